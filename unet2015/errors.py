@@ -1,0 +1,65 @@
+"""One hierarchy of errors. Each says what was expected, what came, and what to do.
+
+``exit_status`` is what the command line ends with: 1 where an input failed, 2 where the command or
+the settings were wrong.
+"""
+
+
+class UNet2015Error(Exception):
+    """Whatever this package raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(UNet2015Error, ValueError):
+    """The call cannot mean anything: a wrong option, argument or combination."""
+
+    exit_status = 2
+
+
+class SettingsError(UsageError):
+    """A settings file, or a value in it, is not what the settings allow."""
+
+
+class GeometryError(UsageError):
+    """A size that the network cannot take; the message names the nearest legal ones."""
+
+
+class MemoryLimitError(UsageError, MemoryError):
+    """No plan fits in the memory that was allowed, or the device ran out of it."""
+
+
+class ImageError(UNet2015Error):
+    """Something about an image file or array."""
+
+
+class ImageReadError(ImageError, OSError):
+    """An image cannot be read, or contradicts itself."""
+
+
+class ImageWriteError(ImageError, OSError):
+    """An output cannot be written; nothing is left at its path."""
+
+
+class AxesError(ImageError, ValueError):
+    """The axes are not known, or do not fit the data."""
+
+
+class ImageValueError(ImageError, ValueError):
+    """Pixels that cannot be used: NaN, infinity, the wrong number of channels."""
+
+
+class LabelError(UNet2015Error, ValueError):
+    """Labels that would spoil a training: wrong coding, out of range, empty."""
+
+
+class DataSetError(UNet2015Error, ValueError):
+    """Images and labels that do not go together."""
+
+
+class ModelError(UNet2015Error, ValueError):
+    """A model or checkpoint file that is damaged or does not fit."""
+
+
+class TrainingError(UNet2015Error, RuntimeError):
+    """A training that cannot go on; the last good checkpoint stays."""

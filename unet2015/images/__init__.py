@@ -1,0 +1,1 @@
+"""An image on disk as an array with axes and calibration: region reads, atomic writes."""

@@ -1,0 +1,119 @@
+"""The U-Net of 2015 (Fig. 1 of doi:10.1007/978-3-319-24574-4_28): unpadded, with crop-and-copy."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unet2015.errors import UsageError
+from unet2015.geometry import Geometry, unet_geometry
+
+Variant = Literal["paper", "release"]
+
+
+class DoubleConvolution(nn.Sequential):
+    """Two unpadded 3x3 convolutions, each followed by a ReLU: 4 px less on each axis."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 3),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3),
+            nn.ReLU(inplace=True),
+        )
+
+
+class UNet(nn.Module):
+    """The network of the paper's Fig. 1: scores of shape (N, classes, H - 184, W - 184) at depth 4.
+
+    Parameters
+    ----------
+    in_channels, classes : int
+        Channels of the image and of the scores (before the softmax).
+    width : int
+        Channels of the first level, doubled at each level below. Paper: 64.
+    depth : int
+        Number of poolings. Paper: 4.
+    variant : {"paper", "release"}
+        The authors' release differs from Fig. 1: a ReLU follows each up-convolution, and the last
+        up-convolution keeps its channels (31,100,354 parameters instead of 31,030,658).
+    dropout : float
+        Rate of the drop-out "at the end of the contracting path" (section 3.1; the rate is open):
+        as in the release, after the last ReLU of the two lowest levels, in training only.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        width: int = 64,
+        depth: int = 4,
+        variant: Variant = "paper",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        for name, value in (("in_channels", in_channels), ("classes", classes), ("width", width)):
+            if value < 1:
+                raise UsageError(f"UNet: {name} must be 1 or more, not {value}")
+        if variant not in ("paper", "release"):
+            raise UsageError(f"UNet: variant must be 'paper' or 'release', not {variant!r}")
+        self.in_channels, self.classes, self.width, self.depth = in_channels, classes, width, depth
+        self.variant, self.dropout = variant, dropout
+        self.geometry: Geometry = unet_geometry(depth)
+        widths = [width << level for level in range(depth + 1)]
+        raised = [
+            widths[level + (variant == "release" and level == 0)] for level in range(depth)
+        ]  # the channels that each up-convolution makes
+        self.contract = nn.ModuleList(
+            DoubleConvolution(before, after)
+            for before, after in zip([in_channels, *widths], widths, strict=False)
+        )
+        self.upsample = nn.ModuleList(
+            nn.ConvTranspose2d(widths[level + 1], raised[level], 2, stride=2) for level in range(depth)
+        )
+        self.expand = nn.ModuleList(
+            DoubleConvolution(raised[level] + widths[level], widths[level]) for level in range(depth)
+        )
+        self.head = nn.Conv2d(width, classes, 1)
+        self.initialise()
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Draw weights from N(0, 2/N), N the incoming nodes of one neuron (section 3); biases 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                # Each output pixel of a 2x2 up-convolution of stride 2 sees one input pixel.
+                area = 1 if isinstance(module, nn.ConvTranspose2d) else module.weight[0, 0].numel()
+                nn.init.normal_(
+                    module.weight, std=(2 / (area * module.in_channels)) ** 0.5, generator=generator
+                )
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""
+        self.geometry.check(*image.shape[-2:])
+        x, skips = image, []
+        for level, convolve in enumerate(self.contract):
+            x = convolve(x)
+            if level >= self.depth - 1:
+                x = functional.dropout(x, self.dropout, self.training)
+            if level < self.depth:
+                skips.append(self._crop(x, level))
+                x = functional.max_pool2d(x, 2)
+        for level in reversed(range(self.depth)):
+            x = self.upsample[level](x)
+            if self.variant == "release":
+                x = functional.relu(x)
+            x = self.expand[level](torch.cat([x, skips.pop()], dim=1))
+        scores: Tensor = self.head(x.to(self.head.weight.dtype))
+        return scores
+
+    def _crop(self, x: Tensor, level: int) -> Tensor:
+        """Cut the border that the levels below lose; copied in inference, to free the large map."""
+        edge = 12 * 2 ** (self.depth - level - 1) - 8
+        cut = x[..., edge:-edge, edge:-edge]
+        if torch.is_grad_enabled():
+            return cut
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        return cut.clone(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -1,0 +1,225 @@
+"""Frozen settings, read from TOML; a key that is not known is refused by name.
+
+What the paper fixes is the default; what it leaves open says so. The file
+``ronneberger2015.toml`` shipped with the package spells all of it out.
+"""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unet2015.errors import SettingsError
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """What all settings share: they cannot change, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NetworkSettings(Frozen):
+    """The network (Fig. 1)."""
+
+    width: int = Field(64, ge=1)
+    """Channels of the first level; each level below has twice as many."""
+    depth: int = Field(4, ge=0, le=8)
+    """Number of poolings."""
+    variant: Literal["paper", "release"] = "paper"
+    """The release adds a ReLU after each up-convolution and keeps 128 channels in the last."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Rate of the drop-out at the end of the contracting path (open in the paper; release: 0.5)."""
+
+
+class MappingSettings(Frozen):
+    """How the mapping of intensities is chosen from the training images (open in the paper)."""
+
+    method: Literal["auto", "integer-range", "image-percentiles", "training-percentiles"] = "auto"
+    """``auto``: ``integer-range`` for 8-bit images (the release's way), else ``image-percentiles``."""
+    low: Percent = 1.0
+    """Percentile that becomes 0."""
+    high: Percent = 99.8
+    """Percentile that becomes 1."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+class Mapping(Frozen):
+    """How raw intensities become network input: one rule for the whole image, stored in the model."""
+
+    method: Literal["integer-range", "image-percentiles", "fixed"]
+    """``fixed``: the same two intensities for every image, as percentiles of the training set."""
+    low: tuple[float, ...] = ()
+    """``image-percentiles``: one percentile. ``fixed``: per channel, the intensity that becomes 0."""
+    high: tuple[float, ...] = ()
+    """The same for 1."""
+
+
+class LabelSettings(Frozen):
+    """What the label images hold; never guessed."""
+
+    kind: Literal["instances", "membrane", "classes"] = "instances"
+    """``instances``: 0 is background, every other value a cell. ``membrane``: 0 is membrane, any
+    other value cell interior; cells are its 4-connected components. ``classes``: the values are
+    classes, 0 to ``classes - 1``."""
+    classes: int = Field(2, ge=2, le=255)
+    """Number of classes; more than 2 only with ``kind = "classes"``."""
+    ignore: int | None = None
+    """Label value of pixels that are not annotated: weight 0, no gradient."""
+    separation_border: bool = True
+    """``instances``: draw background between touching cells (section 3.1)."""
+
+    @model_validator(mode="after")
+    def _two_classes(self) -> Self:
+        if self.kind != "classes" and self.classes != 2:
+            raise ValueError(f'kind = "{self.kind}" has 2 classes, not {self.classes}')
+        return self
+
+
+class WeightMapSettings(Frozen):
+    """The weight map, Eq. 2: w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2))."""
+
+    w0: NotNegative = 10.0
+    """Weight of the gaps between cells."""
+    sigma: Positive = 5.0
+    """Width of the gaps that matter, in pixels."""
+    class_weights: Literal["balanced"] | tuple[NotNegative, ...] = "balanced"
+    """w_c. ``balanced``: N / (C N_c) over the training set (the formula is open in the paper)."""
+
+
+class AugmentationSettings(Frozen):
+    """Random deformation of every training tile (section 3.1); ranges other than 10 px are open."""
+
+    elastic_std: NotNegative = 10.0
+    """Standard deviation of the displacement vectors, in pixels."""
+    elastic_grid: int = Field(3, ge=2)
+    """Displacement vectors along each axis of the coarse grid."""
+    rotation: float = Field(180.0, ge=0, le=180)
+    """Rotation by an angle drawn evenly from +-rotation, in degrees."""
+    shift: bool = True
+    """Draw the tile's position evenly over the image, rather than stay on its centre."""
+    flip: bool = True
+    """Mirror every other tile."""
+    gray_scale: float = Field(0.1, ge=0, lt=1)
+    """Intensities (after the mapping) are multiplied by 1 + u, u even in +-gray_scale..."""
+    gray_shift: NotNegative = 0.1
+    """...around their mean and shifted by u, even in +-gray_shift."""
+
+
+class OptimisationSettings(Frozen):
+    """Stochastic gradient descent (section 3)."""
+
+    steps: int = Field(20_000, ge=1)
+    """Tiles shown to the network, a batch of one at a time (open in the paper)."""
+    learning_rate: Positive = 1e-3
+    """Peak learning rate (open in the paper)."""
+    warmup: int = Field(100, ge=0)
+    """Steps over which the rate rises linearly to its peak."""
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"
+    """What follows the warm-up: to zero at the last step, or constant (open in the paper)."""
+    momentum: float = Field(0.99, ge=0, lt=1)
+    """Momentum of the paper."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay (open in the paper)."""
+    tile: int = Field(572, ge=1)
+    """Side of the tile that the network reads, in pixels."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """``bfloat16``: the network runs under autocast; weights and loss stay float32."""
+
+
+class ValidationSettings(Frozen):
+    """Held-out images, segmented with the overlap-tile engine at intervals."""
+
+    pages: str | None = None
+    """Which images (pages counted from 0 over the whole set): ``"24-29"`` or ``"3,7,20-22"``."""
+    fraction: float = Field(0.2, ge=0, lt=1)
+    """Where `pages` is absent: the share held out, taken from the end, as neighbours look alike."""
+    interval: int = Field(500, ge=1)
+    """Steps between two validations."""
+
+
+class TrainingSettings(Frozen):
+    """All that a training depends on beside its images."""
+
+    seed: int = Field(0, ge=0)
+    """From which every random draw follows."""
+    checkpoint_interval: int = Field(250, ge=1)
+    """Steps between two checkpoints; the last two are kept."""
+    network: NetworkSettings = NetworkSettings()
+    mapping: MappingSettings = MappingSettings()
+    labels: LabelSettings = LabelSettings()
+    weight_map: WeightMapSettings = WeightMapSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    optimisation: OptimisationSettings = OptimisationSettings()
+    validation: ValidationSettings = ValidationSettings()
+
+
+S = TypeVar("S", bound=Frozen)
+
+
+def load_settings(
+    path: str | Path | None = None, overrides: dict[str, Any] | None = None
+) -> TrainingSettings:
+    """Read training settings from a TOML file.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        The file; the bare name ``ronneberger2015`` or None is the one shipped with the package.
+    overrides : dict, optional
+        Values that win over the file's, in the same nesting: ``{"labels": {"kind": "membrane"}}``.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, is not TOML, or has a key or value that is not allowed.
+    """
+    shipped = path is None or (
+        str(path) in ("ronneberger2015", "ronneberger2015.toml") and not Path(path).exists()
+    )
+    name = "ronneberger2015.toml" if shipped else str(path)
+    try:
+        text = (files("unet2015") / name).read_text() if shipped else Path(name).read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{name}: cannot read the settings: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: not a TOML file: {error}") from error
+    return parse_settings(TrainingSettings, _merged(values, overrides or {}), name)
+
+
+def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
+    """Return `values` as settings of one kind; a `SettingsError` names `name`, key, value and rule."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(kind, detail) for detail in error.errors(include_url=False))
+        raise SettingsError(f"{name}: {problems}") from error
+
+
+def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in overrides.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _problem(kind: type[Frozen], detail: Any) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return f"{place or 'settings'} = {detail['input']!r}: {detail['msg']}"
+    known: Any = kind
+    for part in detail["loc"][:-1]:
+        known = known.model_fields[part].annotation
+    return f"{place}: no such setting; known here: {', '.join(known.model_fields)}"

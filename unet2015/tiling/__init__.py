@@ -1,0 +1,1 @@
+"""Overlap tiles: the plan (pure integers) and the engine that carries it out."""

@@ -1,0 +1,1 @@
+"""Weight map, augmentation, sampling, loss and the training loop."""
