@@ -1,0 +1,177 @@
+"""One mapping for a whole image, exact, and no NaN through it."""
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.image import ArrayImage, Image
+from unet2015.images.mapping import MappedImage, choose_mapping, intensity_scale
+from unet2015.images.percentiles import exact_percentiles
+from unet2015.images.reader import open_image
+from unet2015.settings import Mapping, MappingSettings
+
+PERCENTILES = Mapping(method="image-percentiles", low=(1.0,), high=(99.8,))
+DTYPES = ["uint8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64", "int8"]
+
+
+def values(dtype):
+    if np.dtype(dtype).kind == "f":
+        width = np.dtype(dtype).itemsize * 8
+        bound = {16: 6e4, 32: 1e30, 64: 1e200}[width]
+        bound = float(np.dtype(dtype).type(bound))
+        return st.floats(-bound, bound, width=width) | st.sampled_from([0.0, -0.0, 1.0, -1.0])
+    limits = np.iinfo(dtype)
+    return st.integers(limits.min, limits.max) | st.sampled_from([limits.min, limits.max, 0, 1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(DTYPES).flatmap(lambda d: hnp.arrays(d, st.integers(1, 60), elements=values(d))),
+    st.lists(st.floats(0, 100), min_size=1, max_size=3),
+    st.integers(1, 60),
+)
+def test_percentiles_equal_numpys(array, percents, cut):
+    parts = [part for part in (array[:cut], array[cut:]) if part.size]
+    found = exact_percentiles(lambda: iter(parts), array.dtype, percents)
+    expected = np.percentile(array.astype(np.float64), percents)
+    scale = max(1e-300, float(np.abs(array.astype(np.float64)).max()))
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_percentiles_of_an_image_are_over_all_pages_for_each_channel(dtype):
+    random = np.random.default_rng(0)
+    array = (random.standard_normal((3, 2, 50, 40)) * 40 + [[[0]], [[30]]]).clip(-120, 120)
+    array = abs(array).astype(dtype) if np.dtype(dtype).kind == "u" else array.astype(dtype)
+    offset, gain = intensity_scale(PERCENTILES, ArrayImage(array, "TCYX"))
+    for channel in range(2):
+        low, high = np.percentile(array[:, channel].astype(np.float64), [1.0, 99.8])
+        assert offset[channel] == pytest.approx(low, rel=1e-12)
+        assert gain[channel] == pytest.approx(1 / (high - low), rel=1e-12)
+
+
+def test_percentiles_read_bands_not_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr("unet2015.images.image._BAND_PIXELS", 1000)
+    array = np.random.default_rng(0).integers(0, 4000, (3, 100, 80), np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, array, compression="zlib", rowsperstrip=7, photometric="minisblack")
+    sizes = []
+    read = Image.read
+    monkeypatch.setattr(
+        Image, "read", lambda self, *a: sizes.append((a[2] - a[1]) * (a[4] - a[3])) or read(self, *a)
+    )
+    with open_image(path) as image:
+        offset, _ = intensity_scale(PERCENTILES, image)
+    assert max(sizes) <= 1000
+    assert offset[0] == np.percentile(array, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("uint8", 0, 255), ("uint16", 0, 65535), ("int16", -32768, 32767)]
+)
+def test_integer_range(dtype, low, high):
+    array = np.array([[low, high, 7]], dtype)
+    mapped = MappedImage(ArrayImage(array), Mapping(method="integer-range")).read(0, 0, 1, 0, 3)
+    assert mapped.dtype == np.float32
+    np.testing.assert_allclose(mapped[0, 0], [0, 1, (7 - low) / (high - low)], rtol=1e-6)
+
+
+def test_integer_range_of_floats():
+    for act in (
+        lambda image: MappedImage(image, Mapping(method="integer-range")),
+        lambda image: choose_mapping(MappingSettings(method="integer-range"), [image]),
+    ):
+        with pytest.raises(ImageValueError, match="float32; use a mapping by percentiles"):
+            act(ArrayImage(np.zeros((2, 2), np.float32)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "uint32"])
+@pytest.mark.parametrize(
+    "mapping", [PERCENTILES, Mapping(method="fixed", low=(7.0,), high=(7.0,))], ids=["percentiles", "fixed"]
+)
+def test_a_constant_image_becomes_zero(dtype, mapping):
+    image = ArrayImage(np.full((5, 6), 7, dtype))
+    mapped = MappedImage(image, mapping).read(0, 0, 5, 0, 6)
+    np.testing.assert_array_equal(mapped, 0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers(bad):
+    array = np.zeros((4, 5, 6), np.float32)
+    array[2, 3, 4] = bad
+    image = ArrayImage(array, name="some.tif")
+    with pytest.raises(ImageValueError, match=r"some\.tif: page 2: .*NaN"):
+        intensity_scale(PERCENTILES, image)
+    mapped = MappedImage(image, Mapping(method="fixed", low=(0.0,), high=(1.0,)))
+    mapped.read(2, 0, 3, 0, 6)
+    with pytest.raises(ImageValueError, match=r"some\.tif: page 2: .*NaN"):
+        mapped.read(2, 3, 4, 4, 5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(["uint8", "uint16", "float32", "uint32"]))
+def test_a_region_is_mapped_as_the_whole(data, dtype):
+    """To the last bit: so no tiling can show in a result."""
+    array = (np.random.default_rng(0).random((2, 9, 11)) * 200).astype(dtype)
+    mapped = MappedImage(ArrayImage(array, "CYX"), PERCENTILES)
+    y0, x0 = data.draw(st.integers(0, 8)), data.draw(st.integers(0, 10))
+    y1, x1 = data.draw(st.integers(y0 + 1, 9)), data.draw(st.integers(x0 + 1, 11))
+    region = mapped.read(0, y0, y1, x0, x1)
+    np.testing.assert_array_equal(region, mapped.read(0, 0, 9, 0, 11)[:, y0:y1, x0:x1])
+    expected = (array.astype(np.float64) - mapped.offset[:, None, None]) * mapped.gain[:, None, None]
+    np.testing.assert_allclose(region, expected[:, y0:y1, x0:x1], rtol=1e-5, atol=1e-6)
+
+
+def images(*dtypes):
+    random = np.random.default_rng(0)
+    return [ArrayImage((random.random((2, 3, 8, 9)) * 200).astype(dtype), "ZCYX") for dtype in dtypes]
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "method"),
+    [
+        (["uint8", "uint8"], "integer-range"),
+        (["uint8", "uint16"], "image-percentiles"),
+        (["uint16"], "image-percentiles"),
+        (["float32"], "image-percentiles"),
+    ],
+)
+def test_auto(dtypes, method):
+    mapping = choose_mapping(MappingSettings(low=2, high=98), images(*dtypes))
+    assert mapping.method == method
+    assert (mapping.low, mapping.high) == (((2,), (98,)) if method == "image-percentiles" else ((), ()))
+
+
+def test_types_may_differ_where_each_has_its_own_range():
+    assert choose_mapping(MappingSettings(method="integer-range"), images("uint8", "uint16")).low == ()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_training_percentiles_are_over_all_images_for_each_channel(dtype):
+    parts = images(dtype, dtype)
+    mapping = choose_mapping(MappingSettings(method="training-percentiles", low=5, high=90), parts)
+    assert mapping.method == "fixed"
+    raw = np.stack([part.read(page, 0, 8, 0, 9) for part in parts for page in range(2)]).astype(np.float64)
+    low, high = np.percentile(raw, [5, 90], axis=(0, 2, 3))
+    np.testing.assert_allclose(mapping.low, low, rtol=1e-12)
+    np.testing.assert_allclose(mapping.high, high, rtol=1e-12)
+    offset, gain = intensity_scale(mapping, parts[0])
+    np.testing.assert_allclose(1 / gain + offset, high, rtol=1e-12)
+
+
+def test_training_percentiles_of_unlike_images():
+    settings = MappingSettings(method="training-percentiles")
+    with pytest.raises(ImageValueError, match="uint16"):
+        choose_mapping(settings, images("uint8", "uint16"))
+    with pytest.raises(UsageError):
+        choose_mapping(settings, [])
+
+
+def test_channels_that_do_not_fit_the_model():
+    mapping = Mapping(method="fixed", low=(0.0, 0.0), high=(1.0, 1.0))
+    with pytest.raises(ImageValueError, match=r"expected 2 channels.*has 3"):
+        intensity_scale(mapping, images("uint8")[0])

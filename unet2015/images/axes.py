@@ -1,0 +1,89 @@
+"""Axis letters, calibration, and the units that lengths come in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unet2015.errors import AxesError
+
+LETTERS = "TZCYXI"
+"""Time, depth, channel, row, column, and I: pages in sequence, of no declared meaning."""
+
+_UNITS = (
+    # OME's symbol, metres, other names
+    ("pm", 1e-12, ("picometer",)),
+    ("Å", 1e-10, ("angstrom",)),
+    ("nm", 1e-9, ("nanometer", "nanometre", "nanometers")),
+    ("µm", 1e-6, ("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres")),
+    ("mm", 1e-3, ("millimeter", "millimetre", "millimeters")),
+    ("cm", 1e-2, ("centimeter", "centimetre")),
+    ("in", 25.4e-3, ("inch", "inches")),
+    ("m", 1.0, ("meter", "metre")),
+)
+_METRES = {name: metres for symbol, metres, others in _UNITS for name in (symbol, *others)}
+_SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *others)}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a pixel measures; None where the file does not say.
+
+    Attributes
+    ----------
+    pixel_size_y, pixel_size_x, z_spacing : float or None
+        Lengths in `unit`.
+    time_interval : float or None
+        In `time_unit`.
+    unit, time_unit : str or None
+        As the file says: "micron", "µm", "nm"; "sec", "s".
+    """
+
+    pixel_size_y: float | None = None
+    pixel_size_x: float | None = None
+    z_spacing: float | None = None
+    time_interval: float | None = None
+    unit: str | None = None
+    time_unit: str | None = None
+
+
+UNCALIBRATED = Calibration()
+
+
+def unit_factor(unit: str | None, other: str | None) -> float | None:
+    """Return how many of `other` one `unit` is; None where either is not a known length."""
+    if unit == other:
+        return 1.0
+    metres, others = _METRES.get(unit or ""), _METRES.get(other or "")
+    return None if metres is None or others is None else metres / others
+
+
+def unit_symbol(unit: str | None) -> str | None:
+    """Return the symbol that OME-XML has for a length unit: "micron" -> "µm"; None if it has none."""
+    return _SYMBOLS.get(unit or "")
+
+
+def check_letters(axes: str, name: str) -> str:
+    """Return `axes` in upper case with S (samples) as C, if they can be axes of an image.
+
+    Raises
+    ------
+    AxesError
+        A letter is unknown or repeated, Y or X is missing, or X comes before Y.
+    """
+    letters = axes.upper()
+    unknown = sorted(set(letters) - set(LETTERS + "S"))
+    letters = letters.replace("S", "C")
+    if unknown or len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters):
+        raise AxesError(
+            f"{name}: axes {axes!r}: expected each of Y and X once and others of {LETTERS} at most once"
+        )
+    if letters.index("Y") > letters.index("X"):
+        raise AxesError(f"{name}: axes {axes!r}: Y must come before X")
+    return letters
+
+
+def match_axes(axes: str, shape: Sequence[int], name: str) -> str:
+    """Return checked `axes`, one letter for each length of `shape`."""
+    letters = check_letters(axes, name)
+    if len(letters) != len(shape):
+        raise AxesError(f"{name}: axes {axes!r} name {len(letters)} axes, but the shape is {tuple(shape)}")
+    return letters

@@ -1,0 +1,121 @@
+"""What a TIFF header says about its image, in one shape for all flavours."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unet2015.errors import AxesError
+from unet2015.images.axes import UNCALIBRATED, Calibration, check_letters
+from unet2015.images.image import Kind
+
+_TAG_UNITS = {2: 25_400.0, 3: 10_000.0}  # micrometres in the inch and centimetre of ResolutionUnit
+_SCREEN = 72  # pixels per inch that programs write where they know none
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The axes along which the planes of a file lie, slowest first.
+
+    Attributes
+    ----------
+    kind : {"ome", "imagej", "plain"}
+        The flavour.
+    lead : str
+        A letter for each axis of planes; "?" where the file gives none.
+    sizes : tuple of int
+        Their lengths.
+    calibration : Calibration
+        What a pixel measures.
+    directories : tuple of int or None
+        For each plane, the image file directory that holds it; None means in order.
+    """
+
+    kind: Kind
+    lead: str
+    sizes: tuple[int, ...]
+    calibration: Calibration = UNCALIBRATED
+    directories: tuple[int, ...] | None = None
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return math.prod(self.sizes)
+
+    def named(self, within: str, axes: str | None, name: str) -> "Declared":
+        """Return the same with every axis named, and axes of length 1 left out unless asked for.
+
+        Parameters
+        ----------
+        within : str
+            The axes of one plane in the file: YX, YXC or CYX.
+        axes : str or None
+            What the user says the axes are, with or without those of length 1.
+        name : str
+            The file.
+
+        Raises
+        ------
+        AxesError
+            The letters do not fit, or are needed and missing.
+        """
+        long = tuple(i for i, size in enumerate(self.sizes) if size > 1)
+        shape = tuple(self.sizes[i] for i in long)
+        if axes is not None:
+            return self._overridden(within, axes, shape, name)
+        lead = "".join(self.lead[i] for i in long)
+        if lead.count("?") == 1 and "I" not in lead:
+            lead = lead.replace("?", "I")
+        if "?" in lead or len(set(lead)) != len(lead):
+            raise AxesError(
+                f"{name}: the file has planes in the shape {shape} and does not say along which axes; name "
+                f"them, for example --axes {'TZC'[-len(shape) :] if len(shape) < 4 else 'ITZC'}{within}"
+            )
+        return replace(self, lead=lead, sizes=shape)
+
+    def _overridden(self, within: str, axes: str, shape: tuple[int, ...], name: str) -> "Declared":
+        letters = check_letters(axes, name)
+        lead, tail = letters[: -len(within)], letters[-len(within) :]
+        if tail != within:
+            raise AxesError(f"{name}: --axes {axes}: in this file they must end in {within}")
+        if len(lead) == len(shape):
+            return replace(self, lead=lead, sizes=shape)
+        if len(lead) == len(self.sizes):
+            return replace(self, lead=lead, sizes=self.sizes)
+        if self.planes == 1:
+            return replace(self, lead=lead, sizes=(1,) * len(lead))
+        raise AxesError(
+            f"{name}: --axes {axes} name {len(lead)} axes of planes, but the file has planes in the shape "
+            f"{shape}; give {len(shape)} letters and then {within}"
+        )
+
+
+def tag_calibration(tags: Mapping[int, Any]) -> Calibration:
+    """Return the pixel size by XResolution, YResolution and ResolutionUnit, in micrometres.
+
+    Without a unit there is no size, only a ratio; 72 pixels per inch mean that none is known, as
+    in ImageJ.
+    """
+    factor = _TAG_UNITS.get(tags.get(296, 2))
+    x, y = pixel_sizes(tags)
+    if factor is None or x is None or y is None or (factor == _TAG_UNITS[2] and x == y == 1 / _SCREEN):
+        return UNCALIBRATED
+    return Calibration(pixel_size_y=y * factor, pixel_size_x=x * factor, unit="µm")
+
+
+def pixel_sizes(tags: Mapping[int, Any]) -> tuple[float | None, float | None]:
+    """Return the inverse of XResolution and YResolution; None where absent or zero."""
+    sizes = []
+    for code in (282, 283):
+        pixels, units = tags.get(code) or (0, 0)
+        sizes.append(units / pixels if pixels and units else None)
+    return sizes[0], sizes[1]
+
+
+def as_number(value: object) -> float | None:
+    """Return `value` as a finite number above zero, or None."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if 0 < number < math.inf else None

@@ -1,0 +1,221 @@
+"""The image file directories of a TIFF: found, checked against the file's size, made into planes."""
+
+import logging
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from unet2015.errors import ImageReadError
+from unet2015.images.ome import is_ome
+
+# tifffile reports through logging what is an error here; without a handler it would go to stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Where the pixels of one directory lie, and how to decode them.
+
+    A plane consists of segments: strips, or tiles, one set for each separate sample.
+
+    Attributes
+    ----------
+    page : tifffile.TiffPage
+        The directory that knows how to decode a segment.
+    offsets, counts : numpy.ndarray of int64
+        First byte and number of bytes of each segment.
+    rows, columns : int
+        Size of a segment.
+    raw : bool
+        Segments are strips of pixels as they are, in the file's byte order.
+    """
+
+    page: Any
+    offsets: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    rows: int
+    columns: int
+    raw: bool
+
+    @property
+    def down(self) -> int:
+        """Segments from top to bottom."""
+        return -(-int(self.page.imagelength) // self.rows)
+
+    @property
+    def across(self) -> int:
+        """Segments from left to right."""
+        return -(-int(self.page.imagewidth) // self.columns)
+
+    @property
+    def separate(self) -> bool:
+        """Whether each sample has segments of its own."""
+        return bool(self.page.planarconfig == 2 and self.page.samplesperpixel > 1)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a full row, if `raw`."""
+        samples = 1 if self.separate else self.page.samplesperpixel
+        return int(self.page.imagewidth * samples * self.page.dtype.itemsize)
+
+
+def page_key(page: Any) -> tuple[Any, ...]:
+    """Return what all planes of an image must share."""
+    return (page.imagelength, page.imagewidth, page.samplesperpixel, page.planarconfig, page.dtype)
+
+
+def within(page: Any) -> str:
+    """Return the axes of one plane in the file's order."""
+    if page.samplesperpixel == 1:
+        return "YX"
+    return "CYX" if page.planarconfig == 2 else "YXC"
+
+
+def read_directories(tif: Any, name: str) -> list[Any]:
+    """Return a `tifffile.TiffPage` for each directory, without thumbnails that say so.
+
+    Raises
+    ------
+    ImageReadError
+        The chain of directories leaves the file, ends in the middle, or bites its tail.
+    """
+    pages = []
+    for index, offset in enumerate(_chain(tif, name)):
+        tif.filehandle.seek(offset)
+        pages.append(tifffile.TiffPage(tif, index=index))
+    if is_ome(pages[0].description):  # which counts all of them
+        return pages
+    kept = [page for page in pages if not page.subfiletype & _REDUCED]
+    return kept or pages
+
+
+def _chain(tif: Any, name: str) -> Iterator[int]:
+    """Yield the position of each directory."""
+    handle, layout, size = tif.filehandle, tif.tiff, tif.filehandle.size
+    pointer = 8 if layout.offsetsize == 8 else 4
+    seen: set[int] = set()
+    while True:
+        handle.seek(pointer)
+        (offset,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
+        if offset == 0:
+            break
+        if offset in seen:
+            raise ImageReadError(f"{name}: directory {len(seen)} of the TIFF is one of those before it")
+        seen.add(offset)
+        entries = None
+        if offset + layout.tagnosize <= size:
+            handle.seek(offset)
+            (entries,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+            pointer = offset + layout.tagnosize + entries * layout.tagsize
+        if entries is None or pointer + layout.offsetsize > size:
+            raise ImageReadError(
+                f"{name}: expected directory {len(seen) - 1} of the TIFF at byte {offset}, but the file ends "
+                f"at byte {size}; it was cut short: copy it again"
+            )
+        yield offset
+    if not seen:
+        raise ImageReadError(f"{name}: the TIFF has no image")
+
+
+def check_page(page: Any, imagej: bool, name: str) -> None:
+    """Raise `ImageReadError` if what a page holds is not intensities that can be decoded."""
+    problem = None
+    if page.dtype is None or page.dtype.kind not in "uif":
+        problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
+    elif page.photometric == _PALETTE and not imagej:
+        problem = "its pixels are indices of a colour palette, not intensities; save it as gray values"
+    elif page.is_stk:
+        problem = "MetaMorph STK is not supported; save it as TIFF, for example with Fiji"
+    elif page.tags.valueof(_IMAGE_DEPTH, 1) != 1:
+        problem = "volumetric tiles are not supported; save it with one directory for each plane"
+    elif 0 in page.shape:
+        problem = "the image is empty"
+    if problem:
+        raise ImageReadError(f"{name}: {problem}")
+
+
+def make_plane(page: Any, size: int, name: str) -> Plane:
+    """Return the plane of one directory; its bytes are known to lie within the file of `size` bytes.
+
+    Raises
+    ------
+    ImageReadError
+        Segments are missing, too short, or lie outside.
+    """
+    rows = page.tilelength if page.is_tiled else min(page.rowsperstrip or page.imagelength, page.imagelength)
+    columns = page.tilewidth if page.is_tiled else page.imagewidth
+    raw = (
+        not page.is_tiled
+        and page.compression == page.predictor == page.fillorder == 1
+        and page.bitspersample == page.dtype.itemsize * 8
+    )
+    offsets, counts = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
+    plane = Plane(page, offsets, counts, int(rows), int(columns), raw)
+    where = f"{name}: page {page.index}"
+    expected = plane.down * plane.across * (page.samplesperpixel if plane.separate else 1)
+    if min(len(offsets), len(counts)) < expected:
+        raise ImageReadError(
+            f"{where}: expected {expected} strips or tiles, but the file lists {len(offsets)}"
+        )
+    least = np.ones(expected, np.int64)
+    if raw:
+        last = page.imagelength - (plane.down - 1) * plane.rows
+        least[:] = plane.rows * plane.row_bytes
+        least[plane.down - 1 :: plane.down] = last * plane.row_bytes
+    short = np.flatnonzero(counts[:expected] < least)
+    if short.size:
+        i = int(short[0])
+        raise ImageReadError(
+            f"{where}: expected {least[i]} bytes in strip or tile {i}, but it has {counts[i]}"
+        )
+    check_end(int((offsets + counts)[:expected].max()), size, where)
+    return plane
+
+
+def contiguous_planes(page: Any, planes: int, size: int, name: str) -> list[Plane] | None:
+    """Return `planes` planes that lie one after the other from the first directory's pixels on.
+
+    ImageJ writes stacks of more than 4 GB so, tifffile "truncated" ones. None if the pixels of the
+    first cannot be continued: they are compressed or scattered.
+
+    Raises
+    ------
+    ImageReadError
+        The file ends before the last plane.
+    """
+    if not page.is_final or page.is_tiled:
+        return None
+    step = math.prod(page.shape) * page.dtype.itemsize
+    start = int(page.dataoffsets[0])
+    check_end(start + planes * step, size, f"{name}: {planes} planes are declared")
+    parts = page.samplesperpixel if page.planarconfig == 2 else 1
+    counts = np.full(parts, step // parts, np.int64)
+    inner = np.arange(parts, dtype=np.int64) * (step // parts)
+    height, width = int(page.imagelength), int(page.imagewidth)
+    return [Plane(page, start + i * step + inner, counts, height, width, True) for i in range(planes)]
+
+
+def check_end(end: int, size: int, what: str) -> None:
+    """Raise `ImageReadError` if pixels end at byte `end` of a file of `size` bytes."""
+    if end > size:
+        raise ImageReadError(
+            f"{what}: expected pixels up to byte {end}, but the file ends at byte {size}; it was cut short: "
+            "copy it again"
+        )
+
+
+def open_tiff(path: Path) -> Any:
+    """Return a `tifffile.TiffFile`, or raise `ImageReadError`."""
+    try:
+        return tifffile.TiffFile(path)
+    except Exception as error:  # a damaged header makes tifffile fail in any way
+        raise ImageReadError(f"{path}: cannot read the TIFF: {error}") from error

@@ -1,0 +1,207 @@
+"""What every image offers, wherever its pixels lie: axes, calibration, and region reads."""
+
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import AxesError, ImageReadError, UsageError
+from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes
+
+Source = Literal["ome", "imagej", "file", "--axes", "array"]
+Kind = Literal["ome", "imagej", "plain"]
+
+_BAND_PIXELS = 2**22
+
+
+class Image(ABC):
+    """An image as pages, each a set of YX planes, one per channel; a context manager.
+
+    Attributes
+    ----------
+    name : str
+        The path, or "array".
+    path : Path or None
+        The file.
+    kind : {"ome", "imagej", "plain"}
+        The flavour of the file, which an output written like it keeps.
+    axes : str
+        One letter of TZCYXI for each length of `shape`, slowest first.
+    axes_source : {"ome", "imagej", "file", "--axes", "array"}
+        Who says so.
+    shape : tuple of int
+        Lengths along `axes`.
+    dtype : numpy.dtype
+        Type of the pixels, in the machine's byte order.
+    calibration : Calibration
+        Pixel size, spacing, interval and their units.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        axes: str,
+        shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
+        *,
+        axes_source: Source,
+        path: Path | None = None,
+        kind: Kind = "plain",
+        calibration: Calibration = UNCALIBRATED,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.kind = kind
+        self.axes = match_axes(axes, shape, name)
+        self.axes_source = axes_source
+        self.shape = tuple(int(size) for size in shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+        self.calibration = calibration
+        if 0 in self.shape:
+            raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
+        if self.dtype.kind not in "uif":
+            raise ImageReadError(
+                f"{name}: pixels of type {self.dtype} are not supported; save it with 8 or 16 bit integers "
+                "or 32 bit floats"
+            )
+
+    def size(self, letter: str) -> int:
+        """Return the length along one axis, 1 where the image lacks it."""
+        return self.shape[self.axes.index(letter)] if letter in self.axes else 1
+
+    @property
+    def page_axes(self) -> str:
+        """The axes without C, Y and X."""
+        return "".join(letter for letter in self.axes if letter not in "CYX")
+
+    @property
+    def page_shape(self) -> tuple[int, ...]:
+        """Lengths along `page_axes`."""
+        return tuple(self.size(letter) for letter in self.page_axes)
+
+    @property
+    def pages(self) -> int:
+        """Number of pages: the product of `page_shape`."""
+        return math.prod(self.page_shape)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.size("C")
+
+    @property
+    def height(self) -> int:
+        """Rows of a page."""
+        return self.size("Y")
+
+    @property
+    def width(self) -> int:
+        """Columns of a page."""
+        return self.size("X")
+
+    @property
+    def band_rows(self) -> int:
+        """Rows that are best read at a time by who reads whole pages."""
+        return max(1, min(self.height, _BAND_PIXELS // (self.width * self.channels)))
+
+    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Read a region of one page; may be called from several threads.
+
+        Parameters
+        ----------
+        page : int
+            Page, counted along `page_axes`, the last one fastest.
+        y0, y1, x0, x1 : int
+            Half-open ranges of rows and columns, inside the image.
+
+        Returns
+        -------
+        numpy.ndarray, shape (channels, y1 - y0, x1 - x0), of `dtype`
+
+        Raises
+        ------
+        ImageReadError
+            The pixels cannot be read or decoded.
+        UsageError
+            The region is not inside the image.
+        """
+        inside = 0 <= page < self.pages and 0 <= y0 < y1 <= self.height and 0 <= x0 < x1 <= self.width
+        if not inside:
+            raise UsageError(
+                f"{self.name}: page {page}, rows {y0}:{y1}, columns {x0}:{x1} are not inside {self.pages} "
+                f"pages of {self.height} x {self.width}"
+            )
+        return self._read(page, y0, y1, x0, x1)
+
+    @abstractmethod
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Read a region that is known to be inside the image."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to give back
+        """Give back what the image holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ArrayImage(Image):
+    """An image in memory.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Pixels; not copied.
+    axes : str, optional
+        One letter for each dimension. Without it two dimensions are YX, three IYX.
+    calibration : Calibration
+        What a pixel measures.
+    name, path, axes_source
+        Where the pixels came from, if not from the caller.
+
+    Raises
+    ------
+    AxesError
+        `axes` do not fit, or are missing where there are several leading dimensions.
+    """
+
+    def __init__(
+        self,
+        array: npt.NDArray[Any],
+        axes: str | None = None,
+        calibration: Calibration = UNCALIBRATED,
+        *,
+        name: str = "array",
+        path: Path | None = None,
+        axes_source: Source = "array",
+    ) -> None:
+        if axes is None:
+            if array.ndim not in (2, 3):
+                raise AxesError(
+                    f"{name}: an array of shape {array.shape} needs axes, such as "
+                    f"{'TZCYX'[-array.ndim :] if array.ndim > 3 else 'YX'!r}"
+                )
+            axes = "YX" if array.ndim == 2 else "IYX"
+        super().__init__(
+            name,
+            axes,
+            array.shape,
+            array.dtype,
+            axes_source=axes_source,
+            path=path,
+            calibration=calibration,
+        )
+        order = self.page_axes + ("C" if "C" in self.axes else "") + "YX"
+        self._view = array.transpose([self.axes.index(letter) for letter in order])
+
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        region = self._view[np.unravel_index(page, self.page_shape)][..., y0:y1, x0:x1]
+        return np.array(region.reshape(self.channels, y1 - y0, x1 - x0), self.dtype)

@@ -1,0 +1,119 @@
+r"""The header of ImageJ's TIFFs: lines of ``key=value`` in ImageDescription.
+
+Sources: ``ij/io/FileInfo.java``, ``FileSaver.java``, ``TiffDecoder.java`` and ``Opener.java`` of
+ImageJ 1.x. ImageJ follows the directories of a compressed stack, so outputs can be compressed.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from unet2015.errors import ImageReadError
+from unet2015.images.axes import Calibration, unit_factor
+from unet2015.images.declared import Declared, as_number, pixel_sizes, tag_calibration
+
+ORDER = "TZC"
+"""The order of planes in a hyperstack, slowest first."""
+
+_KEYS = ("frames", "slices", "channels")
+_NO_UNIT = {"", "pixel", "pixels"}
+
+
+def is_imagej(description: str) -> bool:
+    """Whether this ImageDescription is ImageJ's."""
+    return description.startswith(("ImageJ=", "SCIFIO="))
+
+
+def read_imagej(
+    description: str, tags: Mapping[int, Any], directories: int, samples: int, name: str
+) -> Declared:
+    """Return what the header of an ImageJ TIFF declares.
+
+    Parameters
+    ----------
+    description : str
+        The ImageDescription.
+    tags : Mapping
+        The first directory's tags.
+    directories : int
+        How many there are.
+    samples : int
+        Samples per pixel: RGB counts as one plane.
+    name : str
+        The file.
+    """
+    lines = (line.split("=", 1) for line in description.splitlines() if "=" in line)
+    values = {key.strip(): value.strip() for key, value in lines}
+    counts = {letter: _count(values, key, name) for letter, key in zip(ORDER, _KEYS, strict=True)}
+    images = _count(values, "images", name)
+    if counts["C"] == samples:  # the samples of a pixel, declared as channels
+        counts["C"] = 1
+        if images == samples * math.prod(counts.values()):
+            images //= samples
+    order = values.get("order", "czt").upper()
+    order = order[::-1] if sorted(order) == sorted(ORDER) else ORDER
+    sizes = tuple(counts[letter] for letter in order)
+    known = math.prod(sizes)
+    # A stack that is no hyperstack may declare nothing but the number of its images.
+    images = directories if images == known and directories > known == 1 else images
+    if images > known and images % known == 0:
+        order, sizes = "?" + order, (images // known, *sizes)
+    return Declared("imagej", order, sizes, _calibration(values, tags))
+
+
+def describe_imagej(axes: str, shape: tuple[int, ...], calibration: Calibration) -> str:
+    """Return the ImageDescription of a stack whose planes lie along TZC, or I, in this order."""
+    sizes = dict(zip(axes, shape, strict=True))
+    lines = ["ImageJ=1.11a", f"images={math.prod(shape[:-2])}"]
+    lines += [
+        f"{key}={sizes[letter]}" for letter, key in zip("CZT", _KEYS[::-1], strict=True) if letter in sizes
+    ]
+    if len(set(axes) & set(ORDER)) > 1 or "T" in axes or "C" in axes:
+        lines += ["hyperstack=true", "mode=grayscale"]
+    found = {
+        "unit": calibration.unit,
+        "spacing": calibration.z_spacing,
+        "finterval": calibration.time_interval,
+        "tunit": calibration.time_unit,
+        "loop": "false",
+    }
+    lines += [f"{key}={_escape(str(value))}" for key, value in found.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _count(values: Mapping[str, str], key: str, name: str) -> int:
+    text = values.get(key, "1")
+    if not re.fullmatch(r"0*[1-9]\d{0,9}(\.0*)?", text):
+        raise ImageReadError(f"{name}: the ImageJ header says {key}={text}; expected a number above 0")
+    return int(text.split(".")[0])
+
+
+def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> Calibration:
+    interval = as_number(values.get("finterval"))
+    time_unit = _unescape(values.get("tunit", "sec")) if interval is not None else None
+    spacing = as_number(values.get("spacing"))
+    unit = _unescape(values.get("unit", ""))
+    if unit in _NO_UNIT:
+        found = tag_calibration(tags)
+        return Calibration(found.pixel_size_y, found.pixel_size_x, spacing, interval, found.unit, time_unit)
+    x, y = pixel_sizes(tags)
+    y = _converted(y, values.get("yunit"), unit)
+    spacing = _converted(spacing, values.get("zunit"), unit)
+    return Calibration(y, x, spacing, interval, unit, time_unit)
+
+
+def _converted(length: float | None, unit: str | None, to: str) -> float | None:
+    """Return a length that the header gives in a unit of its own; None where it is not known."""
+    if length is None or unit is None:
+        return length
+    factor = unit_factor(_unescape(unit), to)
+    return None if factor is None else length * factor
+
+
+def _escape(text: str) -> str:
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in text)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)

@@ -1,0 +1,194 @@
+"""The intensity mapping: one rule for a whole image, chosen once and stored in the model.
+
+The network's input is ``(raw - offset) * gain``, with one offset and gain for each channel of the
+image, so that a result does not depend on the tiling. The paper leaves the mapping open.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.image import Image
+from unet2015.images.percentiles import exact_percentiles
+from unet2015.settings import Mapping, MappingSettings
+
+
+def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mapping:
+    """Return the mapping that a model trained on these images shall have.
+
+    Parameters
+    ----------
+    settings : MappingSettings
+        ``auto`` becomes ``integer-range`` where all images have 8 bit, else ``image-percentiles``;
+        ``training-percentiles`` are taken over all pixels of all images, for each channel.
+    images : sequence of Image
+        The training images.
+
+    Raises
+    ------
+    ImageValueError
+        NaN or infinity among the pixels; different numbers of channels or types of pixels where
+        percentiles are taken over all images.
+    """
+    if not images:
+        raise UsageError("expected at least one training image to choose the intensity mapping by")
+    method = settings.method
+    if method == "auto":
+        bytes_only = all(image.dtype == np.uint8 for image in images)
+        method = "integer-range" if bytes_only else "image-percentiles"
+    if method == "integer-range":
+        for image in images:
+            _integer_range(image)
+        return Mapping(method="integer-range")
+    if method == "image-percentiles":
+        return Mapping(method="image-percentiles", low=(settings.low,), high=(settings.high,))
+    first = images[0]
+    for image in images:
+        if (image.channels, image.dtype) != (first.channels, first.dtype):
+            raise ImageValueError(
+                f"{image.name}: expected {first.channels} channels of {first.dtype} as in {first.name}, but "
+                f"it has {image.channels} of {image.dtype}; percentiles over all images need the same"
+            )
+    low, high = _percentiles(images, settings.low, settings.high)
+    return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
+
+
+def intensity_scale(
+    mapping: Mapping, image: Image
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what makes network input of an image: ``(raw - offset) * gain``.
+
+    Percentiles are exact and over all pages; memory is bounded by a band of rows. Where the two
+    intensities are equal (a constant image) the gain is 0, so that the input is 0 everywhere.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        The rule.
+    image : Image
+        The image; read as a whole for ``image-percentiles``.
+
+    Returns
+    -------
+    offset, gain : numpy.ndarray of float64, shape (channels,)
+
+    Raises
+    ------
+    ImageValueError
+        The mapping does not fit the image's type or channels, or NaN or infinity is among its pixels.
+    """
+    if mapping.method == "integer-range":
+        low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
+    elif mapping.method == "image-percentiles":
+        low, high = _percentiles([image], mapping.low[0], mapping.high[0])
+    else:
+        low, high = np.array(mapping.low, np.float64), np.array(mapping.high, np.float64)
+        if len(low) != image.channels or len(high) != image.channels:
+            raise ImageValueError(
+                f"{image.name}: expected {len(low)} channels, as the model's intensity mapping has, but "
+                f"the image has {image.channels} (axes {image.axes})"
+            )
+    span = high - low
+    gain = np.zeros_like(span)
+    np.divide(1.0, span, out=gain, where=span > np.finfo(np.float64).tiny)
+    return low, gain
+
+
+class MappedImage:
+    """An image as the network shall see it.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    mapping : Mapping
+        The rule; for ``image-percentiles`` the image is read once as a whole here.
+
+    Attributes
+    ----------
+    image : Image
+    offset, gain : numpy.ndarray of float64, shape (channels,)
+        As `intensity_scale` returns them.
+
+    Raises
+    ------
+    ImageValueError
+        As `intensity_scale`.
+    """
+
+    def __init__(self, image: Image, mapping: Mapping) -> None:
+        self.image = image
+        self.offset, self.gain = intensity_scale(mapping, image)
+        # Float32 holds 8 and 16 bit integers exactly; all else is mapped in float64.
+        exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2
+        self._work = np.float32 if exact else np.float64
+
+    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.float32]:
+        """Read a region of one page as network input.
+
+        Parameters
+        ----------
+        page, y0, y1, x0, x1 : int
+            As for `Image.read`.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (channels, y1 - y0, x1 - x0)
+
+        Raises
+        ------
+        ImageReadError
+            The pixels cannot be read.
+        ImageValueError
+            NaN or infinity is among them.
+        """
+        raw = self.image.read(page, y0, y1, x0, x1)
+        _check_finite(raw, self.image, page)
+        values: npt.NDArray[Any] = raw.astype(self._work)
+        np.subtract(values, self.offset.astype(self._work)[:, None, None], out=values)
+        np.multiply(values, self.gain.astype(self._work)[:, None, None], out=values)
+        return values.astype(np.float32, copy=False)
+
+
+def _integer_range(image: Image) -> tuple[int, int]:
+    if image.dtype.kind == "f":
+        raise ImageValueError(
+            f"{image.name}: expected integer pixels, as the intensity mapping is by integer range, but they "
+            f"are {image.dtype}; use a mapping by percentiles or convert the image"
+        )
+    limits = np.iinfo(image.dtype)
+    return int(limits.min), int(limits.max)
+
+
+def _percentiles(
+    images: Sequence[Image], low: float, high: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return two percentiles of each channel over all pages of all images."""
+    dtype = images[0].dtype
+    found = [
+        exact_percentiles(lambda channel=channel: _bands(images, channel), dtype, (low, high))  # type: ignore[misc]
+        for channel in range(images[0].channels)
+    ]
+    both = np.stack(found, axis=1)
+    return both[0], both[1]
+
+
+def _bands(images: Sequence[Image], channel: int) -> Iterator[npt.NDArray[Any]]:
+    for image in images:
+        for page in range(image.pages):
+            for top in range(0, image.height, image.band_rows):
+                band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)[
+                    channel
+                ]
+                _check_finite(band, image, page)
+                yield band
+
+
+def _check_finite(pixels: npt.NDArray[Any], image: Image, page: int) -> None:
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ImageValueError(
+            f"{image.name}: page {page}: expected finite pixels, but some are NaN or infinite; replace them"
+        )

@@ -1,0 +1,127 @@
+"""Opening images, whatever their format; finding them in folders and patterns."""
+
+import glob
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageReadError, ImageValueError, UsageError
+from unet2015.images.image import ArrayImage, Image
+from unet2015.images.png import SIGNATURE, PngImage
+from unet2015.images.tiff import TiffImage
+
+__all__ = ["ArrayImage", "Image", "PngImage", "TiffImage", "find_images", "open_image", "read_pages"]
+
+SUFFIXES = (".tif", ".tiff", ".png")
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def open_image(path: str | Path, axes: str | None = None) -> Image:
+    """Open a TIFF or PNG file; what it is follows from its first bytes, not its name.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    axes : str, optional
+        What the axes are where the file does not know or is wrong: one letter of TZCYXI (S is read
+        as C) for each axis of the file, slowest first; those of length 1 may be left out.
+
+    Returns
+    -------
+    Image
+        A context manager that reads regions.
+
+    Raises
+    ------
+    ImageReadError
+        There is no such file, or it cannot be read, is no image, is cut short or contradicts itself.
+    AxesError
+        The file does not say what its axes are, or `axes` do not fit.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            raise ImageReadError(f"{path}: expected an image file, but this is {what}")
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start == SIGNATURE:
+            return PngImage(path, axes)
+        if start.startswith(_TIFF_STARTS):
+            return TiffImage(path, axes)
+    except ImageReadError:
+        raise
+    except OSError as error:
+        raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
+    came = f"it begins with {start!r}" if start else "it is empty"
+    raise ImageReadError(f"{path}: expected a TIFF or PNG file, but {came}")
+
+
+def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
+    """Read all pages of an image of one channel, such as labels.
+
+    Returns
+    -------
+    numpy.ndarray, shape (pages, height, width)
+        In the file's type.
+
+    Raises
+    ------
+    ImageReadError, AxesError
+        As `open_image`.
+    ImageValueError
+        The image has several channels.
+    """
+    with open_image(path, axes) as image:
+        if image.channels != 1:
+            raise ImageValueError(
+                f"{path}: expected one channel of labels, but it has {image.channels} (axes {image.axes})"
+            )
+        out = np.empty((image.pages, image.height, image.width), image.dtype)
+        for page in range(image.pages):
+            out[page] = image.read(page, 0, image.height, 0, image.width)[0]
+        return out
+
+
+def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """Return the files that the inputs name: files, folders and patterns, each file once.
+
+    A folder stands for the .tif, .tiff and .png files in it, sorted by name, hidden ones left out;
+    a pattern for the files that match, ``**`` also in folders below.
+
+    Raises
+    ------
+    UsageError
+        An input does not exist, or names no image.
+    ImageReadError
+        A folder cannot be read.
+    """
+    found: dict[Path, None] = {}
+    for item in inputs:
+        path = Path(item)
+        try:
+            if path.is_dir():
+                files = sorted(inner for inner in path.iterdir() if _is_image(inner))
+            elif path.exists():
+                files = [path]
+            else:
+                files = sorted(Path(match) for match in glob.glob(str(item), recursive=True))
+                files = [match for match in files if _is_image(match)]
+        except OSError as error:
+            raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
+        if not files:
+            what = "no .tif, .tiff or .png file in this folder" if path.is_dir() else "no such file or folder"
+            raise UsageError(f"{path}: {what}")
+        found.update(dict.fromkeys(files))
+    return list(found)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

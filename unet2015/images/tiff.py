@@ -1,0 +1,242 @@
+"""Regions of TIFF pages, decoding only the strips or tiles that they touch."""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageError, ImageReadError
+from unet2015.images import imagej, ome, plain
+from unet2015.images.declared import Declared
+from unet2015.images.directories import (
+    Plane,
+    check_page,
+    contiguous_planes,
+    make_plane,
+    open_tiff,
+    page_key,
+    read_directories,
+    within,
+)
+from unet2015.images.image import Image
+
+_CACHE_BYTES = 2**26
+_TAGS = (282, 283, 296)
+
+
+class TiffImage(Image):
+    """A TIFF file, read by regions.
+
+    The strips or tiles decoded last are kept, up to 64 MiB and at least one, as neighbouring
+    regions share them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        What the axes are, if the file does not know: one letter for each axis of the file, with or
+        without those of length 1.
+
+    Raises
+    ------
+    ImageReadError
+        The file is damaged, cut short, contradicts its header, or holds no intensities.
+    AxesError
+        The file does not say what its axes are, or `axes` do not fit.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        name = str(path)
+        with open_tiff(path) as tif:
+            try:
+                pages = read_directories(tif, name)
+                declared = _declared(pages, path)
+                planes = _planes(declared, pages, tif.filehandle.size, name)
+                self._byte_order = tif.byteorder
+                for plane in planes:
+                    plane.page.decode  # noqa: B018 - made now, as later the file is closed
+            except ImageError:
+                raise
+            except Exception as error:  # damaged tags make tifffile fail in any way
+                raise ImageReadError(f"{path}: cannot read the TIFF: {error}") from error
+        page = planes[0].page
+        named = declared.named(within(page), axes, name)
+        super().__init__(
+            name,
+            *_merged(named, page),
+            page.dtype,
+            axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
+            path=path,
+            kind=declared.kind,
+            calibration=declared.calibration,
+        )
+        self._samples = int(page.samplesperpixel)
+        self._planes = planes
+        # Row: page; column: the planes that hold its channels.
+        order = np.arange(len(planes)).reshape(named.sizes)
+        if "C" in named.lead:
+            order = np.moveaxis(order, named.lead.index("C"), -1)
+        self._order = order.reshape(self.pages, -1)
+        self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
+        self._cached = 0  # bytes
+        self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
+        self._file = path.open("rb")
+
+    @property
+    def band_rows(self) -> int:
+        """Rows that are best read at a time: a row of tiles, or as many as a band may have."""
+        plane = self._planes[0]
+        return min(plane.rows, self.height) if plane.across > 1 else super().band_rows
+
+    def close(self) -> None:
+        """Close the file and forget decoded segments."""
+        self._file.close()
+        self._cache.clear()
+
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        out = np.empty((self.channels, y1 - y0, x1 - x0), self.dtype)
+        samples = self._samples
+        for i, number in enumerate(self._order[page].tolist()):
+            plane = self._planes[number]
+            part = out[i * samples : (i + 1) * samples]
+            for sample in range(samples if plane.separate else 1):
+                target = part[sample : sample + 1] if plane.separate else part
+                fill = self._fill_raw if plane.raw else self._fill_decoded
+                fill(number, sample, (y0, y1, x0, x1), target)
+        return out
+
+    def _fill_raw(
+        self, number: int, sample: int, region: tuple[int, int, int, int], target: npt.NDArray[Any]
+    ) -> None:
+        """Copy a region of a plane whose strips are pixels as they are."""
+        plane = self._planes[number]
+        y0, y1, x0, x1 = region
+        pixel = plane.row_bytes // self.width
+        dtype = self.dtype.newbyteorder(self._byte_order)
+        full = x1 - x0 == self.width
+        y = y0
+        while y < y1:
+            strip, inside = divmod(y, plane.rows)
+            end = min(y1, (strip + 1) * plane.rows) if full else y + 1
+            first = int(plane.offsets[sample * plane.down + strip]) + inside * plane.row_bytes + x0 * pixel
+            data = self._bytes(first, (end - y) * (x1 - x0) * pixel, plane)
+            rows = np.frombuffer(data, dtype).reshape(end - y, x1 - x0, len(target))
+            target[:, y - y0 : end - y0] = np.moveaxis(rows, -1, 0)
+            y = end
+
+    def _fill_decoded(
+        self, number: int, sample: int, region: tuple[int, int, int, int], target: npt.NDArray[Any]
+    ) -> None:
+        """Copy a region of a plane from its decoded strips or tiles."""
+        plane = self._planes[number]
+        y0, y1, x0, x1 = region
+        for row in range(y0 // plane.rows, -(-y1 // plane.rows)):
+            for column in range(x0 // plane.columns, -(-x1 // plane.columns)):
+                index = (sample * plane.down + row) * plane.across + column
+                segment = self._segment(number, index)
+                top, left = row * plane.rows, column * plane.columns
+                a, b = max(y0, top), min(y1, top + plane.rows)
+                c, d = max(x0, left), min(x1, left + plane.columns)
+                block = segment[a - top : b - top, c - left : d - left]
+                target[:, a - y0 : b - y0, c - x0 : d - x0] = np.moveaxis(block, -1, 0)
+
+    def _segment(self, number: int, index: int) -> npt.NDArray[Any]:
+        """Return a decoded strip or tile, shape (rows, columns, samples)."""
+        key = (number, index)
+        with self._cache_lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        segment = self._decode(number, index)
+        with self._cache_lock:
+            self._cached += segment.nbytes if key not in self._cache else 0
+            self._cache[key] = segment
+            while len(self._cache) > 1 and self._cached > _CACHE_BYTES:
+                self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return segment
+
+    def _decode(self, number: int, index: int) -> npt.NDArray[Any]:
+        plane = self._planes[number]
+        data = self._bytes(int(plane.offsets[index]), int(plane.counts[index]), plane)
+        try:
+            segment = plane.page.decode(data, index, jpegtables=plane.page.jpegtables)[0]
+        except Exception as error:  # what a codec raises on damaged data depends on the codec
+            raise ImageReadError(
+                f"{self.name}: page {plane.page.index}: strip or tile {index} cannot be decoded: "
+                f"{error}; the file is damaged: copy it again"
+            ) from error
+        return np.asarray(segment[0])
+
+    def _bytes(self, offset: int, count: int, plane: Plane) -> bytes:
+        try:
+            with self._file_lock:
+                self._file.seek(offset)
+                data = self._file.read(count)
+        except (OSError, ValueError) as error:
+            raise ImageReadError(f"{self.name}: cannot read the pixels: {error}") from error
+        if len(data) < count:
+            raise ImageReadError(
+                f"{self.name}: page {plane.page.index}: expected {count} bytes at byte {offset}, but "
+                f"{len(data)} came; the file became shorter while it was read"
+            )
+        return data
+
+
+def _merged(named: Declared, page: Any) -> tuple[str, tuple[int, ...]]:
+    """Return axes and shape of the image; samples of C planes multiply their number."""
+    tail = within(page)
+    size = {"Y": page.imagelength, "X": page.imagewidth, "C": page.samplesperpixel}
+    lead_sizes = named.sizes
+    if "C" in named.lead and "C" in tail:
+        lead_sizes = tuple(
+            length * page.samplesperpixel if letter == "C" else length
+            for letter, length in zip(named.lead, lead_sizes, strict=True)
+        )
+        tail = "YX"
+    return named.lead + tail, lead_sizes + tuple(size[letter] for letter in tail)
+
+
+def _declared(pages: list[Any], path: Path) -> Declared:
+    """Return what the header of the file declares, whichever flavour it is."""
+    first, name = pages[0], str(path)
+    descriptions = [str(tag.value) for tag in first.tags.getall(270, default=[])]
+    tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
+    samples, main = int(first.samplesperpixel), descriptions[0] if descriptions else ""
+    if ome.is_ome(main):
+        size = (first.imagelength, first.imagewidth)
+        return ome.read_ome(main, len(pages), samples, size, name, path.name)
+    if imagej.is_imagej(main):
+        return imagej.read_imagej(main, tags, len(pages), samples, name)
+    shape = tuple(int(length) for length in first.shape)
+    return plain.read_plain(descriptions, tags, len(pages), shape, name)
+
+
+def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
+    """Return the planes in their declared order, checked against each other and the file."""
+    for page in pages:
+        check_page(page, declared.kind == "imagej", name)
+    expected = declared.planes
+    if declared.directories is not None:
+        used = [pages[i] for i in declared.directories]
+    elif len(pages) == expected:
+        used = pages
+    else:
+        planes = contiguous_planes(pages[0], expected, size, name) if len(pages) == 1 else None
+        if planes is None:
+            raise ImageReadError(
+                f"{name}: the header declares {expected} planes ({'x'.join(map(str, declared.sizes))}), but "
+                f"the file holds {len(pages)}; it was cut short or its header is another file's"
+            )
+        return planes
+    keys = {page_key(page): page for page in used}
+    if len(keys) > 1:
+        kinds = " and ".join(f"{page.imagelength} x {page.imagewidth} {page.dtype}" for page in keys.values())
+        raise ImageReadError(
+            f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
+        )
+    made = {id(page): make_plane(page, size, name) for page in {id(page): page for page in used}.values()}
+    return [made[id(page)] for page in used]

@@ -1,0 +1,205 @@
+"""Writing images like the ones that were read: same axes, calibration and flavour; whole or absent."""
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageWriteError
+from unet2015.images.atomic import atomic_path, write_json
+from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
+from unet2015.images.image import ArrayImage, Image, Kind
+from unet2015.images.imagej import ORDER, describe_imagej
+from unet2015.images.ome import can_describe, describe_ome
+from unet2015.images.plain import describe_plain
+from unet2015.images.strips import CENTIMETRE, NONE, Resolution, StripWriter
+
+__all__ = ["ImageWriter", "atomic_path", "write_image", "write_json"]
+
+_CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
+"""What a classic TIFF holds, less what deflate may add; more than a directory takes."""
+
+_IMAGEJ_TYPES = ("uint8", "uint16", "int16", "float32")
+
+
+class ImageWriter:
+    """Writes the rows of an image to a TIFF; a context manager.
+
+    The file appears at its path when the body ends well; if it fails, whatever was there stays.
+    Flavour: that of `like`, where it can hold the result. An ImageJ TIFF cannot be BigTIFF, has its
+    planes in the order TZC and 8, 16 or 32 bit floating pixels; else OME-TIFF is written. OME-XML
+    has no axis I; else a plain TIFF is written, with its axes in tifffile's JSON header and the
+    pixel size in the resolution tags. All are deflated, in strips, ImageJ's too: ImageJ follows the
+    directories of a compressed stack. More than 4 GB of pixels make a BigTIFF.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the image shall be.
+    like : Image
+        The image whose axes (without C), calibration and flavour the result has.
+    dtype : dtype
+        Type of the pixels.
+    channels : int, optional
+        If given, the result has an axis C of this length before YX.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written, or the body ended before all rows came.
+    """
+
+    def __init__(
+        self, path: str | Path, like: Image, dtype: npt.DTypeLike, channels: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.dtype = np.dtype(dtype)
+        self.axes = like.page_axes + ("" if channels is None else "C") + "YX"
+        sizes = {"C": channels or 1, "Y": like.height, "X": like.width}
+        self.shape = tuple(sizes.get(letter) or like.size(letter) for letter in self.axes)
+        self.calibration = like.calibration
+        self._channels, self._planes = channels, channels or 1
+        self._height, self._width, self._pages = like.height, like.width, like.pages
+        planes = self._pages * self._planes
+        size = math.prod(self.shape) * self.dtype.itemsize + planes * _DIRECTORY_BYTES
+        self._big = size > _CLASSIC_BYTES
+        self.kind = _kind(like.kind, self.axes[:-2], self.dtype, self._big)
+        self._pending: list[npt.NDArray[Any]] = []
+        self._page = self._row = 0  # where the next row goes
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            file = stack.enter_context(temporary.open("wb"))
+            planes = self._pages * self._planes
+            self._strips = StripWriter(file, planes, self._height, self._width, self.dtype, big=self._big)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows: page 0 from top to bottom, then page 1, ...; as many at a time as you like.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray, shape (h, width) or (channels, h, width)
+            Without and with an axis C.
+
+        Raises
+        ------
+        ImageWriteError
+            The shape or type is wrong, there are too many rows, or the file cannot be written.
+        """
+        expected = f"({'' if self._channels is None else f'{self._planes}, '}rows, {self._width})"
+        band = rows[None] if self._channels is None else rows
+        wrong = band.ndim != 3 or band.shape[::2] != (self._planes, self._width)
+        if wrong or rows.dtype != self.dtype:
+            raise ImageWriteError(
+                f"{self.path}: expected rows of shape {expected} and type {self.dtype}, but {rows.shape} of "
+                f"{rows.dtype} came"
+            )
+        try:
+            while band.shape[1]:
+                band = self._take(band)
+        except OSError as error:
+            if isinstance(error, ImageWriteError):
+                raise
+            raise self._failure(error) from error
+
+    def _take(self, band: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Take rows up to the end of the strip, write it if it is full, return the rest."""
+        if self._page == self._pages:
+            raise ImageWriteError(f"{self.path}: expected {self._pages * self._height} rows, but more came")
+        strip_end = min((self._row // self._strips.rows + 1) * self._strips.rows, self._height)
+        taken, rest = np.split(band, [strip_end - self._row], axis=1)
+        self._pending.append(taken.copy() if rest.shape[1] == 0 else taken)
+        self._row += taken.shape[1]
+        if self._row == strip_end:
+            strip = np.concatenate(self._pending, axis=1)
+            for channel in range(self._planes):
+                self._strips.write_strip(self._page * self._planes + channel, strip[channel])
+            self._pending.clear()
+        if self._row == self._height:
+            self._page, self._row = self._page + 1, 0
+        return rest
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack as stack:
+            if error is not None:
+                stack.__exit__(kind, error, trace)
+                return
+            if self._page < self._pages:
+                came = self._page * self._height + self._row
+                raise ImageWriteError(
+                    f"{self.path}: expected {self._pages * self._height} rows, but {came} came"
+                )
+            try:
+                self._strips.finish(self._description(), self._resolution())
+            except OSError as problem:
+                raise self._failure(problem) from problem
+
+    def _description(self) -> str:
+        if self.kind == "imagej":
+            return describe_imagej(self.axes, self.shape, self.calibration)
+        if self.kind == "ome":
+            return describe_ome(self.axes, self.shape, self.dtype, self.calibration)
+        return describe_plain(self.axes, self.shape, self.calibration)
+
+    def _resolution(self) -> Resolution:
+        """Return pixels per unit: ImageJ's own unit, else centimetres where the unit is known."""
+        found = self.calibration
+        factor = unit_factor("cm", found.unit)
+        per_centimetre = self.kind != "imagej" and factor is not None
+        scale, unit = (factor, CENTIMETRE) if per_centimetre and factor else (1.0, NONE)
+        x, y = (scale / size if size else None for size in (found.pixel_size_x, found.pixel_size_y))
+        return x, y, unit
+
+    def _failure(self, error: OSError) -> ImageWriteError:
+        return ImageWriteError(f"{self.path}: cannot write the file: {error.strerror or error}")
+
+
+def write_image(
+    path: str | Path, array: npt.NDArray[Any], axes: str, calibration: Calibration = UNCALIBRATED
+) -> None:
+    """Write a whole array as a plain TIFF.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the image shall be.
+    array : numpy.ndarray
+        Pixels.
+    axes : str
+        A letter of TZCYXI for each dimension; C is written before YX, wherever it is.
+    calibration : Calibration
+        What a pixel measures.
+
+    Raises
+    ------
+    AxesError
+        `axes` do not fit the array.
+    ImageWriteError
+        The file cannot be written.
+    """
+    image = ArrayImage(array, axes, calibration)
+    channels = image.channels if "C" in image.axes else None
+    with ImageWriter(path, image, image.dtype, channels) as writer:
+        for page in range(image.pages):
+            rows = image.read(page, 0, image.height, 0, image.width)
+            writer.write(rows[0] if channels is None else rows)
+
+
+def _kind(wanted: Kind, lead: str, dtype: np.dtype[Any], big: bool) -> Kind:
+    """Return the flavour that can hold the image, `wanted` if possible."""
+    ordered = [letter for letter in ORDER if letter in lead] == list(lead) or lead in ("I", "IC")
+    if wanted == "imagej" and ordered and dtype.name in _IMAGEJ_TYPES and not big:
+        return "imagej"
+    if wanted != "plain" and can_describe(lead, dtype):
+        return "ome"
+    return "plain"
