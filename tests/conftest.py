@@ -1,0 +1,52 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of the real data sets; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("UNET2015_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}; set UNET2015_DATA")
+    return folder
+
+
+@pytest.fixture
+def small_settings():
+    """A training that takes a second: a U-Net of two poolings and two channels."""
+    from unet2015.settings import load_settings
+
+    def make(**sections):
+        base = {
+            "checkpoint_interval": 3,
+            "labels": {"kind": "membrane"},
+            "network": {"width": 2, "depth": 2},
+            "augmentation": {"elastic_std": 2.0},
+            "optimisation": {"steps": 8, "warmup": 2, "tile": 60, "learning_rate": 1e-3},
+            "validation": {"fraction": 0.25, "interval": 4},
+        }
+        for name, values in sections.items():
+            base[name] = base[name] | values if isinstance(values, dict) and name in base else values
+        return load_settings(None, base)
+
+    return make
+
+
+@pytest.fixture
+def small_set(tmp_path):
+    """Four pages of squares with dark outlines, as two TIFF files: images and membrane labels."""
+    random = np.random.default_rng(0)
+    labels = np.full((4, 50, 56), 255, np.uint8)
+    labels[:, ::12] = labels[:, :, ::14] = 0
+    images = np.where(labels, 170, 60) + random.normal(0, 15, labels.shape)
+    images, folder = images.clip(0, 255).astype(np.uint8), tmp_path / "set"
+    folder.mkdir()
+    tifffile.imwrite(folder / "images.tif", images, photometric="minisblack")
+    tifffile.imwrite(folder / "labels.tif", labels, photometric="minisblack")
+    return folder / "images.tif", folder / "labels.tif"

@@ -1,0 +1,266 @@
+"""Promise 1: tiled equals whole, up to rounding and nothing else."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unet2015.errors import MemoryLimitError, UsageError
+from unet2015.network import UNet
+from unet2015.tiling import engine
+from unet2015.tiling.averaging import VERSIONS
+from unet2015.tiling.engine import Predictor, choose_device, read_tile, run
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.sinks import ArraySink, BandSink
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
+
+
+class ArraySource:
+    def __init__(self, array):
+        self.array = array
+
+    def read(self, page, y0, y1, x0, x1):
+        assert 0 <= y0 < y1 <= self.array.shape[2]
+        assert 0 <= x0 < x1 <= self.array.shape[3]
+        return self.array[page, :, y0:y1, x0:x1]
+
+
+def network_of(channels, classes, depth, dtype, seed=0, width=2, variant="paper"):
+    torch.manual_seed(seed)
+    return UNet(channels, classes, width, depth, variant).to(dtype)
+
+
+def whole(network, array, average="none"):
+    """One pass over the whole page, mirrored by NumPy: probabilities, and the scale of the scores."""
+    geometry = network.geometry
+    height, width = array.shape[-2:]
+    sides = [geometry.input_for(size) for size in (height, width)]
+    after = [
+        (geometry.margin, side - geometry.margin - size)
+        for side, size in zip(sides, (height, width), strict=True)
+    ]
+    # For one pixel NumPy's reflect repeats it, as does its edge mode.
+    padded = np.pad(array, [(0, 0), (0, 0), *after], mode="reflect")
+    x = torch.from_numpy(padded).to(next(network.parameters()).dtype)
+    network = network.eval()
+    with torch.no_grad():
+        scores = [version.undo(network(version.apply(x))) for version in VERSIONS[average]]
+        mean = sum(scores) / len(scores)
+        result = torch.softmax(mean, dim=1).numpy()
+    return result[:, :, :height, :width], max(1.0, float(mean.abs().max()))
+
+
+def tiled(network, array, tile, batch=1, workers=2, order=None, average="none", dtype=None):
+    plan = TilePlan(len(array), *array.shape[-2:], tile, batch, network.geometry)
+    sink = ArraySink(plan, network.classes, dtype or array.dtype)
+    if order is not None:
+        order = np.random.default_rng(order).permutation(len(plan)).tolist()
+    run(plan, ArraySource(array), Predictor(network, average=average), sink, workers=workers, order=order)
+    return sink.array
+
+
+@st.composite
+def jobs(draw):
+    depth = draw(st.sampled_from([1, 2, 3, 4, 4]))
+    geometry = UNet(1, 2, 1, depth).geometry
+    largest = {1: 200, 2: 300, 3: 400, 4: 700}[depth]
+    height, width = draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    least = geometry.input_for(geometry.factor)
+    room = (max(least, geometry.input_for(max(height, width))) - least) // geometry.factor + 1
+    # Small tiles on a large image make thousands of passes: at least a twelfth of it.
+    smallest = max(0, room // 12)
+    tile = tuple(least + geometry.factor * draw(st.integers(smallest, room)) for _ in range(2))
+    return {
+        "depth": depth,
+        "channels": draw(st.integers(1, 3)),
+        "classes": draw(st.integers(2, 4)),
+        "shape": (draw(st.integers(1, 2)), height, width),
+        "tile": tile,
+        "batch": draw(st.integers(1, 5)),
+        "average": draw(st.sampled_from(["none", "none", "flips", "symmetries", "rotations"])),
+        "variant": draw(st.sampled_from(["paper", "release"])),
+        "seed": draw(st.integers(0, 1000)),
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@settings(max_examples=20, deadline=None)
+@given(job=jobs())
+def test_tiled_equals_whole(dtype, job):
+    network = network_of(job["channels"], job["classes"], job["depth"], dtype, job["seed"], 2, job["variant"])
+    pages, height, width = job["shape"]
+    array = np.random.default_rng(job["seed"]).random((pages, job["channels"], height, width))
+    array = array.astype(np.float64 if dtype == torch.float64 else np.float32)
+    expected, scale = whole(network, array, job["average"])
+    came = tiled(network, array, job["tile"], job["batch"], average=job["average"])
+    # The softmax turns an error of the scores into no larger one of the probabilities.
+    assert np.abs(came - expected).max() <= TOLERANCE[dtype] * scale
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 99), st.integers(1, 5))
+def test_one_plan_gives_the_same_bytes_whatever_the_workers_and_the_order(one, other, order, batch):
+    network = network_of(1, 2, 2, torch.float32)
+    array = np.random.default_rng(3).random((2, 1, 90, 75), np.float32)
+    tile = (network.geometry.input_for(24), network.geometry.input_for(32))
+    first = tiled(network, array, tile, batch, workers=one)
+    second = tiled(network, array, tile, batch, workers=other, order=order)
+    assert first.tobytes() == second.tobytes()
+
+
+def test_a_stride_of_388_is_not_exact():
+    # 388 is 4 modulo 16: the pooling of the second tile falls on other pixels. Nobody may
+    # "simplify" the phase away.
+    network = network_of(1, 2, 4, torch.float64, width=4)
+    array = np.random.default_rng(0).random((1, 1, 388, 776))
+    expected = whole(network, array)[0][..., 388:]
+    beside = np.pad(array, [(0, 0), (0, 0), (92, 92), (92, 92)], mode="reflect")[..., 388:]
+    assert beside.shape[-2:] == (572, 572)
+    with torch.no_grad():
+        came = torch.softmax(network.eval()(torch.from_numpy(beside)), dim=1).numpy()
+    assert np.abs(came - expected).max() > 1e-3
+    assert np.abs(tiled(network, array, (572, 572)) - whole(network, array)[0]).max() <= 1e-12
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (2, 3), (91, 92), (93, 5)])
+def test_a_margin_larger_than_the_image_reflects_repeatedly(size):
+    network = network_of(1, 2, 4, torch.float64)
+    array = np.random.default_rng(1).random((1, 1, *size))
+    assert np.abs(tiled(network, array, (204, 220)) - whole(network, array)[0]).max() <= 1e-12
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_read_tile_is_a_window_on_the_padded_image(height, width, data):
+    geometry = UNet(1, 2, 1, 2).geometry
+    array = np.random.default_rng(0).random((1, 2, height, width))
+    side = geometry.input_for(8)
+    plan = TilePlan(1, height, width, (side, side), 1, geometry)
+    tile = plan.tile_at(data.draw(st.integers(0, plan.tiles - 1)))
+    edges = [(0, 0), (0, 0), (geometry.margin, side), (geometry.margin, side)]
+    padded = np.pad(array, edges, mode="reflect")[0]
+    y, x = tile.row.kept_start, tile.column.kept_start
+    expected = padded[:, y : y + side, x : x + side]
+    assert np.array_equal(read_tile(ArraySource(array), tile, height, width), expected)
+
+
+def test_bands_equal_the_whole_array():
+    network = network_of(1, 3, 1, torch.float32)
+    array = np.random.default_rng(2).random((3, 1, 50, 41), np.float32)
+    plan = TilePlan(3, 50, 41, (28, 34), 4, network.geometry)
+    bands = []
+    sink = BandSink(plan, 3, lambda band: bands.append(band.copy()))
+    run(plan, ArraySource(array), Predictor(network), sink)
+    expected = tiled(network, array, (28, 34), 4)
+    came = np.concatenate(bands, axis=1).reshape(3, 3, 50, 41).swapaxes(0, 1)
+    assert came.tobytes() == expected.tobytes()
+
+
+def test_bfloat16_is_close_and_its_probabilities_are_float32():
+    network = network_of(1, 2, 3, torch.float32, width=8)
+    array = np.random.default_rng(0).random((1, 1, 1, 100, 100), np.float32)[0]
+    exact = Predictor(network)(array[:, :, :92, :92])
+    rough = Predictor(network, precision="bfloat16")(array[:, :, :92, :92])
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - exact).max() < 0.05
+    assert next(network.parameters()).dtype == torch.float32, "the caller's network must stay as it is"
+
+
+def test_predicting_switches_drop_out_off_in_a_copy():
+    network = network_of(1, 2, 1, torch.float32).train()
+    predict = Predictor(network)
+    tile = np.random.default_rng(0).random((1, 1, 34, 34), np.float32)
+    assert np.array_equal(predict(tile), predict(tile))
+    assert network.training
+
+
+class Exhausted:
+    """A predictor's network that fails above so many tiles at a time, as a full device does."""
+
+    def __init__(self, network, most):
+        self.network, self.most, self.calls = network, most, []
+
+    def __call__(self, x):
+        self.calls.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.network(x)
+
+
+def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
+    predict = Predictor(network_of(1, 2, 1, torch.float32))
+    tiles = np.random.default_rng(0).random((8, 1, 34, 34), np.float32)
+    expected = predict(tiles)
+    predict.network = full = Exhausted(predict.network, 2)
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        assert np.allclose(predict(tiles), expected, rtol=0, atol=1e-6)
+        predict(tiles)
+    assert full.calls == [8, 4, 2, 2, 2, 2] + [2] * 4
+    assert "going on with 2" in caplog.text
+
+
+def test_one_tile_too_large_for_the_device_is_an_error_that_says_what_to_do():
+    predict = Predictor(network_of(1, 2, 1, torch.float32))
+    predict.network = Exhausted(predict.network, 0)
+    with pytest.raises(MemoryLimitError, match="--tile"):
+        predict(np.zeros((2, 1, 34, 34), np.float32))
+
+
+def test_other_errors_of_the_network_are_not_taken_for_a_full_device():
+    predict = Predictor(network_of(1, 2, 1, torch.float32))
+    with pytest.raises(RuntimeError, match="channels"):
+        predict(np.zeros((1, 2, 34, 34), np.float32))
+
+
+@pytest.mark.parametrize("where", ["read", "write"])
+def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_run(where):
+    network = network_of(1, 2, 1, torch.float32)
+    array = np.zeros((50, 1, 30, 30), np.float32)
+
+    class Failing(ArraySource):
+        def read(self, page, y0, y1, x0, x1):
+            if where == "read" and page == 3:
+                raise OSError("planted")
+            return super().read(page, y0, y1, x0, x1)
+
+    written = []
+
+    class Sink:
+        def write(self, tile, probabilities):
+            written.append(tile.page)
+            if where == "write" and tile.page == 3:
+                raise OSError("planted")
+
+    plan = TilePlan(50, 30, 30, (46, 46), 1, network.geometry)
+    with pytest.raises(OSError, match="planted"):
+        run(plan, Failing(array), Predictor(network), Sink())
+    assert max(written) < 3 + 1 + 2 * engine.AHEAD
+
+
+def test_devices_that_are_not_there_are_refused():
+    with pytest.raises(UsageError, match="auto"):
+        choose_device("gpu")
+    with pytest.raises(UsageError, match="not available"):
+        choose_device("cuda:99")
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("option", [{"precision": "float16"}, {"average": "some"}])
+def test_unknown_options_are_refused(option):
+    with pytest.raises(UsageError, match="must be"):
+        Predictor(network_of(1, 2, 1, torch.float32), **option)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_cpu_and_tiled_equals_whole_on_it():
+    network = network_of(1, 2, 4, torch.float32, width=8)
+    array = np.random.default_rng(0).random((1, 1, 500, 600), np.float32)
+    plan = TilePlan(1, 500, 600, (380, 412), 3, network.geometry)
+    sink = ArraySink(plan, 2)
+    run(plan, ArraySource(array), Predictor(network, torch.device("cuda")), sink)
+    assert np.abs(sink.array - whole(network, array)[0]).max() <= 1e-5

@@ -1,0 +1,111 @@
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from unet2015.errors import GeometryError, MemoryLimitError
+from unet2015.network import UNet
+from unet2015.tiling.memory import GiB, choose_plan, default_cap, job_bytes
+
+CPU = torch.device("cpu")
+
+
+class LiveBytes(TorchDispatchMode):
+    """Follows how many bytes of tensor storage are alive while operations run, and their peak."""
+
+    def __init__(self):
+        super().__init__()
+        self.live = self.peak = 0
+        self._seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else [out]:
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self._seen:
+                    self._seen.add(storage._cdata)
+                    self.live += storage.nbytes()
+                    weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
+        self.peak = max(self.peak, self.live)
+        return out
+
+    def _gone(self, key, size):
+        self._seen.discard(key)
+        self.live -= size
+
+
+@pytest.mark.parametrize("variant", ["paper", "release"])
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 4), st.integers(1, 3), st.integers(2, 4), st.data())
+def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, classes, data):
+    network = UNet(channels, classes, width, depth, variant).eval()
+    sides = [
+        network.geometry.smallest + network.geometry.factor * data.draw(st.integers(0, 6)) for _ in range(2)
+    ]
+    with torch.no_grad(), LiveBytes() as live:
+        network(torch.empty(1, channels, *sides))
+    assert live.peak == 4 * network.peak_values(*sides)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+    st.integers(700 * 2**20, 8 * GiB),
+    st.sampled_from([4, 16, 64]),
+)
+def test_the_plan_stays_under_the_cap_or_says_what_would_do(height, width, cap, channels):
+    network = UNet(width=channels)
+    try:
+        plan = choose_plan(network, (1, height, width), CPU, cap=cap)
+    except MemoryLimitError as error:
+        needed = int(str(error).split("--max-memory ")[1].split("M")[0])
+        assert needed * 2**20 > cap
+        choose_plan(network, (1, height, width), CPU, cap=needed * 2**20)
+    else:
+        assert job_bytes(network, plan, CPU) <= cap
+
+
+def test_more_memory_never_means_more_work():
+    network = UNet(width=64)
+
+    def work(cap):
+        plan = choose_plan(network, (1, 3000, 2500), CPU, cap=cap)
+        return plan.tiles * np.prod(plan.tile)
+
+    amounts = [work(int(cap * GiB)) for cap in (1.2, 1.5, 2, 3, 4, 8)]
+    assert amounts == sorted(amounts, reverse=True)
+    assert amounts[-1] < 1.3 * 3000 * 2500
+
+
+def test_a_tile_that_is_given_is_taken_and_shrinks_only_where_the_image_needs_less():
+    network = UNet(width=4)
+    assert choose_plan(network, (1, 2000, 2000), CPU, tile=572).tile == (572, 572)
+    assert choose_plan(network, (1, 2000, 100), CPU, tile=572).tile == (572, 284)
+    assert choose_plan(network, (9, 200, 200), CPU, tile=572, batch=4).batch == 4
+
+
+def test_an_illegal_tile_is_refused_even_for_a_small_image():
+    with pytest.raises(GeometryError, match="556 or 572"):
+        choose_plan(UNet(width=4), (1, 10, 10), CPU, tile=571)
+
+
+def test_a_cap_of_one_megabyte_is_refused_with_what_would_do():
+    with pytest.raises(MemoryLimitError, match="--max-memory"):
+        choose_plan(UNet(width=4), (1, 10, 10), CPU, cap=2**20)
+
+
+def test_a_tile_too_large_for_the_cap_is_refused_not_replaced():
+    with pytest.raises(MemoryLimitError, match="smaller --tile"):
+        choose_plan(UNet(), (1, 3000, 3000), CPU, tile=1996, cap=1300 * 2**20)
+
+
+def test_the_default_cap_is_a_power_of_two_within_what_is_free():
+    cap = default_cap(CPU)
+    assert cap.bit_count() == 1
+    assert cap <= 4 * GiB

@@ -1,0 +1,169 @@
+"""The model file and the training state: safetensors, with all that is not a tensor as JSON.
+
+Nothing in such a file is executed on loading: no pickle, no code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from unet2015.errors import ModelError, SettingsError
+from unet2015.files import atomic_path
+from unet2015.network import UNet
+from unet2015.settings import Frozen, Mapping, NetworkSettings, parse_settings
+
+_KEY = "unet2015"
+
+
+class ModelInfo(Frozen):
+    """What a model file says beside its weights."""
+
+    format: Literal["unet2015 model 1"] = "unet2015 model 1"
+    in_channels: int = Field(1, ge=1)
+    """Channels of the images."""
+    classes: int = Field(2, ge=2, le=255)
+    """Channels of the scores."""
+    network: NetworkSettings = NetworkSettings()
+    mapping: Mapping
+    """How raw intensities become network input."""
+    class_names: tuple[str, ...]
+    """One name a class, in the order of the class map's values."""
+    axes: Literal["YX", "CYX"] = "YX"
+    """Axes of what the network reads of one page."""
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Two classes: probability of class 1 above which a pixel is of class 1."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Record of the training: settings, data, steps, measures, versions."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ModelInfo":
+        if len(self.class_names) != self.classes:
+            raise ValueError(f"{self.classes} classes, but {len(self.class_names)} class_names")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network and what it needs to be used.
+
+    Attributes
+    ----------
+    network : UNet
+        In evaluation mode, float32, on the CPU.
+    info : ModelInfo
+        Mapping, classes, threshold and training record.
+    sha256 : str
+        Of the model file; empty for a model that was never one.
+    path : Path or None
+        The model file.
+    """
+
+    network: UNet
+    info: ModelInfo
+    sha256: str = ""
+    path: Path | None = None
+
+
+def build_network(info: ModelInfo) -> UNet:
+    """Return a network of the architecture that `info` declares, with fresh weights."""
+    return UNet(info.in_channels, info.classes, **info.network.model_dump())
+
+
+def save_model(path: str | Path, network: UNet, info: ModelInfo, dtype: torch.dtype = torch.float32) -> None:
+    """Write a model file, whole or not at all; `dtype` is that of the weights in the file."""
+    weights = {name: tensor.detach().to("cpu", dtype) for name, tensor in network.state_dict().items()}
+    save_tensors(path, weights, info.model_dump_json())
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, is no model file, or its tensors do not fit the architecture it
+        declares; the message names tensor and shapes.
+    """
+    weights, text, digest = load_tensors(path)
+    try:
+        info = parse_settings(ModelInfo, _json(text), str(path))
+    except (SettingsError, ValueError) as error:
+        raise ModelError(
+            f"{path}: the description in the model file does not fit this version: {error}"
+        ) from error
+    with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+        network = build_network(info)
+    check_weights(network, weights, str(path))
+    network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in weights.items()}, assign=True)
+    return Model(network.eval(), info, digest, Path(path))
+
+
+def check_weights(network: UNet, weights: Dictionary[str, Tensor], name: str) -> None:
+    """Raise a `ModelError` that names `name`, tensor and shapes unless `weights` fit `network`."""
+    expected = network.state_dict()
+    for key, tensor in expected.items():
+        if key not in weights:
+            raise ModelError(f"{name}: tensor {key} of shape {tuple(tensor.shape)} is missing")
+        came = weights[key]
+        if came.shape != tensor.shape:
+            raise ModelError(
+                f"{name}: tensor {key} has shape {tuple(came.shape)}, the network needs {tuple(tensor.shape)}"
+            )
+        if not came.is_floating_point() or not bool(torch.isfinite(came).all()):
+            raise ModelError(f"{name}: tensor {key} holds values that are not finite numbers")
+    for key in weights:
+        if key not in expected:
+            raise ModelError(f"{name}: tensor {key} does not belong to the network")
+
+
+def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
+    """Write tensors and a JSON text as safetensors, whole or not at all."""
+    with atomic_path(path) as temporary:
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        try:
+            save_file(contiguous, temporary, {_KEY: description})
+        except SafetensorError as error:
+            # The library hides the cause: a full disk, in practice.
+            raise OSError(str(error)) from error
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
+    """Read what `save_tensors` wrote: the tensors, the JSON text, and the SHA-256 of the file.
+
+    The file is read whole, not mapped: what happens to it afterwards does not touch the tensors.
+
+    Raises
+    ------
+    ModelError
+        It cannot be read, or is something else.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__") or {}
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a readable model file (safetensors): {error}") from error
+    if _KEY not in metadata:
+        raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
+    return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+
+
+def _json(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value

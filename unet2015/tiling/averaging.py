@@ -1,0 +1,46 @@
+"""Averaging over versions of the input: the symmetries of the square.
+
+They only exchange and reverse the axes, so no pixel is interpolated. A tile turned in place keeps
+its phase, since the outputs of all legal tiles have the same size modulo the pooling factor:
+averaging over tiles equals averaging over the whole image.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Averaging = Literal["none", "flips", "symmetries", "rotations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetry:
+    """Mirror left-right or not, then turn by `quarters` times 90 degrees."""
+
+    mirrored: bool = False
+    quarters: int = 0
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Turn the last two axes of `x`."""
+        return torch.rot90(x.flip(-1) if self.mirrored else x, self.quarters, (-2, -1))
+
+    def undo(self, x: Tensor) -> Tensor:
+        """Turn back what `apply` turned."""
+        x = torch.rot90(x, -self.quarters, (-2, -1))
+        return x.flip(-1) if self.mirrored else x
+
+
+SYMMETRIES = tuple(Symmetry(mirrored, quarters) for mirrored in (False, True) for quarters in range(4))
+
+VERSIONS: dict[Averaging, tuple[Symmetry, ...]] = {
+    "none": (Symmetry(),),
+    "flips": (Symmetry(), Symmetry(True, 0), Symmetry(True, 2), Symmetry(False, 2)),
+    "symmetries": SYMMETRIES,
+    "rotations": SYMMETRIES[1:],
+}
+"""``flips``: the release's four (none, left-right, up-down, both). ``symmetries``: all eight.
+``rotations``: the paper's EM result "averaged over 7 rotated versions of the input data" does not say
+which. A square plate in space has eight rotations onto itself: three quarter turns, four half turns
+about an axis in its plane (mirror images, seen from above), and the one that leaves it alone. The
+other seven are taken here: rotated versions, seven, and none of them interpolated."""

@@ -1,0 +1,268 @@
+"""Carries out a tile plan: reading, network and writing at the same time, in bounded memory."""
+
+import copy
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unet2015.errors import MemoryLimitError, UsageError
+from unet2015.tiling.averaging import VERSIONS, Averaging
+from unet2015.tiling.plan import Tile, TilePlan, mirror
+
+Precision = Literal["float32", "bfloat16"]
+AHEAD = 2
+"""Batches read before their turn, and batches that wait to be written."""
+
+_log = logging.getLogger("unet2015")
+
+
+class Source(Protocol):
+    """What the network reads: pages of mapped intensities."""
+
+    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        """Return (channels, y1 - y0, x1 - x0) of one page; must be safe to call from threads."""
+
+
+class Sink(Protocol):
+    """What becomes of the probabilities."""
+
+    def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
+        """Take the kept pixels of one tile, (classes, height, width)."""
+
+
+@dataclass
+class Times:
+    """Seconds that each stage was busy; the stages overlap, so the sum is no elapsed time."""
+
+    read: float = 0.0
+    network: float = 0.0
+    write: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the seconds for a record."""
+        return {stage: round(getattr(self, stage), 3) for stage in ("read", "network", "write")}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; ``auto`` takes CUDA, then MPS, then the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        usable = {
+            "cpu": True,
+            "cuda": (device.index or 0) < torch.cuda.device_count(),
+            "mps": torch.backends.mps.is_available(),
+        }[device.type]
+    except (RuntimeError, KeyError) as error:
+        raise UsageError(f"device {name!r} is not known; choose auto, cpu, cuda, cuda:N or mps") from error
+    if not usable:
+        raise UsageError(f"device {name!r} is not available on this machine; choose auto or cpu")
+    return device
+
+
+@dataclass
+class Predictor:
+    """A network on its device: batches of tiles in, probabilities out.
+
+    Attributes
+    ----------
+    network : nn.Module
+        Copied, so that the caller's network stays as it is.
+    device, precision, average
+        As in :func:`unet2015.segment`. The last layer, the average and the softmax are float32 also
+        in ``bfloat16``; a float64 network stays float64.
+    """
+
+    network: nn.Module
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Precision = "float32"
+    average: Averaging = "none"
+
+    def __post_init__(self) -> None:
+        if self.average not in VERSIONS:
+            raise UsageError(f"average must be one of {', '.join(VERSIONS)}, not {self.average!r}")
+        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._dtype = next(network.parameters()).dtype
+        if self.precision == "bfloat16":
+            head = next(reversed(list(network.children())))
+            network.to(torch.bfloat16)
+            head.to(torch.float32)  # from the scores on, everything is summed in float32
+            self._dtype = torch.bfloat16
+        elif self.precision != "float32":
+            raise UsageError(f"precision must be float32 or bfloat16, not {self.precision!r}")
+        network = network.to(self.device)
+        # Several times faster than channels first, on CPUs and GPUs alike.
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._limit: int | None = None
+
+    def __call__(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W).
+
+        A device out of memory halves the batch, says so and goes on.
+
+        Raises
+        ------
+        MemoryLimitError
+            One tile alone is too much for the device.
+        """
+        done: list[NDArray[Any]] = []
+        position = 0
+        while position < len(tiles):
+            part = tiles[position : position + (self._limit or len(tiles))]
+            try:
+                done.append(self._predict(torch.from_numpy(part)))
+                position += len(part)
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                self._halve(part.shape)
+        return np.concatenate(done) if len(done) > 1 else done[0]
+
+    @torch.inference_mode()
+    def _predict(self, tiles: Tensor) -> NDArray[Any]:
+        with exact_float32(self.device):
+            x = tiles.to(self.device, self._dtype)
+            versions = VERSIONS[self.average]
+            total: Tensor | None = None
+            for version in versions:
+                turned = version.apply(x).contiguous(memory_format=torch.channels_last)
+                scores = version.undo(self.network(turned))
+                total = scores if total is None else total + scores
+            assert total is not None
+            probabilities: NDArray[Any] = torch.softmax(total / len(versions), dim=1).cpu().numpy()
+            return probabilities
+
+    def _halve(self, shape: tuple[int, ...]) -> None:
+        count, height, width = shape[0], shape[-2], shape[-1]
+        if count == 1:
+            raise MemoryLimitError(
+                f"{self.device} ran out of memory with one tile of {height} x {width} px; "
+                "give a smaller --tile or --max-memory"
+            )
+        self._limit = count // 2
+        _log.warning(
+            "%s ran out of memory with a batch of %d tiles; going on with %d", self.device, count, self._limit
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Switch off TensorFloat-32 and the algorithm search, which would round and vary on CUDA."""
+    if device.type != "cuda":
+        yield
+        return
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
+
+
+def read_tile(source: Source, tile: Tile, height: int, width: int) -> NDArray[Any]:
+    """Return what the network reads for `tile`, mirrored where it lies outside the image."""
+    y = mirror(tile.row.read_start, tile.row.read_stop, height)
+    x = mirror(tile.column.read_start, tile.column.read_stop, width)
+    y0, y1, x0, x1 = int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1
+    return source.read(tile.page, y0, y1, x0, x1)[:, (y - y0)[:, None], (x - x0)[None, :]]
+
+
+def run(
+    plan: TilePlan,
+    source: Source,
+    predict: Callable[[NDArray[Any]], NDArray[Any]],
+    sink: Sink,
+    *,
+    workers: int = 2,
+    order: Sequence[int] | None = None,
+    progress: Callable[[int], object] = lambda tiles: None,
+) -> Times:
+    """Send every tile of `plan` from `source` through `predict` to `sink`.
+
+    Parameters
+    ----------
+    plan : TilePlan
+        The tiles. What is computed together is part of the plan, so that the same plan gives the
+        same bytes whatever `workers` and `order`.
+    source : Source
+        Read by `workers` threads, ahead of the network.
+    predict : callable
+        (N, channels, H, W) -> (N, classes, h, w), such as a :class:`Predictor`.
+    sink : Sink
+        Called from one thread at a time, in the order of the batches.
+    order : sequence of int, optional
+        The order of the batches; every batch exactly once.
+    progress : callable
+        Called with the number of tiles of each batch that is done.
+    """
+    times = Times()
+    order = range(len(plan)) if order is None else order
+    assert sorted(order) == list(range(len(plan)))
+
+    def read(batch: Sequence[Tile]) -> NDArray[Any]:
+        with times.measure("read"):
+            return np.stack([read_tile(source, tile, plan.height, plan.width) for tile in batch])
+
+    def write(batch: Sequence[Tile], probabilities: NDArray[Any]) -> None:
+        with times.measure("write"):
+            for tile, output in zip(batch, probabilities, strict=True):
+                sink.write(tile, output[:, : tile.row.length, : tile.column.length])
+        progress(len(batch))
+
+    ahead: deque[tuple[tuple[Tile, ...], Future[NDArray[Any]]]] = deque()
+    behind: deque[Future[None]] = deque()
+    upcoming = iter(order)
+    readers, writer = ThreadPoolExecutor(max(1, workers)), ThreadPoolExecutor(1)
+    try:
+        for _ in order:
+            while len(ahead) < AHEAD and (index := next(upcoming, None)) is not None:
+                ahead.append((plan[index], readers.submit(read, plan[index])))
+            batch, tiles = ahead.popleft()
+            ready = tiles.result()
+            with times.measure("network"):
+                probabilities = predict(ready)
+            behind.append(writer.submit(write, batch, probabilities))
+            while len(behind) > AHEAD or (behind and behind[0].done()):
+                behind.popleft().result()
+        while behind:
+            behind.popleft().result()
+    finally:
+        # After an error what waits is dropped; what runs ends before the sink is closed.
+        readers.shutdown(cancel_futures=True)
+        writer.shutdown(cancel_futures=True)
+    return times

@@ -1,0 +1,256 @@
+"""Segments files: where results go, what is done already, and what failed and why."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from json import JSONDecodeError, loads
+from pathlib import Path
+from typing import Any
+
+from unet2015.checkpoint import Model
+from unet2015.errors import ImageReadError, UNet2015Error, UsageError
+from unet2015.files import make_folder, sha256, write_json
+from unet2015.images.image import Image
+from unet2015.images.reader import find_images, open_image
+from unet2015.tiling.memory import job_bytes
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.segmentation import Segmenter, SegmentOptions
+from unet2015.versions import versions
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results of one file go."""
+
+    classes: Path
+    probability: Path | None
+    record: Path
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The class map and, where asked for, the probability map."""
+        return (self.classes,) if self.probability is None else (self.classes, self.probability)
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file: its outputs, or the error."""
+
+    input: Path
+    outputs: tuple[Path, ...]
+    error: UNet2015Error | None = None
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What segmenting one file would take.
+
+    Attributes
+    ----------
+    plan : TilePlan or None
+        None where the file was refused.
+    memory, disk : int
+        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed.
+    """
+
+    input: Path
+    outputs: Outputs
+    axes: str = ""
+    shape: tuple[int, ...] = ()
+    plan: TilePlan | None = None
+    memory: int = 0
+    disk: int = 0
+    error: UNet2015Error | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        return {
+            "input": str(self.input),
+            "outputs": [str(path) for path in self.outputs.images],
+            "axes": self.axes,
+            "shape": list(self.shape),
+            "plan": None if self.plan is None else self.plan.as_dict(),
+            "memory_bytes": self.memory,
+            "disk_bytes": self.disk,
+            "error": None if self.error is None else str(self.error),
+        }
+
+    def describe(self) -> str:
+        """Return the plan for a reader."""
+        if self.plan is None:
+            return f"{self.input}\n  refused      {self.error}"
+        rows, columns = self.plan.rows, self.plan.columns
+        return "\n".join(
+            [
+                str(self.input),
+                f"  axes         {self.axes} ({' x '.join(map(str, self.shape))})",
+                f"  tiles        {self.plan.tiles} of {self.plan.tile[0]} x {self.plan.tile[1]} px "
+                f"({self.plan.pages} pages of {len(rows)} x {len(columns)}), "
+                f"kept {rows[0].length} x {columns[0].length} px, batches of {self.plan.batch}",
+                f"  peak memory  {self.memory / 2**20:.0f} MiB",
+                f"  disk         up to {self.disk / 2**20:.1f} MiB",
+                *(f"  output       {path}" for path in self.outputs.images),
+            ]
+        )
+
+
+def segment_files(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    model: Model | str | Path,
+    options: SegmentOptions | None = None,
+    axes: str | None = None,
+    probability: bool = False,
+) -> list[FileResult]:
+    """Segment files, folders and patterns into `out`; what fails does not stop the rest.
+
+    Parameters
+    ----------
+    inputs : sequence of path
+        TIFF or PNG files, folders of them, patterns.
+    out : path
+        A folder; or, for one input, the class map's own path, ending in .tif or .tiff.
+    model : Model or path
+        What to segment with.
+    options : SegmentOptions, optional
+        See :func:`unet2015.segment`.
+    axes : str, optional
+        Axes of the files where they do not say.
+    probability : bool
+        Write the probability map as well.
+
+    Returns
+    -------
+    list of FileResult
+        One a file. A file whose outputs are there, made from the same bytes by the same model with
+        the same options, is not done again.
+
+    Raises
+    ------
+    UsageError
+        No input, colliding outputs, or options that no image can meet: before anything is written.
+    """
+    segmenter = Segmenter(model, options or SegmentOptions())
+    jobs = plan_outputs(find_images(inputs), Path(out), probability)
+    results = []
+    for path, outputs in jobs:
+        try:
+            _segment_file(segmenter, path, outputs, axes)
+            results.append(FileResult(path, outputs.images))
+        except UNet2015Error as error:
+            results.append(FileResult(path, (), error))
+        except (OSError, MemoryError) as error:
+            results.append(FileResult(path, (), ImageReadError(f"{path}: {error}")))
+    return results
+
+
+def plan_files(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    model: Model | str | Path,
+    options: SegmentOptions | None = None,
+    axes: str | None = None,
+    probability: bool = False,
+) -> list[FilePlan]:
+    """Say what :func:`segment_files` would take, and do nothing."""
+    segmenter = Segmenter(model, options or SegmentOptions())
+    plans = []
+    for path, outputs in plan_outputs(find_images(inputs), Path(out), probability):
+        try:
+            with open_image(path, axes) as image:
+                plan = segmenter.plan(image)
+                memory = job_bytes(segmenter.model.network, plan, segmenter.device)
+                disk = _disk(image, segmenter, outputs)
+                plans.append(FilePlan(path, outputs, image.axes, image.shape, plan, memory, disk))
+        except UNet2015Error as error:
+            plans.append(FilePlan(path, outputs, error=error))
+    return plans
+
+
+def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[tuple[Path, Outputs]]:
+    """Say where the results of each input go; raise `UsageError` where two would collide."""
+    if out.suffix.lower() in (".tif", ".tiff") and not out.is_dir():
+        if len(inputs) > 1:
+            raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
+        jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
+    else:
+        names = [(path, out / path.stem) for path in inputs]
+        jobs = [(path, _outputs(_with(name, ".classes.tif"), name, probability)) for path, name in names]
+    owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
+    for path, outputs in jobs:
+        for target in (*outputs.images, outputs.record):
+            other = owners.setdefault(target.resolve(), path)
+            if other is not path or target.resolve() == path.resolve():
+                raise UsageError(
+                    f"the result of {path} would be {target}, which is also "
+                    + (
+                        "an input"
+                        if other.resolve() == target.resolve() or target.resolve() == path.resolve()
+                        else f"that of {other}"
+                    )
+                    + "; choose another output folder, or run them one by one"
+                )
+    return jobs
+
+
+def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
+    """Whether the outputs are whole and their record says that they were made as `expected`."""
+    try:
+        record = loads(outputs.record.read_text(encoding="utf-8"))
+        return all(record[key] == value for key, value in expected.items()) and all(
+            record["outputs"][path.name] == sha256(path) for path in outputs.images
+        )
+    except (OSError, JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None) -> None:
+    with open_image(path, axes) as image:
+        plan = segmenter.plan(image)
+        identity = {
+            "input_sha256": sha256(path),
+            "model_sha256": segmenter.model.sha256,
+            "settings": segmenter.settings() | {"axes": axes, "probability": outputs.probability is not None},
+        }
+        if is_done(outputs, identity):
+            _log.info("%s: done before, with the same model and settings", path)
+            return
+        make_folder(outputs.classes.parent)
+        times, mapped, constant = segmenter.to_files(image, plan, outputs.classes, outputs.probability)
+        if constant:
+            _log.warning("%s: all pixels got the same probability; does the model suit the image?", path)
+        record = identity | {
+            "input": str(path),
+            "axes": image.axes,
+            "axes_source": image.axes_source,
+            "shape": list(image.shape),
+            "dtype": str(image.dtype),
+            "model": str(segmenter.model.path),
+            "mapping": segmenter.info.mapping.model_dump(mode="json")
+            | {"offset": mapped.offset.tolist(), "gain": mapped.gain.tolist()},
+            "class_names": list(segmenter.info.class_names),
+            "plan": plan.as_dict(),
+            "device": segmenter.device_name(),
+            "seconds": times.as_dict(),
+            "versions": versions(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "outputs": {path.name: sha256(path) for path in outputs.images},
+        }
+        write_json(outputs.record, record)
+
+
+def _outputs(classes: Path, name: Path, probability: bool) -> Outputs:
+    shown = _with(name, ".probability.tif") if probability else None
+    return Outputs(classes, shown, _with(name, ".record.json"))
+
+
+def _with(name: Path, ending: str) -> Path:
+    return name.with_name(name.name + ending)
+
+
+def _disk(image: Image, segmenter: Segmenter, outputs: Outputs) -> int:
+    planes = 1 if segmenter.info.classes == 2 else segmenter.info.classes
+    return image.pages * image.height * image.width * (1 + (4 * planes if outputs.probability else 0))

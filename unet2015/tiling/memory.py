@@ -1,0 +1,176 @@
+"""Chooses tile size and batch so that a job stays under a memory cap, and says what it will take."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from unet2015.errors import MemoryLimitError
+from unet2015.geometry import Geometry
+from unet2015.network import UNet
+from unet2015.tiling.engine import AHEAD
+from unet2015.tiling.plan import TilePlan
+
+GiB = 2**30
+LIBRARIES = 640 * 2**20
+"""Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
+LARGEST_OUTPUT = 2048
+"""Beyond this side, larger tiles save less than 4 % of the work."""
+LARGEST_BATCH = 8
+
+
+def available_memory(device: torch.device) -> int:
+    """Return the bytes that `device` has free now; for the CPU within the limits of its control group."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = [_meminfo(), *_control_group()]
+    known = [value for value in free if value is not None]
+    return min(known) if known else 4 * GiB
+
+
+def default_cap(device: torch.device) -> int:
+    """Return the default memory cap: half of what is free, as a power of two, at most 4 GiB on a CPU.
+
+    A power of two, so that small changes of what is free do not change the plan.
+    """
+    half = max(1, available_memory(device) // 2)
+    power = 1 << (half.bit_length() - 1)
+    return min(power, 4 * GiB) if device.type == "cpu" else power
+
+
+def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
+    """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process."""
+    work = plan.batch * network.peak_values(*plan.tile) * 4
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    if device.type != "cpu":
+        return work + weights
+    area = plan.tile[0] * plan.tile[1]
+    # Read ahead: raw (up to float32) and mapped; behind: probabilities; one band and its encoded copy.
+    reading = (AHEAD + 1) * plan.batch * area * network.in_channels * 8
+    writing = (AHEAD + 2) * plan.batch * area * network.classes * 4
+    band = 2 * max(span.length for span in plan.rows) * plan.width * network.classes * 4
+    return LIBRARIES + 2 * weights + work + reading + writing + band
+
+
+def choose_plan(
+    network: UNet,
+    shape: tuple[int, int, int],
+    device: torch.device,
+    *,
+    tile: int | None = None,
+    batch: int | None = None,
+    cap: int | None = None,
+) -> TilePlan:
+    """Choose the tiles that do the least work under the memory cap.
+
+    Parameters
+    ----------
+    network : UNet
+        Declares its geometry and how many values it holds at once.
+    shape : tuple of int
+        (pages, height, width) in pixels.
+    tile : int, optional
+        Side of the tile, in pixels; a smaller legal one is taken along an axis that needs less.
+    batch : int, optional
+        Tiles that go through the network together.
+    cap : int, optional
+        Bytes; :func:`default_cap` unless given.
+
+    Raises
+    ------
+    GeometryError
+        `tile` is not legal, or too small to cover the image in phase.
+    MemoryLimitError
+        Not even the smallest plan fits; the message says what would.
+    """
+    geometry = network.geometry
+    limit = default_cap(device) if cap is None else cap
+    pages, height, width = shape
+    together = 1 if batch is None else batch
+
+    def plan_of(sides: tuple[int, int], tiles: int = 1) -> TilePlan:
+        return TilePlan(pages, height, width, sides, tiles, geometry)
+
+    def needed(plan: TilePlan) -> int:
+        return job_bytes(network, plan, device)
+
+    if tile is not None:
+        geometry.check(tile)
+        candidates = [(min(tile, geometry.input_for(height)), min(tile, geometry.input_for(width)))]
+    else:
+        candidates = _by_work(geometry, height, width)
+    fitting = _first_fitting(candidates, lambda sides: needed(plan_of(sides, together)) <= limit)
+    if fitting is None:
+        least = min(
+            (plan_of(sides, together) for sides in candidates), key=lambda plan: plan.tile[0] * plan.tile[1]
+        )
+        raise MemoryLimitError(
+            f"a memory cap of {_mib(limit)} is too small: tiles of {least.tile[0]} x {least.tile[1]} px in "
+            f"batches of {least.batch} need {_mib(needed(least))}; give --max-memory "
+            f"{_mib(needed(least), '')}M or more" + (", or a smaller --tile" if tile is not None else "")
+        )
+    chosen = plan_of(fitting, together)
+    if batch is None and device.type != "cpu":
+        # Small tiles alone do not fill a GPU; a CPU is filled by one.
+        sizes = (plan_of(fitting, count) for count in (8, 4, 2) if count <= chosen.tiles)
+        chosen = next((plan for plan in sizes if needed(plan) <= limit), chosen)
+    return chosen
+
+
+def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
+    """Return the possible tiles, least work first; of equal ones the smaller first."""
+
+    def sides(length: int) -> dict[int, int]:
+        largest = geometry.input_for(min(length, LARGEST_OUTPUT))
+        smallest = min(largest, geometry.input_for(geometry.factor))
+        counts: dict[int, int] = {}
+        for side in range(largest, smallest - 1, -geometry.factor):
+            kept, output = geometry.kept_size(side), geometry.output_size(side)
+            count = 1 if output >= length else 1 + -(-(length - output) // kept)
+            counts[count] = side  # the smallest side that needs so many tiles
+        return {side: count * side for count, side in counts.items()}
+
+    rows, columns = sides(height), sides(width)
+    pairs = [(y, x) for y in rows for x in columns]
+    return sorted(pairs, key=lambda pair: (rows[pair[0]] * columns[pair[1]], pair[0] * pair[1], pair))
+
+
+def _first_fitting(
+    candidates: Iterable[tuple[int, int]], fits: Callable[[tuple[int, int]], bool]
+) -> tuple[int, int] | None:
+    """Return the first candidate that fits; one no smaller than another that did not is not tried."""
+    refused: list[tuple[int, int]] = []
+    for y, x in candidates:
+        if any(y >= ry and x >= rx for ry, rx in refused):
+            continue
+        if fits((y, x)):
+            return y, x
+        refused.append((y, x))
+    return None
+
+
+def _mib(size: int, unit: str = " MiB") -> str:
+    return f"{-(-size // 2**20)}{unit}"
+
+
+def _meminfo() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _control_group() -> list[int]:
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        return [] if limit == "max" else [max(0, int(limit) - used)]
+    except (OSError, ValueError):
+        return []

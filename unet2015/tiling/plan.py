@@ -1,0 +1,179 @@
+"""The plan of the overlap-tile strategy: pure integers (paper, Fig. 2).
+
+Along one axis, in image coordinates (depth 4, tile 572)::
+
+    margin        output 388          margin
+    |----92----|======================|----92----|      what the network reads: the tile
+               |----------------------|                 what comes out
+               |------- kept 384 -----|                 what is written
+
+Tiles start in phase, at multiples of the pooling factor, so that each output pixel is the same as
+in one pass over the whole image (proved in doi:10.1109/ICCV48922.2021.00404). They run past the far
+end rather than slide back, which would leave the phase; the last one keeps all that is needed. Two
+dimensions are the product of two axes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import GeometryError
+from unet2015.geometry import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One tile along one axis, in image coordinates; what is read may lie outside the image."""
+
+    read_start: int
+    read_stop: int
+    kept_start: int
+    kept_stop: int
+
+    @property
+    def kept(self) -> slice:
+        """Where the kept pixels go in the image."""
+        return slice(self.kept_start, self.kept_stop)
+
+    @property
+    def length(self) -> int:
+        """Number of kept pixels: the first so many of the output."""
+        return self.kept_stop - self.kept_start
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile of one page: the product of two spans."""
+
+    page: int
+    row: Span
+    column: Span
+
+
+def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
+    """Cover `length` pixels with tiles of side `tile`.
+
+    Raises
+    ------
+    GeometryError
+        `tile` is not legal, or its output is smaller than the pooling factor and than `length`.
+    """
+    output, kept = geometry.output_size(tile), geometry.kept_size(tile)
+    if output < length and kept == 0:
+        raise GeometryError(
+            f"a tile of {tile} px has an output of {output} px, less than the pooling factor "
+            f"{geometry.factor}, and cannot cover {length} px in phase; the smallest tile that can: "
+            f"{geometry.input_for(geometry.factor)}"
+        )
+    count = 1 if output >= length else 1 + -(-(length - output) // kept)
+    starts = [index * kept for index in range(count)]
+    stops = [*starts[1:], length]
+    spans = tuple(
+        Span(start - geometry.margin, start - geometry.margin + tile, start, stop)
+        for start, stop in zip(starts, stops, strict=True)
+    )
+    _check_axis(spans, length, tile, geometry)
+    return spans
+
+
+def _check_axis(spans: Sequence[Span], length: int, tile: int, geometry: Geometry) -> None:
+    """See that every pixel is kept exactly once, comes out of its tile, and is in phase."""
+    assert spans[0].kept_start == 0
+    assert spans[-1].kept_stop == length
+    assert all(one.kept_stop == next_.kept_start for one, next_ in pairwise(spans))
+    for span in spans:
+        assert span.kept_start % geometry.factor == 0
+        assert 0 < span.length <= tile - 2 * geometry.margin
+        assert span.read_start == span.kept_start - geometry.margin
+        assert span.read_stop - span.read_start == tile
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """Which tiles cover `pages` pages of `height` x `width`, in which order and batches.
+
+    A sequence of batches; each is a tuple of tiles that go through the network together. The order
+    is page by page, row by row; a batch may run on into the next row and the next page.
+    """
+
+    pages: int
+    height: int
+    width: int
+    tile: tuple[int, int]
+    batch: int
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        if min(self.pages, self.height, self.width) < 1:
+            raise GeometryError(
+                f"an image needs at least one page and one pixel, this one has {self.pages} pages of "
+                f"{self.height} x {self.width} px"
+            )
+        if self.batch < 1:
+            raise GeometryError(f"a batch has at least one tile, not {self.batch}")
+        _ = self.rows, self.columns
+
+    @cached_property
+    def rows(self) -> tuple[Span, ...]:
+        """The spans along Y."""
+        return plan_axis(self.height, self.tile[0], self.geometry)
+
+    @cached_property
+    def columns(self) -> tuple[Span, ...]:
+        """The spans along X."""
+        return plan_axis(self.width, self.tile[1], self.geometry)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles, over all pages."""
+        return self.pages * len(self.rows) * len(self.columns)
+
+    def tile_at(self, index: int) -> Tile:
+        """Return tile number `index`."""
+        rest, column = divmod(index, len(self.columns))
+        page, row = divmod(rest, len(self.rows))
+        return Tile(page, self.rows[row], self.columns[column])
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-self.tiles // self.batch)
+
+    def __getitem__(self, index: int) -> tuple[Tile, ...]:
+        """Return the tiles of batch number `index`."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        first = index * self.batch
+        return tuple(self.tile_at(number) for number in range(first, min(first + self.batch, self.tiles)))
+
+    def __iter__(self) -> Iterator[tuple[Tile, ...]]:
+        """Iterate over the batches."""
+        return (self[index] for index in range(len(self)))
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the plan for a record: enough to make it again."""
+        return {
+            "tile": list(self.tile),
+            "kept": [self.rows[0].length, self.columns[0].length],
+            "margin": self.geometry.margin,
+            "factor": self.geometry.factor,
+            "pages": self.pages,
+            "tiles": self.tiles,
+            "batch": self.batch,
+        }
+
+
+def mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
+    """Return the pixels that positions `start` to `stop` show in an image of `length` pixels.
+
+    Beyond the border the image is mirrored without repeating the edge pixel, over and over where
+    need be: NumPy's 'reflect', for any distance and down to one pixel.
+    """
+    if length == 1:
+        return np.zeros(stop - start, np.intp)
+    period = 2 * (length - 1)
+    position = np.arange(start, stop) % period
+    return np.minimum(position, period - position)

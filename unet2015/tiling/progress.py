@@ -1,0 +1,16 @@
+"""A progress bar on standard error, quiet where that is no terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from unet2015.tiling.plan import TilePlan
+
+
+@contextmanager
+def tile_bar(plan: TilePlan, name: str) -> Iterator[Callable[[int], object]]:
+    """Show how many tiles of an image are done; gives the function to call with each number."""
+    with tqdm(total=plan.tiles, desc=Path(name).name, unit="tile", disable=None, leave=False) as bar:
+        yield bar.update
