@@ -1,0 +1,1 @@
+"""One question a file; each writes its answer, and the machine it was measured on, to ``results``."""

@@ -1,0 +1,77 @@
+"""What every result states: the machine, the versions, and how times were taken."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unet2015.versions import versions
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Return what the times depend on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "versions": versions(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[str, Any]]:
+    """Time candidates in turn, round after round, so that a busy moment of the machine meets them all.
+
+    Returns
+    -------
+    list of dict
+        For each candidate, in seconds: the ``median``, ``least`` and ``most`` of ``repeats`` times by the
+        clock, and ``cpu``, the median of the processor time of all threads, which other work on the
+        machine disturbs less.
+    """
+    clock: list[list[float]] = [[] for _ in candidates]
+    cpu: list[list[float]] = [[] for _ in candidates]
+    for _ in range(repeats):
+        for i, candidate in enumerate(candidates):
+            start, cpu_start = time.perf_counter(), time.process_time()
+            candidate()
+            clock[i].append(time.perf_counter() - start)
+            cpu[i].append(time.process_time() - cpu_start)
+    return [{**summary(c), "cpu": statistics.median(p)} for c, p in zip(clock, cpu, strict=True)]
+
+
+def summary(times: Sequence[float]) -> dict[str, Any]:
+    """Return median and spread of `times`."""
+    return {
+        "median": statistics.median(times),
+        "least": min(times),
+        "most": max(times),
+        "repeats": len(times),
+    }
+
+
+def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
+    """Write a result as JSON, with the machine and the date."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured = datetime.now(UTC).isoformat(timespec="seconds")
+    result = {"question": question, "measured": measured, "machine": machine(), **answer}
+    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,37 @@
+"""The benchmark of the weight map still runs, and refuses to time a wrong result."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import weight_map
+
+
+def test_quick_run_writes_times_and_machine(tmp_path, capsys):
+    out = tmp_path / "results" / "weight_map.json"
+    assert weight_map.main(["--quick", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert result["machine"]["versions"]["numpy"] == np.__version__
+    assert result["against_one_transform_per_cell"]["largest_relative_difference"] <= 1e-6
+    for row in result["against_one_transform"]:
+        assert row["ratio"] == row["weight_map"]["median"] / row["one_transform"]["median"]
+        assert row["weight_map"]["least"] <= row["weight_map"]["median"] <= row["weight_map"]["most"]
+    assert str(out) in capsys.readouterr().out
+
+
+def test_quick_run_leaves_the_results_alone(monkeypatch):
+    monkeypatch.setattr(weight_map, "write_result", None)
+    assert weight_map.main(["--quick"]) == 0
+
+
+def test_a_wrong_result_is_not_timed(monkeypatch):
+    monkeypatch.setattr(weight_map, "weight_map", lambda labels, w0, sigma: np.ones(labels.shape))
+    with pytest.raises(RuntimeError, match="off by"):
+        weight_map.main(["--quick"])
+
+
+def test_cells_are_drawn_as_asked():
+    labels = weight_map.cell_labels(200, 20)
+    assert np.unique(labels).size == 21
+    assert 0.6 < np.mean(labels > 0) < 0.95

@@ -1,0 +1,375 @@
+"""Deformed tiles: exact where nothing moves, SciPy's numbers where something does, never misaligned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from unet2015.settings import AugmentationSettings
+from unet2015.training.augment import Draw, Sample, Source, augment, displacement, draw, sample_coordinates
+from unet2015.training.warp import spline_basis, warp, warp_nearest
+
+DEFAULT = AugmentationSettings()
+NOTHING = AugmentationSettings(elastic_std=0, rotation=0, shift=False, flip=False, gray_scale=0, gray_shift=0)
+SPATIAL = AugmentationSettings(gray_scale=0, gray_shift=0)
+Planes = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]
+
+
+def still(y: int, x: int) -> Draw:
+    """The draw that only places the tile."""
+    return Draw(
+        centre=(y, x), angle=0.0, flip=False, vectors=np.zeros((2, 3, 3)), gray_scale=0.0, gray_shift=0.0
+    )
+
+
+def planes(height: int, width: int, channels: int = 1, seed: int = 0) -> Planes:
+    """An image, classes (a tenth not annotated) and weights (0 there) of random pixels."""
+    random = np.random.default_rng((seed, height, width))
+    classes = random.integers(0, 3, (height, width), dtype=np.uint8)
+    classes[random.random((height, width)) < 0.1] = 255
+    weights = random.random((height, width), dtype=np.float32) + 1
+    weights[classes == 255] = 0
+    return random.random((channels, height, width), dtype=np.float32), classes, weights
+
+
+def deform(given_planes: Planes, drawn: Draw, tile: int, output: int) -> Sample:
+    """Cut the source and augment it: the way of the training loop."""
+    source = Source.of(drawn, tile, *given_planes[1].shape)
+    image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in given_planes)
+    return augment(image, classes, weights, source, output)
+
+
+def absolute(drawn: Draw, tile: int) -> NDArray[np.float64]:
+    """Image coordinates (2, tile, tile) in float64, written down from the definition.
+
+    Tile pixel `tile // 2` lies on `centre`; mirror, turn about the middle of the tile, displace.
+    """
+    middle = (tile - 1) / 2
+    y, x = np.mgrid[:tile, :tile] - middle
+    x = -x if drawn.flip else x
+    angle = np.deg2rad(drawn.angle)
+    points = np.linspace(0, drawn.vectors.shape[-1] - 1, tile)
+    moved = [
+        ndimage.map_coordinates(v, np.meshgrid(points, points, indexing="ij"), order=3, mode="mirror")
+        for v in drawn.vectors
+    ]
+    turned = [np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x]
+    return np.stack(
+        [c + middle - tile // 2 + t + m for c, t, m in zip(drawn.centre, turned, moved, strict=True)]
+    )
+
+
+# Drawing
+
+
+def test_seed_and_step_alone_decide() -> None:
+    def numbers(seed: int, step: int) -> tuple[object, ...]:
+        d = draw(DEFAULT, seed, step, 512, 700)
+        return (d.centre, d.angle, d.flip, d.vectors.tobytes(), d.gray_scale, d.gray_shift)
+
+    first = {(seed, step): numbers(seed, step) for seed in (0, 1, 2**70) for step in (0, 1, 2, 10**9)}
+    assert len(set(first.values())) == len(first)
+    assert all(numbers(*key) == value for key, value in reversed(first.items()))
+
+
+def test_neither_global_state_nor_the_order_of_calls_matters() -> None:
+    alone = draw(DEFAULT, 3, 7, 100, 100)
+    torch.manual_seed(1)
+    for step in range(5):
+        draw(DEFAULT, 3, step, 100, 100)
+    again = draw(DEFAULT, 3, 7, 100, 100)
+    assert (alone.centre, alone.angle) == (again.centre, again.angle)
+    np.testing.assert_array_equal(alone.vectors, again.vectors)
+
+
+def test_switching_one_kind_off_leaves_the_others_as_they_were() -> None:
+    full, no_turn = (
+        draw(settings, 5, 9, 300, 400) for settings in (DEFAULT, DEFAULT.model_copy(update={"rotation": 0}))
+    )
+    assert full.angle != 0
+    assert no_turn.angle == 0
+    assert full.centre == no_turn.centre
+    assert full.gray_shift == no_turn.gray_shift
+    np.testing.assert_array_equal(full.vectors, no_turn.vectors)
+
+
+def test_displacement_vectors_are_gaussian_with_10_pixels() -> None:
+    vectors = np.stack([draw(DEFAULT, 0, step, 9, 9).vectors for step in range(1000)])
+    assert vectors.shape == (1000, 2, 3, 3)
+    assert abs(vectors.mean()) < 4 * 10 / np.sqrt(vectors.size)
+    assert abs(vectors.std() - 10) < 4 * 10 / np.sqrt(2 * vectors.size)
+    assert stats.kstest(vectors.ravel() / 10, "norm").pvalue > 0.001
+    correlation = np.corrcoef(vectors.reshape(1000, 18).T)
+    assert np.abs(correlation - np.eye(18)).max() < 5 / np.sqrt(1000)
+
+
+def test_other_numbers_are_even_over_their_ranges() -> None:
+    settings = AugmentationSettings(rotation=30, gray_scale=0.2, gray_shift=0.05)
+    draws = [draw(settings, 1, step, 3, 5) for step in range(1500)]
+    places = np.zeros((3, 5))
+    for d in draws:
+        places[d.centre] += 1
+    assert stats.chisquare(places.ravel()).pvalue > 0.001
+    assert abs(np.mean([d.flip for d in draws]) - 0.5) < 4 * 0.5 / np.sqrt(1500)
+    for name, limit in (("angle", 30), ("gray_scale", 0.2), ("gray_shift", 0.05)):
+        values = np.array([getattr(d, name) for d in draws])
+        assert stats.kstest(values, "uniform", args=(-limit, 2 * limit)).pvalue > 0.001
+
+
+def test_without_shift_the_tile_stays_on_the_centre_of_the_image() -> None:
+    assert draw(NOTHING, 0, 0, 572, 572).centre == (286, 286)
+    assert Source.of(draw(NOTHING, 0, 0, 572, 572), 572, 572, 572).box == (0, 572, 0, 572)
+    image, classes, weights = planes(20, 30)
+    sample = deform((image, classes, weights), draw(NOTHING, 0, 4, 20, 30), 12, 4)
+    np.testing.assert_array_equal(sample.image[0], image[:, 4:16, 9:21])
+    np.testing.assert_array_equal(sample.classes[0], classes[8:12, 13:17])
+
+
+# Displacement
+
+
+@given(size=st.integers(2, 60), grid=st.integers(2, 6), seed=st.integers(0, 99))
+def test_displacement_is_scipys_bicubic(size: int, grid: int, seed: int) -> None:
+    vectors = 10 * np.random.default_rng(seed).standard_normal((2, grid, grid))
+    points = np.linspace(0, grid - 1, size)
+    places = np.meshgrid(points, points, indexing="ij")
+    expected = [ndimage.map_coordinates(v, places, order=3, mode="mirror") for v in vectors]
+    np.testing.assert_allclose(displacement(vectors, size, dtype=torch.float64), expected, atol=1e-9)
+    np.testing.assert_allclose(displacement(vectors, size), expected, atol=1e-5)
+
+
+def test_displacement_of_the_papers_tile_is_scipys_zoom() -> None:
+    vectors = draw(DEFAULT, 0, 1, 1, 1).vectors
+    expected = [ndimage.zoom(v, 572 / 3, order=3, mode="mirror") for v in vectors]
+    assert expected[0].shape == (572, 572)
+    np.testing.assert_allclose(displacement(vectors, 572, dtype=torch.float64), expected, atol=1e-9)
+    np.testing.assert_allclose(displacement(vectors, 572), expected, atol=1e-5)
+
+
+def test_displacement_vectors_lie_on_the_corners_and_in_the_middle_of_the_tile() -> None:
+    vectors = draw(DEFAULT, 0, 2, 1, 1).vectors
+    field = displacement(vectors, 41, dtype=torch.float64)
+    np.testing.assert_allclose(field[:, ::20, ::20], vectors, atol=1e-12)
+
+
+def test_a_constant_displacement_is_a_shift() -> None:
+    """Whole pixels along y and x, each in its own direction of the image."""
+    image, classes, weights = planes(60, 60)
+    moved = replace(still(30, 30), vectors=np.stack([np.full((3, 3), 4.0), np.full((3, 3), -7.0)]))
+    sample = deform((image, classes, weights), moved, 20, 8)
+    np.testing.assert_allclose(sample.image[0], image[:, 24:44, 13:33], atol=1e-5)
+    np.testing.assert_array_equal(sample.classes[0], classes[30:38, 19:27])
+
+
+def test_the_basis_is_shared_and_cannot_be_changed() -> None:
+    assert spline_basis(20, 3) is spline_basis(20, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        spline_basis(20, 3)[0, 0] = 1
+
+
+# Nothing, flips and turns
+
+
+@given(
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    y=st.floats(0, 1, exclude_max=True),
+    x=st.floats(0, 1, exclude_max=True),
+    output=st.integers(1, 12),
+    margin=st.integers(0, 8),
+    channels=st.integers(1, 3),
+)
+def test_without_displacement_every_bit_stays(
+    height: int, width: int, y: float, x: float, output: int, margin: int, channels: int
+) -> None:
+    """For images of any size: beyond the border they go on as NumPy's ``reflect``."""
+    image, classes, weights = planes(height, width, channels)
+    centre = (int(y * height), int(x * width))
+    tile = output + 2 * margin
+    sample = deform((image, classes, weights), still(*centre), tile, output)
+    padding = [(tile, tile), (tile, tile)]
+    wide = [np.pad(plane, padding, mode="reflect") for plane in (classes, weights)]
+    image = np.pad(image, [(0, 0), *padding], mode="reflect")
+    top, left = (c + tile - tile // 2 for c in centre)
+    inner = (slice(top + margin, top + margin + output), slice(left + margin, left + margin + output))
+    np.testing.assert_array_equal(sample.image[0], image[:, top : top + tile, left : left + tile])
+    np.testing.assert_array_equal(sample.classes[0], wide[0][inner])
+    np.testing.assert_array_equal(sample.weights[0], wide[1][inner])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2), (2, 3), (3, 1)])
+def test_tiny_images_are_mirrored_over_and_over(height: int, width: int) -> None:
+    image, classes, weights = planes(height, width)
+    sample = deform((image, classes, weights), still(0, 0), 40, 20)
+    wide = np.pad(image[0], 20, mode="reflect")
+    np.testing.assert_array_equal(sample.image[0, 0], wide[:40, :40])
+
+
+@pytest.mark.parametrize("tile", [20, 21])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("quarters", [-2, -1, 0, 1, 2])
+def test_quarter_turns_and_flips_are_exact(tile: int, flip: bool, quarters: int) -> None:
+    data = planes(64, 50, channels=2)
+    output = tile - 8
+    plain = deform(data, still(30, 21), tile, output)
+    turned = deform(data, replace(still(30, 21), angle=90.0 * quarters, flip=flip), tile, output)
+    for before, after in zip(plain, turned, strict=True):
+        expected = np.rot90(before.numpy(), -quarters, axes=(-2, -1))
+        np.testing.assert_array_equal(after, np.flip(expected, -1) if flip else expected)
+
+
+# All together
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    tile=st.integers(2, 50),
+)
+def test_coordinates_are_those_of_the_definition(seed: int, height: int, width: int, tile: int) -> None:
+    drawn = draw(DEFAULT, seed, 0, height, width)
+    centre = np.array(drawn.centre)[:, None, None]
+    expected = absolute(drawn, tile)
+    exact = sample_coordinates(drawn, tile, dtype=torch.float64)
+    np.testing.assert_allclose(exact.numpy() + centre, expected, atol=1e-9)
+    single = sample_coordinates(drawn, tile)
+    assert single.dtype == torch.float32
+    np.testing.assert_allclose(single.double().numpy() + centre, expected, atol=5e-5)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(2, 90),
+    width=st.integers(2, 90),
+    output=st.integers(1, 30),
+    margin=st.integers(0, 10),
+)
+def test_tile_equals_scipys(seed: int, height: int, width: int, output: int, margin: int) -> None:
+    """Bilinear image and weights, nearest classes, at the same places."""
+    image, classes, weights = planes(height, width, 2)
+    drawn = draw(SPATIAL, seed, 0, height, width)
+    tile = output + 2 * margin
+    sample = deform((image, classes, weights), drawn, tile, output)
+    assert [part.dtype for part in sample] == [torch.float32, torch.int64, torch.float32]
+    assert sample.image.shape == (1, 2, tile, tile)
+    assert sample.classes.shape == sample.weights.shape == (1, output, output)
+    at = absolute(drawn, tile)
+    inner = at[:, margin : margin + output, margin : margin + output]
+    for channel in range(2):
+        expected = ndimage.map_coordinates(image[channel].astype(float), at, order=1, mode="mirror")
+        np.testing.assert_allclose(sample.image[0, channel], expected, atol=2e-4)
+    # Where rounding decides between two pixels, either is right.
+    clear = np.all(np.abs(inner % 1 - 0.5) > 1e-4, axis=0)
+    expected_classes = ndimage.map_coordinates(classes, inner, order=0, mode="mirror")
+    np.testing.assert_array_equal(sample.classes[0].numpy()[clear], expected_classes[clear])
+    expected = ndimage.map_coordinates(weights.astype(float), inner, order=1, mode="mirror")
+    expected[expected_classes == 255] = 0
+    np.testing.assert_allclose(sample.weights[0].numpy()[clear], expected[clear], atol=1e-3)
+
+
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 300), width=st.integers(1, 300))
+def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, width: int) -> None:
+    image, classes, weights = planes(height, width)
+    drawn = draw(SPATIAL, seed, 0, height, width)
+    sample = deform((image, classes, weights), drawn, 28, 12)
+    beyond = 200
+    origin = (drawn.centre[0] + beyond, drawn.centre[1] + beyond)
+    at = sample_coordinates(drawn, 28)
+    inner = at[:, 8:20, 8:20]
+    around = [(beyond, beyond)] * 2
+    whole = torch.from_numpy(np.pad(image, [(0, 0), *around], mode="reflect"))
+    np.testing.assert_array_equal(sample.image[0], warp(whole, at, origin))
+    labels = torch.from_numpy(np.pad(classes, around, mode="reflect"))
+    np.testing.assert_array_equal(sample.classes[0], warp_nearest(labels, inner, origin))
+
+
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 400), width=st.integers(1, 400))
+def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
+    seed: int, height: int, width: int
+) -> None:
+    drawn = draw(SPATIAL, seed, 0, height, width)
+    y0, y1, x0, x1 = Source.of(drawn, 28, height, width).box
+    assert 0 <= y0 < y1 <= height
+    assert 0 <= x0 < x1 <= width
+    # The turned tile, the largest displacement (of a spline, up to 1.6 vectors) and rounding.
+    assert max(y1 - y0, x1 - x0) <= 28 * 2**0.5 + 2 * 1.6 * np.abs(drawn.vectors).max() + 5
+
+
+@given(seed=st.integers(0, 10**6))
+def test_labels_keep_their_values_and_stay_with_the_image(seed: int) -> None:
+    """Where four neighbours agree, the interpolated label image is the label itself."""
+    blobs = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((80, 80)), 6)
+    labels = np.where(blobs > 0.02, 1, np.where(blobs < -0.02, 2, 255)).astype(np.uint8)
+    drawn = draw(SPATIAL, seed, 1, 80, 80)
+    sample = deform((labels[None].astype(np.float32), labels, labels.astype(np.float32)), drawn, 40, 24)
+    assert set(np.unique(sample.classes)) <= {1, 2, 255}
+    image = sample.image[0, 0, 8:-8, 8:-8]
+    same = torch.isin(image, torch.tensor([1.0, 2.0, 255.0]))
+    assert same.float().mean() > 0.5
+    np.testing.assert_array_equal(image[same].long(), sample.classes[0][same])
+
+
+@given(seed=st.integers(0, 10**6))
+def test_what_is_not_annotated_moves_along_and_weighs_nothing(seed: int) -> None:
+    image, classes, weights = planes(70, 70)
+    weights = weights + 1  # also where nothing is annotated
+    sample = deform((image, classes, weights), draw(DEFAULT, seed, 2, 70, 70), 40, 24)
+    ignored = sample.classes == 255
+    assert 0 < ignored.float().mean() < 0.4
+    assert (sample.weights[ignored] == 0).all()
+    assert (sample.weights[~ignored] >= 1).all()
+
+
+def test_gray_values_vary_about_the_mean_of_each_channel() -> None:
+    data = planes(50, 50, channels=2)
+    drawn = replace(draw(SPATIAL, 0, 3, 50, 50), gray_scale=-0.25, gray_shift=0.5)
+    plain = deform(data, replace(drawn, gray_scale=0.0, gray_shift=0.0), 30, 14)
+    varied = deform(data, drawn, 30, 14)
+    mean = plain.image.mean(dim=(2, 3), keepdim=True)
+    torch.testing.assert_close(varied.image, (plain.image - mean) * 0.75 + mean + 0.5)
+    assert torch.equal(varied.classes, plain.classes)
+    assert torch.equal(varied.weights, plain.weights)
+
+
+def test_same_draw_same_bytes() -> None:
+    data = planes(90, 70)
+    first, second = (deform(data, draw(DEFAULT, 4, 11, 90, 70), 60, 20) for _ in range(2))
+    other = deform(data, draw(DEFAULT, 4, 12, 90, 70), 60, 20)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first.image, other.image)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_warp_by_hand(dtype: torch.dtype) -> None:
+    image = torch.tensor([[[0, 10, 50], [100, 20, 60], [7, 8, 9]]], dtype=dtype)
+    at = torch.tensor([[[0.0, 0.5, 0.25, 1.0]], [[0.5, 0.0, 0.5, 1.0]]], dtype=dtype)
+    np.testing.assert_array_equal(warp(image, at)[0, 0], [5, 50, 0.75 * 5 + 0.25 * 60, 20])
+    np.testing.assert_array_equal(warp(image, at - 5, (5, 5)), warp(image, at))
+    np.testing.assert_array_equal(warp_nearest(image[0], at)[0], [10, 100, 10, 20])
+    np.testing.assert_array_equal(warp_nearest(image[0], at - 5, (5, 5)), warp_nearest(image[0], at))
+
+
+def test_a_plane_that_was_not_cut_is_noticed() -> None:
+    image, classes, weights = map(torch.from_numpy, planes(90, 90))
+    source = Source.of(still(40, 40), 20, 90, 90)
+    with pytest.raises(AssertionError, match="not the box"):
+        augment(source.cut(image), classes, source.cut(weights), source, 10)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_device_makes_the_same_tile() -> None:
+    data = planes(300, 260, channels=2)
+    for step in range(5):
+        source = Source.of(draw(DEFAULT, 0, step, 300, 260), 188, 300, 260)
+        cut = [torch.from_numpy(source.cut(plane).copy()) for plane in data]
+        host = augment(cut[0], cut[1], cut[2], source, 4)
+        device = augment(cut[0].cuda(), cut[1].cuda(), cut[2].cuda(), source, 4)
+        torch.testing.assert_close(device.image.cpu(), host.image, atol=3e-4, rtol=0)
+        assert (device.classes.cpu() != host.classes).float().mean() < 0.1

@@ -1,0 +1,270 @@
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unet2015.errors import DataSetError, SettingsError, UsageError
+from unet2015.settings import TrainingSettings, ValidationSettings
+from unet2015.training.dataset import (
+    check_pairs,
+    find_problems,
+    pair_images,
+    read_labels,
+    select_pages,
+    split_pages,
+)
+
+RNG = np.random.default_rng(0)
+MASK = np.zeros((2, 20, 24), np.uint8)
+MASK[:, 2:9, 2:9] = MASK[:, 12:18, 4:20] = 255
+CELLS = np.where(np.arange(20)[:, None] < 10, MASK, 0) // 255 + np.uint8(2) * (
+    np.where(np.arange(20)[:, None] >= 10, MASK, 0) // 255
+)
+IMAGE = RNG.integers(0, 256, MASK.shape, np.uint8)
+
+
+def settings(**sections):
+    return TrainingSettings.model_validate(sections)
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write arrays as TIFF files below a folder; give the folder."""
+
+    def write(folder, **arrays):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name, array in arrays.items():
+            photometric = "rgb" if array.shape[-1] == 3 else "minisblack"
+            tifffile.imwrite(tmp_path / folder / f"{name}.tif", array, photometric=photometric)
+        return tmp_path / folder
+
+    return write
+
+
+def found(image_folder, label_folder, **sections):
+    """The problems of a set, as (severity, file name, message)."""
+    problems = find_problems(pair_images([image_folder], [label_folder]), settings(**sections))
+    return [(problem.severity, problem.file.split("/")[-1], problem.message) for problem in problems]
+
+
+def errors(*args, **sections):
+    return [(file, message) for severity, file, message in found(*args, **sections) if severity == "error"]
+
+
+class TestPairs:
+    def test_a_single_image_goes_with_a_single_label_file_whatever_their_names(self, save):
+        images, labels = save("i", volume=IMAGE), save("l", truth=MASK)
+        expected = [(images / "volume.tif", labels / "truth.tif")]
+        assert pair_images([images], [labels]) == expected
+        assert pair_images([images / "volume.tif"], [str(labels / "*.tif")]) == expected
+
+    def test_several_go_together_by_name(self, save):
+        images = save("i", b=IMAGE, a=IMAGE, c=IMAGE)
+        labels = save("l", c=MASK, a=MASK, b=MASK)
+        assert pair_images([images], [labels]) == [
+            (images / f"{name}.tif", labels / f"{name}.tif") for name in "abc"
+        ]
+
+    def test_the_suffix_may_differ(self, save):
+        images, labels = save("i", a=IMAGE, b=IMAGE), save("l", a=MASK, b=MASK)
+        (labels / "a.tif").rename(labels / "a.tiff")
+        assert pair_images([images], [labels])[0] == (images / "a.tif", labels / "a.tiff")
+
+    def test_names_without_a_partner_are_named(self, save):
+        images, labels = save("i", a=IMAGE, b=IMAGE), save("l", b=MASK, d=MASK)
+        with pytest.raises(DataSetError, match=r"1 images without labels: a, and 1 labels .*: d"):
+            pair_images([images], [labels])
+
+    def test_a_single_image_is_not_paired_with_one_of_several_labels(self, save):
+        with pytest.raises(DataSetError, match="without"):
+            pair_images([save("i", a=IMAGE)], [save("l", b=MASK, c=MASK)])
+
+    def test_a_name_that_occurs_twice_is_refused(self, save):
+        images, more, labels = save("i", a=IMAGE), save("j", a=IMAGE), save("l", a=MASK)
+        with pytest.raises(DataSetError, match=r"two images have the name 'a'"):
+            pair_images([images, more], [labels])
+
+    @pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+    def test_an_image_is_not_its_own_labels(self, save, names):
+        folder = save("i", **dict.fromkeys(names, IMAGE))
+        with pytest.raises(DataSetError, match="same file"):
+            pair_images([folder], [folder])
+
+    def test_nothing_there_is_wrong_usage(self, save, tmp_path):
+        with pytest.raises(UsageError, match="nowhere"):
+            pair_images([tmp_path / "nowhere"], [save("l", a=MASK)])
+
+
+class TestPages:
+    @given(st.sets(st.integers(0, 60), min_size=1))
+    def test_a_list_of_numbers_is_what_it_says(self, pages):
+        assert select_pages(",".join(map(str, pages)), 61) == sorted(pages)
+
+    @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), min_size=1))
+    def test_ranges_include_both_ends(self, ranges):
+        spec = ", ".join(f"{first}-{first + more}" for first, more in ranges)
+        expected = {page for first, more in ranges for page in range(first, first + more + 1)}
+        assert select_pages(spec, 50) == sorted(expected)
+
+    @pytest.mark.parametrize("spec", ["", ",", "a", "3-", "-3", "1-2-3", "1;2", "1.5", "3 4", "²"])
+    def test_other_texts_are_refused(self, spec):
+        with pytest.raises(SettingsError, match="expected page numbers and ranges such as '24-29'"):
+            select_pages(spec, 100)
+
+    def test_a_page_beyond_the_end_is_named_with_the_last_one(self):
+        assert select_pages("29", 30) == [29]
+        with pytest.raises(SettingsError, match=r"no page 30; the set has 30 pages.* the last is 29"):
+            select_pages("24-30", 30)
+
+    def test_a_range_that_runs_backwards_is_refused(self):
+        with pytest.raises(SettingsError, match="write 24-29"):
+            select_pages("29-24", 30)
+
+    @given(st.integers(1, 200), st.floats(0, 0.999))
+    def test_a_share_is_taken_from_the_end(self, total, fraction):
+        training, held_out = split_pages(ValidationSettings(fraction=fraction), total)
+        assert training + held_out == list(range(total))
+        assert training
+        if total > 1:
+            assert bool(held_out) == (fraction > 0)
+            assert len(held_out) == pytest.approx(fraction * total, abs=1)
+
+    def test_named_pages_are_held_out_from_anywhere(self):
+        assert split_pages(ValidationSettings(pages="0,2-3"), 6) == ([1, 4, 5], [0, 2, 3])
+
+    def test_holding_out_everything_is_refused(self):
+        with pytest.raises(SettingsError, match="hold out all 3 pages"):
+            split_pages(ValidationSettings(pages="0-2"), 3)
+
+
+class TestProblems:
+    def test_a_sound_set_has_none(self, save):
+        files = {"a": IMAGE, "b": IMAGE}, {"a": CELLS, "b": CELLS}
+        assert found(save("i", **files[0]), save("l", **files[1])) == []
+        assert not errors(save("j", a=IMAGE), save("m", a=MASK), labels={"kind": "membrane"})
+
+    def test_a_mask_read_as_instances(self, save):
+        (file, message), *_ = errors(save("i", a=IMAGE), save("l", a=MASK))
+        assert file == "a.tif"
+        assert "0 and 255" in message
+        assert "membrane" in message
+
+    def test_sizes_that_differ(self, save):
+        labels = save("l", a=CELLS, b=CELLS[:, :-1], c=CELLS[:1])
+        found_errors = errors(save("i", a=IMAGE, b=IMAGE, c=IMAGE), labels)
+        assert [file for file, _ in found_errors] == ["b.tif", "c.tif"]
+        assert "2 pages of 19 x 24 px" in found_errors[0][1]
+        assert "1 page of 20 x 24 px, but" in found_errors[1][1]
+
+    def test_rgb_labels(self, save):
+        labels = save("l", a=np.stack([MASK[0]] * 3, axis=-1))
+        ((file, message),) = errors(save("i", a=IMAGE[0]), labels)
+        assert file == "a.tif"
+        assert "channel" in message
+
+    def test_one_class_only(self, save):
+        for value in (0, 1):
+            ((_, message),) = errors(save("i", a=IMAGE), save("l", a=np.full_like(MASK, value)))
+            assert "every annotated pixel" in message
+
+    def test_labels_beyond_the_classes(self, save):
+        labels = save("l", a=MASK)
+        found_errors = errors(save("i", a=IMAGE), labels, labels={"kind": "classes", "classes": 3})
+        assert all("0 to 2" in message and "255" in message for _, message in found_errors)
+        assert len(found_errors) == 2  # a line for each page
+        assert not errors(save("i", a=IMAGE), save("l", a=CELLS), labels={"kind": "classes", "classes": 3})
+
+    def test_a_class_that_never_occurs(self, save):
+        result = found(save("i", a=IMAGE), save("l", a=CELLS), labels={"kind": "classes", "classes": 4})
+        assert ("warning", "", "no pixel of the set is of class 3") in result
+
+    def test_nothing_annotated(self, save):
+        labels = save("l", a=np.full_like(MASK, 9))
+        ((file, message),) = errors(save("i", a=IMAGE), labels, labels={"ignore": 9})
+        assert file == "a.tif"
+        assert "no pixel is annotated" in message
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_not_a_number_in_an_image(self, save, value):
+        image = IMAGE.astype(np.float32)
+        image[1, 4, 5] = value
+        ((file, message),) = errors(save("i", a=image), save("l", a=CELLS))
+        assert file == "a.tif"
+        assert "1 pixels of page 1" in message
+
+    def test_a_constant_image(self, save):
+        result = found(save("i", a=np.full_like(IMAGE, 7)), save("l", a=CELLS))
+        assert ("warning", "a.tif", "every pixel is 7: there is nothing to learn from it") in result
+
+    def test_pixel_types_that_differ(self, save):
+        images = save("i", a=IMAGE, b=IMAGE.astype(np.uint16))
+        ((severity, message),) = [
+            (severity, message)
+            for severity, file, message in found(images, save("l", a=CELLS, b=CELLS))
+            if not file
+        ]
+        assert severity == "warning"
+        assert "uint16" in message
+        assert "b.tif" in message
+
+    def test_channels_that_differ(self, save):
+        images = save("i", a=IMAGE[0], b=np.stack([IMAGE[0]] * 3, axis=-1))
+        ((file, message),) = errors(images, save("l", a=CELLS[0], b=CELLS[0]))
+        assert file == ""
+        assert "1 (" in message
+        assert "3 (" in message
+
+    def test_a_mapping_that_does_not_fit(self, save):
+        image = IMAGE.astype(np.float32)
+        ((_, message),) = errors(save("i", a=image), save("l", a=CELLS), mapping={"method": "integer-range"})
+        assert "integer" in message
+
+    def test_a_membrane_coding_that_looks_inverted(self, save):
+        messages = [
+            message
+            for _, _, message in found(save("i", a=IMAGE), save("l", a=MASK), labels={"kind": "membrane"})
+        ]
+        assert any("inverted" in message for message in messages)
+
+    def test_instances_read_as_membrane(self, save):
+        result = found(save("i", a=IMAGE), save("l", a=CELLS), labels={"kind": "membrane"})
+        assert any("2 different values" in message for _, _, message in result)
+
+    def test_validation_pages_that_are_not_there(self, save):
+        ((_, message),) = errors(save("i", a=IMAGE), save("l", a=CELLS), validation={"pages": "7"})
+        assert "no page 7" in message
+
+    def test_too_few_pages(self, save):
+        result = found(save("i", a=IMAGE[0]), save("l", a=CELLS[0]))
+        assert [message.split(",")[0] for severity, file, message in result if not file] == [
+            "only one page",
+            "no page is held out",
+        ]
+
+    def test_every_bad_file_is_listed_and_the_others_are_looked_at(self, save, tmp_path):
+        images, labels = save("i", a=IMAGE, b=IMAGE, c=IMAGE), save("l", a=CELLS, b=CELLS, c=MASK)
+        (images / "a.tif").write_bytes(b"no image")
+        whole = (labels / "b.tif").read_bytes()
+        (labels / "b.tif").write_bytes(whole[: len(whole) // 2])
+        problems = find_problems(pair_images([images], [labels]), settings())
+        files = [problem.file for problem in problems if problem.severity == "error"]
+        assert files[0] == str(images / "a.tif")
+        assert set(files) == {str(images / "a.tif"), str(labels / "b.tif"), str(labels / "c.tif")}
+        # The file is not named twice.
+        assert all(problem.file not in problem.message for problem in problems if problem.file)
+
+    def test_check_pairs_gives_warnings_and_raises_errors(self, save):
+        pairs = pair_images([save("i", a=IMAGE)], [save("l", a=MASK)])
+        assert all(
+            problem.severity == "warning"
+            for problem in check_pairs(pairs, settings(labels={"kind": "membrane"}))
+        )
+        with pytest.raises(DataSetError, match=r"2 errors: .*a\.tif.*; .*a\.tif"):
+            check_pairs(pairs, settings())
+
+
+def test_labels_have_the_axes_of_their_image_without_channels(save):
+    labels = save("l", a=CELLS) / "a.tif"
+    np.testing.assert_array_equal(read_labels(labels, "ZCYX"), CELLS)
+    np.testing.assert_array_equal(read_labels(labels), CELLS)

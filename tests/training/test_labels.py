@@ -1,0 +1,197 @@
+"""Labels read as the settings say, and what is said about those that cannot be."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from unet2015.errors import LabelError
+from unet2015.settings import LabelSettings
+from unet2015.training.labels import (
+    IGNORED,
+    balanced_weights,
+    class_frequencies,
+    label_notes,
+    label_problems,
+    make_targets,
+    separation_border,
+)
+
+INSTANCES = LabelSettings(separation_border=False)
+MEMBRANE = LabelSettings(kind="membrane")
+
+few_cells = npst.arrays(
+    np.uint16,
+    npst.array_shapes(min_dims=2, max_dims=2, max_side=12),
+    elements=st.sampled_from([0, 3, 5, 60_000]),
+)
+
+
+def border_pixel_by_pixel(labels):
+    """The plugin's rule, read aloud."""
+    out = labels.copy()
+    height, width = labels.shape
+    for y in range(height):
+        for x in range(width):
+            for v, u in ((y - 1, x - 1), (y - 1, x), (y - 1, x + 1), (y, x - 1)):
+                if v >= 0 and 0 <= u < width and labels[v, u] not in (0, labels[y, x]):
+                    out[y, x] = 0
+    return out
+
+
+class TestSeparationBorder:
+    @given(labels=few_cells)
+    @settings(deadline=None)
+    def test_is_the_plugins_rule(self, labels):
+        drawn = separation_border(labels)
+        np.testing.assert_array_equal(drawn, border_pixel_by_pixel(labels))
+        assert drawn.dtype == labels.dtype
+
+    @given(labels=few_cells)
+    @settings(deadline=None)
+    def test_afterwards_no_two_cells_touch(self, labels):
+        drawn = np.pad(separation_border(labels), 1)
+        for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            other = np.roll(drawn, shift, (0, 1))
+            assert not ((drawn != other) & (drawn != 0) & (other != 0)).any()
+        np.testing.assert_array_equal(separation_border(drawn), drawn)
+
+    def test_by_hand(self):
+        labels = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [0, 3, 0, 0]])
+        np.testing.assert_array_equal(separation_border(labels), [[1, 1, 0, 2], [1, 0, 0, 2], [0, 0, 0, 0]])
+
+    def test_pages_by_themselves(self):
+        stack = np.array([[[1, 1]], [[2, 2]]])
+        np.testing.assert_array_equal(separation_border(stack), stack)
+
+    def test_ignored_pixels_stay_and_separate_nothing(self):
+        labels = np.array([[1, 9, 2, 3]])
+        np.testing.assert_array_equal(separation_border(labels, ignore=9), [[1, 9, 2, 0]])
+
+
+class TestTargets:
+    def test_instances(self):
+        labels = np.array([[70_000, 70_000, 0], [2**31 - 1, 9, 9]], np.uint32)
+        targets = make_targets(labels, INSTANCES.model_copy(update={"ignore": 9}), "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 1, 0], [1, IGNORED, IGNORED]])
+        np.testing.assert_array_equal(targets.cells, [[1, 1, 0], [2, 0, 0]])
+        assert (targets.classes.dtype, targets.cells.dtype) == (np.uint8, np.int32)
+
+    def test_instances_with_separation_border(self):
+        targets = make_targets(np.array([[4, 4, 6, 6]]), LabelSettings(), "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 1, 0, 1]])
+        np.testing.assert_array_equal(targets.cells, [[1, 1, 0, 2]])
+
+    def test_membrane(self):
+        labels = np.array([[255, 0, 255], [0, 255, 128]], np.uint8)
+        targets = make_targets(labels, LabelSettings(kind="membrane", ignore=128), "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 0, 1], [0, 1, IGNORED]])
+        np.testing.assert_array_equal(targets.cells, [[1, 0, 2], [0, 3, 0]])
+
+    def test_membrane_of_one_bit(self):
+        targets = make_targets(np.array([[True, False]]), MEMBRANE, "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 0]])
+
+    def test_classes(self):
+        labels = np.array([[1, 2, 0], [1, 2, -1]])
+        targets = make_targets(labels, LabelSettings(kind="classes", classes=3, ignore=-1), "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 2, 0], [1, 2, IGNORED]])
+        np.testing.assert_array_equal(targets.cells, [[1, 2, 0], [1, 2, 0]])
+
+    def test_the_labels_are_left_alone(self):
+        labels = np.array([[1, 2, 9]])
+        make_targets(labels, LabelSettings(ignore=9), "a.tif")
+        np.testing.assert_array_equal(labels, [[1, 2, 9]])
+
+    @pytest.mark.parametrize(
+        ("labels", "coding", "hint"),
+        [
+            ([[0, 255]], INSTANCES, 'kind = "membrane"'),
+            ([[255, 255]], INSTANCES, 'kind = "membrane"'),
+            ([[False, True]], INSTANCES, 'kind = "membrane"'),
+            ([[0, -3]], INSTANCES, "ignore = -3"),
+            ([[0, 1.5]], MEMBRANE, "1.5"),
+            ([[0, np.inf]], MEMBRANE, "inf"),
+            ([[0, 2.0**60]], MEMBRANE, "whole numbers"),
+            ([[0, 255]], LabelSettings(kind="classes", classes=3), "0 to 2.*255"),
+            ([[0, 1j]], MEMBRANE, "complex"),
+            ([[[0, 1]]], MEMBRANE, "YX"),
+            ([[]], MEMBRANE, "YX"),
+        ],
+    )
+    def test_refusals_name_the_file_and_what_to_do(self, labels, coding, hint):
+        with pytest.raises(LabelError, match=f"a.tif.*{hint}"):
+            make_targets(np.array(labels), coding, "a.tif")
+
+    def test_half_floats_are_read_too(self):
+        targets = make_targets(np.array([[0, 2]], np.float16), INSTANCES, "a.tif")
+        np.testing.assert_array_equal(targets.cells, [[0, 1]])
+
+
+class TestClassWeights:
+    def test_frequencies_leave_out_what_is_ignored(self):
+        coding = LabelSettings(kind="classes", classes=4, ignore=9)
+        targets = make_targets(np.array([[0, 1, 1, 3, 9]]), coding, "a.tif")
+        np.testing.assert_array_equal(class_frequencies(targets, 4), [1, 2, 0, 1])
+
+    def test_balanced_by_hand(self):
+        assert balanced_weights([1, 3]) == (2.0, 4 / 6)
+        assert balanced_weights([5, 0, 5]) == (1.0, 1.0, 1.0)
+        assert balanced_weights([0, 0]) == (1.0, 1.0)
+
+    @given(counts=st.lists(st.integers(0, 10**12), min_size=1, max_size=9))
+    def test_classes_weigh_the_same_and_one_on_average(self, counts):
+        weights = balanced_weights(counts)
+        total = sum(counts)
+        sums = [count * weight for count, weight in zip(counts, weights, strict=True) if count]
+        assert sum(sums) == pytest.approx(total)
+        assert all(each == pytest.approx(total / len(sums)) for each in sums)
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("labels", "coding", "hint"),
+        [
+            (np.array([[0, 255]]), LabelSettings(), "mask"),
+            (np.zeros((3, 3), int), LabelSettings(), "every annotated pixel is background"),
+            (np.ones((3, 3), int), LabelSettings(), "every annotated pixel is cells"),
+            (np.full((3, 3), 255), MEMBRANE, "every annotated pixel is cells"),
+            (np.full((2, 2), 2), LabelSettings(kind="classes", classes=3), "is class 2"),
+            (np.full((2, 2), 9), LabelSettings(ignore=9), "no pixel is annotated"),
+            (np.array([[0, 7]]), LabelSettings(kind="classes", classes=3), "7"),
+        ],
+    )
+    def test_one_line_that_names_the_file(self, labels, coding, hint):
+        (problem,) = label_problems(labels, coding, "a.tif")
+        assert problem.startswith("a.tif")
+        assert hint in problem
+
+    def test_pages_are_named(self):
+        stack = np.array([[[0, 1]], [[0, -1]], [[0, -2]]])
+        problems = label_problems(stack, LabelSettings(), "a.tif")
+        assert [problem.split(":")[0] for problem in problems] == ["a.tif, page 1", "a.tif, page 2"]
+
+    def test_classes_may_lie_on_different_pages(self):
+        assert label_problems(np.array([[[0, 0]], [[1, 1]]]), LabelSettings(), "a.tif") == []
+
+    def test_nothing_to_say_about_good_labels(self):
+        labels = np.array([[1, 0, 2], [1, 0, 2]])
+        assert label_problems(labels, LabelSettings(), "a.tif") == []
+        assert label_notes(labels, LabelSettings(), "a.tif") == []
+
+
+class TestNotes:
+    def test_cells_in_several_pieces(self):
+        labels = np.array([[50, 0, 50, 0, 7], [0, 0, 0, 7, 0]])
+        (note,) = label_notes(labels, LabelSettings(), "a.tif")
+        assert note.startswith("a.tif")
+        assert "(1 of 2): 50" in note
+
+    def test_a_single_cell(self):
+        (note,) = label_notes(np.array([[0, 1, 1]]), LabelSettings(), "a.tif")
+        assert "single cell" in note
+
+    def test_ignore_value_that_is_nowhere(self):
+        (note,) = label_notes(np.array([[0, 1, 0, 2]]), LabelSettings(ignore=255), "a.tif")
+        assert "255" in note

@@ -1,0 +1,284 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from unet2015.checkpoint import load_model, load_tensors
+from unet2015.errors import DataSetError, GeometryError, SettingsError, TrainingError
+from unet2015.settings import OptimisationSettings
+from unet2015.training import loop
+from unet2015.training.log import read_log
+from unet2015.training.loop import learning_rate, train
+from unet2015.training.state import State, page_order
+
+
+def tensors(folder):
+    last = sorted((folder / "checkpoints").glob("*.safetensors"))[-1]
+    return load_tensors(last)[0]
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def lines(folder):
+    return read_log(folder / "log.jsonl")
+
+
+def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_set, small_settings):
+    model = train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    run = tmp_path / "run"
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints", "log.jsonl", "model.safetensors", "settings.json", "tensorboard",
+    ]  # fmt: skip
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == [
+        "step-00000006.safetensors", "step-00000008.safetensors",
+    ]  # fmt: skip
+    losses = [line["loss"] for line in lines(run) if "loss" in line]
+    assert len(losses) == 8
+    assert all(np.isfinite(losses))
+    best = max(line["validation_f1"] for line in lines(run) if "validation_f1" in line)
+    assert model.info.training["validation"]["f1"] == best
+    assert model.info.threshold == model.info.training["validation"]["threshold"]
+    assert model.info.class_names == ("membrane", "cell")
+    assert model.info.mapping.method == "integer-range"
+    assert model.info.training["training_pages"] == 3
+    assert model.info.training["validation_pages"] == 1
+    assert list((run / "tensorboard").iterdir())
+
+
+def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small_settings):
+    settings = small_settings()
+    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
+
+    class Killed(BaseException):
+        pass
+
+    step, count = loop.Training._step, []
+
+    def dying(self, *arguments):
+        count.append(1)
+        if len(count) in (5, 9):
+            raise Killed
+        return step(self, *arguments)
+
+    for _ in range(3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop.Training, "_step", dying)
+            try:
+                train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
+            except Killed:
+                continue
+    # Killed in steps 5 and 7: begun again after the checkpoints of steps 3 and 6.
+    assert len(count) == 4 + 1 + 3 + 1 + 2
+    assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
+    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
+    one, other = (load_model(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert equal(one.network.state_dict(), other.network.state_dict())
+    assert one.info.threshold == other.info.threshold
+
+
+def test_a_training_follows_from_its_seed(tmp_path, small_set, small_settings):
+    runs = [
+        train(*small_set, tmp_path / name, settings=small_settings(seed=seed), device="cpu")
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    a, b, c = (model.network.state_dict() for model in runs)
+    assert equal(a, b)
+    assert not equal(a, c)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, small_set, small_settings, caplog):
+    run = tmp_path / "run"
+    train(*small_set, run, settings=small_settings(), device="cpu")
+    good = tensors(run)
+    newest = sorted((run / "checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:500])
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+    assert "taking the checkpoint before it" in caplog.text
+    assert equal(good, tensors(run))
+
+
+def test_ctrl_c_finishes_the_step_and_saves(tmp_path, small_set, small_settings):
+    step = loop.Training._step
+
+    def interrupting(self, *arguments):
+        if self.state.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *arguments)
+
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Training, "_step", interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            train(*small_set, run, settings=small_settings(), device="cpu")
+    assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
+    train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+    train(*small_set, tmp_path / "whole", settings=small_settings(), device="cpu")
+    assert equal(tensors(run), tensors(tmp_path / "whole"))
+
+
+def test_kill_9_and_resume(tmp_path, small_set, small_settings):
+    settings = small_settings(optimisation={"steps": 60})
+    script = (
+        "import sys\n"
+        "from unet2015 import train\n"
+        "from unet2015.settings import TrainingSettings\n"
+        "train(sys.argv[1], sys.argv[2], sys.argv[3], device='cpu', resume=True,\n"
+        "      settings=TrainingSettings.model_validate_json(sys.argv[4]))\n"
+    )
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", script, *map(str, small_set), str(run), settings.model_dump_json()]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while len(lines(run)) < 12 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    train(*small_set, run, settings=settings, device="cpu", resume=True)
+    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
+    assert equal(tensors(run), tensors(tmp_path / "whole"))
+    assert lines(run) == lines(tmp_path / "whole")
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_file(tmp_path, small_set, small_settings):
+    settings = small_settings(
+        optimisation={"learning_rate": 1e30, "warmup": 0, "schedule": "constant", "steps": 50},
+        checkpoint_interval=1,
+    )
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match=r"(loss|weights).*at step \d+.*") as caught:
+        train(*small_set, run, settings=settings, device="cpu")
+    assert "lower learning rate" in str(caught.value)
+    for path in (run / "checkpoints").iterdir():
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in load_tensors(path)[0].values())
+
+
+def test_the_file_of_a_bad_loss_is_named(tmp_path, small_set, small_settings):
+    settings = small_settings()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "weighted_cross_entropy", lambda scores, *rest: scores.sum() * float("nan"))
+        with pytest.raises(TrainingError, match=r"step 1, on .*images.tif page \d"):
+            train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+
+
+def test_other_settings_do_not_resume_and_are_named(tmp_path, small_set, small_settings):
+    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    other = small_settings(optimisation={"momentum": 0.9})
+    with pytest.raises(SettingsError, match=r"optimisation.momentum: 0.99 then, 0.9 now"):
+        train(*small_set, tmp_path / "run", settings=other, device="cpu", resume=True)
+
+
+def test_other_images_do_not_resume(tmp_path, small_set, small_settings):
+    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    images = tifffile.imread(small_set[0])
+    tifffile.imwrite(small_set[0], images + np.uint8(1), photometric="minisblack")
+    with pytest.raises(DataSetError, match="other images"):
+        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+
+
+def test_a_run_is_not_overwritten(tmp_path, small_set, small_settings):
+    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    with pytest.raises(SettingsError, match="already holds a training"):
+        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+
+
+def test_an_illegal_tile_is_refused_before_anything_is_read(tmp_path, small_set, small_settings):
+    with pytest.raises(GeometryError, match="nearest legal"):
+        train(*small_set, tmp_path / "run", settings=small_settings(optimisation={"tile": 61}), device="cpu")
+
+
+def test_labels_of_another_size_are_refused(tmp_path, small_set, small_settings):
+    tifffile.imwrite(small_set[1], np.zeros((4, 50, 55), np.uint8), photometric="minisblack")
+    with pytest.raises(DataSetError, match="50 x 55"):
+        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_instances_with_an_ignore_value_and_two_channels(tmp_path, small_settings):
+    random = np.random.default_rng(0)
+    labels = np.zeros((2, 48, 48), np.uint16)
+    labels[:, 5:20, 5:20], labels[:, 20:40, 5:30], labels[:, :, 40:] = 7, 9, 99
+    images = random.integers(0, 60000, (2, 2, 48, 48)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "i.tif", images, metadata={"axes": "ZCYX"}, imagej=True)
+    tifffile.imwrite(tmp_path / "l.tif", labels, metadata={"axes": "ZYX"}, imagej=True)
+    settings = small_settings(labels={"kind": "instances", "ignore": 99})
+    model = train(tmp_path / "i.tif", tmp_path / "l.tif", tmp_path / "run", settings=settings, device="cpu")
+    assert model.info.in_channels == 2
+    assert model.info.axes == "CYX"
+    assert model.info.mapping.method == "image-percentiles"
+
+
+def test_several_classes(tmp_path, small_settings):
+    labels = np.zeros((2, 48, 48), np.uint8)
+    labels[:, :20], labels[:, 30:] = 1, 2
+    images = labels * 80
+    tifffile.imwrite(tmp_path / "i.tif", images, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "l.tif", labels, photometric="minisblack")
+    settings = small_settings(labels={"kind": "classes", "classes": 3})
+    model = train(tmp_path / "i.tif", tmp_path / "l.tif", tmp_path / "run", settings=settings, device="cpu")
+    assert model.info.classes == 3
+    assert model.info.threshold is None
+
+
+def test_bfloat16_trains(tmp_path, small_set, small_settings):
+    settings = small_settings(optimisation={"precision": "bfloat16"})
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert all(tensor.dtype == torch.float32 for tensor in tensors(tmp_path / "run").values())
+
+
+def test_the_loss_falls_on_the_paper_s_recipe(tmp_path, small_set, small_settings):
+    settings = small_settings(
+        network={"width": 4}, optimisation={"steps": 120, "warmup": 20, "learning_rate": 3e-3},
+        validation={"interval": 120}, checkpoint_interval=120,
+    )  # fmt: skip
+    model = train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    losses = [line["loss"] for line in lines(tmp_path / "run") if "loss" in line]
+    assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
+    assert model.info.training["validation"]["pixel_error"] < 0.1
+
+
+def test_every_page_is_shown_once_a_round_in_a_new_order():
+    state = State(seed=5)
+    shown = [state.page(step, 7) for step in range(21)]
+    rounds = [shown[:7], shown[7:14], shown[14:]]
+    assert all(sorted(pages) == list(range(7)) for pages in rounds)
+    assert rounds[0] != rounds[1]
+    assert shown[7:14] == page_order(5, 1, 7)
+
+
+def test_a_resumed_state_shows_the_same_pages():
+    whole, resumed = State(seed=5), None
+    for step in range(20):
+        if step == 10:
+            resumed = State(**json.loads(json.dumps(whole.__dict__)))
+        expected = whole.page(step, 7)
+        if resumed:
+            assert resumed.page(step, 7) == expected
+
+
+def test_the_learning_rate_rises_and_falls():
+    rule = OptimisationSettings(steps=110, warmup=10, learning_rate=2.0, schedule="cosine")
+    rates = [learning_rate(rule, step) for step in range(110)]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[9] == rates[10] == 2.0
+    assert rates[60] == pytest.approx(1.0)
+    assert 0 < rates[-1] < 0.01
+    assert sorted(rates[10:], reverse=True) == rates[10:]
+    constant = rule.model_copy(update={"schedule": "constant"})
+    assert {learning_rate(constant, step) for step in range(10, 110)} == {2.0}
+
+
+def test_an_open_log_drops_what_comes_after_the_checkpoint_and_a_cut_line(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    with loop.TrainingLog(tmp_path, 2) as log:
+        log.write(3, loss=1.0)
+    assert lines(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": 1.0}]

@@ -1,0 +1,245 @@
+"""Random deformation of training tiles (section 3.1), drawn on the host, done on the device.
+
+A :class:`Draw` holds the few random numbers of one tile and follows from the seed and the step
+alone. A :class:`Source` says which part of the image they need; that part alone goes to the
+device, where :func:`augment` makes the tile::
+
+    source = Source.of(draw(settings, seed, step, height, width), tile, height, width)
+    image, classes, weights = (source.cut(plane).to(device) for plane in (image, classes, weights))
+    sample = augment(image, classes, weights, source, output)
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unet2015.settings import AugmentationSettings
+from unet2015.tiling.plan import mirror
+from unet2015.training.loss import IGNORE
+from unet2015.training.warp import spline_basis, warp, warp_nearest
+
+Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """The random numbers of one training tile.
+
+    Attributes
+    ----------
+    centre : tuple of int
+        Row and column of the image that fall on the tile's pixel ``size // 2``.
+    angle : float
+        Rotation about the tile's centre, in degrees; 90 is ``np.rot90(tile, -1)``.
+    flip : bool
+        Whether the tile is mirrored left to right (before the rotation).
+    vectors : ndarray
+        (2, n, n) float64: displacement in y and in x, in pixels, at n x n points of the tile.
+    gray_scale, gray_shift : float
+        Intensities become ``(intensity - mean) * (1 + gray_scale) + mean + gray_shift``.
+    """
+
+    centre: tuple[int, int]
+    angle: float
+    flip: bool
+    vectors: NDArray[np.float64]
+    gray_scale: float
+    gray_shift: float
+
+
+def draw(settings: AugmentationSettings, seed: int, step: int, height: int, width: int) -> Draw:
+    """Draw the augmentation of one step, for an image of `height` x `width` pixels.
+
+    It depends on (seed, step) alone: the same on every device, and in a resumed training. Every
+    number is drawn whatever the settings, so that switching one kind off leaves the others as
+    they were. The tile's centre falls on every pixel of the image with the same probability, so
+    that, mirrored at the border, those near it are seen no less often than the others.
+    """
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(step,))))
+    y, x, angle, flip, scale, shift = random.random(6)
+    vectors = random.standard_normal((2, settings.elastic_grid, settings.elastic_grid))
+    return Draw(
+        centre=(int(y * height), int(x * width)) if settings.shift else (height // 2, width // 2),
+        angle=float(2 * angle - 1) * settings.rotation,
+        flip=settings.flip and bool(flip < 0.5),
+        vectors=vectors * settings.elastic_std,
+        gray_scale=float(2 * scale - 1) * settings.gray_scale,
+        gray_shift=float(2 * shift - 1) * settings.gray_shift,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """The part of an image that one tile is made from.
+
+    Attributes
+    ----------
+    draw : Draw
+        What becomes of it.
+    tile : int
+        Side of the tile that the network reads, in pixels.
+    box : tuple of int
+        ``y0, y1, x0, x1``: rows and columns of the image that the tile needs; inside the image.
+    rows, columns : ndarray
+        The window that surely holds all samples: for each of its rows (columns) the row (column)
+        of the box, mirrored at the border of the image.
+    origin : tuple of int
+        Row and column of the window where `draw.centre` lies.
+    """
+
+    draw: Draw
+    tile: int
+    box: tuple[int, int, int, int]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    origin: tuple[int, int]
+
+    @classmethod
+    def of(cls, draw: Draw, tile: int, height: int, width: int) -> Self:
+        """Return the source of a tile of side `tile` in an image of `height` x `width` pixels."""
+        (top, bottom), (left, right) = _reach(draw, tile)
+        y, x = draw.centre
+        rows, columns = mirror(y + top, y + bottom, height), mirror(x + left, x + right, width)
+        y0, y1, x0, x1 = (int(end) for end in (rows.min(), rows.max(), columns.min(), columns.max()))
+        return cls(
+            draw=draw,
+            tile=tile,
+            box=(y0, y1 + 1, x0, x1 + 1),
+            rows=rows - y0,
+            columns=columns - x0,
+            origin=(-top, -left),
+        )
+
+    def cut(self, plane: Plane) -> Plane:
+        """Return the view of the box in a plane (..., H, W) of the whole image."""
+        y0, y1, x0, x1 = self.box
+        return plane[..., y0:y1, x0:x1]
+
+
+class Sample(NamedTuple):
+    """What the network and the loss get in one step: a batch of one tile."""
+
+    image: Tensor
+    """(1, C, tile, tile) float32."""
+    classes: Tensor
+    """(1, output, output) int64; 255 is not annotated."""
+    weights: Tensor
+    """(1, output, output) float32; 0 where not annotated."""
+
+
+def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, output: int) -> Sample:
+    """Deform a tile, its classes and its weights by one warp, on the device that holds them.
+
+    Parameters
+    ----------
+    image : Tensor
+        (C, h, w) float32, after the mapping: the box of `source`, as are the other two.
+    classes : Tensor
+        (h, w) uint8; 255 is not annotated.
+    weights : Tensor
+        (h, w) float32.
+    source : Source
+        What to make of them.
+    output : int
+        Side of the network's output, in pixels: the centre of the tile.
+
+    Returns
+    -------
+    Sample
+        The image over the whole tile by bilinear interpolation, then varied in gray value about
+        the mean of each channel; over the output the classes at the nearest pixels, and the
+        weights by bilinear interpolation.
+
+    Notes
+    -----
+    Without rotation, displacement and gray value variation the tile equals the image bit by bit.
+    """
+    draw, device = source.draw, image.device
+    y0, y1, x0, x1 = source.box
+    for plane in (image, classes, weights):
+        assert plane.shape[-2:] == (y1 - y0, x1 - x0), "not the box of the source"
+    rows, columns = (torch.from_numpy(index).to(device) for index in (source.rows, source.columns))
+    image, classes, weights = (
+        plane.index_select(-2, rows).index_select(-1, columns) for plane in (image, classes, weights)
+    )
+    whole = sample_coordinates(draw, source.tile, device)
+    edge = (source.tile - output) // 2
+    centre = whole[:, edge : edge + output, edge : edge + output]
+    image = warp(image, whole, source.origin)
+    mean = image.mean(dim=(1, 2), keepdim=True)
+    # In this form no variation leaves every bit as it was.
+    image = image + draw.gray_scale * (image - mean) + draw.gray_shift
+    classes = warp_nearest(classes, centre, source.origin)
+    weights = warp(weights[None], centre, source.origin)[0]
+    weights = weights.masked_fill(classes == IGNORE, 0)
+    return Sample(image[None], classes[None].long(), weights[None])
+
+
+def sample_coordinates(
+    draw: Draw, size: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Return where in the image each pixel of a tile comes from.
+
+    Returns
+    -------
+    Tensor
+        (2, size, size): y and x in pixels from `draw.centre`. The tile is mirrored, then turned
+        about its centre; the displacement is added in the directions of the image.
+    """
+    cosine, sine = _turn(draw)
+    middle = (size - 1) / 2
+    y = torch.arange(size, device=device, dtype=dtype)[:, None] - middle
+    x = torch.arange(size, device=device, dtype=dtype)[None, :] - middle
+    if draw.flip:
+        x = -x
+    turned = torch.stack([cosine * y - sine * x, sine * y + cosine * x])
+    return turned + (middle - size // 2) + displacement(draw.vectors, size, device, dtype)
+
+
+def displacement(
+    vectors: NDArray[np.float64],
+    size: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Spread displacement vectors (2, n, n) over a tile by bicubic interpolation (section 3.1).
+
+    Returns
+    -------
+    Tensor
+        (2, size, size), in pixels; the outer vectors lie on the outer pixels of the tile. It equals
+        ``scipy.ndimage.map_coordinates(..., order=3, mode="mirror")``.
+    """
+    basis = spline_basis(size, vectors.shape[-1])
+    left = torch.tensor(basis @ vectors, device=device, dtype=dtype)
+    right = torch.tensor(basis.T, device=device, dtype=dtype)
+    # Not a matrix product: on a GPU that may round its factors to 10 bits (TF32).
+    field = torch.zeros((2, size, size), device=device, dtype=dtype)
+    for column, row in zip(left.unbind(-1), right, strict=True):
+        field = field + column[:, :, None] * row
+    return field
+
+
+def _turn(draw: Draw) -> tuple[float, float]:
+    """Return cosine and sine of the angle: exact for quarter turns."""
+    angle = math.radians(draw.angle)
+    return round(math.cos(angle), 15), round(math.sin(angle), 15)
+
+
+def _reach(draw: Draw, size: int) -> list[tuple[int, int]]:
+    """Return, per axis, the range of pixels from `draw.centre` that holds all samples of a tile."""
+    cosine, sine = _turn(draw)
+    middle = (size - 1) / 2
+    largest = np.abs(spline_basis(size, draw.vectors.shape[-1])).sum(axis=1).max() ** 2
+    ranges = []
+    for vectors in draw.vectors:
+        # 0.01 px for the rounding of the coordinates; the last pixel has one after it.
+        reach = middle * (abs(cosine) + abs(sine)) + largest * np.abs(vectors).max() + 0.01
+        low, high = (math.floor(middle - size // 2 + end) for end in (-reach, reach))
+        ranges.append((low, high + 2))
+    return ranges

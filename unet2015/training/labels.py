@@ -1,0 +1,226 @@
+"""From a label image to what the training needs: a class per pixel, the cells, and what is wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from skimage import measure
+
+from unet2015.errors import LabelError
+from unet2015.settings import LabelSettings
+from unet2015.training.distances import compact
+
+IGNORED = 255
+"""Class of the pixels that are not annotated."""
+
+Labels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """One page of labels, ready for training.
+
+    Attributes
+    ----------
+    classes : ndarray of uint8, shape (height, width)
+        Class of each pixel: background or membrane 0, cells 1 or their class; 255 where ignored.
+    cells : ndarray of int32, shape (height, width)
+        Cells numbered 1, 2, ...; 0 where there is none. Ignored pixels belong to no cell.
+    """
+
+    classes: npt.NDArray[np.uint8]
+    cells: npt.NDArray[np.int32]
+
+
+def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
+    """Read one page of labels as `settings` say.
+
+    ``instances``: every value but 0 is a cell; where the settings say so, a separation border is drawn
+    between cells that touch. ``membrane``: the cells are the 4-connected components of what is not 0
+    (a membrane of one pixel, drawn diagonally, then still separates). ``classes``: the cells are the
+    4-connected components of each class but 0; components of different classes may touch.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (height, width)
+        Whole numbers (of any type) that are not negative, except for the ignore value; or bool.
+    settings : LabelSettings
+        What the values mean.
+    name : str
+        The file (and page), for the messages.
+
+    Raises
+    ------
+    LabelError
+        The values are not whole numbers, negative, outside the classes, or those of a 0/255 mask that
+        is read as instances.
+    """
+    labels = _whole_numbers(labels, settings, name)
+    ignored = np.zeros(labels.shape, bool) if settings.ignore is None else labels == settings.ignore
+    values = np.where(ignored, labels.dtype.type(0), labels)
+    if values.min() < 0:
+        raise LabelError(
+            f"{name}: labels must not be negative, but {values.min()} is among them; if it marks pixels "
+            f"that are not annotated, set ignore = {values.min()}"
+        )
+    if settings.kind == "instances":
+        cells = _instances(values, settings, name)
+        classes = (cells > 0).astype(np.uint8)
+    else:
+        if settings.kind == "classes" and values.max() >= settings.classes:
+            raise LabelError(
+                f"{name}: with classes = {settings.classes} the labels must be 0 to {settings.classes - 1}, "
+                f"but {values.max()} is among them; set classes, or ignore, or correct the file"
+            )
+        classes = values.astype(np.uint8) if settings.kind == "classes" else (values != 0).astype(np.uint8)
+        cells = _components(classes, connectivity=1)
+    classes[ignored] = IGNORED
+    return Targets(classes, cells.astype(np.int32))
+
+
+def _components(labels: Labels, connectivity: int) -> npt.NDArray[np.integer[Any]]:
+    """Number the connected parts of equal labels; 0 stays 0."""
+    return np.asarray(measure.label(labels, background=0, connectivity=connectivity))  # type: ignore[no-untyped-call]
+
+
+def _whole_numbers(labels: Labels, settings: LabelSettings, name: str) -> Labels:
+    if labels.ndim != 2 or not labels.size:
+        raise LabelError(f"{name}: a page of labels has the axes YX and pixels, not the shape {labels.shape}")
+    if labels.dtype == bool:
+        if settings.kind == "instances":
+            raise LabelError(f'{name}: labels of one bit cannot be instances; set kind = "membrane"')
+        return labels.astype(np.uint8)
+    if np.issubdtype(labels.dtype, np.integer):
+        return labels
+    if not np.issubdtype(labels.dtype, np.floating):
+        raise LabelError(f"{name}: labels must be whole numbers, not {labels.dtype}")
+    numbers = labels.astype(np.float64)
+    odd = ~(np.abs(numbers) < 2**53) | (numbers != np.floor(numbers))
+    if odd.any():
+        raise LabelError(
+            f"{name}: labels must be whole numbers, but {numbers[odd][0]} is among them; is it an image?"
+        )
+    return numbers.astype(np.int64)
+
+
+def _instances(values: Labels, settings: LabelSettings, name: str) -> Labels:
+    cells, ids = compact(values)
+    if ids.tolist() in ([0, 255], [255]):
+        raise LabelError(
+            f"{name}: the only values are 0 and 255, which is a mask, not one cell with the id 255; "
+            'set kind = "membrane", or give every cell its own id'
+        )
+    return separation_border(cells) if settings.separation_border else cells
+
+
+def separation_border(labels: Labels, *, ignore: int | None = None) -> Labels:
+    """Return instance labels with background drawn between touching cells.
+
+    The rule of the authors' plugin (the paper says only "using morphological operations", section 3.1,
+    doi:10.1007/978-3-319-24574-4_28): a pixel of a cell becomes 0 when its north-west, north, north-east
+    or west neighbour belongs to another cell. All pixels are judged by the labels as given. Afterwards
+    no two cells touch, not even by a corner: of two pixels that do, one comes later in reading order, has
+    the other among those four neighbours, and is gone.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (height, width) or (pages, height, width)
+        0 is background, every other value a cell.
+    ignore : int, optional
+        Value of pixels that are not annotated: they stay as they are and separate nothing.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape and type.
+    """
+    cells = labels if ignore is None else np.where(labels == ignore, labels.dtype.type(0), labels)
+    touching = np.zeros(cells.shape, bool)
+    width = cells.shape[-1]
+    for up, left in ((1, 1), (1, 0), (1, -1), (0, 1)):
+        here = cells[..., up:, max(left, 0) : width + min(left, 0)]
+        there = cells[..., : cells.shape[-2] - up, max(-left, 0) : width - max(left, 0)]
+        touching[..., up:, max(left, 0) : width + min(left, 0)] |= (
+            (here != there) & (here != 0) & (there != 0)
+        )
+    return np.where(touching, labels.dtype.type(0), labels)
+
+
+def class_frequencies(targets: Targets, classes: int = 2) -> npt.NDArray[np.int64]:
+    """Count the annotated pixels of each class on one page: int64, shape (classes,)."""
+    return np.bincount(targets.classes.ravel(), minlength=IGNORED + 1)[:classes].astype(np.int64)
+
+
+def balanced_weights(counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[float, ...]:
+    """Return the w_c that balance the classes: N / (C N_c).
+
+    N is the number of annotated pixels, N_c of those of class c, C the number of classes that occur. So
+    each class weighs the same in total, and the mean over all annotated pixels is 1, the scale against
+    which w0 = 10 makes sense (the formula is open in the paper, Eq. 2). A class that does not occur gets
+    1, the mean.
+    """
+    numbers = [int(count) for count in counts]
+    present = sum(number > 0 for number in numbers)
+    return tuple(sum(numbers) / (present * number) if number else 1.0 for number in numbers)
+
+
+def label_problems(labels: Labels, settings: LabelSettings, name: str) -> list[str]:
+    """Return what in a label file would spoil a training, a line each, naming the file.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (height, width) or (pages, height, width)
+        The whole file.
+    settings : LabelSettings
+        What the values mean.
+    name : str
+        The file.
+    """
+    problems, targets = [], []
+    for place, page in _pages(labels, name):
+        try:
+            targets.append(make_targets(page, settings, place))
+        except LabelError as error:
+            problems.append(str(error))
+    if problems:
+        return problems
+    present = np.flatnonzero(sum(class_frequencies(target, settings.classes) for target in targets))
+    if present.size == 0:
+        return [f"{name}: no pixel is annotated (ignore = {settings.ignore})"]
+    if present.size == 1:
+        what = "background or membrane" if present[0] == 0 else "cells"
+        if settings.kind == "classes":
+            what = f"class {present[0]}"
+        return [f"{name}: every annotated pixel is {what}; a training needs two classes or more"]
+    return []
+
+
+def label_notes(labels: Labels, settings: LabelSettings, name: str) -> list[str]:
+    """Return what in a label file without problems deserves a look but may be meant; see `label_problems`."""
+    notes = []
+    if settings.ignore is not None and not (labels == settings.ignore).any():
+        notes.append(f"{name}: no pixel has the ignore value {settings.ignore}")
+    for place, page in _pages(labels, name):
+        cells = make_targets(page, settings.model_copy(update={"separation_border": False}), place).cells
+        if cells.max(initial=0) == 1:
+            notes.append(
+                f"{place}: a single cell, so the weight map has no gaps to stress; if this is a mask of many "
+                'cells, set kind = "membrane"'
+            )
+        if settings.kind == "instances":
+            pieces, first = np.unique(_components(cells, connectivity=2), return_index=True)
+            owners, counts = np.unique(page.ravel()[first[pieces > 0]], return_counts=True)
+            if (counts > 1).any():
+                several = [str(owner) for owner in owners[counts > 1]]
+                ids = ", ".join(several[:5]) + (", ..." if len(several) > 5 else "")
+                notes.append(f"{place}: cells in several pieces ({len(several)} of {owners.size}): {ids}")
+    return notes
+
+
+def _pages(labels: Labels, name: str) -> Iterator[tuple[str, Labels]]:
+    if labels.ndim != 3:
+        yield name, labels
+    else:
+        yield from ((f"{name}, page {page}", labels[page]) for page in range(len(labels)))

@@ -1,0 +1,62 @@
+"""The training log: one JSON object a line, and TensorBoard events beside it."""
+
+import json
+import logging
+from pathlib import Path
+from typing import IO, Any, Self
+
+from unet2015.files import make_folder
+
+_log = logging.getLogger("unet2015")
+
+
+class TrainingLog:
+    """Writes ``log.jsonl`` and, where TensorBoard is installed, events for it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    step : int
+        Steps done so far. Lines beyond them, left by a run that was killed after its last
+        checkpoint, are removed: those steps are done again.
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        self._path = make_folder(folder) / "log.jsonl"
+        kept = [line for line in read_log(self._path) if line["step"] <= step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._file: IO[str] = self._path.open("a", encoding="utf-8", buffering=1)
+        self._board: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _log.info("TensorBoard is not installed: no events, only log.jsonl")
+        else:
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def write(self, step: int, **figures: Any) -> None:
+        """Log figures of one step."""
+        self._file.write(json.dumps({"step": step, **figures}) + "\n")
+        if self._board is not None:
+            for name, value in figures.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    self._board.add_scalar(name, value, step)
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the files."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; a last line cut by a kill is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]

@@ -1,0 +1,287 @@
+"""The training loop: stochastic gradient descent as in the paper, interruptible and resumable."""
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
+from unet2015.errors import SettingsError, TrainingError
+from unet2015.files import make_folder, write_json
+from unet2015.geometry import unet_geometry
+from unet2015.network import UNet
+from unet2015.settings import OptimisationSettings, TrainingSettings, load_settings
+from unet2015.tiling.engine import choose_device
+from unet2015.training.augment import Sample, Source, augment, draw
+from unet2015.training.dataset import check_pairs, pair_images
+from unet2015.training.log import TrainingLog
+from unet2015.training.loss import weighted_cross_entropy
+from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
+from unet2015.training.state import State, checkpoints, load_state, save_state
+from unet2015.training.validation import Validation, validate
+from unet2015.versions import versions
+
+Paths = str | Path | Sequence[str | Path]
+_log = logging.getLogger("unet2015")
+
+
+def train(
+    images: Paths,
+    labels: Paths,
+    out: str | Path,
+    *,
+    settings: TrainingSettings | str | Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    axes: str | None = None,
+) -> Model:
+    """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
+
+    Parameters
+    ----------
+    images, labels : path or sequence of paths
+        Files, folders or patterns. One file goes with one file; more are paired by name.
+    out : path
+        Folder of the run: ``checkpoints/``, ``log.jsonl``, ``tensorboard/``, ``settings.json`` and
+        ``model.safetensors``, the best model so far.
+    settings : TrainingSettings or path, optional
+        A settings file; the paper's settings unless given.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    resume : bool
+        Go on from the last checkpoint in `out`; the result is that of an uninterrupted training
+        (on a CPU to the last bit).
+    axes : str, optional
+        Axes of the images where the files do not say.
+
+    Returns
+    -------
+    Model
+        The best model: the one with the highest F1 on the held-out images.
+
+    Raises
+    ------
+    DataSetError, LabelError, ImageError
+        Images and labels do not go together, or would spoil the training.
+    SettingsError
+        The settings do not fit the data, or differ from those of the run to resume.
+    TrainingError
+        The loss is not finite; the last good checkpoint stays.
+    """
+    chosen = settings if isinstance(settings, TrainingSettings) else load_settings(settings)
+    target = choose_device(device)
+    unet_geometry(chosen.network.depth).check(chosen.optimisation.tile)
+    pairs = pair_images(_listed(images), _listed(labels))
+    for warning in check_pairs(pairs, chosen, axes):
+        _log.warning("%s", warning)
+    folder = make_folder(out)
+    if checkpoints(folder / "checkpoints") and not resume:
+        raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
+    with closing(load_training_set(pairs, chosen, axes)) as data:
+        training = Training(data, chosen, folder, target)
+        write_json(folder / "settings.json", chosen.model_dump(mode="json"))
+        return training.run(resume)
+
+
+class Training:
+    """One training: network, optimizer and state, and what a step does with them."""
+
+    def __init__(
+        self, data: TrainingSet, settings: TrainingSettings, folder: Path, device: torch.device
+    ) -> None:
+        self.data, self.settings, self.folder, self.device = data, settings, folder, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = UNet(data.channels, settings.labels.classes, **settings.network.model_dump())
+        # Several times faster than channels first, on CPUs and GPUs alike.
+        self.network: UNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        rule = settings.optimisation
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay
+        )
+        self.state = State(settings.seed, settings=settings.model_dump(mode="json"), hashes=data.hashes)
+
+    @property
+    def model_path(self) -> Path:
+        """Where the best model lies."""
+        return self.folder / "model.safetensors"
+
+    def run(self, resume: bool = False) -> Model:
+        """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
+        if resume:
+            self._restore()
+        steps, rule = self.settings.optimisation.steps, self.settings
+        bar = tqdm(
+            total=steps, initial=self.state.step, desc="training", unit="step", disable=None, smoothing=0.05
+        )
+        started = time.perf_counter() - self.state.seconds
+        with (
+            bar,
+            TrainingLog(self.folder, self.state.step) as log,
+            ThreadPoolExecutor(1) as ahead,
+            torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+            _interruptible() as interrupted,
+        ):
+            prepared = ahead.submit(self._read, self.state.step)
+            while self.state.step < steps:
+                step = self.state.step
+                sample, name = self._augment(prepared)
+                if step + 1 < steps:
+                    prepared = ahead.submit(self._read, step + 1)
+                rate = learning_rate(rule.optimisation, step)
+                loss = self._step(sample, rate, name)
+                self.state.step += 1
+                self.state.seconds = time.perf_counter() - started
+                log.write(self.state.step, loss=loss, learning_rate=rate)
+                bar.set_postfix(loss=f"{loss:.4f}", rate=f"{rate:.2e}", refresh=False)
+                bar.update()
+                last = self.state.step == steps
+                if last or self.state.step % rule.validation.interval == 0:
+                    self._validate(log)
+                stop = interrupted.is_set()
+                if last or stop or self.state.step % rule.checkpoint_interval == 0:
+                    self._save()
+                if stop:
+                    raise KeyboardInterrupt
+        return load_model(self.model_path)
+
+    def _restore(self) -> None:
+        state = load_state(self.folder / "checkpoints", self.network, self.optimizer, self.state)
+        if state is None:
+            _log.warning("%s holds no checkpoint; starting from the first step", self.folder)
+            return
+        self.state = state
+
+    def _read(self, step: int) -> tuple[TrainingPage, Source, Tensor]:
+        """Read what one step needs of its page; runs beside the step before."""
+        page = self.data.training[self.state.page(step, len(self.data.training))]
+        height, width = page.classes.shape
+        chosen = draw(self.settings.augmentation, self.settings.seed, step, height, width)
+        source = Source.of(chosen, self.settings.optimisation.tile, height, width)
+        return page, source, torch.from_numpy(page.source.read(0, *source.box))
+
+    def _augment(self, prepared: Future[tuple[TrainingPage, Source, Tensor]]) -> tuple[Sample, str]:
+        page, source, image = prepared.result()
+        classes, weights = (torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights))
+        image, classes, weights = (plane.to(self.device) for plane in (image, classes, weights))
+        output = self.network.geometry.output_size(source.tile)
+        sample = augment(image, classes, weights, source, output)
+        return sample, f"{page.name}, tile centre {source.draw.centre}"
+
+    def _step(self, sample: Sample, rate: float, name: str) -> float:
+        """Take one step of gradient descent and return the loss before it."""
+        self.network.train()
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.state.step)  # for the drop-out
+        image = sample.image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.settings.optimisation.precision == "bfloat16"
+        ):
+            scores = self.network(image)
+        loss = weighted_cross_entropy(scores, sample.classes, sample.weights)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            self._stop(f"the loss is {value}", name)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return value
+
+    def _stop(self, what: str, name: str) -> None:
+        kept = checkpoints(self.folder / "checkpoints")
+        rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
+        raise TrainingError(
+            f"{what} at step {self.state.step + 1}, on {name}; {rest}. "
+            "Try a lower learning rate, or look at the image"
+        )
+
+    def _save(self) -> None:
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
+            self._stop("the weights are not finite", "the checkpoint")
+        save_state(self.folder / "checkpoints", self.network, self.optimizer, self.state)
+
+    def _validate(self, log: TrainingLog) -> None:
+        """Measure on the held-out pages; keep the model if it is the best so far."""
+        # With one page alone nothing can be held out, and check_pairs has said so.
+        result = validate(self.network, self.data.validation or self.data.training, self.device)
+        log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
+        at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
+        _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
+        if result.constant:
+            _log.warning(
+                "step %d: every pixel is predicted alike, so nothing is learned yet", self.state.step
+            )
+        if not self.state.best or result.f1 > self.state.best["f1"]:
+            self.state.best = {"step": self.state.step, **result.as_dict()}
+            save_model(self.model_path, self.network, self._info(result))
+
+    def _info(self, result: Validation) -> ModelInfo:
+        kind, classes = self.settings.labels.kind, self.settings.labels.classes
+        names = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
+        record = {
+            "settings": self.state.settings,
+            "files": {Path(name).name: digest for name, digest in self.data.hashes.items()},
+            "training_pages": len(self.data.training),
+            "validation_pages": len(self.data.validation),
+            "class_weights": self.data.class_weights,
+            "step": self.state.step,
+            "seconds": round(self.state.seconds, 1),
+            "validation": result.as_dict(),
+            "device": str(self.device),
+            "versions": versions(),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        return ModelInfo(
+            in_channels=self.data.channels,
+            classes=classes,
+            network=self.settings.network,
+            mapping=self.data.mapping,
+            class_names=names.get(kind, tuple(f"class {number}" for number in range(classes))),
+            axes="YX" if self.data.channels == 1 else "CYX",
+            threshold=result.threshold,
+            training=record,
+        )
+
+
+def learning_rate(rule: OptimisationSettings, step: int) -> float:
+    """Return the learning rate of a step, counted from 0: a linear warm-up, then the schedule."""
+    if step < rule.warmup:
+        return rule.learning_rate * (step + 1) / rule.warmup
+    done = (step - rule.warmup) / max(1, rule.steps - rule.warmup)
+    shape = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+    return rule.learning_rate * shape[rule.schedule]
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that a step is never cut in half; the second is as ever."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(number: int, frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+        _log.warning("interrupted: finishing the step and saving a checkpoint")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _listed(paths: Paths) -> list[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else list(paths)

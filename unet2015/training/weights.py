@@ -1,0 +1,160 @@
+"""The weight map, Eq. 2 of doi:10.1007/978-3-319-24574-4_28."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import LabelError, UsageError
+from unet2015.settings import LabelSettings, WeightMapSettings, parse_settings
+from unet2015.training.distances import Block, Distances, each_block
+from unet2015.training.labels import (
+    IGNORED,
+    Targets,
+    balanced_weights,
+    class_frequencies,
+    make_targets,
+)
+
+Weights = npt.NDArray[np.float32]
+
+
+def weight_map(
+    labels: npt.NDArray[Any],
+    w0: float = 10.0,
+    sigma: float = 5.0,
+    *,
+    kind: Literal["instances", "membrane", "classes"] = "instances",
+    class_weights: Literal["balanced"] | Sequence[float] = "balanced",
+    ignore: int | None = None,
+) -> Weights:
+    """Return the weight map of the labels as given: w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
+
+    d1 and d2 are the distances to the nearest and to the second nearest cell, from pixel centre to pixel
+    centre, as ``scipy.ndimage.distance_transform_edt(labels != i)`` gives them for cell i. The equation
+    holds at every pixel: inside a cell d1 is 0. With fewer than two cells the second term is 0.
+
+    No separation border is drawn here; `training.labels.separation_border` does that beforehand, and the
+    training does so by default.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (height, width) or (pages, height, width)
+        Whole numbers, or bool for ``kind="membrane"``, which is then the default. Each page of a stack has
+        cells and distances of its own; the class frequencies are those of the whole stack.
+    w0 : float
+        Weight of the narrowest gaps, 0 or more.
+    sigma : float
+        Width of the gaps that matter, in pixels, above 0.
+    kind : {"instances", "membrane", "classes"}
+        What the values mean; see `training.labels.make_targets`. The cells are the instances, the
+        4-connected parts of the interior, or the 4-connected parts of each class but 0.
+    class_weights : "balanced" or sequence of float
+        w_c for class 0, 1, ...: background (or membrane) and cells, or the classes. ``"balanced"`` is
+        ``N / (C N_c)``; see `training.labels.balanced_weights` (the formula is open in the paper).
+    ignore : int, optional
+        Label value of pixels that are not annotated: their weight is 0, they belong to no cell and do not
+        count for the class frequencies.
+
+    Returns
+    -------
+    ndarray of float32, of the shape of `labels`
+
+    Raises
+    ------
+    LabelError
+        The labels are not what `kind` says, among them a 0/255 mask as instances.
+    UsageError
+        A parameter is out of range, or `class_weights` is too short.
+
+    Notes
+    -----
+    Equal to one distance transform per cell within rounding, at a cost that does not depend on the number
+    of cells: terms that no float32 weight could show are left out, which bounds the distance to look at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([[1, 0, 2, 2]])
+    >>> weight_map(labels, class_weights=(1, 1)).round(3)
+    array([[10.231, 10.231, 10.231,  9.353]], dtype=float32)
+    """
+    labels = np.asarray(labels)
+    if labels.ndim not in (2, 3) or not labels.size:
+        raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
+    if labels.dtype == bool:
+        kind = "membrane" if kind == "instances" else kind
+    given = class_weights if isinstance(class_weights, str) else tuple(float(w) for w in class_weights)
+    settings = parse_settings(
+        WeightMapSettings, {"w0": w0, "sigma": sigma, "class_weights": given}, "weight_map"
+    )
+    coding = parse_settings(
+        LabelSettings,
+        {
+            "kind": kind,
+            "ignore": ignore,
+            "separation_border": False,
+            "classes": IGNORED if kind == "classes" else 2,
+        },
+        "weight_map",
+    )
+    pages = labels[None] if labels.ndim == 2 else labels
+    targets = [make_targets(page, coding, "labels") for page in pages]
+    if settings.class_weights == "balanced":
+        counts = np.array([class_frequencies(target, coding.classes) for target in targets])
+        weights = balanced_weights(counts.sum(axis=0))
+    else:
+        weights = settings.class_weights
+    result = np.empty(pages.shape, np.float32)
+    for page, target in zip(result, targets, strict=True):
+        page[:] = target_weights(target, settings, weights)
+    return result.reshape(labels.shape)
+
+
+def target_weights(targets: Targets, settings: WeightMapSettings, class_weights: Sequence[float]) -> Weights:
+    """Return the weight map of one page: float32, shape (height, width), 0 where ignored.
+
+    Parameters
+    ----------
+    targets : Targets
+        Classes and cells of the page.
+    settings : WeightMapSettings
+        w0 and sigma.
+    class_weights : sequence of float
+        w_c for class 0, 1, ...: those of the whole training set, so not from `settings`.
+
+    Raises
+    ------
+    UsageError
+        There are more classes than class weights.
+    """
+    highest = np.where(targets.classes == IGNORED, 0, targets.classes).max()
+    if highest >= len(class_weights):
+        raise UsageError(f"{len(class_weights)} class weights, but class {highest} is among the labels")
+    table = np.zeros(IGNORED + 1)
+    table[: min(len(class_weights), IGNORED)] = class_weights[:IGNORED]
+    limit = gap_limit(settings.w0, settings.sigma, min(class_weights))
+    if limit < 1 or targets.cells.max() < 2:  # d1 + d2 is never below 1
+        return table.astype(np.float32)[targets.classes]
+    weights = np.empty(targets.classes.shape, np.float32)
+
+    def add(block: Block, d1: Distances, d2: Distances) -> None:
+        classes = targets.classes[block]
+        gaps = settings.w0 * np.exp(((d1 + d2) / settings.sigma) ** 2 / -2)
+        gaps *= classes != IGNORED
+        weights[block] = table[classes] + gaps
+
+    each_block(targets.cells, limit, add)
+    return weights
+
+
+def gap_limit(w0: float, sigma: float, least: float) -> float:
+    """Return the d1 + d2 beyond which the second term of Eq. 2 does not change a weight.
+
+    There it is less than half the last bit of a float32 weight, the least of which is `least`, or less
+    than half the smallest float32.
+    """
+    vanishing = max(least * 2.0**-25, 2.0**-150)
+    return sigma * math.sqrt(2 * math.log(w0 / vanishing)) if w0 > vanishing else 0.0
