@@ -1,0 +1,63 @@
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+
+@pytest.fixture
+def check(cli, data):
+    def call(*more):
+        return cli("check", "--images", data / "images", "--labels", data / "labels", *more)
+
+    return call
+
+
+def test_a_sound_set(check):
+    ended = check("--label-kind", "membrane")
+    assert (ended.status, ended.err) == (0, "")
+    assert "1 pairs of image and labels: 0 errors, 0 warnings" in ended.out
+
+
+def test_what_is_wrong_is_said_on_standard_output(check):
+    ended = check()
+    assert (ended.status, ended.err) == (1, "")
+    assert "error: " in ended.out
+    assert "0 and 255" in ended.out
+    assert "3 errors" in ended.out
+
+
+def test_json(check, data):
+    ended = check("--json")
+    assert ended.status == 1
+    result = json.loads(ended.out)
+    assert result["pairs"] == [
+        {"image": str(data / "images" / "a.tif"), "labels": str(data / "labels" / "a.tif")}
+    ]
+    assert {problem["severity"] for problem in result["problems"]} == {"error"}
+    assert {problem["file"] for problem in result["problems"]} == {str(data / "labels" / "a.tif")}
+
+
+def test_names_without_a_partner(check, data):
+    tifffile.imwrite(data / "images" / "b.tif", np.zeros((9, 9), np.uint8))
+    ended = check("--json")
+    assert ended.status == 1
+    assert "b" in json.loads(ended.out)["problems"][0]["message"]
+
+
+def test_settings_file_and_options(check, data):
+    settings = data / "settings.toml"
+    settings.write_text('[labels]\nkind = "membrane"\n[validation]\npages = "9"\n')
+    ended = check("--settings", settings)
+    assert ended.status == 1
+    assert "no page 9" in ended.out
+    # An option wins over the file.
+    assert "0 and 255" in check("--settings", settings, "--label-kind", "instances").out
+    assert "ignore value 7" in check("--label-kind", "membrane", "--ignore", "7").out
+
+
+def test_wrong_settings(check, data, refused):
+    settings = data / "settings.toml"
+    settings.write_text("[labels]\nkinds = 1\n")
+    refused(check("--settings", settings), 2, settings, "labels.kinds", "known here: kind")
+    refused(check("--settings", data / "none.toml"), 2, "none.toml")

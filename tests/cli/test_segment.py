@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+import unet2015
+from unet2015.checkpoint import ModelInfo, save_model
+from unet2015.images.reader import open_image, read_pages
+from unet2015.network import UNet
+from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture
+def model(tmp_path):
+    """An untrained model of a very small network."""
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=1),
+        mapping=Mapping(method="integer-range"),
+        class_names=("membrane", "cell"),
+    )
+    path = tmp_path / "model.safetensors"
+    save_model(path, UNet(width=2, depth=1), info)
+    return path
+
+
+@pytest.fixture
+def segment(cli, data, model):
+    def call(*more, inputs=("images",)):
+        return cli("segment", *(data / name for name in inputs), "--model", model, "-o", data / "out", *more)
+
+    return call
+
+
+def test_results_are_those_of_the_python_function_with_the_axes_of_the_input(segment, data, model):
+    ended = segment("--device", "cpu")
+    result = data / "out" / "a.classes.tif"
+    assert (ended.status, ended.out) == (0, f"{result}\n")
+    np.testing.assert_array_equal(
+        read_pages(result), unet2015.segment(data / "images" / "a.tif", model, device="cpu")
+    )
+    with open_image(data / "images" / "a.tif") as before, open_image(result) as after:
+        assert (after.axes, after.shape, after.calibration) == (before.axes, before.shape, before.calibration)
+
+
+def test_options_reach_the_segmentation(segment, data, model):
+    ended = segment(
+        "--probability", "--threshold", "0.25", "--average", "flips", "--tile", "44", "--batch", "3",
+        "--max-memory", "2G", "--axes", "TYX",
+    )  # fmt: skip
+    assert ended.status == 0
+    classes, probability = ended.out.split()
+    record = json.loads((data / "out" / "a.record.json").read_text())
+    assert record["axes"] == "TYX"
+    for option, value in {
+        "threshold": 0.25,
+        "average": "flips",
+        "tile": 44,
+        "batch": 3,
+        "max_memory": 2 * 2**30,
+        "precision": "float32",
+        "device": "auto",
+    }.items():
+        assert record["settings"][option] == value
+    np.testing.assert_array_equal(read_pages(classes), read_pages(probability) > np.float32(0.25))
+
+
+def test_a_bad_file_does_not_stop_the_others(segment, data, cut_short):
+    ended = segment()
+    assert ended.status == 1
+    assert ended.out == f"{data / 'out' / 'a.classes.tif'}\n"
+    reason, total = ended.err.splitlines()
+    assert reason.startswith(f"unet2015: error: {cut_short}")
+    assert total == "unet2015: error: 1 of 2 files failed"
+    assert not (data / "out" / "cut.classes.tif").exists()
+
+
+def test_json(segment, data, cut_short):
+    ended = segment("--json")
+    assert ended.status == 1
+    whole, cut = json.loads(ended.out)
+    assert whole == {
+        "input": str(data / "images" / "a.tif"),
+        "outputs": [str(data / "out" / "a.classes.tif")],
+        "error": None,
+    }
+    assert cut["outputs"] == []
+    assert str(cut_short) in cut["error"]
+
+
+def test_a_plan_writes_nothing(segment, data, cut_short):
+    ended = segment("--plan")
+    assert ended.status == 1
+    assert "tiles" in ended.out
+    assert "refused" in ended.out
+    plans = json.loads(segment("--plan", "--json").out)
+    assert [plan["input"] for plan in plans] == [str(data / "images" / "a.tif"), str(cut_short)]
+    assert plans[0]["memory_bytes"] > 0
+    assert not (data / "out").exists()
+    assert segment("--plan", inputs=["images/a.tif"]).status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--max-memory", "much"], ["much", "4G"]),
+        (["--max-memory", "1M"], ["memory cap", "--max-memory"]),
+        (["--tile", "45"], ["45", "44 or 46"]),
+        (["--threshold", "2"], ["threshold", "2"]),
+        (["--device", "abacus"], ["abacus"]),
+    ],
+)
+def test_options_that_cannot_be_met(segment, data, refused, options, words):
+    refused(segment(*options), 2, *words)
+    assert not (data / "out").exists()
+
+
+def test_inputs_that_are_not_there(segment, data, refused):
+    refused(segment(inputs=["none.tif"]), 2, data / "none.tif")
+    refused(segment(inputs=["images", "nothing*.tif"]), 2, "nothing*.tif")
+
+
+def test_a_model_that_is_none(cli, data, refused):
+    image = data / "images" / "a.tif"
+    refused(cli("segment", image, "-o", data / "out", "--model", image), 1, image, "model")
+    refused(cli("segment", image, "-o", data / "out", "--model", data / "none"), 1, data / "none")
+
+
+def test_the_installed_command(installed, data, model):
+    tifffile.imwrite(data / "images" / "empty.tif", np.zeros((5, 5), np.uint8))
+    ended = installed("segment", data / "images" / "empty.tif", "-o", data / "out", "--model", model)
+    assert ended.status == 0, ended.err
+    assert ended.out == f"{data / 'out' / 'empty.classes.tif'}\n"
+    # An untrained network on a constant image says the same everywhere, which is worth a message.
+    assert "unet2015: " in ended.err
+    assert "Traceback" not in ended.err

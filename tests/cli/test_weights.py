@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.images.reader import open_image, read_pages
+from unet2015.training.weights import weight_map
+
+
+def test_the_map_is_that_of_the_python_function_with_the_axes_and_calibration_of_the_labels(cli, data):
+    labels, out = data / "labels" / "a.tif", data / "weights.tif"
+    ended = cli("weights", labels, "-o", out, "--label-kind", "membrane", "--w0", "7", "--sigma", "3")
+    assert ended == (0, f"{out}\n", "")
+    expected = weight_map(tifffile.imread(labels), 7, 3, kind="membrane")
+    np.testing.assert_array_equal(read_pages(out), expected)
+    with open_image(labels) as before, open_image(out) as after:
+        assert (after.axes, after.shape, after.dtype) == (before.axes, before.shape, np.float32)
+        assert after.calibration == before.calibration
+
+
+def test_the_paper_s_values_unless_said_otherwise(cli, instances, tmp_path):
+    out = tmp_path / "weights.tif"
+    assert cli("weights", instances, "--out", out).status == 0
+    np.testing.assert_array_equal(read_pages(out)[0], weight_map(tifffile.imread(instances), 10, 5))
+    assert cli("weights", instances, "--out", out, "--ignore", "3").status == 0
+    ignored = weight_map(tifffile.imread(instances), 10, 5, ignore=3)
+    np.testing.assert_array_equal(read_pages(out)[0], ignored)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["-o", "map.png"], 2, ["map.png", ".tif"]),
+        (["-o", "map.tif", "--sigma", "0"], 2, ["sigma"]),
+        (["-o", "map.tif", "--w0", "-1"], 2, ["w0"]),
+        (["-o", "map.tif", "--w0", "nan"], 2, ["w0"]),
+        (["-o", "nowhere/map.tif"], 1, ["nowhere"]),
+        (["-o", "cells.tif"], 2, ["replace the labels"]),
+    ],
+)
+def test_what_cannot_be(cli, refused, instances, monkeypatch, options, status, words):
+    monkeypatch.chdir(instances.parent)
+    before = instances.read_bytes()
+    refused(cli("weights", instances, *options), status, *words)
+    assert instances.read_bytes() == before
+    assert not (instances.parent / "map.tif").exists()
+
+
+def test_a_mask_is_not_instances(cli, refused, data):
+    out = data / "weights.tif"
+    refused(cli("weights", data / "labels" / "a.tif", "-o", out), 1, "0 and 255", "membrane")
+    assert not out.exists()
+
+
+def test_labels_that_are_not_there(cli, refused, tmp_path):
+    refused(cli("weights", tmp_path / "none.tif", "-o", tmp_path / "w.tif"), 1, "none.tif")

@@ -1,0 +1,95 @@
+"""The command ``unet2015``: its subcommands, and how errors become messages and exit statuses.
+
+Nothing heavy is imported here or at the top of a subcommand's file, so that ``--help`` is fast.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn, cast
+
+import typer
+
+from unet2015 import __version__
+from unet2015.cli.check import check
+from unet2015.cli.inspect import inspect
+from unet2015.cli.output import print_error
+from unet2015.cli.segment import segment
+from unet2015.cli.train import train
+from unet2015.cli.weights import weights
+from unet2015.errors import UNet2015Error
+
+# Typer's only public name in the family of its parser's errors, which moved house between versions.
+_BadCall = cast(type[Exception], typer.BadParameter.__base__)
+
+_ENDING = "Exit status: 0 all done, 1 some inputs failed, 2 wrong usage or settings, 130 interrupted."
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_ENDING,
+)
+for command in (inspect, check, weights, train, segment):
+    app.command(epilog=_ENDING)(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave Python with its exit status."""
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the results, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unet2015 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """Train the U-Net of 2015, and segment microscopy images of any size with it."""
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a subcommand; return the exit status, with one line on standard error where it is not 0."""
+    try:
+        status = app(args=arguments, prog_name="unet2015", standalone_mode=False)
+    except UNet2015Error as error:
+        return _fail(str(error), error.exit_status)
+    except _BadCall as error:
+        return _fail(_call_message(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except MemoryError:
+        return _fail("out of memory; close other programs, or give a smaller --max-memory or --tile", 1)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _fail(str(error), 1)
+    if status == 130:  # older parsers raise, newer ones return it
+        typer.echo("unet2015: interrupted", err=True)
+    return int(status or 0)
+
+
+def _fail(message: str, status: int) -> int:
+    print_error(message)
+    return status
+
+
+def _call_message(error: Any) -> str:
+    """Say what is wrong with the call, and where to read how it should be."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "unet2015"
+    return f"{error.format_message().rstrip('.')} (see {command} --help)"

@@ -1,0 +1,95 @@
+"""``unet2015 inspect``: what a file holds, and what would be refused and why."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unet2015.cli.options import Axes, Json
+from unet2015.cli.output import print_json, print_rows
+
+if TYPE_CHECKING:
+    from unet2015.images.image import Image
+
+_SOURCES = {
+    "ome": "from the file's OME-XML",
+    "imagej": "from the file's ImageJ header",
+    "file": "from the file",
+    "--axes": "from --axes",
+}
+
+
+def inspect(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="FILE...")
+    ],
+    axes: Axes = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a file holds, or why it is refused.
+
+    Shown are the axes and where they come from, the pages, the type of the pixels and the calibration.
+    """
+    from unet2015.errors import ImageError
+    from unet2015.images.reader import find_images, open_image
+
+    found: list[dict[str, Any]] = []
+    for path in find_images(files):
+        try:
+            with open_image(path, axes) as image:
+                found.append(_facts(image))
+        except ImageError as error:
+            found.append({"file": str(path), "refused": str(error).removeprefix(f"{path}: ")})
+    if as_json:
+        print_json(found)
+    else:
+        for facts in found:
+            print_rows(facts["file"], _rows(facts))
+    if any(facts["refused"] for facts in found):
+        raise typer.Exit(1)
+
+
+def _facts(image: "Image") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "file": image.name,
+        "refused": None,
+        "axes": image.axes,
+        "axes_source": image.axes_source,
+        "shape": list(image.shape),
+        "pages": image.pages,
+        "channels": image.channels,
+        "height": image.height,
+        "width": image.width,
+        "dtype": str(image.dtype),
+        "calibration": asdict(image.calibration),
+    }
+
+
+def _rows(facts: dict[str, Any]) -> dict[str, str]:
+    if facts["refused"]:
+        return {"refused": facts["refused"]}
+    shape = " x ".join(map(str, facts["shape"]))
+    return {
+        "axes": f"{facts['axes']} ({shape}), {_SOURCES.get(facts['axes_source'], facts['axes_source'])}",
+        "pages": f"{facts['pages']} of {facts['height']} x {facts['width']} px (height x width)",
+        "channels": str(facts["channels"]),
+        "type": facts["dtype"],
+        "calibration": _calibration(facts["calibration"]),
+    }
+
+
+def _calibration(of: dict[str, Any]) -> str:
+    unit, time_unit = of["unit"] or "(no unit)", of["time_unit"] or "(no unit)"
+    parts = [
+        f"{name} {of[key]:g} {of_unit}"
+        for name, key, of_unit in (
+            ("pixel height", "pixel_size_y", unit),
+            ("pixel width", "pixel_size_x", unit),
+            ("z spacing", "z_spacing", unit),
+            ("time interval", "time_interval", time_unit),
+        )
+        if of[key] is not None
+    ]
+    return ", ".join(parts) or "none"

@@ -1,0 +1,42 @@
+"""Options that several subcommands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Kind = Literal["instances", "membrane", "classes"]
+
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        help="Axes of the files, slowest first, such as TZCYX; only where a file does not say or is wrong.",
+        metavar="AXES",
+    ),
+]
+KIND_HELP = (
+    "What the label values mean. instances: 0 is background, every other value a cell. membrane: 0 is "
+    "membrane, all else the inside of cells. classes: the values are classes."
+)
+LabelKind = Annotated[Kind | None, typer.Option(help=f"{KIND_HELP}  [default: as in the settings]")]
+Ignore = Annotated[
+    int | None, typer.Option(help="Label value of pixels that are not annotated.", metavar="VALUE")
+]
+Images = Annotated[
+    list[Path],
+    typer.Option("--images", help="File, folder or pattern in quotes; may be repeated.", metavar="PATH"),
+]
+Labels = Annotated[
+    list[Path],
+    typer.Option(
+        "--labels",
+        help="The same for the labels; several files go with the images of the same name.",
+        metavar="PATH",
+    ),
+]
+Settings = Annotated[
+    Path | None,
+    typer.Option(help="Settings file (TOML); the paper's settings unless given.", metavar="FILE"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]

@@ -1,0 +1,35 @@
+"""Results go to standard output, messages to standard error."""
+
+import json
+from typing import Any
+
+import typer
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_error(error: object) -> None:
+    """Print an error as one line on standard error."""
+    typer.echo(f"unet2015: error: {' '.join(str(error).split())}", err=True)
+
+
+def print_rows(title: str, rows: dict[str, str]) -> None:
+    """Print a title and, under it, names and what they are."""
+    typer.echo(title)
+    wide = max(map(len, rows), default=0)
+    for name, text in rows.items():
+        typer.echo(f"  {name:<{wide}}  {text}")
+
+
+def show_messages() -> None:
+    """Let the package's messages appear on standard error."""
+    import logging
+
+    logger = logging.getLogger("unet2015")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("unet2015: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,118 @@
+"""``unet2015 segment``: class maps, or probability maps, of images of any size."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unet2015.cli.options import Axes, Device, Json
+from unet2015.cli.output import print_error, print_json, show_messages
+
+if TYPE_CHECKING:
+    from unet2015.tiling.files import FileResult
+
+
+def segment(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="INPUT...")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the results, made if missing; for one input also a name ending in .tif.",
+            metavar="OUT",
+        ),
+    ],
+    model: Annotated[Path, typer.Option(help="Model file, as train writes it.", metavar="MODEL")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print tiles, memory and disk that it would take, and stop.")
+    ] = False,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Write the probability maps as well.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Probability above which a pixel is of class 1.  [default: the model's]"),
+    ] = None,
+    average: Annotated[
+        Literal["none", "flips", "symmetries", "rotations"],
+        typer.Option(help="Average over flipped or turned copies: slower, a little better."),
+    ] = "none",
+    axes: Axes = None,
+    device: Device = "auto",
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        typer.Option(help="Numbers that the network computes with."),
+    ] = "float32",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(help="Memory cap, such as 4G or 512M.  [default: half of what is free]", metavar="SIZE"),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Side of the tiles in pixels; the result is the same.  [default: by memory]"),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Segment images of any size.
+
+    The results keep axes and pixel size, with a record beside each. Files that fail are listed
+    with the reason while the others are done. Run again, the same command does only what is not
+    done yet.
+    """
+    from unet2015.cli.sizes import parse_size
+    from unet2015.tiling.files import plan_files, segment_files
+    from unet2015.tiling.segmentation import SegmentOptions
+
+    show_messages()
+    options = SegmentOptions(
+        tile=tile,
+        batch=batch,
+        max_memory=None if max_memory is None else parse_size(max_memory),
+        device=device,
+        precision=precision,
+        average=average,
+        threshold=threshold,
+    )
+    if plan:
+        plans = plan_files(inputs, out, model, options, axes, probability)
+        if as_json:
+            print_json([item.as_dict() for item in plans])
+        else:
+            for item in plans:
+                typer.echo(item.describe())
+        failed = any(item.error for item in plans)
+    else:
+        failed = _report(segment_files(inputs, out, model, options, axes, probability), as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _report(results: "list[FileResult]", as_json: bool) -> bool:
+    """Print what became of each file; return whether any failed."""
+    failed = [result for result in results if result.error]
+    if as_json:
+        print_json(
+            [
+                {
+                    "input": str(result.input),
+                    "outputs": [str(path) for path in result.outputs],
+                    "error": None if result.error is None else str(result.error),
+                }
+                for result in results
+            ]
+        )
+    else:
+        for result in results:
+            for path in result.outputs:
+                typer.echo(path)
+    for result in failed:
+        print_error(result.error)
+    if failed:
+        print_error(f"{len(failed)} of {len(results)} files failed")
+    return bool(failed)

@@ -1,0 +1,70 @@
+"""``unet2015 train``: a model from images and labels."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unet2015.cli.options import Axes, Device, Ignore, Images, Kind, LabelKind, Labels, Settings
+
+
+def train(
+    images: Images,
+    labels: Labels,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the run, made if missing.", metavar="RUN_DIR")
+    ],
+    settings: Settings = None,
+    label_kind: LabelKind = None,
+    ignore: Ignore = None,
+    validate: Annotated[
+        str | None,
+        typer.Option(
+            help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22.  "
+            "[default: the last fifth]",
+            metavar="PAGES",
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps, of one tile each.", metavar="N")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the network's first level; paper: 64.", metavar="N")
+    ] = None,
+    device: Device = "auto",
+    axes: Axes = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in RUN_DIR.")
+    ] = False,
+) -> None:
+    """Train a model on images and labels.
+
+    What no option says is in the settings file. RUN_DIR gets model.safetensors (the best on the
+    held-out pages), checkpoints, log.jsonl and the settings. The path of the model is printed.
+    """
+    from unet2015.cli.output import show_messages
+    from unet2015.settings import load_settings
+    from unet2015.training.loop import train as run
+
+    show_messages()
+    chosen = load_settings(settings, changes(label_kind, ignore, validate, steps, width))
+    model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
+    typer.echo(model.path)
+
+
+def changes(
+    label_kind: Kind | None = None,
+    ignore: int | None = None,
+    validate: str | None = None,
+    steps: int | None = None,
+    width: int | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the settings that options change, in the nesting of the settings file."""
+    given: dict[str, dict[str, Any]] = {
+        "labels": {"kind": label_kind, "ignore": ignore},
+        "validation": {"pages": validate},
+        "optimisation": {"steps": steps},
+        "network": {"width": width},
+    }
+    return {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in given.items()
+    }

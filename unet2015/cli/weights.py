@@ -1,0 +1,41 @@
+"""``unet2015 weights``: the weight map as an image to look at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unet2015.cli.options import KIND_HELP, Axes, Ignore, Kind
+
+
+def weights(
+    labels: Annotated[Path, typer.Argument(help="Label image.", metavar="LABELS")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="TIFF to write; one that is there is replaced.", metavar="OUT"),
+    ],
+    w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
+    sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
+    label_kind: Annotated[Kind, typer.Option(help=KIND_HELP)] = "instances",
+    ignore: Ignore = None,
+    axes: Axes = None,
+) -> None:
+    """Write a weight map to look at.
+
+    It is that of the paper's equation 2, a 32-bit TIFF with the axes and pixel size of the labels, and of the
+    labels as they are: no separation border is drawn between touching cells.
+    """
+    from unet2015.errors import UsageError
+    from unet2015.images.reader import open_image, read_pages
+    from unet2015.images.writer import ImageWriter
+    from unet2015.training.weights import weight_map
+
+    if out.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
+    if out.exists() and out.samefile(labels):
+        raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
+    weighed = weight_map(read_pages(labels, axes), w0, sigma, kind=label_kind, ignore=ignore)
+    with open_image(labels, axes) as like, ImageWriter(out, like, weighed.dtype) as writer:
+        for page in weighed:
+            writer.write(page)
+    typer.echo(out)
