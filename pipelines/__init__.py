@@ -1,0 +1,1 @@
+"""Experiments: one a file, each a chain of stages joined by files."""

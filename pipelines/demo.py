@@ -1,0 +1,146 @@
+"""Train a small U-Net on a stack that looks like an electron micrograph, and segment another with it.
+
+Both stacks are drawn from a seed, so nothing is downloaded. What it leaves in its folder is listed at
+the end; demo.png shows image, truth, weight map, probability and result side by side.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.stages import Stage, arguments, listing, run_stages
+from unet2015.errors import DataSetError, SettingsError
+from unet2015.files import write_json
+from unet2015.images.axes import Calibration
+from unet2015.images.reader import read_pages
+from unet2015.images.writer import write_image
+from unet2015.settings import load_settings
+
+SETTINGS = Path(__file__).with_name("demo.toml")
+TRAINING = {"pages": 8, "height": 512, "width": 512, "seed": 1}
+UNSEEN = {"pages": 2, "height": 1100, "width": 1300, "seed": 2}
+PIXEL = Calibration(pixel_size_x=4.0, pixel_size_y=4.0, unit="nm")
+
+
+def stages(out: Path, device: str = "auto") -> list[Stage]:
+    """Return the stages of the demo, whose files lie in `out`."""
+    images, labels = out / "training-images.tif", out / "training-labels.tif"
+    unseen, truth = out / "unseen-images.tif", out / "unseen-labels.tif"
+    weights, run = out / "training-weights.tif", out / "run"
+    model, log = run / "model.safetensors", run / "log.jsonl"
+    classes, probability = out / "unseen-images.classes.tif", out / "unseen-images.probability.tif"
+
+    def draw() -> None:
+        from unet2015.synthetic import em_stack
+
+        for sizes, image_path, label_path in ((TRAINING, images, labels), (UNSEEN, unseen, truth)):
+            pictures, classes_ = em_stack(**sizes)
+            write_image(image_path, pictures, "IYX", PIXEL)
+            write_image(label_path, classes_, "IYX", PIXEL)
+
+    def weigh() -> None:
+        from unet2015 import weight_map
+
+        write_image(weights, weight_map(read_pages(labels), kind="membrane"), "IYX", PIXEL)
+
+    def train() -> None:
+        from unet2015 import train as run_training
+
+        settings = load_settings(SETTINGS)
+        try:
+            run_training(images, labels, run, settings=settings, device=device, resume=True)
+        except (SettingsError, DataSetError):
+            # Begun with other settings or another stack: begin again; an interrupted run goes on.
+            shutil.rmtree(run, ignore_errors=True)
+            run_training(images, labels, run, settings=settings, device=device)
+
+    def segment() -> None:
+        from unet2015.tiling.files import segment_files
+        from unet2015.tiling.segmentation import SegmentOptions
+
+        options = SegmentOptions(device=device)
+        for result in segment_files([unseen], out, model, options, probability=True):
+            if result.error is not None:
+                raise result.error
+
+    def measure() -> None:
+        write_json(out / "result.json", pixel_error(read_pages(classes), read_pages(truth)))
+
+    def picture() -> None:
+        from unet2015 import weight_map
+        from unet2015.report.figures import draw_curves, draw_panel, mark_errors
+
+        window = slice(300, 700)
+        true = read_pages(truth)[0]
+        result = read_pages(classes)[0]
+        scene = {
+            "image (unseen)": read_pages(unseen)[0],
+            "truth": true,
+            "weight map": weight_map(true, kind="membrane"),
+            "probability of cell": read_pages(probability)[0],
+            "result (red: missed, blue: invented)": mark_errors(result, true),
+        }
+        draw_panel({title: shown[window, window] for title, shown in scene.items()}, out / "demo.png")
+        draw_curves(log, out / "curves.png")
+
+    stacks = [images, labels, unseen, truth]
+    sizes = {"training": TRAINING, "unseen": UNSEEN}
+    return [
+        Stage("draw", "draw a labelled stack to train on and another to segment", draw, [], stacks, sizes),
+        Stage("weights", "the weight map of the training labels (Eq. 2)", weigh, [labels], [weights]),
+        Stage("train", "train a small U-Net", train, [images, labels, SETTINGS], [model, log]),
+        Stage(
+            "segment",
+            "segment the unseen stack with overlap tiles",
+            segment,
+            [unseen, model],
+            [classes, probability],
+        ),
+        Stage("measure", "compare with the truth", measure, [classes, truth], [out / "result.json"]),
+        Stage(
+            "picture",
+            "draw what happened",
+            picture,
+            [unseen, truth, classes, probability, log],
+            [out / "demo.png", out / "curves.png"],
+        ),
+    ]
+
+
+def pixel_error(result: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """Return the pixel error, 1 - F1 of the interior over all pixels, of a class map."""
+    found, true = result > 0, truth > 0
+    hits = int(np.count_nonzero(found & true))
+    f1 = 2 * hits / (np.count_nonzero(found) + np.count_nonzero(true))
+    everything = 2 * np.count_nonzero(true) / (true.size + np.count_nonzero(true))
+    return {"pixel_error": 1 - f1, "pixel_error_of_calling_everything_cell": 1 - everything}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the demo and return the exit status."""
+    parser = arguments(__doc__, "demo")
+    parser.epilog = listing(stages(Path()))
+    given = parser.parse_args(words)
+    chain = stages(given.out, given.device)
+    status = run_stages(chain, given.out, given.stages)
+    if status == 0 and not given.stages:
+        result = json.loads((given.out / "result.json").read_text())
+        print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")
+        print(
+            f"(calling every pixel cell would give {result['pixel_error_of_calling_everything_cell']:.4f})\n"
+        )
+        for stage in chain:
+            for path in stage.outputs:
+                print(f"  {path!s:<42} {stage.does}")
+        print(f"\nlook at {given.out / 'demo.png'} first")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Figures, and reports made of them; needs matplotlib (the extra ``figures``)."""
