@@ -1,67 +1,82 @@
-"""Files that are whole or absent, and what identifies them."""
+"""Files that are whole or absent: written under a temporary name, flushed, then renamed."""
 
-import errno
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from unet2015.errors import ImageWriteError
-
-TEMPORARY = ".unet2015-"
-"""How the names of temporary files begin; whatever is left under it after a kill may go."""
+from unet2015.errors import ImageWriteError, UNet2015Error
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder, renamed to `path` if the block ends well.
+    """Yield a temporary path in the folder of `path`, which takes its place if the body succeeds.
+
+    The temporary file exists, empty, when the body starts; its name begins with a dot and ends in
+    ``.tmp``. If the body fails it is removed, and whatever was at `path` stays.
 
     Raises
     ------
     ImageWriteError
-        The folder is missing or not writable, or the disk is full. Nothing is left behind.
+        The folder is missing or not writable, `path` is a folder, or the disk is full.
     """
-    final = Path(path)
-    temporary = None
+    path = Path(path)
+    if path.is_dir():
+        raise ImageWriteError(f"{path}: cannot write the file: a folder has this name; choose another name")
+    if not path.parent.is_dir():
+        raise ImageWriteError(f"{path}: cannot write the file: the folder {path.parent} does not exist")
+    # The name is cut so that the temporary one stays within the 255 bytes of file systems.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
     try:
-        descriptor, name = tempfile.mkstemp(suffix=final.suffix, prefix=TEMPORARY, dir=final.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(final)
-        temporary = None
+        _flush(temporary, os.O_RDWR)
+        os.replace(temporary, path)
     except OSError as error:
-        if isinstance(error, ImageWriteError):
+        # Errors of this package, and those about other files, keep their own words.
+        about = error.filename in (None, str(temporary), temporary)
+        if isinstance(error, UNet2015Error) or not about:
             raise
-        raise ImageWriteError(_why(final, error)) from error
+        raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
+        with suppress(OSError):
+            temporary.unlink()
+    with suppress(OSError):
+        _flush(path.parent, os.O_RDONLY)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
+def write_json(path: str | Path, value: object) -> None:
+    """Write `value` as JSON, whole or not at all.
+
+    Raises
+    ------
+    ImageWriteError
+        As `atomic_path`.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def make_folder(path: str | Path) -> Path:
-    """Make a folder and its parents where missing, and see that files can be made in it."""
+    """Make a folder and its parents where missing, and see that files can be made in it.
+
+    Raises
+    ------
+    ImageWriteError
+        It cannot be made, or nothing can be written there.
+    """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder):
+        with tempfile.NamedTemporaryFile(prefix=".", suffix=".tmp", dir=folder):
             pass
     except OSError as error:
-        raise ImageWriteError(_why(folder, error)) from error
+        raise ImageWriteError(f"{folder}: cannot write to the folder: {error.strerror or error}") from error
     return folder
 
 
@@ -71,19 +86,9 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _why(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"{path}: the disk is full; free some space or choose another output folder"
-    if error.errno == errno.EFBIG:
-        return f"{path}: the file would be larger than the limit set for this process or file system"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path}: no permission to write there; choose another output folder"
-    if error.errno == errno.ENOENT:
-        return f"{path}: the folder {path.parent} does not exist"
-    return f"{path}: cannot be written: {error.strerror or error}"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _flush(path: Path, access: int) -> None:
+    handle = os.open(path, access)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

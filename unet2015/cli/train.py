@@ -1,5 +1,6 @@
 """``unet2015 train``: a model from images and labels."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +49,10 @@ def train(
     chosen = load_settings(settings, changes(label_kind, ignore, validate, steps, width))
     model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
     typer.echo(model.path)
+    if find_spec("matplotlib") is not None:  # an extra
+        from unet2015.report.figures import draw_curves
+
+        draw_curves(out / "log.jsonl", out / "curves.png")
 
 
 def changes(

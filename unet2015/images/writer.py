@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError
-from unet2015.images.atomic import atomic_path, write_json
+from unet2015.files import atomic_path
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.image import ArrayImage, Image, Kind
 from unet2015.images.imagej import ORDER, describe_imagej
@@ -18,7 +18,7 @@ from unet2015.images.ome import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.strips import CENTIMETRE, NONE, Resolution, StripWriter
 
-__all__ = ["ImageWriter", "atomic_path", "write_image", "write_json"]
+__all__ = ["ImageWriter", "write_image"]
 
 _CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
 """What a classic TIFF holds, less what deflate may add; more than a directory takes."""
