@@ -62,7 +62,7 @@ class TestAgainstBruteForce:
 def test_blocks_of_the_real_size_join_without_a_seam():
     random = np.random.default_rng(3)
     cells = np.zeros((230, 1100), np.uint16)
-    cells[random.integers(0, 230, 60), random.integers(0, 1100, 60)] = np.arange(1, 61)
+    cells[random.integers(0, 230, 20), random.integers(0, 1100, 20)] = np.arange(1, 21)
     d1, d2 = brute_force(cells)
     np.testing.assert_array_equal(two_nearest_cells(cells), (d1, d2))
     near = np.where(d1 + d2 > 31.5, np.inf, (d1, d2))
