@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import GeometryError, UsageError
@@ -40,6 +40,7 @@ def test_the_papers_numbers() -> None:
     assert [size for size in range(1, 300) if geometry.is_legal(size)] == [16 * k + 60 for k in range(8, 15)]
 
 
+@settings(deadline=None)
 @given(depth=DEPTHS)
 def test_legal_sizes_are_those_that_the_walk_allows(depth: int) -> None:
     geometry = unet_geometry(depth)
@@ -51,6 +52,7 @@ def test_legal_sizes_are_those_that_the_walk_allows(depth: int) -> None:
             assert geometry.output_size(size) == expected == size - 2 * geometry.margin
 
 
+@settings(deadline=None)
 @given(depth=DEPTHS)
 def test_the_smallest_legal_size_is_minimal(depth: int) -> None:
     geometry = unet_geometry(depth)
@@ -59,6 +61,7 @@ def test_the_smallest_legal_size_is_minimal(depth: int) -> None:
     assert not geometry.is_legal(geometry.smallest - geometry.factor)
 
 
+@settings(deadline=None)
 @given(depth=DEPTHS, output=st.integers(1, 1500))
 def test_input_for_is_the_smallest_that_covers_the_output(depth: int, output: int) -> None:
     geometry = unet_geometry(depth)
@@ -68,6 +71,7 @@ def test_input_for_is_the_smallest_that_covers_the_output(depth: int, output: in
     assert not geometry.is_legal(smaller) or geometry.output_size(smaller) < output
 
 
+@settings(deadline=None)
 @given(depth=DEPTHS, size=st.integers(-50, 1500))
 def test_nearest_legal_sizes_enclose_the_size(depth: int, size: int) -> None:
     geometry = unet_geometry(depth)
@@ -78,6 +82,7 @@ def test_nearest_legal_sizes_enclose_the_size(depth: int, size: int) -> None:
     assert nearest == tuple(sorted({*below[-1:], above[0]}))
 
 
+@settings(deadline=None)
 @given(depth=DEPTHS, steps=st.integers(0, 40))
 def test_kept_size_is_the_largest_multiple_of_the_factor(depth: int, steps: int) -> None:
     geometry = unet_geometry(depth)
@@ -86,6 +91,7 @@ def test_kept_size_is_the_largest_multiple_of_the_factor(depth: int, steps: int)
     assert geometry.kept_size(size) == multiples[-1]
 
 
+@settings(deadline=None)
 @given(depth=st.integers(0, 4), rows=st.integers(0, 3), columns=st.integers(0, 3))
 def test_the_network_gives_what_its_geometry_declares(depth: int, rows: int, columns: int) -> None:
     with torch.device("meta"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, stats
@@ -133,6 +133,7 @@ def test_without_shift_the_tile_stays_on_the_centre_of_the_image() -> None:
 # Displacement
 
 
+@settings(deadline=None)
 @given(size=st.integers(2, 60), grid=st.integers(2, 6), seed=st.integers(0, 99))
 def test_displacement_is_scipys_bicubic(size: int, grid: int, seed: int) -> None:
     vectors = 10 * np.random.default_rng(seed).standard_normal((2, grid, grid))
@@ -175,6 +176,7 @@ def test_the_basis_is_shared_and_cannot_be_changed() -> None:
 # Nothing, flips and turns
 
 
+@settings(deadline=None)
 @given(
     height=st.integers(1, 30),
     width=st.integers(1, 30),
@@ -226,6 +228,7 @@ def test_quarter_turns_and_flips_are_exact(tile: int, flip: bool, quarters: int)
 # All together
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     height=st.integers(1, 90),
@@ -243,6 +246,7 @@ def test_coordinates_are_those_of_the_definition(seed: int, height: int, width: 
     np.testing.assert_allclose(single.double().numpy() + centre, expected, atol=5e-5)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     height=st.integers(2, 90),
@@ -273,6 +277,7 @@ def test_tile_equals_scipys(seed: int, height: int, width: int, output: int, mar
     np.testing.assert_allclose(sample.weights[0].numpy()[clear], expected[clear], atol=1e-3)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 300), width=st.integers(1, 300))
 def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, width: int) -> None:
     image, classes, weights = planes(height, width)
@@ -289,6 +294,7 @@ def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, 
     np.testing.assert_array_equal(sample.classes[0], warp_nearest(labels, inner, origin))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 400), width=st.integers(1, 400))
 def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
     seed: int, height: int, width: int
@@ -301,6 +307,7 @@ def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
     assert max(y1 - y0, x1 - x0) <= 28 * 2**0.5 + 2 * 1.6 * np.abs(drawn.vectors).max() + 5
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_labels_keep_their_values_and_stay_with_the_image(seed: int) -> None:
     """Where four neighbours agree, the interpolated label image is the label itself."""
@@ -315,6 +322,7 @@ def test_labels_keep_their_values_and_stay_with_the_image(seed: int) -> None:
     np.testing.assert_array_equal(image[same].long(), sample.classes[0][same])
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_what_is_not_annotated_moves_along_and_weighs_nothing(seed: int) -> None:
     image, classes, weights = planes(70, 70)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,6 +36,7 @@ def by_hand(scores: Tensor, classes: Tensor, weights: Tensor) -> float:
     return loss / total
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), images=st.integers(1, 3), channels=st.integers(2, 4))
 def test_equals_the_formula(seed: int, images: int, channels: int) -> None:
     scores, classes, weights = example(seed, images, channels)
@@ -104,6 +105,7 @@ def test_no_annotated_pixel_gives_no_loss_and_no_gradient(nothing: str, dtype: t
     assert (gradient == 0).all()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), factor=st.sampled_from([1e-6, 0.1, 3.0, 1e6]))
 def test_the_scale_of_the_weights_does_not_matter(seed: int, factor: float) -> None:
     scores, classes, weights = example(seed)

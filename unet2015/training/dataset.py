@@ -254,9 +254,10 @@ def _label_problems(
 ) -> Iterator[Problem]:
     """What is wrong with one label file by itself."""
     if found := label_problems(labels, settings, str(file)):
-        yield from (_problem("error", file, text) for text in found)
+        yield from (_problem("error", file, text) for text in _grouped(found))
         return
-    yield from (_problem("warning", file, text) for text in label_notes(labels, settings, str(file)))
+    notes = label_notes(labels, settings, str(file))
+    yield from (_problem("warning", file, text) for text in _grouped(notes))
     if settings.kind != "membrane":
         return
     inside = sorted(values - {0})
@@ -272,6 +273,18 @@ def _label_problems(
         yield _problem(
             "warning", file, f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted?"
         )
+
+
+def _grouped(texts: Sequence[str]) -> Iterator[str]:
+    """Say once what is wrong with several pages."""
+    places: dict[str, list[str]] = {}
+    for text in texts:
+        match = re.search(r", page ([0-9]+): ", text)
+        what = text[match.end() :] if match else text
+        places.setdefault(what, []).append(match[1] if match else "")
+    for what, pages in places.items():
+        several = f"{len(pages)} pages ({_few(pages)})" if len(pages) > 1 else f"page {pages[0]}"
+        yield f"{several}: {what}" if pages[0] else what
 
 
 def _set_problems(

@@ -110,7 +110,7 @@ def _instances(values: Labels, settings: LabelSettings, name: str) -> Labels:
     if ids.tolist() in ([0, 255], [255]):
         raise LabelError(
             f"{name}: the only values are 0 and 255, which is a mask, not one cell with the id 255; "
-            'set kind = "membrane", or give every cell its own id'
+            'set kind = "membrane" (--label-kind membrane), or give every cell its own id'
         )
     return separation_border(cells) if settings.separation_border else cells
 
