@@ -7,9 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The official measures, equal to the organisers' own code.")
+from unet2015.cli.options import Axes, Json
+from unet2015.cli.output import print_json, show_messages
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")]
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Compare a result with ground truth, by the official measures of the challenges.",
+)
+
+PerSlice = Annotated[
+    Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
+]
 
 _MEANING = {
     "pixel_error": "1 - F of the interior pixels",
@@ -22,38 +31,48 @@ _MEANING = {
 
 @app.command()
 def em(
-    labels: Annotated[Path, typer.Option(help="Ground truth stack: 0 = membrane, above 0 = cell interior.")],
+    labels: Annotated[
+        Path, typer.Option(help="Ground truth: 0 is membrane, all else the inside of cells.", metavar="FILE")
+    ],
     prediction: Annotated[
         Path,
-        typer.Option(help="Probability of cell interior (float in [0, 1], or 8- or 16-bit), or a class map."),
+        typer.Option(
+            help="Probability of the inside of cells (float in [0, 1], or 8- or 16-bit), or a class map.",
+            metavar="FILE",
+        ),
     ],
-    json: Json = False,
-    per_slice: Annotated[
-        Path | None, typer.Option(help="Write each slice's values to this CSV file.")
-    ] = None,
+    per_slice: PerSlice = None,
     figure: Annotated[
-        Path | None, typer.Option(help="Draw splits (orange) and mergers (blue) into this PNG file.")
+        Path | None,
+        typer.Option(help="Also draw where cells are split (orange) or merged (blue).", metavar="FILE.png"),
     ] = None,
     image: Annotated[
-        Path | None, typer.Option(help="The raw stack to draw them over; else the prediction.")
+        Path | None,
+        typer.Option(help="What the figure is drawn over.  [default: the prediction]", metavar="FILE"),
     ] = None,
     script_2016: Annotated[
         bool,
         typer.Option(
-            help="Warping error with radius 10 from threshold 0.1, as the organisers' script of 2016."
+            "--script-2016",
+            help="Warping error as in the organisers' script of 2016: radius 10, thresholds from 0.1.",
         ),
     ] = False,
+    axes: Axes = None,
+    as_json: Json = False,
 ) -> None:
-    """Pixel, Rand and warping error, V_rand and V_info of the ISBI 2012 EM challenge.
+    """Measure as the ISBI 2012 EM challenge does.
 
-    Errors are better when lower, V_rand and V_info when higher. Interior is what lies above a threshold;
-    each measure takes the best of the thresholds 0, 0.1, ... for the whole stack.
+    Pixel, Rand and warping error, V_rand and V_info. The errors are better when lower, the other two when
+    higher. Interior is what lies above a threshold; each measure takes the best of the thresholds 0, 0.1, ...
+    for the whole stack.
     """
     from unet2015.images.reader import read_pages
     from unet2015.metrics.em import evaluate_em, read_proposal
 
-    truth, proposal = read_pages(labels), read_proposal(read_pages(prediction), str(prediction))
-    under = None if image is None else read_pages(image)
+    show_messages()
+    truth = read_pages(labels, axes)
+    proposal = read_proposal(read_pages(prediction, axes), str(prediction))
+    under = None if image is None else read_pages(image, axes)
     with _progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():
@@ -71,8 +90,8 @@ def em(
         draw_failures(
             figure, truth, proposal, scores.warping_error.threshold or 0.0, image=under, radius=radius
         )
-    if json:
-        _print_json(scores.as_dict())
+    if as_json:
+        print_json(scores.as_dict())
         return
     typer.echo(f"{'measure':<15}{'value':<14}{'threshold':<11}definition")
     for name, measure in scores.as_dict().items():
@@ -84,14 +103,16 @@ def em(
 
 @app.command()
 def seg(
-    truth: Annotated[Path, typer.Option(help="NN_GT, or the folder with man_segTTT.tif.")],
-    result: Annotated[Path, typer.Option(help="The folder with maskTTT.tif.")],
-    json: Json = False,
-    per_slice: Annotated[
-        Path | None, typer.Option(help="Write each frame's values to this CSV file.")
-    ] = None,
+    truth: Annotated[Path, typer.Option(help="NN_GT, or its folder of man_segTTT.tif.", metavar="DIR")],
+    result: Annotated[Path, typer.Option(help="Folder of maskTTT.tif.", metavar="DIR")],
+    per_slice: PerSlice = None,
+    as_json: Json = False,
 ) -> None:
-    """SEG of the Cell Tracking Challenge: mean IoU of the true objects, 0 where less than half is found."""
+    """Measure as the Cell Tracking Challenge does (SEG).
+
+    SEG is the mean over the true objects of the IoU with the result object that covers more than half of
+    them, 0 where there is none.
+    """
     from unet2015.metrics.seg import evaluate_seg
 
     with _progress("frames") as report:
@@ -99,8 +120,8 @@ def seg(
     frames = score.per_frame()
     if per_slice is not None:
         _write_csv(per_slice, frames)
-    if json:
-        _print_json(score.as_dict())
+    if as_json:
+        print_json(score.as_dict())
         return
     typer.echo(f"{'frame':<9}{'objects':<9}{'matched':<9}SEG (mean IoU, 0 where unmatched)")
     for row in frames:
@@ -120,12 +141,6 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield report
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    from json import dumps
-
-    typer.echo(dumps(value, indent=2))
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

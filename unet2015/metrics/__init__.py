@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unet2015.metrics.em import evaluate_em
     from unet2015.metrics.figure import draw_failures
     from unet2015.metrics.homotopy import simple_points, warp
-    from unet2015.metrics.information import v_info
+    from unet2015.metrics.information import thinned_scores, v_info
     from unet2015.metrics.overlap import dice, f1, iou, pixel_overlap
     from unet2015.metrics.pixel import pixel_error
     from unet2015.metrics.rand import rand_error, v_rand
@@ -36,6 +36,7 @@ __all__ = [
     "seg_score",
     "simple_points",
     "thin",
+    "thinned_scores",
     "threshold_steps",
     "v_info",
     "v_rand",
@@ -49,7 +50,7 @@ _FILES = {
     "em": ["evaluate_em"],
     "figure": ["draw_failures"],
     "homotopy": ["simple_points", "warp"],
-    "information": ["v_info"],
+    "information": ["thinned_scores", "v_info"],
     "overlap": ["dice", "f1", "iou", "pixel_overlap"],
     "pixel": ["pixel_error"],
     "rand": ["rand_error", "v_rand"],

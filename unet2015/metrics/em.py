@@ -1,5 +1,6 @@
 """The five EM measures of a stack at once."""
 
+import logging
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import ImageValueError
-from unet2015.metrics.information import InformationScore, v_info
+from unet2015.metrics.information import InformationScore, thinned_scores
 from unet2015.metrics.pixel import PixelScore, pixel_error
-from unet2015.metrics.rand import RandScore, rand_error, v_rand
+from unet2015.metrics.rand import RandScore, rand_error
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
 from unet2015.metrics.warping import TEN, WarpingScore, warping_error
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def evaluate_em(
         The warping error of the organisers' script of 2016 (radius 10, thresholds from 0.1) in place
         of the leaderboard's (radius 20, from 0.0).
     progress : callable, optional
-        Called with (slices done, slices), five times over all slices.
+        Called with (slices done, slices), four times over all slices.
 
     Returns
     -------
@@ -79,15 +82,14 @@ def evaluate_em(
     """
 
     def part(k: int) -> Progress | None:
-        return None if progress is None else lambda done, count: progress(k * count + done, 5 * count)
+        return None if progress is None else lambda done, count: progress(k * count + done, 4 * count)
 
     steps, radius = (threshold_steps(0.1, 0.9), 10) if script_2016 else (TEN, 20)
     return EMScores(
         pixel_error(labels, proposal, progress=part(0)),
         rand_error(labels, proposal, progress=part(1)),
         warping_error(labels, proposal, thresholds=steps, radius=radius, progress=part(2)),
-        v_rand(labels, proposal, progress=part(3)),
-        v_info(labels, proposal, progress=part(4)),
+        *thinned_scores(labels, proposal, progress=part(3)),
     )
 
 
@@ -123,4 +125,5 @@ def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.
             f"{name}: expected probabilities of cell interior (float in [0, 1], or 8- or 16-bit over their "
             f"range) or a class map of 0 and 1, got {values.dtype} from {low} to {high}"
         )
+    log.info("%s: read as probabilities, %d is 1", name, full)
     return (values / full).astype(np.float32)

@@ -49,12 +49,15 @@ def draw_failures(
     ImageWriteError
         When the picture cannot be written.
     UsageError
-        When matplotlib is not there.
+        When matplotlib is not there, or does not know the format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("figures need matplotlib: pip install 'unet2015[figures]'") from error
+    figure = Figure()
+    if Path(path).suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
+        raise UsageError(f"{path}: the name of a figure must end in one of {', '.join(known)}")
     classes = warping_mismatches(labels, proposal, threshold, radius=radius)
     under = np.asarray(proposal if image is None else image)
     under = under[None] if under.ndim == 2 else under
@@ -67,7 +70,7 @@ def draw_failures(
     columns = int(np.ceil(np.sqrt(len(shown))))
     rows = -(-len(shown) // columns)
     height, width = classes.shape[1:]
-    figure = Figure(figsize=(5 * columns, 5 * rows * height / width + 1), layout="constrained", dpi=120)
+    figure.set(size_inches=(5 * columns, 5 * rows * height / width + 1), layout_engine="constrained", dpi=120)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for place in axes:
         place.set_axis_off()
@@ -76,7 +79,7 @@ def draw_failures(
     which = "" if len(shown) == len(classes) else f", the {len(shown)} slices of {len(classes)} with the most"
     figure.suptitle(f"Splits (orange) and mergers (blue) at threshold {threshold:.1f}{which}")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:] or "png")
+        figure.savefig(temporary, format=Path(path).suffix[1:])
 
 
 def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[np.uint8]) -> None:

@@ -1,7 +1,7 @@
 """The challenge's Rand error, and the Rand score after thinning (V_rand)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from unet2015.metrics.contingency import Contingency, contingency_table, f_score
 from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, each_slice, highest, read_stack
+
+Pairs = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def rand_error(
     Notes
     -----
     ``skimage.metrics.adapted_rand_error`` is another measure: the proposal's background is one
-    ordinary segment there, precision and recall change places, and there are no thresholds.
+    ordinary segment there, a pixel's pair with itself is left out, precision and recall change
+    places, there are no thresholds, and it is NaN without ground truth.
     Pair counts here are whole numbers; the challenge's code squares fractions and multiplies
     back, so that its counts carry rounding errors (relative size 1e-15).
 
@@ -73,10 +76,13 @@ def rand_error(
     Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
-    rows = _rand_rows(labels, proposal, thresholds, progress, components)
+
+    def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[Pairs]:
+        return [pair_counts(table) for table in foreground_tables(interior, values, thresholds, components)]
+
+    rows = _rand_rows(each_slice(count, read_stack(labels, proposal), progress), thresholds)
     errors = tuple(
-        RandScore(**{**vars(row), "value": 1 - row.fscore, "slices": tuple(1 - f for f in row.slices)})
-        for row in rows
+        replace(row, value=1 - row.fscore, slices=tuple(1 - score for score in row.slices)) for row in rows
     )
     best, chosen = highest(errors, lambda row: row.fscore)
     return Measure(1 - best, chosen, errors)
@@ -117,13 +123,17 @@ def v_rand(
     """
     from unet2015.metrics.thinning import thin  # needs numba
 
-    rows = _rand_rows(labels, proposal, thresholds, progress, thin)
-    means = tuple(
-        RandScore(**{**vars(row), "value": float(np.mean(row.slices)), "fscore": float(np.mean(row.slices))})
-        for row in rows
-    )
-    best, chosen = highest(means, lambda row: row.value)
-    return Measure(best, chosen, means)
+    def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[Pairs]:
+        return [pair_counts(table) for table in foreground_tables(interior, values, thresholds, thin)]
+
+    return mean_rand(each_slice(count, read_stack(labels, proposal), progress), thresholds)
+
+
+def mean_rand(slices: Sequence[Sequence[Pairs]], thresholds: Sequence[float]) -> Measure[RandScore]:
+    """V_rand from the pair counts of each slice at each threshold."""
+    means = [(row, float(np.mean(row.slices))) for row in _rand_rows(slices, thresholds)]
+    rows = tuple(replace(row, value=mean, fscore=mean) for row, mean in means)
+    return Measure(*highest(rows, lambda row: row.value), rows)
 
 
 def components(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -143,45 +153,30 @@ def foreground_tables(
     return [contingency_table(truth, objects(wide > threshold)[interior]) for threshold in thresholds]
 
 
-def pair_counts(table: Contingency) -> tuple[float, float, float, float]:
+def pair_counts(table: Contingency) -> Pairs:
     """Pairs (tp, fp, fn, tn) of one slice, ordered pairs and a pixel with itself included.
 
     NaN where the truth has no interior: the challenge's code divides by its size.
     """
-    inside = table.prediction > 0
-    alone = table.pixels[~inside].sum()  # each its own object
-    together = (table.pixels[inside] ** 2).sum() + alone
-    predicted = (table.prediction_sizes()[1:] ** 2).sum() + alone
-    true = (table.truth_sizes() ** 2).sum()
-    pixels = table.pixels.sum()
+    pixels = float(table.pixels.sum())
     if pixels == 0:
-        return (float("nan"),) * 4
-    return tuple(
-        map(float, (together, predicted - together, true - together, pixels**2 - predicted - true + together))
-    )  # type: ignore[return-value]
+        return np.nan, np.nan, np.nan, np.nan
+    inside = table.prediction > 0
+    alone = float(table.pixels[~inside].sum())  # each its own object
+    both = float((table.pixels[inside] ** 2).sum()) + alone
+    proposal = float((table.prediction_sizes()[1:] ** 2).sum()) + alone
+    truth = float((table.truth_sizes() ** 2).sum())
+    return both, proposal - both, truth - both, pixels**2 - proposal - truth + both
 
 
-def _rand_rows(
-    labels: ArrayLike,
-    proposal: ArrayLike,
-    thresholds: Sequence[float],
-    progress: Progress | None,
-    objects: Callable[[NDArray[np.bool_]], NDArray[np.int32]],
-) -> list[RandScore]:
-    def count(
-        interior: NDArray[np.bool_], values: NDArray[np.float32]
-    ) -> list[tuple[float, float, float, float]]:
-        return [pair_counts(table) for table in foreground_tables(interior, values, thresholds, objects)]
-
-    counts = np.array(each_slice(count, read_stack(labels, proposal), progress))  # (slices, thresholds, 4)
+def _rand_rows(slices: Sequence[Sequence[Pairs]], thresholds: Sequence[float]) -> list[RandScore]:
+    counts = np.array(slices)  # (slices, thresholds, 4)
     rows = []
     for k, threshold in enumerate(thresholds):
         pages = counts[:, k]
         tp, fp, fn, tn = pages.sum(axis=0).tolist()
         precision, recall, fscore = f_score(tp, fp, fn)
-        slices = tuple(f_score(*page)[2] for page in pages[:, :3].tolist())
-        rand_index = float(((pages[:, 0] + pages[:, 3]) / pages.sum(axis=1)).mean())
-        rows.append(
-            RandScore(threshold, fscore, tp, fp, fn, tn, precision, recall, fscore, rand_index, slices)
-        )
+        scores = tuple(f_score(*page)[2] for page in pages[:, :3].tolist())
+        alike = float(((pages[:, 0] + pages[:, 3]) / pages.sum(axis=1)).mean())
+        rows.append(RandScore(threshold, fscore, tp, fp, fn, tn, precision, recall, fscore, alike, scores))
     return rows

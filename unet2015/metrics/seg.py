@@ -180,4 +180,4 @@ def _numbered(folder: Path, stem: str) -> dict[int, Path]:
 def _read(path: Path) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
 
-    return read_pages(path)  # type: ignore[no-any-return]
+    return read_pages(path)
