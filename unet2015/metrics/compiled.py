@@ -16,5 +16,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile on the first call, keep the result on disk for the next process, run without the GIL."""
-    return cast(F, numba.njit(cache=True, nogil=True)(function))
+    """Compile on the first call, keep the result on disk for the next process, run without the GIL.
+
+    Where no folder can be written, each process compiles anew.
+    """
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:
+        return cast(F, numba.njit(nogil=True)(function))

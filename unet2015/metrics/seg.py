@@ -129,6 +129,8 @@ def evaluate_seg(
 ) -> SEGScore:
     """SEG of a folder of results against a folder of ground truth, in the challenge's layout.
 
+    One sequence; the challenge's figure for a data set is the mean of its two sequences.
+
     Parameters
     ----------
     truth : path
