@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numba
 import pytest
-from numba.core.caching import _CacheImpl
+from numba.core.caching import CacheImpl
 
 from unet2015.metrics.compiled import compiled
 from unet2015.metrics.thinning import _flood
@@ -15,7 +15,7 @@ def test_what_was_compiled_is_kept_for_the_next_process() -> None:
 
 
 def test_compiles_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     with pytest.raises(RuntimeError, match="no locator"):
         numba.njit(cache=True)(lambda x: x + 1)
     assert compiled(lambda x: x + 1)(1) == 2
