@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -14,6 +14,7 @@ pairs = hnp.arrays(
 )
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_counts_every_pair_of_labels(labels: np.ndarray) -> None:
     truth, prediction = labels
@@ -25,6 +26,7 @@ def test_counts_every_pair_of_labels(labels: np.ndarray) -> None:
     assert len(counted) == len(table.pixels)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_sizes_are_those_of_the_labels(labels: np.ndarray) -> None:
     table = contingency_table(*labels)

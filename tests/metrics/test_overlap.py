@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -12,6 +12,7 @@ maps = hnp.arrays(
 )
 
 
+@settings(deadline=None)
 @given(maps, st.sampled_from([None, 0, 1, 3]))
 def test_equals_sets_of_pixels(pair: np.ndarray, label: int | None) -> None:
     truth, prediction = (set(map(tuple, np.argwhere(a != 0 if label is None else a == label))) for a in pair)
@@ -30,6 +31,7 @@ def test_equals_sets_of_pixels(pair: np.ndarray, label: int | None) -> None:
         assert iou(*pair, label=label) == dice(*pair, label=label) == 1
 
 
+@settings(deadline=None)
 @given(maps)
 def test_does_not_depend_on_orientation_and_is_symmetric(pair: np.ndarray) -> None:
     overlap = pixel_overlap(*pair)

@@ -28,12 +28,13 @@ def thin(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
     Notes
     -----
     Vincent and Soille's flooding of a picture with two levels, 4-connected, as the challenge's
-    code does it. Where dams fall depends on the order of visits, so that order is part of the measure:
-    membrane pixels beside a region are queued column by column, neighbours are asked left, up, right,
-    down, first in first out; a dam may be taken back by a region while the flag says that the last
-    dam was only inherited, and that flag is one for the whole slice. Hence thinning, unlike
-    components, does not commute with flips or transposition. ``skimage.segmentation.watershed``
-    (with ``watershed_line``) floods by priority and puts the lines elsewhere.
+    code does it: membrane pixels beside a region are queued column by column, and so on outwards, first
+    in first out. A pixel that is taken from the queue joins the region that it touches; where it touches
+    several, or only dams, it is a dam. (That code says so with a flag that remembers how the last dam
+    arose, and asks left, up, right, down; neither changes where dams fall.) Which of two regions gets
+    the middle of a membrane of even width depends on the order of the columns, so that thinning, unlike
+    components, does not commute with flips or transposition. ``skimage.segmentation.watershed`` (with
+    ``watershed_line``) floods by priority and puts the lines elsewhere.
 
     References
     ----------
@@ -68,27 +69,22 @@ def _flood(regions: NDArray[np.int32]) -> None:
                 regions[x, y] = _QUEUED
                 queue[end, 0], queue[end, 1] = x, y
                 end += 1
-    inherited = False
     start = 0
     while start < end:
         x, y = queue[start, 0], queue[start, 1]
         start += 1
+        joined = _DAM
+        several = False
         for dx, dy in ((-1, 0), (0, -1), (1, 0), (0, 1)):
             i, j = x + dx, y + dy
             if i < 0 or j < 0 or i == width or j == height:
                 continue
-            other, own = regions[i, j], regions[x, y]
+            other = regions[i, j]
             if other > 0:
-                if own == _QUEUED or (own == _DAM and inherited):
-                    regions[x, y] = other
-                elif own != other:
-                    regions[x, y] = _DAM
-                    inherited = False
-            elif other == _DAM:
-                if own == _QUEUED:
-                    regions[x, y] = _DAM
-                    inherited = True
+                several |= joined != _DAM and joined != other
+                joined = other
             elif other == _UNTOUCHED:
                 regions[i, j] = _QUEUED
                 queue[end, 0], queue[end, 1] = i, j
                 end += 1
+        regions[x, y] = _DAM if several else joined
