@@ -60,6 +60,7 @@ def test_integer_predictions_are_probabilities_over_their_range(dtype: type) -> 
     np.testing.assert_array_equal(
         read_proposal(np.array([0, full // 5, full], dtype)), np.float32([0, 0.2, 1])
     )
+    np.testing.assert_array_equal(read_proposal(np.array([0, full // 5], dtype)), np.float32([0, 0.2]))
     np.testing.assert_array_equal(read_proposal(np.array([0, 1, 1], dtype)), [0, 1, 1])
 
 

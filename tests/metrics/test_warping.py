@@ -150,18 +150,31 @@ def test_lost_objects_and_holes_do_not_count() -> None:
     assert measured.by_threshold[0].object_deletions == 2
 
 
-def test_the_window_is_what_the_radius_says() -> None:
-    # The ring's far side joins both ends of a cut, but only a wide window sees it.
-    labels = np.zeros((30, 30), bool)
-    labels[2:28, 2:28] = True
-    labels[5:25, 5:25] = False
-    cut = labels.copy()
-    cut[:4, 15] = cut[:5, 15] = False
-    near, far = (
-        warping_error(labels, cut, thresholds=[0.5], radius=radius).by_threshold[0] for radius in (5, 40)
-    )
-    assert (near.splits, near.hole_deletions) == (1, 0)
-    assert (far.splits, far.hole_deletions) == (0, 1)
+@pytest.mark.parametrize("turns", range(4))
+def test_the_window_reaches_as_far_as_the_radius_says(turns: int) -> None:
+    # A ring one pixel wide is cut; its far side, 4 pixels away, joins the ends of the cut.
+    ring = np.zeros((12, 12), bool)
+    ring[3:8, 3:8] = True
+    ring[4:7, 4:7] = False
+    cut = ring.copy()
+    cut[3, 5] = False
+    for radius, split in ((3, 1), (4, 0)):
+        (row,) = warping_error(
+            np.rot90(ring, turns), np.rot90(cut, turns), thresholds=[0.5], radius=radius
+        ).by_threshold
+        assert (row.splits, row.hole_deletions) == (split, 1 - split)
+
+
+def test_a_radius_beyond_one_side_takes_the_whole_image() -> None:
+    ring = np.zeros((30, 9), bool)
+    ring[2:28, 1:8] = True
+    ring[5:25, 3:6] = False
+    cut = ring.copy()
+    cut[:5, 4] = False
+    for width, split in ((9, 0), (11, 1)):
+        pages = (np.pad(a, ((0, 0), (0, width - 9))) for a in (ring, cut))
+        row = warping_error(*pages, thresholds=[0.5], radius=10).by_threshold[0]
+        assert (row.splits, row.hole_deletions) == (split, 1 - split)
 
 
 def test_refuses_a_negative_radius() -> None:
