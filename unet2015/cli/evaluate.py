@@ -1,0 +1,154 @@
+"""``unet2015 evaluate``: the official measures."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unet2015.cli.options import Axes, Json
+from unet2015.cli.output import print_json, show_messages
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Compare a result with ground truth, by the official measures of the challenges.",
+)
+
+PerSlice = Annotated[
+    Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
+]
+
+_MEANING = {
+    "pixel_error": "1 - F of the interior pixels",
+    "rand_error": "1 - F of pairs of interior pixels (Rand, foreground-restricted)",
+    "warping_error": "pixels that split or merge cells / all pixels",
+    "v_rand": "F of pairs after thinning (Rand), mean of slices",
+    "v_info": "F of information after thinning, mean of slices",
+}
+
+
+@app.command()
+def em(
+    labels: Annotated[
+        Path, typer.Option(help="Ground truth: 0 is membrane, all else the inside of cells.", metavar="FILE")
+    ],
+    prediction: Annotated[
+        Path,
+        typer.Option(
+            help="Probability of the inside of cells (float in [0, 1], or 8- or 16-bit), or a class map.",
+            metavar="FILE",
+        ),
+    ],
+    per_slice: PerSlice = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Also draw where cells are split (orange) or merged (blue).", metavar="FILE.png"),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="What the figure is drawn over.  [default: the prediction]", metavar="FILE"),
+    ] = None,
+    script_2016: Annotated[
+        bool,
+        typer.Option(
+            "--script-2016",
+            help="Warping error as in the organisers' script of 2016: radius 10, thresholds from 0.1.",
+        ),
+    ] = False,
+    axes: Axes = None,
+    as_json: Json = False,
+) -> None:
+    """Measure as the ISBI 2012 EM challenge does.
+
+    Pixel, Rand and warping error, V_rand and V_info. The errors are better when lower, the other two when
+    higher. Interior is what lies above a threshold; each measure takes the best of the thresholds 0, 0.1, ...
+    for the whole stack.
+    """
+    from unet2015.images.reader import read_pages
+    from unet2015.metrics.em import evaluate_em, read_proposal
+
+    show_messages()
+    truth = read_pages(labels, axes)
+    proposal = read_proposal(read_pages(prediction, axes), str(prediction))
+    under = None if image is None else read_pages(image, axes)
+    with _progress("slices") as report:
+        scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
+    if not (truth > 0).any(axis=(1, 2)).all():
+        typer.echo(
+            f"{labels}: a slice has no cell interior; by the challenge's rules the Rand error of the stack "
+            "is then 1, and the slice adds 0 to V_rand and V_info",
+            err=True,
+        )
+    if per_slice is not None:
+        _write_csv(per_slice, scores.per_slice())
+    if figure is not None:
+        from unet2015.metrics.figure import draw_failures
+
+        radius = 10 if script_2016 else 20
+        draw_failures(
+            figure, truth, proposal, scores.warping_error.threshold or 0.0, image=under, radius=radius
+        )
+    if as_json:
+        print_json(scores.as_dict())
+        return
+    typer.echo(f"{'measure':<15}{'value':<14}{'threshold':<11}definition")
+    for name, measure in scores.as_dict().items():
+        threshold = "none" if measure["threshold"] is None else f"{measure['threshold']:.1f}"
+        typer.echo(f"{name:<15}{measure['value']:<14.9f}{threshold:<11}{_MEANING[name]}")
+    best = scores.warping_error.best
+    typer.echo(f"warping error: {best.splits} pixels split and {best.mergers} merge cells")
+
+
+@app.command()
+def seg(
+    truth: Annotated[Path, typer.Option(help="NN_GT, or its folder of man_segTTT.tif.", metavar="DIR")],
+    result: Annotated[Path, typer.Option(help="Folder of maskTTT.tif.", metavar="DIR")],
+    per_slice: PerSlice = None,
+    as_json: Json = False,
+) -> None:
+    """Measure as the Cell Tracking Challenge does (SEG).
+
+    SEG is the mean over the true objects of the IoU with the result object that covers more than half of
+    them, 0 where there is none.
+    """
+    from unet2015.metrics.seg import evaluate_seg
+
+    with _progress("frames") as report:
+        score = evaluate_seg(truth, result, progress=report)
+    frames = score.per_frame()
+    if per_slice is not None:
+        _write_csv(per_slice, frames)
+    if as_json:
+        print_json(score.as_dict())
+        return
+    typer.echo(f"{'frame':<9}{'objects':<9}{'matched':<9}SEG (mean IoU, 0 where unmatched)")
+    for row in frames:
+        typer.echo(f"{row['frame']:<9}{row['objects']:<9}{row['matched']:<9}{row['seg']:.6f}")
+    matched = sum(row["matched"] for row in frames)
+    typer.echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{score.value:.9f}")
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(unit=f" {unit}", leave=False, disable=None) as bar:
+
+        def report(done: int, count: int) -> None:
+            bar.total = count
+            bar.update(done - bar.n)
+
+        yield report
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    from csv import DictWriter
+
+    from unet2015.files import atomic_path
+
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,74 @@
+"""The official measures: ISBI 2012 (EM), the Cell Tracking Challenge's SEG, and pixel overlap.
+
+Each measure is one file over one sparse contingency table. The names below load when they are
+first used: the warping error and the thinned scores need numba, the others do not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unet2015.metrics.contingency import contingency_table
+    from unet2015.metrics.em import evaluate_em
+    from unet2015.metrics.figure import draw_failures
+    from unet2015.metrics.homotopy import simple_points, warp
+    from unet2015.metrics.information import thinned_scores, v_info
+    from unet2015.metrics.overlap import dice, f1, iou, pixel_overlap
+    from unet2015.metrics.pixel import pixel_error
+    from unet2015.metrics.rand import rand_error, v_rand
+    from unet2015.metrics.seg import evaluate_seg, seg_score
+    from unet2015.metrics.thinning import thin
+    from unet2015.metrics.thresholds import threshold_steps
+    from unet2015.metrics.warping import Mismatch, warping_error, warping_mismatches
+
+__all__ = [
+    "Mismatch",
+    "contingency_table",
+    "dice",
+    "draw_failures",
+    "evaluate_em",
+    "evaluate_seg",
+    "f1",
+    "iou",
+    "pixel_error",
+    "pixel_overlap",
+    "rand_error",
+    "seg_score",
+    "simple_points",
+    "thin",
+    "thinned_scores",
+    "threshold_steps",
+    "v_info",
+    "v_rand",
+    "warp",
+    "warping_error",
+    "warping_mismatches",
+]
+
+_FILES = {
+    "contingency": ["contingency_table"],
+    "em": ["evaluate_em"],
+    "figure": ["draw_failures"],
+    "homotopy": ["simple_points", "warp"],
+    "information": ["thinned_scores", "v_info"],
+    "overlap": ["dice", "f1", "iou", "pixel_overlap"],
+    "pixel": ["pixel_error"],
+    "rand": ["rand_error", "v_rand"],
+    "seg": ["evaluate_seg", "seg_score"],
+    "thinning": ["thin"],
+    "thresholds": ["threshold_steps"],
+    "warping": ["Mismatch", "warping_error", "warping_mismatches"],
+}
+_HOMES = {name: f"unet2015.metrics.{file}" for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(
+            f"module 'unet2015.metrics' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        )
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,110 @@
+"""A figure of where a segmentation tears or joins cells."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.files import atomic_path
+from unet2015.metrics.warping import Mismatch, warping_mismatches
+
+COLOURS = {Mismatch.SPLIT: "#ff9500", Mismatch.MERGER: "#00c8ff"}
+"""Told apart from each other and from gray by every kind of colour vision."""
+
+
+def draw_failures(
+    path: str | Path,
+    labels: ArrayLike,
+    proposal: ArrayLike,
+    threshold: float,
+    *,
+    image: ArrayLike | None = None,
+    radius: int = 20,
+    panels: int = 12,
+) -> None:
+    """Mark splits and mergers, as the warping error finds them, over the image.
+
+    Parameters
+    ----------
+    path : path
+        The picture; its ending says the format (PNG, SVG, PDF).
+    labels, proposal
+        As for `unet2015.metrics.warping_error`.
+    threshold : float
+        Usually the one that the warping error chose.
+    image : array of the same shape, optional
+        What lies beneath; without it the proposal.
+    radius : int
+        As for `unet2015.metrics.warping_error`.
+    panels : int
+        At most so many slices: those with the most splits and mergers, in the order of the stack.
+
+    Raises
+    ------
+    DataSetError
+        When the image's shape is another.
+    ImageWriteError
+        When the picture cannot be written.
+    UsageError
+        When matplotlib is not there, or does not know the format.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("figures need matplotlib: pip install 'unet2015[figures]'") from error
+    figure = Figure()
+    if Path(path).suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
+        raise UsageError(f"{path}: the name of a figure must end in one of {', '.join(known)}")
+    classes = warping_mismatches(labels, proposal, threshold, radius=radius)
+    under = np.asarray(proposal if image is None else image)
+    under = under[None] if under.ndim == 2 else under
+    if under.shape != classes.shape:
+        raise DataSetError(
+            f"the image beneath must have the labels' shape {classes.shape}, got {under.shape}"
+        )
+    marked = np.isin(classes, list(COLOURS)).sum(axis=(1, 2))
+    shown = np.sort(np.argsort(-marked, kind="stable")[:panels])
+    columns = int(np.ceil(np.sqrt(len(shown))))
+    rows = -(-len(shown) // columns)
+    height, width = classes.shape[1:]
+    figure.set(size_inches=(5 * columns, 5 * rows * height / width + 1), layout_engine="constrained", dpi=120)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for place in axes:
+        place.set_axis_off()
+    for number, place in zip(shown, axes, strict=False):
+        _draw_slice(place, int(number), under[number], classes[number])
+    which = "" if len(shown) == len(classes) else f", the {len(shown)} slices of {len(classes)} with the most"
+    figure.suptitle(f"Splits (orange) and mergers (blue) at threshold {threshold:.1f}{which}")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:])
+
+
+def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[np.uint8]) -> None:
+    place.imshow(image, cmap="gray")
+    parts = []
+    for mismatch, colour in COLOURS.items():
+        mask = classes == mismatch
+        spots, count = ndimage.label(mask, np.ones((3, 3)))
+        place.imshow(np.where(mask, 1.0, np.nan), cmap=_single(colour), interpolation="nearest")
+        for rows, columns in ndimage.find_objects(spots):
+            # A few pixels would not be seen in a panel of a few hundred: ring them.
+            centre = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
+            size = max(rows.stop - rows.start, columns.stop - columns.start)
+            place.add_patch(_ring(centre, 4 + size / 2, colour))
+        parts.append(f"{count} {mismatch.name.lower()}{'' if count == 1 else 's'} ({mask.sum()} px)")
+    place.set_title(f"slice {number}: " + ", ".join(parts), fontsize="medium")
+
+
+def _single(colour: str) -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([colour])
+
+
+def _ring(centre: tuple[float, float], radius: float, colour: str) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle(centre, radius, fill=False, edgecolor=colour, linewidth=1)

@@ -1,0 +1,99 @@
+"""Overlap of two masks, pixel by pixel: IoU, Dice, F1, for everyday use."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from unet2015.metrics.contingency import contingency_table, f_score
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Pixels of two masks: in both (tp), only predicted (fp), only true (fn), in none (tn).
+
+    What has nothing to find and finds nothing is perfect (1), as in the EM challenge.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    @property
+    def precision(self) -> float:
+        """Fraction of the prediction that is true; 1 without false positives."""
+        return f_score(self.tp, self.fp, self.fn)[0]
+
+    @property
+    def recall(self) -> float:
+        """Fraction of the truth that is predicted; 1 without false negatives."""
+        return f_score(self.tp, self.fp, self.fn)[1]
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return f_score(self.tp, self.fp, self.fn)[2]
+
+    @property
+    def dice(self) -> float:
+        """2 |A n B| / (|A| + |B|): the same number as F1."""
+        return self.f1
+
+    @property
+    def iou(self) -> float:
+        """|A n B| / |A u B|; SEG is another measure, by object."""
+        union = self.tp + self.fp + self.fn
+        return self.tp / union if union else 1.0
+
+
+def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> Overlap:
+    """Count the pixels in which two masks or class maps agree.
+
+    Parameters
+    ----------
+    truth, prediction : arrays of one shape, any number of axes
+        Masks (foreground is what is not 0) or class maps.
+    label : int, optional
+        The class to compare; without it everything that is not 0.
+
+    Returns
+    -------
+    Overlap
+
+    Raises
+    ------
+    DataSetError
+        When the shapes differ.
+
+    References
+    ----------
+    Jaccard, New Phytol. 11, 37 (1912), doi:10.1111/j.1469-8137.1912.tb05611.x.
+    Dice, Ecology 26, 297 (1945), doi:10.2307/1932409.
+
+    Examples
+    --------
+    >>> pixel_overlap([0, 1, 1], [0, 1, 0])
+    Overlap(tp=1, fp=0, fn=1, tn=1)
+    """
+    masks = [np.asarray(a) != 0 if label is None else np.asarray(a) == label for a in (truth, prediction)]
+    table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
+    cells = dict(
+        zip(zip(table.truth.tolist(), table.prediction.tolist(), strict=True), table.pixels, strict=True)
+    )
+    return Overlap(*(int(cells.get(pair, 0)) for pair in ((1, 1), (0, 1), (1, 0), (0, 0))))
+
+
+def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
+    """Intersection over union; see `pixel_overlap`."""
+    return pixel_overlap(truth, prediction, label=label).iou
+
+
+def dice(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
+    """Dice's coefficient; see `pixel_overlap`."""
+    return pixel_overlap(truth, prediction, label=label).dice
+
+
+def f1(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
+    """F1 of the pixels, the same number as Dice's coefficient; see `pixel_overlap`."""
+    return pixel_overlap(truth, prediction, label=label).f1

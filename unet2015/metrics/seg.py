@@ -1,0 +1,185 @@
+"""SEG of the Cell Tracking Challenge: how well each true object is covered by one result object."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unet2015.errors import DataSetError, LabelError
+from unet2015.metrics.contingency import contingency_table
+
+
+@dataclass(frozen=True)
+class SEGObject:
+    """One ground truth object, its match in the result, and their IoU."""
+
+    frame: int
+    label: int
+    match: int | None
+    jaccard: float
+    """0 without a match."""
+
+
+@dataclass(frozen=True)
+class SEGScore:
+    """SEG of a sequence.
+
+    Attributes
+    ----------
+    value : float
+        Mean of the objects' ``jaccard``, pooled over the frames.
+    objects : tuple of SEGObject
+        In the order of frames and labels.
+    """
+
+    value: float
+    objects: tuple[SEGObject, ...]
+
+    def as_dict(self) -> dict[str, float | int]:
+        """``seg`` and the number of ground truth ``objects``."""
+        return {"seg": self.value, "objects": len(self.objects)}
+
+    def per_frame(self) -> list[dict[str, float | int]]:
+        """For each frame with objects: how many, how many matched, and the mean of their IoU."""
+        frames: dict[int, list[SEGObject]] = {}
+        for found in self.objects:
+            frames.setdefault(found.frame, []).append(found)
+        return [
+            {
+                "frame": frame,
+                "objects": len(here),
+                "matched": sum(found.match is not None for found in here),
+                "seg": sum(found.jaccard for found in here) / len(here),
+            }
+            for frame, here in frames.items()
+        ]
+
+
+def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
+    """SEG of a sequence of label images.
+
+    Parameters
+    ----------
+    frames : iterable of (number, truth, result)
+        Integer label images of one shape per frame, 0 is background; only frames with ground truth.
+
+    Returns
+    -------
+    SEGScore
+
+    Raises
+    ------
+    DataSetError
+        When shapes differ within a frame, or no frame has an object.
+    LabelError
+        When labels are not integers from 0 on.
+
+    Notes
+    -----
+    The match of a true object R is the result object S with ``|R n S| > |R| / 2`` (exactly half is no
+    match); it scores ``|R n S| / |R u S|``, or 0 without one. Result objects that match nothing cost
+    nothing, and one may match several true objects. A label is one object even if it is in pieces.
+    The challenge's hidden sets leave out objects wholly outside the field of interest, 50 px from
+    the border in the two sets of the U-Net paper; here nothing is left out.
+
+    References
+    ----------
+    Maška et al., Bioinformatics 30, 1609 (2014), doi:10.1093/bioinformatics/btu080.
+    """
+    objects = tuple(found for number, truth, result in frames for found in _frame(number, truth, result))
+    if not objects:
+        raise DataSetError(
+            "SEG needs at least one ground truth object; every frame is empty, or there is none"
+        )
+    return SEGScore(sum(found.jaccard for found in objects) / len(objects), objects)
+
+
+def _frame(number: int, truth: ArrayLike, result: ArrayLike) -> list[SEGObject]:
+    try:
+        true, true_labels = _ranks(np.asarray(truth))
+        found, found_labels = _ranks(np.asarray(result))
+        table = contingency_table(true, found)
+    except (DataSetError, LabelError) as error:
+        raise type(error)(f"frame {number}: {error}") from error
+    true_sizes, found_sizes = table.truth_sizes(), table.prediction_sizes()
+    matches: dict[int, tuple[int, float]] = {}
+    for i, j, shared in zip(table.truth, table.prediction, table.pixels, strict=True):
+        if found_labels[j] != 0 and 2 * shared > true_sizes[i]:
+            matches[i] = int(found_labels[j]), float(shared / (true_sizes[i] + found_sizes[j] - shared))
+    return [
+        SEGObject(number, label, *matches.get(rank, (None, 0.0)))
+        for rank, label in enumerate(true_labels.tolist())
+        if label != 0
+    ]
+
+
+def _ranks(labels: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
+    """Labels as ranks (so that the table stays small), and what each rank stands for."""
+    if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
+        raise LabelError(f"expected integer labels from 0 on, got {labels.dtype} (lowest {labels.min()})")
+    values, ranks = np.unique(labels, return_inverse=True)
+    return ranks.reshape(labels.shape), values
+
+
+def evaluate_seg(
+    truth: str | Path, result: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> SEGScore:
+    """SEG of a folder of results against a folder of ground truth, in the challenge's layout.
+
+    One sequence; the challenge's figure for a data set is the mean of its two sequences.
+
+    Parameters
+    ----------
+    truth : path
+        ``NN_GT`` or its folder ``SEG``, with ``man_segTTT.tif``.
+    result : path
+        A folder with ``maskTTT.tif`` for every frame that has ground truth.
+    progress : callable, optional
+        Called with (frames done, frames).
+
+    Returns
+    -------
+    SEGScore
+
+    Raises
+    ------
+    DataSetError
+        When there is no ground truth, a result is missing, or shapes differ.
+    ImageReadError
+        When a file cannot be read.
+    """
+    files = _numbered(Path(truth), "man_seg") or _numbered(Path(truth) / "SEG", "man_seg")
+    if not files:
+        raise DataSetError(
+            f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
+        )
+    masks = _numbered(Path(result), "mask")
+    if missing := [files[number].name for number in files if number not in masks]:
+        raise DataSetError(
+            f"{result}: no maskTTT.tif for {', '.join(missing)}; every frame with ground truth needs one"
+        )
+
+    def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
+        for done, number in enumerate(files, 1):
+            yield number, _read(files[number]), _read(masks[number])
+            if progress is not None:
+                progress(done, len(files))
+
+    return seg_score(frames())
+
+
+def _numbered(folder: Path, stem: str) -> dict[int, Path]:
+    """Files ``<stem><digits>.tif`` by their number, in rising order."""
+    if not folder.is_dir():
+        return {}
+    found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name), path) for path in folder.iterdir()]
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+
+def _read(path: Path) -> NDArray[np.integer]:
+    from unet2015.images.reader import read_pages
+
+    return read_pages(path)
