@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from unet2015 import metrics
     from unet2015.checkpoint import load_model
     from unet2015.network import UNet
     from unet2015.tiling.segmentation import segment
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from unet2015.training.weights import weight_map
 
 __version__ = "0.1.0"
-__all__ = ["UNet", "__version__", "load_model", "segment", "train", "weight_map"]
+__all__ = ["UNet", "__version__", "load_model", "metrics", "segment", "train", "weight_map"]
 
 _HOMES = {
     "UNet": "unet2015.network",
@@ -29,6 +30,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "metrics":
+        return import_module("unet2015.metrics")
     if name not in _HOMES:
         raise AttributeError(f"module 'unet2015' has no attribute {name!r}; it offers {', '.join(__all__)}")
     return getattr(import_module(_HOMES[name]), name)

@@ -12,6 +12,7 @@ import typer
 
 from unet2015 import __version__
 from unet2015.cli.check import check
+from unet2015.cli.evaluate import app as evaluate
 from unet2015.cli.inspect import inspect
 from unet2015.cli.output import print_error
 from unet2015.cli.segment import segment
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (inspect, check, weights, train, segment):
     app.command(epilog=_ENDING)(command)
+app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
