@@ -76,7 +76,8 @@ def against_one_transform(side: int, counts: Sequence[int], repeats: int) -> lis
         )
         print(
             f"{side} x {side}, {cells:6} cells: {_text(ours)}; one transform {_text(transform)}; "
-            f"{ratio:.2f} times one"
+            f"{ratio:.2f} times one",
+            flush=True,
         )
     return rows
 
@@ -91,7 +92,8 @@ def against_one_per_cell(side: int, count: int, repeats: int) -> dict[str, Any]:
     cells = np.unique(labels[labels > 0]).size
     print(
         f"{side} x {side}, {cells:6} cells: {_text(ours)}; one transform per cell {_text(brute)}; "
-        f"{speedup:.0f} times as fast; largest relative difference {found:.1e}"
+        f"{speedup:.0f} times as fast; largest relative difference {found:.1e}",
+        flush=True,
     )
     return {
         "side": side,

@@ -69,6 +69,7 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
 
     def measure() -> None:
         from unet2015 import load_model
+        from unet2015.metrics import evaluate_em
 
         info = load_model(model).info
         pages = select_pages(load_settings(settings_file).validation.pages or "24-29", 30)
@@ -84,6 +85,10 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
                 "best_step": info.training["step"],
                 "held_out": pixel_error(read_pages(held_out)[pages], truth)
                 | {"adapted_rand_error": adapted_rand_error(read_pages(held_out)[pages], truth)},
+                "official_measures_at_their_best_threshold": {
+                    name: {"value": measure["value"], "threshold": measure["threshold"]}
+                    for name, measure in evaluate_em(truth, probability).as_dict().items()
+                },
                 "by_threshold": {
                     f"{threshold:.1f}": {
                         "pixel_error": pixel_error(found, truth)["pixel_error"],

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unet2015.training.loss import IGNORE, weighted_cross_entropy
+from unet2015.training.labels import IGNORED
+from unet2015.training.loss import weighted_cross_entropy
 
 
 def example(
@@ -19,7 +20,7 @@ def example(
     shape = (images, height, width)
     scores = 3 * torch.randn((images, channels, height, width), generator=random, dtype=torch.float64)
     classes = torch.randint(channels, shape, generator=random)
-    classes[torch.rand(shape, generator=random) < ignored] = IGNORE
+    classes[torch.rand(shape, generator=random) < ignored] = IGNORED
     weights = 10 * torch.rand(shape, generator=random, dtype=torch.float64)
     return scores, classes, weights
 
@@ -77,7 +78,7 @@ def test_is_a_minimum_not_a_maximum() -> None:
 def test_pixels_that_are_not_annotated_have_exactly_no_gradient(weight: float) -> None:
     """Whatever the scores and the weights there."""
     scores, classes, weights = example(4)
-    ignored = classes == IGNORE
+    ignored = classes == IGNORED
     weights[ignored] = weight
     scores.requires_grad_()
     loss = weighted_cross_entropy(scores, classes, weights)
@@ -93,7 +94,7 @@ def test_pixels_that_are_not_annotated_have_exactly_no_gradient(weight: float) -
 def test_no_annotated_pixel_gives_no_loss_and_no_gradient(nothing: str, dtype: torch.dtype) -> None:
     scores, classes, weights = example(5)
     if nothing == "not annotated":
-        classes = torch.full_like(classes, IGNORE)
+        classes = torch.full_like(classes, IGNORED)
     elif nothing == "no weight":
         weights = torch.zeros_like(weights)
     else:

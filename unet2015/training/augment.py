@@ -20,7 +20,7 @@ from torch import Tensor
 
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
-from unet2015.training.loss import IGNORE
+from unet2015.training.labels import IGNORED
 from unet2015.training.warp import spline_basis, warp, warp_nearest
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
@@ -176,7 +176,7 @@ def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, out
     image = image + draw.gray_scale * (image - mean) + draw.gray_shift
     classes = warp_nearest(classes, centre, source.origin)
     weights = warp(weights[None], centre, source.origin)[0]
-    weights = weights.masked_fill(classes == IGNORE, 0)
+    weights = weights.masked_fill(classes == IGNORED, 0)
     return Sample(image[None], classes[None].long(), weights[None])
 
 

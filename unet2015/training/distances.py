@@ -93,9 +93,17 @@ def each_block(
         (slice(y, min(y + rows, height)), slice(x, min(x + columns, width)))
         for y, x in product(range(0, height, rows), range(0, width, columns))
     ]
-    with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(lambda block: use(block, *_block_distances(labels, block, limit)), blocks):
-            pass
+
+    def work(block: Block) -> None:
+        use(block, *_block_distances(labels, block, limit))
+
+    threads = min(threads or min(4, os.cpu_count() or 1), len(blocks))
+    if threads == 1:
+        for block in blocks:
+            work(block)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, blocks))  # raises what a block raised
 
 
 def compact(labels: npt.NDArray[np.integer[Any]]) -> tuple[Integers, Integers]:

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-IGNORE = 255
-"""Class of a pixel that is not annotated: no loss, no gradient."""
+from unet2015.training.labels import IGNORED
 
 
 def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
@@ -30,7 +29,7 @@ def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> 
         A scalar; 0, with zero gradient, where no annotated pixel has a weight.
     """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    losses = functional.cross_entropy(scores, classes, ignore_index=IGNORE, reduction="none")
-    weights = weights.masked_fill(classes == IGNORE, 0)
+    losses = functional.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="none")
+    weights = weights.masked_fill(classes == IGNORED, 0)
     total = weights.sum()
     return (weights * losses).sum() / (total + (total == 0))

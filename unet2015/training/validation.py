@@ -12,7 +12,7 @@ from unet2015.network import UNet
 from unet2015.tiling.engine import Predictor, run
 from unet2015.tiling.memory import choose_plan
 from unet2015.tiling.sinks import ArraySink
-from unet2015.training.loss import IGNORE
+from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
 
 THRESHOLDS = np.arange(1, 100) / 100
@@ -63,7 +63,7 @@ def validate(network: UNet, pages: Sequence[TrainingPage], device: torch.device)
         sink = ArraySink(plan, classes)
         run(plan, page.source, predict, sink)
         probabilities = sink.array[0]
-        known = page.classes != IGNORE
+        known = page.classes != IGNORED
         truth = page.classes[known]
         values = probabilities[:, known]
         entropy -= float(
