@@ -32,7 +32,7 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
     """Return the stages of the demo, whose files lie in `out`."""
     images, labels = out / "training-images.tif", out / "training-labels.tif"
     unseen, truth = out / "unseen-images.tif", out / "unseen-labels.tif"
-    weights, run = out / "training-weights.tif", out / "run"
+    weights, run = out / "training-weights.tif", out / "demo-run"
     model, log = run / "model.safetensors", run / "log.jsonl"
     classes, probability = out / "unseen-images.classes.tif", out / "unseen-images.probability.tif"
 

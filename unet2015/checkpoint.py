@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from unet2015.errors import ModelError, SettingsError
@@ -35,6 +35,8 @@ class ModelInfo(Frozen):
     network: NetworkSettings = NetworkSettings()
     mapping: Mapping
     """How raw intensities become network input."""
+    dtype: str | None = None
+    """Type of the pixels of the training images, such as ``uint8``; None where they differed."""
     class_names: tuple[str, ...]
     """One name a class, in the order of the class map's values."""
     axes: Literal["YX", "CYX"] = "YX"
@@ -129,11 +131,8 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
     """Write tensors and a JSON text as safetensors, whole or not at all."""
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        try:
-            save_file(contiguous, temporary, {_KEY: description})
-        except SafetensorError as error:
-            # The library hides the cause: a full disk, in practice.
-            raise OSError(str(error)) from error
+        # Not the library's own file: it hides why writing fails, and keeps others from reading.
+        temporary.write_bytes(save(contiguous, {_KEY: description}))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:

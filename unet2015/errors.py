@@ -58,7 +58,9 @@ class DataSetError(UNet2015Error, ValueError):
 
 
 class ModelError(UNet2015Error, ValueError):
-    """A model or checkpoint file that is damaged or does not fit."""
+    """A model or checkpoint file that is missing, damaged or does not fit."""
+
+    exit_status = 2
 
 
 class TrainingError(UNet2015Error, RuntimeError):

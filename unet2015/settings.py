@@ -195,6 +195,8 @@ def load_settings(
         raise SettingsError(f"{name}: cannot read the settings: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}: not a TOML file: {error}") from error
+    if overrides:
+        name += " and the options given"
     return parse_settings(TrainingSettings, _merged(values, overrides or {}), name)
 
 

@@ -24,7 +24,7 @@ def test_what_is_wrong_is_said_on_standard_output(check):
     assert (ended.status, ended.err) == (1, "")
     assert "error: " in ended.out
     assert "0 and 255" in ended.out
-    assert "3 errors" in ended.out
+    assert "1 errors" in ended.out
 
 
 def test_json(check, data):

@@ -52,14 +52,14 @@ def test_a_removed_file_is_made_again_and_a_changed_setting_trains_again(tiny, t
     out = tmp_path / "demo"
     assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
     (out / "training-weights.tif").unlink()
-    model = (out / "run" / "model.safetensors").stat().st_mtime_ns
+    model = (out / "demo-run" / "model.safetensors").stat().st_mtime_ns
     assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
     assert (out / "training-weights.tif").exists()
-    assert (out / "run" / "model.safetensors").stat().st_mtime_ns == model
+    assert (out / "demo-run" / "model.safetensors").stat().st_mtime_ns == model
     tiny.write_text(tiny.read_text().replace("steps = 6", "steps = 5"))
     os.utime(tiny, (time.time() + 5, time.time() + 5))
     assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
-    assert json.loads((out / "run" / "settings.json").read_text())["optimisation"]["steps"] == 5
+    assert json.loads((out / "demo-run" / "settings.json").read_text())["optimisation"]["steps"] == 5
 
 
 def test_an_unknown_stage_and_a_folder_that_cannot_be_made_are_said(tiny, tmp_path, capfd):

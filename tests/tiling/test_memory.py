@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.network import UNet
-from unet2015.tiling.memory import GiB, choose_plan, default_cap, job_bytes
+from unet2015.tiling import memory
+from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes
 
 CPU = torch.device("cpu")
 
@@ -106,6 +107,13 @@ def test_a_tile_too_large_for_the_cap_is_refused_not_replaced():
 
 
 def test_the_default_cap_is_a_power_of_two_within_what_is_free():
-    cap = default_cap(CPU)
+    cap = default_cap(CPU) - LIBRARIES
     assert cap.bit_count() == 1
     assert cap <= 4 * GiB
+
+
+def test_little_free_memory_does_not_refuse_what_nobody_capped(monkeypatch, caplog):
+    monkeypatch.setattr(memory, "available_memory", lambda device: 2**20)
+    plan = choose_plan(UNet(width=4), (1, 500, 500), CPU)
+    assert plan.tiles > 1
+    assert "little memory" in caplog.text

@@ -10,7 +10,14 @@ import torch
 
 from unet2015 import segment
 from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
-from unet2015.errors import AxesError, GeometryError, ImageValueError, MemoryLimitError, UsageError
+from unet2015.errors import (
+    AxesError,
+    GeometryError,
+    ImageValueError,
+    MemoryLimitError,
+    ModelError,
+    UsageError,
+)
 from unet2015.images.reader import open_image
 from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -316,3 +323,52 @@ def test_is_done_needs_every_output(tmp_path, model, stack_file):
     assert files.is_done(outputs, {})
     outputs.classes.unlink()
     assert not files.is_done(outputs, {})
+
+
+def test_a_folder_may_hold_its_own_results(tmp_path, model, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack[0])
+    for _ in range(2):
+        results = segment_files([tmp_path / "*.tif"], tmp_path, model, probability=True)
+        assert [result.input.name for result in results] == ["a.tif"]
+
+
+def test_the_result_of_another_file_is_never_replaced(tmp_path, model, stack):
+    for name, page in (("one", 0), ("two", 1)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "x.tif", stack[page])
+    segment_files([tmp_path / "one" / "x.tif"], tmp_path / "out", model)
+    before = (tmp_path / "out" / "x.classes.tif").read_bytes()
+    (result,) = segment_files([tmp_path / "two" / "x.tif"], tmp_path / "out", model)
+    assert "another output folder" in str(result.error)
+    assert (tmp_path / "out" / "x.classes.tif").read_bytes() == before
+
+
+def test_a_name_that_is_no_tiff_is_refused(tmp_path, model, stack_file):
+    with pytest.raises(UsageError, match="TIFF"):
+        segment_files([stack_file], tmp_path / "x.png", model)
+
+
+def test_an_integer_range_of_another_type_is_refused(tmp_path, stack):
+    path = make_model(tmp_path / "m.safetensors")
+    model = load_model(path)
+    model = Model(model.network, model.info.model_copy(update={"dtype": "uint8"}))
+    assert segment(stack, model).shape == stack.shape
+    with pytest.raises(ImageValueError, match="trained on uint8"):
+        segment(stack.astype(np.uint16), model)
+
+
+def test_a_network_that_gives_nan_is_an_error_that_names_the_file(tmp_path, model, stack_file):
+    loaded = load_model(model)
+    with torch.no_grad():
+        loaded.network.head.weight.mul_(float("inf"))
+    (result,) = segment_files([stack_file], tmp_path / "out", loaded)
+    assert "stack.tif" in str(result.error)
+    assert "not finite" in str(result.error)
+    assert list((tmp_path / "out").iterdir()) == []
+    with pytest.raises(ModelError, match="not finite"):
+        segment(np.zeros((30, 30), np.uint8), loaded)
+
+
+def test_channels_last_are_not_taken_for_pages(model):
+    with pytest.raises(AxesError, match="YXC"):
+        segment(np.zeros((30, 40, 3), np.uint8), model)

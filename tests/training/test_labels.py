@@ -195,3 +195,18 @@ class TestNotes:
     def test_ignore_value_that_is_nowhere(self):
         (note,) = label_notes(np.array([[0, 1, 0, 2]]), LabelSettings(ignore=255), "a.tif")
         assert "255" in note
+
+
+def test_masks_and_images_read_as_instances_are_said():
+    settings = LabelSettings(kind="instances")
+    mask = np.zeros((40, 40), np.uint8)
+    mask[::8, ::8] = 1
+    (text,) = label_problems(mask, settings, "m.tif")
+    assert "25 separate cells have the id 1" in text
+    assert "--label-kind membrane" in text
+    noise = np.random.default_rng(0).integers(0, 30, (60, 60)).astype(np.uint8)
+    (text,) = label_problems(noise, settings, "n.tif")
+    assert "is it an image" in text
+    cells = np.zeros((40, 40), np.uint8)
+    cells[2:10, 2:10], cells[12:20, 2:10], cells[2:10, 30:35] = 1, 2, 1
+    assert label_problems(cells, settings, "c.tif") == []

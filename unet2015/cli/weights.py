@@ -25,7 +25,7 @@ def weights(
     It is that of the paper's equation 2, a 32-bit TIFF with the axes and pixel size of the labels, and of the
     labels as they are: no separation border is drawn between touching cells.
     """
-    from unet2015.errors import UsageError
+    from unet2015.errors import LabelError, UsageError
     from unet2015.images.reader import open_image, read_pages
     from unet2015.images.writer import ImageWriter
     from unet2015.training.weights import weight_map
@@ -34,7 +34,11 @@ def weights(
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
-    weighed = weight_map(read_pages(labels, axes), w0, sigma, kind=label_kind, ignore=ignore)
+    pages = read_pages(labels, axes)
+    try:
+        weighed = weight_map(pages, w0, sigma, kind=label_kind, ignore=ignore)
+    except LabelError as error:
+        raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
     with open_image(labels, axes) as like, ImageWriter(out, like, weighed.dtype) as writer:
         for page in weighed:
             writer.write(page)

@@ -189,6 +189,11 @@ class ArrayImage(Image):
                     f"{name}: an array of shape {array.shape} needs axes, such as "
                     f"{'TZCYX'[-array.ndim :] if array.ndim > 3 else 'YX'!r}"
                 )
+            if array.ndim == 3 and array.shape[-1] <= 4 < min(array.shape[:2]):
+                raise AxesError(
+                    f"{name}: an array of shape {array.shape} may be pages or channels last; say which with "
+                    "axes, 'IYX' or 'YXC'"
+                )
             axes = "YX" if array.ndim == 2 else "IYX"
         super().__init__(
             name,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.checkpoint import Model
-from unet2015.errors import ImageReadError, UNet2015Error, UsageError
+from unet2015.errors import ImageReadError, ImageWriteError, UNet2015Error, UsageError
 from unet2015.files import make_folder, sha256, write_json
 from unet2015.images.image import Image
 from unet2015.images.reader import find_images, open_image
@@ -17,6 +17,10 @@ from unet2015.tiling.memory import job_bytes
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 from unet2015.versions import versions
+
+ENDINGS = CLASSES, PROBABILITY = ".classes.tif", ".probability.tif"
+RECORD = ".record.json"
+"""What the names of a result's files end in."""
 
 _log = logging.getLogger("unet2015")
 
@@ -134,7 +138,7 @@ def segment_files(
         No input, colliding outputs, or options that no image can meet: before anything is written.
     """
     segmenter = Segmenter(model, options or SegmentOptions())
-    jobs = plan_outputs(find_images(inputs), Path(out), probability)
+    jobs = plan_outputs(find_inputs(inputs), Path(out), probability)
     results = []
     for path, outputs in jobs:
         try:
@@ -158,7 +162,7 @@ def plan_files(
     """Say what :func:`segment_files` would take, and do nothing."""
     segmenter = Segmenter(model, options or SegmentOptions())
     plans = []
-    for path, outputs in plan_outputs(find_images(inputs), Path(out), probability):
+    for path, outputs in plan_outputs(find_inputs(inputs), Path(out), probability):
         try:
             with open_image(path, axes) as image:
                 plan = segmenter.plan(image)
@@ -170,15 +174,32 @@ def plan_files(
     return plans
 
 
+def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
+    """Return the files that the inputs name, without results of a segmentation that lie among them."""
+    found = find_images(inputs)
+    results = [path for path in found if _is_result(path)]
+    if results and len(results) < len(found):
+        _log.info("%d results of segmentations among the inputs are left out", len(results))
+        return [path for path in found if path not in results]
+    return found
+
+
+def _is_result(path: Path) -> bool:
+    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
+    return name is not None and path.with_name(name + RECORD).exists()
+
+
 def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[tuple[Path, Outputs]]:
     """Say where the results of each input go; raise `UsageError` where two would collide."""
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
+        raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
     if out.suffix.lower() in (".tif", ".tiff") and not out.is_dir():
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
     else:
         names = [(path, out / path.stem) for path in inputs]
-        jobs = [(path, _outputs(_with(name, ".classes.tif"), name, probability)) for path, name in names]
+        jobs = [(path, _outputs(_with(name, CLASSES), name, probability)) for path, name in names]
     owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
     for path, outputs in jobs:
         for target in (*outputs.images, outputs.record):
@@ -191,7 +212,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
                         if other.resolve() == target.resolve() or target.resolve() == path.resolve()
                         else f"that of {other}"
                     )
-                    + "; choose another output folder, or run them one by one"
+                    + "; choose another output folder"
                 )
     return jobs
 
@@ -218,12 +239,13 @@ def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str 
         if is_done(outputs, identity):
             _log.info("%s: done before, with the same model and settings", path)
             return
+        _check_free(outputs, path)
         make_folder(outputs.classes.parent)
         times, mapped, constant = segmenter.to_files(image, plan, outputs.classes, outputs.probability)
         if constant:
             _log.warning("%s: all pixels got the same probability; does the model suit the image?", path)
         record = identity | {
-            "input": str(path),
+            "input": str(path.resolve()),
             "axes": image.axes,
             "axes_source": image.axes_source,
             "shape": list(image.shape),
@@ -242,9 +264,22 @@ def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str 
         write_json(outputs.record, record)
 
 
+def _check_free(outputs: Outputs, path: Path) -> None:
+    """See that no result of another file, of the same name, is about to be replaced."""
+    try:
+        other = Path(loads(outputs.record.read_text(encoding="utf-8"))["input"])
+    except (OSError, JSONDecodeError, KeyError, TypeError):
+        return
+    if other != path.resolve() and other.exists():
+        raise ImageWriteError(
+            f"{outputs.classes}: is the result of {other}, and would be replaced by that of {path}; "
+            "choose another output folder"
+        )
+
+
 def _outputs(classes: Path, name: Path, probability: bool) -> Outputs:
-    shown = _with(name, ".probability.tif") if probability else None
-    return Outputs(classes, shown, _with(name, ".record.json"))
+    shown = _with(name, PROBABILITY) if probability else None
+    return Outputs(classes, shown, _with(name, RECORD))
 
 
 def _with(name: Path, ending: str) -> Path:

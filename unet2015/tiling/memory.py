@@ -1,5 +1,6 @@
 """Chooses tile size and batch so that a job stays under a memory cap, and says what it will take."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ from unet2015.geometry import Geometry
 from unet2015.network import UNet
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan
+
+_log = logging.getLogger("unet2015")
 
 GiB = 2**30
 LIBRARIES = 640 * 2**20
@@ -32,11 +35,12 @@ def available_memory(device: torch.device) -> int:
 def default_cap(device: torch.device) -> int:
     """Return the default memory cap: half of what is free, as a power of two, at most 4 GiB on a CPU.
 
-    A power of two, so that small changes of what is free do not change the plan.
+    A power of two, so that small changes of what is free do not change the plan. On a CPU the cap is
+    that of the whole process, whose libraries are no longer among what is free.
     """
     half = max(1, available_memory(device) // 2)
     power = 1 << (half.bit_length() - 1)
-    return min(power, 4 * GiB) if device.type == "cpu" else power
+    return LIBRARIES + min(power, 4 * GiB) if device.type == "cpu" else power
 
 
 def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
@@ -105,10 +109,16 @@ def choose_plan(
         least = min(
             (plan_of(sides, together) for sides in candidates), key=lambda plan: plan.tile[0] * plan.tile[1]
         )
+        if cap is None:
+            # Nobody asked for this cap, and what little is free may still do.
+            _log.warning("little memory is free; going on with a plan that needs %s", _mib(needed(least)))
+            return least
         raise MemoryLimitError(
             f"a memory cap of {_mib(limit)} is too small: tiles of {least.tile[0]} x {least.tile[1]} px in "
             f"batches of {least.batch} need {_mib(needed(least))}; give --max-memory "
-            f"{_mib(needed(least), '')}M or more" + (", or a smaller --tile" if tile is not None else "")
+            f"{_mib(needed(least), '')}M or more"
+            + ("" if tile is None else ", or a smaller --tile")
+            + ("" if together == 1 else ", or a smaller --batch")
         )
     chosen = plan_of(fitting, together)
     if batch is None and device.type != "cpu":

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.checkpoint import Model, load_model
-from unet2015.errors import ImageValueError, UsageError
+from unet2015.errors import ImageValueError, ModelError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
@@ -150,6 +150,12 @@ class Segmenter:
                 f"{image.channels} (axes {image.axes}, from {image.axes_source}); give --axes if an axis of "
                 "the file is meant as C, or was taken for it"
             )
+        mapping, dtype = self.info.mapping.method, self.info.dtype
+        if mapping == "integer-range" and dtype not in (None, image.dtype.name):
+            raise ImageValueError(
+                f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
+                f"but the image has {image.dtype}; convert it to {dtype}, or train with percentiles"
+            )
         return self._choose((image.pages, image.height, image.width))
 
     def _choose(self, shape: tuple[int, int, int]) -> TilePlan:
@@ -169,6 +175,7 @@ class Segmenter:
         sink = ArraySink(plan, self.info.classes)
         with tile_bar(plan, image.name) as progress:
             run(plan, source, self._predict, sink, progress=progress)
+        _check_finite(sink.array, image.name)
         bands = (sink.array[page] for page in range(plan.pages))
         shown = self.shown if probabilities else self.classify
         pages = np.stack([shown(band) for band in bands])
@@ -199,6 +206,7 @@ class Segmenter:
 
             def emit(band: NDArray[np.float32]) -> None:
                 nonlocal low, high
+                _check_finite(band, image.name)
                 low, high = min(low, float(band[1].min())), max(high, float(band[1].max()))
                 classes.write(self.classify(band))
                 if shown is not None:
@@ -231,3 +239,11 @@ class Segmenter:
         if self.device.type == "cuda":
             return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
         return str(self.device)
+
+
+def _check_finite(probabilities: NDArray[np.float32], name: str) -> None:
+    if not np.isfinite(probabilities).all():
+        raise ModelError(
+            f"{name}: the network's output is not finite; the model has diverged in training, or the image's "
+            "intensities are far from those that it was trained on"
+        )

@@ -194,7 +194,29 @@ def label_problems(labels: Labels, settings: LabelSettings, name: str) -> list[s
         if settings.kind == "classes":
             what = f"class {present[0]}"
         return [f"{name}: every annotated pixel is {what}; a training needs two classes or more"]
+    if settings.kind == "instances":
+        return [
+            text for place, page in _pages(labels, name) for text in _mask_problems(page, settings, place)
+        ]
     return []
+
+
+def _mask_problems(page: Labels, settings: LabelSettings, place: str) -> Iterator[str]:
+    """Say where instance labels look like a mask, or like an image."""
+    ids, counts = _pieces(page, settings, place)
+    advice = 'for a mask set kind = "membrane" (--label-kind membrane), or give every cell its own id'
+    if ids.size == 1 and counts[0] > 2:
+        yield f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {advice}"
+    elif ids.size > 4 and (counts > 2).mean() > 0.5:
+        yield f"{place}: most of the {ids.size} ids are scattered over many pieces; is it an image? {advice}"
+
+
+def _pieces(page: Labels, settings: LabelSettings, place: str) -> tuple[Labels, npt.NDArray[np.integer[Any]]]:
+    """Return the ids of instance labels, and in how many pieces each cell is."""
+    cells = make_targets(page, settings.model_copy(update={"separation_border": False}), place).cells
+    pieces, first = np.unique(_components(cells, connectivity=2), return_index=True)
+    ids, counts = np.unique(page.ravel()[first[pieces > 0]], return_counts=True)
+    return ids, counts
 
 
 def label_notes(labels: Labels, settings: LabelSettings, name: str) -> list[str]:
@@ -210,8 +232,7 @@ def label_notes(labels: Labels, settings: LabelSettings, name: str) -> list[str]
                 'cells, set kind = "membrane"'
             )
         if settings.kind == "instances":
-            pieces, first = np.unique(_components(cells, connectivity=2), return_index=True)
-            owners, counts = np.unique(page.ravel()[first[pieces > 0]], return_counts=True)
+            owners, counts = _pieces(page, settings, place)
             if (counts > 1).any():
                 several = [str(owner) for owner in owners[counts > 1]]
                 ids = ", ".join(several[:5]) + (", ..." if len(several) > 5 else "")

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -85,12 +86,10 @@ def train(
     for warning in check_pairs(pairs, chosen, axes):
         _log.warning("%s", warning)
     folder = make_folder(out)
-    if checkpoints(folder / "checkpoints") and not resume:
+    if not resume and (checkpoints(folder / "checkpoints") or (folder / "model.safetensors").exists()):
         raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
     with closing(load_training_set(pairs, chosen, axes)) as data:
-        training = Training(data, chosen, folder, target)
-        write_json(folder / "settings.json", chosen.model_dump(mode="json"))
-        return training.run(resume)
+        return Training(data, chosen, folder, target).run(resume)
 
 
 class Training:
@@ -120,6 +119,7 @@ class Training:
         """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
         if resume:
             self._restore()
+        write_json(self.folder / "settings.json", self.state.settings)
         steps, rule = self.settings.optimisation.steps, self.settings
         bar = tqdm(
             total=steps, initial=self.state.step, desc="training", unit="step", disable=None, smoothing=0.05
@@ -153,6 +153,8 @@ class Training:
                     self._save()
                 if stop:
                     raise KeyboardInterrupt
+            if not self.model_path.exists():
+                self._validate(log)
         return load_model(self.model_path)
 
     def _restore(self) -> None:
@@ -161,6 +163,9 @@ class Training:
             _log.warning("%s holds no checkpoint; starting from the first step", self.folder)
             return
         self.state = state
+        if state.best and not self.model_path.exists():
+            _log.warning("%s is gone; the next validation writes another", self.model_path)
+            state.best = {}
 
     def _read(self, step: int) -> tuple[TrainingPage, Source, Tensor]:
         """Read what one step needs of its page; runs beside the step before."""
@@ -198,7 +203,7 @@ class Training:
         self.optimizer.step()
         return value
 
-    def _stop(self, what: str, name: str) -> None:
+    def _stop(self, what: str, name: str) -> NoReturn:
         kept = checkpoints(self.folder / "checkpoints")
         rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise TrainingError(
@@ -214,7 +219,10 @@ class Training:
     def _validate(self, log: TrainingLog) -> None:
         """Measure on the held-out pages; keep the model if it is the best so far."""
         # With one page alone nothing can be held out, and check_pairs has said so.
-        result = validate(self.network, self.data.validation or self.data.training, self.device)
+        pages, tile = self.data.validation or self.data.training, self.settings.optimisation.tile
+        result = validate(self.network, pages, self.device, tile)
+        if result is None:
+            self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
         at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
         _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
@@ -247,6 +255,7 @@ class Training:
             classes=classes,
             network=self.settings.network,
             mapping=self.data.mapping,
+            dtype=self.data.dtype,
             class_names=names.get(kind, tuple(f"class {number}" for number in range(classes))),
             axes="YX" if self.data.channels == 1 else "CYX",
             threshold=result.threshold,

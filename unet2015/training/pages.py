@@ -64,6 +64,8 @@ class TrainingSet:
         Of every image.
     mapping : Mapping
         Chosen on the images.
+    dtype : str or None
+        Type of the images' pixels; None where they differ.
     class_weights : tuple of float
         w_c of Eq. 2.
     hashes : dict
@@ -76,6 +78,7 @@ class TrainingSet:
     validation: list[TrainingPage]
     channels: int
     mapping: Mapping
+    dtype: str | None
     class_weights: tuple[float, ...]
     hashes: dict[str, str]
     images: list[Image]
@@ -122,6 +125,7 @@ def load_training_set(
         validation=[pages[i] for i in held_out],
         channels=images[0].channels,
         mapping=mapping,
+        dtype=images[0].dtype.name if len({image.dtype for image in images}) == 1 else None,
         class_weights=tuple(weights),
         hashes={str(path): sha256(path) for pair in pairs for path in pair},
         images=images,

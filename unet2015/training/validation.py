@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unet2015.network import UNet
 from unet2015.tiling.engine import Predictor, run
-from unet2015.tiling.memory import choose_plan
+from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
@@ -51,18 +51,27 @@ class Validation:
         return {**asdict(self), "pixel_error": self.pixel_error}
 
 
-def validate(network: UNet, pages: Sequence[TrainingPage], device: torch.device) -> Validation:
-    """Segment `pages` and compare them with their classes, pooled over all annotated pixels."""
+def validate(
+    network: UNet, pages: Sequence[TrainingPage], device: torch.device, tile: int
+) -> Validation | None:
+    """Segment `pages` and compare them with their classes, pooled over all annotated pixels.
+
+    The tiles are those of the training, whose memory is known to do, so that the figures do not
+    depend on how much happens to be free. None where the network's output is not finite.
+    """
     predict = Predictor(network, device)
     classes = network.classes
     # Counts of pixels by true class and by predicted class or, for two classes, by threshold.
     counts = np.zeros((classes, len(THRESHOLDS) + 1 if classes == 2 else classes), np.int64)
     entropy, low, high = 0.0, np.inf, -np.inf
     for page in pages:
-        plan = choose_plan(network, (1, *page.classes.shape), device)
+        height, width = page.classes.shape
+        plan = TilePlan(1, height, width, (tile, tile), 1, network.geometry)
         sink = ArraySink(plan, classes)
         run(plan, page.source, predict, sink)
         probabilities = sink.array[0]
+        if not np.isfinite(probabilities).all():
+            return None
         known = page.classes != IGNORED
         truth = page.classes[known]
         values = probabilities[:, known]
