@@ -295,6 +295,25 @@ def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, 
 
 
 @settings(deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    tile=st.integers(2, 60),
+    elastic_std=st.sampled_from([0.0, 10.0]),
+    grid=st.integers(2, 5),
+)
+def test_the_window_holds_every_sample_and_the_pixel_after_it(
+    seed: int, tile: int, elastic_std: float, grid: int
+) -> None:
+    """Beyond it, interpolation would read the wrong row without a word."""
+    drawn = draw(AugmentationSettings(elastic_std=elastic_std, elastic_grid=grid), seed, 0, 500, 500)
+    source = Source.of(drawn, tile, 500, 500)
+    first = sample_coordinates(drawn, tile).floor().long() + torch.tensor(source.origin)[:, None, None]
+    assert first.min() >= 0
+    assert first[0].max() + 1 < len(source.rows)
+    assert first[1].max() + 1 < len(source.columns)
+
+
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 400), width=st.integers(1, 400))
 def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
     seed: int, height: int, width: int

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from unet2015.errors import DataSetError, SettingsError, UsageError
 from unet2015.settings import TrainingSettings, ValidationSettings
+from unet2015.training.checks import check_pairs, find_problems
 from unet2015.training.dataset import (
-    check_pairs,
-    find_problems,
     pair_images,
     read_labels,
     select_pages,
@@ -166,7 +165,11 @@ class TestProblems:
     def test_one_class_only(self, save):
         for value in (0, 1):
             ((_, message),) = errors(save("i", a=IMAGE), save("l", a=np.full_like(MASK, value)))
-            assert "every annotated pixel" in message
+            assert "all labels of the set are of one class" in message
+
+    def test_an_empty_file_beside_others_is_a_warning(self, save):
+        images, labels = save("i", a=IMAGE, b=IMAGE), save("l", a=np.zeros_like(MASK), b=MASK)
+        assert errors(images, labels, labels={"kind": "membrane"}) == []
 
     def test_labels_beyond_the_classes(self, save):
         labels = save("l", a=MASK)

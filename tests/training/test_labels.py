@@ -154,10 +154,6 @@ class TestProblems:
         ("labels", "coding", "hint"),
         [
             (np.array([[0, 255]]), LabelSettings(), "mask"),
-            (np.zeros((3, 3), int), LabelSettings(), "every annotated pixel is background"),
-            (np.ones((3, 3), int), LabelSettings(), "every annotated pixel is cells"),
-            (np.full((3, 3), 255), MEMBRANE, "every annotated pixel is cells"),
-            (np.full((2, 2), 2), LabelSettings(kind="classes", classes=3), "is class 2"),
             (np.full((2, 2), 9), LabelSettings(ignore=9), "no pixel is annotated"),
             (np.array([[0, 7]]), LabelSettings(kind="classes", classes=3), "7"),
         ],
@@ -166,6 +162,20 @@ class TestProblems:
         (problem,) = label_problems(labels, coding, "a.tif")
         assert problem.startswith("a.tif")
         assert hint in problem
+
+    @pytest.mark.parametrize(
+        ("labels", "coding", "hint"),
+        [
+            (np.zeros((3, 3), int), LabelSettings(), "every annotated pixel is background"),
+            (np.ones((3, 3), int), LabelSettings(), "every annotated pixel is cells"),
+            (np.full((3, 3), 255), MEMBRANE, "every annotated pixel is cells"),
+            (np.full((2, 2), 2), LabelSettings(kind="classes", classes=3), "is class 2"),
+        ],
+    )
+    def test_one_class_in_a_file_is_a_note(self, labels, coding, hint):
+        # Not a problem: other files of the set may hold the other classes.
+        assert label_problems(labels, coding, "a.tif") == []
+        assert any(note.startswith("a.tif") and hint in note for note in label_notes(labels, coding, "a.tif"))
 
     def test_pages_are_named(self):
         stack = np.array([[[0, 1]], [[0, -1]], [[0, -2]]])

@@ -25,7 +25,8 @@ def check(
     from unet2015.cli.train import changes
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings
-    from unet2015.training.dataset import Problem, find_problems, pair_images
+    from unet2015.training.checks import Problem, find_problems
+    from unet2015.training.dataset import pair_images
 
     chosen = load_settings(settings, changes(label_kind, ignore))
     try:

@@ -178,27 +178,26 @@ def label_problems(labels: Labels, settings: LabelSettings, name: str) -> list[s
     name : str
         The file.
     """
-    problems, targets = [], []
+    problems = []
     for place, page in _pages(labels, name):
         try:
-            targets.append(make_targets(page, settings, place))
+            make_targets(page, settings, place)
         except LabelError as error:
             problems.append(str(error))
     if problems:
         return problems
-    present = np.flatnonzero(sum(class_frequencies(target, settings.classes) for target in targets))
-    if present.size == 0:
+    if _present_classes(labels, settings, name).size == 0:
         return [f"{name}: no pixel is annotated (ignore = {settings.ignore})"]
-    if present.size == 1:
-        what = "background or membrane" if present[0] == 0 else "cells"
-        if settings.kind == "classes":
-            what = f"class {present[0]}"
-        return [f"{name}: every annotated pixel is {what}; a training needs two classes or more"]
     if settings.kind == "instances":
         return [
             text for place, page in _pages(labels, name) for text in _mask_problems(page, settings, place)
         ]
     return []
+
+
+def _present_classes(labels: Labels, settings: LabelSettings, name: str) -> npt.NDArray[np.intp]:
+    targets = (make_targets(page, settings, place) for place, page in _pages(labels, name))
+    return np.flatnonzero(sum(class_frequencies(target, settings.classes) for target in targets))
 
 
 def _mask_problems(page: Labels, settings: LabelSettings, place: str) -> Iterator[str]:
@@ -224,6 +223,12 @@ def label_notes(labels: Labels, settings: LabelSettings, name: str) -> list[str]
     notes = []
     if settings.ignore is not None and not (labels == settings.ignore).any():
         notes.append(f"{name}: no pixel has the ignore value {settings.ignore}")
+    present = _present_classes(labels, settings, name)
+    if present.size == 1:
+        what = "background or membrane" if present[0] == 0 else "cells"
+        if settings.kind == "classes":
+            what = f"class {present[0]}"
+        notes.append(f"{name}: every annotated pixel is {what}; a training set needs two classes or more")
     for place, page in _pages(labels, name):
         cells = make_targets(page, settings.model_copy(update={"separation_border": False}), place).cells
         if cells.max(initial=0) == 1:

@@ -24,7 +24,8 @@ from unet2015.network import UNet
 from unet2015.settings import OptimisationSettings, TrainingSettings, load_settings
 from unet2015.tiling.engine import choose_device
 from unet2015.training.augment import Sample, Source, augment, draw
-from unet2015.training.dataset import check_pairs, pair_images
+from unet2015.training.checks import check_pairs
+from unet2015.training.dataset import pair_images
 from unet2015.training.log import TrainingLog
 from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
