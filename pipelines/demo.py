@@ -23,7 +23,7 @@ from unet2015.images.writer import write_image
 from unet2015.settings import load_settings
 
 SETTINGS = Path(__file__).with_name("demo.toml")
-TRAINING = {"pages": 8, "height": 512, "width": 512, "seed": 1}
+TRAINING = {"pages": 12, "height": 512, "width": 512, "seed": 1}
 UNSEEN = {"pages": 2, "height": 1100, "width": 1300, "seed": 2}
 PIXEL = Calibration(pixel_size_x=4.0, pixel_size_y=4.0, unit="nm")
 

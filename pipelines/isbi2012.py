@@ -20,13 +20,16 @@ from pipelines.demo import pixel_error
 from pipelines.stages import Stage, arguments, listing, run_stages
 from unet2015.errors import DataSetError
 from unet2015.files import write_json
+from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
+from unet2015.images.writer import write_image
 from unet2015.settings import load_settings
 from unet2015.training.dataset import select_pages
 from unet2015.training.log import read_log
 from unet2015.versions import versions
 
 SETTINGS = Path(__file__).with_name("isbi2012-cpu.toml")
+PIXEL = Calibration(pixel_size_x=4.0, pixel_size_y=4.0, unit="nm")
 PIXELS = {
     "train-volume": "200da3d452d726e6c9ca1ce04b869d4edb727320d23b516d01cce707dc8c4760",
     "train-labels": "a7cb64000a1a7e542682927e19c91339f58f9f178e0bcce4e207371116f0ca36",
@@ -40,7 +43,8 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
     volume, labels, test = (data / f"{name}.tif" for name in PIXELS)
     run = out / "run"
     model, log = run / "model.safetensors", run / "log.jsonl"
-    held_out, shown = out / "train-volume.classes.tif", out / "train-volume.probability.tif"
+    slices, truth_file = out / "held-out.tif", out / "held-out-labels.tif"
+    held_out, shown = out / "held-out.classes.tif", out / "held-out.probability.tif"
     test_classes, test_shown = out / "test-volume.classes.tif", out / "test-volume.probability.tif"
 
     def verify() -> None:
@@ -50,6 +54,9 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         for name, digest in found.items():
             if digest != PIXELS[name]:
                 raise DataSetError(f"{data / name}.tif: its pixels are not those of the challenge's file")
+        pages = select_pages(load_settings(settings_file).validation.pages or "24-29", 30)
+        write_image(slices, read_pages(volume)[pages], "IYX", PIXEL)
+        write_image(truth_file, read_pages(labels)[pages], "IYX", PIXEL)
         write_json(out / "data.json", found)
 
     def train() -> None:
@@ -61,9 +68,9 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         from unet2015.tiling.files import segment_files
         from unet2015.tiling.segmentation import SegmentOptions
 
-        for result in segment_files(
-            [volume, test], out, model, SegmentOptions(device=device), probability=True
-        ):
+        # "averaged over 7 rotated versions of the input data", as the paper's EM result.
+        options = SegmentOptions(device=device, average="rotations")
+        for result in segment_files([slices, test], out, model, options, probability=True):
             if result.error is not None:
                 raise result.error
 
@@ -72,8 +79,7 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         from unet2015.metrics import evaluate_em
 
         info = load_model(model).info
-        pages = select_pages(load_settings(settings_file).validation.pages or "24-29", 30)
-        truth, probability = read_pages(labels)[pages], read_pages(shown)[pages]
+        truth, probability = read_pages(truth_file), read_pages(shown)
         losses = [line["loss"] for line in read_log(log) if "loss" in line]
         every = max(1, len(losses) // 100)
         write_json(
@@ -83,8 +89,8 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
                 "note": "threshold and best step were chosen on the held-out slices themselves",
                 "threshold": info.threshold,
                 "best_step": info.training["step"],
-                "held_out": pixel_error(read_pages(held_out)[pages], truth)
-                | {"adapted_rand_error": adapted_rand_error(read_pages(held_out)[pages], truth)},
+                "held_out": pixel_error(read_pages(held_out), truth)
+                | {"adapted_rand_error": adapted_rand_error(read_pages(held_out), truth)},
                 "official_measures_at_their_best_threshold": {
                     name: {"value": measure["value"], "threshold": measure["threshold"]}
                     for name, measure in evaluate_em(truth, probability).as_dict().items()
@@ -114,48 +120,38 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         from unet2015 import weight_map
         from unet2015.report.figures import draw_curves, draw_panel, mark_errors
 
-        slice_, window = 24, (slice(80, 400), slice(80, 400))
-        truth = read_pages(labels)[slice_]
+        window = (slice(80, 400), slice(80, 400))
+        truth = read_pages(truth_file)[0]
         scene = {
-            f"image (slice {slice_}, held out)": read_pages(volume)[slice_],
+            "image (first held-out slice)": read_pages(slices)[0],
             "truth": truth,
             "weight map": weight_map(truth, kind="membrane"),
-            "probability of cell": read_pages(shown)[slice_],
-            "result (red: missed, blue: invented)": mark_errors(read_pages(held_out)[slice_], truth),
+            "probability of cell": read_pages(shown)[0],
+            "result (red: missed, blue: invented)": mark_errors(read_pages(held_out)[0], truth),
         }
-        draw_panel({title: part[window] for title, part in scene.items()}, out / "held-out.png")
+        draw_panel({title: part[window] for title, part in scene.items()}, out / "held-out-slice.png")
         scene = {
             "image (test slice 0)": read_pages(test)[0],
             "probability of cell": read_pages(test_shown)[0],
             "result": read_pages(test_classes)[0],
+            "probability > 0.5": read_pages(test_shown)[0] > 0.5,
         }
         draw_panel({title: part[window] for title, part in scene.items()}, out / "test-slice.png")
         draw_curves(log, out / "curves.png")
 
     results = [held_out, shown, test_classes, test_shown]
+    data_files, parts = [volume, labels, test, settings_file], [out / "data.json", slices, truth_file]
     return [
-        Stage(
-            "verify",
-            "see that the data are the challenge's",
-            verify,
-            [volume, labels, test],
-            [out / "data.json"],
-        ),
+        Stage("verify", "see that the data are the challenge's; part them", verify, data_files, parts),
         Stage("train", "train one U-Net", train, [out / "data.json", settings_file], [model, log]),
-        Stage("segment", "segment both volumes with overlap tiles", segment, [model], results),
-        Stage(
-            "measure",
-            "measure on the held-out slices",
-            measure,
-            [held_out, shown, log],
-            [out / "result.json"],
-        ),
+        Stage("segment", "segment held-out and test slices, averaged", segment, [model, slices], results),
+        Stage("measure", "measure on the held-out slices", measure, [*results, log], [out / "result.json"]),
         Stage(
             "picture",
             "draw a held-out slice, a test slice and the curves",
             picture,
             [*results, log],
-            [out / "held-out.png", out / "test-slice.png", out / "curves.png"],
+            [out / "held-out-slice.png", out / "test-slice.png", out / "curves.png"],
         ),
     ]
 
@@ -193,7 +189,7 @@ def main(words: Sequence[str] | None = None) -> int:
     status = run_stages(chain, given.out, given.stages)
     if status == 0 and not given.stages:
         print(json.dumps(json.loads((given.out / "result.json").read_text())["held_out"], indent=2))
-        print(f"look at {given.out / 'held-out.png'} and {given.out / 'test-slice.png'}")
+        print(f"look at {given.out / 'held-out-slice.png'} and {given.out / 'test-slice.png'}")
     return status
 
 

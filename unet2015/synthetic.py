@@ -2,8 +2,8 @@
 
 They stand in for the real data where there is none: in the demo, in tests and in benchmarks. As in
 the ISBI 2012 set, cells of very different sizes lie wall to wall, a dark membrane a few pixels wide
-between them; mitochondria, vesicles and microtubules inside are as dark as membranes, so that only
-their surroundings tell them apart. All numbers below were fitted to that set by eye.
+between them; mitochondria, vesicles and microtubules inside are nearly as dark as membranes, so that
+mostly their surroundings tell them apart. All numbers below were fitted to that set by eye.
 """
 
 import numpy as np
@@ -72,7 +72,7 @@ def em_page(
 
     inside = np.clip(depth - 3, 0, 1)  # organelles keep off the membrane
     image = 164 + cell_tone[owner] + 9 * _noise(rng, shape, 7) + 5 * _noise(rng, shape, 3)
-    image -= inside * _organelles(rng, shape, depth)
+    image -= 0.75 * inside * _organelles(rng, shape, depth)
     faint = 1 + 0.13 * _noise(rng, shape, 25).clip(-2, 2)
     fuzzy = np.exp(1.3 * _noise(rng, shape, 45).clip(-2, 2) - 3)  # synapses and oblique membranes
     image -= faint * (88 * np.exp(-((rounded / (1.15 * half)) ** 4)) + 60 * fuzzy * np.exp(-depth / 9))

@@ -133,10 +133,12 @@ def test_the_size_of_the_tile_does_not_matter() -> None:
     torch.testing.assert_close(results[0], results[1], rtol=1e-12, atol=1e-15)
 
 
-def test_half_precision_is_raised_to_float32_under_autocast() -> None:
+@pytest.mark.parametrize("autocast", [False, True])
+def test_half_precision_is_raised_to_float32(autocast: bool) -> None:
+    """As in training: the network under autocast, the loss outside or inside."""
     scores, classes, weights = example(7)
     scores = scores.bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         loss = weighted_cross_entropy(scores, classes, weights.float())
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(by_hand(scores.double(), classes, weights), rel=1e-5)
