@@ -120,7 +120,7 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         from unet2015 import weight_map
         from unet2015.report.figures import draw_curves, draw_panel, mark_errors
 
-        window = (slice(80, 400), slice(80, 400))
+        window = (slice(150, 374), slice(150, 374))  # the pictures may be passed on: a small crop
         truth = read_pages(truth_file)[0]
         scene = {
             "image (first held-out slice)": read_pages(slices)[0],
@@ -133,8 +133,8 @@ def stages(data: Path, out: Path, settings_file: Path, device: str = "auto") -> 
         scene = {
             "image (test slice 0)": read_pages(test)[0],
             "probability of cell": read_pages(test_shown)[0],
-            "result": read_pages(test_classes)[0],
-            "probability > 0.5": read_pages(test_shown)[0] > 0.5,
+            "result at the threshold of the best F1": read_pages(test_classes)[0],
+            "result at 0.5": read_pages(test_shown)[0] > 0.5,
         }
         draw_panel({title: part[window] for title, part in scene.items()}, out / "test-slice.png")
         draw_curves(log, out / "curves.png")

@@ -152,5 +152,6 @@ def test_other_networks_can_declare_theirs() -> None:
     assert [geometry.output_size(size) for size in (3, 4, 100)] == [1, 2, 98]
     assert geometry.input_for(7) == 9
     assert geometry.kept_size(10) == 8
+    assert Geometry(factor=1, margin=1, smallest=10).input_for(1) == 10
     with pytest.raises(GeometryError, match=r"nearest legal: 3$"):
         geometry.check(2)

@@ -103,7 +103,7 @@ def test_overrides_win_and_merge_at_every_level(tmp_path: Path) -> None:
 def test_overrides_are_checked_too(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"network\.dropuot: no such setting"):
         load_settings(None, {"network": {"dropuot": 0.1}})
-    with pytest.raises(SettingsError, match=r"mine\.toml: network = 3"):
+    with pytest.raises(SettingsError, match=r"mine\.toml and the options given: network = 3"):
         load_settings(written(tmp_path, "[network]\nwidth = 8"), {"network": 3})
 
 

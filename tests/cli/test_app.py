@@ -106,7 +106,11 @@ def test_control_c_ends_the_process_with_130_and_no_traceback(tmp_path):
     os.mkfifo(pipe)
     arguments = ["check", "--images", "a", "--labels", "b", "--settings", str(pipe)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "unet2015", *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "unet2015", *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with pipe.open("w"):  # opens when the command reads
         process.send_signal(signal.SIGINT)

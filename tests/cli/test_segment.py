@@ -122,8 +122,8 @@ def test_inputs_that_are_not_there(segment, data, refused):
 
 def test_a_model_that_is_none(cli, data, refused):
     image = data / "images" / "a.tif"
-    refused(cli("segment", image, "-o", data / "out", "--model", image), 1, image, "model")
-    refused(cli("segment", image, "-o", data / "out", "--model", data / "none"), 1, data / "none")
+    refused(cli("segment", image, "-o", data / "out", "--model", image), 2, image, "model")
+    refused(cli("segment", image, "-o", data / "out", "--model", data / "none"), 2, data / "none")
 
 
 def test_the_installed_command(installed, data, model):
