@@ -105,12 +105,13 @@ def test_control_c_ends_the_process_with_130_and_no_traceback(tmp_path):
     pipe = tmp_path / "settings.toml"
     os.mkfifo(pipe)
     arguments = ["check", "--images", "a", "--labels", "b", "--settings", str(pipe)]
+    # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from unet2015.cli import main; main(sys.argv[1:])"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "unet2015", *arguments],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        [sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with pipe.open("w"):  # opens when the command reads
         process.send_signal(signal.SIGINT)
