@@ -50,7 +50,7 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     ]
     with torch.no_grad(), LiveBytes() as live:
         network(torch.empty(1, channels, *sides))
-    assert live.peak == 4 * network.peak_values(*sides)
+    assert live.peak == 4 * memory.peak_values(network, *sides)
 
 
 @settings(deadline=None)

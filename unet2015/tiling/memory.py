@@ -43,9 +43,35 @@ def default_cap(device: torch.device) -> int:
     return LIBRARIES + min(power, 4 * GiB) if device.type == "cpu" else power
 
 
+def peak_values(network: UNet, height: int, width: int) -> int:
+    """Return how many values are alive at once, at most, while one input goes through in inference."""
+    h, w = height, width
+    x, held, peak = 0, network.in_channels * h * w, 0
+    for level in range(network.depth + 1):
+        channels = network.width << level
+        peak = max(peak, held + x + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
+        h, w = h - 4, w - 4
+        x = channels * h * w
+        if level < network.depth:
+            edge = network.edge(level)
+            held += channels * (h - 2 * edge) * (w - 2 * edge)
+            peak = max(peak, held + x + x // 4 * 3)  # torch keeps where each maximum was, as int64
+            h, w, x = h // 2, w // 2, x // 4
+    for level in reversed(range(network.depth)):
+        channels, raised = network.width << level, network.raised[level]
+        h, w = 2 * h, 2 * w
+        up, skip = raised * h * w, channels * h * w
+        peak = max(peak, held + x + up, held + 2 * up + skip)
+        held -= skip
+        peak = max(peak, held + up + skip + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
+        h, w = h - 4, w - 4
+        x = channels * h * w
+    return max(peak, held + x + network.classes * h * w)
+
+
 def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process."""
-    work = plan.batch * network.peak_values(*plan.tile) * 4
+    work = plan.batch * peak_values(network, *plan.tile) * 4
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     if device.type != "cpu":
         return work + weights

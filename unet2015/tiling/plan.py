@@ -8,9 +8,9 @@ Along one axis, in image coordinates (depth 4, tile 572)::
                |------- kept 384 -----|                 what is written
 
 Tiles start in phase, at multiples of the pooling factor, so that each output pixel is the same as
-in one pass over the whole image (proved in doi:10.1109/ICCV48922.2021.00404). They run past the far
-end rather than slide back, which would leave the phase; the last one keeps all that is needed. Two
-dimensions are the product of two axes.
+in one pass over the whole image (proved by Rumberger et al., ICCV 2021, arXiv:2101.05846). They run
+past the far end rather than slide back, which would leave the phase; the last one keeps all that is
+needed. Two dimensions are the product of two axes.
 """
 
 from collections.abc import Iterator, Sequence
