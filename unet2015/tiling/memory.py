@@ -11,7 +11,7 @@ from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
 from unet2015.network import UNet
 from unet2015.tiling.engine import AHEAD
-from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.plan import TilePlan, count_tiles
 
 _log = logging.getLogger("unet2015")
 
@@ -20,7 +20,6 @@ LIBRARIES = 640 * 2**20
 """Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
 LARGEST_OUTPUT = 2048
 """Beyond this side, larger tiles save less than 4 % of the work."""
-LARGEST_BATCH = 8
 
 
 def available_memory(device: torch.device) -> int:
@@ -162,9 +161,7 @@ def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int
         smallest = min(largest, geometry.input_for(geometry.factor))
         counts: dict[int, int] = {}
         for side in range(largest, smallest - 1, -geometry.factor):
-            kept, output = geometry.kept_size(side), geometry.output_size(side)
-            count = 1 if output >= length else 1 + -(-(length - output) // kept)
-            counts[count] = side  # the smallest side that needs so many tiles
+            counts[count_tiles(length, side, geometry)] = side  # the smallest side that needs so many tiles
         return {side: count * side for count, side in counts.items()}
 
     rows, columns = sides(height), sides(width)

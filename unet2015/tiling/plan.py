@@ -54,6 +54,12 @@ class Tile:
     column: Span
 
 
+def count_tiles(length: int, tile: int, geometry: Geometry) -> int:
+    """Return how many tiles of side `tile` cover `length` pixels; `tile` is legal and can cover them."""
+    beyond = max(0, length - geometry.output_size(tile))
+    return 1 + -(-beyond // geometry.kept_size(tile)) if beyond else 1
+
+
 def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
     """Cover `length` pixels with tiles of side `tile`.
 
@@ -69,8 +75,7 @@ def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
             f"{geometry.factor}, and cannot cover {length} px in phase; the smallest tile that can: "
             f"{geometry.input_for(geometry.factor)}"
         )
-    count = 1 if output >= length else 1 + -(-(length - output) // kept)
-    starts = [index * kept for index in range(count)]
+    starts = [index * kept for index in range(count_tiles(length, tile, geometry))]
     stops = [*starts[1:], length]
     spans = tuple(
         Span(start - geometry.margin, start - geometry.margin + tile, start, stop)
