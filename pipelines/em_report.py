@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from unet2015.report.overlays import overlay_em
 
 from pipelines.em import MEASURES, PAPER, SLICES
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
-from unet2015.report.overlays import overlay_em
 
 if TYPE_CHECKING:
     from pipelines.isbi2012 import Experiment
@@ -57,8 +57,8 @@ def write_em_report(experiment: "Experiment", out: Path) -> None:
 
 _WHAT_IS_SHOWN = (
     "The held-out slices with the lowest, the median and the highest number of pixels that are splits or "
-    "mergers after warping, each a part of 256 x 256 pixels. Errors are looked for in the whole slice, at the "
-    "threshold at which the training slices have the lowest warping error."
+    "mergers after warping, each a part of 256 x 256 pixels. Errors are looked for in the whole slice, at "
+    "the threshold at which the training slices have the lowest warping error."
 )
 
 
@@ -93,7 +93,7 @@ def fold_table(result: Mapping[str, Any]) -> Table:
         "Each fold",
         COLUMNS,
         rows,
-        f"{AVERAGES[average]}; thresholds of the training part (the last row: best over thresholds).".capitalize(),
+        f"Here: {AVERAGES[average]}; thresholds of the training part (the last row: best over thresholds).",
     )
 
 
@@ -112,8 +112,8 @@ def _ablation(result: Mapping[str, Any]) -> list[Section]:
             "Other trainings",
             COLUMNS,
             [_row(row["title"], row, kind) for row, kind in zip(rows, kinds, strict=True)],
-            "Single trainings of fewer steps than the table's, alike but for what the row says, one seed each: "
-            "small differences mean nothing. One pass, best over thresholds.",
+            "Single trainings of fewer steps than the table's, alike but for what the row says, one seed "
+            "each: small differences mean nothing. One pass, best over thresholds.",
         )
     ]
     if ablation["tiling"]:
@@ -128,8 +128,8 @@ def _ablation(result: Mapping[str, Any]) -> list[Section]:
                 "Other tilings, the first row's model",
                 ("", "largest difference", *COLUMNS[1:]),
                 rows,
-                "Tiles of 572 px. Largest difference: of any pixel's probability from one pass over the whole "
-                "slice, with mirrored borders.",
+                "Tiles of 572 px. Largest difference: of any pixel's probability from one pass over the "
+                "whole slice, with mirrored borders.",
             )
         )
     text = (
