@@ -24,7 +24,7 @@ from benchmarks.machine import machine
 from pipelines import em
 from pipelines.experiment import EMExperiment, load_experiment, training_settings
 from pipelines.fetch import fetch, unpack
-from pipelines.runs import segment_into, train_run, training_summary
+from pipelines.runs import SEEDS, segment_into, train_run, training_summary
 from pipelines.stages import Stage, arguments, listing, run_stages
 from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.files import make_folder, write_json
@@ -166,7 +166,8 @@ class Experiment:
         run = self.part(name) / "run"
 
         def act() -> None:
-            train_run(images, labels, run, settings, self.device)
+            # A row of the ablation keeps its seed: that it learns nothing is a result.
+            train_run(images, labels, run, settings, self.device, 1 if changes else SEEDS)
 
         made = [run / "model.safetensors", run / "log.jsonl"]
         return Stage(stage, does, act, [images, labels], made, settings.model_dump(mode="json"))
