@@ -1,4 +1,4 @@
-"""The report of a training: what its folder holds, and its held-out pages where the images are still there."""
+"""The report of a training: what its folder holds, and its held-out pages where the images still are."""
 
 import json
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.report.figures import best_median_worst, plot_curves
-from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
+from unet2015.report.html import Kind, Picture, Report, Row, Section, Table, write_report
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.engine import Predictor, choose_device, run
 from unet2015.tiling.plan import TilePlan
@@ -122,7 +122,7 @@ def _summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> s
     where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
     return (
         f"{network}{trained}. Pixel error (1 - F1) {best['validation_pixel_error']:.4f} on {where}, after "
-        f"{best['step']} steps.\n\nBest step and threshold were chosen on the pages that they were measured on: "
+        f"{best['step']} steps.\n\nBest step and threshold were chosen on the same pages; "
         "a score on pages that took no part in either is likely to be a little worse."
     )
 
@@ -139,20 +139,21 @@ def _measures(checks: list[dict[str, Any]]) -> Section:
         "validation_threshold",
         "validation_cross_entropy",
     )
+
+    def row(name: str, line: dict[str, Any], kind: Kind = "other") -> Row:
+        return Row([name, *(line.get(key) for key in keys)], kind)
+
     rows = [
-        Row([name, *(line.get(key) for key in keys)], kind)
-        for name, line, kind in (
-            ("the model kept (best)", best, "ours"),
-            ("the last validation", checks[-1], "other"),
-            ("the first validation", checks[0], "other"),
-        )
+        row("the model kept (best)", best, "ours"),
+        row("the last validation", checks[-1]),
+        row("the first validation", checks[0]),
     ]
     table = Table(
         "Validation",
         ["", "step", "pixel error", "F1", "threshold", "cross-entropy"],
         rows,
-        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best threshold. "
-        "Cross-entropy is without weights, in nats. The official measures: unet2015 evaluate.",
+        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
+        "threshold. Cross-entropy is without weights, in nats. The official measures: unet2015 evaluate.",
     )
     return Section(title, tables=[table])
 
