@@ -82,10 +82,12 @@ def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
     """Return the lines of a log that tell of a step, and those that tell of a validation."""
     try:
         lines = read_log(log)
-        steps = [line for line in lines if "loss" in line.keys()]  # noqa: SIM118
-        checks = [line for line in lines if "validation_f1" in line.keys()]  # noqa: SIM118
-    except (ValueError, AttributeError) as error:
+        if not all(isinstance(line, dict) for line in lines):
+            raise ValueError("a line is something else")
+    except ValueError as error:
         raise DataSetError(f"{log}: not the log of a training (one JSON object a line): {error}") from error
+    steps = [line for line in lines if "loss" in line]
+    checks = [line for line in lines if "validation_f1" in line]
     if not steps:
         raise DataSetError(f"{log}: no step of a training is in this log")
     return steps, checks
