@@ -40,7 +40,7 @@ SETTINGS, QUICK = HERE / "cell_tracking-cpu.toml", HERE / "cell_tracking-quick.t
 URL = "http://data.celltrackingchallenge.net/training-datasets/{name}.zip"
 PIXEL_SIZES = {"PhC-C2DH-U373": 0.65, "DIC-C2DH-HeLa": 0.19}
 """In micrometres, by the files' own tags."""
-THRESHOLDS = tuple(step / 20 for step in range(1, 20))
+THRESHOLDS = tuple(step / 10 for step in range(1, 10))
 PAPER = {
     "u-net 2015 (paper, Table 2)": {"PhC-C2DH-U373": 0.9203, "DIC-C2DH-HeLa": 0.7756},
     "second-best 2015 (paper, Table 2)": {"PhC-C2DH-U373": 0.83, "DIC-C2DH-HeLa": 0.46},

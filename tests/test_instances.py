@@ -66,3 +66,16 @@ def test_more_objects_than_16_bits_hold_are_refused():
     page[::2, ::2] = 1
     with pytest.raises(DataSetError, match="90000 objects"):
         label_objects(page)
+
+
+@given(PAGES)
+def test_filled_objects_are_those_of_scipy_one_by_one(page):
+    bare, filled = label_objects(page, 0.5, fill_holes=False), label_objects(page, 0.5)
+    for number in range(1, bare.max(initial=0) + 1):
+        here = bare == number
+        expected = ndimage.binary_fill_holes(here) & ((bare == 0) | here)
+        own = np.unique(filled[here])
+        assert len(own) == 1
+        # What two rings enclose belongs to one of them.
+        assert (filled[expected] > 0).all()
+        assert expected[filled == own[0]].all()

@@ -65,10 +65,7 @@ def label_objects(
     inside = probability > threshold
     objects = _parts(inside, connectivity)
     if fill_holes:
-        # Each object by itself: a cell that lies in a ring of another stays apart from it.
-        for number, place in enumerate(ndimage.find_objects(objects), 1):
-            window = objects[place]
-            window[ndimage.binary_fill_holes(window == number) & (window == 0)] = number
+        _fill(objects)
     sizes = np.bincount(objects.ravel())
     keep = sizes >= smallest
     if frame:
@@ -86,3 +83,17 @@ def label_objects(
 
 def _parts(inside: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
     return np.asarray(label(inside, connectivity=connectivity), np.int32)  # type: ignore[no-untyped-call]
+
+
+def _fill(objects: NDArray[np.int32]) -> None:
+    """Fill each object by itself, so that a cell in a ring of another stays apart from it."""
+    background = _parts(objects == 0, 2)
+    edge = np.concatenate([background[[0, -1]].ravel(), background[:, [0, -1]].ravel()])
+    enclosed = (background > 0) & ~np.isin(background, edge)
+    if not enclosed.any():
+        return
+    places = ndimage.find_objects(objects)
+    for number in np.unique(objects[ndimage.binary_dilation(enclosed, np.ones((3, 3)))]):
+        if number:
+            window = objects[places[number - 1]]
+            window[ndimage.binary_fill_holes(window == number) & (window == 0)] = number
