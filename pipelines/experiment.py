@@ -34,6 +34,8 @@ class EMExperiment(Frozen):
     """Folds to hold out, each of 6 consecutive slices: fold k is slices 6 k to 6 k + 5."""
     averages: tuple[Averaging, ...] = ("none", "rotations")
     """Ways to segment, each a row of the table; the last one's is in the pictures."""
+    ship: str | None = None
+    """Name under which the model of all slices is written as one to ship: half precision, described."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Training settings that differ from the paper's (`unet2015/ronneberger2015.toml`)."""
     ablation: AblationSettings | None = None

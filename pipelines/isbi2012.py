@@ -32,6 +32,7 @@ from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
+from unet2015.models import ship_model
 
 HERE = Path(__file__).parent
 SETTINGS, QUICK = HERE / "isbi2012-cpu.toml", HERE / "isbi2012-quick.toml"
@@ -73,7 +74,14 @@ class Experiment:
         first = [self._fetch_stage()] if self.download else []
         first += [self._verify_stage(), *self._split_stages(), self._weights_stage()]
         folds = [stage for fold in self.experiment.folds for stage in self._fold_stages(fold)]
-        return [*first, *folds, *self._final_stages(), *self._ablation_stages(), *self._last_stages()]
+        return [
+            *first,
+            *folds,
+            *self._final_stages(),
+            *self._ship_stages(),
+            *self._ablation_stages(),
+            *self._last_stages(),
+        ]
 
     # The files.
 
@@ -239,6 +247,25 @@ class Experiment:
                 {"average": average},
             ),
         ]
+
+    def _ship_stages(self) -> list[Stage]:
+        name, twin = self.experiment.ship, f"fold-{self.experiment.folds[-1]}"
+        if name is None:
+            return []
+        measures = self.part(twin) / "measures.json"
+
+        def act() -> None:
+            ship_model(
+                self.model("all"),
+                self.out / "models",
+                name=name,
+                training={"twin": em.twin(json.loads(measures.read_text(encoding="utf-8")))},
+                **em.DESCRIPTION,
+            )
+
+        target = self.out / "models" / f"{name}.safetensors"
+        does = "the model of all slices as one to ship: half precision, described"
+        return [Stage("ship", does, act, [self.model("all"), measures], [target], {"words": em.DESCRIPTION})]
 
     def _ablation_stages(self) -> list[Stage]:
         ablation = self.experiment.ablation

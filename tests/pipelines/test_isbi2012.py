@@ -84,7 +84,7 @@ def test_a_threshold_is_chosen_on_the_training_part_and_applied_to_the_held_out(
 
 def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_path, capsys):
     settings, out = (
-        tiny_settings('folds = [1, 4]\naverages = ["none", "flips"]\n', tail=ABLATION),
+        tiny_settings('folds = [1, 4]\naverages = ["none", "flips"]\nship = "em-tiny"\n', tail=ABLATION),
         tmp_path / "out",
     )
     words = ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
@@ -105,6 +105,10 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
         assert np.array_equal(trained, images[em.trained_on(fold)])
         assert load_model(out / f"fold-{fold}/run/model.safetensors").info.training["training_pages"] == 24
     assert load_model(out / "all/run/model.safetensors").info.training["training_pages"] == 30
+    shipped = load_model(out / "models/em-tiny.safetensors").info
+    assert shipped.training["training_pages"] == 30
+    assert shipped.training["twin"]["slices"] == em.held_out(4)
+    assert shipped.training["twin"]["none"] == result["folds"]["fold-4"]["none"]["at_training_threshold"]
     for average in ("none", "flips"):
         found = np.concatenate(
             [read_pages(out / f"fold-{k}/{average}/held-out.probability.tif") for k in (1, 4)]
