@@ -1,8 +1,9 @@
-"""Starts the processes of a training as torchrun does, but forks them: torch is loaded once for all tests.
+"""Starts the processes of a training as torchrun does, but forks them: torch is loaded once for all.
 
-Reads a job a line from standard input, as JSON: ``arguments`` of the command line, ``size``, ``out`` (a folder
-that gets standard output and error of each process), and ``faults``, a rank and what it does: ``fail`` in the
-reading of step 3, ``kill`` itself there, or ``interrupt`` there. Answers with the exit statuses as JSON.
+Reads a job a line from standard input, as JSON: ``arguments`` of the command line, ``size``, ``out``
+(a folder that gets standard output and error of each process, and the tiles that it read), and
+``faults``: what happens to a rank as it reads step 4: ``fail``, ``kill`` or ``interrupt``. Answers with
+the exit statuses as JSON.
 """
 
 import json
@@ -11,10 +12,10 @@ import signal
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot  # noqa: F401 - loaded before the fork
-import torch.utils.tensorboard  # noqa: F401
+import torch.utils.tensorboard
+from torch.distributed import TCPStore
 
-from unet2015.cli import main
+from unet2015.cli import main, train
 from unet2015.errors import ImageReadError
 from unet2015.training import loop
 
@@ -24,6 +25,7 @@ def work(job, rank, port):
     size, out = str(job["size"]), Path(job["out"])
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": size}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(out / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT), number)
     read = loop.Training._read
@@ -32,7 +34,7 @@ def work(job, rank, port):
         page, source, image = read(self, step)
         with (out / f"{rank}.draws").open("a") as file:
             file.write(json.dumps([step, page.name, *source.draw.centre, source.draw.angle]) + "\n")
-        fault = job.get("faults", {}).get(str(rank)) if step == 3 else None
+        fault = job.get("faults", {}).get(str(rank)) if step == 4 else None
         if fault == "fail":
             raise ImageReadError("page.tif: the disk is gone")
         if fault:
@@ -40,22 +42,20 @@ def work(job, rank, port):
         return page, source, image
 
     loop.Training._read = note
+    train.find_spec = lambda name: None  # no curves, which take longer than the training
     main(job["arguments"])
 
 
 def start(job):
     """Fork the processes of a job, and return their exit statuses."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # As torchrun does, so that the store outlives every process of the training.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     started = []
     for rank in range(job["size"]):
         child = os.fork()
         if child == 0:
             try:
-                work(job, rank, port)
+                work(job, rank, store.port)
             except SystemExit as end:
                 sys.stdout.flush()
                 os._exit(int(end.code or 0))

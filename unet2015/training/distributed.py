@@ -30,9 +30,6 @@ from unet2015.tiling.engine import choose_device
 _PATIENCE = timedelta(days=7)
 """How long one waits for another: a validation on many pages must not end a training."""
 
-_SPEAKING = 5.0
-"""Seconds left to the one that says why: torchrun ends all processes when the first is gone."""
-
 _log = logging.getLogger("unet2015")
 
 
@@ -160,7 +157,7 @@ def join() -> Iterator[Group]:
     if distributed.is_initialized():
         yield group
         return
-    store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
+    store, rank, size = next(rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE, rank=rank, world_size=size, store=store)
     disabled, _log.disabled = _log.disabled, _log.disabled or not group.first
@@ -169,12 +166,12 @@ def join() -> Iterator[Group]:
     except KeyboardInterrupt as error:
         if group.first:
             raise
-        time.sleep(1)
+        _wait_for_speaker(1)
         raise OtherProcessError("interrupted", 130) from error
     except Exception as error:
         if _speaks(store):
             raise
-        time.sleep(_SPEAKING)
+        _wait_for_speaker(5)
         raise OtherProcessError("another process of this training has failed, and says why") from error
     finally:
         _log.disabled = disabled
@@ -187,6 +184,12 @@ def _speaks(store: Any) -> bool:
         return bool(store.add("unet2015/failures", 1) == 1)
     except RuntimeError:  # the store is gone with the process that kept it
         return True
+
+
+def _wait_for_speaker(seconds: float) -> None:
+    """Leave the process that says why the time to do so: torchrun ends all when the first is gone."""
+    if distributed.is_torchelastic_launched():
+        time.sleep(seconds)
 
 
 @contextmanager
