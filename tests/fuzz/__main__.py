@@ -122,12 +122,12 @@ def main() -> int:
         folder = Path(name)
         images = seeds.images()
         models = {f"model-{key}": value for key, value in seeds.models(folder).items()}
-        reports = [
-            report("images", fuzz(images, options.images, options, folder / "images")),
-            report("models", fuzz(models, options.models, options, folder / "models")),
-        ]
-    print(json.dumps(reports, indent=1))
-    return int(any(one["findings"] for one in reports))
+        found = False
+        for what, files, count in (("images", images, options.images), ("models", models, options.models)):
+            done = report(what, fuzz(files, count, options, folder / what))
+            print(json.dumps(done, indent=1), flush=True)
+            found = found or bool(done["findings"])
+    return int(found)
 
 
 if __name__ == "__main__":

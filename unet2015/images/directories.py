@@ -22,8 +22,8 @@ _PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
 
 _LONGEST = 300
 
-_EXPANSION = {5: 4096, 8: 1032, 32946: 1032, 32773: 64}
-"""How many bytes one byte can become at most: LZW, deflate (two numbers), PackBits."""
+_EXPANSION = {1: 4, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
+"""How many bytes one can become at most: as it is (subsampled colour), LZW, deflate (twice), PackBits."""
 
 _ANY_EXPANSION, _SMALL = 2**16, 2**28
 """The same for other compressions; and the bytes that even next to none may become: a blank image."""
@@ -169,8 +169,6 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
     """
     rows = page.tilelength if page.is_tiled else min(page.rowsperstrip or page.imagelength, page.imagelength)
     columns = page.tilewidth if page.is_tiled else page.imagewidth
-    if rows < 1 or columns < 1:
-        raise ImageReadError(f"{name}: page {page.index}: the header declares tiles of {rows} x {columns}")
     raw = (
         not page.is_tiled
         and page.compression == page.predictor == page.fillorder == 1
@@ -261,7 +259,9 @@ def open_tiff(path: Path) -> Any:
     try:
         return tifffile.TiffFile(path)
     except Exception as error:  # a damaged header makes tifffile fail in any way
-        raise ImageReadError(f"{path}: cannot read the TIFF: {reason(error)}") from error
+        raise ImageReadError(
+            f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
+        ) from error
 
 
 def reason(error: Exception) -> str:

@@ -63,7 +63,9 @@ class TiffImage(Image):
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
-                raise ImageReadError(f"{path}: cannot read the TIFF: {reason(error)}") from error
+                raise ImageReadError(
+                    f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
+                ) from error
         page = planes[0].page
         named = declared.named(within(page), axes, name)
         super().__init__(
