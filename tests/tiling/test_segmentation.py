@@ -163,7 +163,7 @@ def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
     assert record["plan"]["tiles"] == 3 * 4 * 4
     assert record["settings"]["threshold"] == 0.5
     assert set(record["versions"]) >= {"python", "torch", "unet2015"}
-    assert set(record["seconds"]) == {"read", "network", "write"}
+    assert set(record["seconds"]) == {"read", "map", "network", "write"}
     assert record["device"] == "cpu" or torch.cuda.is_available()
     assert list(record["outputs"]) == ["stack.classes.tif"]
 
@@ -301,11 +301,11 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(tmp_path, model, stack, 
     segment_files([folder], tmp_path / "whole", model)
     real, calls = Segmenter.to_files, []
 
-    def interrupted(self, *arguments):
+    def interrupted(self, *arguments, **options):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(self, *arguments)
+        return real(self, *arguments, **options)
 
     monkeypatch.setattr(Segmenter, "to_files", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -10,12 +10,15 @@ from typing import Any
 
 from unet2015.checkpoint import Model
 from unet2015.errors import ImageReadError, ImageWriteError, UNet2015Error, UsageError
-from unet2015.files import make_folder, sha256, write_json
+from unet2015.files import Unchanged, claim, make_folder, sha256, write_json
 from unet2015.images.image import Image
+from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import find_images, open_image
+from unet2015.tiling.engine import Times
 from unet2015.tiling.memory import job_bytes
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
+from unet2015.tiling.work import WorkFolder, clean
 from unet2015.versions import versions
 
 ENDINGS = CLASSES, PROBABILITY = ".classes.tif", ".probability.tif"
@@ -37,6 +40,11 @@ class Outputs:
     def images(self) -> tuple[Path, ...]:
         """The class map and, where asked for, the probability map."""
         return (self.classes,) if self.probability is None else (self.classes, self.probability)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The images and the record."""
+        return (*self.images, self.record)
 
 
 @dataclass(frozen=True)
@@ -202,7 +210,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
         jobs = [(path, _outputs(_with(name, CLASSES), name, probability)) for path, name in names]
     owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
     for path, outputs in jobs:
-        for target in (*outputs.images, outputs.record):
+        for target in outputs.files:
             other = owners.setdefault(target.resolve(), path)
             if other is not path or target.resolve() == path.resolve():
                 raise UsageError(
@@ -229,39 +237,67 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
 
 
 def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None) -> None:
+    watched = Unchanged(path)
     with open_image(path, axes) as image:
         plan = segmenter.plan(image)
         identity = {
-            "input_sha256": sha256(path),
+            "input_sha256": watched.sha256,
             "model_sha256": segmenter.model.sha256,
             "settings": segmenter.settings() | {"axes": axes, "probability": outputs.probability is not None},
         }
-        if is_done(outputs, identity):
-            _log.info("%s: done before, with the same model and settings", path)
-            return
         _check_free(outputs, path)
         make_folder(outputs.classes.parent)
-        times, mapped, constant = segmenter.to_files(image, plan, outputs.classes, outputs.probability)
-        if constant:
-            _log.warning("%s: all pixels got the same probability; does the model suit the image?", path)
-        record = identity | {
-            "input": str(path.resolve()),
-            "axes": image.axes,
-            "axes_source": image.axes_source,
-            "shape": list(image.shape),
-            "dtype": str(image.dtype),
-            "model": str(segmenter.model.path),
-            "mapping": segmenter.info.mapping.model_dump(mode="json")
-            | {"offset": mapped.offset.tolist(), "gain": mapped.gain.tolist()},
-            "class_names": list(segmenter.info.class_names),
-            "plan": plan.as_dict(),
-            "device": segmenter.device_name(),
-            "seconds": times.as_dict(),
-            "versions": versions(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "outputs": {path.name: sha256(path) for path in outputs.images},
-        }
-        write_json(outputs.record, record)
+        with claim(outputs.classes):
+            if is_done(outputs, identity):
+                _log.info("%s: done before, with the same model and settings", path)
+                clean(outputs.files)
+                return
+            work = WorkFolder(outputs.classes, identity, segmenter.device_name())
+            clean(outputs.files, keep=work.path)
+            with work:
+                record = identity | _segment(segmenter, image, plan, outputs, work, watched)
+                write_json(outputs.record, record)
+                work.remove()
+
+
+def _segment(
+    segmenter: Segmenter, image: Image, plan: TilePlan, outputs: Outputs, work: WorkFolder, watched: Unchanged
+) -> dict[str, Any]:
+    """Write the outputs of an image; return what its record says beside its identity."""
+    times = Times()
+    plan, store, scale = work.resume(plan)
+    with times.measure("map"):
+        source = MappedImage(image, segmenter.info.mapping, scale)
+    store = work.start(plan, source) if store is None else store
+    found = segmenter.to_files(
+        source,
+        plan,
+        outputs.classes,
+        outputs.probability,
+        store=store,
+        check=watched.check,
+        times=times,
+    )
+    if found.constant:
+        _log.warning("%s: all pixels got the same probability; does the model suit the image?", image.path)
+    return {
+        "input": str(watched.path.resolve()),
+        "axes": image.axes,
+        "axes_source": image.axes_source,
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "model": str(segmenter.model.path),
+        "mapping": segmenter.info.mapping.model_dump(mode="json")
+        | {"offset": source.offset.tolist(), "gain": source.gain.tolist()},
+        "class_names": list(segmenter.info.class_names),
+        "plan": plan.as_dict(),
+        "skipped_tiles": found.skipped,
+        "device": segmenter.device_name(),
+        "seconds": times.as_dict(),
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "outputs": {path.name: sha256(path) for path in outputs.images},
+    }
 
 
 def _check_free(outputs: Outputs, path: Path) -> None:
