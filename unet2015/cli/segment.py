@@ -21,7 +21,7 @@ def segment(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for the results, made if missing; for one input also a name ending in .tif.",
+            help="Folder for the results, made if missing; for one input also a name in .tif or .zarr.",
             metavar="OUT",
         ),
     ],
@@ -57,6 +57,13 @@ def segment(
     batch: Annotated[
         int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Segment images of any size.
@@ -88,7 +95,7 @@ def segment(
                 typer.echo(item.describe())
         failed = any(item.error for item in plans)
     else:
-        failed = _report(segment_files(inputs, out, model, options, axes, probability), as_json)
+        failed = _report(segment_files(inputs, out, model, options, axes, probability, dask), as_json)
     if failed:
         raise typer.Exit(1)
 

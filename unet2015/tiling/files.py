@@ -1,7 +1,7 @@
 """Segments files: where results go, what is done already, and what failed and why."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import JSONDecodeError, loads
@@ -14,23 +14,31 @@ from unet2015.files import Unchanged, claim, make_folder, sha256, write_json
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import find_images, open_image
+from unet2015.images.zarr import is_zarr
+from unet2015.images.zarr_writer import ZarrLayout, plan_layout
 from unet2015.tiling.engine import Times
 from unet2015.tiling.memory import job_bytes
+from unet2015.tiling.parts import PartStore, compute_parts
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.segmentation import Segmenter, SegmentOptions
+from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.segmentation import Segmenter, SegmentOptions, Summary
 from unet2015.tiling.work import WorkFolder, clean
+from unet2015.tiling.zarr_output import ZarrParts
 from unet2015.versions import versions
 
-ENDINGS = CLASSES, PROBABILITY = ".classes.tif", ".probability.tif"
+ENDINGS = CLASSES, PROBABILITY, ZARR = ".classes.tif", ".probability.tif", ".classes.zarr"
 RECORD = ".record.json"
 """What the names of a result's files end in."""
 
 _log = logging.getLogger("unet2015")
 
+Compute = Callable[[MappedImage, TilePlan, "Outputs", PartStore | ZarrParts, ZarrLayout | None, Times], None]
+"""Has the parts computed that a store lacks, and kept there."""
+
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results of one file go."""
+    """Where the results of one file go; both maps in one OME-Zarr image, or each in its own TIFF."""
 
     classes: Path
     probability: Path | None
@@ -39,7 +47,13 @@ class Outputs:
     @property
     def images(self) -> tuple[Path, ...]:
         """The class map and, where asked for, the probability map."""
-        return (self.classes,) if self.probability is None else (self.classes, self.probability)
+        found = (self.classes,) if self.probability is None else (self.classes, self.probability)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def zarr(self) -> bool:
+        """Whether the results are an OME-Zarr image."""
+        return self.classes.suffix.lower() == ".zarr"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -116,15 +130,19 @@ def segment_files(
     options: SegmentOptions | None = None,
     axes: str | None = None,
     probability: bool = False,
+    dask: str | None = None,
 ) -> list[FileResult]:
     """Segment files, folders and patterns into `out`; what fails does not stop the rest.
 
     Parameters
     ----------
     inputs : sequence of path
-        TIFF or PNG files, folders of them, patterns.
+        TIFF or PNG files, OME-Zarr images, folders of them, patterns.
     out : path
-        A folder; or, for one input, the class map's own path, ending in .tif or .tiff.
+        A folder; or, for one input, the class map's own path, ending in .tif, .tiff or .zarr. In a
+        folder, OME-Zarr in gives OME-Zarr out, ``NAME.classes.zarr``, and all else TIFF; an OME-Zarr
+        image holds the class map as labels and, asked for, the probability map (see
+        :mod:`unet2015.images.zarr_writer`).
     model : Model or path
         What to segment with.
     options : SegmentOptions, optional
@@ -133,6 +151,9 @@ def segment_files(
         Axes of the files where they do not say.
     probability : bool
         Write the probability map as well.
+    dask : str, optional
+        Compute on the workers of a Dask scheduler at this address, or ``local:N`` for N processes
+        here; the results are the same bytes.
 
     Returns
     -------
@@ -147,16 +168,40 @@ def segment_files(
     """
     segmenter = Segmenter(model, options or SegmentOptions())
     jobs = plan_outputs(find_inputs(inputs), Path(out), probability)
-    results = []
-    for path, outputs in jobs:
-        try:
-            _segment_file(segmenter, path, outputs, axes)
-            results.append(FileResult(path, outputs.images))
-        except UNet2015Error as error:
-            results.append(FileResult(path, (), error))
-        except (OSError, MemoryError) as error:
-            results.append(FileResult(path, (), ImageReadError(f"{path}: {error}")))
-    return results
+    if dask is not None:
+        from unet2015.tiling.distributed import segment_on
+
+        return segment_on(dask, segmenter, jobs, axes)
+    return [segment_file(segmenter, path, outputs, axes) for path, outputs in jobs]
+
+
+def segment_file(
+    segmenter: Segmenter,
+    path: Path,
+    outputs: Outputs,
+    axes: str | None,
+    *,
+    plan: TilePlan | None = None,
+    compute: "Compute | None" = None,
+) -> FileResult:
+    """Segment one file; an error becomes part of the result.
+
+    Parameters
+    ----------
+    segmenter, path, outputs, axes
+        What to segment with, the file, where its results go, and its axes where it does not say.
+    plan : TilePlan, optional
+        Chosen here, unless given.
+    compute : callable, optional
+        Computes the parts that are missing elsewhere; here, unless given.
+    """
+    try:
+        _segment_file(segmenter, path, outputs, axes, plan, compute)
+        return FileResult(path, outputs.images)
+    except UNet2015Error as error:
+        return FileResult(path, (), error)
+    except (OSError, MemoryError) as error:
+        return FileResult(path, (), ImageReadError(f"{path}: {error}"))
 
 
 def plan_files(
@@ -201,13 +246,13 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     """Say where the results of each input go; raise `UsageError` where two would collide."""
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
-    if out.suffix.lower() in (".tif", ".tiff") and not out.is_dir():
+    one_image = out.suffix.lower() == ".zarr" and (is_zarr(out) or not out.is_dir())
+    if one_image or (out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
     else:
-        names = [(path, out / path.stem) for path in inputs]
-        jobs = [(path, _outputs(_with(name, CLASSES), name, probability)) for path, name in names]
+        jobs = [(path, _in_folder(path, out, probability)) for path in inputs]
     owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
     for path, outputs in jobs:
         for target in outputs.files:
@@ -222,7 +267,17 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
                     )
                     + "; choose another output folder"
                 )
+            inside = next((one for one in inputs if one.resolve() in target.resolve().parents), None)
+            if inside is not None:
+                raise UsageError(f"{target}: lies in the input {inside}; choose another output folder")
     return jobs
+
+
+def _in_folder(path: Path, out: Path, probability: bool) -> Outputs:
+    if is_zarr(path):
+        name = out / (path.stem if path.suffix.lower() == ".zarr" else path.name)
+        return _outputs(_with(name, ZARR), name, probability)
+    return _outputs(_with(out / path.stem, CLASSES), out / path.stem, probability)
 
 
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
@@ -236,16 +291,25 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
         return False
 
 
-def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None) -> None:
+def _segment_file(
+    segmenter: Segmenter,
+    path: Path,
+    outputs: Outputs,
+    axes: str | None,
+    plan: TilePlan | None,
+    compute: "Compute | None",
+) -> None:
     watched = Unchanged(path)
     with open_image(path, axes) as image:
-        plan = segmenter.plan(image)
+        plan = segmenter.plan(image) if plan is None else plan
         identity = {
             "input_sha256": watched.sha256,
             "model_sha256": segmenter.model.sha256,
             "settings": segmenter.settings() | {"axes": axes, "probability": outputs.probability is not None},
         }
         _check_free(outputs, path)
+        for note in image.notes:
+            _log.warning("%s: %s", path, note)
         make_folder(outputs.classes.parent)
         with claim(outputs.classes):
             if is_done(outputs, identity):
@@ -255,29 +319,41 @@ def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str 
             work = WorkFolder(outputs.classes, identity, segmenter.device_name())
             clean(outputs.files, keep=work.path)
             with work:
-                record = identity | _segment(segmenter, image, plan, outputs, work, watched)
+                record = identity | _segment(segmenter, image, plan, outputs, work, watched, compute)
                 write_json(outputs.record, record)
                 work.remove()
 
 
 def _segment(
-    segmenter: Segmenter, image: Image, plan: TilePlan, outputs: Outputs, work: WorkFolder, watched: Unchanged
+    segmenter: Segmenter,
+    image: Image,
+    plan: TilePlan,
+    outputs: Outputs,
+    work: WorkFolder,
+    watched: Unchanged,
+    compute: "Compute | None",
 ) -> dict[str, Any]:
     """Write the outputs of an image; return what its record says beside its identity."""
     times = Times()
     plan, store, scale = work.resume(plan)
     with times.measure("map"):
         source = MappedImage(image, segmenter.info.mapping, scale)
-    store = work.start(plan, source) if store is None else store
-    found = segmenter.to_files(
-        source,
-        plan,
-        outputs.classes,
-        outputs.probability,
-        store=store,
-        check=watched.check,
-        times=times,
-    )
+    if store is None:
+        store = work.start(plan, source, single=outputs.zarr or compute is not None)
+    if outputs.zarr:
+        found = _to_zarr(segmenter, source, plan, outputs, work, watched, times, compute)
+    else:
+        if compute is not None and store is not None:
+            compute(source, plan, outputs, store, None, times)
+        found = segmenter.to_files(
+            source,
+            plan,
+            outputs.classes,
+            outputs.probability,
+            store=store,
+            check=watched.check,
+            times=times,
+        )
     if found.constant:
         _log.warning("%s: all pixels got the same probability; does the model suit the image?", image.path)
     return {
@@ -300,8 +376,53 @@ def _segment(
     }
 
 
+def _to_zarr(
+    segmenter: Segmenter,
+    source: MappedImage,
+    plan: TilePlan,
+    outputs: Outputs,
+    work: WorkFolder,
+    watched: Unchanged,
+    times: Times,
+    compute: "Compute | None",
+) -> Summary:
+    """Write the outputs of an image as OME-Zarr: each part where it belongs, the whole at the end."""
+    image, probability = source.image, outputs.probability is not None
+    channels = None if segmenter.classes == 2 else segmenter.classes
+    layout = plan_layout(image, plan.rows[0].length, channels, probability)
+    parts = ZarrParts(work.path, plan, layout, watched.check)
+    with times.measure("write"):
+        parts.image.create(image, segmenter.info.class_names)
+    if compute is not None:
+        compute(source, plan, outputs, parts, layout, times)
+    else:
+        finished = parts.finished()
+        missing = [part for part in plan.parts if part.index not in finished]
+        with tile_bar(plan, image.name) as progress:
+            progress(plan.tiles - sum(len(part.tiles) for part in missing))
+            compute_parts(
+                segmenter,
+                source,
+                plan,
+                missing,
+                parts.take,
+                image.name,
+                probability,
+                times=times,
+                progress=progress,
+            )
+    watched.check()
+    with times.measure("write"):
+        return parts.publish(outputs.classes)
+
+
 def _check_free(outputs: Outputs, path: Path) -> None:
-    """See that no result of another file, of the same name, is about to be replaced."""
+    """See that nothing but an earlier result of this file is about to be replaced."""
+    if outputs.zarr and outputs.classes.exists() and not outputs.record.exists():
+        raise ImageWriteError(
+            f"{outputs.classes}: exists and is no result of this program (it has no "
+            f"{outputs.record.name} beside it); remove it, or choose another name"
+        )
     try:
         other = Path(loads(outputs.record.read_text(encoding="utf-8"))["input"])
     except (OSError, JSONDecodeError, KeyError, TypeError):
@@ -314,7 +435,8 @@ def _check_free(outputs: Outputs, path: Path) -> None:
 
 
 def _outputs(classes: Path, name: Path, probability: bool) -> Outputs:
-    shown = _with(name, PROBABILITY) if probability else None
+    inside = classes.suffix.lower() == ".zarr"
+    shown = (classes if inside else _with(name, PROBABILITY)) if probability else None
     return Outputs(classes, shown, _with(name, RECORD))
 
 
