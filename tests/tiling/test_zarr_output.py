@@ -21,7 +21,7 @@ import unet2015.tiling.plan as plan_module
 from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.errors import AxesError, ImageWriteError, UsageError
 from unet2015.files import sha256
-from unet2015.geometry import Geometry
+from unet2015.geometry import unet_geometry
 from unet2015.images import zarr_writer
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
@@ -116,7 +116,7 @@ def test_pixels_axes_and_metadata(tmp_path, job, classes, probability):
     steps=st.integers(1, 200),
 )
 def test_no_chunk_or_shard_belongs_to_two_rows_of_tiles(height, width, depth, steps):
-    geometry = Geometry(depth)
+    geometry = unet_geometry(depth)
     rows = plan_axis(height, geometry.input_for(min(height, geometry.factor * steps)), geometry)
     layout = ZarrLayout("", (), height, width, rows[0].length, None, probability=True)
     (down, across), (chunk_down, chunk_across) = layout.shard, layout.chunk
@@ -158,10 +158,10 @@ def test_the_record_and_what_is_done(tmp_path, job, monkeypatch):
     assert record["plan"]["parts"] > 4
     assert record["versions"]["zarr"] == zarr.__version__
     made = []
-    monkeypatch.setattr(ZarrParts, "publish", lambda self, path: made.append(path))
-    segment_files([image], out, model, OPTIONS)
+    with monkeypatch.context() as patch:
+        patch.setattr(ZarrParts, "publish", lambda self, path: made.append(path))
+        segment_files([image], out, model, OPTIONS)
     assert made == []
-    monkeypatch.undo()
     chunk = next(file for file in (out / "labels" / "classes" / "0" / "c").rglob("*") if file.is_file())
     before = sha256(out)
     chunk.write_bytes(b"damaged")
