@@ -1,6 +1,6 @@
 """What a Dask task costs beside its work, and how much two workers gain, by tiles a task.
 
-``python -m benchmarks.dask_overhead [--quick] [--out FILE]``
+``python -m benchmarks.dask_overhead [--quick] [--width 8] [--repeats 3] [--out FILE]``
 
 An OME-Zarr image is segmented into another, by one process, by one Dask worker and by two, with parts
 (tasks) of 1 to 64 tiles. The overhead per task is what one worker takes longer than one process,
@@ -126,8 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, help="result file (default: results/dask_overhead.json beside this)"
     )
+    parser.add_argument("--width", type=int, default=8, help="channels of the network's first level")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each is timed")
     options = parser.parse_args(arguments)
-    answer = measure(2, [1, 2], 1, 1) if options.quick else measure(64, [1, 4, 16, 64], 8, 3)
+    full = (64, [1, 4, 16, 64], options.width, options.repeats)
+    answer = measure(2, [1], 1, 1) if options.quick else measure(*full)
     out = options.out or (None if options.quick else RESULTS / "dask_overhead.json")
     if out is not None:
         write_result(out, __doc__.partition("\n")[0], answer)
