@@ -94,7 +94,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name: files, folders and patterns, each file once.
 
     A folder stands for the .tif, .tiff and .png files in it, sorted by name, hidden ones left out;
-    a pattern for the files that match, ``**`` also in folders below.
+    a pattern for the files that match, ``**`` also in folders below. What has such a name and is no
+    file, a folder without images or a broken link, is among them: opening it says what is wrong.
 
     Raises
     ------
@@ -116,6 +117,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
                 files = [match for match in files if _is_image(match)]
         except OSError as error:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
+        if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
+            files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
             what = "no .tif, .tiff or .png file in this folder" if path.is_dir() else "no such file or folder"
             raise UsageError(f"{path}: {what}")
@@ -124,4 +127,4 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

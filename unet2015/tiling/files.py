@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from json import JSONDecodeError, loads
 from pathlib import Path
@@ -14,8 +14,10 @@ from unet2015.files import Unchanged, claim, make_folder, sha256, write_json
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import find_images, open_image
+from unet2015.images.writer import Layout
 from unet2015.tiling.engine import Times
-from unet2015.tiling.memory import job_bytes
+from unet2015.tiling.estimate import Estimator, in_words
+from unet2015.tiling.failures import write_failures
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 from unet2015.tiling.work import WorkFolder, clean
@@ -65,7 +67,10 @@ class FilePlan:
     plan : TilePlan or None
         None where the file was refused.
     memory, disk : int
-        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed.
+        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed with
+        what is kept to go on from while they are made.
+    seconds : float
+        About how long it will take, from a short measurement.
     """
 
     input: Path
@@ -75,6 +80,7 @@ class FilePlan:
     plan: TilePlan | None = None
     memory: int = 0
     disk: int = 0
+    seconds: float = 0.0
     error: UNet2015Error | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +93,7 @@ class FilePlan:
             "plan": None if self.plan is None else self.plan.as_dict(),
             "memory_bytes": self.memory,
             "disk_bytes": self.disk,
+            "seconds": round(self.seconds, 1),
             "error": None if self.error is None else str(self.error),
         }
 
@@ -104,6 +111,7 @@ class FilePlan:
                 f"kept {rows[0].length} x {columns[0].length} px, batches of {self.plan.batch}",
                 f"  peak memory  {self.memory / 2**20:.0f} MiB",
                 f"  disk         up to {self.disk / 2**20:.1f} MiB",
+                f"  time         {in_words(self.seconds)}, by a short measurement",
                 *(f"  output       {path}" for path in self.outputs.images),
             ]
         )
@@ -116,6 +124,7 @@ def segment_files(
     options: SegmentOptions | None = None,
     axes: str | None = None,
     probability: bool = False,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
 ) -> list[FileResult]:
     """Segment files, folders and patterns into `out`; what fails does not stop the rest.
 
@@ -133,12 +142,15 @@ def segment_files(
         Axes of the files where they do not say.
     probability : bool
         Write the probability map as well.
+    layout : Layout
+        Strips or tiles, with or without smaller copies.
 
     Returns
     -------
     list of FileResult
         One a file. A file whose outputs are there, made from the same bytes by the same model with
-        the same options, is not done again.
+        the same options, is not done again; one that was begun goes on from its last finished part.
+        In a folder, ``failures.csv`` lists the files that failed this time, if any.
 
     Raises
     ------
@@ -146,17 +158,30 @@ def segment_files(
         No input, colliding outputs, or options that no image can meet: before anything is written.
     """
     segmenter = Segmenter(model, options or SegmentOptions())
-    jobs = plan_outputs(find_inputs(inputs), Path(out), probability)
-    results = []
-    for path, outputs in jobs:
-        try:
-            _segment_file(segmenter, path, outputs, axes)
-            results.append(FileResult(path, outputs.images))
-        except UNet2015Error as error:
-            results.append(FileResult(path, (), error))
-        except (OSError, MemoryError) as error:
-            results.append(FileResult(path, (), ImageReadError(f"{path}: {error}")))
+    out = Path(out)
+    jobs = plan_outputs(find_inputs(inputs), out, probability)
+    results: list[FileResult] = []
+    try:
+        for path, outputs in jobs:
+            results.append(_try_file(segmenter, path, outputs, axes, layout))
+    finally:
+        failures = [(result.input, result.error) for result in results if result.error]
+        # A run that was interrupted has not seen all files, and keeps what is known of the others.
+        if not _is_file(out) and (failures or len(results) == len(jobs)):
+            write_failures(out, failures)
     return results
+
+
+def _try_file(
+    segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None, layout: Layout
+) -> FileResult:
+    try:
+        _segment_file(segmenter, path, outputs, axes, layout)
+    except UNet2015Error as error:
+        return FileResult(path, (), error)
+    except (OSError, MemoryError) as error:
+        return FileResult(path, (), ImageReadError(f"{path}: {error or 'out of memory'}"))
+    return FileResult(path, outputs.images)
 
 
 def plan_files(
@@ -166,17 +191,27 @@ def plan_files(
     options: SegmentOptions | None = None,
     axes: str | None = None,
     probability: bool = False,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
 ) -> list[FilePlan]:
     """Say what :func:`segment_files` would take, and do nothing."""
     segmenter = Segmenter(model, options or SegmentOptions())
-    plans = []
+    estimator, plans = Estimator(segmenter), []
     for path, outputs in plan_outputs(find_inputs(inputs), Path(out), probability):
         try:
             with open_image(path, axes) as image:
                 plan = segmenter.plan(image)
-                memory = job_bytes(segmenter.model.network, plan, segmenter.device)
-                disk = _disk(image, segmenter, outputs)
-                plans.append(FilePlan(path, outputs, image.axes, image.shape, plan, memory, disk))
+                plans.append(
+                    FilePlan(
+                        path,
+                        outputs,
+                        image.axes,
+                        image.shape,
+                        plan,
+                        segmenter.memory(image, plan),
+                        _disk(image, segmenter, outputs, plan, layout),
+                        estimator.seconds(image, plan),
+                    )
+                )
         except UNet2015Error as error:
             plans.append(FilePlan(path, outputs, error=error))
     return plans
@@ -201,7 +236,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     """Say where the results of each input go; raise `UsageError` where two would collide."""
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
-    if out.suffix.lower() in (".tif", ".tiff") and not out.is_dir():
+    if _is_file(out):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
@@ -225,6 +260,11 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     return jobs
 
 
+def _is_file(out: Path) -> bool:
+    """Whether `out` names the class map of one input rather than a folder."""
+    return out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()
+
+
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     """Whether the outputs are whole and their record says that they were made as `expected`."""
     try:
@@ -236,14 +276,18 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
         return False
 
 
-def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None) -> None:
+def _segment_file(
+    segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None, layout: Layout
+) -> None:
     watched = Unchanged(path)
     with open_image(path, axes) as image:
         plan = segmenter.plan(image)
         identity = {
             "input_sha256": watched.sha256,
             "model_sha256": segmenter.model.sha256,
-            "settings": segmenter.settings() | {"axes": axes, "probability": outputs.probability is not None},
+            "settings": segmenter.settings()
+            | {"axes": axes, "probability": outputs.probability is not None}
+            | asdict(layout),
         }
         _check_free(outputs, path)
         make_folder(outputs.classes.parent)
@@ -255,13 +299,19 @@ def _segment_file(segmenter: Segmenter, path: Path, outputs: Outputs, axes: str 
             work = WorkFolder(outputs.classes, identity, segmenter.device_name())
             clean(outputs.files, keep=work.path)
             with work:
-                record = identity | _segment(segmenter, image, plan, outputs, work, watched)
+                record = identity | _segment(segmenter, image, plan, outputs, layout, work, watched)
                 write_json(outputs.record, record)
                 work.remove()
 
 
 def _segment(
-    segmenter: Segmenter, image: Image, plan: TilePlan, outputs: Outputs, work: WorkFolder, watched: Unchanged
+    segmenter: Segmenter,
+    image: Image,
+    plan: TilePlan,
+    outputs: Outputs,
+    layout: Layout,
+    work: WorkFolder,
+    watched: Unchanged,
 ) -> dict[str, Any]:
     """Write the outputs of an image; return what its record says beside its identity."""
     times = Times()
@@ -274,6 +324,7 @@ def _segment(
         plan,
         outputs.classes,
         outputs.probability,
+        layout=layout,
         store=store,
         check=watched.check,
         times=times,
@@ -322,6 +373,8 @@ def _with(name: Path, ending: str) -> Path:
     return name.with_name(name.name + ending)
 
 
-def _disk(image: Image, segmenter: Segmenter, outputs: Outputs) -> int:
+def _disk(image: Image, segmenter: Segmenter, outputs: Outputs, plan: TilePlan, layout: Layout) -> int:
     planes = 1 if segmenter.info.classes == 2 else segmenter.info.classes
-    return image.pages * image.height * image.width * (1 + (4 * planes if outputs.probability else 0))
+    maps = image.pages * image.height * image.width * (1 + (4 * planes if outputs.probability else 0))
+    smaller = maps // 3 if layout.pyramid else 0
+    return maps + smaller + (maps if len(plan.parts) > 1 else 0)
