@@ -30,6 +30,7 @@ from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.files import segment_files
 from unet2015.tiling.plan import plan_axis
+from unet2015.tiling.replay import replay
 from unet2015.tiling.segmentation import SegmentOptions
 from unet2015.tiling.zarr_output import ZarrParts
 
@@ -157,6 +158,7 @@ def test_the_record_and_what_is_done(tmp_path, job, monkeypatch):
     assert record["outputs"] == {"out.zarr": sha256(out)}
     assert record["plan"]["parts"] > 4
     assert record["versions"]["zarr"] == zarr.__version__
+    assert replay(tmp_path / "out.record.json").same
     made = []
     with monkeypatch.context() as patch:
         patch.setattr(ZarrParts, "publish", lambda self, path: made.append(path))

@@ -109,7 +109,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
     A folder stands for the .tif, .tiff, .png and .zarr images in it, sorted by name, hidden ones left
     out; a pattern for the images that match, ``**`` also in folders below. A folder that is an
-    OME-Zarr image is one image, and what lies in it is not searched.
+    OME-Zarr image is one image, and what lies in it is not searched. What has the name of an image
+    and is none, a folder without images or a broken link, is among them: opening it says what is wrong.
 
     Raises
     ------
@@ -133,6 +134,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
                 files = _outermost([match for match in files if _is_image(match)])
         except OSError as error:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
+        if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
+            files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
             what = (
                 "no .tif, .tiff, .png or .zarr image in this folder"
@@ -152,4 +155,4 @@ def _outermost(matches: list[Path]) -> list[Path]:
 def _is_image(path: Path) -> bool:
     if is_zarr(path):
         return not path.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

@@ -23,6 +23,7 @@ from unet2015.errors import ModelError, UNet2015Error, UsageError, WorkerError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.images.reader import open_image
+from unet2015.images.writer import Layout
 from unet2015.images.zarr_writer import ZarrLayout
 from unet2015.tiling.engine import Times
 from unet2015.tiling.files import FileResult, Outputs, segment_file
@@ -130,14 +131,20 @@ def compute(job: PartJob, index: int) -> Times:
     return times
 
 
-def compute_file(network: Network, axes: str | None, job: tuple[Path, Outputs, TilePlan]) -> FileResult:
+def compute_file(
+    network: Network, axes: str | None, layout: Layout, job: tuple[Path, Outputs, TilePlan]
+) -> FileResult:
     """Segment one file, on a worker."""
     path, outputs, plan = job
-    return segment_file(network.load(), path, outputs, axes, plan=plan)
+    return segment_file(network.load(), path, outputs, axes, layout, plan=plan)
 
 
 def segment_on(
-    address: str, segmenter: Segmenter, jobs: Sequence[tuple[Path, Outputs]], axes: str | None
+    address: str,
+    segmenter: Segmenter,
+    jobs: Sequence[tuple[Path, Outputs]],
+    axes: str | None,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
 ) -> list[FileResult]:
     """Segment files on the workers of a scheduler.
 
@@ -151,6 +158,8 @@ def segment_on(
         Inputs and where their results go.
     axes : str or None
         Axes of the files where they do not say.
+    layout : Layout
+        Of TIFF.
 
     Raises
     ------
@@ -168,9 +177,12 @@ def segment_on(
         _check_workers(client, [network.path, *(path for path, _ in jobs)])
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         if len(jobs) > 1 and len(jobs) >= workers:
-            return _by_file(client, segmenter, network, jobs, axes)
+            return _by_file(client, segmenter, network, jobs, axes, layout)
         distributed = partial(_by_part, client, network, axes)
-        return [segment_file(segmenter, path, outputs, axes, compute=distributed) for path, outputs in jobs]
+        return [
+            segment_file(segmenter, path, outputs, axes, layout, compute=distributed)
+            for path, outputs in jobs
+        ]
 
 
 @contextmanager
@@ -259,9 +271,9 @@ def _by_part(
     source: MappedImage,
     plan: TilePlan,
     outputs: Outputs,
+    times: Times,
     store: PartStore | ZarrParts,
     layout: ZarrLayout | None,
-    times: Times,
 ) -> None:
     """Have the missing parts of an image computed by the workers."""
     image = source.image
@@ -300,6 +312,7 @@ def _by_file(
     network: Network,
     jobs: Sequence[tuple[Path, Outputs]],
     axes: str | None,
+    layout: Layout,
 ) -> list[FileResult]:
     """Have each file done by one worker, with the plan that this machine would choose."""
     results: dict[Path, FileResult] = {}
@@ -319,7 +332,7 @@ def _by_file(
         path = tasks[position][0]
         results[path] = FileResult(path, (), error)
 
-    _gather(client, partial(compute_file, network, axes), tasks, done, "a file", failed)
+    _gather(client, partial(compute_file, network, axes, layout), tasks, done, "a file", failed)
     return [results[path] for path, _ in jobs]
 
 

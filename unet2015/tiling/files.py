@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,17 @@ from unet2015.files import Unchanged, claim, make_folder, sha256, write_json
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import find_images, open_image
+from unet2015.images.writer import Layout
 from unet2015.images.zarr import is_zarr
-from unet2015.images.zarr_writer import ZarrLayout, plan_layout
+from unet2015.images.zarr_writer import ZarrLayout
 from unet2015.tiling.engine import Times
-from unet2015.tiling.memory import job_bytes
-from unet2015.tiling.parts import PartStore, compute_parts
+from unet2015.tiling.estimate import Estimator, in_words
+from unet2015.tiling.failures import write_failures
+from unet2015.tiling.parts import PartStore
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.progress import tile_bar
-from unet2015.tiling.segmentation import Segmenter, SegmentOptions, Summary
+from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 from unet2015.tiling.work import WorkFolder, clean
-from unet2015.tiling.zarr_output import ZarrParts
+from unet2015.tiling.zarr_output import ZarrParts, write_zarr
 from unet2015.versions import versions
 
 ENDINGS = CLASSES, PROBABILITY, ZARR = ".classes.tif", ".probability.tif", ".classes.zarr"
@@ -32,7 +34,7 @@ RECORD = ".record.json"
 
 _log = logging.getLogger("unet2015")
 
-Compute = Callable[[MappedImage, TilePlan, "Outputs", PartStore | ZarrParts, ZarrLayout | None, Times], None]
+Compute = Callable[[MappedImage, TilePlan, "Outputs", Times, PartStore | ZarrParts, ZarrLayout | None], None]
 """Has the parts computed that a store lacks, and kept there."""
 
 
@@ -79,7 +81,10 @@ class FilePlan:
     plan : TilePlan or None
         None where the file was refused.
     memory, disk : int
-        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed.
+        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed with
+        what is kept to go on from while they are made.
+    seconds : float
+        About how long it will take, from a short measurement.
     """
 
     input: Path
@@ -89,6 +94,7 @@ class FilePlan:
     plan: TilePlan | None = None
     memory: int = 0
     disk: int = 0
+    seconds: float = 0.0
     error: UNet2015Error | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,6 +107,7 @@ class FilePlan:
             "plan": None if self.plan is None else self.plan.as_dict(),
             "memory_bytes": self.memory,
             "disk_bytes": self.disk,
+            "seconds": round(self.seconds, 1),
             "error": None if self.error is None else str(self.error),
         }
 
@@ -118,6 +125,7 @@ class FilePlan:
                 f"kept {rows[0].length} x {columns[0].length} px, batches of {self.plan.batch}",
                 f"  peak memory  {self.memory / 2**20:.0f} MiB",
                 f"  disk         up to {self.disk / 2**20:.1f} MiB",
+                f"  time         {in_words(self.seconds)}, by a short measurement",
                 *(f"  output       {path}" for path in self.outputs.images),
             ]
         )
@@ -130,6 +138,7 @@ def segment_files(
     options: SegmentOptions | None = None,
     axes: str | None = None,
     probability: bool = False,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
     dask: str | None = None,
 ) -> list[FileResult]:
     """Segment files, folders and patterns into `out`; what fails does not stop the rest.
@@ -151,6 +160,8 @@ def segment_files(
         Axes of the files where they do not say.
     probability : bool
         Write the probability map as well.
+    layout : Layout
+        Of TIFF: strips or tiles, with or without smaller copies.
     dask : str, optional
         Compute on the workers of a Dask scheduler at this address, or ``local:N`` for N processes
         here; the results are the same bytes.
@@ -159,7 +170,8 @@ def segment_files(
     -------
     list of FileResult
         One a file. A file whose outputs are there, made from the same bytes by the same model with
-        the same options, is not done again.
+        the same options, is not done again; one that was begun goes on from its last finished part.
+        In a folder, ``failures.csv`` lists the files that failed this time, if any.
 
     Raises
     ------
@@ -167,12 +179,23 @@ def segment_files(
         No input, colliding outputs, or options that no image can meet: before anything is written.
     """
     segmenter = Segmenter(model, options or SegmentOptions())
-    jobs = plan_outputs(find_inputs(inputs), Path(out), probability)
-    if dask is not None:
-        from unet2015.tiling.distributed import segment_on
+    out = Path(out)
+    jobs = plan_outputs(find_inputs(inputs), out, probability)
+    results: list[FileResult] = []
+    try:
+        if dask is not None:
+            from unet2015.tiling.distributed import segment_on
 
-        return segment_on(dask, segmenter, jobs, axes)
-    return [segment_file(segmenter, path, outputs, axes) for path, outputs in jobs]
+            results.extend(segment_on(dask, segmenter, jobs, axes, layout))
+        else:
+            for path, outputs in jobs:
+                results.append(segment_file(segmenter, path, outputs, axes, layout))
+    finally:
+        failures = [(result.input, result.error) for result in results if result.error]
+        # A run that was interrupted has not seen all files, and keeps what is known of the others.
+        if not _is_file(out) and (failures or len(results) == len(jobs)):
+            write_failures(out, failures)
+    return results
 
 
 def segment_file(
@@ -180,6 +203,7 @@ def segment_file(
     path: Path,
     outputs: Outputs,
     axes: str | None,
+    layout: Layout,
     *,
     plan: TilePlan | None = None,
     compute: "Compute | None" = None,
@@ -188,20 +212,21 @@ def segment_file(
 
     Parameters
     ----------
-    segmenter, path, outputs, axes
-        What to segment with, the file, where its results go, and its axes where it does not say.
+    segmenter, path, outputs, axes, layout
+        What to segment with, the file, where its results go, its axes where it does not say, and how
+        TIFF is laid out.
     plan : TilePlan, optional
         Chosen here, unless given.
     compute : callable, optional
         Computes the parts that are missing elsewhere; here, unless given.
     """
     try:
-        _segment_file(segmenter, path, outputs, axes, plan, compute)
-        return FileResult(path, outputs.images)
+        _segment_file(segmenter, path, outputs, axes, layout, plan, compute)
     except UNet2015Error as error:
         return FileResult(path, (), error)
     except (OSError, MemoryError) as error:
-        return FileResult(path, (), ImageReadError(f"{path}: {error}"))
+        return FileResult(path, (), ImageReadError(f"{path}: {error or 'out of memory'}"))
+    return FileResult(path, outputs.images)
 
 
 def plan_files(
@@ -211,17 +236,27 @@ def plan_files(
     options: SegmentOptions | None = None,
     axes: str | None = None,
     probability: bool = False,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
 ) -> list[FilePlan]:
     """Say what :func:`segment_files` would take, and do nothing."""
     segmenter = Segmenter(model, options or SegmentOptions())
-    plans = []
+    estimator, plans = Estimator(segmenter), []
     for path, outputs in plan_outputs(find_inputs(inputs), Path(out), probability):
         try:
             with open_image(path, axes) as image:
                 plan = segmenter.plan(image)
-                memory = job_bytes(segmenter.model.network, plan, segmenter.device)
-                disk = _disk(image, segmenter, outputs)
-                plans.append(FilePlan(path, outputs, image.axes, image.shape, plan, memory, disk))
+                plans.append(
+                    FilePlan(
+                        path,
+                        outputs,
+                        image.axes,
+                        image.shape,
+                        plan,
+                        segmenter.memory(image, plan),
+                        _disk(image, segmenter, outputs, plan, layout),
+                        estimator.seconds(image, plan),
+                    )
+                )
         except UNet2015Error as error:
             plans.append(FilePlan(path, outputs, error=error))
     return plans
@@ -246,8 +281,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     """Say where the results of each input go; raise `UsageError` where two would collide."""
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
-    one_image = out.suffix.lower() == ".zarr" and (is_zarr(out) or not out.is_dir())
-    if one_image or (out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()):
+    if _is_file(out):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
@@ -280,6 +314,13 @@ def _in_folder(path: Path, out: Path, probability: bool) -> Outputs:
     return _outputs(_with(out / path.stem, CLASSES), out / path.stem, probability)
 
 
+def _is_file(out: Path) -> bool:
+    """Whether `out` names the class map of one input rather than a folder."""
+    if out.suffix.lower() == ".zarr":
+        return is_zarr(out) or not out.is_dir()
+    return out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()
+
+
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     """Whether the outputs are whole and their record says that they were made as `expected`."""
     try:
@@ -296,6 +337,7 @@ def _segment_file(
     path: Path,
     outputs: Outputs,
     axes: str | None,
+    layout: Layout,
     plan: TilePlan | None,
     compute: "Compute | None",
 ) -> None:
@@ -305,7 +347,9 @@ def _segment_file(
         identity = {
             "input_sha256": watched.sha256,
             "model_sha256": segmenter.model.sha256,
-            "settings": segmenter.settings() | {"axes": axes, "probability": outputs.probability is not None},
+            "settings": segmenter.settings()
+            | {"axes": axes, "probability": outputs.probability is not None}
+            | asdict(layout),
         }
         _check_free(outputs, path)
         for note in image.notes:
@@ -319,7 +363,7 @@ def _segment_file(
             work = WorkFolder(outputs.classes, identity, segmenter.device_name())
             clean(outputs.files, keep=work.path)
             with work:
-                record = identity | _segment(segmenter, image, plan, outputs, work, watched, compute)
+                record = identity | _segment(segmenter, image, plan, outputs, layout, work, watched, compute)
                 write_json(outputs.record, record)
                 work.remove()
 
@@ -329,6 +373,7 @@ def _segment(
     image: Image,
     plan: TilePlan,
     outputs: Outputs,
+    layout: Layout,
     work: WorkFolder,
     watched: Unchanged,
     compute: "Compute | None",
@@ -341,15 +386,27 @@ def _segment(
     if store is None:
         store = work.start(plan, source, single=outputs.zarr or compute is not None)
     if outputs.zarr:
-        found = _to_zarr(segmenter, source, plan, outputs, work, watched, times, compute)
+        elsewhere = None if compute is None else partial(compute, source, plan, outputs, times)
+        found = write_zarr(
+            segmenter,
+            source,
+            plan,
+            work.path,
+            outputs.classes,
+            outputs.probability is not None,
+            check=watched.check,
+            times=times,
+            compute=elsewhere,
+        )
     else:
         if compute is not None and store is not None:
-            compute(source, plan, outputs, store, None, times)
+            compute(source, plan, outputs, times, store, None)
         found = segmenter.to_files(
             source,
             plan,
             outputs.classes,
             outputs.probability,
+            layout=layout,
             store=store,
             check=watched.check,
             times=times,
@@ -374,46 +431,6 @@ def _segment(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "outputs": {path.name: sha256(path) for path in outputs.images},
     }
-
-
-def _to_zarr(
-    segmenter: Segmenter,
-    source: MappedImage,
-    plan: TilePlan,
-    outputs: Outputs,
-    work: WorkFolder,
-    watched: Unchanged,
-    times: Times,
-    compute: "Compute | None",
-) -> Summary:
-    """Write the outputs of an image as OME-Zarr: each part where it belongs, the whole at the end."""
-    image, probability = source.image, outputs.probability is not None
-    channels = None if segmenter.classes == 2 else segmenter.classes
-    layout = plan_layout(image, plan.rows[0].length, channels, probability)
-    parts = ZarrParts(work.path, plan, layout, watched.check)
-    with times.measure("write"):
-        parts.image.create(image, segmenter.info.class_names)
-    if compute is not None:
-        compute(source, plan, outputs, parts, layout, times)
-    else:
-        finished = parts.finished()
-        missing = [part for part in plan.parts if part.index not in finished]
-        with tile_bar(plan, image.name) as progress:
-            progress(plan.tiles - sum(len(part.tiles) for part in missing))
-            compute_parts(
-                segmenter,
-                source,
-                plan,
-                missing,
-                parts.take,
-                image.name,
-                probability,
-                times=times,
-                progress=progress,
-            )
-    watched.check()
-    with times.measure("write"):
-        return parts.publish(outputs.classes)
 
 
 def _check_free(outputs: Outputs, path: Path) -> None:
@@ -444,6 +461,8 @@ def _with(name: Path, ending: str) -> Path:
     return name.with_name(name.name + ending)
 
 
-def _disk(image: Image, segmenter: Segmenter, outputs: Outputs) -> int:
+def _disk(image: Image, segmenter: Segmenter, outputs: Outputs, plan: TilePlan, layout: Layout) -> int:
     planes = 1 if segmenter.info.classes == 2 else segmenter.info.classes
-    return image.pages * image.height * image.width * (1 + (4 * planes if outputs.probability else 0))
+    maps = image.pages * image.height * image.width * (1 + (4 * planes if outputs.probability else 0))
+    smaller = maps // 3 if layout.pyramid else 0
+    return maps + smaller + (maps if len(plan.parts) > 1 else 0)

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.checkpoint import Model, load_model
-from unet2015.errors import ImageValueError, ModelError, UsageError
+from unet2015.errors import ImageValueError, MemoryLimitError, ModelError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
-from unet2015.images.writer import ImageWriter
+from unet2015.images.writer import ImageWriter, Layout
 from unet2015.tiling.averaging import Averaging
 from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
-from unet2015.tiling.memory import choose_plan
+from unet2015.tiling.memory import choose_plan, job_bytes
 from unet2015.tiling.parts import PartStore, in_order
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.progress import tile_bar
@@ -188,8 +188,8 @@ class Segmenter:
         given = (self.options.threshold, self.info.threshold, 0.5)
         return next(value for value in given if value is not None)
 
-    def plan(self, image: Image) -> TilePlan:
-        """Return the tile plan of an image; raise `ImageValueError` where its channels do not fit."""
+    def check(self, image: Image) -> None:
+        """Raise `ImageValueError` where channels or type of an image do not fit the model."""
         if image.channels != self.info.in_channels:
             raise ImageValueError(
                 f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
@@ -202,17 +202,36 @@ class Segmenter:
                 f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
                 f"but the image has {image.dtype}; convert it to {dtype}, or train with percentiles"
             )
-        return self._choose((image.pages, image.height, image.width))
 
-    def _choose(self, shape: tuple[int, int, int]) -> TilePlan:
-        return choose_plan(
-            self.model.network,
-            shape,
-            self.device,
-            tile=self.options.tile,
-            batch=self.options.batch,
-            cap=self.options.max_memory,
-        )
+    def plan(self, image: Image) -> TilePlan:
+        """Return the tile plan of an image; raise `ImageValueError` where it does not fit the model."""
+        self.check(image)
+        return self._choose((image.pages, image.height, image.width), image.decoding_bytes)
+
+    def memory(self, image: Image, plan: TilePlan) -> int:
+        """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
+        decoding = image.decoding_bytes if self.device.type == "cpu" else 0
+        return job_bytes(self.model.network, plan, self.device) + decoding
+
+    def _choose(self, shape: tuple[int, int, int], decoding: int = 0) -> TilePlan:
+        cap = self.options.max_memory
+        taken = decoding if cap is not None and self.device.type == "cpu" else 0
+        try:
+            return choose_plan(
+                self.model.network,
+                shape,
+                self.device,
+                tile=self.options.tile,
+                batch=self.options.batch,
+                cap=None if cap is None else cap - taken,
+            )
+        except MemoryLimitError as error:
+            if not taken:
+                raise
+            raise MemoryLimitError(
+                f"{error}, and besides {-(-taken // 2**20)} MiB for the strips or tiles of the file, which "
+                "must be decoded whole"
+            ) from error
 
     def to_array(self, image: Image, probabilities: bool = False) -> NDArray[Any]:
         """Return the class map or the probabilities of an image, in memory."""
@@ -234,6 +253,7 @@ class Segmenter:
         class_map: Path,
         probability_map: Path | None = None,
         *,
+        layout: Layout = Layout(),  # noqa: B008 - frozen
         store: PartStore | None = None,
         check: Callable[[], None] = lambda: None,
         times: Times | None = None,
@@ -248,6 +268,8 @@ class Segmenter:
             As `plan` returns it.
         class_map, probability_map : Path
             The files.
+        layout : Layout
+            Of the files.
         store : PartStore, optional
             Where finished parts are kept and taken from.
         check : callable
@@ -258,10 +280,11 @@ class Segmenter:
         image, found = source.image, Summary()
         planes = None if self.info.classes == 2 else self.info.classes
         with ExitStack() as stack:
-            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8))
+            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8, None, layout))
             shown = None
             if probability_map is not None:
-                shown = stack.enter_context(ImageWriter(probability_map, image, np.float32, planes))
+                writer = ImageWriter(probability_map, image, np.float32, planes, layout)
+                shown = stack.enter_context(writer)
 
             def emit(band: Band) -> None:
                 found.add(band)

@@ -13,9 +13,13 @@ from pathlib import Path
 
 from unet2015.errors import ImageWriteError
 from unet2015.files import write_json
-from unet2015.images.zarr_writer import ZarrLayout, ZarrSegmentation
+from unet2015.images.mapping import MappedImage
+from unet2015.images.zarr_writer import ZarrLayout, ZarrSegmentation, plan_layout
+from unet2015.tiling.engine import Times
+from unet2015.tiling.parts import compute_parts
 from unet2015.tiling.plan import Part, TilePlan
-from unet2015.tiling.segmentation import Summary
+from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.segmentation import Segmenter, Summary
 from unet2015.tiling.sinks import Band
 
 _IMAGE = "image.zarr"
@@ -101,6 +105,74 @@ class ZarrParts:
 
     def _note(self, part: Part) -> Path:
         return self.folder / f"{part.index:05d}.part"
+
+
+def write_zarr(
+    segmenter: Segmenter,
+    source: MappedImage,
+    plan: TilePlan,
+    folder: Path,
+    target: Path,
+    probability: bool,
+    *,
+    check: Callable[[], None] = lambda: None,
+    times: Times | None = None,
+    compute: Callable[[ZarrParts, ZarrLayout], None] | None = None,
+) -> Summary:
+    """Segment an image into an OME-Zarr image, going on from the parts that are finished.
+
+    Parameters
+    ----------
+    segmenter, source, plan
+        What computes, the image as the network shall see it, and the plan.
+    folder : Path
+        Where the image grows; an existing folder beside `target`.
+    target : Path
+        Where it shall be.
+    probability : bool
+        Whether to write the probability map.
+    check : callable
+        Called before anything is kept; raises if it is not to be trusted.
+    times : Times, optional
+        What to add the times to.
+    compute : callable, optional
+        Has the missing parts computed elsewhere; here, unless given.
+
+    Raises
+    ------
+    AxesError
+        OME-Zarr cannot have the axes of the image.
+    ImageWriteError
+        It cannot be written.
+    """
+    times = Times() if times is None else times
+    image = source.image
+    channels = None if segmenter.classes == 2 else segmenter.classes
+    layout = plan_layout(image, plan.rows[0].length, channels, probability)
+    parts = ZarrParts(folder, plan, layout, check)
+    with times.measure("write"):
+        parts.image.create(image, segmenter.info.class_names)
+    if compute is not None:
+        compute(parts, layout)
+    else:
+        finished = parts.finished()
+        missing = [part for part in plan.parts if part.index not in finished]
+        with tile_bar(plan, image.name) as progress:
+            progress(plan.tiles - sum(len(part.tiles) for part in missing))
+            compute_parts(
+                segmenter,
+                source,
+                plan,
+                missing,
+                parts.take,
+                image.name,
+                probability,
+                times=times,
+                progress=progress,
+            )
+    check()
+    with times.measure("write"):
+        return parts.publish(target)
 
 
 def _flush(folder: Path) -> None:
