@@ -1,15 +1,19 @@
-"""Files that are whole or absent: written under a temporary name, flushed, then renamed."""
+"""Files that are whole or absent: written under a temporary name, flushed, then renamed.
 
+All that a killed process can leave behind is hidden, and its name begins as `hidden_prefix` says, so
+that the next who writes the same file finds and removes it.
+"""
+
+import errno
 import hashlib
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.errors import ImageReadError, ImageWriteError, UNet2015Error
 
 
 @contextmanager
@@ -29,8 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise ImageWriteError(f"{path}: cannot write the file: a folder has this name; choose another name")
     if not path.parent.is_dir():
         raise ImageWriteError(f"{path}: cannot write the file: the folder {path.parent} does not exist")
-    # The name is cut so that the temporary one stays within the 255 bytes of file systems.
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
@@ -47,6 +50,128 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
     with suppress(OSError):
         _flush(path.parent, os.O_RDONLY)
+
+
+def hidden_prefix(path: Path) -> str:
+    """Return how the names of hidden files that belong to `path` begin.
+
+    The name is cut, so that they stay within the 255 bytes of file systems, and told from others
+    that begin alike by a digest.
+    """
+    return f".{path.name[:40]}.{hashlib.sha256(path.name.encode()).hexdigest()[:8]}-"
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Return the temporary files and folders that belong to `path`, but for its lock."""
+    prefix = hidden_prefix(path)
+    try:
+        found = sorted(item for item in path.parent.iterdir() if item.name.startswith(prefix))
+    except OSError:
+        return []
+    return [item for item in found if item.suffix in (".tmp", ".parts")]
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Keep other processes from claiming `path` while the body runs; ended also by a kill.
+
+    Where the file system or the system has no locks, nothing is kept.
+
+    Raises
+    ------
+    ImageWriteError
+        Another process holds it, or its folder cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield
+        return
+    lock = path.with_name(f"{hidden_prefix(path)}.lock")
+    try:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
+    try:
+        held = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it may have removed the file in between; two would then hold two locks.
+            held = os.path.samestat(os.fstat(handle), lock.stat())
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        if not held:
+            raise ImageWriteError(
+                f"{path}: another run is writing it; wait until it ends, or choose another output"
+            )
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+    finally:
+        os.close(handle)
+
+
+class Unchanged:
+    """Watches a file, or a folder that is an image, while it is read for long.
+
+    Parameters
+    ----------
+    path : Path
+        The file; looked at now, so make this before the file is opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = self._look()
+        self._sha256: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes that are read, in hexadecimal; a change in the meantime is an error."""
+        if self._sha256 is None:
+            self._sha256 = sha256(self.path)
+            if self._look() != self._state:
+                raise self._error()
+        return self._sha256
+
+    def check(self) -> None:
+        """Raise `ImageReadError` if the file no longer holds the bytes that it held.
+
+        Its contents are looked at only where size, place or times differ: a new link to it or other
+        permissions do no harm.
+        """
+        now = self._look()
+        if now != self._state:
+            if now is None or self._sha256 is None or sha256(self.path) != self._sha256:
+                raise self._error()
+            self._state = now
+
+    def _look(self) -> tuple[int, ...] | None:
+        try:
+            found = self.path.stat()
+            if self.path.is_dir():
+                return self._look_into()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def _look_into(self) -> tuple[int, ...]:
+        """Return a digest of names, sizes and times of all files in a folder."""
+        digest = hashlib.sha256()
+        for file in _files(self.path):
+            state = file.stat()
+            digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        return (int.from_bytes(digest.digest()),)
+
+    def _error(self) -> ImageReadError:
+        return ImageReadError(
+            f"{self.path}: the file was changed or replaced while it was read; run again when it is complete"
+        )
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -73,17 +198,29 @@ def make_folder(path: str | Path) -> Path:
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".", suffix=".tmp", dir=folder):
-            pass
+        probe = folder / ".unet2015.tmp"  # always the same, so that a killed run leaves at most one
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o666))
+        with suppress(FileNotFoundError):  # another run was faster
+            probe.unlink()
     except OSError as error:
         raise ImageWriteError(f"{folder}: cannot write to the folder: {error.strerror or error}") from error
     return folder
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's bytes, in hexadecimal; of a folder that of all names and bytes in it."""
+    path = Path(path)
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in _files(path):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
 def _flush(path: Path, access: int) -> None:

@@ -9,6 +9,8 @@ from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.images.reader import open_image, read_pages
 from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.tiling import plan
+from unet2015.tiling.engine import Predictor
 
 
 @pytest.fixture
@@ -134,3 +136,27 @@ def test_the_installed_command(installed, data, model):
     # An untrained network on a constant image says the same everywhere, which is worth a message.
     assert "unet2015: " in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on_inside_the_image(segment, data, monkeypatch):
+    monkeypatch.setattr(plan, "PART_PIXELS", 4 * 44 * 44)
+    real, seen, stop = Predictor.__call__, [], [9]
+
+    def counting(self, tiles):
+        if len(seen) == stop[0]:
+            raise KeyboardInterrupt
+        seen.extend(tiles)
+        return real(self, tiles)
+
+    monkeypatch.setattr(Predictor, "__call__", counting)
+    ended = segment("--tile", "44", "--device", "cpu")
+    assert ended.status == 130
+    assert ended.err.splitlines()[-1] == "unet2015: interrupted"
+    assert "Traceback" not in ended.err
+    assert not list((data / "out").glob("*.tif"))
+    (kept,) = (data / "out").iterdir()
+    tiles = json.loads((kept / "job.json").read_text())["tiles"]
+    stop[0] = -1
+    assert segment("--tile", "44", "--device", "cpu").status == 0
+    assert tiles < len(seen) < 9 + tiles, "finished parts must not be computed again"
+    assert sorted(path.name for path in (data / "out").iterdir()) == ["a.classes.tif", "a.record.json"]

@@ -439,7 +439,7 @@ def test_find_images(tmp_path, monkeypatch):
     for name in ("b.tif", "a.TIFF", "c.Png", "d.txt", ".hidden.tif", "e.tif.tmp"):
         (tmp_path / name).touch()
     (tmp_path / "folder.tif").mkdir()
-    names = ["a.TIFF", "b.tif", "c.Png"]
+    names = ["a.TIFF", "b.tif", "c.Png", "folder.tif"]
     assert [path.name for path in find_images([tmp_path])] == names
     assert [path.name for path in find_images([str(tmp_path / "*")])] == names
     assert [path.name for path in find_images([tmp_path / "d.txt", tmp_path / "b.tif", tmp_path])] == [
@@ -447,10 +447,13 @@ def test_find_images(tmp_path, monkeypatch):
         "b.tif",
         "a.TIFF",
         "c.Png",
+        "folder.tif",
     ]
     monkeypatch.chdir(tmp_path)
-    assert find_images(["b.tif", "*.tif"]) == [Path("b.tif")]
-    for missing in ("nothing.tif", "*.jpg", str(tmp_path / "folder.tif")):
+    assert find_images(["b.tif", "*.tif"]) == [Path("b.tif"), Path("folder.tif")]
+    assert find_images(["folder.tif"]) == [Path("folder.tif")], "so that the others are not refused with it"
+    (tmp_path / "folder").mkdir()
+    for missing in ("nothing.tif", "*.jpg", str(tmp_path / "folder")):
         with pytest.raises(UsageError, match=re.escape(missing)):
             find_images([missing])
 

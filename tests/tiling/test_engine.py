@@ -153,11 +153,62 @@ def test_bands_equal_the_whole_array():
     array = np.random.default_rng(2).random((3, 1, 50, 41), np.float32)
     plan = TilePlan(3, 50, 41, (28, 34), 4, network.geometry)
     bands = []
-    sink = BandSink(plan, 3, lambda band: bands.append(band.copy()))
+    sink = BandSink(plan, 3, lambda tile: (tile.argmax(axis=0).astype(np.uint8), tile), bands.append)
     run(plan, ArraySource(array), Predictor(network), sink)
     expected = tiled(network, array, (28, 34), 4)
-    came = np.concatenate(bands, axis=1).reshape(3, 3, 50, 41).swapaxes(0, 1)
-    assert came.tobytes() == expected.tobytes()
+    came = np.concatenate([band.probability for band in bands], axis=1)
+    assert came.reshape(3, 3, 50, 41).swapaxes(0, 1).tobytes() == expected.tobytes()
+    classes = np.concatenate([band.classes for band in bands]).reshape(3, 50, 41)
+    assert np.array_equal(classes, expected.argmax(axis=1))
+    assert min(band.low for band in bands) == expected[:, 1].min()
+    assert max(band.high for band in bands) == expected[:, 1].max()
+    assert [(band.page, band.row) for band in bands] == [
+        (p, r) for p in range(3) for r in range(len(plan.rows))
+    ]
+
+
+class RawArraySource(ArraySource):
+    """Pixels that are mapped in a second step."""
+
+    def raw(self, page, y0, y1, x0, x1):
+        return super().read(page, y0, y1, x0, x1)
+
+    def map(self, raw, page):
+        return raw / np.float32(7)
+
+    def read(self, page, y0, y1, x0, x1):
+        raise AssertionError("the halves must be called")
+
+
+def test_empty_tiles_become_background_without_the_network():
+    network = network_of(1, 2, 1, torch.float32)
+    array = np.full((2, 1, 60, 60), 5, np.float32)
+    array[1, 0, 20, 20] = 6  # seen by four tiles or fewer, through their margins
+    plan = TilePlan(2, 60, 60, (28, 28), 3, network.geometry)
+    seen = []
+    predict = Predictor(network)
+
+    def counting(tiles):
+        seen.append(len(tiles))
+        return predict(tiles)
+
+    sink = ArraySink(plan, 2)
+    times = run(plan, RawArraySource(array), counting, sink, skip_empty=True)
+    full = ArraySink(plan, 2)
+    run(plan, RawArraySource(array), predict, full)
+    dark = [
+        tile
+        for tile in map(plan.tile_at, range(plan.tiles))
+        if not np.ptp(read_tile(ArraySource(array), tile, 60, 60))
+    ]
+    assert 0 < len(dark) < plan.tiles
+    assert sum(seen) == plan.tiles - len(dark)
+    expected = full.array.copy()
+    for tile in dark:
+        expected[tile.page, :, tile.row.kept, tile.column.kept] = np.array([1, 0])[:, None, None]
+    assert np.abs(sink.array - expected).max() <= 1e-6
+    assert min(times.as_dict().values()) >= 0
+    assert times.map > 0
 
 
 def test_bfloat16_is_close_and_its_probabilities_are_float32():

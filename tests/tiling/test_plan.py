@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from unet2015.errors import GeometryError
 from unet2015.geometry import unet_geometry
+from unet2015.tiling import plan as plan_module
 from unet2015.tiling.plan import TilePlan, mirror, plan_axis
 
 
@@ -77,6 +78,41 @@ def test_batches_hold_every_tile_once_in_order(pages, height, width, batch):
     for tile in flat:
         kept[tile.page, tile.row.kept, tile.column.kept] += 1
     assert (kept == 1).all()
+
+
+@given(st.integers(1, 60), st.integers(1, 90), st.integers(1, 90), st.integers(1, 7), st.integers(1, 200_000))
+def test_parts_hold_every_tile_once_in_batches_of_their_own(pages, height, width, batch, pixels):
+    geometry = unet_geometry(2)
+    side = geometry.input_for(16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "PART_PIXELS", pixels)
+        patch.setattr(plan_module, "MOST_PARTS", 50)
+        plan = TilePlan(pages, height, width, (side, side), batch, geometry)
+        parts = plan.parts
+    assert [part.index for part in parts] == list(range(len(parts)))
+    assert [tile for part in parts for tile in part.tiles] == list(range(plan.tiles))
+    assert [number for part in parts for number in part.batches] == list(range(len(plan)))
+    assert len(parts) <= 2 * 50
+    for part in parts:
+        inside = {
+            (page, plan.rows[row], column)
+            for page in part.pages
+            for row in part.rows
+            for column in plan.columns
+        }
+        batches = [plan[number] for number in part.batches]
+        tiles = [tile for tiles in batches for tile in tiles]
+        assert all(len(tiles) == batch for tiles in batches[:-1])
+        assert tiles == [plan.tile_at(index) for index in part.tiles]
+        assert {(tile.page, tile.row, tile.column) for tile in tiles} == inside
+        assert len(part.pages) == 1 or len(part.rows) == len(plan.rows)
+        assert all(plan.part_of(number) == part for number in part.batches)
+
+
+def test_ten_thousand_pages_make_no_more_than_a_thousand_files():
+    plan = TilePlan(10_000, 512, 512, (572, 572), 1, unet_geometry(4))
+    assert 100 < len(plan.parts) <= plan_module.MOST_PARTS
+    assert len(TilePlan(1, 40_000, 40_000, (2108, 2108), 1, unet_geometry(4)).parts) == 21
 
 
 @given(st.integers(1, 40), st.integers(0, 200), st.integers(0, 200))

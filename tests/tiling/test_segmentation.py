@@ -163,7 +163,7 @@ def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
     assert record["plan"]["tiles"] == 3 * 4 * 4
     assert record["settings"]["threshold"] == 0.5
     assert set(record["versions"]) >= {"python", "torch", "unet2015"}
-    assert set(record["seconds"]) == {"read", "network", "write"}
+    assert set(record["seconds"]) == {"read", "map", "network", "write"}
     assert record["device"] == "cpu" or torch.cuda.is_available()
     assert list(record["outputs"]) == ["stack.classes.tif"]
 
@@ -205,7 +205,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, model, stack):
     assert [result.error is None for result in results] == [True, False, True]
     assert "b.tif" in str(results[1].error)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "a.classes.tif", "a.record.json", "c.classes.tif", "c.record.json",
+        "a.classes.tif", "a.record.json", "c.classes.tif", "c.record.json", "failures.csv",
     ]  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path, model, stack_file, mon
         [stack_file], tmp_path / "out", model, SegmentOptions(tile=60), probability=True
     )
     assert "No space left" in str(result.error)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["failures.csv"]
 
 
 def test_colliding_names_are_refused_before_anything_is_written(tmp_path, model, stack):
@@ -301,11 +301,11 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(tmp_path, model, stack, 
     segment_files([folder], tmp_path / "whole", model)
     real, calls = Segmenter.to_files, []
 
-    def interrupted(self, *arguments):
+    def interrupted(self, *arguments, **options):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(self, *arguments)
+        return real(self, *arguments, **options)
 
     monkeypatch.setattr(Segmenter, "to_files", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -364,7 +364,7 @@ def test_a_network_that_gives_nan_is_an_error_that_names_the_file(tmp_path, mode
     (result,) = segment_files([stack_file], tmp_path / "out", loaded)
     assert "stack.tif" in str(result.error)
     assert "not finite" in str(result.error)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["failures.csv"]
     with pytest.raises(ModelError, match="not finite"):
         segment(np.zeros((30, 30), np.uint8), loaded)
 

@@ -21,7 +21,7 @@ def segment(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for the results, made if missing; for one input also a name ending in .tif.",
+            help="Folder for the results, made if missing; for one input also a name in .tif or .zarr.",
             metavar="OUT",
         ),
     ],
@@ -30,7 +30,7 @@ def segment(
         typer.Option(help="Model file, as train writes it, or a name that models lists.", metavar="MODEL"),
     ],
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print tiles, memory and disk that it would take, and stop.")
+        bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
     ] = False,
     probability: Annotated[
         bool, typer.Option("--probability", help="Write the probability maps as well.")
@@ -60,15 +60,41 @@ def segment(
     batch: Annotated[
         int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
     ] = None,
+    skip_empty: Annotated[
+        bool,
+        typer.Option(
+            "--skip-empty",
+            help="Call tiles whose pixels all have the same value background, without the network.",
+        ),
+    ] = False,
+    tiled: Annotated[
+        bool | None,
+        typer.Option(
+            "--tiled/--striped",
+            help="Write tiled BigTIFF, or strips.  [default: tiled where a page has over 2**26 pixels]",
+            show_default=False,
+        ),
+    ] = None,
+    pyramid: Annotated[
+        bool, typer.Option("--pyramid", help="Write tiled BigTIFF with smaller copies for viewers.")
+    ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Segment images of any size.
 
     The results keep axes and pixel size, with a record beside each. Files that fail are listed
-    with the reason while the others are done. Run again, the same command does only what is not
-    done yet.
+    with the reason, also in failures.csv, while the others are done. Run again, the same command
+    does only what is not done yet, and goes on inside an image.
     """
     from unet2015.cli.sizes import parse_size
+    from unet2015.images.writer import Layout
     from unet2015.tiling.files import plan_files, segment_files
     from unet2015.tiling.segmentation import SegmentOptions
 
@@ -81,9 +107,11 @@ def segment(
         precision=precision,
         average=average,
         threshold=threshold,
+        skip_empty=skip_empty,
     )
+    layout = Layout(tiled=tiled, pyramid=pyramid)
     if plan:
-        plans = plan_files(inputs, out, model, options, axes, probability)
+        plans = plan_files(inputs, out, model, options, axes, probability, layout)
         if as_json:
             print_json([item.as_dict() for item in plans])
         else:
@@ -91,7 +119,7 @@ def segment(
                 typer.echo(item.describe())
         failed = any(item.error for item in plans)
     else:
-        failed = _report(segment_files(inputs, out, model, options, axes, probability), as_json)
+        failed = _report(segment_files(inputs, out, model, options, axes, probability, layout, dask), as_json)
     if failed:
         raise typer.Exit(1)
 

@@ -108,6 +108,16 @@ class Image(ABC):
         """Rows that are best read at a time by who reads whole pages."""
         return max(1, min(self.height, _BAND_PIXELS // (self.width * self.channels)))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing about the image, and no error; may take a look at all of its files."""
+        return ()
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory that reading a region takes beyond the usual: large strips or tiles, decoded whole."""
+        return 0
+
     def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Read a region of one page; may be called from several threads.
 

@@ -15,6 +15,9 @@ from unet2015.images.image import Image
 from unet2015.images.percentiles import exact_percentiles
 from unet2015.settings import Mapping, MappingSettings
 
+Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Offset and gain of each channel."""
+
 
 def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mapping:
     """Return the mapping that a model trained on these images shall have.
@@ -56,9 +59,7 @@ def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mappin
     return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
-def intensity_scale(
-    mapping: Mapping, image: Image
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def intensity_scale(mapping: Mapping, image: Image) -> Scale:
     """Return what makes network input of an image: ``(raw - offset) * gain``.
 
     Percentiles are exact and over all pages; memory is bounded by a band of rows. Where the two
@@ -106,6 +107,8 @@ class MappedImage:
         The image.
     mapping : Mapping
         The rule; for ``image-percentiles`` the image is read once as a whole here.
+    scale : tuple of ndarray, optional
+        Offset and gain, where they are known from before.
 
     Attributes
     ----------
@@ -119,9 +122,9 @@ class MappedImage:
         As `intensity_scale`.
     """
 
-    def __init__(self, image: Image, mapping: Mapping) -> None:
+    def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
-        self.offset, self.gain = intensity_scale(mapping, image)
+        self.offset, self.gain = intensity_scale(mapping, image) if scale is None else scale
         # Float32 holds 8 and 16 bit integers exactly; all else is mapped in float64.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2
         self._work = np.float32 if exact else np.float64
@@ -145,7 +148,14 @@ class MappedImage:
         ImageValueError
             NaN or infinity is among them.
         """
-        raw = self.image.read(page, y0, y1, x0, x1)
+        return self.map(self.raw(page, y0, y1, x0, x1), page)
+
+    def raw(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Read a region of one page as it is in the file: the first half of `read`."""
+        return self.image.read(page, y0, y1, x0, x1)
+
+    def map(self, raw: npt.NDArray[Any], page: int) -> npt.NDArray[np.float32]:
+        """Make network input of pixels of a page: the second half of `read`."""
         _check_finite(raw, self.image, page)
         values: npt.NDArray[Any] = raw.astype(self._work)
         np.subtract(values, self.offset.astype(self._work)[:, None, None], out=values)

@@ -93,28 +93,53 @@ class StripWriter:
             (277, _SHORT, [1]),
             (278, _LONG, [self.rows]),
             (279, wide, self._counts[plane]),
-            (296, _SHORT, [resolution[2]]),
             (339, _SHORT, [_SAMPLE_FORMATS[self.dtype.kind]]),
         ]
-        for code, pixels in zip((282, 283), resolution, strict=False):
-            if pixels is not None:
-                tags.append((code, _RATIONAL, _rational(pixels)))
-        values = [(code, kind, len(numbers), _packed(kind, numbers)) for code, kind, numbers in tags]
-        values = [(c, k, n // 2 if k == _RATIONAL else n, data) for c, k, n, data in values]
-        if description:
-            text = description.encode("ascii") + b"\0"
-            values.append((270, 2, len(text), text))
-        values.sort()
-        count, entry, cell = ("<Q", "<HHQ", 8) if self._big else ("<H", "<HHI", 4)
-        link = struct.calcsize(count) + len(values) * (struct.calcsize(entry) + cell)
-        directory, extra = struct.pack(count, len(values)), b""
-        for code, kind, length, data in values:
-            if len(data) > cell:
-                place = position + link + cell + len(extra)
-                extra += data + b"\0" * (len(data) % 2)
-                data = struct.pack("<Q" if self._big else "<I", place)
-            directory += struct.pack(entry, code, kind, length) + data.ljust(cell, b"\0")
-        return directory + bytes(cell) + extra, link
+        tags += resolution_tags(resolution)
+        return encode_directory(tags, description, position, self._big)
+
+
+def encode_directory(
+    tags: Sequence[tuple[int, int, Sequence[int]]], description: str, position: int, big: bool
+) -> tuple[bytes, int]:
+    """Return the bytes of a directory that will be at `position`, and where in them the link to the next is.
+
+    Parameters
+    ----------
+    tags : sequence
+        Code, type and numbers of each tag but the description.
+    description : str
+        ASCII; no tag where it is empty.
+    position : int
+        Byte of the file.
+    big : bool
+        For BigTIFF.
+    """
+    values = [(code, kind, len(numbers), _packed(kind, numbers)) for code, kind, numbers in tags]
+    values = [(c, k, n // 2 if k == _RATIONAL else n, data) for c, k, n, data in values]
+    if description:
+        text = description.encode("ascii") + b"\0"
+        values.append((270, 2, len(text), text))
+    values.sort()
+    count, entry, cell = ("<Q", "<HHQ", 8) if big else ("<H", "<HHI", 4)
+    link = struct.calcsize(count) + len(values) * (struct.calcsize(entry) + cell)
+    directory, extra = struct.pack(count, len(values)), b""
+    for code, kind, length, data in values:
+        if len(data) > cell:
+            place = position + link + cell + len(extra)
+            extra += data + b"\0" * (len(data) % 2)
+            data = struct.pack("<Q" if big else "<I", place)
+        directory += struct.pack(entry, code, kind, length) + data.ljust(cell, b"\0")
+    return directory + bytes(cell) + extra, link
+
+
+def resolution_tags(resolution: Resolution) -> list[tuple[int, int, Sequence[int]]]:
+    """Return the tags that say how large a pixel is."""
+    tags: list[tuple[int, int, Sequence[int]]] = [(296, _SHORT, [resolution[2]])]
+    for code, pixels in zip((282, 283), resolution, strict=False):
+        if pixels is not None:
+            tags.append((code, _RATIONAL, _rational(pixels)))
+    return tags
 
 
 def _packed(kind: int, numbers: Sequence[int]) -> bytes:

@@ -95,6 +95,16 @@ class TiffImage(Image):
         plane = self._planes[0]
         return min(plane.rows, self.height) if plane.across > 1 else super().band_rows
 
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory beyond the cache that decoding takes: two readers, each with the bytes of its segment."""
+        plane = self._planes[0]
+        if plane.raw:
+            return 0
+        samples = 1 if plane.separate else self._samples
+        segment = plane.rows * plane.columns * samples * self.dtype.itemsize
+        return max(0, 2 * (segment + int(plane.counts.max())) - _CACHE_BYTES)
+
     def close(self) -> None:
         """Close the file and forget decoded segments."""
         self._file.close()

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageWriteError
+from unet2015.errors import ImageWriteError, UsageError
 from unet2015.files import atomic_path
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.image import ArrayImage, Image, Kind
@@ -17,13 +18,38 @@ from unet2015.images.imagej import ORDER, describe_imagej
 from unet2015.images.ome import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.strips import CENTIMETRE, NONE, Resolution, StripWriter
+from unet2015.images.tiles import TileWriter
 
-__all__ = ["ImageWriter", "write_image"]
+__all__ = ["ImageWriter", "Layout", "write_image"]
 
 _CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
 """What a classic TIFF holds, less what deflate may add; more than a directory takes."""
 
+_LARGE_PAGE = 2**26
+"""Pixels above which a page is written in tiles, as no viewer shows it whole."""
+
 _IMAGEJ_TYPES = ("uint8", "uint16", "int16", "float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the pixels of a TIFF are laid out.
+
+    Attributes
+    ----------
+    tiled : bool or None
+        In tiles, as BigTIFF; None: where a page has more than 2**26 pixels (8192 x 8192).
+    pyramid : bool
+        In tiles and, in SubIFDs, at half, a quarter, ... of the size, down to one tile. Integers are
+        taken for classes: the most frequent of four, the first of equals; floats are averaged.
+    """
+
+    tiled: bool | None = None
+    pyramid: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pyramid and self.tiled is False:
+            raise UsageError("a pyramid is always tiled; leave out one of both")
 
 
 class ImageWriter:
@@ -34,7 +60,8 @@ class ImageWriter:
     planes in the order TZC and 8, 16 or 32 bit floating pixels; else OME-TIFF is written. OME-XML
     has no axis I; else a plain TIFF is written, with its axes in tifffile's JSON header and the
     pixel size in the resolution tags. All are deflated, in strips, ImageJ's too: ImageJ follows the
-    directories of a compressed stack. More than 4 GB of pixels make a BigTIFF.
+    directories of a compressed stack. More than 4 GB of pixels make a BigTIFF, and so does a `layout`
+    in tiles.
 
     Parameters
     ----------
@@ -46,6 +73,8 @@ class ImageWriter:
         Type of the pixels.
     channels : int, optional
         If given, the result has an axis C of this length before YX.
+    layout : Layout
+        Strips or tiles.
 
     Raises
     ------
@@ -54,7 +83,12 @@ class ImageWriter:
     """
 
     def __init__(
-        self, path: str | Path, like: Image, dtype: npt.DTypeLike, channels: int | None = None
+        self,
+        path: str | Path,
+        like: Image,
+        dtype: npt.DTypeLike,
+        channels: int | None = None,
+        layout: Layout = Layout(),
     ) -> None:
         self.path = Path(path)
         self.dtype = np.dtype(dtype)
@@ -66,7 +100,10 @@ class ImageWriter:
         self._height, self._width, self._pages = like.height, like.width, like.pages
         planes = self._pages * self._planes
         size = math.prod(self.shape) * self.dtype.itemsize + planes * _DIRECTORY_BYTES
-        self._big = size > _CLASSIC_BYTES
+        large = self._height * self._width > _LARGE_PAGE
+        self._pyramid = layout.pyramid
+        self._tiled = layout.pyramid or (large if layout.tiled is None else layout.tiled)
+        self._big = size > _CLASSIC_BYTES or self._tiled
         self.kind = _kind(like.kind, self.axes[:-2], self.dtype, self._big)
         self._pending: list[npt.NDArray[Any]] = []
         self._page = self._row = 0  # where the next row goes
@@ -77,7 +114,12 @@ class ImageWriter:
             temporary = stack.enter_context(atomic_path(self.path))
             file = stack.enter_context(temporary.open("wb"))
             planes = self._pages * self._planes
-            self._strips = StripWriter(file, planes, self._height, self._width, self.dtype, big=self._big)
+            size = (self._height, self._width)
+            self._strips = (
+                TileWriter(file, planes, *size, self.dtype, pyramid=self._pyramid)
+                if self._tiled
+                else StripWriter(file, planes, *size, self.dtype, big=self._big)
+            )
             self._stack = stack.pop_all()
         return self
 

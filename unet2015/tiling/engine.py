@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,17 @@ class Source(Protocol):
         """Return (channels, y1 - y0, x1 - x0) of one page; must be safe to call from threads."""
 
 
+@runtime_checkable
+class RawSource(Source, Protocol):
+    """A source whose two halves can be called, and timed, one after the other."""
+
+    def raw(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        """Return the pixels as they are in the file."""
+
+    def map(self, raw: NDArray[Any], page: int) -> NDArray[Any]:
+        """Return what the network reads of them."""
+
+
 class Sink(Protocol):
     """What becomes of the probabilities."""
 
@@ -41,11 +52,20 @@ class Sink(Protocol):
         """Take the kept pixels of one tile, (classes, height, width)."""
 
 
+@runtime_checkable
+class SkippingSink(Sink, Protocol):
+    """A sink that knows what stands where the network was not asked."""
+
+    def skip(self, tile: Tile) -> None:
+        """Take note that a tile is background."""
+
+
 @dataclass
 class Times:
     """Seconds that each stage was busy; the stages overlap, so the sum is no elapsed time."""
 
     read: float = 0.0
+    map: float = 0.0
     network: float = 0.0
     write: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -60,9 +80,21 @@ class Times:
             with self._lock:
                 setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
 
+    def add(self, other: "Times") -> None:
+        """Add the seconds of another run."""
+        with self._lock:
+            for stage in self.as_dict():
+                setattr(self, stage, getattr(self, stage) + getattr(other, stage))
+
+    def __getstate__(self) -> dict[str, float]:
+        return {stage: getattr(self, stage) for stage in self.as_dict()}
+
+    def __setstate__(self, state: dict[str, float]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def as_dict(self) -> dict[str, float]:
         """Return the seconds for a record."""
-        return {stage: round(getattr(self, stage), 3) for stage in ("read", "network", "write")}
+        return {stage: round(getattr(self, stage), 3) for stage in ("read", "map", "network", "write")}
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -196,10 +228,52 @@ def _out_of_memory(error: RuntimeError) -> bool:
 
 def read_tile(source: Source, tile: Tile, height: int, width: int) -> NDArray[Any]:
     """Return what the network reads for `tile`, mirrored where it lies outside the image."""
+    region, mirrored = window(tile, height, width)
+    return source.read(tile.page, *region)[mirrored]
+
+
+def window(
+    tile: Tile, height: int, width: int
+) -> tuple[tuple[int, int, int, int], tuple[slice, NDArray[np.intp], NDArray[np.intp]]]:
+    """Return the region of the image that `tile` shows, and the index that makes the tile of it."""
     y = mirror(tile.row.read_start, tile.row.read_stop, height)
     x = mirror(tile.column.read_start, tile.column.read_stop, width)
     y0, y1, x0, x1 = int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1
-    return source.read(tile.page, y0, y1, x0, x1)[:, (y - y0)[:, None], (x - x0)[None, :]]
+    return (y0, y1, x0, x1), (slice(None), (y - y0)[:, None], (x - x0)[None, :])
+
+
+def is_empty(raw: NDArray[Any]) -> bool:
+    """Whether each channel of a region, (channels, height, width), has one value only."""
+    return bool((raw == raw[:, :1, :1]).all())
+
+
+class _Reader:
+    """Reads batches from a source; leaves out tiles of constant pixels where asked to."""
+
+    def __init__(self, plan: TilePlan, source: Source, times: Times, skip_empty: bool) -> None:
+        self._plan, self._times, self._skip = plan, times, skip_empty
+        self._raw: Callable[..., NDArray[Any]] = source.read
+        self._map: Callable[..., NDArray[Any]] | None = None  # a source of one piece maps as it reads
+        if isinstance(source, RawSource):
+            self._raw, self._map = source.raw, source.map
+
+    def __call__(self, batch: Sequence[Tile]) -> tuple[NDArray[Any] | None, list[bool]]:
+        """Return network input for the tiles that are not empty, None without any; and which are."""
+        read, empty = [], []
+        for tile in batch:
+            region, mirrored = window(tile, self._plan.height, self._plan.width)
+            with self._times.measure("read"):
+                raw = self._raw(tile.page, *region)
+            empty.append(self._skip and is_empty(raw))
+            if empty[-1]:
+                continue
+            with self._times.measure("map"):
+                mapped = raw if self._map is None else self._map(raw, tile.page)
+                read.append(mapped[mirrored])
+        if not read:
+            return None, empty
+        with self._times.measure("map"):
+            return np.stack(read), empty
 
 
 def run(
@@ -210,9 +284,11 @@ def run(
     *,
     workers: int = 2,
     order: Sequence[int] | None = None,
+    skip_empty: bool = False,
+    times: Times | None = None,
     progress: Callable[[int], object] = lambda tiles: None,
 ) -> Times:
-    """Send every tile of `plan` from `source` through `predict` to `sink`.
+    """Send tiles of `plan`, all unless said otherwise, from `source` through `predict` to `sink`.
 
     Parameters
     ----------
@@ -224,39 +300,50 @@ def run(
     predict : callable
         (N, channels, H, W) -> (N, classes, h, w), such as a :class:`Predictor`.
     sink : Sink
-        Called from one thread at a time, in the order of the batches.
+        Called from one thread at a time, in the order of the batches; a :class:`SkippingSink` for
+        `skip_empty`.
     order : sequence of int, optional
-        The order of the batches; every batch exactly once.
+        The batches and their order, none twice; all of the plan unless given.
+    skip_empty : bool
+        Leave out the network for tiles whose pixels all have the same value in each channel, margin
+        included and before any mapping if the source is a :class:`RawSource`.
+    times : Times, optional
+        What to add the times to.
     progress : callable
         Called with the number of tiles of each batch that is done.
     """
-    times = Times()
+    times = Times() if times is None else times
     order = range(len(plan)) if order is None else order
-    assert sorted(order) == list(range(len(plan)))
+    assert len(set(order)) == len(order)
+    read = _Reader(plan, source, times, skip_empty)
 
-    def read(batch: Sequence[Tile]) -> NDArray[Any]:
-        with times.measure("read"):
-            return np.stack([read_tile(source, tile, plan.height, plan.width) for tile in batch])
-
-    def write(batch: Sequence[Tile], probabilities: NDArray[Any]) -> None:
+    def write(batch: Sequence[Tile], empty: Sequence[bool], probabilities: NDArray[Any] | None) -> None:
         with times.measure("write"):
-            for tile, output in zip(batch, probabilities, strict=True):
-                sink.write(tile, output[:, : tile.row.length, : tile.column.length])
+            outputs = iter(() if probabilities is None else probabilities)
+            for tile, skipped in zip(batch, empty, strict=True):
+                if skipped:
+                    assert isinstance(sink, SkippingSink)
+                    sink.skip(tile)
+                else:
+                    sink.write(tile, next(outputs)[:, : tile.row.length, : tile.column.length])
         progress(len(batch))
 
-    ahead: deque[tuple[tuple[Tile, ...], Future[NDArray[Any]]]] = deque()
+    ahead: deque[tuple[tuple[Tile, ...], Future[tuple[NDArray[Any] | None, list[bool]]]]] = deque()
     behind: deque[Future[None]] = deque()
     upcoming = iter(order)
     readers, writer = ThreadPoolExecutor(max(1, workers)), ThreadPoolExecutor(1)
     try:
         for _ in order:
             while len(ahead) < AHEAD and (index := next(upcoming, None)) is not None:
-                ahead.append((plan[index], readers.submit(read, plan[index])))
-            batch, tiles = ahead.popleft()
-            ready = tiles.result()
-            with times.measure("network"):
-                probabilities = predict(ready)
-            behind.append(writer.submit(write, batch, probabilities))
+                batch = plan[index]
+                ahead.append((batch, readers.submit(read, batch)))
+            batch, future = ahead.popleft()
+            tiles, empty = future.result()
+            probabilities = None
+            if tiles is not None:
+                with times.measure("network"):
+                    probabilities = predict(tiles)
+            behind.append(writer.submit(write, batch, empty, probabilities))
             while len(behind) > AHEAD or (behind and behind[0].done()):
                 behind.popleft().result()
         while behind:

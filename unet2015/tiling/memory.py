@@ -9,6 +9,7 @@ import torch
 
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
+from unet2015.images.tiles import TILE
 from unet2015.network import UNet
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan, count_tiles
@@ -75,10 +76,12 @@ def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     if device.type != "cpu":
         return work + weights
     area = plan.tile[0] * plan.tile[1]
-    # Read ahead: raw (up to float32) and mapped; behind: probabilities; one band and its encoded copy.
+    # Read ahead: raw (up to float32) and mapped; behind: probabilities; one band, or one row of the
+    # tiles of a file, and its encoded copy.
     reading = (AHEAD + 1) * plan.batch * area * network.in_channels * 8
     writing = (AHEAD + 2) * plan.batch * area * network.classes * 4
-    band = 2 * max(span.length for span in plan.rows) * plan.width * network.classes * 4
+    tallest = max(*(span.length for span in plan.rows), min(TILE, plan.height))
+    band = 2 * tallest * plan.width * network.classes * 4
     return LIBRARIES + 2 * weights + work + reading + writing + band
 
 

@@ -11,10 +11,15 @@ Tiles start in phase, at multiples of the pooling factor, so that each output pi
 in one pass over the whole image (proved by Rumberger et al., ICCV 2021, arXiv:2101.05846). They run
 past the far end rather than slide back, which would leave the phase; the last one keeps all that is
 needed. Two dimensions are the product of two axes.
+
+A plan is divided into parts, which are computed, kept and written as a whole, by whoever and in any
+order. No batch crosses from one part into the next, so that what is computed together, and with it
+every byte, follows from the plan alone.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -23,6 +28,11 @@ from numpy.typing import NDArray
 
 from unet2015.errors import GeometryError
 from unet2015.geometry import Geometry
+
+PART_PIXELS = 2**22
+"""Pixels that the network reads for a part, at least: from a second of work to a minute."""
+MOST_PARTS = 1024
+"""Parts are made larger rather than more than about so many, as each becomes a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,29 @@ class Tile:
     page: int
     row: Span
     column: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of tiles of one page, or whole pages: consecutive tiles, in batches of their own.
+
+    Attributes
+    ----------
+    index : int
+        Its number in the plan.
+    pages : range
+        The pages; more than one only where all their rows belong to the part.
+    rows : range
+        Rows of tiles, of each of these pages.
+    tiles, batches : range
+        Numbers of its tiles and of its batches in the plan.
+    """
+
+    index: int
+    pages: range
+    rows: range
+    tiles: range
+    batches: range
 
 
 def count_tiles(length: int, tile: int, geometry: Geometry) -> int:
@@ -102,7 +135,7 @@ class TilePlan:
     """Which tiles cover `pages` pages of `height` x `width`, in which order and batches.
 
     A sequence of batches; each is a tuple of tiles that go through the network together. The order
-    is page by page, row by row; a batch may run on into the next row and the next page.
+    is page by page, row by row; a batch may run on into the next row and the next page of its part.
     """
 
     pages: int
@@ -111,6 +144,8 @@ class TilePlan:
     tile: tuple[int, int]
     batch: int
     geometry: Geometry
+    part_pixels: int = field(default_factory=lambda: PART_PIXELS)
+    """Pixels that the network reads for a part, at least."""
 
     def __post_init__(self) -> None:
         if min(self.pages, self.height, self.width) < 1:
@@ -137,6 +172,37 @@ class TilePlan:
         """Number of tiles, over all pages."""
         return self.pages * len(self.rows) * len(self.columns)
 
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts, in the order of their tiles."""
+        rows, across = len(self.rows), len(self.columns)
+        wanted = max(
+            -(-self.part_pixels // (across * self.tile[0] * self.tile[1])),
+            -(-self.pages * rows // MOST_PARTS),
+        )  # rows of tiles, at least
+        parts: list[Part] = []
+        # Parts end with a page, or several pages lie in a part: a part is then a block of each array.
+        pages, down = (1, wanted) if wanted < rows else (-(-wanted // rows), rows)
+        for page in range(0, self.pages, pages):
+            for row in range(0, rows, down):
+                part_pages = range(page, min(page + pages, self.pages))
+                part_rows = range(row, min(row + down, rows))
+                tile = parts[-1].tiles.stop if parts else 0
+                batch = parts[-1].batches.stop if parts else 0
+                count = len(part_pages) * len(part_rows) * across
+                tiles = range(tile, tile + count)
+                batches = range(batch, batch + -(-count // self.batch))
+                parts.append(Part(len(parts), part_pages, part_rows, tiles, batches))
+        return tuple(parts)
+
+    @cached_property
+    def _first_batches(self) -> list[int]:
+        return [part.batches.start for part in self.parts]
+
+    def part_of(self, batch: int) -> Part:
+        """Return the part that a batch belongs to."""
+        return self.parts[bisect_right(self._first_batches, batch) - 1]
+
     def tile_at(self, index: int) -> Tile:
         """Return tile number `index`."""
         rest, column = divmod(index, len(self.columns))
@@ -145,14 +211,17 @@ class TilePlan:
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return -(-self.tiles // self.batch)
+        return self.parts[-1].batches.stop
 
     def __getitem__(self, index: int) -> tuple[Tile, ...]:
         """Return the tiles of batch number `index`."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        first = index * self.batch
-        return tuple(self.tile_at(number) for number in range(first, min(first + self.batch, self.tiles)))
+        part = self.part_of(index)
+        first = part.tiles.start + (index - part.batches.start) * self.batch
+        return tuple(
+            self.tile_at(number) for number in range(first, min(first + self.batch, part.tiles.stop))
+        )
 
     def __iter__(self) -> Iterator[tuple[Tile, ...]]:
         """Iterate over the batches."""
@@ -168,6 +237,7 @@ class TilePlan:
             "pages": self.pages,
             "tiles": self.tiles,
             "batch": self.batch,
+            "parts": len(self.parts),
         }
 
 

@@ -1,5 +1,6 @@
 """Segments images with a model: arrays and files in, class maps and probability maps out."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,18 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.checkpoint import Model
-from unet2015.errors import ImageValueError, ModelError, UsageError
+from unet2015.errors import ImageValueError, MemoryLimitError, ModelError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
-from unet2015.images.writer import ImageWriter
+from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models import load_model
 from unet2015.tiling.averaging import Averaging
 from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
-from unet2015.tiling.memory import choose_plan
+from unet2015.tiling.memory import choose_plan, job_bytes
+from unet2015.tiling.parts import PartStore, in_order
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.progress import tile_bar
-from unet2015.tiling.sinks import ArraySink, BandSink
+from unet2015.tiling.sinks import ArraySink, Band, Render
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class SegmentOptions:
     precision: Precision = "float32"
     average: Averaging = "none"
     threshold: float | None = None
+    skip_empty: bool = False
 
 
 def segment(
@@ -50,6 +53,7 @@ def segment(
     device: str = "auto",
     precision: Precision = "float32",
     average: Averaging = "none",
+    skip_empty: bool = False,
 ) -> NDArray[Any]:
     """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
 
@@ -81,6 +85,10 @@ def segment(
     average : {"none", "flips", "symmetries", "rotations"}
         Average the scores over the release's 4 flips, the 8 symmetries of the square, or 7 rotated
         versions (see :mod:`unet2015.tiling.averaging`).
+    skip_empty : bool
+        Leave out the network for empty tiles: those of which all pixels that the network would read,
+        margin included, have the same raw value in each channel. They become class 0, with
+        probability 0 of class 1 (1 of class 0 with more than two classes).
 
     Returns
     -------
@@ -105,11 +113,39 @@ def segment(
         precision=precision,
         average=average,
         threshold=threshold,
+        skip_empty=skip_empty,
     )
     segmenter = Segmenter(model, options)
     opened = ArrayImage(image, axes) if isinstance(image, np.ndarray) else open_image(image, axes)
     with opened:
         return segmenter.to_array(opened, probabilities)
+
+
+@dataclass
+class Summary:
+    """What was seen of the probabilities on the way.
+
+    Attributes
+    ----------
+    low, high : float
+        Least and largest probability of class 1 that the network gave.
+    skipped : int
+        Tiles left out as empty.
+    """
+
+    low: float = np.inf
+    high: float = -np.inf
+    skipped: int = 0
+
+    def add(self, band: Band) -> None:
+        """Take a band into account."""
+        self.low, self.high = min(self.low, band.low), max(self.high, band.high)
+        self.skipped += band.skipped
+
+    @property
+    def constant(self) -> bool:
+        """Whether all probabilities were alike, which no useful model gives."""
+        return 0 <= self.high - self.low < 1e-3
 
 
 class Segmenter:
@@ -133,7 +169,17 @@ class Segmenter:
         self.device = choose_device(options.device)
         # What no image could meet is said before any is read.
         self._choose((1, 1, 1))
-        self._predict = Predictor(self.model.network, self.device, options.precision, options.average)
+        self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
+
+    @property
+    def classes(self) -> int:
+        """Classes of the probabilities."""
+        return self.info.classes
+
+    @property
+    def skip_empty(self) -> bool:
+        """Whether tiles of constant pixels are left out."""
+        return self.options.skip_empty
 
     @property
     def threshold(self) -> float | None:
@@ -143,8 +189,8 @@ class Segmenter:
         given = (self.options.threshold, self.info.threshold, 0.5)
         return next(value for value in given if value is not None)
 
-    def plan(self, image: Image) -> TilePlan:
-        """Return the tile plan of an image; raise `ImageValueError` where its channels do not fit."""
+    def check(self, image: Image) -> None:
+        """Raise `ImageValueError` where channels or type of an image do not fit the model."""
         if image.channels != self.info.in_channels:
             raise ImageValueError(
                 f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
@@ -157,17 +203,36 @@ class Segmenter:
                 f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
                 f"but the image has {image.dtype}; convert it to {dtype}, or train with percentiles"
             )
-        return self._choose((image.pages, image.height, image.width))
 
-    def _choose(self, shape: tuple[int, int, int]) -> TilePlan:
-        return choose_plan(
-            self.model.network,
-            shape,
-            self.device,
-            tile=self.options.tile,
-            batch=self.options.batch,
-            cap=self.options.max_memory,
-        )
+    def plan(self, image: Image) -> TilePlan:
+        """Return the tile plan of an image; raise `ImageValueError` where it does not fit the model."""
+        self.check(image)
+        return self._choose((image.pages, image.height, image.width), image.decoding_bytes)
+
+    def memory(self, image: Image, plan: TilePlan) -> int:
+        """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
+        decoding = image.decoding_bytes if self.device.type == "cpu" else 0
+        return job_bytes(self.model.network, plan, self.device) + decoding
+
+    def _choose(self, shape: tuple[int, int, int], decoding: int = 0) -> TilePlan:
+        cap = self.options.max_memory
+        taken = decoding if cap is not None and self.device.type == "cpu" else 0
+        try:
+            return choose_plan(
+                self.model.network,
+                shape,
+                self.device,
+                tile=self.options.tile,
+                batch=self.options.batch,
+                cap=None if cap is None else cap - taken,
+            )
+        except MemoryLimitError as error:
+            if not taken:
+                raise
+            raise MemoryLimitError(
+                f"{error}, and besides {-(-taken // 2**20)} MiB for the strips or tiles of the file, which "
+                "must be decoded whole"
+            ) from error
 
     def to_array(self, image: Image, probabilities: bool = False) -> NDArray[Any]:
         """Return the class map or the probabilities of an image, in memory."""
@@ -175,7 +240,7 @@ class Segmenter:
         source = MappedImage(image, self.info.mapping)
         sink = ArraySink(plan, self.info.classes)
         with tile_bar(plan, image.name) as progress:
-            run(plan, source, self._predict, sink, progress=progress)
+            run(plan, source, self.predict, sink, skip_empty=self.skip_empty, progress=progress)
         _check_finite(sink.array, image.name)
         bands = (sink.array[page] for page in range(plan.pages))
         shown = self.shown if probabilities else self.classify
@@ -183,40 +248,77 @@ class Segmenter:
         return pages.reshape(*image.page_shape, *pages.shape[1:])
 
     def to_files(
-        self, image: Image, plan: TilePlan, class_map: Path, probability_map: Path | None = None
-    ) -> tuple[Times, MappedImage, bool]:
+        self,
+        source: MappedImage,
+        plan: TilePlan,
+        class_map: Path,
+        probability_map: Path | None = None,
+        *,
+        layout: Layout = Layout(),  # noqa: B008 - frozen
+        store: PartStore | None = None,
+        check: Callable[[], None] = lambda: None,
+        times: Times | None = None,
+    ) -> Summary:
         """Write the class map and, asked for, the probability map of an image, in bounded memory.
 
-        Returns
-        -------
-        times : Times
-            Seconds of each stage.
-        mapped : MappedImage
-            The image with the mapping that was used.
-        constant : bool
-            Whether all probabilities were alike, which no useful model gives.
+        Parameters
+        ----------
+        source : MappedImage
+            The image as the network shall see it.
+        plan : TilePlan
+            As `plan` returns it.
+        class_map, probability_map : Path
+            The files.
+        layout : Layout
+            Of the files.
+        store : PartStore, optional
+            Where finished parts are kept and taken from.
+        check : callable
+            Called before anything that was computed is kept; raises if it is not to be trusted.
+        times : Times, optional
+            What to add the times to.
         """
-        mapped = MappedImage(image, self.info.mapping)
+        image, found = source.image, Summary()
         planes = None if self.info.classes == 2 else self.info.classes
-        low, high = np.inf, -np.inf
         with ExitStack() as stack:
-            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8))
+            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8, None, layout))
             shown = None
             if probability_map is not None:
-                shown = stack.enter_context(ImageWriter(probability_map, image, np.float32, planes))
+                writer = ImageWriter(probability_map, image, np.float32, planes, layout)
+                shown = stack.enter_context(writer)
 
-            def emit(band: NDArray[np.float32]) -> None:
-                nonlocal low, high
-                _check_finite(band, image.name)
-                low, high = min(low, float(band[1].min())), max(high, float(band[1].max()))
-                classes.write(self.classify(band))
-                if shown is not None:
-                    shown.write(self.shown(band))
+            def emit(band: Band) -> None:
+                found.add(band)
+                classes.write(band.classes)
+                if shown is not None and band.probability is not None:
+                    shown.write(band.probability)
 
-            with tile_bar(plan, image.name) as progress:
-                sink = BandSink(plan, self.info.classes, emit)
-                times = run(plan, mapped, self._predict, sink, progress=progress)
-        return times, mapped, high - low < 1e-3
+            progress = stack.enter_context(tile_bar(plan, image.name))
+            in_order(
+                self,
+                source,
+                plan,
+                emit,
+                image.name,
+                shown is not None,
+                store=store,
+                check=check,
+                times=times,
+                progress=progress,
+            )
+            check()
+        return found
+
+    def renderer(self, name: str, probability: bool) -> Render:
+        """Return what makes pixels of probabilities (classes, h, w); it refuses what is not finite."""
+
+        def render(
+            probabilities: NDArray[np.float32],
+        ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+            _check_finite(probabilities, name)
+            return self.classify(probabilities), self.shown(probabilities) if probability else None
+
+        return render
 
     def classify(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Turn probabilities (classes, h, w) into classes (h, w)."""

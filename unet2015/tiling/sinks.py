@@ -1,12 +1,16 @@
-"""Where probabilities go: an array in memory, or bands of rows for a writer of files."""
+"""Where probabilities go: an array in memory, or bands of rows for writers of files."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan
+
+Render = Callable[[NDArray[np.float32]], tuple[NDArray[np.uint8], NDArray[np.float32] | None]]
+"""Makes of probabilities (classes, h, w) the class map (h, w) and what a probability map shows."""
 
 
 class ArraySink:
@@ -19,28 +23,97 @@ class ArraySink:
         """Put the kept pixels of a tile in their place."""
         self.array[tile.page, :, tile.row.kept, tile.column.kept] = probabilities
 
+    def skip(self, tile: Tile) -> None:
+        """Let a tile be background: class 0 for certain."""
+        self.array[tile.page, 0, tile.row.kept, tile.column.kept] = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What becomes of a row of tiles of one page: rows over the whole width.
+
+    Attributes
+    ----------
+    page, row : int
+        The page, and the number of the row of tiles in it.
+    classes : ndarray of uint8, shape (rows, width)
+    probability : ndarray of float32 or None
+        Shape (rows, width) with two classes, else (classes, rows, width).
+    low, high : float
+        Least and largest probability of class 1 that the network gave; inf and -inf for none.
+    skipped : int
+        Tiles left out as empty.
+    """
+
+    page: int
+    row: int
+    classes: NDArray[np.uint8]
+    probability: NDArray[np.float32] | None
+    low: float
+    high: float
+    skipped: int
+
 
 class BandSink:
     """Joins a row of tiles to a band over the whole width, and hands each full band on.
 
-    Tiles come in the plan's order; one band is held at a time, whatever the image's height.
+    The tiles of a band come in the plan's order; one band is held at a time, whatever the image's
+    height.
 
     Parameters
     ----------
+    plan : TilePlan
+    classes : int
+        Classes of the probabilities.
+    render : callable
+        Makes pixels of the probabilities of a tile.
     emit : callable
-        Takes each band, (classes, rows, width) float32, from the top of page 0 downwards.
+        Takes each `Band`.
     """
 
-    def __init__(self, plan: TilePlan, classes: int, emit: Callable[[NDArray[np.float32]], object]) -> None:
-        self._plan, self._emit = plan, emit
-        tallest = max(span.length for span in plan.rows)
-        self._band = np.empty((classes, tallest, plan.width), np.float32)
-        self._next = 0
+    def __init__(self, plan: TilePlan, classes: int, render: Render, emit: Callable[[Band], object]) -> None:
+        self._plan, self._classes, self._render, self._emit = plan, classes, render, emit
+        self._rows = {span.kept_start: index for index, span in enumerate(plan.rows)}
+        self._at = (-1, -1, plan.width)  # page, top and right end of what is held
+        self._low, self._high, self._skipped = np.inf, -np.inf, 0
+        self._pixels: NDArray[np.uint8]
+        self._shown: NDArray[np.float32] | None
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Put the kept pixels of a tile in their band; emit the band when it is full."""
-        assert tile == self._plan.tile_at(self._next), "tiles must come in the plan's order"
-        self._next += 1
-        self._band[:, : tile.row.length, tile.column.kept] = probabilities
+        values = probabilities.astype(np.float32, copy=False)
+        low, high = float(values[1].min()), float(values[1].max())
+        self._put(tile, values, low, high, 0)
+
+    def skip(self, tile: Tile) -> None:
+        """Let a tile be background: class 0 for certain."""
+        values = np.zeros((self._classes, tile.row.length, tile.column.length), np.float32)
+        values[0] = 1
+        self._put(tile, values, np.inf, -np.inf, 1)
+
+    def _put(self, tile: Tile, values: NDArray[np.float32], low: float, high: float, skipped: int) -> None:
+        pixels, shown = self._render(values)
+        page, top, right = self._at
+        if tile.column.kept_start == 0:
+            assert right == self._plan.width, "a row of tiles must be complete before the next"
+            self._open(tile, shown)
+        else:
+            assert (page, top, right) == (tile.page, tile.row.kept_start, tile.column.kept_start)
+        self._at = (tile.page, tile.row.kept_start, tile.column.kept_stop)
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        self._skipped += skipped
+        self._pixels[:, tile.column.kept] = pixels
+        if shown is not None and self._shown is not None:
+            self._shown[..., tile.column.kept] = shown
         if tile.column.kept_stop == self._plan.width:
-            self._emit(self._band[:, : tile.row.length])
+            row = self._rows[tile.row.kept_start]
+            band = Band(tile.page, row, self._pixels, self._shown, self._low, self._high, self._skipped)
+            del self._pixels, self._shown  # so that who gets the band alone holds it
+            self._emit(band)
+
+    def _open(self, tile: Tile, shown: NDArray[np.float32] | None) -> None:
+        self._low, self._high, self._skipped = np.inf, -np.inf, 0
+        self._pixels = np.empty((tile.row.length, self._plan.width), np.uint8)
+        self._shown = None
+        if shown is not None:
+            self._shown = np.empty((*shown.shape[:-1], self._plan.width), np.float32)

@@ -1,0 +1,107 @@
+"""``unet2015 replay``: 0 where the bytes are the same, 1 where not or where something is gone."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from unet2015.checkpoint import ModelInfo, load_model, save_model
+from unet2015.network import UNet
+from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=1),
+        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        class_names=("membrane", "cell"),
+    )
+    save_model(tmp_path / "model.safetensors", UNet(width=2, depth=1), info)
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def record(cli, data, model):
+    more = [
+        "--probability",
+        "--tile",
+        "44",
+        "--batch",
+        "2",
+        "--pyramid",
+        "--skip-empty",
+        "--average",
+        "flips",
+    ]
+    ended = cli("segment", data / "images", "--model", model, "-o", data / "out", *more)
+    assert ended.status == 0
+    with tifffile.TiffFile(data / "out" / "a.classes.tif") as tif:
+        assert tif.pages[0].is_tiled
+    return data / "out" / "a.record.json"
+
+
+def test_the_same_bytes(cli, record, data):
+    listing = sorted(data.rglob("*"))
+    ended = cli("replay", record)
+    assert ended.status == 0
+    assert ended.out.splitlines() == ["same       a.classes.tif", "same       a.probability.tif"]
+    said = json.loads(cli("replay", record, "--json").out)
+    assert (said["same"], said["differences"]) == (True, {})
+    assert sorted(data.rglob("*")) == listing, "nothing is written beside the results"
+
+
+def test_other_bytes_and_other_versions(cli, record):
+    said = json.loads(record.read_text())
+    said["outputs"]["a.probability.tif"] = "0" * 64
+    said["versions"]["torch"] = "1.0"
+    record.write_text(json.dumps(said))
+    ended = cli("replay", record)
+    assert ended.status == 1
+    lines = ended.out.splitlines()
+    assert lines[:2] == ["same       a.classes.tif", "different  a.probability.tif"]
+    assert lines[2].startswith("  torch was 1.0, is ")
+
+
+def test_the_plan_is_that_of_the_record(cli, record):
+    said = json.loads(record.read_text())
+    assert said["plan"]["tile"] == [44, 44]
+    said["settings"]["tile"] = None  # chosen by the memory that was free then
+    record.write_text(json.dumps(said))
+    assert cli("replay", record).status == 0
+
+
+def test_what_is_gone_or_changed_is_said(cli, refused, record, data, model, tmp_path):
+    image = data / "images" / "a.tif"
+    moved = image.rename(tmp_path / "moved.tif")
+    refused(cli("replay", record), 1, image, "No such file")
+    assert cli("replay", record, "--input", moved).status == 0
+    moved.rename(image)
+    pixels = tifffile.imread(image)
+    original = image.read_bytes()
+    tifffile.imwrite(image, np.flip(pixels), imagej=True, metadata={"axes": "ZYX"})
+    refused(cli("replay", record), 1, image, "not the input", "SHA-256")
+    image.write_bytes(original)
+    loaded, before = load_model(model), model.read_bytes()
+    with torch.no_grad():
+        loaded.network.head.weight.mul_(2)
+    save_model(model, loaded.network, loaded.info)
+    refused(cli("replay", record), 2, model, "not the model", "SHA-256")
+    model.unlink()
+    refused(cli("replay", record), 2, model)
+    model.write_bytes(before)
+    assert cli("replay", record).status == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": 3}', "\x00"])
+def test_what_is_no_record(cli, refused, tmp_path, text):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    refused(cli("replay", path), 1, path, "record")
+
+
+def test_no_record(cli, refused, tmp_path):
+    refused(cli("replay", tmp_path / "none.json"), 1, tmp_path / "none.json", "No such file")

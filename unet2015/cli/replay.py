@@ -1,0 +1,38 @@
+"""``unet2015 replay``: whether a segmentation gives the same bytes again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unet2015.cli.options import Json
+from unet2015.cli.output import print_json, show_messages
+
+
+def replay(
+    record: Annotated[
+        Path, typer.Argument(help="Record beside a result: NAME.record.json.", metavar="RECORD")
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Option("--input", help="Where the input is now.  [default: as recorded]", metavar="FILE"),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Where the model is now.  [default: as recorded]", metavar="MODEL")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run again what a record describes, in a temporary folder, and compare the bytes.
+
+    Exit status 0 where they are the same, 1 where not, or where input or model are gone or changed.
+    """
+    from unet2015.tiling.replay import replay as run
+
+    show_messages()
+    found = run(record, image, model)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo(found.describe())
+    if not found.same:
+        raise typer.Exit(1)

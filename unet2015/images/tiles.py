@@ -1,0 +1,149 @@
+"""A BigTIFF written tile by tile, with smaller copies of each plane where wanted, in bounded memory.
+
+One row of tiles of each level is held at a time: full rows of pixels come in, from top to bottom of a
+plane, and half as many go on to the level below. Smaller copies are SubIFDs (tag 330), as OME-TIFF
+and Bio-Formats have them: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.images.strips import Resolution, encode_directory, resolution_tags
+
+TILE = 256
+"""Side of the tiles, in pixels."""
+
+_DEFLATE = 8
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+_SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
+
+
+class TileWriter:
+    """Writes planes of one size as deflated tiles.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing, at its beginning.
+    planes, height, width : int
+        What will come.
+    dtype : dtype
+        Type of the pixels.
+    pyramid : bool
+        Write each plane also at half, a quarter, ... of its size, down to one tile.
+    """
+
+    rows = TILE
+
+    def __init__(
+        self, file: BinaryIO, planes: int, height: int, width: int, dtype: npt.DTypeLike, *, pyramid: bool
+    ) -> None:
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self._file = file
+        self._sizes = [(height, width)]
+        while pyramid and max(self._sizes[-1]) > TILE:
+            self._sizes.append(tuple(-(-side // 2) for side in self._sizes[-1]))  # type: ignore[arg-type]
+        levels = range(len(self._sizes))
+        self._offsets: list[list[list[int]]] = [[[] for _ in levels] for _ in range(planes)]
+        self._counts: list[list[list[int]]] = [[[] for _ in levels] for _ in range(planes)]
+        self._pending: dict[tuple[int, int], list[npt.NDArray[Any]]] = {}
+        self._taken: dict[tuple[int, int], int] = {}  # rows that came, of planes that are not complete
+        # Deeper levels gain nothing on the noise of floats.
+        self._effort = 1 if self.dtype.kind == "f" else 6
+        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
+
+    def write_strip(self, plane: int, rows: npt.NDArray[Any]) -> None:
+        """Append the next rows of a plane: `self.rows` of them, the last time what is left."""
+        self._push(plane, 0, np.ascontiguousarray(rows, self.dtype))
+
+    def _push(self, plane: int, level: int, rows: npt.NDArray[Any]) -> None:
+        key, height = (plane, level), self._sizes[level][0]
+        pending = self._pending.setdefault(key, [])
+        pending.append(rows)
+        taken = self._taken[key] = self._taken.get(key, 0) + len(rows)
+        if taken < height and sum(map(len, pending)) < TILE:
+            return
+        # Rows come by 256, and below by halves of it: a row of tiles never ends inside of what came.
+        full = pending[0] if len(pending) == 1 else np.concatenate(pending)
+        pending.clear()
+        if taken == height:
+            del self._pending[key], self._taken[key]
+        self._write(plane, level, full)
+        if level + 1 < len(self._sizes):
+            self._push(plane, level + 1, halved(full))
+
+    def _write(self, plane: int, level: int, rows: npt.NDArray[Any]) -> None:
+        for left in range(0, rows.shape[1], TILE):
+            tile = np.zeros((TILE, TILE), self.dtype)
+            part = rows[:, left : left + TILE]
+            tile[: part.shape[0], : part.shape[1]] = part
+            data = imagecodecs.deflate_encode(tile.tobytes(), level=self._effort)
+            self._offsets[plane][level].append(self._file.tell())
+            self._counts[plane][level].append(len(data))
+            self._file.write(data)
+
+    def finish(self, description: str, resolution: Resolution) -> None:
+        """Write the directories; the first holds the description."""
+        pointer = 8
+        for plane in range(len(self._offsets)):
+            below = [
+                self._directory(plane, level, [], "", resolution)[0] for level in range(1, len(self._sizes))
+            ]
+            position, link = self._directory(plane, 0, below, description if plane == 0 else "", resolution)
+            self._file.seek(pointer)
+            self._file.write(struct.pack("<Q", position))
+            self._file.seek(0, 2)
+            pointer = link
+
+    def _directory(
+        self, plane: int, level: int, below: Sequence[int], description: str, resolution: Resolution
+    ) -> tuple[int, int]:
+        """Write a directory; return where it is, and where its link to the next."""
+        height, width = self._sizes[level]
+        x, y, unit = resolution
+        smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
+        tags: list[tuple[int, int, Sequence[int]]] = [
+            (254, _LONG, [1 if level else 0]),
+            (256, _LONG, [width]),
+            (257, _LONG, [height]),
+            (258, _SHORT, [self.dtype.itemsize * 8]),
+            (259, _SHORT, [_DEFLATE]),
+            (262, _SHORT, [1]),
+            (277, _SHORT, [1]),
+            (322, _SHORT, [TILE]),
+            (323, _SHORT, [TILE]),
+            (324, _LONG8, self._offsets[plane][level]),
+            (325, _LONG8, self._counts[plane][level]),
+            (339, _SHORT, [_SAMPLE_FORMATS[self.dtype.kind]]),
+            *resolution_tags(smaller),
+        ]
+        if below:
+            tags.append((330, _LONG8, below))
+        self._file.write(b"\0" * (-self._file.tell() % 8))
+        position = self._file.tell()
+        directory, link = encode_directory(tags, description, position, True)
+        self._file.write(directory)
+        return position, position + link
+
+
+def halved(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows at half their size; an odd last row or column counts twice.
+
+    Of each 2 x 2 pixels floats give the mean, in their own type; integers, as classes, the most
+    frequent value, the one first met (left to right, top to bottom) among equally frequent ones.
+    """
+    odd = [(0, side % 2) for side in rows.shape]
+    even = np.pad(rows, odd, mode="edge") if any(after for _, after in odd) else rows
+    a, b, c, d = even[::2, ::2], even[::2, 1::2], even[1::2, ::2], even[1::2, 1::2]
+    if rows.dtype.kind == "f":
+        mean: npt.NDArray[Any] = ((a + b) + (c + d)) * rows.dtype.type(0.25)
+        return mean.astype(rows.dtype, copy=False)
+    # The first value stands unless another has a pair and it has none.
+    alone = (a != b) & (a != c) & (a != d)
+    other = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
+    return np.where(alone, other, a)
