@@ -47,6 +47,18 @@ class ModelInfo(Frozen):
     """Two classes: probability of class 1 above which a pixel is of class 1."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
+    name: str = ""
+    """Under which the model is shipped; empty as a training writes it, as is all that follows."""
+    summary: str = ""
+    """What it segments, in one line."""
+    modality: str = ""
+    """Kind of the images, such as ``serial section TEM``."""
+    pixel_size_nm: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Side of the training images' pixels, in nanometres."""
+    citation: str = ""
+    """What to cite when it is used."""
+    terms: str = ""
+    """What its use is bound to."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelInfo":

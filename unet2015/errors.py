@@ -73,3 +73,7 @@ class OtherProcessError(TrainingError):
     def __init__(self, message: str, exit_status: int = 1) -> None:
         super().__init__(message)
         self.exit_status = exit_status
+
+
+class NothingLearnedError(TrainingError):
+    """A training that predicts every pixel alike when it is checked, and was told to stop then."""
