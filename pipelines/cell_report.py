@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unet2015.report.overlays import overlay_instances
-
 from pipelines.ctc import IGNORE
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
+from unet2015.report.overlays import overlay_instances
 
 if TYPE_CHECKING:
     from pipelines.cell_tracking import Experiment, Split

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from unet2015.report.overlays import overlay_em
 
 from pipelines.em import MEASURES, PAPER, SLICES
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
+from unet2015.report.overlays import overlay_em
 
 if TYPE_CHECKING:
     from pipelines.isbi2012 import Experiment
