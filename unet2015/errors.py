@@ -65,3 +65,7 @@ class ModelError(UNet2015Error, ValueError):
 
 class TrainingError(UNet2015Error, RuntimeError):
     """A training that cannot go on; the last good checkpoint stays."""
+
+
+class NothingLearnedError(TrainingError):
+    """A training that predicts every pixel alike when it is checked, and was told to stop then."""

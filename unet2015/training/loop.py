@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
-from unet2015.errors import SettingsError, TrainingError
+from unet2015.errors import NothingLearnedError, SettingsError, TrainingError
 from unet2015.files import make_folder, write_json
 from unet2015.geometry import unet_geometry
 from unet2015.network import UNet
@@ -46,6 +46,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     axes: str | None = None,
+    stop_if_constant: bool = False,
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
 
@@ -65,6 +66,9 @@ def train(
         (on a CPU to the last bit).
     axes : str, optional
         Axes of the images where the files do not say.
+    stop_if_constant : bool
+        Stop with an error where a validation finds every pixel predicted alike: some trainings never
+        leave that plateau, and another seed or a lower learning rate may.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def train(
     SettingsError
         The settings do not fit the data, or differ from those of the run to resume.
     TrainingError
-        The loss is not finite; the last good checkpoint stays.
+        The loss is not finite; the last good checkpoint stays. `NothingLearnedError`: every pixel is
+        predicted alike, and `stop_if_constant`.
     """
     chosen = settings if isinstance(settings, TrainingSettings) else load_settings(settings)
     target = choose_device(device)
@@ -90,15 +95,21 @@ def train(
     if not resume and (checkpoints(folder / "checkpoints") or (folder / "model.safetensors").exists()):
         raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
     with closing(load_training_set(pairs, chosen, axes)) as data:
-        return Training(data, chosen, folder, target).run(resume)
+        return Training(data, chosen, folder, target, stop_if_constant).run(resume)
 
 
 class Training:
     """One training: network, optimizer and state, and what a step does with them."""
 
     def __init__(
-        self, data: TrainingSet, settings: TrainingSettings, folder: Path, device: torch.device
+        self,
+        data: TrainingSet,
+        settings: TrainingSettings,
+        folder: Path,
+        device: torch.device,
+        stop_if_constant: bool = False,
     ) -> None:
+        self.stop_if_constant = stop_if_constant
         self.data, self.settings, self.folder, self.device = data, settings, folder, device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -227,6 +238,11 @@ class Training:
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
         at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
         _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
+        if result.constant and self.stop_if_constant:
+            raise NothingLearnedError(
+                f"every pixel is predicted alike at step {self.state.step}, so nothing is learned yet; "
+                "try another seed, or a lower learning rate"
+            )
         if result.constant:
             _log.warning(
                 "step %d: every pixel is predicted alike, so nothing is learned yet", self.state.step
