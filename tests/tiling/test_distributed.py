@@ -140,6 +140,15 @@ def test_what_fails_on_a_worker_is_told_as_here(tmp_path, job, dask):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_processes_here_share_the_threads_of_this_one(client):
+    environment = dict(os.environ)
+    shared = max(1, torch.get_num_threads() // 2)
+    assert set(client.run(torch.get_num_threads).values()) == {shared}
+    with distributed._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
+        assert os.environ["UNET2015_TEST"] == "1"
+    assert dict(os.environ) == environment
+
+
 def test_workers_that_do_not_see_the_files(tmp_path, client):
     with pytest.raises(UsageError, match=r"does not see .*elsewhere\.tif.*share"):
         distributed._check_workers(client, [tmp_path / "elsewhere.tif"])
