@@ -3,9 +3,10 @@
 ``python -m benchmarks.dask_overhead [--quick] [--tiles 64] [--width 8] [--repeats 3] [--out FILE]``
 
 An OME-Zarr image is segmented into another, by one process, by one Dask worker and by two, with parts
-(tasks) of 1 to 64 tiles. The overhead per task is what one worker takes longer than one process,
-divided by the tasks; that of the client and the scheduler alone is also given in processor time, which
-other work on the machine disturbs less. Efficiency is the time of one worker over twice that of two.
+(tasks) of 1 to 64 tiles. What one worker takes longer than one process has a part that each run has
+(connecting, asking the workers what they see) and a part that each task has; a straight line through
+the sizes tells them apart. For one worker and two, ``cpu`` is the processor time of client and
+scheduler alone. Efficiency is the time of one worker over twice that of two.
 Every process computes with one thread. The clock runs from the submission to the finished image; starting the
 workers is not counted, and each has loaded the model before. All outputs must be the same bytes.
 """
@@ -77,10 +78,19 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
             )
             row = rows[-1]
             shown = ", ".join(f"{name} {row[name]['median']:.2f} s" for name in NAMES)
-            overhead = 1000 * row["overhead_seconds_a_task"]
             print(f"{size:>3} tiles a task, {row['tasks']:>3} tasks: {shown}")
-            print(f"    overhead {overhead:.0f} ms a task, efficiency {row['efficiency']:.2f}", flush=True)
-    return {"tiles": tiles, "tile": 572, "width": width, "sizes": rows}
+            print(
+                f"    longer by {row['longer_seconds']:.2f} s, efficiency {row['efficiency']:.2f}", flush=True
+            )
+    return {"tiles": tiles, "tile": 572, "width": width, "sizes": rows, "overhead": overhead(rows)}
+
+
+def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return the seconds that a run and that a task takes longer: a line by least squares."""
+    tasks = np.array([row["tasks"] for row in rows], float)
+    longer = np.array([row["longer_seconds"] for row in rows])
+    line = np.linalg.lstsq(np.stack([np.ones_like(tasks), tasks], 1), longer, rcond=None)[0]
+    return {"seconds_a_run": float(line[0]), "seconds_a_task": float(line[1])}
 
 
 def _measure(
@@ -118,8 +128,7 @@ def _measure(
     return {
         "tasks": tasks,
         **dict(zip(NAMES, times, strict=True)),
-        "overhead_seconds_a_task": (one - process) / tasks,
-        "client_and_scheduler_cpu_seconds_a_task": times[1]["cpu"] / tasks,
+        "longer_seconds": one - process,
         "efficiency": one / (2 * two),
     }
 

@@ -137,7 +137,16 @@ def test_what_fails_on_a_worker_is_told_as_here(tmp_path, job, dask):
     (here,) = segment_files([tmp_path / "nan.tif"], tmp_path / "out", model, OPTIONS)
     (there,) = segment_files([tmp_path / "nan.tif"], tmp_path / "out", model, OPTIONS, dask=dask)
     assert (type(there.error), str(there.error)) == (type(here.error), str(here.error))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["failures.csv"]
+
+
+def test_processes_here_share_the_threads_of_this_one(client):
+    environment = dict(os.environ)
+    shared = max(1, torch.get_num_threads() // 2)
+    assert set(client.run(torch.get_num_threads).values()) == {shared}
+    with distributed._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
+        assert os.environ["UNET2015_TEST"] == "1"
+    assert dict(os.environ) == environment
 
 
 def test_workers_that_do_not_see_the_files(tmp_path, client):

@@ -18,6 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from unet2015.checkpoint import load_model
 from unet2015.errors import ModelError, UNet2015Error, UsageError, WorkerError
 from unet2015.images.image import Image
@@ -37,6 +39,7 @@ from unet2015.versions import versions
 WAIT = 20
 """Seconds in which a scheduler must answer, and a first worker be there."""
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _log = logging.getLogger("unet2015")
 _lock = threading.Lock()
 _loaded: dict[tuple[Any, ...], Segmenter] = {}
@@ -195,8 +198,6 @@ def connect(address: str) -> Iterator[Any]:
         As `segment_on`.
     """
     try:
-        import dask
-
         distributed: Any = import_module("distributed")
     except ImportError as error:
         raise UsageError("--dask needs Dask: pip install 'unet2015[dask]'") from error
@@ -214,10 +215,9 @@ def connect(address: str) -> Iterator[Any]:
         return
     if not count.isdecimal() or int(count) < 1:
         raise UsageError(f"--dask {address}: expected local:N with a number of processes, such as local:4")
-    threads = str(max(1, (os.cpu_count() or 1) // int(count)))
-    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    threads = str(max(1, torch.get_num_threads() // int(count)))
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        _environment(dict.fromkeys(_THREADS, threads)),
         distributed.LocalCluster(
             n_workers=int(count),
             threads_per_worker=1,
@@ -228,6 +228,21 @@ def connect(address: str) -> Iterator[Any]:
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for processes that are started in the body, again and again if they die."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _check_workers(client: Any, paths: Sequence[Path]) -> None:
