@@ -243,6 +243,9 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     else:
         names = [(path, out / path.stem) for path in inputs]
         jobs = [(path, _outputs(_with(name, CLASSES), name, probability)) for path, name in names]
+    nameless = [path for path in inputs if path.stem in (".", "..")]
+    if nameless:  # their results would lie outside of the folder
+        raise UsageError(f"{nameless[0]}: a file of this name gives its results none; rename it")
     owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
     for path, outputs in jobs:
         for target in outputs.files:
