@@ -32,7 +32,10 @@ class TiffImage(Image):
     """A TIFF file, read by regions.
 
     The strips or tiles decoded last are kept, up to 64 MiB and at least one, as neighbouring
-    regions share them.
+    regions share them. Of uncompressed strips only the rows asked for are read; all else is decoded
+    by whole strips or tiles. So a compressed strip that holds the whole page costs its decoded size
+    for each of two readers, and, beyond what is kept, that work again for each region: save such a
+    file in tiles, or in strips of a few rows. `decoding_bytes` says what to expect.
 
     Parameters
     ----------
