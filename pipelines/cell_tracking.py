@@ -11,6 +11,7 @@ downloaded. (Cell Tracking Challenge, http://celltrackingchallenge.net: cite it;
 
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,24 +28,35 @@ from pipelines.experiment import CellTrackingExperiment, load_experiment, traini
 from pipelines.fetch import fetch, unpack_folder
 from pipelines.runs import segment_into, train_run, training_summary
 from pipelines.stages import Stage, arguments, listing, run_stages
-from unet2015.errors import UNet2015Error
+from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.instances import label_objects
 from unet2015.metrics.seg import SEGScore, seg_score
+from unet2015.settings import TrainingSettings
+from unet2015.tiling.engine import choose_device
 
 HERE = Path(__file__).parent
+_log = logging.getLogger("unet2015")
 SETTINGS, QUICK = HERE / "cell_tracking-cpu.toml", HERE / "cell_tracking-quick.toml"
-URL = "http://data.celltrackingchallenge.net/training-datasets/{name}.zip"
+URL = "https://data.celltrackingchallenge.net/training-datasets/{name}.zip"
 PIXEL_SIZES = {"PhC-C2DH-U373": 0.65, "DIC-C2DH-HeLa": 0.19}
 """In micrometres, by the files' own tags."""
+KNOWN = {
+    "PhC-C2DH-U373/01": "abde67017c664ee71d5594cd335ee75fb3e14f15919e991895c6b1a0eb9d33ec",
+    "DIC-C2DH-HeLa/01": "16b6c561fda0bcb046552d47cc921059ceff8506de2fa3c71a1e7d78bc0aa7ed",
+    "DIC-C2DH-HeLa/02": "4aed3d5fa84235e67041c59bfe5b62ce977c43e7a398dd4e5a7f071635b2fa41",
+}
+"""SHA-256 of the gold frames' pixels, image then truth, uint8 and uint16 in C order."""
 THRESHOLDS = tuple(step / 10 for step in range(1, 10))
 PAPER = {
     "u-net 2015 (paper, Table 2)": {"PhC-C2DH-U373": 0.9203, "DIC-C2DH-HeLa": 0.7756},
     "second-best 2015 (paper, Table 2)": {"PhC-C2DH-U373": 0.83, "DIC-C2DH-HeLa": 0.46},
     "KTH-SE 2014 (paper, Table 2)": {"PhC-C2DH-U373": 0.7953, "DIC-C2DH-HeLa": 0.4607},
+    "HOUS-US 2014 (paper, Table 2)": {"PhC-C2DH-U373": 0.5323},
+    "IMCB-SG 2014 (paper, Table 2)": {"PhC-C2DH-U373": 0.2669, "DIC-C2DH-HeLa": 0.2935},
     "best since (CALT-US)": {"PhC-C2DH-U373": 0.931, "DIC-C2DH-HeLa": 0.887},
 }
 """SEG on the hidden test sequences, for comparison: other images than ours."""
@@ -86,6 +98,10 @@ class Split:
         train, test = (ctc.Sequence(folder, name).gold() for name in (self.train, self.test))
         if self.train != self.test:
             return train, test
+        if len(train) < 2:
+            raise DataSetError(
+                f"{folder / self.train}: a split in time needs 2 gold frames, there is {len(train)}"
+            )
         count = min(max(1, round(self.first * len(train))), len(train) - 1)
         return train[:count], train[count:]
 
@@ -140,6 +156,10 @@ class Experiment:
         """Return a stack of ``train`` or ``test`` frames: images, or what `end` says."""
         return self.part(split) / f"{which}{end}.tif"
 
+    def _settings(self) -> TrainingSettings:
+        labels = {"labels": {"kind": "instances", "ignore": ctc.IGNORE}}
+        return training_settings(self.experiment.training, self.settings, labels)
+
     def _facts(self, data_set: str) -> Path:
         return self.out / f"{data_set}.json"
 
@@ -173,14 +193,26 @@ class Experiment:
                     "share_ignored": {frame: share for frame, share in ignored.items() if share},
                     "sha256_of_gold_frames": pixels.hexdigest(),
                 }
+                known = KNOWN.get(f"{data_set}/{sequence.name}")
+                if known not in (None, pixels.hexdigest()):
+                    message = (
+                        f"{folder / sequence.name}: the pixels of the gold frames are not those that this "
+                        f"project's figures are of (SHA-256 {pixels.hexdigest()}, expected {known})"
+                    )
+                    if self.download:
+                        raise DataSetError(
+                            f"{message}; the archive may be damaged, or a newer one: remove it, "
+                            "or unpack it by hand and give --data"
+                        )
+                    _log.warning("%s", message)
             write_json(self._facts(data_set), facts)
 
-        given = [self.data / f"{data_set}.fetched"] if self.download else gold_files(folder)
+        given = [self.data / f"{data_set}.fetched"] if self.download else ctc.files(folder)
         does = f"see what {data_set} has: gold frames, and what they leave out"
         return Stage(f"verify-{data_set}", does, act, given, [self._facts(data_set)])
 
     def _split_stages(self, split: Split) -> list[Stage]:
-        settings = training_settings(self.experiment.training, self.settings)
+        settings = self._settings()
         folder, run = self.data / split.data_set, self.part(split) / "run"
         pixel = PIXEL_SIZES.get(split.data_set)
         calibration = Calibration(pixel_size_x=pixel, pixel_size_y=pixel, unit="um")
@@ -205,6 +237,10 @@ class Experiment:
                     last = max(frames) if split.train == split.test else max(source.silver())
                     more = [f for f in source.silver() if f not in frames and f <= last]
                     pages += [(source.image(frame), source.labels(frame, True)) for frame in more]
+                if len(sizes := {page.shape for pair in pages for page in pair}) > 1:
+                    raise DataSetError(
+                        f"{folder / sequence}: frames and truth of different sizes: {sorted(sizes)}"
+                    )
                 write_image(self.stack(split, which), np.stack([p[0] for p in pages]), "IYX", calibration)
                 write_image(
                     self.stack(split, which, "-labels"), np.stack([p[1] for p in pages]), "IYX", calibration
@@ -266,7 +302,7 @@ class Experiment:
                 f"prepare-{end}",
                 f"stacks of {split.data_set} {split.title}",
                 prepare,
-                [facts],
+                [facts, *([] if self.download else ctc.files(folder, silver))],
                 [*images, *labels],
                 {"silver": silver, "first": split.first},
             ),
@@ -296,6 +332,7 @@ class Experiment:
     def _last(self) -> list[Stage]:
         measures = [self.part(split) / "seg.json" for split in self.splits]
         pages = [path for split in self.splits for path in self._pictured(split)]
+        facts = [self._facts(name) for name in self.experiment.data_sets]
         result, page = self.out / "result.json", self.out / "report.html"
 
         def collect() -> None:
@@ -310,7 +347,7 @@ class Experiment:
 
         described = self.experiment.model_dump(mode="json")
         return [
-            Stage("collect", "the table's rows", collect, measures, [result], described),
+            Stage("collect", "the table's rows", collect, [*measures, *facts], [result], described),
             Stage(
                 "report", "one HTML page with tables, curves and pictures", report, [result, *pages], [page]
             ),
@@ -341,17 +378,10 @@ class Experiment:
             "splits": dict(zip((split.name for split in self.splits), parts, strict=True)),
             "data_sets": facts,
             "settings": self.experiment.model_dump(mode="json")
-            | {
-                "training": training_settings(self.experiment.training, self.settings).model_dump(mode="json")
-            },
+            | {"training": self._settings().model_dump(mode="json")},
             "machine": machine(),
             "date": datetime.now(UTC).date().isoformat(),
         }
-
-
-def gold_files(folder: Path) -> list[Path]:
-    """Return the gold truth files of a data set."""
-    return sorted(folder.glob("*_GT/SEG/man_seg*.tif"))
 
 
 def objects_of(
@@ -396,6 +426,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     settings = QUICK if given.quick else given.settings
     try:
+        choose_device(given.device)
         chain = Experiment(given.data, given.out, settings, given.device).stages()
     except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)

@@ -90,6 +90,13 @@ def find_sequences(folder: Path) -> list[Sequence]:
     raise DataSetError(f"{folder}: expected 01/tTTT.tif with 01_GT/SEG/man_segTTT.tif (or 02), found none")
 
 
+def files(folder: Path, silver: bool = False) -> list[Path]:
+    """Return all files of a data set that labels or frames are made from."""
+    patterns = ["??/t*.tif*", "??_GT/SEG/man_seg*.tif*", "??_GT/TRA/man_track*.tif*"]
+    patterns += ["??_ST/SEG/man_seg*.tif*"] if silver else []
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
 def with_ignored(truth: NDArray[Any], markers: NDArray[Any] | None) -> NDArray[np.uint16]:
     """Return objects with `IGNORE` around every cell that has a marker and no object.
 

@@ -84,6 +84,8 @@ _TABLE_1 = {
     "u-net": (0.000353, 0.0382, 0.0611),
     "DIVE-SCI": (0.000355, 0.0305, 0.0584),
     "IDSIA": (0.000420, 0.0504, 0.0613),
+    "DIVE": (0.000430, 0.0545, 0.0582),
+    "IDSIA-SCI": (0.000653, 0.0189, 0.1027),
 }
 PAPER: dict[str, Values] = {
     **{f"{name} (paper, Table 1)": dict(zip(MEASURES, row, strict=False)) for name, row in _TABLE_1.items()},

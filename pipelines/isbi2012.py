@@ -33,6 +33,8 @@ from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
 from unet2015.models import ship_model
+from unet2015.settings import TrainingSettings
+from unet2015.tiling.engine import choose_device
 
 HERE = Path(__file__).parent
 SETTINGS, QUICK = HERE / "isbi2012-cpu.toml", HERE / "isbi2012-quick.toml"
@@ -68,6 +70,13 @@ class Experiment:
         )
         self.experiment = load_experiment(EMExperiment, settings)
         self.volume, self.labels, self.test = (self.data / f"{name}.tif" for name in PIXELS)
+        if missing := [
+            path.name for path in (self.volume, self.labels, self.test) if data and not path.exists()
+        ]:
+            raise DataSetError(
+                f"{self.data}: expected train-volume.tif, train-labels.tif and test-volume.tif, but there is "
+                f"no {' and no '.join(missing)}; without --data they are downloaded"
+            )
 
     def stages(self) -> list[Stage]:
         """Return the stages in their order."""
@@ -103,6 +112,10 @@ class Experiment:
         return {title: f"ablation-{number}" for number, title in enumerate(rows)}
 
     # The stages.
+
+    def _settings(self, *changes: dict[str, Any]) -> TrainingSettings:
+        labels = {"labels": {"kind": "membrane"}}
+        return training_settings(self.experiment.training, self.settings, *changes, labels)
 
     def _fetch_stage(self) -> Stage:
         def act() -> None:
@@ -156,20 +169,26 @@ class Experiment:
         return [self.part(name) / f"{end}.tif" for end in ends]
 
     def _weights_stage(self) -> Stage:
-        rule = training_settings(self.experiment.training, self.settings).weight_map
+        rule = self._settings().weight_map
         target = self.out / "weights.tif"
 
         def act() -> None:
             from unet2015 import weight_map
 
-            maps = weight_map(read_pages(self.labels), w0=rule.w0, sigma=rule.sigma, kind="membrane")
+            maps = weight_map(
+                read_pages(self.labels),
+                w0=rule.w0,
+                sigma=rule.sigma,
+                class_weights=rule.class_weights,
+                kind="membrane",
+            )
             write_image(target, maps, "IYX", PIXEL)
 
         given = [self.labels, self.out / "data.json"]
         return Stage("weights", "weight maps to look at (Eq. 2)", act, given, [target], rule.model_dump())
 
     def _training(self, stage: str, name: str, part: str, does: str, *changes: dict[str, Any]) -> Stage:
-        settings = training_settings(self.experiment.training, self.settings, *changes)
+        settings = self._settings(*changes)
         images, labels = self.stacks(part, False)
         run = self.part(name) / "run"
 
@@ -365,10 +384,7 @@ class Experiment:
             "ablation": json.loads(ablation.read_text(encoding="utf-8"))
             if self.experiment.ablation
             else None,
-            "settings": self._described()
-            | {
-                "training": training_settings(self.experiment.training, self.settings).model_dump(mode="json")
-            },
+            "settings": self._described() | {"training": self._settings().model_dump(mode="json")},
             "machine": machine(),
             "date": datetime.now(UTC).date().isoformat(),
         }
@@ -391,6 +407,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     settings = QUICK if given.quick else given.settings
     try:
+        choose_device(given.device)
         chain = Experiment(given.data, given.out, settings, given.device).stages()
     except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)

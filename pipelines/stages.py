@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import ModuleTaskLoader
+from doit.dependency import DatabaseException, SqliteDB
 from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed
 from doit.tools import config_changed
@@ -61,6 +62,21 @@ class Stage:
         return None
 
 
+class DurableDB(SqliteDB):  # type: ignore[misc]
+    """What doit knows of finished stages, kept from each stage on rather than from the end of the run.
+
+    doit's own waits for the end, so a kill would lose that finished stages are finished.
+    """
+
+    def set(self, task_id: str, dependency: str, value: Any) -> None:
+        """Keep a value; on disk once the last of a stage has come."""
+        super().set(task_id, dependency, value)
+        if dependency == "deps:":
+            row = (task_id, self.codec.encode(self._cache[task_id]))
+            self._conn.execute("insert or replace into doit values (?,?)", row)
+            self._conn.commit()
+
+
 def arguments(description: str, out: str) -> argparse.ArgumentParser:
     """Return the options that every pipeline has."""
     parser = argparse.ArgumentParser(
@@ -96,10 +112,14 @@ def run_stages(stages: Sequence[Stage], out: Path, chosen: Sequence[str] = ()) -
     def task_stages() -> Any:
         yield from (stage.task() for stage in stages)
 
-    config = {"dep_file": str(out / ".doit.db"), "backend": "sqlite3", "default_tasks": None}
+    config = {"dep_file": str(out / ".doit.db"), "backend": "durable", "default_tasks": None}
     tasks = {"task_stages": task_stages, "DOIT_CONFIG": config}
+    backend = {"BACKEND": {"durable": f"{__name__}:DurableDB"}}
     try:
-        return int(DoitMain(ModuleTaskLoader(tasks)).run(["run", *chosen]) or 0)
+        return int(DoitMain(ModuleTaskLoader(tasks), extra_config=backend).run(["run", *chosen]) or 0)
+    except DatabaseException as error:
+        print(f"error: {out / '.doit.db'}: cannot be read: {error}; remove it", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130

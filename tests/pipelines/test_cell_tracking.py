@@ -24,7 +24,7 @@ CENTRES = [(24, 26), (30, 70), (70, 34), (68, 74)]
 
 def draw(folder, name, frames, gold, missing=()):
     """Draw a sequence of four cells that move; in the frames `missing` the last has a marker alone."""
-    rng = np.random.default_rng(len(name) + frames)
+    rng = np.random.default_rng(int(name) + frames)
     for frame in range(frames):
         objects, markers = np.zeros((SIDE, SIDE), np.uint16), np.zeros((SIDE, SIDE), np.uint16)
         image = rng.integers(60, 80, (SIDE, SIDE)).astype(np.uint8)
@@ -123,7 +123,20 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     for split in made.splits[:2]:
         measured = evaluate_seg(drawn / f"ctc/Both/{split.test}_GT", out / split.name / f"{split.test}_RES")
         assert result["splits"][split.name]["seg"] == measured.value
+        assert measured.value > 0
         assert load_model(out / split.name / "run/model.safetensors").info.training["training_pages"] == 3
+        for which, name in (("train", split.train), ("test", split.test)):
+            source = ctc.Sequence(drawn / "ctc" / "Both", name)
+            assert np.array_equal(
+                read_pages(made.stack(split, which)), np.stack([source.image(frame) for frame in (0, 2, 3)])
+            )
+        # The threshold is that of the frames trained on.
+        gold = [ctc.Sequence(drawn / "ctc" / "Both", split.train).truth(frame) for frame in (0, 2, 3)]
+        maps = read_pages(made.stack(split, "train", ".probability"))
+        values = {
+            t: cell_tracking.score(gold, maps, t, made.experiment).value for t in cell_tracking.THRESHOLDS
+        }
+        assert result["splits"][split.name]["threshold_of_training"] == max(values, key=values.__getitem__)
     assert result["mean"]["Both"]["seg"] == pytest.approx(
         np.mean([result["splits"][split.name]["seg"] for split in made.splits[:2]])
     )
@@ -136,6 +149,25 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     before = {path: path.stat().st_mtime_ns for stage in made.stages() for path in stage.outputs}
     assert cell_tracking.main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("changed", ["01/t002.tif", "01_GT/TRA/man_track002.tif", "01_ST/SEG/man_seg001.tif"])
+def test_stages_run_again_when_a_frame_a_marker_or_silver_truth_changes(tiny_settings, tmp_path, changed):
+    draw(tmp_path / "Set", "01", 4, (0, 2, 3), missing=(2,))
+    settings = tiny_settings('data_sets = ["Set"]\nsilver = true\n', "instances")
+    made = cell_tracking.Experiment(tmp_path, tmp_path / "out", settings, "cpu")
+    words = ["--data", str(tmp_path), "--out", str(made.out), "--settings", str(settings)]
+    prepare = [f"prepare-{made.splits[0].name}"]
+    assert cell_tracking.main([*words, *prepare]) == 0
+    stacks = [made.stack(made.splits[0], "train", end) for end in ("", "-labels")]
+    before = [path.read_bytes() for path in stacks]
+    path = tmp_path / "Set" / changed
+    write(path, np.roll(read_pages(path)[0], 5, axis=0))
+    assert cell_tracking.main([*words, *prepare]) == 0
+    if changed != "01_ST/SEG/man_seg001.tif":
+        assert [path.read_bytes() for path in stacks] != before
+    else:
+        assert stacks[1].read_bytes() != before[1]
 
 
 def test_silver_frames_train_and_never_those_after_the_split(drawn, tiny_settings, tmp_path):

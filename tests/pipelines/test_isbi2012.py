@@ -107,6 +107,13 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
     assert shipped.training["training_pages"] == 30
     assert shipped.training["twin"]["slices"] == em.held_out(4)
     assert shipped.training["twin"]["none"] == result["folds"]["fold-4"]["none"]["at_training_threshold"]
+    for fold in (1, 4):
+        chosen = evaluate_em(
+            read_pages(out / f"fold-{fold}/train-labels.tif"),
+            read_pages(out / f"fold-{fold}/none/train.probability.tif"),
+        )
+        noted = result["folds"][f"fold-{fold}"]["none"]["thresholds"]["of_training"]
+        assert noted == {name: getattr(chosen, name).best.threshold for name in em.MEASURES}
     for average in ("none", "flips"):
         found = np.concatenate(
             [read_pages(out / f"fold-{k}/{average}/held-out.probability.tif") for k in (1, 4)]
@@ -140,7 +147,8 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         f"import sys; from pipelines import isbi2012; isbi2012.PIXELS = {isbi2012.PIXELS!r}; "
         f"sys.exit(isbi2012.main({words(killed)!r}))"
     )
-    for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif"):
+    done: dict[Path, int] = {}
+    for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif", "result.json"):
         process = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
         )
@@ -149,6 +157,11 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         assert process.poll() is None
         process.kill()
         process.wait()
+        # What was finished before is not done again: the stages before the training, the training, the rest.
+        assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+        chain = isbi2012.Experiment(known, killed, settings, "cpu").stages()
+        reached = next(k for k, stage in enumerate(chain) if killed / mark in stage.outputs)
+        done = {path: path.stat().st_mtime_ns for stage in chain[:reached] for path in stage.outputs}
     for out in (straight, killed):
         assert isbi2012.main(words(out)) == 0
     rows = [json.loads((out / "result.json").read_text())["rows"] for out in (straight, killed)]
@@ -185,6 +198,12 @@ def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):
         ("fold = [1]", "fold: no such setting"),
         ("[training.network]\nwide = 3", "training: .*network.wide: no such setting"),
         ("folds = [", "not a TOML file"),
+        ("averages = []", "averages"),
+        ('averages = ["none", "none"]', "there twice"),
+        ('ship = "Bad Name"', "ship"),
+        ("[ablation]", "rows"),
+        ("[ablation.rows.one.optimisation]\nstep = 3", "training: .*step: no such setting"),
+        ('[training.validation]\npages = "3"', "no place in an experiment"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(tmp_path, drawn, text, message):
@@ -196,7 +215,7 @@ def test_wrong_settings_are_refused_by_name(tmp_path, drawn, text, message):
 
 @pytest.mark.parametrize("name", ["isbi2012.toml", "isbi2012-cpu.toml", "isbi2012-quick.toml"])
 def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp_path):
-    chain = isbi2012.Experiment(tmp_path, tmp_path, isbi2012.HERE / name).stages()
+    chain = isbi2012.Experiment(None, tmp_path, isbi2012.HERE / name).stages()
     trainings = [stage for stage in chain if stage.name.startswith("train-")]
     assert len(trainings) >= 3
     assert all(stage.settings["validation"]["fraction"] == 0 for stage in trainings)

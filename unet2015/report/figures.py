@@ -73,7 +73,7 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
         )
     left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, highest * 1.1 or 1))
     left.legend(frameon=False)
-    right.set(xlabel="step", ylabel="pixel error on held-out pages (1 - F1)")
+    right.set(xlabel="step", ylabel="pixel error of the validation (1 - F1)")
     right.set_ylim(bottom=0)
     return png_of(figure)
 
