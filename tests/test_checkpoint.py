@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from unet2015.checkpoint import ModelInfo, load_model, save_model
+from unet2015.checkpoint import ModelInfo, load_model, save_model, save_tensors
 from unet2015.errors import ImageWriteError, ModelError
 from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -171,3 +171,41 @@ def test_a_damaged_file_gives_one_clear_error_or_a_model(model_file, data):
     else:
         model = outcome
         assert all(bool(torch.isfinite(tensor).all()) for tensor in model.network.state_dict().values())
+
+
+def described(path, **changes):
+    """A model file whose description is changed in ways that `ModelInfo` might not allow."""
+    text = json.dumps(info().model_dump(mode="json") | changes)
+    save_tensors(path, dict(UNet(1, 2, width=2, depth=1).state_dict()), text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"in_channels": 10**18, "mapping": {"method": "integer-range"}}, "no possible network"),
+        ({"in_channels": 10**30, "mapping": {"method": "integer-range"}}, "no possible network"),
+        ({"network": {"width": 10**15, "depth": 8}}, "no possible network"),
+        ({"network": {"width": 10**4, "depth": 8}}, "missing|shape"),
+        ({"mapping": {"method": "image-percentiles"}}, "1 values of low and high"),
+        ({"mapping": {"method": "image-percentiles", "low": [50], "high": [20]}}, "percentiles"),
+        ({"mapping": {"method": "image-percentiles", "low": [-1], "high": [200]}}, "percentiles"),
+        ({"mapping": {"method": "fixed", "low": [0, 1], "high": [2, 3]}}, "1 values of low and high"),
+        ({"mapping": {"method": "fixed", "low": [0], "high": [1e999]}}, "finite"),
+        ({"class_names": "x" * 10**5}, "description"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_in_one_line(tmp_path, changes, word):
+    path = described(tmp_path / "m.safetensors", **changes)
+    with pytest.raises(ModelError, match=word) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_description_nested_without_end_is_refused(tmp_path):
+    network = UNet(1, 2, width=1, depth=1)
+    save_tensors(tmp_path / "m.safetensors", dict(network.state_dict()), "[" * 100_000)
+    with pytest.raises(ModelError, match="description"):
+        load_model(tmp_path / "m.safetensors")

@@ -17,6 +17,7 @@ LAYERS = [  # from the lowest; rooms of one line stand side by side and do not k
     {"geometry", "synthetic"},
     {"network"},
     {"checkpoint"},
+    {"models"},
     {"images"},
     {"tiling"},
     {"training"},

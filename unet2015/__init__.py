@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unet2015 import metrics
-    from unet2015.checkpoint import load_model
+    from unet2015.models import load_model
     from unet2015.network import UNet
     from unet2015.tiling.segmentation import segment
     from unet2015.training.loop import train
@@ -22,7 +22,7 @@ __all__ = ["UNet", "__version__", "load_model", "metrics", "segment", "train", "
 
 _HOMES = {
     "UNet": "unet2015.network",
-    "load_model": "unet2015.checkpoint",
+    "load_model": "unet2015.models",
     "segment": "unet2015.tiling.segmentation",
     "train": "unet2015.training.loop",
     "weight_map": "unet2015.training.weights",

@@ -5,6 +5,7 @@ Nothing in such a file is executed on loading: no pickle, no code.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from unet2015.network import UNet
 from unet2015.settings import Frozen, Mapping, NetworkSettings, parse_settings
 
 _KEY = "unet2015"
+_LONGEST = 500
 
 
 class ModelInfo(Frozen):
@@ -45,11 +47,34 @@ class ModelInfo(Frozen):
     """Two classes: probability of class 1 above which a pixel is of class 1."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
+    name: str = ""
+    """Under which the model is shipped; empty as a training writes it, as is all that follows."""
+    summary: str = ""
+    """What it segments, in one line."""
+    modality: str = ""
+    """Kind of the images, such as ``serial section TEM``."""
+    pixel_size_nm: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Side of the training images' pixels, in nanometres."""
+    citation: str = ""
+    """What to cite when it is used."""
+    terms: str = ""
+    """What its use is bound to."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelInfo":
         if len(self.class_names) != self.classes:
             raise ValueError(f"{self.classes} classes, but {len(self.class_names)} class_names")
+        low, high = self.mapping.low, self.mapping.high
+        expected = {"integer-range": len(low), "image-percentiles": 1, "fixed": self.in_channels}
+        if not len(low) == len(high) == expected[self.mapping.method]:
+            raise ValueError(
+                f"{expected[self.mapping.method]} values of low and high are needed for the mapping "
+                f"{self.mapping.method}, but there are {len(low)} and {len(high)}"
+            )
+        if not all(map(math.isfinite, (*low, *high))):
+            raise ValueError(f"the mapping from {low} to {high} is not finite")
+        if self.mapping.method == "image-percentiles" and not 0 <= low[0] < high[0] <= 100:
+            raise ValueError(f"the percentiles of the mapping are {low[0]} and {high[0]}")
         return self
 
 
@@ -98,12 +123,15 @@ def load_model(path: str | Path) -> Model:
     weights, text, digest = load_tensors(path)
     try:
         info = parse_settings(ModelInfo, _json(text), str(path))
-    except (SettingsError, ValueError) as error:
+    except (SettingsError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path}: the description in the model file does not fit this version: {error}"
+            f"{path}: the description in the model file does not fit this version: {_short(error)}"
         ) from error
-    with torch.device("meta"):  # no memory is taken before the shapes are known to fit
-        network = build_network(info)
+    try:
+        with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+            network = build_network(info)
+    except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
+        raise ModelError(f"{path}: the model file describes no possible network: {_short(error)}") from error
     check_weights(network, weights, str(path))
     network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in weights.items()}, assign=True)
     return Model(network.eval(), info, digest, Path(path))
@@ -155,10 +183,16 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__") or {}
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a readable model file (safetensors): {error}") from error
+        raise ModelError(f"{path}: not a readable model file (safetensors): {_short(error)}") from error
     if _KEY not in metadata:
         raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
     return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+
+
+def _short(error: Exception) -> str:
+    """Return what a library says in one line, which may hold what came, cut where it is long."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -69,3 +69,15 @@ class WorkerError(UNet2015Error, RuntimeError):
 
 class TrainingError(UNet2015Error, RuntimeError):
     """A training that cannot go on; the last good checkpoint stays."""
+
+
+class NothingLearnedError(TrainingError):
+    """A training that predicts every pixel alike when it is checked, and was told to stop then."""
+
+
+class OtherProcessError(TrainingError):
+    """Another process of a training shows why it ended; the command line adds nothing."""
+
+    def __init__(self, message: str, exit_status: int = 1) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status

@@ -18,7 +18,9 @@ def test_help_names_every_subcommand_and_the_exit_statuses(installed):
         assert word in ended.out
 
 
-@pytest.mark.parametrize("subcommand", ["inspect", "check", "weights", "train", "segment"])
+@pytest.mark.parametrize(
+    "subcommand", ["inspect", "check", "weights", "train", "segment", "models", "report"]
+)
 def test_every_subcommand_explains_itself(cli, subcommand):
     ended = cli(subcommand, "--help")
     assert ended.status == 0

@@ -14,8 +14,10 @@ from unet2015 import __version__
 from unet2015.cli.check import check
 from unet2015.cli.evaluate import app as evaluate
 from unet2015.cli.inspect import inspect
+from unet2015.cli.models import models
 from unet2015.cli.output import print_error
 from unet2015.cli.replay import replay
+from unet2015.cli.report import report
 from unet2015.cli.segment import segment
 from unet2015.cli.train import train
 from unet2015.cli.weights import weights
@@ -33,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_ENDING,
 )
-for command in (inspect, check, weights, train, segment, replay):
+for command in (inspect, check, weights, train, segment, replay, report, models):
     app.command(epilog=_ENDING)(command)
 app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 

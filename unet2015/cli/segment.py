@@ -25,7 +25,10 @@ def segment(
             metavar="OUT",
         ),
     ],
-    model: Annotated[Path, typer.Option(help="Model file, as train writes it.", metavar="MODEL")],
+    model: Annotated[
+        Path,
+        typer.Option(help="Model file, as train writes it, or a name that models lists.", metavar="MODEL"),
+    ],
     plan: Annotated[
         bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
     ] = False,

@@ -1,5 +1,6 @@
 """``unet2015 train``: a model from images and labels."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,14 +41,29 @@ def train(
 
     What no option says is in the settings file. RUN_DIR gets model.safetensors (the best on the
     held-out pages), checkpoints, log.jsonl and the settings. The path of the model is printed.
+
+    On N GPUs: torchrun --nproc-per-node N -m unet2015 train ... Each step then shows N tiles, one on
+    each GPU, and follows the mean of their gradients; steps and learning rate stay as they are set. For
+    as many tiles as one GPU would show, divide --steps by N; the steadier gradient then often bears a
+    higher learning_rate (up to N times; try it). --resume needs the same N. Ctrl-C, or SIGTERM, saves a
+    checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes train on
+    the processor.
     """
     from unet2015.cli.output import show_messages
+    from unet2015.errors import OtherProcessError
     from unet2015.settings import load_settings
+    from unet2015.training.distributed import join
     from unet2015.training.loop import train as run
 
     show_messages()
-    chosen = load_settings(settings, changes(label_kind, ignore, validate, steps, width))
-    model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
+    try:
+        with join() as group:
+            chosen = load_settings(settings, changes(label_kind, ignore, validate, steps, width))
+            model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
+    except OtherProcessError as error:
+        sys.exit(error.exit_status)
+    if not group.first:
+        return
     typer.echo(model.path)
     if find_spec("matplotlib") is not None:  # an extra
         from unet2015.report.figures import draw_curves

@@ -20,6 +20,14 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
 
+_LONGEST = 300
+
+_EXPANSION = {1: 4, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
+"""How many bytes one can become at most: as it is (subsampled colour), LZW, deflate (twice), PackBits."""
+
+_ANY_EXPANSION, _SMALL = 2**16, 2**28
+"""The same for other compressions; and the bytes that even next to none may become: a blank image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plane:
@@ -103,6 +111,7 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
     handle, layout, size = tif.filehandle, tif.tiff, tif.filehandle.size
     pointer = 8 if layout.offsetsize == 8 else 4
     seen: set[int] = set()
+    used = 0
     while True:
         handle.seek(pointer)
         (offset,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
@@ -116,6 +125,9 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
             handle.seek(offset)
             (entries,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
             pointer = offset + layout.tagnosize + entries * layout.tagsize
+            used += pointer - offset
+        if used > size:
+            raise ImageReadError(f"{name}: directory {len(seen) - 1} of the TIFF overlaps others before it")
         if entries is None or pointer + layout.offsetsize > size:
             raise ImageReadError(
                 f"{name}: expected directory {len(seen) - 1} of the TIFF at byte {offset}, but the file ends "
@@ -129,7 +141,11 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
 def check_page(page: Any, imagej: bool, name: str) -> None:
     """Raise `ImageReadError` if what a page holds is not intensities that can be decoded."""
     problem = None
-    if page.dtype is None or page.dtype.kind not in "uif":
+    sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
+    several = [name for name in sizes if not isinstance(getattr(page, name), int)]
+    if several:
+        problem = f"the header is damaged: {several[0]} is not one number; copy it again"
+    elif page.dtype is None or page.dtype.kind not in "uif":
         problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
     elif page.photometric == _PALETTE and not imagej:
         problem = "its pixels are indices of a colour palette, not intensities; save it as gray values"
@@ -166,19 +182,44 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
         raise ImageReadError(
             f"{where}: expected {expected} strips or tiles, but the file lists {len(offsets)}"
         )
-    least = np.ones(expected, np.int64)
-    if raw:
-        last = page.imagelength - (plane.down - 1) * plane.rows
-        least[:] = plane.rows * plane.row_bytes
-        least[plane.down - 1 :: plane.down] = last * plane.row_bytes
-    short = np.flatnonzero(counts[:expected] < least)
-    if short.size:
-        i = int(short[0])
-        raise ImageReadError(
-            f"{where}: expected {least[i]} bytes in strip or tile {i}, but it has {counts[i]}"
-        )
+    _check_counts(plane, counts[:expected], where)
+    # Each by itself before their sum, which may be more than 64 bits hold.
+    check_end(int(max(offsets[:expected].max(), counts[:expected].max())), size, where)
     check_end(int((offsets + counts)[:expected].max()), size, where)
     return plane
+
+
+def _check_counts(plane: Plane, counts: npt.NDArray[np.int64], where: str) -> None:
+    """Raise `ImageReadError` if a strip or tile has fewer bytes than its pixels can be made from.
+
+    So a file that declares more pixels than it can hold is refused before there is memory for them.
+    """
+    page = plane.page
+    samples = 1 if plane.separate else page.samplesperpixel
+    row = -(-plane.columns * samples * page.bitspersample // 8)
+    full = _fewest_bytes(plane.rows * row, page.compression, plane.raw)
+    last = full
+    if not page.is_tiled:
+        rows = page.imagelength - (plane.down - 1) * plane.rows
+        last = _fewest_bytes(rows * row, page.compression, plane.raw)
+    in_last = np.arange(len(counts)) % plane.down == plane.down - 1
+    for few, chosen in ((full, ~in_last), (last, in_last)):
+        short = np.flatnonzero(chosen & (counts < min(few, 2**62)))
+        if short.size:
+            i = int(short[0])
+            raise ImageReadError(
+                f"{where}: expected {'' if plane.raw else 'at least '}{few} bytes in strip or tile {i}, but "
+                f"it has {counts[i]}"
+            )
+
+
+def _fewest_bytes(pixels: int, compression: int, raw: bool) -> int:
+    """Return the fewest bytes in a file that can become so many bytes of pixels."""
+    if raw:
+        return pixels
+    if compression in _EXPANSION:
+        return max(1, -(-pixels // _EXPANSION[compression]))
+    return 1 if pixels <= _SMALL else -(-pixels // _ANY_EXPANSION)
 
 
 def contiguous_planes(page: Any, planes: int, size: int, name: str) -> list[Plane] | None:
@@ -218,4 +259,12 @@ def open_tiff(path: Path) -> Any:
     try:
         return tifffile.TiffFile(path)
     except Exception as error:  # a damaged header makes tifffile fail in any way
-        raise ImageReadError(f"{path}: cannot read the TIFF: {error}") from error
+        raise ImageReadError(
+            f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Return in one short line what a library raised; that of a `MemoryError` has no words."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

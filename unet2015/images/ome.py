@@ -104,7 +104,7 @@ def read_ome(
         lead = order[:1:-1]
         sizes = tuple(size[letter] for letter in lead)
         calibration = _calibration(pixels)
-        held = _directories(root, pixels, lead, sizes, directories, file_name)
+        held = _directories(root, pixels, lead, sizes, directories, name, file_name)
     except (ElementTree.ParseError, KeyError, ValueError) as error:
         if isinstance(error, ImageReadError):
             raise
@@ -128,10 +128,16 @@ def _directories(
     lead: str,
     sizes: tuple[int, ...],
     directories: int,
+    name: str,
     file_name: str,
 ) -> npt.NDArray[np.int64]:
     """Return for each plane the directory that holds it, or -1."""
     planes = math.prod(sizes)
+    if planes > directories:  # said before there is memory for them
+        raise ImageReadError(
+            f"{name}: the OME-XML declares {planes} planes ({_sizes(lead, sizes)}), but the file holds only "
+            f"{directories} of them; it was cut short or is one of several files"
+        )
     held = np.full(planes, -1, np.int64)
     blocks = pixels.findall("{*}TiffData")
     if not blocks:

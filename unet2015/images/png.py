@@ -17,6 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type: gray, RGB, gray and alpha, RGB and alpha
 _PALETTE, _ALPHA = 3, 4
+_EXPANSION = 1032  # what deflate can make of one byte
 
 
 class PngImage(Image):
@@ -96,7 +97,15 @@ def _header(path: Path) -> tuple[int, int, int, int]:
         start = file.read(33)
         if len(start) < 33 or start[12:16] != b"IHDR":
             raise ImageReadError(f"{path}: the PNG ends within its header, after {size} bytes; copy it again")
-        width, height, bits, colour = struct.unpack(">IIBB", start[16:26])
+        width, height, bits, colour, *methods = struct.unpack(">IIBBBBB", start[16:29])
+        if methods[:2] != [0, 0] or methods[2] > 1:
+            raise ImageReadError(f"{path}: the header of the PNG is damaged; copy it again")
+        bits_each = bits * _SAMPLES.get(colour, 1)
+        if height * (1 + width * bits_each // 8) > _EXPANSION * size:
+            raise ImageReadError(
+                f"{path}: the PNG declares {height} x {width} pixels, more than its {size} bytes can become; "
+                "it is damaged: copy it again"
+            )
         position, kind = 33, b""
         while kind != b"IEND":
             file.seek(position)

@@ -19,6 +19,7 @@ from unet2015.images.directories import (
     open_tiff,
     page_key,
     read_directories,
+    reason,
     within,
 )
 from unet2015.images.image import Image
@@ -31,7 +32,10 @@ class TiffImage(Image):
     """A TIFF file, read by regions.
 
     The strips or tiles decoded last are kept, up to 64 MiB and at least one, as neighbouring
-    regions share them.
+    regions share them. Of uncompressed strips only the rows asked for are read; all else is decoded
+    by whole strips or tiles. So a compressed strip that holds the whole page costs its decoded size
+    for each of two readers, and, beyond what is kept, that work again for each region: save such a
+    file in tiles, or in strips of a few rows. `decoding_bytes` says what to expect.
 
     Parameters
     ----------
@@ -62,7 +66,9 @@ class TiffImage(Image):
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
-                raise ImageReadError(f"{path}: cannot read the TIFF: {error}") from error
+                raise ImageReadError(
+                    f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
+                ) from error
         page = planes[0].page
         named = declared.named(within(page), axes, name)
         super().__init__(
@@ -177,7 +183,7 @@ class TiffImage(Image):
         except Exception as error:  # what a codec raises on damaged data depends on the codec
             raise ImageReadError(
                 f"{self.name}: page {plane.page.index}: strip or tile {index} cannot be decoded: "
-                f"{error}; the file is damaged: copy it again"
+                f"{reason(error)}; the file is damaged: copy it again"
             ) from error
         return np.asarray(segment[0])
 

@@ -1,6 +1,7 @@
 """Figures that show what a training and a segmentation did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,36 +17,98 @@ if TYPE_CHECKING:
 
 MISSED, INVENTED = (213, 94, 0), (0, 114, 178)
 """Colours of errors (vermilion, blue), told apart by colour-blind readers too."""
+DPI = 110
 
 
 def draw_curves(log: str | Path, out: str | Path) -> None:
-    """Draw loss, learning rate and validation of a training log over the steps, as a PNG.
+    """Draw loss and validation of a training log over the steps, as a PNG file.
+
+    Raises
+    ------
+    DataSetError, UsageError
+        As `plot_curves`.
+    """
+    picture = plot_curves({"": log})
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(picture)
+
+
+def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
+    """Return loss and validation of one training, or of several in one figure, as a PNG.
+
+    Parameters
+    ----------
+    logs : mapping of str to path
+        Name of each training, and its ``log.jsonl``.
 
     Raises
     ------
     DataSetError
-        The log holds no step.
+        A log is none, or holds no step.
     UsageError
-        matplotlib is not installed.
+        No log is given, or matplotlib is not installed.
     """
-    lines = read_log(Path(log))
+    if not logs:
+        raise UsageError("curves need the log of at least one training")
+    runs = {name: _steps_and_checks(Path(log)) for name, log in logs.items()}
+    figure = figure_of(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    highest = 0.0
+    for k, (name, (steps, checks)) in enumerate(runs.items()):
+        at, losses = np.array([line["step"] for line in steps]), np.array([line["loss"] for line in steps])
+        span = max(1, len(losses) // 50)
+        if len(runs) == 1:
+            left.plot(at, losses, color="0.8", linewidth=0.5, label="each step")
+        smooth = np.convolve(losses, np.ones(span) / span, "valid")
+        colour = f"C{k % 10}"
+        left.plot(at[span - 1 :], smooth, color=colour, label=name or f"mean of {span} steps")
+        highest = max(highest, float(np.quantile(losses, 0.99)))
+        right.plot(
+            [line["step"] for line in checks],
+            [line["validation_pixel_error"] for line in checks],
+            "o-",
+            color=colour,
+            markersize=4,
+            label=name,
+        )
+    left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, highest * 1.1 or 1))
+    left.legend(frameon=False)
+    right.set(xlabel="step", ylabel="pixel error on held-out pages (1 - F1)")
+    right.set_ylim(bottom=0)
+    return png_of(figure)
+
+
+def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the lines of a log that tell of a step, and those that tell of a validation."""
+    try:
+        lines = read_log(log)
+        if not all(isinstance(line, dict) for line in lines):
+            raise ValueError("a line is something else")
+    except ValueError as error:
+        raise DataSetError(f"{log}: not the log of a training (one JSON object a line): {error}") from error
     steps = [line for line in lines if "loss" in line]
     checks = [line for line in lines if "validation_f1" in line]
     if not steps:
         raise DataSetError(f"{log}: no step of a training is in this log")
-    figure = _figure(9, 3.4)
-    left, right = figure.subplots(1, 2)
-    at, losses = np.array([line["step"] for line in steps]), np.array([line["loss"] for line in steps])
-    left.plot(at, losses, color="0.8", linewidth=0.5, label="each step")
-    span = max(1, len(losses) // 50)
-    smooth = np.convolve(losses, np.ones(span) / span, "valid")
-    left.plot(at[span - 1 :], smooth, color="C0", label=f"mean of {span} steps")
-    left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, float(np.quantile(losses, 0.99)) * 1.1))
-    left.legend(frameon=False)
-    right.plot([line["step"] for line in checks], [line["validation_pixel_error"] for line in checks], "o-")
-    right.set(xlabel="step", ylabel="pixel error on held-out pages (1 - F1)")
-    right.set_ylim(bottom=0)
-    _save(figure, out)
+    return steps, checks
+
+
+def best_median_worst(values: Sequence[float], *, higher_is_better: bool = False) -> tuple[int, int, int]:
+    """Return where the best, the median and the worst of some values stand; the first of equals.
+
+    Of an even number of values the better of the two in the middle is the median.
+
+    Raises
+    ------
+    UsageError
+        There is no value, or one is not a number.
+    """
+    numbers = np.asarray(values, np.float64)
+    if numbers.ndim != 1 or not numbers.size or np.isnan(numbers).any():
+        raise UsageError(f"expected at least one value, and numbers only, got {values!r}")
+    order = np.argsort(-numbers if higher_is_better else numbers, kind="stable")
+    worst = numbers.min() if higher_is_better else numbers.max()
+    return int(order[0]), int(order[(len(order) - 1) // 2]), int(np.flatnonzero(numbers == worst)[0])
 
 
 def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
@@ -66,7 +129,7 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
     """
     height, width = next(iter(images.values())).shape[:2]
     side = 4.2
-    figure = _figure(side * len(images), side * height / width + 0.5)
+    figure = figure_of(side * len(images), side * height / width + 0.5)
     for axes, (title, picture) in zip(
         figure.subplots(1, len(images), squeeze=False)[0], images.items(), strict=True
     ):
@@ -77,7 +140,8 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
             figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
         axes.set_title(title)
         axes.set_axis_off()
-    _save(figure, out)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(png_of(figure))
 
 
 def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
@@ -91,7 +155,8 @@ def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     return picture
 
 
-def _figure(width: float, height: float) -> "Figure":
+def figure_of(width: float, height: float) -> "Figure":
+    """Return an empty figure, in inches; a `UsageError` says so where matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -101,6 +166,8 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: "Figure", out: str | Path) -> None:
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+def png_of(figure: "Figure") -> bytes:
+    """Return a figure as a PNG, the same bytes for the same figure."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()

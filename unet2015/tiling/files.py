@@ -287,6 +287,9 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
     else:
         jobs = [(path, _in_folder(path, out, probability)) for path in inputs]
+    nameless = [path for path in inputs if path.stem in (".", "..")]
+    if nameless:  # their results would lie outside of the folder
+        raise UsageError(f"{nameless[0]}: a file of this name gives its results none; rename it")
     owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
     for path, outputs in jobs:
         for target in outputs.files:

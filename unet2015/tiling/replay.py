@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from unet2015.checkpoint import load_model
 from unet2015.errors import ImageReadError, ModelError
 from unet2015.files import Unchanged, sha256
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
+from unet2015.models import load_model
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 from unet2015.tiling.zarr_output import write_zarr

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.checkpoint import Model, load_model
+from unet2015.checkpoint import Model
 from unet2015.errors import ImageValueError, MemoryLimitError, ModelError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter, Layout
+from unet2015.models import load_model
 from unet2015.tiling.averaging import Averaging
 from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
 from unet2015.tiling.memory import choose_plan, job_bytes
@@ -62,8 +63,8 @@ def segment(
     ----------
     image : path or ndarray
         A TIFF or PNG file, or pixels: two axes are YX, three are pages of YX unless `axes` says more.
-    model : Model or path
-        What to segment with.
+    model : Model, path or str
+        What to segment with: a model file, or the name of a model that comes with the package.
     axes : str, optional
         One letter of TZCYXI for each axis of the image, slowest first, where it does not say.
     probabilities : bool

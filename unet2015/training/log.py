@@ -54,6 +54,20 @@ class TrainingLog:
             self._board.close()
 
 
+class SilentLog:
+    """The log of the processes that leave writing to the first."""
+
+    def write(self, step: int, **figures: Any) -> None:
+        """Write nothing."""
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close nothing."""
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a log; a last line cut by a kill is left out."""
     if not path.exists():

@@ -33,6 +33,9 @@ class State:
     ----------
     seed : int
         From which all randomness follows.
+    processes : int
+        How many train together, of which each shows a tile a step: a resumed training must have as
+        many.
     step : int
         Steps done.
     order : list of int
@@ -52,11 +55,16 @@ class State:
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    processes: int = 1
 
-    def page(self, step: int, pages: int) -> int:
-        """Return the page shown at `step`: every page once a round, each round in a new order."""
-        turn, position = divmod(step, pages)
-        if position == 0 or len(self.order) != pages:
+    def page(self, draw: int, pages: int) -> int:
+        """Return the page of a draw: every page once a round, each round in a new order.
+
+        Draws are counted over all steps and processes.
+        """
+        turn, position = divmod(draw, pages)
+        # One of several processes may never see the first draw of a round.
+        if position == 0 or len(self.order) != pages or self.processes > 1:
             self.order = page_order(self.seed, turn, pages)
         return self.order[position]
 
@@ -74,7 +82,10 @@ def save_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, state: S
         tensors[f"network.{name}"] = parameter.detach().cpu()
         tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"].cpu()
     path = make_folder(folder) / f"step-{state.step:08d}.safetensors"
-    save_tensors(path, tensors, json.dumps(asdict(state)))
+    description = asdict(state)
+    if state.processes == 1:  # so that versions which know of one process only read it
+        del description["processes"]
+    save_tensors(path, tensors, json.dumps(description))
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -118,11 +129,21 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             f"{folder}: the training was begun with other settings ({changed}); "
             "resume with the same, or choose another folder"
         )
+    if state.processes != expected.processes:
+        raise SettingsError(
+            f"{folder}: the training was begun with {_counted(state.processes)}; with "
+            f"{_counted(expected.processes)} the tiles would be others; resume with as many, "
+            "or choose another folder"
+        )
     if sorted(state.hashes.values()) != sorted(expected.hashes.values()):
         raise DataSetError(
             f"{folder}: the training was begun with other images or labels; resume with the same, "
             "or choose another folder"
         )
+
+
+def _counted(processes: int) -> str:
+    return "1 process" if processes == 1 else f"{processes} processes"
 
 
 def _differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:

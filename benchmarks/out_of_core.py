@@ -1,0 +1,214 @@
+"""Peak memory and time of segmenting images larger than memory, TIFF to TIFF, by the installed command.
+
+``python -m benchmarks.out_of_core [--quick] [--side N] [--pages N] [--width N] [--depth N]
+[--max-memory SIZE] [--folder DIR] [--out FILE]``
+
+Two images are drawn in bounded memory: one page of 40,000 x 40,000 uint16 in a tiled BigTIFF, and a stack of
+10,000 pages of 512 x 512 uint16. Each is segmented with a narrow untrained network, so that it ends in
+minutes. The peak is that of the resident memory of the command and all its children, by
+the kernel's account of the command and by adding up the processes ten times a second; the larger counts. It
+needs Linux.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.machine import RESULTS, write_result
+from unet2015.checkpoint import ModelInfo, save_model
+from unet2015.images.reader import open_image
+from unet2015.network import UNet
+from unet2015.settings import Mapping, NetworkSettings
+
+TILE = 512
+MIB = 2**20
+
+
+def texture(seed: int = 0) -> NDArray[np.uint16]:
+    """Draw the pattern that all images show pieces of, (2 * TILE, 2 * TILE)."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[: 2 * TILE, : 2 * TILE] / 9.0
+    waves = np.sin(x) * np.sin(y) * 8_000 + 30_000
+    drawn: NDArray[np.uint16] = (
+        (waves + random.normal(0, 2_000, waves.shape)).clip(0, 65_535).astype(np.uint16)
+    )
+    return drawn
+
+
+def pieces(count: int) -> Iterator[NDArray[np.uint16]]:
+    """Yield so many tiles, each another piece of the texture."""
+    drawn, random = texture(), np.random.default_rng(1)
+    for _ in range(count):
+        y, x = random.integers(0, TILE, 2)
+        yield np.ascontiguousarray(drawn[y : y + TILE, x : x + TILE])
+
+
+def draw_page(path: Path, side: int) -> None:
+    """Write one page as a tiled BigTIFF, one tile in memory at a time."""
+    across = -(-side // TILE)
+    tifffile.imwrite(
+        path,
+        pieces(across * across),
+        shape=(side, side),
+        dtype=np.uint16,
+        tile=(TILE, TILE),
+        bigtiff=True,
+        photometric="minisblack",
+        resolution=(40_000, 40_000),
+        resolutionunit="CENTIMETER",
+    )
+
+
+def draw_stack(path: Path, pages: int) -> None:
+    """Write a stack as a BigTIFF, one page in memory at a time."""
+    tifffile.imwrite(
+        path,
+        pieces(pages),
+        shape=(pages, TILE, TILE),
+        dtype=np.uint16,
+        bigtiff=True,
+        photometric="minisblack",
+        metadata={"axes": "ZYX"},
+    )
+
+
+def peak_of(command: Sequence[str | Path]) -> dict[str, Any]:
+    """Run a command; return its peak resident memory, its seconds and its exit status."""
+    start, most = time.perf_counter(), 0
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen([str(word) for word in command], stdout=said, stderr=said)
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            most = max(most, resident(process.pid), high_water(process.pid))
+            time.sleep(0.1)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{command}: {said.read().decode(errors='replace')}")
+    # Not by ru_maxrss, which begins with what this process has when it forks.
+    return {
+        "peak_mib": round(most / MIB, 1),
+        "seconds": round(time.perf_counter() - start, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+    }
+
+
+def high_water(pid: int) -> int:
+    """Return the largest resident memory that a process had so far, in bytes."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):  # it ended in between
+        return 0
+
+
+def resident(pid: int) -> int:
+    """Return the resident bytes of a process and its descendants."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
+
+
+def segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> dict[str, Any]:
+    """Segment an image with the installed command; return what it took, and see that it is whole."""
+    program = Path(sys.executable).with_name("unet2015")
+    command: list[str | Path] = [
+        program,
+        "segment",
+        image,
+        "-o",
+        out,
+        "--model",
+        model,
+        "--device",
+        "cpu",
+        *more,
+    ]
+    answer = peak_of(command)
+    record = json.loads((out / f"{image.stem}.record.json").read_text())
+    result = out / f"{image.stem}.classes.tif"
+    with open_image(image) as before, open_image(result) as after:
+        assert (before.axes, before.shape, before.calibration) == (after.axes, after.shape, after.calibration)
+        shape = before.shape
+    with tifffile.TiffFile(result) as tif:
+        tiled, big = tif.pages.first.is_tiled, tif.is_bigtiff
+    assert len(list(out.iterdir())) == 2, "nothing but result and record may be left"
+    return {
+        "shape": list(shape),
+        "input_mib": round(image.stat().st_size / MIB, 1),
+        "output_mib": round(result.stat().st_size / MIB, 1),
+        "output": f"{'tiled' if tiled else 'striped'} {'BigTIFF' if big else 'TIFF'}",
+        **answer,
+        "stages": record["seconds"],
+        "plan": record["plan"],
+        "options": list(more),
+    }
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Draw the images, segment each, and remove them."""
+    torch.manual_seed(0)
+    info = ModelInfo(
+        network=NetworkSettings(width=options.width, depth=options.depth),
+        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.8,)),
+        class_names=("background", "cell"),
+    )
+    model = folder / "model.safetensors"
+    save_model(model, UNet(1, 2, options.width, options.depth), info)
+    more = ["--max-memory", options.max_memory]
+    rows = {}
+    for name, draw, size in (("page", draw_page, options.side), ("stack", draw_stack, options.pages)):
+        if size:
+            image = folder / f"{name}.tif"
+            start = time.perf_counter()
+            draw(image, size)
+            print(f"{name}: drawn in {time.perf_counter() - start:.0f} s", flush=True)
+            rows[name] = segment(image, model, folder / f"{name}-out", more)
+            row = rows[name]
+            print(f"{name}: peak {row['peak_mib']} MiB, {row['seconds']} s, {row['stages']}", flush=True)
+            image.unlink()
+    return {"network": {"width": options.width, "depth": options.depth}, "images": rows}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write the result file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.out_of_core", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small images, to see that it runs")
+    parser.add_argument("--side", type=int, default=40_000, help="side of the page in pixels; 0: none")
+    parser.add_argument("--pages", type=int, default=10_000, help="pages of the stack; 0: none")
+    parser.add_argument("--width", type=int, default=1, help="width of the network")
+    parser.add_argument("--depth", type=int, default=1, help="poolings of the network")
+    parser.add_argument("--max-memory", default="1G", help="memory cap of the command")
+    parser.add_argument("--folder", type=Path, help="where the images go, for a while")
+    parser.add_argument("--out", type=Path, help="result file (default: results/out_of_core.json)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.side, options.pages = 1_100, 5
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        answer = measure(options, Path(folder))
+    out = options.out or (None if options.quick else RESULTS / "out_of_core.json")
+    if out is not None:
+        write_result(out, __doc__.partition("\n")[0], answer)
+        print(f"written to {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

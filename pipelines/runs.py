@@ -1,0 +1,96 @@
+"""What the experiments share: a training that begins, goes on or begins again, and what a run records."""
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unet2015.errors import DataSetError, NothingLearnedError, SettingsError, UNet2015Error
+from unet2015.files import make_folder
+from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.training.log import read_log
+
+SEEDS = 5
+"""Seeds that a training is begun with before it is given up."""
+_log = logging.getLogger("unet2015")
+
+
+def train_run(
+    images: Path, labels: Path, run: Path, settings: TrainingSettings, device: str, seeds: int = SEEDS
+) -> None:
+    """Train into `run`: go on with a training of the same settings and files, else begin again.
+
+    A training that has learned nothing at a validation is begun again with the next seed: at the momentum
+    of the paper some never leave the plateau on which all pixels look alike. Which seed it was stands in
+    the model's record. With `seeds` = 1 such a training is kept as it is.
+
+    Raises
+    ------
+    NothingLearnedError
+        No seed learned anything.
+    """
+    last = settings.seed + seeds - 1
+    for seed in range(_begun(run, settings, last), last + 1):
+        try:
+            _train(images, labels, run, settings.model_copy(update={"seed": seed}), device, seeds > 1)
+            return
+        except NothingLearnedError as error:
+            if seed == last:
+                raise
+            _log.warning("%s: seed %d: %s; beginning again with seed %d", run, seed, error, seed + 1)
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def _begun(run: Path, settings: TrainingSettings, last: int) -> int:
+    """Return the seed of an unfinished run that has the same settings but for the seed."""
+    try:
+        text = (run / "settings.json").read_text(encoding="utf-8")
+        found = parse_settings(TrainingSettings, json.loads(text), str(run))
+    except (OSError, ValueError, UNet2015Error):
+        return settings.seed
+    same = found == settings.model_copy(update={"seed": found.seed})
+    return found.seed if same and settings.seed <= found.seed <= last else settings.seed
+
+
+def _train(
+    images: Path, labels: Path, run: Path, settings: TrainingSettings, device: str, stop: bool
+) -> None:
+    from unet2015 import train
+
+    try:
+        train(images, labels, run, settings=settings, device=device, resume=True, stop_if_constant=stop)
+    except (SettingsError, DataSetError):
+        shutil.rmtree(run, ignore_errors=True)
+        train(images, labels, run, settings=settings, device=device, stop_if_constant=stop)
+
+
+def training_summary(run: Path) -> dict[str, Any]:
+    """Return what a result says of a training: steps, seconds, the loss in 50 means, and the last check."""
+    from unet2015 import load_model
+
+    record = load_model(run / "model.safetensors").info.training
+    losses = [line["loss"] for line in read_log(run / "log.jsonl") if "loss" in line]
+    means = [float(np.mean(part)) for part in np.array_split(losses, min(50, len(losses)))]
+    return {
+        "steps": len(losses),
+        "seconds": record["seconds"],
+        "step_of_the_model": record["step"],
+        "seed": record["settings"]["seed"],
+        "device": record["device"],
+        "loss": [round(value, 4) for value in means],
+    }
+
+
+def segment_into(out: Path, images: Sequence[Path], model: Path, average: Any, device: str) -> None:
+    """Segment files into a folder, with probability maps; raise what went wrong."""
+    from unet2015.tiling.files import segment_files
+    from unet2015.tiling.segmentation import SegmentOptions
+
+    options = SegmentOptions(device=device, average=average)
+    for result in segment_files(images, make_folder(out), model, options, probability=True):
+        if result.error is not None:
+            raise result.error

@@ -1,0 +1,165 @@
+"""The cell experiments at a tiny size, on drawn cells: splits, partial annotation, SEG, the report."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from skimage.draw import disk
+
+pytest.importorskip("doit")
+
+from pipelines import cell_tracking, ctc
+from unet2015.checkpoint import load_model
+from unet2015.errors import DataSetError
+from unet2015.images.reader import read_pages
+from unet2015.images.writer import write_image
+from unet2015.metrics import evaluate_seg
+
+SIDE = 96
+CENTRES = [(24, 26), (30, 70), (70, 34), (68, 74)]
+
+
+def draw(folder, name, frames, gold, missing=()):
+    """Draw a sequence of four cells that move; in the frames `missing` the last has a marker alone."""
+    rng = np.random.default_rng(len(name) + frames)
+    for frame in range(frames):
+        objects, markers = np.zeros((SIDE, SIDE), np.uint16), np.zeros((SIDE, SIDE), np.uint16)
+        image = rng.integers(60, 80, (SIDE, SIDE)).astype(np.uint8)
+        for number, (y, x) in enumerate(CENTRES, 1):
+            where = disk((y + frame, x), 11, shape=(SIDE, SIDE))
+            image[where] += 70
+            markers[disk((y + frame, x), 3, shape=(SIDE, SIDE))] = number
+            if frame not in missing or number < len(CENTRES):
+                objects[where] = number
+        write(folder / name / f"t{frame:03d}.tif", image)
+        write(folder / f"{name}_GT/TRA/man_track{frame:03d}.tif", markers)
+        if frame in gold:
+            write(folder / f"{name}_GT/SEG/man_seg{frame:03d}.tif", objects)
+        write(folder / f"{name}_ST/SEG/man_seg{frame:03d}.tif", objects)
+
+
+def write(path, page):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, page, "YX", cell_tracking.Calibration())
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    for name in ("01", "02"):
+        draw(folder / "ctc" / "Both", name, 4, (0, 2, 3), missing=(2,))
+    draw(folder / "ctc" / "Single", "01", 6, (0, 1, 2, 4, 5))
+    return folder
+
+
+def experiment(drawn, tiny_settings, tmp_path, head=""):
+    settings = tiny_settings('data_sets = ["Both", "Single"]\n' + head, "instances", f"ignore = {ctc.IGNORE}")
+    return cell_tracking.Experiment(drawn, tmp_path / "out", settings, "cpu"), settings
+
+
+def test_a_cell_with_a_marker_and_no_object_is_ignored_and_nothing_else(drawn):
+    sequence = ctc.Sequence(drawn / "ctc" / "Both", "01")
+    whole, partial = sequence.labels(0), sequence.labels(2)
+    assert not (whole == ctc.IGNORE).any()
+    ignored = partial == ctc.IGNORE
+    y, x = CENTRES[-1]
+    assert ignored[disk((y + 2, x), 11, shape=ignored.shape)].all()
+    assert not ignored[:20].any()
+    truth = sequence.truth(2)
+    assert np.array_equal(partial[~ignored], truth[~ignored])
+
+
+@given(
+    hnp.arrays(np.uint16, (9, 11), elements=st.sampled_from([0, 0, 0, 1, 2])),
+    hnp.arrays(np.uint16, (9, 11), elements=st.sampled_from([0, 0, 0, 0, 3, 4])),
+)
+def test_what_is_ignored_equals_brute_force(truth, markers):
+    found = ctc.with_ignored(truth, markers)
+    missing = [
+        m
+        for m in (3, 4)
+        if (markers == m).any() and 2 * (truth[markers == m] > 0).sum() < (markers == m).sum()
+    ]
+    lone = np.argwhere(np.isin(markers, missing) & (truth == 0))
+    objects = np.argwhere(truth > 0)
+    for place in np.ndindex(truth.shape):
+        near = min((((point - place) ** 2).sum() for point in lone), default=np.inf)
+        other = min((((point - place) ** 2).sum() for point in objects), default=np.inf)
+        expected = ctc.IGNORE if truth[place] == 0 and near < other else truth[place]
+        assert found[place] == expected
+
+
+def test_both_sequences_are_swapped_and_a_single_one_is_split_in_time(drawn, tiny_settings, tmp_path):
+    made, _ = experiment(drawn, tiny_settings, tmp_path)
+    both, swapped, single = made.splits
+    assert (both.title, swapped.title) == ("01 -> 02", "02 -> 01")
+    assert "first 60%" in single.title
+    assert single.frames(drawn / "ctc" / "Single") == ([0, 1, 2], [4, 5])
+    assert both.frames(drawn / "ctc" / "Both") == ([0, 2, 3], [0, 2, 3])
+
+
+@pytest.mark.parametrize("gold", [2, 3, 7, 20])
+@pytest.mark.parametrize("first", [0.01, 0.5, 0.6, 0.99])
+def test_a_split_in_time_trains_and_measures_something(tmp_path, gold, first):
+    draw(tmp_path / "Set", "01", gold, range(gold))
+    train, test = cell_tracking.Split("Set", "01", "01", first).frames(tmp_path / "Set")
+    assert train + test == list(range(gold))
+    assert train
+    assert test
+
+
+def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
+    drawn, tiny_settings, tmp_path, capsys
+):
+    made, settings = experiment(drawn, tiny_settings, tmp_path, "frame = 5\n")
+    out = made.out
+    words = ["--data", str(drawn), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
+    assert cell_tracking.main(words) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert json.dumps(result["mean"], indent=2) in capsys.readouterr().out
+    for split in made.splits[:2]:
+        measured = evaluate_seg(drawn / f"ctc/Both/{split.test}_GT", out / split.name / f"{split.test}_RES")
+        assert result["splits"][split.name]["seg"] == measured.value
+        assert load_model(out / split.name / "run/model.safetensors").info.training["training_pages"] == 3
+    assert result["mean"]["Both"]["seg"] == pytest.approx(
+        np.mean([result["splits"][split.name]["seg"] for split in made.splits[:2]])
+    )
+    assert result["data_sets"]["Both"]["01"]["share_ignored"].keys() == {"2"}
+    labels = read_pages(out / made.splits[0].name / "train-labels.tif")
+    assert (labels[1] == ctc.IGNORE).any()
+    page = (out / "report.html").read_text()
+    assert "u-net 2015 (paper, Table 2)" in page
+    assert page.count("data:image/png;base64") == 3 * 3 + 1
+    before = {path: path.stat().st_mtime_ns for stage in made.stages() for path in stage.outputs}
+    assert cell_tracking.main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_silver_frames_train_and_never_those_after_the_split(drawn, tiny_settings, tmp_path):
+    made, settings = experiment(drawn, tiny_settings, tmp_path, "silver = true\n")
+    words = ["--data", str(drawn), "--out", str(made.out), "--settings", str(settings)]
+    prepare = [f"prepare-{split.name}" for split in made.splits]
+    assert cell_tracking.main([*words, *prepare]) == 0
+    pages = [len(read_pages(made.stack(split, "train"))) for split in made.splits]
+    assert pages == [4, 4, 3]
+    assert [len(read_pages(made.stack(split, "test"))) for split in made.splits] == [3, 3, 2]
+
+
+def test_a_data_set_that_is_not_there_is_an_error_that_names_the_folder(tiny_settings, tmp_path):
+    with pytest.raises(DataSetError, match=r"Missing: expected 01/tTTT\.tif"):
+        cell_tracking.Experiment(
+            tmp_path, tmp_path / "out", tiny_settings('data_sets = ["Missing"]\n', "instances"), "cpu"
+        )
+
+
+@pytest.mark.parametrize("name", ["cell_tracking.toml", "cell_tracking-cpu.toml", "cell_tracking-quick.toml"])
+def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp_path):
+    chain = cell_tracking.Experiment(None, tmp_path, cell_tracking.HERE / name).stages()
+    trainings = [stage for stage in chain if stage.name.startswith("train-")]
+    assert len(trainings) == 4
+    for stage in trainings:
+        assert stage.settings["validation"]["fraction"] == 0
+        assert stage.settings["labels"]["ignore"] == ctc.IGNORE

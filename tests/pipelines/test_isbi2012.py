@@ -1,0 +1,225 @@
+"""The EM experiment at a tiny size, on drawn slices: every stage, what is held out, what a kill leaves."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("doit")
+pytest.importorskip("numba")
+
+from pipelines import ablation, em, isbi2012
+from unet2015.checkpoint import load_model
+from unet2015.errors import SettingsError
+from unet2015.geometry import unet_geometry
+from unet2015.images.reader import read_pages
+from unet2015.images.writer import write_image
+from unet2015.metrics import evaluate_em
+from unet2015.synthetic import em_stack
+
+ROOT = Path(__file__).parents[2]
+ABLATION = """
+[ablation]
+fold = 4
+[ablation.base.optimisation]
+steps = 3
+[ablation.rows]
+"as above" = {}
+"w0 = 0" = { weight_map = { w0 = 0.0 } }
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("isbi") / "isbi2012"
+    folder.mkdir()
+    images, labels = em_stack(pages=30, height=64, width=72, seed=3)
+    for name, stack in (("train-volume", images), ("train-labels", labels), ("test-volume", images[:2])):
+        write_image(folder / f"{name}.tif", stack, "IYX", isbi2012.PIXEL)
+    return folder
+
+
+@pytest.fixture
+def known(drawn, monkeypatch):
+    """Make the drawn pixels those that are expected."""
+    hashes = {
+        name: hashlib.sha256(read_pages(drawn / f"{name}.tif").tobytes()).hexdigest()
+        for name in isbi2012.PIXELS
+    }
+    monkeypatch.setattr(isbi2012, "PIXELS", hashes)
+    monkeypatch.setattr(ablation, "TILE", 44)
+    return drawn.parent
+
+
+def test_folds_hold_out_neighbours_and_every_slice_once():
+    folds = [em.held_out(fold) for fold in range(5)]
+    assert sorted(page for fold in folds for page in fold) == list(range(30))
+    for fold, pages in enumerate(folds):
+        assert pages == list(range(pages[0], pages[0] + 6))
+        assert sorted(pages + em.trained_on(fold)) == list(range(30))
+
+
+def test_a_threshold_is_chosen_on_the_training_part_and_applied_to_the_held_out():
+    rng = np.random.default_rng(0)
+    _, labels = em_stack(pages=2, height=64, width=64, seed=1)
+    noise = rng.uniform(0, 0.25, labels.shape)
+    held_out = np.where(labels > 0, 0.7 + noise, noise).astype(np.float32)
+    training = np.where(labels > 0, 0.25 + noise, noise / 2).astype(np.float32)
+    found = em.measure_fold(labels, held_out, labels, training)
+    for name in em.MEASURES:
+        threshold = found["thresholds"]["of_training"][name]
+        assert threshold == getattr(evaluate_em(labels, training), name).threshold
+        rows = {row.threshold: row.value for row in getattr(evaluate_em(labels, held_out), name).by_threshold}
+        assert found["at_training_threshold"][name] == rows[threshold]
+    assert found["best_over_thresholds"]["pixel_error"] == 0
+    assert found["at_training_threshold"]["pixel_error"] > 0
+
+
+def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_path, capsys):
+    settings, out = (
+        tiny_settings('folds = [1, 4]\naverages = ["none", "flips"]\nship = "em-tiny"\n', tail=ABLATION),
+        tmp_path / "out",
+    )
+    words = ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
+    assert isbi2012.main(words) == 0
+    result = json.loads((out / "result.json").read_text())
+    printed = capsys.readouterr().out
+    assert json.dumps(result["rows"], indent=2) in printed
+    assert str(out / "report.html") in printed
+    chain = isbi2012.Experiment(known, out, settings, "cpu").stages()
+    before = {path: path.stat().st_mtime_ns for stage in chain for path in stage.outputs}
+    assert result["folds_held_out"] == [1, 4]
+    images = read_pages(known / "isbi2012" / "train-volume.tif")
+    for fold in (1, 4):
+        held_out, trained = (
+            read_pages(out / f"fold-{fold}" / f"{which}.tif") for which in ("held-out", "train")
+        )
+        assert np.array_equal(held_out, images[em.held_out(fold)])
+        assert np.array_equal(trained, images[em.trained_on(fold)])
+        assert load_model(out / f"fold-{fold}/run/model.safetensors").info.training["training_pages"] == 24
+    assert load_model(out / "all/run/model.safetensors").info.training["training_pages"] == 30
+    shipped = load_model(out / "models/em-tiny.safetensors").info
+    assert shipped.training["training_pages"] == 30
+    assert shipped.training["twin"]["slices"] == em.held_out(4)
+    assert shipped.training["twin"]["none"] == result["folds"]["fold-4"]["none"]["at_training_threshold"]
+    for average in ("none", "flips"):
+        found = np.concatenate(
+            [read_pages(out / f"fold-{k}/{average}/held-out.probability.tif") for k in (1, 4)]
+        )
+        truth = read_pages(known / "isbi2012" / "train-labels.tif")[em.held_out(1) + em.held_out(4)]
+        assert result["rows"][average]["best_over_thresholds"] == em.values(evaluate_em(truth, found))
+    page = (out / "report.html").read_text()
+    assert "u-net (paper, Table 1)" in page
+    assert "stride 388" in page
+    assert page.count("data:image/png;base64") == 4
+    # Nothing has changed, so nothing runs.
+    assert isbi2012.main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    # Another row of the ablation trains that row and nothing else.
+    settings.write_text(settings.read_text() + '"more" = { weight_map = { sigma = 3.0 } }\n')
+    assert isbi2012.main(words) == 0
+    after = {path: path.stat().st_mtime_ns for path in before}
+    changed = {path.name for path in before if before[path] != after[path]}
+    assert changed == {"ablation.json", "result.json", "report.html"}
+    assert (out / "ablation-2" / "run" / "model.safetensors").exists()
+
+
+def test_a_killed_pipeline_goes_on_to_the_same_table(known, drawn, tiny_settings, tmp_path):
+    settings = tiny_settings('folds = [4]\naverages = ["none"]\n')
+    hashes = isbi2012.PIXELS
+
+    def command(out):
+        code = (
+            f"import sys; from pipelines import isbi2012; isbi2012.PIXELS = {hashes!r}; "
+            f"sys.exit(isbi2012.main(['--data', {str(known)!r}, '--out', {str(out)!r}, "
+            f"'--settings', {str(settings)!r}]))"
+        )
+        return [sys.executable, "-c", code]
+
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    subprocess.run(command(straight), check=True, capture_output=True, cwd=ROOT)
+    for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif"):
+        process = subprocess.Popen(
+            command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+        )
+        while process.poll() is None and not (killed / mark).exists():
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command(killed), check=True, capture_output=True, cwd=ROOT)
+    rows = [json.loads((out / "result.json").read_text())["rows"] for out in (straight, killed)]
+    assert rows[0] == rows[1]
+
+
+def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):
+    words = [
+        "--data",
+        str(drawn),
+        "--out",
+        str(tmp_path / "out"),
+        "--settings",
+        str(tiny_settings()),
+        "verify",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.isbi2012", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "train-volume.tif: its pixels are not those of the challenge's file" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("folds = [5]", "folds"),
+        ("folds = [1, 1]", "folds"),
+        ("fold = [1]", "fold: no such setting"),
+        ("[training.network]\nwide = 3", "training: .*network.wide: no such setting"),
+        ("folds = [", "not a TOML file"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(tmp_path, drawn, text, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        isbi2012.Experiment(drawn, tmp_path, path)
+
+
+@pytest.mark.parametrize("name", ["isbi2012.toml", "isbi2012-cpu.toml", "isbi2012-quick.toml"])
+def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp_path):
+    chain = isbi2012.Experiment(tmp_path, tmp_path, isbi2012.HERE / name).stages()
+    trainings = [stage for stage in chain if stage.name.startswith("train-")]
+    assert len(trainings) >= 3
+    assert all(stage.settings["validation"]["fraction"] == 0 for stage in trainings)
+    assert {stage.name for stage in chain} >= {"verify", "split", "weights", "train-4", "measure-4", "report"}
+
+
+@pytest.mark.parametrize(
+    ("stride", "outside", "differs"), [(16, "mirror", False), (20, "zeros", True), (18, "mirror", True)]
+)
+def test_a_stride_in_phase_and_a_mirrored_border_give_one_pass(stride, outside, differs):
+    import torch
+
+    from unet2015.network import UNet
+    from unet2015.tiling.engine import Predictor
+
+    torch.manual_seed(0)
+    network = UNet(1, 2, width=2, depth=2, dropout=0.0).double()
+    geometry = unet_geometry(2)
+    pixels = np.random.default_rng(0).uniform(size=(1, 45, 50)).astype(np.float64)
+    predict = Predictor(network)
+    whole = ablation.tiled(pixels, predict, geometry, 50, "mirror", geometry.input_for(50))
+    found = ablation.tiled(pixels, predict, geometry, stride, outside, geometry.input_for(20))
+    assert (np.abs(found - whole).max() > 1e-4) == differs

@@ -1,0 +1,84 @@
+import shutil
+
+import pytest
+
+from unet2015 import train
+from unet2015.errors import DataSetError, ModelError
+from unet2015.report.run import report_run
+from unet2015.settings import load_settings
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+LITTLE = {
+    "checkpoint_interval": 3,
+    "labels": {"kind": "membrane"},
+    "network": {"width": 2, "depth": 2},
+    "optimisation": {"steps": 4, "warmup": 1, "tile": 60},
+    "validation": {"fraction": 0.5, "interval": 2},
+}
+
+
+@pytest.fixture
+def run(small_set, tmp_path):
+    train(*small_set, tmp_path / "run", settings=load_settings(None, LITTLE), device="cpu")
+    return tmp_path / "run"
+
+
+def test_a_report_holds_curves_measures_overlays_and_the_record(run):
+    out = report_run(run, device="cpu")
+    text = out.read_text(encoding="utf-8")
+    assert out == run / "report.html"
+    assert text.count("data:image/png") >= 2  # the curves; best (and median) and worst page
+    for words in ("Training run", "images.tif page 2", "images.tif page 3", "Best", "worst", "learning_rate"):
+        assert words in text
+    for words in ("torch", "sha256", "training_pages", "cross-entropy", "on the 2 held-out pages"):
+        assert words in text
+    assert "not drawn" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda images, run: images.unlink(), "images.tif is not there any more"),
+        (lambda images, run: images.write_bytes(images.read_bytes() + b"\0"), "images.tif has changed since"),
+        (lambda images, run: shutil.rmtree(run / "checkpoints"), "says where the images are"),
+        (lambda images, run: (run / "model.safetensors").unlink(), "There is no model yet"),
+        (lambda images, run: (run / "settings.json").unlink(), "Best"),
+    ],
+)
+def test_what_is_missing_is_said_and_the_rest_is_there(run, small_set, change, why):
+    change(small_set[0], run)
+    text = report_run(run, device="cpu").read_text(encoding="utf-8")
+    assert why in text
+    assert "data:image/png" in text
+    assert "the last validation" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("log.jsonl", "no log\n", DataSetError),
+        ("log.jsonl", "", DataSetError),
+        ("settings.json", "{", DataSetError),
+        ("settings.json", "[]", DataSetError),
+        ("model.safetensors", "x", ModelError),
+    ],
+)
+def test_damage_is_named_and_no_report_is_left(run, name, content, error):
+    (run / name).write_text(content)
+    with pytest.raises(error, match=name):
+        report_run(run, device="cpu")
+    assert not (run / "report.html").exists()
+
+
+def test_pages_are_segmented_as_the_validation_did(run):
+    """At the kept model's threshold the errors of the pages lie around that of the log."""
+    from unet2015.checkpoint import load_model
+    from unet2015.report.run import _segmented
+
+    model = load_model(run / "model.safetensors")
+    pages = _segmented(run, model, "cpu")
+    hits = sum(int(((page.classes == 1) & (page.targets.classes == 1)).sum()) for page in pages)
+    both = sum(int((page.classes == 1).sum() + (page.targets.classes == 1).sum()) for page in pages)
+    assert 1 - 2 * hits / both == pytest.approx(model.info.training["validation"]["pixel_error"], abs=1e-12)

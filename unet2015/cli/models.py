@@ -1,0 +1,50 @@
+"""``unet2015 models``: the models that come with the package."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from unet2015.cli.options import Json
+from unet2015.cli.output import print_json, print_rows
+
+if TYPE_CHECKING:
+    from unet2015.models import ShippedModel
+
+
+def models(as_json: Json = False) -> None:
+    """List the models that come with the package; segment takes them by name.
+
+    Shown are what each is for, what to cite, the terms of its use, and how it was trained.
+    """
+    from unet2015.models import list_models
+
+    found = list_models()
+    if as_json:
+        print_json([model.as_dict() for model in found])
+        return
+    for model in found:
+        print_rows(model.name, _rows(model))
+    if not found:
+        typer.echo("no model comes with this copy of the package", err=True)
+
+
+def _rows(model: "ShippedModel") -> dict[str, str]:
+    info, record = model.info, model.info.training
+    pixel = "" if info.pixel_size_nm is None else f", {info.pixel_size_nm:g} nm a pixel"
+    network = f"width {info.network.width}, depth {info.network.depth}, {info.network.variant}"
+    rows = {
+        "for": info.summary,
+        "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",
+        "classes": ", ".join(info.class_names),
+        "threshold": "" if info.threshold is None else f"{info.threshold:g}",
+        "network": f"{network}, {model.bytes / 1e6:.1f} MB",
+        "training": ", ".join(
+            f"{record[key]} {words}"
+            for key, words in (("training_pages", "pages"), ("step", "steps"), ("date", ""))
+            if key in record
+        ).strip(),
+        "cite": info.citation,
+        "terms": info.terms,
+        "file": str(model.path),
+    }
+    return {name: text for name, text in rows.items() if text}

@@ -1,0 +1,208 @@
+"""A report as one HTML file: nothing is loaded with it, no script runs in it, and it prints."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unet2015.errors import ImageReadError, UsageError
+from unet2015.files import atomic_path
+from unet2015.report.numbers import Cell, Shown, shown_columns
+from unet2015.versions import versions
+
+Kind = Literal["ours", "paper", "other", "ablation"]
+"""Whose row it is: of this run, of the paper, of this run with a setting changed, or of someone else."""
+
+_MEANING = {"ours": "this run", "paper": "the paper", "ablation": "this run with one thing changed"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes
+    ----------
+    cells : sequence of str, float or None
+        One a column, the first names the row; None where there is no value.
+    kind : {"ours", "paper", "other", "ablation"}
+        Whose row it is; told apart by colour and a key beneath the table.
+    """
+
+    cells: Sequence[Cell]
+    kind: Kind = "other"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a title above and a note beneath it.
+
+    Numbers are shown with up to four significant digits, their decimal points in one line.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG or SVG, as bytes or a file, with a title and a caption."""
+
+    title: str
+    png: bytes | Path
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: paragraphs (parted by empty lines), tables, pictures and folded details.
+
+    ``details`` is shown as a tree of names and values, such as settings or a record.
+    """
+
+    title: str
+    text: str = ""
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A title, a summary in a few sentences, and sections."""
+
+    title: str
+    summary: str
+    sections: Sequence[Section]
+
+
+def write_report(report: Report, out: str | Path) -> None:
+    """Write a report as one HTML file, whole or not at all.
+
+    Pictures lie within the file, and the page forbids itself to load or run anything. The same
+    report gives the same bytes.
+
+    Parameters
+    ----------
+    report : Report
+        What it says; every text is shown as it is, never read as HTML.
+    out : path
+        The file, usually ending in .html.
+
+    Raises
+    ------
+    ImageReadError
+        A picture cannot be read, or is neither PNG nor SVG.
+    ImageWriteError
+        The file cannot be written.
+    UsageError
+        A row has not one cell for each column, or Jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise UsageError("reports need Jinja2; install it with: pip install 'unet2015[report]'") from error
+    world = Environment(
+        loader=PackageLoader("unet2015.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    world.filters |= {"paragraphs": _paragraphs, "pairs": _pairs, "leaf": _leaf, "is_tree": _is_tree}
+    page = world.get_template("report.html").render(
+        report=report,
+        sections=[_section(section, number) for number, section in enumerate(report.sections, 1)],
+        version=versions()["unet2015"],
+    )
+    with atomic_path(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _section(section: Section, number: int) -> dict[str, Any]:
+    """Return a section as the template reads it: numbered, tables as text, pictures as addresses."""
+    return {
+        "id": f"section-{number}",
+        "number": number,
+        "title": section.title,
+        "text": section.text,
+        "tables": [_table(table) for table in section.tables],
+        "pictures": [
+            {"id": f"picture-{number}-{k}", "source": _source(picture), "about": picture}
+            for k, picture in enumerate(section.pictures, 1)
+        ],
+        "details": section.details,
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    wide = len(table.columns)
+    for number, row in enumerate(table.rows, 1):
+        if len(row.cells) != wide:
+            raise UsageError(
+                f"table {table.title!r}: row {number} has {len(row.cells)} cells for {wide} columns"
+            )
+    columns = shown_columns([[row.cells[k] for row in table.rows] for k in range(wide)])
+    kinds = [kind for kind in _MEANING if any(row.kind == kind for row in table.rows)]
+    return {
+        "about": table,
+        "heads": [
+            {"text": text, "number": column.number}
+            for text, column in zip(table.columns, columns, strict=True)
+        ],
+        "rows": [
+            {"kind": row.kind, "cells": [_cell(column.cells[k], column.number) for column in columns]}
+            for k, row in enumerate(table.rows)
+        ],
+        # Rows of one run alone need no key.
+        "key": [(kind, _MEANING[kind]) for kind in kinds] if {"paper", "ablation"} & {*kinds} else [],
+    }
+
+
+def _cell(shown: Shown, number: bool) -> dict[str, Any]:
+    return {"text": shown.text, "pad": shown.pad, "number": number}
+
+
+def _source(picture: Picture) -> str:
+    """Return a picture as the address under which it lies in the page itself."""
+    if isinstance(picture.png, bytes):
+        data, name = picture.png, f"picture {picture.title!r}"
+    else:
+        name = str(picture.png)
+        try:
+            data = Path(picture.png).read_bytes()
+        except OSError as error:
+            raise ImageReadError(f"{name}: cannot read the picture: {error.strerror or error}") from error
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        kind = "image/png"
+    elif data.lstrip()[:5] in (b"<?xml", b"<svg ", b"<svg>"):
+        kind = "image/svg+xml"
+    else:
+        raise ImageReadError(f"{name}: expected a PNG or SVG, but it begins with {data[:8]!r}")
+    return f"data:{kind};base64,{b64encode(data).decode()}"
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [part.strip() for part in text.split("\n\n") if part.strip()]
+
+
+def _is_tree(value: object) -> bool:
+    """Whether a value is shown as a tree of its own rather than on one line."""
+    return bool(value) and (
+        isinstance(value, Mapping)
+        or (isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value))
+    )
+
+
+def _pairs(value: Any) -> list[tuple[str, Any]]:
+    """Return the names and values of one level of a tree; those of a list are numbered."""
+    named = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
+    return [(str(name), item) for name, item in named]
+
+
+def _leaf(value: object) -> str:
+    """Return a value of the details as text: strings as they are, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

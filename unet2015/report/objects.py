@@ -1,0 +1,68 @@
+"""What became of each true object, and what each found object is: matched, missed, split, merged."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.metrics.contingency import contingency_table
+from unet2015.metrics.seg import seg_score
+
+Fate = Literal["matched", "missed", "split", "merged"]
+PART = 0.1
+"""Share of a true object that a found one must hold to count as a part of it; less is a speck."""
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of the true objects, by label, and which found objects lie where nothing is labelled.
+
+    Attributes
+    ----------
+    truth : dict of int to {"matched", "missed", "split", "merged"}
+        ``merged``: its match in the sense of SEG (a found object on more than half of it) is also that
+        of another true object. ``split``: two or more found objects, each with at least `PART` of it,
+        lie mostly within it. Else ``matched`` where SEG finds a match, and ``missed``.
+    unlabelled : tuple of int
+        Found objects that touch no true object. Frames may be annotated in part, so they are no error.
+    """
+
+    truth: dict[int, Fate]
+    unlabelled: tuple[int, ...]
+
+
+def fates(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> Fates:
+    """Compare two label images, 0 is background.
+
+    Raises
+    ------
+    DataSetError
+        The shapes differ.
+    LabelError
+        Labels are not whole numbers from 0 on.
+    """
+    if not truth.any():
+        return Fates({}, tuple(np.unique(result[result > 0]).tolist()))
+    match = {found.label: found.match for found in seg_score([(0, truth, result)]).objects}
+    (true, i), (found, j) = (np.unique(labels, return_inverse=True) for labels in (truth, result))
+    table = contingency_table(i.reshape(truth.shape), j.reshape(truth.shape))
+    true_sizes, found_sizes = table.truth_sizes(), table.prediction_sizes()
+    parts, touched = dict.fromkeys(match, 0), set()
+    for a, b, shared in zip(table.truth, table.prediction, table.pixels, strict=True):
+        if true[a] == 0 or found[b] == 0:
+            continue
+        touched.add(int(found[b]))
+        if 2 * shared > found_sizes[b] and shared >= PART * true_sizes[a]:
+            parts[int(true[a])] += 1
+    takers = list(match.values())
+
+    def fate(label: int) -> Fate:
+        if match[label] is not None and takers.count(match[label]) > 1:
+            return "merged"
+        if parts[label] > 1:
+            return "split"
+        return "missed" if match[label] is None else "matched"
+
+    unlabelled = tuple(label for label in found.tolist() if label and label not in touched)
+    return Fates({label: fate(label) for label in match}, unlabelled)

@@ -1,0 +1,249 @@
+"""Results drawn over the image, with what is wrong marked in colours that every reader tells apart."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from skimage.measure import find_contours
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.report.figures import figure_of, png_of
+from unet2015.report.objects import Fate, fates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Window = tuple[slice, slice]
+"""Rows and columns of the part that is shown."""
+
+MEMBRANE = "#d17fd1"
+
+
+class _Line(NamedTuple):
+    colour: str
+    style: Literal["solid", "dashed", "dashdot", "dotted"]
+    width: float
+
+
+_TRUTH: dict[Fate, _Line] = {
+    "matched": _Line("#56b4e9", "solid", 1.3),
+    "missed": _Line("#ff5a1f", "dashed", 2.0),
+    "split": _Line("#f0e442", "solid", 2.0),
+    "merged": _Line("#ff7fd4", "dashdot", 2.0),
+}
+_FOUND, _UNLABELLED = _Line("#ffffff", "dotted", 1.2), _Line("#b0b0b0", "dotted", 0.9)
+
+
+def overlay_em(
+    image: ArrayLike,
+    truth: ArrayLike,
+    proposal: ArrayLike,
+    threshold: float,
+    window: Window | None = None,
+    *,
+    radius: int = 20,
+) -> bytes:
+    """Draw found membranes over an EM slice, and where they split or merge cells.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        The slice.
+    truth : (H, W) array
+        0 is membrane, all else the inside of cells.
+    proposal : (H, W) array
+        Probability of the inside of cells in [0, 1], or a class map.
+    threshold : float
+        Inside is what lies strictly above it.
+    window : pair of slices, optional
+        Rows and columns to show. Errors are looked for in the whole slice.
+    radius : int
+        As for `unet2015.metrics.warping_error`.
+
+    Returns
+    -------
+    bytes
+        A PNG. Splits are orange and mergers are blue, each within a ring.
+
+    Raises
+    ------
+    DataSetError
+        The shapes differ.
+    UsageError
+        The window is empty, or matplotlib or numba is not installed.
+    """
+    # Only here: they need numba, the other overlays do not.
+    from unet2015.metrics.figure import COLOURS
+    from unet2015.metrics.warping import Mismatch, warping_mismatches
+
+    image, proposal = np.asarray(image), np.asarray(proposal)
+    _same_shapes(image, np.asarray(truth), proposal)
+    wrong = warping_mismatches(truth, proposal, threshold, radius=radius)[0]
+    view = _window(window, image.shape)
+    image, wrong, membrane = image[view], wrong[view], (proposal <= threshold)[view]
+    figure, axes = _canvas(image)
+    axes.imshow(np.where(membrane, 1.0, np.nan), cmap=_one(MEMBRANE), alpha=0.45, interpolation="nearest")
+    key = [_patch(MEMBRANE, "membrane found")]
+    for kind, colour in COLOURS.items():
+        pixels = wrong == kind
+        axes.imshow(np.where(pixels, 1.0, np.nan), cmap=_one(colour), interpolation="nearest")
+        places = ndimage.find_objects(ndimage.label(pixels, np.ones((3, 3)))[0])
+        for rows, columns in places:
+            _ring(axes, rows, columns, colour)
+        word = "split" if kind == Mismatch.SPLIT else "merger"
+        key.append(
+            _patch(colour, f"{len(places)} {word}{'' if len(places) == 1 else 's'}, {pixels.sum()} px")
+        )
+    return _finished(figure, key)
+
+
+def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
+    """Draw the outlines of true and found objects over an image.
+
+    True objects are drawn by what became of them (see `unet2015.report.objects.fates`), found ones
+    dotted in white; those that touch no true object, in gray, are not called errors, as the truth may
+    be annotated in part.
+
+    Parameters
+    ----------
+    image : (H, W) array
+    truth, result : (H, W) arrays of int
+        Instance labels, 0 is background.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+
+    Raises
+    ------
+    DataSetError
+        The shapes differ.
+    LabelError
+        Labels are not whole numbers from 0 on.
+    UsageError
+        matplotlib is not installed.
+    """
+    image, true, found = np.asarray(image), np.asarray(truth), np.asarray(result)
+    _same_shapes(image, true, found)
+    known = fates(true, found)
+    figure, axes = _canvas(image)
+    labels = set(np.unique(found[found > 0]).tolist()) - set(known.unlabelled)
+    _outline(axes, found, known.unlabelled, _UNLABELLED)
+    key = []
+    for fate, line in _TRUTH.items():
+        members = [label for label, became in known.truth.items() if became == fate]
+        _outline(axes, true, members, line)
+        if members or fate == "matched":
+            key.append(_stroke(line, f"{len(members)} {fate}"))
+    _outline(axes, found, labels, _FOUND)
+    key.append(_stroke(_FOUND, f"{len(labels)} found"))
+    if known.unlabelled:
+        key.append(_stroke(_UNLABELLED, f"{len(known.unlabelled)} found where nothing is labelled"))
+    return _finished(figure, key)
+
+
+def overlay_classes(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
+    """Draw the pixels of an image whose class is wrong; where `truth` is 255 nothing is known.
+
+    Raises
+    ------
+    DataSetError
+        The shapes differ.
+    UsageError
+        matplotlib is not installed.
+    """
+    image, true, found = np.asarray(image), np.asarray(truth), np.asarray(result)
+    _same_shapes(image, true, found)
+    known = true != 255
+    figure, axes = _canvas(image)
+    key = []
+    for colour, mask, words in (
+        ("#ff5a1f", (true > 0) & (found != true), "missed, or of another class"),
+        ("#00c8ff", (true == 0) & (found > 0), "found where there is background"),
+    ):
+        pixels = mask & known
+        axes.imshow(np.where(pixels, 1.0, np.nan), cmap=_one(colour), alpha=0.8, interpolation="nearest")
+        key.append(_patch(colour, f"{words}: {pixels.sum() / max(1, known.sum()):.1%}"))
+    return _finished(figure, key)
+
+
+def _same_shapes(*arrays: NDArray[Any]) -> None:
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2:
+        raise DataSetError(f"image, truth and result must be (H, W) of one size, got {shapes}")
+
+
+def _window(window: Window | None, shape: tuple[int, ...]) -> Window:
+    rows, columns = window or (slice(None), slice(None))
+    if not range(*rows.indices(shape[0])) or not range(*columns.indices(shape[1])):
+        raise UsageError(f"the window {window} shows nothing of {shape[0]} x {shape[1]} pixels")
+    return rows, columns
+
+
+def _canvas(image: NDArray[Any]) -> "tuple[Figure, Axes]":
+    """Return a figure with the image in gray, its darkest and brightest 0.5 % cut off."""
+    height, width = image.shape
+    long = 7.4 / max(height, width)
+    figure = figure_of(max(width * long, 4.2), height * long + 0.5)
+    axes = figure.subplots()
+    low, high = np.percentile(image, (0.5, 99.5))
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _finished(figure: "Figure", key: list[Any]) -> bytes:
+    figure.legend(handles=key, loc="outside lower center", ncols=3, frameon=False, fontsize="medium")
+    figure.set_facecolor("white")
+    return png_of(figure)
+
+
+def _one(colour: str) -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([colour])
+
+
+def _ring(axes: "Axes", rows: slice, columns: slice, colour: str) -> None:
+    """Ring an error: a few pixels would not be seen in a slice of some hundred."""
+    from matplotlib.patches import Circle
+
+    centre = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
+    size = max(rows.stop - rows.start, columns.stop - columns.start)
+    axes.add_patch(Circle(centre, 5 + size / 2, fill=False, edgecolor=colour, linewidth=1.8))
+
+
+def _outline(axes: "Axes", labels: NDArray[Any], members: Iterable[int], line: _Line) -> None:
+    for label in members:
+        rows, columns = (slice(int(at.min()), int(at.max()) + 1) for at in np.nonzero(labels == label))
+        mask = np.pad(labels[rows, columns] == label, 1).astype(np.float64)
+        for path in find_contours(mask, 0.5):  # type: ignore[no-untyped-call]
+            y, x = path[:, 0] + rows.start - 1, path[:, 1] + columns.start - 1
+            axes.plot(x, y, color=line.colour, linestyle=line.style, linewidth=line.width)
+
+
+def _patch(colour: str, text: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, edgecolor="#444444", linewidth=0.4, label=text)
+
+
+def _stroke(line: _Line, text: str) -> Any:
+    """Return a key's line, on black as light colours would not show on the page."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import Normal, Stroke
+
+    effects = [Stroke(linewidth=line.width + 4, foreground="#444444"), Normal()]
+    return Line2D(
+        [],
+        [],
+        color=line.colour,
+        linestyle=line.style,
+        linewidth=line.width,
+        label=text,
+        path_effects=effects,
+    )

@@ -1,0 +1,287 @@
+"""The report of a training: what its folder holds, and its held-out pages where the images still are."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.checkpoint import Model, load_model, load_tensors
+from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
+from unet2015.files import sha256
+from unet2015.images.image import Image
+from unet2015.images.mapping import MappedImage
+from unet2015.images.reader import open_image
+from unet2015.report.figures import best_median_worst, plot_curves
+from unet2015.report.html import Kind, Picture, Report, Row, Section, Table, write_report
+from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.tiling.engine import Predictor, choose_device, run
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.sinks import ArraySink
+from unet2015.training.dataset import read_labels, split_pages
+from unet2015.training.labels import IGNORED, Targets, make_targets
+from unet2015.training.log import read_log
+from unet2015.training.pages import PageSource
+from unet2015.training.state import checkpoints
+
+MOST_PAGES = 12
+"""Held-out pages that are segmented for the report; of more, so many at even distances."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One held-out page: pixels (H, W), what it should be, and what the model makes of it."""
+
+    name: str
+    image: NDArray[Any]
+    targets: Targets
+    probability: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+
+    @property
+    def error(self) -> float:
+        """1 - F1 of the pixels that are not background, over the annotated ones."""
+        known = self.targets.classes != IGNORED
+        true, found = self.targets.classes[known], self.classes[known]
+        hits = np.count_nonzero((true == found) & (true > 0))
+        both = np.count_nonzero(true) + np.count_nonzero(found)
+        return float(1 - 2 * hits / both) if both else 0.0
+
+
+def report_run(folder: str | Path, out: str | Path | None = None, *, device: str = "auto") -> Path:
+    """Write the report of a training.
+
+    Curves, measures, settings and the training record come from the folder. Where the images and
+    labels are still where the training read them, unchanged, held-out pages are segmented again and
+    the best, the median and the worst are drawn; else the report says why they are missing.
+
+    Parameters
+    ----------
+    folder : path
+        What ``unet2015 train`` left: ``log.jsonl``, and what there is of ``settings.json``,
+        ``model.safetensors`` and ``checkpoints/``.
+    out : path, optional
+        The report; ``report.html`` in the folder unless given.
+    device : str
+        What the pages are segmented on.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    DataSetError
+        There is no such folder, it holds no training, or its log or settings are damaged.
+    ModelError
+        The model file is damaged.
+    ImageWriteError
+        The report cannot be written.
+    UsageError
+        Jinja2 or matplotlib is not installed.
+    """
+    folder = Path(folder)
+    log = folder / "log.jsonl"
+    if not log.is_file():
+        what = "it lacks log.jsonl" if folder.is_dir() else "there is no such folder"
+        raise DataSetError(f"{folder}: expected the folder of a training, but {what}")
+    out = folder / "report.html" if out is None else Path(out)
+    curves = plot_curves({"": log})
+    settings = _settings(folder / "settings.json")
+    path = folder / "model.safetensors"
+    model = load_model(path) if path.exists() else None
+    checks = [line for line in read_log(log) if "validation_f1" in line]
+    steps = max(line["step"] for line in read_log(log) if "loss" in line)
+    sections = [
+        _measures(checks),
+        Section(
+            "Curves", pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")]
+        ),
+        _pictures(folder, model, device),
+        _record(settings, model, path),
+    ]
+    write_report(Report(f"Training {folder.resolve().name}", _summary(model, steps, checks), sections), out)
+    return out
+
+
+def _summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> str:
+    if model is None or not checks:
+        return (
+            f"After {steps} steps there is no model yet: the training has not come to its first validation."
+        )
+    info, record = model.info, model.info.training
+    best = min(checks, key=lambda line: line["validation_pixel_error"])
+    network = f"A U-Net ({info.network.variant}) of width {info.network.width} and depth {info.network.depth}"
+    pages = record.get("training_pages")
+    trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
+    held_out = record.get("validation_pages")
+    where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
+    return (
+        f"{network}{trained}. Pixel error (1 - F1) {best['validation_pixel_error']:.4f} on {where}, after "
+        f"{best['step']} steps.\n\nBest step and threshold were chosen on the same pages; "
+        "a score on pages that took no part in either is likely to be a little worse."
+    )
+
+
+def _measures(checks: list[dict[str, Any]]) -> Section:
+    title = "Measures"
+    if not checks:
+        return Section(title, "No validation has been made yet.")
+    best = min(checks, key=lambda line: line["validation_pixel_error"])
+    keys = (
+        "step",
+        "validation_pixel_error",
+        "validation_f1",
+        "validation_threshold",
+        "validation_cross_entropy",
+    )
+
+    def row(name: str, line: dict[str, Any], kind: Kind = "other") -> Row:
+        return Row([name, *(line.get(key) for key in keys)], kind)
+
+    rows = [
+        row("the model kept (best)", best, "ours"),
+        row("the last validation", checks[-1]),
+        row("the first validation", checks[0]),
+    ]
+    table = Table(
+        "Validation",
+        ["", "step", "pixel error", "F1", "threshold", "cross-entropy"],
+        rows,
+        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
+        "threshold. Cross-entropy is without weights, in nats. The official measures: unet2015 evaluate.",
+    )
+    return Section(title, tables=[table])
+
+
+def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) -> Section:
+    details: dict[str, Any] = {}
+    if settings is not None:
+        details["settings"] = settings
+    if model is not None:
+        # What the model file repeats is shown once.
+        record = {key: value for key, value in model.info.training.items() if key != "settings"}
+        details["versions"] = record.pop("versions", {})
+        details["training record"] = record
+        about = model.info.model_dump(mode="json", exclude={"training"}, exclude_defaults=True)
+        details["model"] = {"file": str(path), "bytes": path.stat().st_size, "sha256": model.sha256, **about}
+    return Section(
+        "Settings and record", "All that the training depended on beside its images.", details=details
+    )
+
+
+def _settings(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataSetError(f"{path}: cannot read the settings of the training: {error}") from error
+    if not isinstance(values, dict):
+        raise DataSetError(f"{path}: expected the settings of a training, a JSON object")
+    return values
+
+
+def _pictures(folder: Path, model: Model | None, device: str) -> Section:
+    """Return the section with the best, median and worst of the held-out pages, or why there is none."""
+    title = "Held-out pages"
+    if model is None:
+        return Section(title, "There is no model yet.")
+    try:
+        pages = _segmented(folder, model, device)
+    except UNet2015Error as error:
+        return Section(title, f"The pages are not drawn: {error}")
+    ranks: dict[int, list[str]] = {}
+    best, median, worst = best_median_worst([page.error for page in pages])
+    for at, word in ((best, "best"), (median, "median"), (worst, "worst")):
+        ranks.setdefault(at, []).append(word)
+    membrane = model.info.class_names[0] == "membrane"
+    pictures = [
+        Picture(
+            f"{' and '.join(words).capitalize()}: {pages[at].name}",
+            _overlay(pages[at], model, membrane),
+            f"Pixel error {pages[at].error:.4f}.",
+        )
+        for at, words in ranks.items()
+    ]
+    rows = [Row([page.name, page.error]) for page in pages]
+    table = Table(
+        "Every page", ["page", "pixel error"], rows, "At the model's threshold, each page by itself."
+    )
+    return Section(title, "Segmented again by the model that was kept.", [table], pictures)
+
+
+def _overlay(page: _Page, model: Model, membrane: bool) -> bytes:
+    from unet2015.report.overlays import overlay_classes, overlay_em, overlay_instances
+
+    if membrane:
+        try:
+            threshold = 0.5 if model.info.threshold is None else model.info.threshold
+            return overlay_em(page.image, page.targets.classes == 1, page.probability, threshold)
+        except UsageError:  # numba is an extra of its own
+            return overlay_classes(page.image, page.targets.classes, page.classes)
+    if model.info.class_names == ("background", "cell"):
+        from scipy import ndimage
+
+        known = page.targets.classes != IGNORED
+        found = ndimage.label((page.classes == 1) & known)[0]
+        return overlay_instances(page.image, page.targets.cells, found)
+    return overlay_classes(page.image, page.targets.classes, page.classes)
+
+
+def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
+    """Segment the held-out pages as the validation does, those of the training where none were held out.
+
+    Raises
+    ------
+    UNet2015Error
+        The images or labels are not where they were, have changed, or cannot be read.
+    """
+    settings = parse_settings(TrainingSettings, model.info.training.get("settings", {}), f"{folder}: model")
+    predict = Predictor(model.network, choose_device(device))
+    with ExitStack() as stack:
+        images = [(stack.enter_context(open_image(image)), labels) for image, labels in _pairs(folder)]
+        places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
+        training, held_out = split_pages(settings.validation, len(places))
+        chosen = held_out or training
+        if len(chosen) > MOST_PAGES:
+            chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, MOST_PAGES).astype(int)]
+        return [_segment(predict, model, settings, *places[k]) for k in chosen]
+
+
+def _segment(
+    predict: Predictor, model: Model, settings: TrainingSettings, image: Image, labels: Path, number: int
+) -> _Page:
+    file = Path(image.name).name
+    name = file if image.pages == 1 else f"{file} page {number}"
+    targets = make_targets(read_labels(labels)[number], settings.labels, name)
+    tile = settings.optimisation.tile
+    plan = TilePlan(1, image.height, image.width, (tile, tile), 1, model.network.geometry)
+    sink = ArraySink(plan, model.info.classes)
+    # The mapping is that of the whole file, of which this is one page.
+    run(plan, PageSource(MappedImage(image, model.info.mapping), number), predict, sink)
+    probabilities, threshold = sink.array[0], model.info.threshold
+    classes = probabilities.argmax(0) if threshold is None else probabilities[1] > threshold
+    pixels = image.read(number, 0, image.height, 0, image.width).mean(axis=0)
+    return _Page(name, pixels, targets, probabilities[1], classes.astype(np.uint8))
+
+
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Return images and their labels where the newest checkpoint says that they are, if unchanged."""
+    for checkpoint in reversed(checkpoints(folder / "checkpoints")):
+        try:
+            hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]
+        except (ModelError, ValueError, KeyError, TypeError):
+            continue
+        for name, digest in hashes.items():
+            if not Path(name).is_file():
+                raise DataSetError(f"{name} is not there any more")
+            if sha256(name) != digest:
+                raise DataSetError(f"{name} has changed since the training")
+        files = [Path(name) for name in hashes]
+        return list(zip(files[::2], files[1::2], strict=True))
+    raise DataSetError(f"no checkpoint in {folder} says where the images are")

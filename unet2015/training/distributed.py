@@ -1,0 +1,206 @@
+"""Training with several processes, one for each GPU: who this one is, and what they tell each other.
+
+``torchrun`` starts the processes and says by environment variables which is which. Each step every
+process shows the network a tile of its own, and all go down the mean of their gradients. Without
+torchrun, or with one process, nothing here does anything.
+
+Who fails, leaves: its error is the one that is shown. The others notice that the connection is
+closed when they next wait for it, before their next gradient, and end without a word. They always
+wait through Gloo, on the processor, which notices; NCCL, on the GPUs, would wait for ever.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from unet2015.errors import OtherProcessError, TrainingError, UsageError
+from unet2015.tiling.engine import choose_device
+
+_PATIENCE = timedelta(days=7)
+"""How long one waits for another: a validation on many pages must not end a training."""
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that train together.
+
+    Attributes
+    ----------
+    rank : int
+        Which one this is, from 0; process 0 alone writes, validates and shows messages.
+    size : int
+        How many there are.
+    local_rank : int
+        Which one this is on its machine: the number of its GPU.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def draw(self, step: int) -> int:
+        """Return the number, over all processes and steps, of the tile that this one shows at `step`."""
+        return step * self.size + self.rank
+
+    def device(self, name: str) -> torch.device:
+        """Return the device of this process: of several, each takes the GPU of its own number.
+
+        Raises
+        ------
+        UsageError
+            There is no such device, or not one for each process.
+        """
+        if self.size == 1:
+            return choose_device(name)
+        device = torch.device("cuda") if name == "cuda" else choose_device(name)
+        if device.type == "mps" or device.index is not None:
+            raise UsageError(
+                f"device {name!r}: {self.size} processes cannot share it; give cuda, so that each takes a "
+                "GPU of its own, or cpu"
+            )
+        if device.type == "cpu":
+            return device
+        if self.local_rank >= torch.cuda.device_count():
+            raise UsageError(
+                f"process {self.local_rank} of this machine needs a GPU of its own, but there are "
+                f"{torch.cuda.device_count()}; give torchrun a smaller --nproc-per-node"
+            )
+        torch.cuda.set_device(self.local_rank)
+        return torch.device("cuda", self.local_rank)
+
+    def share(self, network: nn.Module) -> nn.Module:
+        """Return a network whose ``backward`` leaves the mean of all processes' gradients."""
+        if self.size == 1:
+            return network
+        self.wait()
+        device = next(network.parameters()).device
+        with _connected():
+            return DistributedDataParallel(network, None if device.type == "cpu" else [device])
+
+    def exchange(self) -> AbstractContextManager[None]:
+        """Return the context in which a shared network goes backwards."""
+        return nullcontext() if self.size == 1 else _connected()
+
+    def mean(self, value: float) -> float:
+        """Return the mean of a number over all processes; waits for them."""
+        return sum(self._gather(value)) / self.size
+
+    def any(self, flag: bool) -> bool:
+        """Return whether any process says so; waits for them."""
+        return any(self._gather(float(flag)))
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        self._gather(0.0)
+
+    def check_same(self, what: str, value: object) -> None:
+        """Raise a `TrainingError` if the processes do not agree on a value, of which `repr` tells all."""
+        digest = float(int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:6], "big"))
+        if self._gather(digest)[0] != digest:
+            raise TrainingError(
+                f"process {self.rank} of {self.size} does not see the same {what} as process 0; all must be "
+                "given the same settings and see the same files"
+            )
+
+    def _gather(self, value: float) -> list[float]:
+        """Return the number of each process, in their order."""
+        if self.size == 1:
+            return [value]
+        mine = torch.tensor([value], dtype=torch.float64)
+        every = [torch.empty_like(mine) for _ in range(self.size)]
+        with _connected():
+            distributed.all_gather(every, mine)
+        return [float(one) for one in every]
+
+
+ALONE = Group()
+"""One process."""
+
+
+@contextmanager
+def join() -> Iterator[Group]:
+    """Yield the group of this process: of one process, unless torchrun has started several.
+
+    Of several, only process 0 shows the messages of this package, and where several fail only one
+    shows why.
+
+    Raises
+    ------
+    OtherProcessError
+        Another process has failed, and shows its error; or all were interrupted, and process 0 says so.
+    TrainingError
+        Another process is gone without one.
+    """
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1:
+        yield ALONE
+        return
+    group = Group(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", 0)))
+    if distributed.is_initialized():
+        yield group
+        return
+    store, rank, size = next(rendezvous("env://"))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=_PATIENCE, rank=rank, world_size=size, store=store)
+    disabled, _log.disabled = _log.disabled, _log.disabled or not group.first
+    try:
+        yield group
+    except KeyboardInterrupt as error:
+        if group.first:
+            raise
+        _wait_for_speaker(1)
+        raise OtherProcessError("interrupted", 130) from error
+    except Exception as error:
+        if _speaks(store):
+            raise
+        _wait_for_speaker(5)
+        raise OtherProcessError("another process of this training has failed, and says why") from error
+    finally:
+        _log.disabled = disabled
+        distributed.destroy_process_group()
+
+
+def _speaks(store: Any) -> bool:
+    """Return whether this process is the first that fails."""
+    try:
+        return bool(store.add("unet2015/failures", 1) == 1)
+    except RuntimeError:  # the store is gone with the process that kept it
+        return True
+
+
+def _wait_for_speaker(seconds: float) -> None:
+    """Leave the process that says why the time to do so: torchrun ends all when the first is gone."""
+    if distributed.is_torchelastic_launched():
+        time.sleep(seconds)
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Make a `TrainingError` of what Gloo and NCCL raise when another process is gone."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise TrainingError(
+            f"the connection to another process of the training is lost: it was killed, or its machine or "
+            f"the network is gone ({error}); go on from the last checkpoint with --resume"
+        ) from error

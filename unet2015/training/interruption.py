@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM as an event that a training looks at between two steps."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_log = logging.getLogger("unet2015")
+
+
+@contextmanager
+def interruptible(alone: bool) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event, so that a step is never cut in half.
+
+    The second is as ever, if the process is alone: torchrun may hand on what came already.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(number: int, frame: object) -> None:
+        if not event.is_set():
+            _log.warning("interrupted: finishing the step and saving a checkpoint")
+        event.set()
+        if alone:
+            restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        restore()
