@@ -56,9 +56,11 @@ def test_a_missing_file(cli, refused, tmp_path):
     refused(cli("inspect", tmp_path / "none.tif"), 2, tmp_path / "none.tif")
 
 
-def test_a_folder_named_like_a_file(cli, refused, tmp_path):
+def test_a_folder_named_like_a_file(cli, tmp_path):
     (tmp_path / "a.tif").mkdir()
-    refused(cli("inspect", tmp_path / "a.tif"), 2, "a.tif", "folder")
+    ended = cli("inspect", tmp_path / "a.tif")
+    assert ended.status == 1
+    assert "refused  expected an image file, but this is a folder" in ended.out
 
 
 def test_an_ome_zarr_image(cli, tmp_path):
