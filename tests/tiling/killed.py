@@ -1,7 +1,7 @@
 """Segments a file in forked children that are killed at random calls of the system; prints what it saw.
 
 ``python killed.py MODEL INPUT OUT REFERENCE ROUNDS SEED LAYOUT``, run by test_resume.py. A child kills
-itself with SIGKILL at a call (opening, renaming, removing, ... a file) that is drawn from all that a
+itself with SIGKILL at a call (opening, writing, renaming, removing, ... a file) that is drawn from all that a
 whole run makes, so that each moment between two changes of the folder can be met; others are killed from
 outside after a random time, in the middle of reading, computing and writing.
 """
@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 
 from unet2015.checkpoint import load_model
-from unet2015.images.writer import Layout
+from unet2015.images.writer import ImageWriter, Layout
 from unet2015.tiling import plan
 from unet2015.tiling.engine import Predictor
 from unet2015.tiling.files import segment_files
+from unet2015.tiling.parts import PartWriter
 from unet2015.tiling.segmentation import SegmentOptions
 
 LAYOUTS = {"strips": Layout(), "tiles": Layout(tiled=True), "pyramid": Layout(pyramid=True)}
@@ -48,6 +49,17 @@ def watch(event, arguments):
         calls += 1
         if calls == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly_after(kind, name):
+    """Let also a method that writes be a call to die after, when half of a file is written."""
+    real = getattr(kind, name)
+
+    def method(self, *arguments):
+        real(self, *arguments)
+        watch("os.write", arguments)
+
+    setattr(kind, name, method)
 
 
 def child(out, kill_at=-1, after=None):
@@ -120,6 +132,8 @@ def one_job(out, all_calls, seconds, tiles):
 if __name__ == "__main__":
     MODEL_LOADED = load_model(MODEL)
     Predictor.__call__ = counting
+    deadly_after(PartWriter, "append")
+    deadly_after(ImageWriter, "write")
     random.seed(SEED)
     lived, (error, tiles, all_calls), seconds = child(REFERENCE)
     assert lived
