@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.em import MEASURES, PAPER, SLICES
+from unet2015.files import atomic_path, make_folder
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
@@ -28,7 +29,7 @@ WINDOW = (slice(100, 356), slice(100, 356))
 
 
 def write_em_report(experiment: "Experiment", out: Path) -> None:
-    """Write the page of a finished experiment."""
+    """Write the page of a finished experiment, and its pictures as files into ``pictures/`` beside it."""
     result = json.loads((experiment.out / "result.json").read_text(encoding="utf-8"))
     folds = ", ".join(map(str, result["folds_held_out"]))
     width = result["settings"]["training"]["network"]["width"]
@@ -38,15 +39,22 @@ def write_em_report(experiment: "Experiment", out: Path) -> None:
         "neighbouring slices look alike). The figures are of held-out training slices; the published ones "
         "are of the hidden test set: other images, so the two are neighbours in a table and nothing more."
     )
+    slices, curves = _pictures(experiment, result), plot_curves(_logs(experiment))
+    folder = make_folder(out.parent / "pictures")
+    pngs = [*(picture.png for picture in slices), curves]
+    for name, png in zip(("best", "median", "worst", "curves"), pngs, strict=True):
+        assert isinstance(png, bytes)
+        with atomic_path(folder / f"{name}.png") as temporary:
+            temporary.write_bytes(png)
     sections = [
         Section("Results", tables=[main_table(result), fold_table(result)]),
-        Section("Slices", _WHAT_IS_SHOWN, pictures=_pictures(experiment, result)),
+        Section("Slices", _WHAT_IS_SHOWN, pictures=slices),
         *_ablation(result),
         Section(
             "Training",
             "Thin lines are single steps. The checks are on the training slices: nothing is chosen on the "
             "slices that are measured.",
-            pictures=[Picture("Loss and check of each training", plot_curves(_logs(experiment)))],
+            pictures=[Picture("Loss and check of each training", curves)],
         ),
         Section(
             "Record", details={key: result[key] for key in ("settings", "machine", "date", "data", "note")}

@@ -63,6 +63,10 @@ class ModelError(UNet2015Error, ValueError):
     exit_status = 2
 
 
+class WorkerError(UNet2015Error, RuntimeError):
+    """Workers of a cluster died, or did not do what they said; what is finished stays."""
+
+
 class TrainingError(UNet2015Error, RuntimeError):
     """A training that cannot go on; the last good checkpoint stays."""
 

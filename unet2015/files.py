@@ -117,7 +117,7 @@ def claim(path: Path) -> Iterator[None]:
 
 
 class Unchanged:
-    """Watches a file that is read for long.
+    """Watches a file, or a folder that is an image, while it is read for long.
 
     Parameters
     ----------
@@ -154,9 +154,19 @@ class Unchanged:
     def _look(self) -> tuple[int, ...] | None:
         try:
             found = self.path.stat()
+            if self.path.is_dir():
+                return self._look_into()
         except OSError:
             return None
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def _look_into(self) -> tuple[int, ...]:
+        """Return a digest of names, sizes and times of all files in a folder."""
+        digest = hashlib.sha256()
+        for file in _files(self.path):
+            state = file.stat()
+            digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        return (int.from_bytes(digest.digest()),)
 
     def _error(self) -> ImageReadError:
         return ImageReadError(
@@ -198,9 +208,19 @@ def make_folder(path: str | Path) -> Path:
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's bytes, in hexadecimal; of a folder that of all names and bytes in it."""
+    path = Path(path)
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in _files(path):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
 def _flush(path: Path, access: int) -> None:

@@ -56,6 +56,29 @@ def test_a_missing_file(cli, refused, tmp_path):
     refused(cli("inspect", tmp_path / "none.tif"), 2, tmp_path / "none.tif")
 
 
-def test_a_folder_named_like_a_file(cli, refused, tmp_path):
+def test_a_folder_named_like_a_file(cli, tmp_path):
     (tmp_path / "a.tif").mkdir()
-    refused(cli("inspect", tmp_path / "a.tif"), 2, "a.tif", "folder")
+    ended = cli("inspect", tmp_path / "a.tif")
+    assert ended.status == 1  # one of the inputs, as in a batch
+    assert "expected an image file, but this is a folder" in ended.out
+
+
+def test_an_ome_zarr_image(cli, tmp_path):
+    import zarr
+
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=3)
+    array = group.create_array("0", shape=(4, 6), chunks=(2, 6), dtype="u1", dimension_names=["y", "x"])
+    array[:2] = 1
+    step = {"type": "scale", "scale": [0.5, 0.25]}
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [step]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    ended = cli("inspect", tmp_path / "x.zarr")
+    assert ended.status == 0
+    for words in ("YX (4 x 6)", "uint8", "pixel height 0.5 micrometer", "1 of 2 chunks are not there"):
+        assert words in ended.out
+    (tmp_path / "x.zarr" / "0" / "zarr.json").unlink()
+    ended = cli("inspect", tmp_path / "x.zarr")
+    assert ended.status == 1
+    assert "refused" in ended.out
+    assert "declare array 0" in ended.out

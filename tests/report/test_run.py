@@ -1,5 +1,7 @@
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from unet2015 import train
@@ -73,7 +75,7 @@ def test_damage_is_named_and_no_report_is_left(run, name, content, error):
 
 
 def test_pages_are_segmented_as_the_validation_did(run):
-    """At the kept model's threshold the errors of the pages lie around that of the log."""
+    """Pixel error at the kept model's threshold and cross-entropy, of all pages, are those of the record."""
     from unet2015.checkpoint import load_model
     from unet2015.report.run import _segmented
 
@@ -81,4 +83,11 @@ def test_pages_are_segmented_as_the_validation_did(run):
     pages = _segmented(run, model, "cpu")
     hits = sum(int(((page.classes == 1) & (page.targets.classes == 1)).sum()) for page in pages)
     both = sum(int((page.classes == 1).sum() + (page.targets.classes == 1).sum()) for page in pages)
-    assert 1 - 2 * hits / both == pytest.approx(model.info.training["validation"]["pixel_error"], abs=1e-12)
+    known = model.info.training["validation"]
+    assert 1 - 2 * hits / both == pytest.approx(known["pixel_error"], abs=1e-12)
+    right = [np.where(page.targets.classes == 1, page.probability, 1 - page.probability) for page in pages]
+    assert -np.log(np.stack(right)).mean() == pytest.approx(known["cross_entropy"], rel=1e-5)
+    between = float(np.median(pages[0].probability))
+    model = replace(model, info=model.info.model_copy(update={"threshold": between}))
+    for page in _segmented(run, model, "cpu"):
+        assert np.array_equal(page.classes, page.probability > between)

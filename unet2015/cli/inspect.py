@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unet2015.images.image import Image
 
 _SOURCES = {
-    "ome": "from the file's OME-XML",
+    "ome": "from the file's OME metadata",
     "imagej": "from the file's ImageJ header",
     "file": "from the file",
     "--axes": "from --axes",
@@ -64,6 +64,7 @@ def _facts(image: "Image") -> dict[str, Any]:
         "width": image.width,
         "dtype": str(image.dtype),
         "calibration": asdict(image.calibration),
+        "notes": list(image.notes),
     }
 
 
@@ -77,7 +78,7 @@ def _rows(facts: dict[str, Any]) -> dict[str, str]:
         "channels": str(facts["channels"]),
         "type": facts["dtype"],
         "calibration": _calibration(facts["calibration"]),
-    }
+    } | ({"note": "; ".join(facts["notes"])} if facts["notes"] else {})
 
 
 def _calibration(of: dict[str, Any]) -> str:

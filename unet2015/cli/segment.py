@@ -21,7 +21,7 @@ def segment(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for the results, made if missing; for one input also a name ending in .tif.",
+            help="Folder for the results, made if missing; for one input also a name in .tif or .zarr.",
             metavar="OUT",
         ),
     ],
@@ -78,6 +78,13 @@ def segment(
     pyramid: Annotated[
         bool, typer.Option("--pyramid", help="Write tiled BigTIFF with smaller copies for viewers.")
     ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Segment images of any size.
@@ -112,7 +119,7 @@ def segment(
                 typer.echo(item.describe())
         failed = any(item.error for item in plans)
     else:
-        failed = _report(segment_files(inputs, out, model, options, axes, probability, layout), as_json)
+        failed = _report(segment_files(inputs, out, model, options, axes, probability, layout, dask), as_json)
     if failed:
         raise typer.Exit(1)
 

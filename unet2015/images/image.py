@@ -109,6 +109,11 @@ class Image(ABC):
         return max(1, min(self.height, _BAND_PIXELS // (self.width * self.channels)))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing about the image, and no error; may take a look at all of its files."""
+        return ()
+
+    @property
     def decoding_bytes(self) -> int:
         """Memory that reading a region takes beyond the usual: large strips or tiles, decoded whole."""
         return 0

@@ -13,8 +13,18 @@ from unet2015.errors import ImageReadError, ImageValueError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
+from unet2015.images.zarr import ZarrImage, is_zarr
 
-__all__ = ["ArrayImage", "Image", "PngImage", "TiffImage", "find_images", "open_image", "read_pages"]
+__all__ = [
+    "ArrayImage",
+    "Image",
+    "PngImage",
+    "TiffImage",
+    "ZarrImage",
+    "find_images",
+    "open_image",
+    "read_pages",
+]
 
 SUFFIXES = (".tif", ".tiff", ".png")
 
@@ -22,12 +32,14 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_image(path: str | Path, axes: str | None = None) -> Image:
-    """Open a TIFF or PNG file; what it is follows from its first bytes, not its name.
+    """Open a TIFF or PNG file, or the folder of an OME-Zarr image.
+
+    What a file is follows from its first bytes, not its name.
 
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file or folder.
     axes : str, optional
         What the axes are where the file does not know or is wrong: one letter of TZCYXI (S is read
         as C) for each axis of the file, slowest first; those of length 1 may be left out.
@@ -46,6 +58,8 @@ def open_image(path: str | Path, axes: str | None = None) -> Image:
     """
     path = Path(path)
     try:
+        if is_zarr(path):
+            return ZarrImage(path, axes)
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
@@ -91,11 +105,12 @@ def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the files that the inputs name: files, folders and patterns, each file once.
+    """Return the images that the inputs name: files, folders and patterns, each image once.
 
-    A folder stands for the .tif, .tiff and .png files in it, sorted by name, hidden ones left out;
-    a pattern for the files that match, ``**`` also in folders below. What has such a name and is no
-    file, a folder without images or a broken link, is among them: opening it says what is wrong.
+    A folder stands for the .tif, .tiff, .png and .zarr images in it, sorted by name, hidden ones left
+    out; a pattern for the images that match, ``**`` also in folders below. A folder that is an
+    OME-Zarr image is one image, and what lies in it is not searched. What has the name of an image
+    and is none, a folder without images or a broken link, is among them: opening it says what is wrong.
 
     Raises
     ------
@@ -108,23 +123,36 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     for item in inputs:
         path = Path(item)
         try:
-            if path.is_dir():
+            if is_zarr(path):
+                files = [path]
+            elif path.is_dir():
                 files = sorted(inner for inner in path.iterdir() if _is_image(inner))
             elif path.exists():
                 files = [path]
             else:
                 files = sorted(Path(match) for match in glob.glob(str(item), recursive=True))
-                files = [match for match in files if _is_image(match)]
+                files = _outermost([match for match in files if _is_image(match)])
         except OSError as error:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
         if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
             files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
-            what = "no .tif, .tiff or .png file in this folder" if path.is_dir() else "no such file or folder"
+            what = (
+                "no .tif, .tiff, .png or .zarr image in this folder"
+                if path.is_dir()
+                else "no such file or folder"
+            )
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
     return list(found)
 
 
+def _outermost(matches: list[Path]) -> list[Path]:
+    """Leave out what lies in one of the others, such as the labels of an OME-Zarr image."""
+    return [match for match in matches if not set(match.parents) & set(matches)]
+
+
 def _is_image(path: Path) -> bool:
+    if is_zarr(path):
+        return not path.name.startswith(".")
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

@@ -80,6 +80,18 @@ class Times:
             with self._lock:
                 setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
 
+    def add(self, other: "Times") -> None:
+        """Add the seconds of another run."""
+        with self._lock:
+            for stage in self.as_dict():
+                setattr(self, stage, getattr(self, stage) + getattr(other, stage))
+
+    def __getstate__(self) -> dict[str, float]:
+        return {stage: getattr(self, stage) for stage in self.as_dict()}
+
+    def __setstate__(self, state: dict[str, float]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def as_dict(self) -> dict[str, float]:
         """Return the seconds for a record."""
         return {stage: round(getattr(self, stage), 3) for stage in ("read", "map", "network", "write")}

@@ -1,9 +1,10 @@
 """Segments files: where results go, what is done already, and what failed and why."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,31 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import Layout
+from unet2015.images.zarr import is_zarr
+from unet2015.images.zarr_writer import ZarrLayout
 from unet2015.tiling.engine import Times
 from unet2015.tiling.estimate import Estimator, in_words
 from unet2015.tiling.failures import write_failures
+from unet2015.tiling.parts import PartStore
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 from unet2015.tiling.work import WorkFolder, clean
+from unet2015.tiling.zarr_output import ZarrParts, write_zarr
 from unet2015.versions import versions
 
-ENDINGS = CLASSES, PROBABILITY = ".classes.tif", ".probability.tif"
+ENDINGS = CLASSES, PROBABILITY, ZARR = ".classes.tif", ".probability.tif", ".classes.zarr"
 RECORD = ".record.json"
 """What the names of a result's files end in."""
 
 _log = logging.getLogger("unet2015")
 
+Compute = Callable[[MappedImage, TilePlan, "Outputs", Times, PartStore | ZarrParts, ZarrLayout | None], None]
+"""Has the parts computed that a store lacks, and kept there."""
+
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results of one file go."""
+    """Where the results of one file go; both maps in one OME-Zarr image, or each in its own TIFF."""
 
     classes: Path
     probability: Path | None
@@ -41,7 +49,13 @@ class Outputs:
     @property
     def images(self) -> tuple[Path, ...]:
         """The class map and, where asked for, the probability map."""
-        return (self.classes,) if self.probability is None else (self.classes, self.probability)
+        found = (self.classes,) if self.probability is None else (self.classes, self.probability)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def zarr(self) -> bool:
+        """Whether the results are an OME-Zarr image."""
+        return self.classes.suffix.lower() == ".zarr"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -125,15 +139,19 @@ def segment_files(
     axes: str | None = None,
     probability: bool = False,
     layout: Layout = Layout(),  # noqa: B008 - frozen
+    dask: str | None = None,
 ) -> list[FileResult]:
     """Segment files, folders and patterns into `out`; what fails does not stop the rest.
 
     Parameters
     ----------
     inputs : sequence of path
-        TIFF or PNG files, folders of them, patterns.
+        TIFF or PNG files, OME-Zarr images, folders of them, patterns.
     out : path
-        A folder; or, for one input, the class map's own path, ending in .tif or .tiff.
+        A folder; or, for one input, the class map's own path, ending in .tif, .tiff or .zarr. In a
+        folder, OME-Zarr in gives OME-Zarr out, ``NAME.classes.zarr``, and all else TIFF; an OME-Zarr
+        image holds the class map as labels and, asked for, the probability map (see
+        :mod:`unet2015.images.zarr_writer`).
     model : Model or path
         What to segment with.
     options : SegmentOptions, optional
@@ -143,7 +161,10 @@ def segment_files(
     probability : bool
         Write the probability map as well.
     layout : Layout
-        Strips or tiles, with or without smaller copies.
+        Of TIFF: strips or tiles, with or without smaller copies.
+    dask : str, optional
+        Compute on the workers of a Dask scheduler at this address, or ``local:N`` for N processes
+        here; the results are the same bytes.
 
     Returns
     -------
@@ -162,8 +183,13 @@ def segment_files(
     jobs = plan_outputs(find_inputs(inputs), out, probability)
     results: list[FileResult] = []
     try:
-        for path, outputs in jobs:
-            results.append(_try_file(segmenter, path, outputs, axes, layout))
+        if dask is not None:
+            from unet2015.tiling.distributed import segment_on
+
+            results.extend(segment_on(dask, segmenter, jobs, axes, layout))
+        else:
+            for path, outputs in jobs:
+                results.append(segment_file(segmenter, path, outputs, axes, layout))
     finally:
         failures = [(result.input, result.error) for result in results if result.error]
         # A run that was interrupted has not seen all files, and keeps what is known of the others.
@@ -172,11 +198,30 @@ def segment_files(
     return results
 
 
-def _try_file(
-    segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None, layout: Layout
+def segment_file(
+    segmenter: Segmenter,
+    path: Path,
+    outputs: Outputs,
+    axes: str | None,
+    layout: Layout,
+    *,
+    plan: TilePlan | None = None,
+    compute: "Compute | None" = None,
 ) -> FileResult:
+    """Segment one file; an error becomes part of the result.
+
+    Parameters
+    ----------
+    segmenter, path, outputs, axes, layout
+        What to segment with, the file, where its results go, its axes where it does not say, and how
+        TIFF is laid out.
+    plan : TilePlan, optional
+        Chosen here, unless given.
+    compute : callable, optional
+        Computes the parts that are missing elsewhere; here, unless given.
+    """
     try:
-        _segment_file(segmenter, path, outputs, axes, layout)
+        _segment_file(segmenter, path, outputs, axes, layout, plan, compute)
     except UNet2015Error as error:
         return FileResult(path, (), error)
     except (OSError, MemoryError) as error:
@@ -241,8 +286,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [(inputs[0], _outputs(out, out.with_suffix(""), probability))]
     else:
-        names = [(path, out / path.stem) for path in inputs]
-        jobs = [(path, _outputs(_with(name, CLASSES), name, probability)) for path, name in names]
+        jobs = [(path, _in_folder(path, out, probability)) for path in inputs]
     nameless = [path for path in inputs if path.stem in (".", "..")]
     if nameless:  # their results would lie outside of the folder
         raise UsageError(f"{nameless[0]}: a file of this name gives its results none; rename it")
@@ -260,11 +304,23 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
                     )
                     + "; choose another output folder"
                 )
+            inside = next((one for one in inputs if one.resolve() in target.resolve().parents), None)
+            if inside is not None:
+                raise UsageError(f"{target}: lies in the input {inside}; choose another output folder")
     return jobs
+
+
+def _in_folder(path: Path, out: Path, probability: bool) -> Outputs:
+    if is_zarr(path):
+        name = out / (path.stem if path.suffix.lower() == ".zarr" else path.name)
+        return _outputs(_with(name, ZARR), name, probability)
+    return _outputs(_with(out / path.stem, CLASSES), out / path.stem, probability)
 
 
 def _is_file(out: Path) -> bool:
     """Whether `out` names the class map of one input rather than a folder."""
+    if out.suffix.lower() == ".zarr":
+        return is_zarr(out) or not out.is_dir()
     return out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()
 
 
@@ -280,11 +336,17 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
 
 
 def _segment_file(
-    segmenter: Segmenter, path: Path, outputs: Outputs, axes: str | None, layout: Layout
+    segmenter: Segmenter,
+    path: Path,
+    outputs: Outputs,
+    axes: str | None,
+    layout: Layout,
+    plan: TilePlan | None,
+    compute: "Compute | None",
 ) -> None:
     watched = Unchanged(path)
     with open_image(path, axes) as image:
-        plan = segmenter.plan(image)
+        plan = segmenter.plan(image) if plan is None else plan
         identity = {
             "input_sha256": watched.sha256,
             "model_sha256": segmenter.model.sha256,
@@ -293,6 +355,8 @@ def _segment_file(
             | asdict(layout),
         }
         _check_free(outputs, path)
+        for note in image.notes:
+            _log.warning("%s: %s", path, note)
         make_folder(outputs.classes.parent)
         with claim(outputs.classes):
             if is_done(outputs, identity):
@@ -302,7 +366,7 @@ def _segment_file(
             work = WorkFolder(outputs.classes, identity, segmenter.device_name())
             clean(outputs.files, keep=work.path)
             with work:
-                record = identity | _segment(segmenter, image, plan, outputs, layout, work, watched)
+                record = identity | _segment(segmenter, image, plan, outputs, layout, work, watched, compute)
                 write_json(outputs.record, record)
                 work.remove()
 
@@ -315,23 +379,41 @@ def _segment(
     layout: Layout,
     work: WorkFolder,
     watched: Unchanged,
+    compute: "Compute | None",
 ) -> dict[str, Any]:
     """Write the outputs of an image; return what its record says beside its identity."""
     times = Times()
     plan, store, scale = work.resume(plan)
     with times.measure("map"):
         source = MappedImage(image, segmenter.info.mapping, scale)
-    store = work.start(plan, source) if store is None else store
-    found = segmenter.to_files(
-        source,
-        plan,
-        outputs.classes,
-        outputs.probability,
-        layout=layout,
-        store=store,
-        check=watched.check,
-        times=times,
-    )
+    if store is None:
+        store = work.start(plan, source, single=outputs.zarr or compute is not None)
+    if outputs.zarr:
+        elsewhere = None if compute is None else partial(compute, source, plan, outputs, times)
+        found = write_zarr(
+            segmenter,
+            source,
+            plan,
+            work.path,
+            outputs.classes,
+            outputs.probability is not None,
+            check=watched.check,
+            times=times,
+            compute=elsewhere,
+        )
+    else:
+        if compute is not None and store is not None:
+            compute(source, plan, outputs, times, store, None)
+        found = segmenter.to_files(
+            source,
+            plan,
+            outputs.classes,
+            outputs.probability,
+            layout=layout,
+            store=store,
+            check=watched.check,
+            times=times,
+        )
     if found.constant:
         _log.warning("%s: all pixels got the same probability; does the model suit the image?", image.path)
     return {
@@ -355,7 +437,12 @@ def _segment(
 
 
 def _check_free(outputs: Outputs, path: Path) -> None:
-    """See that no result of another file, of the same name, is about to be replaced."""
+    """See that nothing but an earlier result of this file is about to be replaced."""
+    if outputs.zarr and outputs.classes.exists() and not outputs.record.exists():
+        raise ImageWriteError(
+            f"{outputs.classes}: exists and is no result of this program (it has no "
+            f"{outputs.record.name} beside it); remove it, or choose another name"
+        )
     try:
         other = Path(loads(outputs.record.read_text(encoding="utf-8"))["input"])
     except (OSError, JSONDecodeError, KeyError, TypeError):
@@ -368,7 +455,8 @@ def _check_free(outputs: Outputs, path: Path) -> None:
 
 
 def _outputs(classes: Path, name: Path, probability: bool) -> Outputs:
-    shown = _with(name, PROBABILITY) if probability else None
+    inside = classes.suffix.lower() == ".zarr"
+    shown = (classes if inside else _with(name, PROBABILITY)) if probability else None
     return Outputs(classes, shown, _with(name, RECORD))
 
 

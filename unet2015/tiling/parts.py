@@ -48,7 +48,14 @@ class Computer(Protocol):
 
 
 def compute_part(
-    computer: Computer, source: Source, plan: TilePlan, part: Part, name: str, probability: bool = False
+    computer: Computer,
+    source: Source,
+    plan: TilePlan,
+    part: Part,
+    name: str,
+    probability: bool = False,
+    *,
+    times: Times | None = None,
 ) -> list[Band]:
     """Compute one part.
 
@@ -64,6 +71,8 @@ def compute_part(
         The image, for messages.
     probability : bool
         Whether the bands hold what a probability map shows.
+    times : Times, optional
+        What to add the times to.
 
     Returns
     -------
@@ -71,7 +80,7 @@ def compute_part(
         Those of the part, from top to bottom.
     """
     bands: list[Band] = []
-    compute_parts(computer, source, plan, [part], bands.append, name, probability)
+    compute_parts(computer, source, plan, [part], bands.append, name, probability, times=times)
     return bands
 
 

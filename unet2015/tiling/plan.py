@@ -19,7 +19,7 @@ every byte, follows from the plan alone.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -144,6 +144,8 @@ class TilePlan:
     tile: tuple[int, int]
     batch: int
     geometry: Geometry
+    part_pixels: int = field(default_factory=lambda: PART_PIXELS)
+    """Pixels that the network reads for a part, at least."""
 
     def __post_init__(self) -> None:
         if min(self.pages, self.height, self.width) < 1:
@@ -175,7 +177,7 @@ class TilePlan:
         """The parts, in the order of their tiles."""
         rows, across = len(self.rows), len(self.columns)
         wanted = max(
-            -(-PART_PIXELS // (across * self.tile[0] * self.tile[1])),
+            -(-self.part_pixels // (across * self.tile[0] * self.tile[1])),
             -(-self.pages * rows // MOST_PARTS),
         )  # rows of tiles, at least
         parts: list[Part] = []

@@ -14,6 +14,7 @@ from unet2015.images.writer import Layout
 from unet2015.models import load_model
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
+from unet2015.tiling.zarr_output import write_zarr
 from unet2015.versions import versions
 
 
@@ -90,14 +91,22 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         tile, batch = tuple(said["plan"]["tile"]), said["plan"]["batch"]
         plan = TilePlan(opened.pages, opened.height, opened.width, tile, batch, loaded.network.geometry)
         targets = [Path(folder) / Path(name).name for name in said["outputs"]]
-        segmenter.to_files(
-            MappedImage(opened, segmenter.info.mapping),
-            plan,
-            targets[0],
-            targets[1] if settings["probability"] else None,
-            layout=Layout(tiled=settings["tiled"], pyramid=settings["pyramid"]),
-            check=watched.check,
-        )
+        source = MappedImage(opened, segmenter.info.mapping)
+        if targets[0].suffix.lower() == ".zarr":
+            work = Path(folder, "work")
+            work.mkdir()
+            write_zarr(
+                segmenter, source, plan, work, targets[0], settings["probability"], check=watched.check
+            )
+        else:
+            segmenter.to_files(
+                source,
+                plan,
+                targets[0],
+                targets[1] if settings["probability"] else None,
+                layout=Layout(tiled=settings["tiled"], pyramid=settings["pyramid"]),
+                check=watched.check,
+            )
         outputs = {
             name: sha256(target) == said["outputs"][name]
             for name, target in zip(said["outputs"], targets, strict=True)
@@ -123,7 +132,8 @@ def _read(path: Path) -> dict[str, Any]:
         said = json.loads(path.read_text(encoding="utf-8"))
         missing = [name for name in _EXPECTED if name not in said]
         missing += [name for name in _SETTINGS if name not in said["settings"]]
-        if missing or len(said["outputs"]) != 1 + bool(said["settings"]["probability"]):
+        zarr = any(name.lower().endswith(".zarr") for name in said["outputs"])
+        if missing or len(said["outputs"]) != 1 + bool(said["settings"]["probability"] and not zarr):
             raise ValueError(f"it does not say {', '.join(missing) or 'its outputs'}")
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error

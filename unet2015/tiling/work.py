@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error
+from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, UsageError, WorkerError
 from unet2015.files import hidden_prefix, leftovers, write_json
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.tiling.parts import PartStore
@@ -63,9 +63,9 @@ class WorkFolder:
             item.unlink()
         return before, PartStore(self.path, before), scale
 
-    def start(self, plan: TilePlan, source: MappedImage) -> PartStore | None:
-        """Make the folder for a new run; None where the plan has a single part."""
-        if len(plan.parts) == 1:
+    def start(self, plan: TilePlan, source: MappedImage, *, single: bool = False) -> PartStore | None:
+        """Make the folder for a new run; None where the plan has a single part, unless `single`."""
+        if len(plan.parts) == 1 and not single:
             return None
         try:
             self.path.mkdir()
@@ -87,9 +87,8 @@ class WorkFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        of_image = isinstance(error, UNet2015Error) and not isinstance(
-            error, ImageWriteError | MemoryLimitError
-        )
+        passing = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
+        of_image = isinstance(error, UNet2015Error) and not isinstance(error, passing)
         if of_image:
             self.remove()
 

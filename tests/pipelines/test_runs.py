@@ -1,0 +1,68 @@
+"""Trainings of an experiment: gone on with, begun again, and with another seed where nothing was learned."""
+
+import numpy as np
+import pytest
+
+import unet2015
+from pipelines import runs
+from unet2015.checkpoint import load_model
+from unet2015.errors import NothingLearnedError
+from unet2015.images.writer import write_image
+from unet2015.settings import load_settings
+from unet2015.training import loop
+from unet2015.training.log import read_log
+from unet2015.training.validation import Validation
+
+TINY = {
+    "network": {"width": 2, "depth": 1, "dropout": 0.0},
+    "labels": {"kind": "membrane"},
+    "optimisation": {"steps": 4, "warmup": 1, "tile": 44},
+    "validation": {"fraction": 0.0, "interval": 2},
+}
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Images, and labels of one cell each."""
+    labels = np.zeros((2, 40, 40), np.uint8)
+    labels[:, 5:30, 5:30] = 255
+    images, truth = tmp_path / "images.tif", tmp_path / "labels.tif"
+    write_image(images, labels // 3, "IYX")
+    write_image(truth, labels, "IYX")
+    return images, truth
+
+
+def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(pages, tmp_path, monkeypatch):
+    begun = []
+    real = unet2015.train
+
+    def noted(*words, settings, **more):
+        begun.append(settings.seed)
+        return real(*words, settings=settings, **more)
+
+    monkeypatch.setattr(unet2015, "train", noted)
+    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True))
+    settings = load_settings(None, TINY | {"seed": 3})
+    with pytest.raises(NothingLearnedError, match="predicted alike at step 2"):
+        runs.train_run(*pages, tmp_path / "run", settings, "cpu", seeds=3)
+    assert begun == [3, 4, 5]
+    # What is allowed to learn nothing ends and keeps its seed.
+    runs.train_run(*pages, tmp_path / "one", settings, "cpu", seeds=1)
+    assert load_model(tmp_path / "one" / "model.safetensors").info.training["settings"]["seed"] == 3
+
+
+def test_an_unfinished_training_goes_on_with_its_own_seed(pages, tmp_path, monkeypatch):
+    run, settings = tmp_path / "run", load_settings(None, TINY)
+    second = settings.model_copy(update={"seed": 1})
+    unet2015.train(*pages, run, settings=second, device="cpu")
+    before = (run / "log.jsonl").read_bytes()
+    runs.train_run(*pages, run, settings, "cpu", seeds=2)
+    assert (run / "log.jsonl").read_bytes() == before
+    # Other settings, or a seed that is none of those to try, begin anew.
+    other = load_settings(None, TINY | {"weight_map": {"w0": 1.0}})
+    runs.train_run(*pages, run, other, "cpu", seeds=1)
+    assert load_model(run / "model.safetensors").info.training["settings"]["weight_map"]["w0"] == 1.0
+    runs.train_run(*pages, run, other.model_copy(update={"seed": 7}), "cpu", seeds=1)
+    assert load_model(run / "model.safetensors").info.training["settings"]["seed"] == 7
+    assert len([line for line in read_log(run / "log.jsonl") if "loss" in line]) == 4
+    assert runs.training_summary(run)["seed"] == 7

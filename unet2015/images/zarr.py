@@ -1,0 +1,321 @@
+"""Regions of OME-Zarr images, decoding only the chunks that they touch."""
+
+import math
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
+from unet2015.images.declared import Declared
+from unet2015.images.image import Image
+from unet2015.images.ngff import Multiscale, read_multiscale
+
+_CACHE_BYTES = 2**26
+_LARGEST_CHUNK = 2**30
+_MARKERS = ("zarr.json", ".zgroup", ".zarray")
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is an image, or claims to be one, rather than a folder of files."""
+    return path.is_dir() and (
+        path.name.lower().endswith(".zarr") or any((path / marker).is_file() for marker in _MARKERS)
+    )
+
+
+def zarr_library() -> Any:
+    """Return the module zarr.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise UsageError("OME-Zarr needs zarr: pip install 'unet2015[zarr]'") from error
+    return zarr
+
+
+class ZarrImage(Image):
+    """The full resolution of an OME-Zarr image, 0.4 or 0.5, in a folder.
+
+    The chunks decoded last are kept, up to 64 MiB and at least one, as neighbouring regions share
+    them. A chunk that is not there reads as the array's fill value, as Zarr says, since programs
+    leave out chunks of nothing but that; `notes` counts them. It is an error where the array has no
+    fill value, or no chunk at all is there.
+
+    Parameters
+    ----------
+    path : Path
+        The group that declares the image.
+    axes : str, optional
+        What the axes are, if the metadata are wrong or have other types: one letter for each axis of
+        the array, with or without those of length 1; the last two are YX.
+
+    Attributes
+    ----------
+    origin : dict
+        Where the first pixel lies, for each letter whose translation is not 0, in the axis's unit.
+
+    Raises
+    ------
+    ImageReadError
+        The metadata are missing, damaged, of another version, or contradict the arrays.
+    AxesError
+        The axes are not those of an image, or `axes` do not fit.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        name = str(path)
+        group = _open_group(path)
+        declared = read_multiscale(_attributes(group), int(group.metadata.zarr_format), name)
+        arrays = [_array(group, level.path, name) for level in declared.levels]
+        _check_levels(arrays, declared, name)
+        self._array, self._level = arrays[0], declared.levels[0].path
+        shape = tuple(int(length) for length in self._array.shape)
+        letters, kept = _named(declared, shape, axes, name)
+        super().__init__(
+            name,
+            letters,
+            tuple(shape[axis] for axis in kept),
+            self._array.dtype,
+            axes_source="--axes" if axes else "ome",
+            path=path,
+            kind="ome",
+            calibration=declared.calibration,
+        )
+        self.origin = {
+            letter: value
+            for letter, axis in zip(self.axes, kept, strict=True)
+            if (value := declared.levels[0].translation[axis])
+        }
+        self._kept, self._chunk = kept, tuple(int(length) for length in self._array.chunks)
+        codec = self._array.compressors[-1] if self._array.compressors else None
+        self._blosc = "blosc" in type(codec).__name__.lower()
+        self._check_chunks()
+        self._cache: OrderedDict[tuple[int, ...], npt.NDArray[Any]] = OrderedDict()
+        self._cached = 0  # bytes
+        self._lock = threading.Lock()
+
+    @property
+    def band_rows(self) -> int:
+        """Rows that are best read at a time: a row of chunks, or as many as a band may have."""
+        return max(1, min(self._chunk[self._kept[self.axes.index("Y")]], super().band_rows))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many chunks are not there."""
+        expected = math.prod(-(-n // c) for n, c in zip(self._array.shape, self._stored, strict=True))
+        missing = expected - sum(1 for _ in self._files())
+        if missing <= 0:
+            return ()
+        return (
+            f"{missing} of {expected} chunks are not there and read as {self._array.fill_value}, as Zarr "
+            "says; "
+            "if they were not left out on purpose, copy the image again",
+        )
+
+    def close(self) -> None:
+        """Forget decoded chunks."""
+        self._cache.clear()
+        self._cached = 0
+
+    @property
+    def _stored(self) -> tuple[int, ...]:
+        """Shape of what lies in one file: a shard, or a chunk."""
+        return tuple(self._array.shards or self._chunk)
+
+    def _files(self) -> Iterator[str]:
+        assert self.path is not None
+        for _, _, files in os.walk(self.path / self._level):
+            yield from (file for file in files if not file.startswith(".") and file[-1:].isdigit())
+
+    def _check_chunks(self) -> None:
+        size = math.prod(self._chunk) * self._array.dtype.itemsize
+        if size > _LARGEST_CHUNK:
+            raise ImageReadError(
+                f"{self.name}: array {self._level} has chunks of {size / 2**30:.1f} GiB ({self._chunk}), "
+                "which cannot be read in bounded memory; save it with chunks of some MiB"
+            )
+        if next(self._files(), None) is None:
+            raise ImageReadError(
+                f"{self.name}: array {self._level} of shape {self._array.shape} is declared, but none of its "
+                f"chunks is there: it is nothing but {self._array.fill_value}, or its chunks were not copied"
+            )
+
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        place = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
+        ranges = {"C": (0, self.channels), "Y": (y0, y1), "X": (x0, x1)}
+        ranges |= {letter: (int(index), int(index) + 1) for letter, index in place.items()}
+        region = [(0, 1)] * len(self._chunk)  # axes that were left out have length 1
+        for letter, axis in zip(self.axes, self._kept, strict=True):
+            region[axis] = ranges[letter]
+        out = np.empty([stop - start for start, stop in region], self.dtype)
+        grid = [range(a // c, -(-b // c)) for (a, b), c in zip(region, self._chunk, strict=True)]
+        for index in np.ndindex(*(len(line) for line in grid)):
+            chunk = tuple(line[i] for line, i in zip(grid, index, strict=True))
+            inside, target = [], []
+            for (a, b), c, n in zip(region, self._chunk, chunk, strict=True):
+                start, stop = max(a, n * c), min(b, (n + 1) * c)
+                inside.append(slice(start - n * c, stop - n * c))
+                target.append(slice(start - a, stop - a))
+            out[tuple(target)] = self._block(chunk)[tuple(inside)]
+        last = [self._kept[self.axes.index(letter)] for letter in "CYX" if letter in self.axes]
+        order = [axis for axis in range(out.ndim) if axis not in last] + last
+        return np.ascontiguousarray(out.transpose(order).reshape(self.channels, y1 - y0, x1 - x0))
+
+    def _block(self, chunk: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Return a decoded chunk, cut at the end of the array."""
+        with self._lock:
+            if chunk in self._cache:
+                self._cache.move_to_end(chunk)
+                return self._cache[chunk]
+        block = self._decode(chunk)
+        with self._lock:
+            self._cached += block.nbytes if chunk not in self._cache else 0
+            self._cache[chunk] = block
+            while len(self._cache) > 1 and self._cached > _CACHE_BYTES:
+                self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return block
+
+    def _decode(self, chunk: tuple[int, ...]) -> npt.NDArray[Any]:
+        where = tuple(slice(n * c, (n + 1) * c) for n, c in zip(chunk, self._chunk, strict=True))
+        try:
+            self._check_file(chunk)
+            block = np.asarray(self._array[where])
+        except UNet2015Error:
+            raise
+        except Exception as error:  # what a codec raises on damaged data depends on the codec
+            raise ImageReadError(
+                f"{self.name}: array {self._level}: chunk {chunk} cannot be read: {error}; the image is "
+                "damaged: copy it again"
+            ) from error
+        return block.astype(self.dtype, copy=False)
+
+    def _check_file(self, chunk: tuple[int, ...]) -> None:
+        """See that a chunk is there and whole, where zarr does not."""
+        metadata = self._array.metadata
+        undefined = metadata.zarr_format == 2 and metadata.fill_value is None
+        if self._array.shards or not (undefined or self._blosc):
+            return
+        assert self.path is not None
+        key = metadata.encode_chunk_key(chunk)
+        file = self.path / self._level / key
+        if not file.is_file():
+            if undefined:
+                raise ImageReadError(
+                    f"{self.name}: array {self._level}: chunk {key} is not there, and the array has no fill "
+                    "value; copy the image again"
+                )
+            return
+        if self._blosc:  # which would read on in memory beyond the end of a file that is too short
+            with file.open("rb") as opened:
+                header, size = opened.read(16), opened.seek(0, 2)
+            if len(header) < 16 or int.from_bytes(header[12:], "little") > size:
+                raise ImageReadError(
+                    f"{self.name}: array {self._level}: chunk {key} cannot be read: it is cut short at byte "
+                    f"{size}; copy the image again"
+                )
+
+
+def _open_group(path: Path) -> Any:
+    zarr = zarr_library()
+    try:
+        node = zarr.open(
+            store=zarr.storage.LocalStore(path, read_only=True), mode="r", use_consolidated=False
+        )
+    except Exception as error:  # damaged metadata make zarr fail in any way
+        if not any((path / marker).is_file() for marker in _MARKERS):
+            raise ImageReadError(
+                f"{path}: expected an OME-Zarr image, but the folder has neither zarr.json nor .zgroup"
+            ) from error
+        raise ImageReadError(f"{path}: the Zarr metadata cannot be read: {_first_line(error)}") from error
+    if isinstance(node, zarr.Array):
+        raise ImageReadError(
+            f"{path}: this is a Zarr array without OME-Zarr metadata; give the group that declares the image"
+        )
+    return node
+
+
+def _attributes(group: Any) -> dict[str, Any]:
+    return dict(group.attrs.asdict())
+
+
+def _array(group: Any, path: str, name: str) -> Any:
+    zarr = zarr_library()
+    try:
+        node = group[path]
+    except KeyError as error:
+        raise ImageReadError(
+            f"{name}: the OME-Zarr metadata declare array {path}, but it is not there; copy the image again"
+        ) from error
+    except Exception as error:  # as above
+        raise ImageReadError(f"{name}: array {path} cannot be read: {_first_line(error)}") from error
+    if not isinstance(node, zarr.Array):
+        raise ImageReadError(f"{name}: the OME-Zarr metadata declare array {path}, but it is a group")
+    return node
+
+
+def _check_levels(arrays: list[Any], declared: Multiscale, name: str) -> None:
+    """See that the arrays have the declared axes, one type, and become no larger."""
+    full = arrays[0]
+    for level, array in zip(declared.levels, arrays, strict=True):
+        if array.ndim != len(declared.names):
+            raise ImageReadError(
+                f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
+                f"{level.path} has "
+                f"shape {array.shape}"
+            )
+        names = getattr(array.metadata, "dimension_names", None)
+        if names and all(names) and tuple(names) != declared.names:
+            raise ImageReadError(
+                f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
+                f"{level.path} calls "
+                f"them {', '.join(names)}"
+            )
+        grown = any(a > b for a, b in zip(array.shape, full.shape, strict=True))
+        if array.dtype != full.dtype or grown:
+            raise ImageReadError(
+                f"{name}: expected levels of {full.dtype} no larger than {full.shape}, but array "
+                f"{level.path} is "
+                f"{array.dtype} of shape {array.shape}"
+            )
+
+
+def _named(
+    declared: Multiscale, shape: tuple[int, ...], axes: str | None, name: str
+) -> tuple[str, tuple[int, ...]]:
+    """Return the letters of the image, and the axis of the array that each is."""
+    letters = declared.axes
+    if axes is None and "?" not in letters:
+        return letters, tuple(range(len(shape)))
+    if axes is None:
+        strange = ", ".join(n for n, letter in zip(declared.names, letters, strict=True) if letter == "?")
+        raise AxesError(
+            f"{name}: the OME-Zarr metadata have axes of other kinds than time, channel and z, y, x: "
+            f"{strange}; "
+            f"name all {len(shape)} axes of shape {shape}, for example --axes {'TCZYX'[-len(shape) :]}"
+        )
+    lead = tuple(shape[:-2])
+    named = Declared("ome", letters[:-2], lead).named("YX", axes, name)
+    if len(named.lead) == len(lead):
+        return named.lead + "YX", tuple(range(len(shape)))
+    kept = tuple(axis for axis, length in enumerate(lead) if length > 1)
+    if len(named.lead) != len(kept):
+        raise AxesError(
+            f"{name}: --axes {axes}: expected a letter for each axis of shape {shape}, with or without "
+            "those of "
+            "length 1"
+        )
+    return named.lead + "YX", (*kept, len(shape) - 2, len(shape) - 1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
