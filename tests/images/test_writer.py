@@ -21,7 +21,7 @@ from unet2015.images import strips, writer
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
-from unet2015.images.writer import ImageWriter, write_image
+from unet2015.images.writer import ImageWriter, Layout, write_image
 
 SIZES = {"I": 3, "T": 2, "Z": 3, "C": 2, "Y": 11, "X": 7}
 FULL = Calibration(0.25, 0.5, 2.0, 3.0, "µm", "s")
@@ -219,7 +219,7 @@ def test_types_that_a_flavour_lacks(tmp_path, kind, dtype, expected):
 def test_more_than_4_gb_make_a_bigtiff_which_imagej_cannot_read(tmp_path, shape, dtype, channels, big):
     image = like("imagej", "ZYX")
     image.shape = shape
-    out = ImageWriter(tmp_path / "a.tif", image, dtype, channels)
+    out = ImageWriter(tmp_path / "a.tif", image, dtype, channels, Layout(tiled=False))
     assert (out._big, out.kind) == (big, "ome" if big else "imagej")
 
 
