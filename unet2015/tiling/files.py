@@ -290,24 +290,32 @@ def plan_outputs(inputs: Sequence[Path], out: Path, probability: bool) -> list[t
     nameless = [path for path in inputs if path.stem in (".", "..")]
     if nameless:  # their results would lie outside of the folder
         raise UsageError(f"{nameless[0]}: a file of this name gives its results none; rename it")
-    owners: dict[Path, Path] = {path.resolve(): path for path in inputs}
+    owners: dict[Path, Path] = {_real(path): path for path in inputs}
     for path, outputs in jobs:
         for target in outputs.files:
-            other = owners.setdefault(target.resolve(), path)
-            if other is not path or target.resolve() == path.resolve():
+            other = owners.setdefault(_real(target), path)
+            if other is not path or _real(target) == _real(path):
                 raise UsageError(
                     f"the result of {path} would be {target}, which is also "
                     + (
                         "an input"
-                        if other.resolve() == target.resolve() or target.resolve() == path.resolve()
+                        if _real(other) == _real(target) or _real(target) == _real(path)
                         else f"that of {other}"
                     )
                     + "; choose another output folder"
                 )
-            inside = next((one for one in inputs if one.resolve() in target.resolve().parents), None)
+            inside = next((one for one in inputs if _real(one) in _real(target).parents), None)
             if inside is not None:
                 raise UsageError(f"{target}: lies in the input {inside}; choose another output folder")
     return jobs
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; one whose links go round in a circle as it is: reading it says so."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
 
 
 def _in_folder(path: Path, out: Path, probability: bool) -> Outputs:

@@ -338,9 +338,14 @@ class Segmenter:
         return asdict(self.options) | {"threshold": self.threshold}
 
     def device_name(self) -> str:
-        """Return the device for a record: its kind and, for a GPU, its name."""
+        """Return the device for a record: its kind and, for a GPU, its name.
+
+        For a CPU the number of threads: with another number a convolution may sum in another order.
+        """
         if self.device.type == "cuda":
             return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+        if self.device.type == "cpu":
+            return f"cpu ({torch.get_num_threads()} threads)"
         return str(self.device)
 
 
