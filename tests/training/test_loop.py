@@ -138,7 +138,9 @@ def test_kill_9_and_resume(tmp_path, small_set, small_settings):
     )
     run = tmp_path / "run"
     command = [sys.executable, "-c", script, *map(str, small_set), str(run), settings.model_dump_json()]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    # As many threads as here: another number may round in another way.
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | threads)
     while len(lines(run)) < 12 and process.poll() is None:
         time.sleep(0.01)
     process.kill()
