@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -68,7 +68,9 @@ def test_more_objects_than_16_bits_hold_are_refused():
         label_objects(page)
 
 
+@settings(max_examples=1000)
 @given(PAGES)
+@example(np.float32([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]]))
 def test_filled_objects_are_those_of_scipy_one_by_one(page):
     bare, filled = label_objects(page, 0.5, fill_holes=False), label_objects(page, 0.5)
     for number in range(1, bare.max(initial=0) + 1):
