@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import RESULTS, seconds, write_result
+from benchmarks.machine import keep_result, seconds
 from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
@@ -153,10 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = [size for size in (1, 4, 16, 64) if size <= options.tiles]
     full = (options.tiles, sizes, options.width, options.repeats)
     answer = measure(2, [1], 1, 1) if options.quick else measure(*full)
-    out = options.out or (None if options.quick else RESULTS / "dask_overhead.json")
-    if out is not None:
-        write_result(out, __doc__.partition("\n")[0], answer)
-        print(f"written to {out}")
+    keep_result(options, "dask_overhead", __doc__.partition("\n")[0], answer)
     return 0
 
 

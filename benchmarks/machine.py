@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,3 +76,11 @@ def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
     measured = datetime.now(UTC).isoformat(timespec="seconds")
     result = {"question": question, "measured": measured, "machine": machine(), **answer}
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def keep_result(options: Namespace, name: str, question: str, answer: dict[str, Any]) -> None:
+    """Write a result to ``--out``; without it to ``results/NAME.json``, but not that of ``--quick``."""
+    out = options.out or (None if options.quick else RESULTS / f"{name}.json")
+    if out is not None:
+        write_result(out, question, answer)
+        print(f"written to {out}")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.machine import RESULTS, seconds, write_result
+from benchmarks.machine import keep_result, seconds
 from unet2015.metrics import pixel_error, rand_error, thinned_scores, warping_error
 
 Labels = NDArray[np.uint8]
@@ -69,10 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="result file (default: results/metrics.json beside this)")
     options = parser.parse_args(arguments)
     answer = measure(3, 48) if options.quick else measure(30, 512)
-    out = options.out or (None if options.quick else RESULTS / "metrics.json")
-    if out is not None:
-        write_result(out, __doc__.partition("\n")[0], answer)
-        print(f"written to {out}")
+    keep_result(options, "metrics", __doc__.partition("\n")[0], answer)
     return 0
 
 

@@ -26,7 +26,7 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import RESULTS, write_result
+from benchmarks.machine import keep_result
 from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.images.reader import open_image
 from unet2015.network import UNet
@@ -203,10 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.side, options.pages = 1_100, 5
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         answer = measure(options, Path(folder))
-    out = options.out or (None if options.quick else RESULTS / "out_of_core.json")
-    if out is not None:
-        write_result(out, __doc__.partition("\n")[0], answer)
-        print(f"written to {out}")
+    keep_result(options, "out_of_core", __doc__.partition("\n")[0], answer)
     return 0
 
 

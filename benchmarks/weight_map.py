@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from benchmarks.machine import RESULTS, seconds, write_result
+from benchmarks.machine import keep_result, seconds
 from unet2015 import weight_map
 
 Labels = NDArray[np.int32]
@@ -121,11 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         per_cell = against_one_per_cell(1024, 300, repeats=7)
         rows = against_one_transform(2048, (30, 300, 3_000, 10_000), repeats=7)
-    out = options.out or (None if options.quick else RESULTS / "weight_map.json")
-    if out is not None:
-        answer = {"against_one_transform": rows, "against_one_transform_per_cell": per_cell}
-        write_result(out, __doc__.partition("\n")[0], answer)
-        print(f"written to {out}")
+    answer = {"against_one_transform": rows, "against_one_transform_per_cell": per_cell}
+    keep_result(options, "weight_map", __doc__.partition("\n")[0], answer)
     return 0
 
 

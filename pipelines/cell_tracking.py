@@ -26,9 +26,9 @@ from benchmarks.machine import machine
 from pipelines import ctc
 from pipelines.experiment import CellTrackingExperiment, load_experiment, training_settings
 from pipelines.fetch import fetch, unpack_folder
-from pipelines.runs import segment_into, train_run, training_summary
-from pipelines.stages import Stage, arguments, listing, run_stages
-from unet2015.errors import DataSetError, UNet2015Error
+from pipelines.runs import run_experiment, segment_into, train_run, training_summary
+from pipelines.stages import Stage
+from unet2015.errors import DataSetError
 from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
@@ -36,11 +36,9 @@ from unet2015.images.writer import write_image
 from unet2015.instances import label_objects
 from unet2015.metrics.seg import SEGScore, seg_score
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.engine import choose_device
 
 HERE = Path(__file__).parent
 _log = logging.getLogger("unet2015")
-SETTINGS, QUICK = HERE / "cell_tracking-cpu.toml", HERE / "cell_tracking-quick.toml"
 URL = "https://data.celltrackingchallenge.net/training-datasets/{name}.zip"
 PIXEL_SIZES = {"PhC-C2DH-U373": 0.65, "DIC-C2DH-HeLa": 0.19}
 """In micrometres, by the files' own tags."""
@@ -416,28 +414,7 @@ def score(
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the pipeline and return the exit status."""
-    parser = arguments(__doc__, "runs/cell_tracking")
-    parser.add_argument("--data", type=Path, help="folder of the data sets (default: download)")
-    parser.add_argument(
-        "--settings", type=Path, default=SETTINGS, help="the experiment (default: %(default)s)"
-    )
-    parser.add_argument("--quick", action="store_true", help=f"all stages in minutes: {QUICK.name}")
-    parser.epilog = listing(Experiment(None, Path(), SETTINGS).stages())
-    given = parser.parse_args(words)
-    settings = QUICK if given.quick else given.settings
-    try:
-        choose_device(given.device)
-        chain = Experiment(given.data, given.out, settings, given.device).stages()
-    except UNet2015Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    status = run_stages(chain, given.out, given.stages)
-    if status == 0 and not given.stages:
-        print(
-            json.dumps(json.loads((given.out / "result.json").read_text(encoding="utf-8"))["mean"], indent=2)
-        )
-        print(f"look at {given.out / 'report.html'}")
-    return status
+    return run_experiment(words, Experiment, __doc__ or "", "cell_tracking", "mean")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Sequences of the Cell Tracking Challenge: frames, gold and silver truth, and what is not annotated."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from scipy import ndimage
 
 from unet2015.errors import DataSetError
 from unet2015.images.reader import read_pages
+from unet2015.metrics.seg import numbered_files
 
 IGNORE = 65535
 """Label of pixels that nobody annotated."""
@@ -34,11 +34,11 @@ class Sequence:
 
     def gold(self) -> list[int]:
         """Return the frames with gold truth, in order of time."""
-        return sorted(self._numbered(f"{self.name}_GT/SEG", "man_seg"))
+        return list(numbered_files(self.folder / f"{self.name}_GT/SEG", "man_seg"))
 
     def silver(self) -> list[int]:
         """Return the frames with silver truth."""
-        return sorted(self._numbered(f"{self.name}_ST/SEG", "man_seg"))
+        return list(numbered_files(self.folder / f"{self.name}_ST/SEG", "man_seg"))
 
     def image(self, frame: int) -> NDArray[Any]:
         """Return a frame, (height, width)."""
@@ -50,7 +50,7 @@ class Sequence:
 
     def markers(self, frame: int) -> NDArray[Any] | None:
         """Return the markers of a frame; None where there are none."""
-        if frame not in self._numbered(f"{self.name}_GT/TRA", "man_track"):
+        if frame not in numbered_files(self.folder / f"{self.name}_GT/TRA", "man_track"):
             return None
         return self._read(f"{self.name}_GT/TRA", "man_track", frame)
 
@@ -58,15 +58,8 @@ class Sequence:
         """Return a frame's objects with `IGNORE` where a cell is that was not annotated."""
         return with_ignored(self.truth(frame, silver), self.markers(frame))
 
-    def _numbered(self, folder: str, stem: str) -> dict[int, Path]:
-        place = self.folder / folder
-        if not place.is_dir():
-            return {}
-        found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name), path) for path in place.iterdir()]
-        return {int(match[1]): path for match, path in found if match}
-
     def _read(self, folder: str, stem: str, frame: int) -> NDArray[Any]:
-        path = self._numbered(folder, stem).get(frame)
+        path = numbered_files(self.folder / folder, stem).get(frame)
         if path is None:
             raise DataSetError(f"{self.folder / folder}: expected {stem}{frame:03d}.tif, which is not there")
         pages = read_pages(path)

@@ -5,7 +5,6 @@ the end; demo.png shows image, truth, weight map, probability and result side by
 """
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.runs import train_run
 from pipelines.stages import Stage, arguments, listing, run_stages
-from unet2015.errors import DataSetError, SettingsError
 from unet2015.files import write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
@@ -50,15 +49,7 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
         write_image(weights, weight_map(read_pages(labels), kind="membrane"), "IYX", PIXEL)
 
     def train() -> None:
-        from unet2015 import train as run_training
-
-        settings = load_settings(SETTINGS)
-        try:
-            run_training(images, labels, run, settings=settings, device=device, resume=True)
-        except (SettingsError, DataSetError):
-            # Begun with other settings or another stack: begin again; an interrupted run goes on.
-            shutil.rmtree(run, ignore_errors=True)
-            run_training(images, labels, run, settings=settings, device=device)
+        train_run(images, labels, run, load_settings(SETTINGS), device, seeds=1)
 
     def segment() -> None:
         from unet2015.tiling.files import segment_files

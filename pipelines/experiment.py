@@ -1,13 +1,12 @@
 """Every setting of an experiment in one TOML file: what is trained, on which parts, and what is compared."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
 from unet2015.errors import SettingsError
-from unet2015.settings import Frozen, TrainingSettings, load_settings, parse_settings
+from unet2015.settings import Frozen, TrainingSettings, load_settings, merged, parse_settings, read_toml
 from unet2015.tiling.averaging import Averaging
 
 FOLDS = 5
@@ -96,13 +95,7 @@ def load_experiment(kind: type[E], path: Path) -> E:
     SettingsError
         It cannot be read, or a key or value is not allowed.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot read the settings: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not a TOML file: {error}") from error
-    experiment = parse_settings(kind, values, str(path))
+    experiment = parse_settings(kind, read_toml(path, str(path)), str(path))
     training_settings(experiment.training, path)
     if isinstance(experiment, EMExperiment) and experiment.ablation:
         for row in experiment.ablation.rows.values():
@@ -115,21 +108,12 @@ def training_settings(changes: dict[str, Any], path: Path, *more: dict[str, Any]
 
     Nothing that is trained on is held out from it: what is measured lies in other files.
     """
-    merged: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for part in (changes, *more, {"validation": {"fraction": 0.0}}):
-        merged = merge(merged, part)
-    if merged["validation"].get("pages") is not None:
+        values = merged(values, part)
+    if values["validation"].get("pages") is not None:
         raise SettingsError(f"{path}, training: validation.pages has no place in an experiment; remove it")
     try:
-        return load_settings(None, merged)
+        return load_settings(None, values)
     except SettingsError as error:
         raise SettingsError(f"{path}, training: {error}") from error
-
-
-def merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return nested settings with changes; the changes win."""
-    merged = dict(values)
-    for key, value in changes.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged

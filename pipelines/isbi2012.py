@@ -24,9 +24,9 @@ from benchmarks.machine import machine
 from pipelines import em
 from pipelines.experiment import EMExperiment, load_experiment, training_settings
 from pipelines.fetch import fetch, unpack
-from pipelines.runs import SEEDS, segment_into, train_run, training_summary
-from pipelines.stages import Stage, arguments, listing, run_stages
-from unet2015.errors import DataSetError, UNet2015Error
+from pipelines.runs import SEEDS, run_experiment, segment_into, train_run, training_summary
+from pipelines.stages import Stage
+from unet2015.errors import DataSetError
 from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
@@ -34,10 +34,8 @@ from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
 from unet2015.models import ship_model
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.engine import choose_device
 
 HERE = Path(__file__).parent
-SETTINGS, QUICK = HERE / "isbi2012-cpu.toml", HERE / "isbi2012-quick.toml"
 URL = "https://downloads.imagej.net/ISBI-2012-challenge.zip"
 PIXEL = Calibration(pixel_size_x=4.0, pixel_size_y=4.0, unit="nm")
 PIXELS = {
@@ -397,28 +395,7 @@ def rows_first(rows: dict[str, str]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the pipeline and return the exit status."""
-    parser = arguments(__doc__, "runs/isbi2012")
-    parser.add_argument("--data", type=Path, help="folder of the three TIFF files (default: download)")
-    parser.add_argument(
-        "--settings", type=Path, default=SETTINGS, help="the experiment (default: %(default)s)"
-    )
-    parser.add_argument("--quick", action="store_true", help=f"all stages in minutes: {QUICK.name}")
-    parser.epilog = listing(Experiment(None, Path(), SETTINGS).stages())
-    given = parser.parse_args(words)
-    settings = QUICK if given.quick else given.settings
-    try:
-        choose_device(given.device)
-        chain = Experiment(given.data, given.out, settings, given.device).stages()
-    except UNet2015Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    status = run_stages(chain, given.out, given.stages)
-    if status == 0 and not given.stages:
-        print(
-            json.dumps(json.loads((given.out / "result.json").read_text(encoding="utf-8"))["rows"], indent=2)
-        )
-        print(f"look at {given.out / 'report.html'}")
-    return status
+    return run_experiment(words, Experiment, __doc__ or "", "isbi2012", "rows")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,27 @@
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from pipelines.stages import Stage, arguments, listing, run_stages
 from unet2015.errors import DataSetError, NothingLearnedError, SettingsError, UNet2015Error
 from unet2015.files import make_folder
 from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.tiling.engine import choose_device
 from unet2015.training.log import read_log
+
+
+class Staged(Protocol):
+    """An experiment: what has stages."""
+
+    def stages(self) -> list[Stage]:
+        """Return the stages in their order."""
+
 
 SEEDS = 5
 """Seeds that a training is begun with before it is given up."""
@@ -94,3 +105,45 @@ def segment_into(out: Path, images: Sequence[Path], model: Path, average: Any, d
     for result in segment_files(images, make_folder(out), model, options, probability=True):
         if result.error is not None:
             raise result.error
+
+
+def run_experiment(
+    words: Sequence[str] | None,
+    make: Callable[[Path | None, Path, Path, str], Staged],
+    description: str,
+    name: str,
+    headline: str,
+) -> int:
+    """Run an experiment from the command line and return the exit status.
+
+    Parameters
+    ----------
+    words : sequence of str or None
+        The command line's; None takes the process's own.
+    make : callable
+        Data (or None), results, settings and device to the experiment.
+    description, name : str
+        What it is, for ``--help``; and what its settings, ``NAME-cpu.toml`` and ``NAME-quick.toml``, and
+        its folder of results are called.
+    headline : str
+        The part of ``result.json`` that is printed at the end.
+    """
+    normal, quick = (Path(__file__).with_name(f"{name}-{kind}.toml") for kind in ("cpu", "quick"))
+    parser = arguments(description, f"runs/{name}")
+    parser.add_argument("--data", type=Path, help="folder of the data (default: download)")
+    parser.add_argument("--settings", type=Path, default=normal, help="the experiment (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help=f"all stages in minutes: {quick.name}")
+    parser.epilog = listing(make(None, Path(), normal, "auto").stages())
+    given = parser.parse_args(words)
+    try:
+        choose_device(given.device)
+        chain = make(given.data, given.out, quick if given.quick else given.settings, given.device).stages()
+    except UNet2015Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    status = run_stages(chain, given.out, given.stages)
+    if status == 0 and not given.stages:
+        result = json.loads((given.out / "result.json").read_text(encoding="utf-8"))
+        print(json.dumps(result[headline], indent=2))
+        print(f"look at {given.out / 'report.html'}")
+    return status

@@ -6,6 +6,7 @@ What the paper fixes is the default; what it leaves open says so. The file
 
 import tomllib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -188,16 +189,20 @@ def load_settings(
         str(path) in ("ronneberger2015", "ronneberger2015.toml") and not Path(path).exists()
     )
     name = "ronneberger2015.toml" if shipped else str(path)
+    values = read_toml(files("unet2015") / name if shipped else Path(name), name)
+    if overrides:
+        name += " and the options given"
+    return parse_settings(TrainingSettings, merged(values, overrides or {}), name)
+
+
+def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
+    """Return the values of a TOML file; a `SettingsError` names `name`."""
     try:
-        text = (files("unet2015") / name).read_text() if shipped else Path(name).read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{name}: cannot read the settings: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}: not a TOML file: {error}") from error
-    if overrides:
-        name += " and the options given"
-    return parse_settings(TrainingSettings, _merged(values, overrides or {}), name)
 
 
 def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
@@ -209,12 +214,13 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
         raise SettingsError(f"{name}: {problems}") from error
 
 
-def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
+def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return nested settings in which `overrides` win."""
+    both = dict(values)
     for key, value in overrides.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged
+        below = both.get(key)
+        both[key] = merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return both
 
 
 def _problem(kind: type[Frozen], detail: Any) -> str:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import weight_map
+from benchmarks import machine, weight_map
 
 
 def test_quick_run_writes_times_and_machine(tmp_path, capsys):
@@ -21,7 +21,7 @@ def test_quick_run_writes_times_and_machine(tmp_path, capsys):
 
 
 def test_quick_run_leaves_the_results_alone(monkeypatch):
-    monkeypatch.setattr(weight_map, "write_result", None)
+    monkeypatch.setattr(machine, "write_result", None)
     assert weight_map.main(["--quick"]) == 0
 
 

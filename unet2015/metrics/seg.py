@@ -151,12 +151,12 @@ def evaluate_seg(
     ImageReadError
         When a file cannot be read.
     """
-    files = _numbered(Path(truth), "man_seg") or _numbered(Path(truth) / "SEG", "man_seg")
+    files = numbered_files(Path(truth), "man_seg") or numbered_files(Path(truth) / "SEG", "man_seg")
     if not files:
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
         )
-    masks = _numbered(Path(result), "mask")
+    masks = numbered_files(Path(result), "mask")
     if missing := [files[number].name for number in files if number not in masks]:
         raise DataSetError(
             f"{result}: no maskTTT.tif for {', '.join(missing)}; every frame with ground truth needs one"
@@ -171,8 +171,8 @@ def evaluate_seg(
     return seg_score(frames())
 
 
-def _numbered(folder: Path, stem: str) -> dict[int, Path]:
-    """Files ``<stem><digits>.tif`` by their number, in rising order."""
+def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
+    """Return the files ``<stem><digits>.tif`` of a folder by their number, in rising order."""
     if not folder.is_dir():
         return {}
     found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name), path) for path in folder.iterdir()]
