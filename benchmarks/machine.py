@@ -70,6 +70,42 @@ def summary(times: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def row(
+    question: str,
+    against: str,
+    figure: float,
+    unit: str,
+    aim: float,
+    *,
+    at_least: bool = True,
+    note: str = "",
+) -> dict[str, Any]:
+    """Return a row of the table that ``python -m benchmarks.summary`` makes of all results.
+
+    Parameters
+    ----------
+    question, against : str
+        What was measured, and next to what.
+    figure, aim : float
+        What came out, and what was wanted, both in `unit` ("x" for so many times as fast, "%", "s").
+    at_least : bool
+        Whether more is better; False where the aim is a bound from above.
+    note : str
+        Why the aim was missed, or what else a reader must know.
+    """
+    met = figure >= aim if at_least else figure <= aim
+    return {
+        "question": question,
+        "against": against,
+        "figure": figure,
+        "unit": unit,
+        "aim": aim,
+        "at_least": at_least,
+        "met": met,
+        "note": note,
+    }
+
+
 def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
     """Write a result as JSON, with the machine and the date."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +115,10 @@ def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
 
 
 def keep_result(options: Namespace, name: str, question: str, answer: dict[str, Any]) -> None:
-    """Write a result to ``--out``; without it to ``results/NAME.json``, but not that of ``--quick``."""
+    """Write a result to ``--out``; without it to ``results/NAME.json``, but not that of ``--quick``.
+
+    Rows for the README's table stand in `answer` under ``table``.
+    """
     out = options.out or (None if options.quick else RESULTS / f"{name}.json")
     if out is not None:
         write_result(out, question, answer)

@@ -8,9 +8,9 @@ from benchmarks import metrics
 from unet2015.metrics.rand import components
 
 
-def test_quick_run_writes_times_and_machine(tmp_path, capsys):
+def test_quick_run_writes_times_and_machine(tmp_path, capsys, benchmark):
     out = tmp_path / "results" / "metrics.json"
-    assert metrics.main(["--quick", "--out", str(out)]) == 0
+    assert benchmark.pedantic(metrics.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
     result = json.loads(out.read_text())
     assert result["machine"]["versions"]["numpy"] == np.__version__
     assert list(result["measures"]) == list(metrics.MEASURES)

@@ -9,9 +9,10 @@ from benchmarks import out_of_core
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_quick_run_says_what_it_took(tmp_path, capsys):
+def test_quick_run_says_what_it_took(tmp_path, capsys, benchmark):
     out = tmp_path / "out_of_core.json"
-    assert out_of_core.main(["--quick", "--out", str(out), "--folder", str(tmp_path)]) == 0
+    arguments = ["--quick", "--out", str(out), "--folder", str(tmp_path)]
+    assert benchmark.pedantic(out_of_core.main, args=(arguments,), rounds=1) == 0
     result = json.loads(out.read_text())
     page, stack = result["images"]["page"], result["images"]["stack"]
     assert (page["shape"], stack["shape"]) == ([1100, 1100], [5, 512, 512])

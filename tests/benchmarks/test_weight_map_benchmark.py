@@ -8,9 +8,9 @@ import pytest
 from benchmarks import machine, weight_map
 
 
-def test_quick_run_writes_times_and_machine(tmp_path, capsys):
+def test_quick_run_writes_times_and_machine(tmp_path, capsys, benchmark):
     out = tmp_path / "results" / "weight_map.json"
-    assert weight_map.main(["--quick", "--out", str(out)]) == 0
+    assert benchmark.pedantic(weight_map.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
     result = json.loads(out.read_text())
     assert result["machine"]["versions"]["numpy"] == np.__version__
     assert result["against_one_transform_per_cell"]["largest_relative_difference"] <= 1e-6

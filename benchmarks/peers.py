@@ -1,0 +1,29 @@
+"""The tools that this project is measured next to; they live in an environment of their own.
+
+``make bench`` makes it from ``benchmarks/peers.txt`` and runs everything there, this project included,
+since elasticdeform needs NumPy below 2. Elsewhere a benchmark leaves out the peers that are missing.
+"""
+
+import importlib
+import importlib.metadata
+from types import ModuleType
+
+
+def peer(module: str) -> ModuleType | None:
+    """Return an installed peer; None, and a line that says so, where there is none."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        print(f"{module} is not installed here and is left out; `make bench` compares with it")
+        return None
+
+
+def peer_versions(*distributions: str) -> dict[str, str]:
+    """Return the versions of those `distributions` that are installed, for a result."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
