@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks import dask_overhead
+from benchmarks import dask_overhead, plots
 from unet2015.tiling import plan as plan_module
 
 
@@ -13,3 +13,4 @@ def test_quick_run_writes_times_and_machine(tmp_path, monkeypatch, benchmark):
     result = json.loads(out.read_text())
     assert [(row["tiles_a_task"], row["tasks"]) for row in result["sizes"]] == [(1, 2)]
     assert result["machine"]["cores"]
+    assert plots.of_dask({"dask_overhead": result})
