@@ -1,6 +1,6 @@
 """TIFF to TIFF, end to end, next to the network alone on the same tiles.
 
-``python -m benchmarks.end_to_end [--quick] [--pages 16] [--width 64] [--repeats 3] [--out FILE]``
+``python -m benchmarks.end_to_end [--quick] [--pages 12] [--width 64] [--repeats 3] [--out FILE]``
 
 A stack of pages of 512 x 512 uint16 becomes a class map and a probability map by `segment_files`, which is
 what ``unet2015 segment`` calls: loading the model, hashes, mapping, tiles, network, files and record. The
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the pixels agree, measure, print, and write the result file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small network, to see that it runs")
-    parser.add_argument("--pages", type=int, default=16, help="pages of the stack")
+    parser.add_argument("--pages", type=int, default=12, help="pages of the stack")
     parser.add_argument("--width", type=int, default=64, help="width of the network")
     parser.add_argument("--depth", type=int, default=4, help="poolings of the network")
     parser.add_argument("--repeats", type=int, default=3, help="how often each is timed")

@@ -62,7 +62,7 @@ def measure(device: torch.device, quick: bool) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "peak_flops": rates,
-        "peer_versions": inference.pop("peer_versions"),
+        "peers": inference.pop("peers"),
         "training": training,
         "inference": inference,
         "table": rows(training, inference),

@@ -241,7 +241,7 @@ def measure_inference(device: torch.device, sizes: Sizes, rates: dict[str, Any])
         "flops": plan.tiles
         * forward_flops(UNet(1, 2, sizes.width, sizes.depth).to("meta"), (1, 1, *plan.tile)),
         "padded_error": see_same_weights(on_device, padded, device, sizes.roi),  # type: ignore[arg-type]
-        "peer_versions": peer_versions("monai"),
+        "peers": peer_versions("monai"),
     }
     exact = Inference(network, device, "float32", other)(image)
     monai = peer("monai.inferers")

@@ -185,7 +185,7 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
     small = first["seconds_per_megapixel"] / line["seconds_per_megapixel"]
     return [
         row(
-            f"cost a pixel, {reach}: change of the slope",
+            f"slope of the time over pixels, {reach}",
             "a straight line",
             line["deviation_percent"],
             "%",

@@ -93,13 +93,12 @@ def of_rows(results: Results) -> list[dict[str, Any]] | None:
     rows = [
         {
             "label": f"{row['question']}\nnext to {row['against']}",
-            "ratio": ratio,
+            "ratio": ratio_to_aim(row),
             "met": row["met"],
             "text": f"{in_words(row)} (aim {aim_in_words(row)})",
         }
         for result in results.values()
         for row in result.get("table", ())
-        if (ratio := ratio_to_aim(row)) is not None
     ]
     return rows or None
 
@@ -129,22 +128,26 @@ def draw_rows(rows: list[dict[str, Any]]) -> "Figure":
     """Draw each row on a line of its own, over a logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    labels = ["\n".join(textwrap.fill(line, 56) for line in row["label"].split("\n")) for row in rows]
+    labels = ["\n".join(textwrap.fill(line, 60) for line in row["label"].split("\n")) for row in rows]
     lines = sum(label.count("\n") + 1 for label in labels)
     figure = figure_of(10, 1.2 + 0.17 * lines + 0.1 * len(rows))
     axes = figure.subplots()
     _plain(axes, grid="x")
     axes.set_xscale("log")
+    ratios = [1.0, *(row["ratio"] for row in rows if row["ratio"] is not None)]
+    least, most = min(0.5, min(ratios) / 1.3), max(2.0, max(ratios) * 1.3)
     for y, row in enumerate(rows):
-        colour = MET if row["met"] else MISSED
-        axes.plot([1, row["ratio"]], [y, y], color=colour, linewidth=2, alpha=0.5, solid_capstyle="butt")
-        axes.plot(row["ratio"], y, "o" if row["met"] else "X", color=colour, markersize=8)
+        colour, marker = (MET, "o") if row["met"] else (MISSED, "X")
+        x = row["ratio"]
+        if x is None:  # beyond all ratios
+            x, marker = (most, ">") if row["met"] else (least, "<")
+        axes.plot([1, x], [y, y], color=colour, linewidth=2, alpha=0.5, solid_capstyle="butt")
+        axes.plot(x, y, marker, color=colour, markersize=8, clip_on=False)
         axes.annotate(
-            row["text"], (1.02, y), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour
+            row["text"], (1.03, y), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour
         )
     axes.axvline(1, color="0.2", linewidth=1)
-    ratios = [row["ratio"] for row in rows]
-    axes.set_xlim(min(0.5, min(ratios) / 1.3), max(2.0, max(ratios) * 1.3))
+    axes.set_xlim(least, most)
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

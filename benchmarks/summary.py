@@ -107,7 +107,7 @@ def _place(result: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _peers(result: Mapping[str, Any]) -> dict[str, str]:
     """Return the versions of the tools that a result compares with."""
-    return {**result.get("peer_versions", {})}
+    return {**result.get("peers", {})}
 
 
 def _letter(index: int) -> str:

@@ -56,7 +56,7 @@ def test_the_readme_says_what_the_results_say():
 def test_rows_become_a_table_and_all_other_text_stays(place):
     slow = row("start", "Python", 0.31, "s", 0.2, at_least=False, note="torch is\nloaded")
     fast = row("map | cells", "one each", 130.25, "x", 100, note="median of 7")
-    status, text = place(a=result(slow, peer_versions={"monai": "1.6.1"}), b=result(fast))
+    status, text = place(a=result(slow, peers={"monai": "1.6.1"}), b=result(fast))
     assert status == 0
     assert text.startswith("# A title\n\nBefore.\n\n")
     assert text.endswith(f"{summary.END}\n\nAfter.\n")
@@ -152,7 +152,12 @@ def test_no_figure_seems_to_meet_an_aim_that_it_misses(figure, aim, at_least, sh
 def test_ratios_say_how_much_better_than_the_aim():
     assert plots.ratio_to_aim(row("q", "r", 6, "x", 3)) == 2
     assert plots.ratio_to_aim(row("q", "r", 0.1, "s", 0.2, at_least=False)) == 2
-    assert plots.ratio_to_aim(row("q", "r", 0.0, "s", 0.2, at_least=False)) is None
+    less = row("q", "r", -1.0, "%", 5, at_least=False)
+    assert plots.ratio_to_aim(less) is None
+    none = row("q", "r", 0.0, "x", 2)
+    figures = plots.of_rows({"a": result(less, none)})
+    assert [row["met"] for row in figures] == [True, False]
+    assert plots.svg(plots.PLOTS[0], figures).count(b"<title>") == 1
 
 
 @pytest.mark.parametrize("text", ["no markers", README + summary.END, f"{summary.END} {summary.BEGIN}"])
