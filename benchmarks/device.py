@@ -13,7 +13,7 @@ from benchmarks.machine import summary
 
 
 def device_seconds(
-    device: torch.device, *candidates: Callable[[], object], repeats: int, warm: int = 2
+    device: torch.device, *candidates: Callable[[], object], repeats: int, warm: int = 3
 ) -> list[dict[str, Any]]:
     """Time candidates in turn, round after round, each after `warm` calls that do not count.
 
