@@ -61,7 +61,8 @@ def largest_difference(network: UNet) -> float:
     side = (size + around) // factor * factor
     begin = factor - 2  # 14 modulo 16
     random = torch.Generator().manual_seed(0)
-    image = torch.randn(1, network.in_channels, begin + side, begin + side, generator=random)
+    shape = (1, network.in_channels, begin + side, begin + side)
+    image = torch.randn(shape, generator=random).to(network.head.weight.dtype)
     # Far enough inside: the influence of the padding reaches a margin and a step of the grid.
     scores = network(image[..., around : around + size, around : around + size])
     start = around + margin - begin
