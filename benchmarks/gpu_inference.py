@@ -1,5 +1,6 @@
 """The GPU's part about tiled inference: this project's engine, variants of its network, and MONAI's."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.device import (
     device_seconds,
@@ -18,6 +18,7 @@ from benchmarks.device import (
     see_close,
     tensor_float32,
 )
+from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
 from unet2015.network import UNet
 from unet2015.tiling.engine import Precision, Predictor, exact_float32, read_tile, run
@@ -29,6 +30,7 @@ OVERLAPS = (0.25, 0.33)
 """MONAI's default, and what its users take against seams."""
 FARTHEST = 0.1
 """Error of the probabilities that bfloat16 may have next to float32."""
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROUNDING = 1e-5
 """Error of the probabilities that another order of summing in float32 may make."""
 
@@ -45,39 +47,12 @@ class Sizes:
     repeats: int
 
 
-class Padded(nn.Module):
-    """The U-Net with the weights of ours, but each convolution padded with zeros, as MONAI's users run it.
-
-    Where a side is odd before a pooling, the map that comes up is filled with zeros to the size of the skip.
-    """
-
-    def __init__(self, network: UNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return scores (N, classes, H, W) for an image (N, channels, H, W)."""
-        network, x, skips = self.network, image, []
-        for level, block in enumerate(network.contract):
-            x = _convolve(block, x)
-            if level < network.depth:
-                skips.append(x)
-                x = functional.max_pool2d(x, 2)
-        for level in reversed(range(network.depth)):
-            x, skip = network.upsample[level](x), skips.pop()
-            (height, width), (h, w) = skip.shape[-2:], x.shape[-2:]
-            if (h, w) != (height, width):
-                x = functional.pad(x, (0, width - w, 0, height - h))
-            x = _convolve(network.expand[level], torch.cat([x, skip], dim=1))
-        scores: Tensor = network.head(x.to(network.head.weight.dtype))
-        return scores
-
-
-def _convolve(block: Any, x: Tensor) -> Tensor:
-    for layer in block:
-        if isinstance(layer, nn.Conv2d):
-            x = functional.relu_(functional.conv2d(x, layer.weight, layer.bias, padding=1))
-    return x
+def converted(network: UNet, device: torch.device, precision: Precision) -> UNet:
+    """Return a copy on the device, in the order and the precision that the engine computes in there."""
+    found = copy.deepcopy(network).eval().requires_grad_(False)
+    found.to(DTYPES[precision])
+    found.head.to(torch.float32)
+    return found.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 class Recorded:
@@ -120,17 +95,18 @@ class Inference:
     """The way of this project: host to host, by a plan of the engine and a `Predictor`."""
 
     def __init__(self, network: UNet, device: torch.device, precision: Precision, plan: TilePlan) -> None:
-        self.device, self.plan = device, plan
+        self.device, self.plan, self.precision = device, plan, precision
+        self.network = network
         self.predictor = Predictor(network, device, precision)
 
     def change(self, make: Callable[[nn.Module, Tensor], Any]) -> "Inference":
         """Put what `make` makes of the network, and of a batch of tiles, in its place."""
-        parameter = next(self.predictor.network.parameters())
-        example = torch.zeros(
-            (self.plan.batch, 1, *self.plan.tile), device=self.device, dtype=parameter.dtype
-        ).contiguous(memory_format=torch.channels_last)
+        shape = (self.plan.batch, 1, *self.plan.tile)
+        example = torch.zeros(shape, device=self.device, dtype=DTYPES[self.precision])
+        example = example.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), exact_float32(self.device):
-            self.predictor.network = make(self.predictor.network, example)
+            network = converted(self.network, self.device, self.precision)
+            self.predictor.scores = make(network, example)
         return self
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[Any]:
@@ -142,8 +118,7 @@ class Inference:
 
     def network_alone(self, image: NDArray[np.float32]) -> Callable[[], None]:
         """Return what sends the same tiles, on the device already, through the network."""
-        source, network = Pages(image), self.predictor.network
-        dtype = next(network.parameters()).dtype
+        source, network, dtype = Pages(image), self.predictor.scores, DTYPES[self.precision]
         batches = [
             torch.from_numpy(
                 np.stack([read_tile(source, tile, self.plan.height, self.plan.width) for tile in batch])
@@ -174,16 +149,15 @@ class SlidingWindow:
         sizes: Sizes,
     ) -> None:
         self.slide, self.device, self.overlap, self.roi = slide, device, overlap, sizes.roi
-        predictor = Predictor(network, device, precision)  # copies, and converts the weights once
-        self.padded = Padded(predictor.network)  # type: ignore[arg-type]
-        self.dtype = next(predictor.network.parameters()).dtype
+        self.padded, self.dtype = PaddedUNet(converted(network, device, precision)), DTYPES[precision]
 
     def __call__(self, image: NDArray[np.float32], together: int) -> NDArray[Any]:
         """Return probabilities (classes, H, W) of an image (channels, H, W), `together` windows at a time."""
 
         def scores(windows: Tensor) -> Tensor:
             x = windows.to(self.dtype).contiguous(memory_format=torch.channels_last)
-            return self.padded(x).float()  # type: ignore[no-any-return]
+            found: Tensor = self.padded(x).float()
+            return found
 
         with torch.inference_mode(), tensor_float32(self.device, allowed=False, benchmark=True):
             x = torch.from_numpy(image)[None].to(self.device)
@@ -201,19 +175,6 @@ class SlidingWindow:
         see_close("MONAI on one window", relative_error([torch.from_numpy(self(one, 1))], [expected]), limit)
 
 
-def see_same_weights(network: UNet, padded: Padded, device: torch.device, tile: int) -> float:
-    """Return the error of the padded network next to ours, where no padding reaches: both are one network."""
-    factor, margin = network.geometry.factor, network.geometry.margin
-    start = 2  # here the unpadded network pools the same pixels together as the padded one
-    side = -(-(start + tile) // factor) * factor
-    image = torch.randn((1, 1, side, side), generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.inference_mode(), exact_float32(device):
-        expected = network(image[..., start : start + tile, start : start + tile])
-        first = start + margin
-        found = padded(image)[..., first:, first:][..., : expected.shape[-2], : expected.shape[-1]]
-    return see_close("the padded network", relative_error([found], [expected]), ROUNDING)
-
-
 def recorded(network: nn.Module, example: Tensor) -> Any:
     """Return the network, recorded as a CUDA graph."""
     return Recorded(network, example)
@@ -228,8 +189,8 @@ def measure_inference(device: torch.device, sizes: Sizes, rates: dict[str, Any])
     """Measure both precisions, next to MONAI where it is installed."""
     torch.manual_seed(0)
     network = UNet(1, 2, sizes.width, sizes.depth).eval()
-    on_device = Predictor(network, device).network
-    padded = Padded(on_device)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        same = see_close("the padded network", largest_difference(network), ROUNDING)
     image = np.random.default_rng(0).random((1, sizes.side, sizes.side), np.float32)
     plan = choose_plan(network, (1, sizes.side, sizes.side), device)
     other = choose_plan(network, (1, sizes.side, sizes.side), device, tile=sizes.roi, batch=1)
@@ -240,7 +201,7 @@ def measure_inference(device: torch.device, sizes: Sizes, rates: dict[str, Any])
         "plan": plan.as_dict(),
         "flops": plan.tiles
         * forward_flops(UNet(1, 2, sizes.width, sizes.depth).to("meta"), (1, 1, *plan.tile)),
-        "padded_error": see_same_weights(on_device, padded, device, sizes.roi),  # type: ignore[arg-type]
+        "padded_error": same,
         "peers": peer_versions("monai"),
     }
     exact = Inference(network, device, "float32", other)(image)
