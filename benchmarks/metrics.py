@@ -10,8 +10,8 @@ Plain Python (`benchmarks.naive_metrics`) does one slice, with equal results: on
 SciPy's component labelling, as a tutorial would. It has one thread, so processor times are compared.
 
 The organisers' Java is not run: `JAVA` holds the clock times that it took for five slices of 512 x 512 on
-two processors (OpenJDK 17.0.15) when the oracle values were made. FOLDER is that of those values; its two stacks of five
-slices are timed after their results were seen to equal Java's, and the slower of them counts.
+two processors (OpenJDK 17.0.15) when the oracle values were made. FOLDER is that of those values; its two
+stacks of five slices are timed after their results were seen to equal Java's, and the slower of them counts.
 """
 
 import argparse
