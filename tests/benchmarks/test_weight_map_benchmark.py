@@ -17,6 +17,8 @@ def test_quick_run_writes_times_and_machine(tmp_path, capsys, benchmark):
     for row in result["against_one_transform"]:
         assert row["ratio"] == row["weight_map"]["median"] / row["one_transform"]["median"]
         assert row["weight_map"]["least"] <= row["weight_map"]["median"] <= row["weight_map"]["most"]
+    assert [row["aim"] for row in result["table"]] == [150, 3]
+    assert result["table"][1]["figure"] == max(row["ratio"] for row in result["against_one_transform"])
     assert str(out) in capsys.readouterr().out
 
 
@@ -28,6 +30,12 @@ def test_quick_run_leaves_the_results_alone(monkeypatch):
 def test_a_wrong_result_is_not_timed(monkeypatch):
     monkeypatch.setattr(weight_map, "weight_map", lambda labels, w0, sigma: np.ones(labels.shape))
     with pytest.raises(RuntimeError, match="off by"):
+        weight_map.main(["--quick"])
+
+
+def test_a_wrong_window_is_not_timed(monkeypatch):
+    monkeypatch.setattr(weight_map, "one_transform_per_window", lambda labels: np.ones(labels.shape))
+    with pytest.raises(RuntimeError, match="by windows is off by"):
         weight_map.main(["--quick"])
 
 

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from skimage import metrics as skimage_metrics
 
 from unet2015.errors import DataSetError
+from unet2015.metrics import contingency
 from unet2015.metrics.contingency import contingency_table, f_score, harmonic_mean
 
 pairs = hnp.arrays(
@@ -24,6 +26,30 @@ def test_counts_every_pair_of_labels(labels: np.ndarray) -> None:
     )
     assert counted == Counter(zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True))
     assert len(counted) == len(table.pixels)
+
+
+@settings(deadline=None)
+@given(pairs.filter(lambda labels: labels.size), st.sampled_from([0, 8]), st.sampled_from("bBiIlL"))
+def test_equals_that_of_scikit_image_however_it_is_counted(
+    labels: np.ndarray, pairs_a_pixel: int, dtype: str
+) -> None:
+    truth, prediction = labels.astype(dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contingency, "_PAIRS_A_PIXEL", pairs_a_pixel)
+        table = contingency_table(truth, prediction)
+    expected = skimage_metrics.contingency_table(truth, prediction).tocoo()
+    np.testing.assert_array_equal(table.truth, expected.row)
+    np.testing.assert_array_equal(table.prediction, expected.col)
+    np.testing.assert_array_equal(table.pixels, expected.data)
+
+
+@settings(deadline=None)
+@given(pairs.filter(lambda labels: labels.size))
+def test_labels_too_large_for_a_number_a_pair(labels: np.ndarray) -> None:
+    small, huge = contingency_table(*labels), contingency_table(*(labels.astype(np.int64) * 2**40))
+    np.testing.assert_array_equal(huge.truth, small.truth * 2**40)
+    np.testing.assert_array_equal(huge.prediction, small.prediction * 2**40)
+    np.testing.assert_array_equal(huge.pixels, small.pixels)
 
 
 @settings(deadline=None)

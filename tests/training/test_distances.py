@@ -48,6 +48,8 @@ class TestAgainstBruteForce:
     @example(cells=np.arange(12).reshape(3, 4))
     @example(cells=np.array([[0, 0, 3, 0, 0, 0, 9, 0]]))
     @example(cells=np.array([[0, 0, 3, 0, 0, 0, 9, 0]]).T)
+    @example(cells=np.arange(300)[:, None] % 2 + 1)  # far to look, but nothing is far
+    @example(cells=np.arange(300)[None] % 2 + 1)
     def test_without_limit_equal_to_the_last_bit(self, cells):
         np.testing.assert_array_equal(two_nearest_cells(cells), brute_force(cells))
 
@@ -60,9 +62,34 @@ class TestAgainstBruteForce:
         np.testing.assert_array_equal(two_nearest_cells(cells, limit), expected)
 
 
+@given(
+    values=npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=40)),
+    reach=st.integers(0, 50),
+)
+@settings(max_examples=60, deadline=None)
+def test_greatest_above_is_that_of_a_window_of_at_least_reach(values, reach):
+    found = distances._greatest_above(values.copy(), reach)
+    everything = np.maximum.accumulate(values, axis=0)
+    for y in range(len(values)):
+        window = values[max(y - reach, 0) : y + 1].max(axis=0)
+        assert (found[y] >= window).all()
+        assert (found[y] <= everything[y]).all()
+
+
+def test_at_half_the_limit_from_one_cell_and_farther_from_the_next():
+    """limit / 2 is the distance to the first; its square is a little less than the whole number 13."""
+    cells = np.zeros((8, 9), np.uint8)
+    cells[1, 1], cells[6, 7] = 1, 2
+    d1, d2 = brute_force(cells)
+    limit = 2 * 13**0.5
+    assert d1[3, 4] == 13**0.5 < d2[3, 4]
+    expected = np.where(d1 + d2 > limit, np.inf, (d1, d2))
+    np.testing.assert_array_equal(two_nearest_cells(cells, limit), expected)
+
+
 def test_blocks_of_the_real_size_join_without_a_seam():
     random = np.random.default_rng(3)
-    cells = np.zeros((230, 1100), np.uint16)
+    cells = np.zeros((230, 1100), np.uint16)  # three by two blocks
     cells[random.integers(0, 230, 20), random.integers(0, 1100, 20)] = np.arange(1, 21)
     d1, d2 = brute_force(cells)
     np.testing.assert_array_equal(two_nearest_cells(cells), (d1, d2))

@@ -220,3 +220,15 @@ def test_masks_and_images_read_as_instances_are_said():
     cells = np.zeros((40, 40), np.uint8)
     cells[2:10, 2:10], cells[12:20, 2:10], cells[2:10, 30:35] = 1, 2, 1
     assert label_problems(cells, settings, "c.tif") == []
+
+
+@given(
+    labels=npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=2), elements=st.integers(0, 12)),
+    classes=st.integers(1, 14),
+)
+def test_frequencies_are_those_that_bincount_gives(labels, classes):
+    coding = LabelSettings(kind="classes", classes=13, ignore=12)
+    expected = np.bincount(labels[labels != 12], minlength=20)[:classes]
+    np.testing.assert_array_equal(
+        class_frequencies(make_targets(labels, coding, "labels"), classes), expected
+    )

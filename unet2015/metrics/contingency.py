@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import metrics as skimage_metrics
 
 from unet2015.errors import DataSetError
+
+_PAIRS_A_PIXEL = 8
+"""Where there are more possible pairs of labels, a table of them all would cost more than sorting."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
 
     Notes
     -----
-    Counting is scikit-image's ``contingency_table``, whose matrix is as tall as the largest label:
-    hand over ranks where labels may be huge.
+    Equal to scikit-image's ``contingency_table``, which sorts the pixels; here they are counted, unless
+    there are many more possible pairs than pixels.
     """
     if truth.shape != prediction.shape:
         raise DataSetError(
@@ -64,8 +66,24 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     if truth.size == 0:
         none = np.zeros(0, np.int64)
         return Contingency(none, none, np.zeros(0))
-    table = skimage_metrics.contingency_table(truth, prediction).tocoo()  # type: ignore[no-untyped-call]
-    return Contingency(table.row.astype(np.int64), table.col.astype(np.int64), table.data)
+    width = int(prediction.max()) + 1
+    pairs = (int(truth.max()) + 1) * width
+    if pairs > np.iinfo(np.int64).max:
+        (rows, i), (columns, j) = (np.unique(a, return_inverse=True) for a in (truth, prediction))
+        table = contingency_table(i, j)
+        return Contingency(
+            rows[table.truth].astype(np.int64), columns[table.prediction].astype(np.int64), table.pixels
+        )
+    numbers = truth.ravel().astype(np.int64)
+    numbers *= width
+    numbers += prediction.ravel().astype(np.int64, copy=False)
+    if pairs <= _PAIRS_A_PIXEL * numbers.size:
+        counts = np.bincount(numbers)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:
+        found, counts = np.unique(numbers, return_counts=True)
+    return Contingency(*np.divmod(found, width), counts.astype(np.float64))
 
 
 def f_score(tp: float, fp: float, fn: float) -> tuple[float, float, float]:

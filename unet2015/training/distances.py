@@ -16,7 +16,7 @@ small integers over blocks that fit in the cache, no farther than the distances 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ Block = tuple[slice, slice]
 Distances = npt.NDArray[np.float64]
 Integers = npt.NDArray[Any]
 
-# Least sides of a block: rows by columns. A block's few arrays of 16 bits then stay in the L2 cache.
-_ROWS, _COLUMNS = 64, 1024
+# Least sides of a block: rows by columns. A block's few arrays of 8 and 16 bits then stay in the L2 cache.
+_ROWS, _COLUMNS = 96, 1024
 
 
 def two_nearest_cells(
@@ -61,22 +61,30 @@ def two_nearest_cells(
     """
     d1, d2 = (np.empty(np.shape(cells)) for _ in range(2))
 
-    def keep(block: Block, near: Distances, next_near: Distances) -> None:
-        d1[block], d2[block] = near, next_near
+    beyond = sum(np.shape(cells)) - 1  # longer than any distance
+    most = np.inf if limit is None else limit
 
-    each_block(cells, np.inf if limit is None else limit, keep, threads)
+    def keep(block: Block, q1: Integers, q2: Integers) -> None:
+        near, next_near = (np.sqrt(q, out=d[block], dtype=np.float64) for d, q in ((d1, q1), (d2, q2)))
+        near[q1 >= beyond**2] = next_near[q2 >= beyond**2] = np.inf
+        far = near + next_near > most
+        near[far] = next_near[far] = np.inf
+
+    each_block(cells, most, keep, threads)
     return d1, d2
 
 
 def each_block(
     cells: npt.NDArray[np.integer[Any]],
     limit: float,
-    use: Callable[[Block, Distances, Distances], None],
+    use: Callable[[Block, Integers, Integers], None],
     threads: int | None = None,
 ) -> None:
-    """Call ``use(block, d1, d2)`` for blocks that cover `cells`; see `two_nearest_cells`.
+    """Call ``use(block, d1^2, d2^2)`` for blocks that cover `cells`; see `two_nearest_cells`.
 
-    The calls come from several threads, each block once.
+    Where ``d1 + d2`` exceeds `limit`, or there is no such cell, the roots are of some other two numbers
+    whose sum exceeds it; without a limit they are at least height + width - 1. The calls come from several
+    threads, each block once.
     """
     if cells.ndim != 2 or not np.issubdtype(cells.dtype, np.integer):
         raise LabelError(f"cells must be a plane of integers, not {cells.dtype} of shape {cells.shape}")
@@ -87,6 +95,7 @@ def each_block(
         labels, _ = compact(cells)
     else:
         labels = cells.astype(np.min_scalar_type(most))
+    bits = int(labels.max()).bit_length()
     height, width = labels.shape
     rows, columns = (max(least, _reach(limit, 2**30)) for least in (_ROWS, _COLUMNS))
     blocks = [
@@ -95,7 +104,7 @@ def each_block(
     ]
 
     def work(block: Block) -> None:
-        use(block, *_block_distances(labels, block, limit))
+        use(block, *_block_squares(labels, bits, block, limit))
 
     threads = min(threads or min(4, os.cpu_count() or 1), len(blocks))
     if threads == 1:
@@ -120,27 +129,20 @@ def compact(labels: npt.NDArray[np.integer[Any]]) -> tuple[Integers, Integers]:
     return np.repeat(numbers, np.diff(starts, append=flat.size)).reshape(labels.shape), values
 
 
-def _block_distances(labels: Integers, block: Block, limit: float) -> tuple[Distances, Distances]:
-    """Return d1 and d2 of one block, both infinite where d1 + d2 > limit."""
+def _block_squares(labels: Integers, bits: int, block: Block, limit: float) -> tuple[Integers, Integers]:
+    """Return d1^2 and d2^2 of one block; where d1 + d2 > limit, some other two of which that is true."""
     reach_y, reach_x = (_reach(limit, size - 1) for size in labels.shape)
     around = _read_around(labels, block, reach_y, reach_x)
-    none = reach_y + reach_x + 1  # stands for no cell: longer than any distance within reach
+    # Stands for no cell: longer than any distance that counts.
+    none = min(reach_y + reach_x, _reach(limit, 2**30)) + 1
 
-    label, first, second = _along_columns(around, reach_y, none, reach_x)
-    near, q1 = _nearest_along_rows(label, first, reach_x, _reach(limit / 2, reach_x))
-    d1 = _root(q1, none)
-    wanted = d1 <= limit / 2  # as d1 <= d2
-    d2 = _root(_next_along_rows(near, wanted, label, first, second, reach_x), none)
-    far = d1 + d2 > limit
-    far |= ~wanted
-    d1[far] = d2[far] = np.inf
-    return d1, d2
-
-
-def _root(squared: Integers, none: int) -> Distances:
-    root = np.sqrt(squared, dtype=np.float64)
-    root[squared >= none**2] = np.inf
-    return root
+    label, first, second = _along_columns(around, bits, reach_y, none)
+    near, q1 = _nearest_along_rows(label, first, bits, reach_x, _reach(limit / 2, reach_x))
+    q2 = _next_along_rows(
+        near, q1 <= limit / 2 * (limit / 2) + 1, label, first, second, reach_x
+    )  # as d1 <= d2
+    here = slice(reach_x, reach_x + block[1].stop - block[1].start)
+    return q1[:, here], np.maximum(q1, q2)[:, here]  # q2 is 0 where it was not asked for
 
 
 def _reach(limit: float, most: int) -> int:
@@ -158,79 +160,85 @@ def _read_around(labels: Integers, block: Block, reach_y: int, reach_x: int) -> 
     return np.pad(labels[tuple(inside)], padding)
 
 
-def _along_columns(
-    around: Integers, reach: int, none: int, aside: int
-) -> tuple[Integers, Integers, Integers]:
-    """Return the nearest label in each column, its squared distance, and that of the nearest other.
-
-    The type of the squares has room for ``aside**2`` more.
-    """
-    up, up1, up2 = _upwards(around[: around.shape[0] - reach], reach, none)
-    down, down1, down2 = (a[::-1] for a in _upwards(around[reach:][::-1], reach, none))
+def _along_columns(around: Integers, bits: int, reach: int, none: int) -> tuple[Integers, Integers, Integers]:
+    """Return the nearest label in each column, its distance, that of the nearest other; `none` at most."""
+    up, up1, up2 = _upwards(around[: around.shape[0] - reach], bits, reach, none)
+    down, down1, down2 = (a[::-1] for a in _upwards(around[reach:][::-1], bits, reach, none))
     # Of the second on either side the label is not asked for: where both firsts are of one cell, both
     # seconds are of others; where they differ, the farther first is another and nearer than its second.
     second = np.maximum(up1, down1)
-    second[up == down] = none
+    np.maximum(second, np.multiply(up == down, none, dtype=second.dtype, casting="unsafe"), out=second)
     np.minimum(second, up2, out=second)
     np.minimum(second, down2, out=second)
-    label = np.where(down1 < up1, down, up)
-    square = np.min_scalar_type(none**2 + aside**2)
-    first, second = (np.minimum(up1, down1).astype(square), second.astype(square))
-    return label, first * first, second * second
+    label = up ^ ((up ^ down) * (down1 < up1))  # np.where, without a branch for every pixel
+    return label, np.minimum(up1, down1), second
 
 
-def _upwards(labels: Integers, reach: int, none: int) -> tuple[Integers, Integers, Integers]:
-    """Return, for all but the first `reach` rows, what `_along_columns` does, not squared, of what is above.
-
-    Distances stop at `none`.
-    """
+def _upwards(labels: Integers, bits: int, reach: int, none: int) -> tuple[Integers, Integers, Integers]:
+    """Return, for all but the first `reach` rows, what `_along_columns` does of what is above."""
     # Row and label in one number: the greatest so far is the last labelled pixel, with its label. Rows
     # count from `none`, so that 0, nothing found yet, is at least that far away.
-    rows = np.arange(none, none + labels.shape[0])[:, None]
-    bits = int(labels.max()).bit_length()
-    packed = np.min_scalar_type(int(rows[-1, 0] + 1) << bits)
-    last = (rows << bits).astype(packed) | labels
-    last *= labels != 0
-    _running_maximum(last)
-    label = (last & packed.type((1 << bits) - 1)).astype(labels.dtype)
-    row = last >> packed.type(bits)
+    end = none + labels.shape[0]
+    rows = np.arange(none, end)[:, None]
+    packed, small = np.min_scalar_type((end << bits) - 1), np.min_scalar_type(end)
+    inside = labels != 0
+    last: Integers = (rows << bits).astype(packed) | labels
+    last *= inside
+    last = _greatest_above(last, reach)
+    label = (last & packed.type((1 << bits) - 1)).astype(labels.dtype, copy=False)
+    last >>= packed.type(bits)
+    row = last.astype(small)
     # The last pixel of another label is the one that preceded the run of labels now going on.
+    starts = labels[1:] != label[:-1]
+    starts &= inside[1:]
     other = np.zeros_like(row)
-    starts = (labels[1:] != label[:-1]) & (labels[1:] != 0)
     np.multiply(row[:-1], starts, out=other[1:])
-    _running_maximum(other)
+    other = _greatest_above(other, reach)
 
-    here, farthest = rows[reach:].astype(packed), packed.type(none)
+    here, farthest = rows[reach:].astype(small), small.type(none)
     return label[reach:], *(np.minimum(here - found[reach:], farthest) for found in (row, other))
 
 
-def _running_maximum(a: Integers) -> None:
-    """``np.maximum.accumulate(a, axis=0, out=a)``, which would walk down one column at a time."""
-    for above, row in pairwise(a):
-        np.maximum(above, row, out=row)
+def _greatest_above(a: Integers, reach: int) -> Integers:
+    """Return the greatest of each value and at least `reach` above it, in the column; `a` is used up."""
+    # Twice as far with each step. (np.maximum.accumulate would walk down one column at a time.)
+    step, other = 1, np.empty_like(a)
+    while step <= min(reach, a.shape[0] - 1):
+        np.maximum(a[step:], a[:-step], out=other[step:])
+        other[:step] = a[:step]
+        a, other = other, a
+        step *= 2
+    return a
 
 
 def _nearest_along_rows(
-    label: Integers, first: Integers, border: int, reach: int
+    label: Integers, first: Integers, bits: int, border: int, reach: int
 ) -> tuple[Integers, Integers]:
     """Return the nearest label within `reach` columns, and its squared distance.
 
-    `border` is the number of columns on each side that are there only to be looked at.
+    `border` is the number of columns on each side that are there only to be looked at; what comes back
+    for them means nothing.
     """
-    bits = int(label.max()).bit_length()
-    packed = np.min_scalar_type((int(first.max()) + reach**2 + 1) << bits)
-    keys = (first.astype(packed) << packed.type(bits)) | label
+    most = int(first.max()) ** 2 + reach**2
+    packed, square = np.min_scalar_type((most + 1) << bits), np.min_scalar_type(most)
+    keys = first.astype(packed)
+    keys *= keys
+    keys <<= packed.type(bits)
+    keys |= label
     width = keys.shape[1] - 2 * border
-    best = keys[:, border : border + width].copy()
-    side = np.empty_like(best)
+    # In one line from row to row: what a row finds beyond its borders is not looked at.
+    flat, size = keys.ravel(), keys.size - 2 * border
+    best = keys.copy()
+    inner, side = best.ravel()[border : border + size], np.empty(size, packed)
     for dx in range(1, reach + 1):
-        if dx**2 << bits > best.max():
+        if dx**2 << bits > best[:, border : border + width].max():
             break
-        left, right = border - dx, border + dx
-        np.minimum(keys[:, left : left + width], keys[:, right : right + width], out=side)
+        np.minimum(flat[border - dx :][:size], flat[border + dx :][:size], out=side)
         side += packed.type(dx**2 << bits)
-        np.minimum(best, side, out=best)
-    return (best & packed.type((1 << bits) - 1)).astype(label.dtype), best >> packed.type(bits)
+        np.minimum(inner, side, out=inner)
+    near = (best & packed.type((1 << bits) - 1)).astype(label.dtype, copy=False)
+    best >>= packed.type(bits)
+    return near, best.astype(square)
 
 
 def _next_along_rows(
@@ -241,23 +249,38 @@ def _next_along_rows(
     second: Integers,
     border: int,
 ) -> Integers:
-    """Return the squared distance to the nearest label other than `near`, where `wanted`."""
-    width = near.shape[1]
-    same = np.empty(near.shape, bool)
-    left, right = (np.empty(near.shape, first.dtype) for _ in range(2))
+    """Return the squared distance to the nearest label other than `near`, where `wanted`, elsewhere 0.
 
-    def from_column(x: int, out: Integers) -> Integers:
+    `first` and `second` are not squared: they take a byte each, and what is done most often is done
+    on bytes. As in `_nearest_along_rows`, all rows are one line.
+    """
+    square = np.min_scalar_type(int(second.max()) ** 2 + border**2)
+    columns = slice(border, near.shape[1] - border)
+    size = near.size - 2 * border
+    label, first, second, centre = (a.ravel() for a in (label, first, second, near))
+    centre = centre[border : border + size]
+    same = np.empty(size, bool)
+    ones = same.view(np.uint8)
+    left, right = (np.empty(size, first.dtype) for _ in range(2))
+    squared = np.empty(size, square)
+
+    def from_column(dx: int, out: Integers) -> Integers:
         """``np.where(label == near, second, first)``, without the cost of a branch for every pixel."""
-        columns = slice(x, x + width)
-        np.equal(label[:, columns], near, out=same)
-        np.multiply(second[:, columns], same, out=out)
-        return np.maximum(out, first[:, columns], out=out)
+        there = slice(border + dx, border + dx + size)
+        np.equal(label[there], centre, out=same)
+        np.multiply(second[there], ones, out=out)
+        return np.maximum(out, first[there], out=out)
 
-    best = np.where(wanted, from_column(border, left), first.dtype.type(0))
+    best = np.zeros(near.shape, square)
+    best[:, columns] = wanted[:, columns]
+    inner = best.ravel()[border : border + size]
+    inner *= from_column(0, left)
+    inner *= inner
     for dx in range(1, border + 1):
-        if dx**2 > best.max():
+        if dx**2 > inner.max():
             break
-        np.minimum(from_column(border - dx, left), from_column(border + dx, right), out=left)
-        left += first.dtype.type(dx**2)
-        np.minimum(best, left, out=best)
+        np.minimum(from_column(-dx, left), from_column(dx, right), out=left)
+        np.square(left, out=squared, dtype=square)
+        squared += square.type(dx**2)
+        np.minimum(inner, squared, out=inner)
     return best

@@ -58,8 +58,8 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
         is read as instances.
     """
     labels = _whole_numbers(labels, settings, name)
-    ignored = np.zeros(labels.shape, bool) if settings.ignore is None else labels == settings.ignore
-    values = np.where(ignored, labels.dtype.type(0), labels)
+    ignored = None if settings.ignore is None else labels == settings.ignore
+    values = labels if ignored is None else np.where(ignored, labels.dtype.type(0), labels)
     if values.min() < 0:
         raise LabelError(
             f"{name}: labels must not be negative, but {values.min()} is among them; if it marks pixels "
@@ -76,7 +76,8 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
             )
         classes = values.astype(np.uint8) if settings.kind == "classes" else (values != 0).astype(np.uint8)
         cells = _components(classes, connectivity=1)
-    classes[ignored] = IGNORED
+    if ignored is not None:
+        classes[ignored] = IGNORED
     return Targets(classes, cells.astype(np.int32))
 
 
@@ -150,7 +151,10 @@ def separation_border(labels: Labels, *, ignore: int | None = None) -> Labels:
 
 def class_frequencies(targets: Targets, classes: int = 2) -> npt.NDArray[np.int64]:
     """Count the annotated pixels of each class on one page: int64, shape (classes,)."""
-    return np.bincount(targets.classes.ravel(), minlength=IGNORED + 1)[:classes].astype(np.int64)
+    if classes > 8:
+        return np.bincount(targets.classes.ravel(), minlength=IGNORED + 1)[:classes].astype(np.int64)
+    # Many times as fast, as bytes are compared and counted as bytes.
+    return np.array([np.count_nonzero(targets.classes == number) for number in range(classes)], np.int64)
 
 
 def balanced_weights(counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[float, ...]:

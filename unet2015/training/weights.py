@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unet2015.errors import LabelError, UsageError
 from unet2015.settings import LabelSettings, WeightMapSettings, parse_settings
-from unet2015.training.distances import Block, Distances, each_block
+from unet2015.training.distances import Block, Integers, each_block
 from unet2015.training.labels import (
     IGNORED,
     Targets,
@@ -130,7 +130,10 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
     UsageError
         There are more classes than class weights.
     """
-    highest = np.where(targets.classes == IGNORED, 0, targets.classes).max()
+    highest = int(targets.classes.max())
+    ignored = highest == IGNORED
+    if ignored:
+        highest = int(np.where(targets.classes == IGNORED, 0, targets.classes).max())
     if highest >= len(class_weights):
         raise UsageError(f"{len(class_weights)} class weights, but class {highest} is among the labels")
     table = np.zeros(IGNORED + 1)
@@ -140,11 +143,21 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
         return table.astype(np.float32)[targets.classes]
     weights = np.empty(targets.classes.shape, np.float32)
 
-    def add(block: Block, d1: Distances, d2: Distances) -> None:
+    def add(block: Block, q1: Integers, q2: Integers) -> None:
         classes = targets.classes[block]
-        gaps = settings.w0 * np.exp(((d1 + d2) / settings.sigma) ** 2 / -2)
-        gaps *= classes != IGNORED
-        weights[block] = table[classes] + gaps
+        gaps, second = np.sqrt(q1, dtype=np.float64), np.sqrt(q2, dtype=np.float64)
+        gaps += second
+        counts = gaps <= limit
+        if ignored:
+            counts &= classes != IGNORED
+        gaps /= settings.sigma
+        gaps *= gaps
+        gaps /= -2
+        np.exp(gaps, out=gaps)
+        gaps *= settings.w0
+        gaps *= counts
+        gaps += table.take(classes, out=second, mode="clip")
+        weights[block] = gaps
 
     each_block(targets.cells, limit, add)
     return weights
