@@ -47,13 +47,27 @@ def warp(image: Tensor, coordinates: Tensor, origin: tuple[int, int] = (0, 0)) -
     """
     whole = coordinates.floor()
     y, x = (coordinates - whole).to(image.dtype)
-    row, column = whole.long()
-    width = image.shape[-1]
-    corner = (row + origin[0]) * width + (column + origin[1])
-    pixels = image.flatten(1)
-    above = torch.lerp(pixels[:, corner], pixels[:, corner + 1], x)
-    below = torch.lerp(pixels[:, corner + width], pixels[:, corner + width + 1], x)
+    corner = _index(whole, image.shape[-1], origin)
+    return torch.stack([_bilinear(plane.flatten(), image.shape[-1], corner, y, x) for plane in image])
+
+
+def _bilinear(pixels: Tensor, width: int, corner: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    # Moving the start of the pixels rather than the index saves a pass for each neighbour.
+    def neighbour(offset: int) -> Tensor:
+        return pixels[offset:].index_select(0, corner).view_as(y)
+
+    above = torch.lerp(neighbour(0), neighbour(1), x)
+    below = torch.lerp(neighbour(width), neighbour(width + 1), x)
     return torch.lerp(above, below, y)
+
+
+def _index(whole: Tensor, width: int, origin: tuple[int, int]) -> Tensor:
+    """Return where pixels (2, h, w) lie in a flattened image: (h * w,) int32.
+
+    Taking by 32 bits from a flat tensor is several times as fast as by 64 from rows and columns.
+    """
+    row, column = whole.int()
+    return (row * width).add_(column).add_(origin[0] * width + origin[1]).flatten()
 
 
 def warp_nearest(labels: Tensor, coordinates: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -61,5 +75,5 @@ def warp_nearest(labels: Tensor, coordinates: Tensor, origin: tuple[int, int] = 
 
     Coordinates and origin as in :func:`warp`.
     """
-    row, column = (coordinates + 0.5).floor().long()
-    return labels[row + origin[0], column + origin[1]]
+    nearest = _index((coordinates + 0.5).floor_(), labels.shape[-1], origin)
+    return labels.flatten().index_select(0, nearest).view(coordinates.shape[1:])
