@@ -21,7 +21,7 @@ from torch import Tensor
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.labels import IGNORED
-from unet2015.training.warp import spline_basis, warp, warp_nearest
+from unet2015.training.warp import Corners, spline_basis, warp_nearest
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
 
@@ -163,36 +163,41 @@ def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, out
     y0, y1, x0, x1 = source.box
     for plane in (image, classes, weights):
         assert plane.shape[-2:] == (y1 - y0, x1 - x0), "not the box of the source"
-    image, classes, weights = (_window(plane, source) for plane in (image, classes, weights))
-    whole = sample_coordinates(draw, source.tile, device)
-    edge = (source.tile - output) // 2
-    centre = whole[:, edge : edge + output, edge : edge + output]
-    image = warp(image, whole, source.origin)
+    image, classes, weights = (mirrored(plane, source) for plane in (image, classes, weights))
+    at = sample_coordinates(draw, source.tile, device)
+    first = (source.tile - output) // 2
+    centre = slice(first, first + output)
+    corners = Corners.of(at, len(source.columns), source.origin)
+    image = corners.interpolate(image)
     if draw.gray_scale or draw.gray_shift:
         varied = (image - image.mean(dim=(1, 2), keepdim=True)).mul_(draw.gray_scale)
         image = varied.add_(image).add_(draw.gray_shift)
-    classes = warp_nearest(classes, centre, source.origin)
-    weights = warp(weights[None], centre, source.origin)[0]
-    weights = weights.masked_fill(classes == IGNORED, 0)
+    classes = warp_nearest(classes, at[:, centre, centre], source.origin)
+    weights = corners.part(centre).interpolate(weights[None])[0]
+    weights.masked_fill_(classes == IGNORED, 0)
     return Sample(image[None], classes[None].long(), weights[None])
 
 
-def _window(plane: Tensor, source: Source) -> Tensor:
+def mirrored(plane: Tensor, source: Source) -> Tensor:
     """Return the window of a source from its box (..., h, w): mirrored where it leaves the image."""
-    for axis, index in ((-2, source.rows), (-1, source.columns)):
-        length = plane.shape[axis]
-        first = int(np.argmin(index))
-        run = slice(first, first + length)
-        if not np.array_equal(index[run], np.arange(length)):
-            plane = plane.index_select(axis, torch.from_numpy(index).to(plane.device))
-        elif len(index) > length:
-            # Most of the window is the box as it stands; index by index takes long.
-            before, after = (
-                plane.index_select(axis, torch.from_numpy(part).to(plane.device))
-                for part in (index[:first], index[first + length :])
-            )
-            plane = torch.cat([before, plane, after], dim=axis)
-    return plane
+
+    def at(index: NDArray[np.intp]) -> Tensor:
+        return torch.from_numpy(index).to(plane.device)
+
+    rows, columns = source.rows, source.columns
+    height, width = plane.shape[-2:]
+    top, left = int(rows.argmin()), int(columns.argmin())
+    y, x = slice(top, top + height), slice(left, left + width)
+    if not (np.array_equal(rows[y], np.arange(height)) and np.array_equal(columns[x], np.arange(width))):
+        return plane.index_select(-2, at(rows)).index_select(-1, at(columns))
+    # Most of the window is the box as it stands, and index by index that would take long.
+    window = plane.new_empty((*plane.shape[:-2], len(rows), len(columns)))
+    window[..., y, x] = plane
+    for part in (slice(x.start), slice(x.stop, None)):
+        window[..., y, part] = plane.index_select(-1, at(columns[part]))
+    for part in (slice(y.start), slice(y.stop, None)):
+        window[..., part, :] = window.index_select(-2, at(top + rows[part]))
+    return window
 
 
 def sample_coordinates(
