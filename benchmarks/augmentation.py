@@ -52,7 +52,8 @@ def sample(side: int) -> tuple[Image, Labels, Image]:
 def places(drawn: Draw, side: int) -> NDArray[np.float64]:
     """Return where each pixel of the tile comes from, (2, side, side), by SciPy."""
     moved = [ndimage.zoom(v, side / v.shape[0], order=3, mode="mirror") for v in drawn.vectors]
-    return np.mgrid[:side, :side] + np.stack(moved)
+    at: NDArray[np.float64] = np.mgrid[:side, :side] + np.stack(moved)
+    return at
 
 
 def ours(image: Image, labels: Labels, drawn: Draw) -> Deform:
@@ -77,8 +78,8 @@ def trainings(image: Image, labels: Labels, weights: Image, drawn: Draw, output:
 
     def deform() -> Pair:
         source = Source.of(drawn, side, side, side)
-        planes = (torch.from_numpy(source.cut(plane)) for plane in (image[None], labels, weights))
-        made = augment(*planes, source, output)
+        cut, classes, map_ = (torch.from_numpy(source.cut(p)) for p in (image[None], labels, weights))
+        made = augment(cut, classes, map_, source, output)
         return made.image[0, 0].numpy(), made.classes[0].numpy()
 
     return deform
@@ -121,7 +122,7 @@ def albumentations_(image: Image, labels: Labels, at: NDArray[np.float64], threa
     if albumentations is None or cv2 is None:
         return {}
     cv2.setNumThreads(threads)
-    candidates = {}
+    candidates: dict[str, Deform] = {}
     for approximate in (False, True):
         transform = albumentations.ElasticTransform(
             alpha=300,

@@ -30,7 +30,7 @@ def spline_basis(size: int, grid: int) -> NDArray[np.float64]:
 class Corners(NamedTuple):
     """Where samples lie in an image: what :func:`warp` needs to know, for several planes."""
 
-    index: Tensor
+    pixel: Tensor
     """(h, w) int32: the pixel above and to the left, in the flattened image."""
     y: Tensor
     """(h, w): the way from there to the next row, from 0 to 1."""
@@ -48,8 +48,8 @@ class Corners(NamedTuple):
 
     def part(self, square: slice) -> Self:
         """Return the corners of some of the rows and the same columns."""
-        index, y, x = (plane[square, square].contiguous() for plane in self[:3])
-        return self._replace(index=index, y=y, x=x)
+        pixel, y, x = (plane[square, square].contiguous() for plane in self[:3])
+        return self._replace(pixel=pixel, y=y, x=x)
 
     def interpolate(self, image: Tensor) -> Tensor:
         """Return the samples (C, h, w) of an image (C, H, width) of floats, all bilinear."""
@@ -57,7 +57,7 @@ class Corners(NamedTuple):
         return made[0][None] if len(made) == 1 else torch.stack(made)
 
     def _plane(self, pixels: Tensor) -> Tensor:
-        index = self.index.flatten()
+        index = self.pixel.flatten()
         y, x = self.y.to(pixels.dtype), self.x.to(pixels.dtype)
 
         def neighbour(offset: int) -> Tensor:
