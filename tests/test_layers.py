@@ -14,8 +14,9 @@ PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
     {"errors", "versions"},
     {"files", "settings"},
-    {"geometry", "synthetic"},
+    {"geometry", "packed", "synthetic"},
     {"network"},
+    {"banded"},
     {"checkpoint"},
     {"models"},
     {"images"},

@@ -230,7 +230,7 @@ def test_predicting_switches_drop_out_off_in_a_copy():
 
 
 class Exhausted:
-    """A predictor's network that fails above so many tiles at a time, as a full device does."""
+    """A predictor's scores that fail above so many tiles at a time, as a full device does."""
 
     def __init__(self, network, most):
         self.network, self.most, self.calls = network, most, []
@@ -246,7 +246,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
     predict = Predictor(network_of(1, 2, 1, torch.float32))
     tiles = np.random.default_rng(0).random((8, 1, 34, 34), np.float32)
     expected = predict(tiles)
-    predict.network = full = Exhausted(predict.network, 2)
+    predict.scores = full = Exhausted(predict.scores, 2)
     with caplog.at_level(logging.WARNING, "unet2015"):
         assert np.allclose(predict(tiles), expected, rtol=0, atol=1e-6)
         predict(tiles)
@@ -256,7 +256,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
 
 def test_one_tile_too_large_for_the_device_is_an_error_that_says_what_to_do():
     predict = Predictor(network_of(1, 2, 1, torch.float32))
-    predict.network = Exhausted(predict.network, 0)
+    predict.scores = Exhausted(predict.scores, 0)
     with pytest.raises(MemoryLimitError, match="--tile"):
         predict(np.zeros((2, 1, 34, 34), np.float32))
 

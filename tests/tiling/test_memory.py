@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from unet2015.banded import BandedUNet, workspace_values
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.network import UNet
 from unet2015.tiling import memory
@@ -51,6 +52,31 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     with torch.no_grad(), LiveBytes() as live:
         network(torch.empty(1, channels, *sides))
     assert live.peak == 4 * memory.peak_values(network, *sides)
+
+
+@pytest.mark.parametrize("variant", ["paper", "release"])
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.integers(2, 4),
+    st.integers(300, 60_000),
+    st.data(),
+)
+def test_bands_hold_what_they_say(variant, width, depth, channels, classes, band, data):
+    network = UNet(channels, classes, width, depth, variant).eval()
+    sides = [
+        network.geometry.smallest + network.geometry.factor * data.draw(st.integers(0, 6)) for _ in range(2)
+    ]
+    compute = BandedUNet(network, band=band)
+    with LiveBytes() as live:
+        compute(torch.ones(1, channels, *sides))
+    held = live.peak - 4 * channels * sides[0] * sides[1]  # the input
+    said = 4 * workspace_values(network, *sides, band=band)
+    assert held <= said
+    if depth > 0:
+        assert held >= 0.5 * said
 
 
 @settings(deadline=None)

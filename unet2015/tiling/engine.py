@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unet2015.banded import BandedUNet
 from unet2015.errors import MemoryLimitError, UsageError
+from unet2015.network import UNet
 from unet2015.tiling.averaging import VERSIONS, Averaging
 from unet2015.tiling.plan import Tile, TilePlan, mirror
 
@@ -122,7 +124,10 @@ class Predictor:
     Attributes
     ----------
     network : nn.Module
-        Copied, so that the caller's network stays as it is.
+        Copied, so that the caller's network stays as it is. A :class:`UNet` on a CPU is computed in
+        bands of rows (:class:`BandedUNet`).
+    scores : callable
+        (N, channels, H, W) -> (N, classes, h, w), on the device: the network before the softmax.
     device, precision, average
         As in :func:`unet2015.segment`. The last layer, the average and the softmax are float32 also
         in ``bfloat16``; a float64 network stays float64.
@@ -136,19 +141,23 @@ class Predictor:
     def __post_init__(self) -> None:
         if self.average not in VERSIONS:
             raise UsageError(f"average must be one of {', '.join(VERSIONS)}, not {self.average!r}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise UsageError(f"precision must be float32 or bfloat16, not {self.precision!r}")
+        self._limit: int | None = None
+        self._dtype = next(self.network.parameters()).dtype
+        if self.precision == "bfloat16":
+            self._dtype = torch.bfloat16
+        if self.device.type == "cpu" and isinstance(self.network, UNet):
+            self.scores: Callable[[Tensor], Tensor] = BandedUNet(self.network, self._dtype)
+            return
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._dtype = next(network.parameters()).dtype
         if self.precision == "bfloat16":
             head = next(reversed(list(network.children())))
             network.to(torch.bfloat16)
             head.to(torch.float32)  # from the scores on, everything is summed in float32
-            self._dtype = torch.bfloat16
-        elif self.precision != "float32":
-            raise UsageError(f"precision must be float32 or bfloat16, not {self.precision!r}")
         network = network.to(self.device)
         # Several times faster than channels first, on CPUs and GPUs alike.
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._limit: int | None = None
+        self.scores = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W).
@@ -181,7 +190,7 @@ class Predictor:
             total: Tensor | None = None
             for version in versions:
                 turned = version.apply(x).contiguous(memory_format=torch.channels_last)
-                scores = version.undo(self.network(turned))
+                scores = version.undo(self.scores(turned))
                 total = scores if total is None else total + scores
             assert total is not None
             probabilities: NDArray[Any] = torch.softmax(total / len(versions), dim=1).cpu().numpy()

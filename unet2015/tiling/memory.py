@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from unet2015.banded import workspace_values
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
 from unet2015.images.tiles import TILE
@@ -71,10 +72,11 @@ def peak_values(network: UNet, height: int, width: int) -> int:
 
 def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process."""
-    work = plan.batch * peak_values(network, *plan.tile) * 4
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     if device.type != "cpu":
-        return work + weights
+        return plan.batch * peak_values(network, *plan.tile) * 4 + weights
+    # One tile of a batch after the other, each in the same workspace.
+    work = workspace_values(network, *plan.tile) * 4
     area = plan.tile[0] * plan.tile[1]
     # Read ahead: raw (up to float32) and mapped; behind: probabilities; one band, or one row of the
     # tiles of a file, and its encoded copy.

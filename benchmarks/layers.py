@@ -1,0 +1,204 @@
+"""The network on a CPU next to its layers alone, and next to a matrix product.
+
+``python -m benchmarks.layers [--quick] [--precision float32 bfloat16] [--tile 1212] [--out FILE]``
+
+Each layer of the U-Net is timed alone on a map of the size that it has in one pass over a tile, in several
+forms: channels first, channels last, and packed for oneDNN with the ReLU in the same pass, whole and in
+bands of rows. The sum
+of the best is what a network could take in which nothing is done but convolutions. The best
+rate of a matrix product says what the machine could do.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.machine import keep_result, row, seconds
+from benchmarks.tiled_inference import DTYPES
+from unet2015.banded import BAND, BandedUNet
+from unet2015.network import UNet
+from unet2015.packed import Convolution, Maker, can_pack
+
+LAST = torch.channels_last
+AIM = 90.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution and the map that it reads in a pass over one tile."""
+
+    name: str
+    module: nn.Conv2d | nn.ConvTranspose2d
+    height: int
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions."""
+        kernel = self.module.weight.numel()
+        if isinstance(self.module, nn.ConvTranspose2d):
+            return 2.0 * kernel * self.height**2
+        return 2.0 * kernel * (self.height - self.module.kernel_size[0] + 1) ** 2
+
+
+def layers_of(network: UNet, tile: int) -> Iterator[Layer]:
+    """Yield all convolutions of a network in the order in which they run."""
+    side = tile
+    for level, block in enumerate(network.contract):
+        for i in (0, 2):
+            yield Layer(f"down {level}, convolution {i // 2 + 1}", _convolution(block, i), side)
+            side -= 2
+        side = side // 2 if level < network.depth else side
+    for level in reversed(range(network.depth)):
+        upsample = network.upsample[level]
+        assert isinstance(upsample, nn.ConvTranspose2d)
+        yield Layer(f"up {level}, up-convolution", upsample, side)
+        side *= 2
+        for i in (0, 2):
+            yield Layer(f"up {level}, convolution {i // 2 + 1}", _convolution(network.expand[level], i), side)
+            side -= 2
+    yield Layer("head", network.head, side)
+
+
+def _convolution(block: nn.Module, index: int) -> nn.Conv2d:
+    assert isinstance(block, nn.Sequential)
+    found = block[index]
+    assert isinstance(found, nn.Conv2d)
+    return found
+
+
+def forms(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """Yield the forms that a layer is timed in, each ready to run; with the ReLU where one follows."""
+    module = layer.module
+    x = torch.rand(1, module.in_channels, layer.height, layer.height, dtype=dtype)
+    weight, bias = (parameter.detach().to(dtype) for parameter in (module.weight, _bias(module)))
+    for name, order in (("channels first", torch.contiguous_format), ("channels last", LAST)):
+        xs, ws = x.contiguous(memory_format=order), weight.contiguous(memory_format=order)
+        if isinstance(module, nn.ConvTranspose2d):
+            yield name, lambda xs=xs, ws=ws: functional.conv_transpose2d(xs, ws, bias, stride=2)  # type: ignore[misc]
+        elif module.kernel_size == (1, 1):
+            yield name, lambda xs=xs, ws=ws: functional.conv2d(xs, ws, bias)  # type: ignore[misc]
+        else:
+            yield name, lambda xs=xs, ws=ws: functional.relu_(functional.conv2d(xs, ws, bias))  # type: ignore[misc]
+    if module.kernel_size == (3, 3) and can_pack(dtype):
+        packed: Convolution = Maker(dtype, True).convolution(module)
+        last = x.contiguous(memory_format=LAST)
+        yield "packed", lambda: packed(last)
+        yield "packed, in bands", lambda: in_bands(packed, last)
+
+
+def in_bands(layer: Convolution, x: Tensor) -> Tensor:
+    """Compute a layer a band of rows after the other; return the last. None is fresh from the system."""
+    outputs, width = layer.weight.shape[0], x.shape[-1] - 2
+    rows = max(2, BAND // (outputs * width * x.element_size()))
+    height = x.shape[-2] - 2
+    for start in range(0, height, rows):
+        y = layer(x[:, :, start : min(start + rows, height) + 2])
+    return y
+
+
+def _bias(module: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    assert module.bias is not None
+    return module.bias
+
+
+@torch.inference_mode()
+def alone(layer: Layer, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
+    """Return the least time of a layer in its best form."""
+    names, candidates = zip(*forms(layer, dtype), strict=True)
+    for candidate in candidates:
+        candidate()
+    least = [times["least"] for times in seconds(*candidates, repeats=repeats)]
+    best = min(range(len(least)), key=least.__getitem__)
+    return {
+        "layer": layer.name,
+        "gflop": layer.flops / 1e9,
+        "seconds": least[best],
+        "form": names[best],
+        "gflops": layer.flops / least[best] / 1e9,
+        "forms": dict(zip(names, least, strict=True)),
+    }
+
+
+def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
+    """Return the best rate of a square matrix product, in GFLOP/s."""
+    a, b = torch.rand(2, size, size).to(dtype)
+    a @ b
+    least: float = seconds(lambda: a @ b, repeats=repeats)[0]["least"]
+    return 2 * size**3 / least / 1e9
+
+
+def measure(network: UNet, tile: int, dtype: torch.dtype, repeats: int, product: int) -> dict[str, Any]:
+    """Time the layers alone, then the whole network and the matrix product."""
+    peak = matrix_product(dtype, product, 2 * repeats + 1)
+    rows = [alone(layer, dtype, repeats) for layer in layers_of(network, tile)]
+    for each in rows:
+        rate = f"{each['gflops']:6.0f} GFLOP/s"
+        print(f"  {each['layer']:<24} {each['seconds'] * 1e3:8.1f} ms {rate}  {each['form']}")
+    compute = BandedUNet(network, dtype)
+    image = torch.rand(1, network.in_channels, tile, tile)
+    compute(image)
+    (whole,) = seconds(lambda: compute(image), repeats=repeats)
+    peak = max(peak, matrix_product(dtype, product, 2 * repeats + 1))
+    total, flops = sum(each["seconds"] for each in rows), sum(each["gflop"] for each in rows)
+    answer = {
+        "whole": whole,
+        "sum_of_layers": total,
+        "gflop": flops,
+        "gflops": flops / whole["median"],
+        "matrix_product_gflops": peak,
+        "of_the_layers": 100 * total / whole["median"],
+        "of_the_matrix_product": 100 * flops / whole["median"] / peak,
+        "layers": rows,
+    }
+    print(
+        f"{str(dtype).removeprefix('torch.')}: {whole['median']:.2f} s, layers alone {total:.2f} s "
+        f"({answer['of_the_layers']:.0f} %); {answer['gflops']:.0f} of {peak:.0f} GFLOP/s "
+        f"({answer['of_the_matrix_product']:.0f} %)",
+        flush=True,
+    )
+    return answer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write the result file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a narrow network and one small tile")
+    parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
+    parser.add_argument("--tile", type=int, default=1212, help="side of the tile in pixels")
+    parser.add_argument("--out", type=Path, help="result file (default: results/layers.json beside this)")
+    options = parser.parse_args(arguments)
+    width, tile, repeats, product = (2, 204, 1, 64) if options.quick else (64, options.tile, 3, 4096)
+    torch.manual_seed(0)
+    network = UNet(width=width).eval().requires_grad_(False)
+    network.geometry.check(tile)
+    answers = {name: measure(network, tile, DTYPES[name], repeats, product) for name in options.precision}
+    answer = {
+        "width": width,
+        "tile": tile,
+        "threads": torch.get_num_threads(),
+        "precisions": answers,
+        "table": [
+            row(
+                f"the network, width {width}, one tile of {tile} px, CPU, {name}",
+                "the sum of its layers' best times",
+                found["of_the_layers"],
+                "%",
+                AIM,
+                note=f"{found['of_the_matrix_product']:.0f} % of the best rate of a matrix product",
+            )
+            for name, found in answers.items()
+        ],
+    }
+    keep_result(options, "layers", __doc__.partition("\n")[0], answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Tiled inference on a CPU, next to MONAI's sliding windows with the same weights.
+
+``python -m benchmarks.tiled_inference [--quick] [--precision float32 bfloat16] [--repeats N] [--out FILE]``
+
+The sliding windows run a padded U-Net of the same weights (``benchmarks/padded.py``), channels first as it
+comes and channels last, with windows of 572 px: overlap 0.33, which leaves each window's inner 388 px (no
+seam), and 0.25, MONAI's default. Both give probabilities. That both networks compute the same is seen
+before any time is taken, on scores that the padding does not reach; with windows off the grid of the
+poolings and padding at their borders, the sliding windows' whole result differs, and by how much is
+in the result.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.machine import keep_result, row, seconds
+from benchmarks.padded import PaddedUNet, largest_difference
+from benchmarks.peers import peer, peer_versions
+from unet2015.checkpoint import Model, ModelInfo
+from unet2015.network import UNet
+from unet2015.settings import Mapping, NetworkSettings
+from unet2015.tiling.engine import Precision
+from unet2015.tiling.segmentation import segment
+
+OVERLAPS = (0.33, 0.25)
+AIMS = {0.33: 3.0, 0.25: 2.2}
+TOLERANCE = 1e-5
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def network_of(width: int) -> UNet:
+    """Return a network with drawn weights."""
+    torch.manual_seed(0)
+    return UNet(width=width).eval().requires_grad_(False)
+
+
+def model_of(network: UNet) -> Model:
+    """Return a model that reads intensities as they are."""
+    info = ModelInfo(
+        network=NetworkSettings(width=network.width, depth=network.depth),
+        mapping=Mapping(method="fixed", low=(0.0,), high=(1.0,)),
+        class_names=("background", "cell"),
+    )
+    return Model(network, info)
+
+
+class Windows:
+    """MONAI's sliding windows over the padded network, to probabilities."""
+
+    def __init__(self, network: UNet, precision: Precision, window: int, overlap: float, last: bool) -> None:
+        padded: nn.Module = PaddedUNet(network_of(network.width)).eval()
+        padded.load_state_dict({f"network.{key}": value for key, value in network.state_dict().items()})
+        padded.to(DTYPES[precision])
+        if last:
+            padded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.padded, self.dtype, self.window, self.overlap = padded, DTYPES[precision], window, overlap
+        self.format = torch.channels_last if last else torch.contiguous_format
+
+    def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (classes, height, width)."""
+        monai = peer("monai.inferers")
+        assert monai is not None
+        x = torch.from_numpy(image)[None, None].to(self.dtype)
+        with torch.inference_mode():
+            found: Tensor = monai.sliding_window_inference(
+                x, self.window, sw_batch_size=1, predictor=self._predict, overlap=self.overlap
+            )
+            probabilities: NDArray[np.float32] = torch.softmax(found.float(), dim=1)[0].numpy()
+            return probabilities
+
+    def _predict(self, window: Tensor) -> Tensor:
+        scores: Tensor = self.padded(window.contiguous(memory_format=self.format))
+        return scores
+
+
+def compare(
+    network: UNet, side: int, window: int, precision: Precision, repeats: int, monai: bool
+) -> dict[str, Any]:
+    """Time our tiles and the windows in turn on one image; return times and ratios."""
+    image = np.random.default_rng(0).random((side, side), np.float32)
+    ours = partial(segment, image, model_of(network), probabilities=True, device="cpu", precision=precision)
+    names: list[tuple[float, str]] = []
+    candidates: list[Callable[[], Any]] = [ours]
+    results: dict[str, Any] = {}
+    expected = ours()  # also the warm-up
+    if monai:
+        for overlap in OVERLAPS:
+            for last in (False, True):
+                windows = Windows(network, precision, window, overlap, last)
+                names.append((overlap, "channels last" if last else "channels first"))
+                candidates.append(partial(windows, image))
+    times = seconds(*candidates, repeats=repeats)
+    answer: dict[str, Any] = {"precision": precision, "ours": times[0], "windows": []}
+    print(f"{precision}: ours {times[0]['median']:.2f} s", flush=True)
+    for (overlap, order), candidate, taken in zip(names, candidates[1:], times[1:], strict=True):
+        key = f"{overlap} {order}"
+        if order == "channels first":
+            results[key] = float(np.abs(candidate() - expected).max())
+        ratio = taken["median"] / times[0]["median"]
+        answer["windows"].append(
+            {
+                "overlap": overlap,
+                "order": order,
+                "times": taken,
+                "ratio": ratio,
+                "largest_difference": results.get(key),
+            }
+        )
+        print(f"  overlap {overlap}, {order}: {taken['median']:.2f} s, {ratio:.2f} times ours", flush=True)
+    return answer
+
+
+def table(answers: Sequence[dict[str, Any]], side: int, width: int) -> list[dict[str, Any]]:
+    """Return a row for each overlap and precision, against the better of the two memory orders."""
+    rows = []
+    for answer in answers:
+        for overlap in OVERLAPS:
+            found = [windows for windows in answer["windows"] if windows["overlap"] == overlap]
+            if found:
+                best = min(found, key=lambda windows: windows["ratio"])
+                rows.append(
+                    row(
+                        f"tiled inference, width {width}, {side} x {side}, CPU, {answer['precision']}",
+                        f"MONAI sliding windows, overlap {overlap}, {best['order']}",
+                        best["ratio"],
+                        "x",
+                        AIMS[overlap],
+                    )
+                )
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check that the networks agree, measure, print, and write the result file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tiled_inference", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small network and image, to see that it runs")
+    parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="result file (default: results/tiled_inference.json)")
+    options = parser.parse_args(arguments)
+    width, side, window = (2, 200, 204) if options.quick else (64, 2048, 572)
+    network = network_of(width)
+    found = largest_difference(network)
+    if not found <= TOLERANCE:
+        raise RuntimeError(f"the two networks differ by {found:.2g} (relative), more than {TOLERANCE}")
+    monai = peer("monai") is not None
+    repeats = 1 if options.quick else options.repeats
+    answers = [compare(network, side, window, name, repeats, monai) for name in options.precision]
+    answer = {
+        "width": width,
+        "side": side,
+        "window": window,
+        "threads": torch.get_num_threads(),
+        "peers": peer_versions("monai"),
+        "largest_relative_difference_of_the_networks": found,
+        "precisions": answers,
+        "table": table(answers, side, width),
+    }
+    keep_result(options, "tiled_inference", __doc__.partition("\n")[0], answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

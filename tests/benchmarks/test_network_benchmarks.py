@@ -1,0 +1,100 @@
+"""The benchmarks of the network on a CPU still run, and refuse to time what is not the same."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from benchmarks import layers, memory, tiled_inference
+from benchmarks.padded import largest_difference
+from unet2015.network import UNet
+
+
+def quick(benchmark, module, folder):
+    out = folder / "result.json"
+    assert benchmark.pedantic(module.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
+    return json.loads(out.read_text())
+
+
+def test_quick_run_of_tiled_inference(tmp_path, benchmark):
+    result = quick(benchmark, tiled_inference, tmp_path)
+    assert [each["precision"] for each in result["precisions"]] == ["float32", "bfloat16"]
+    assert result["largest_relative_difference_of_the_networks"] <= 1e-5
+    windows = 4 if "monai" in result["peers"] else 0
+    for each in result["precisions"]:
+        assert len(each["windows"]) == windows
+        for other in each["windows"]:
+            assert other["ratio"] == other["times"]["median"] / each["ours"]["median"]
+
+
+def test_another_network_is_not_timed(monkeypatch, tmp_path):
+    monkeypatch.setattr(tiled_inference, "largest_difference", lambda network: 0.1)
+    with pytest.raises(RuntimeError, match="differ by"):
+        tiled_inference.main(["--quick", "--out", str(tmp_path / "result.json")])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_the_padded_network_is_the_network_inside(depth):
+    torch.manual_seed(depth)
+    network = UNet(2, 3, 4, depth).eval().requires_grad_(False)
+    assert 0 <= largest_difference(network.double()) <= 1e-12
+
+
+def test_the_row_is_that_of_the_better_memory_order():
+    windows = [
+        {"overlap": overlap, "order": order, "ratio": ratio}
+        for overlap, order, ratio in (
+            (0.33, "channels first", 4.0),
+            (0.33, "channels last", 3.5),
+            (0.25, "channels first", 2.0),
+            (0.25, "channels last", 2.5),
+        )
+    ]
+    rows = tiled_inference.table([{"precision": "float32", "windows": windows}], 2048, 64)
+    assert [(each["figure"], each["met"]) for each in rows] == [(3.5, True), (2.0, False)]
+
+
+def test_quick_run_of_the_layers(tmp_path, benchmark):
+    result = quick(benchmark, layers, tmp_path)
+    found = result["precisions"]["float32"]
+    assert len(found["layers"]) == 23
+    assert found["sum_of_layers"] == sum(each["seconds"] for each in found["layers"])
+    assert found["of_the_layers"] == 100 * found["sum_of_layers"] / found["whole"]["median"]
+
+
+@pytest.mark.parametrize("variant", ["paper", "release"])
+def test_the_layers_are_those_that_run(variant):
+    network = UNet(1, 2, 3, 2, variant).eval()
+    tile = network.geometry.smallest + 4 * network.geometry.factor
+    expected = []
+    hooks = [
+        module.register_forward_hook(
+            lambda module, inputs, output: expected.append((module, inputs[0].shape[-1]))
+        )
+        for module in network.modules()
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+    ]
+    network(torch.zeros(1, 1, tile, tile))
+    for hook in hooks:
+        hook.remove()
+    assert [(layer.module, layer.height) for layer in layers.layers_of(network, tile)] == expected
+
+
+def test_all_forms_of_a_layer_are_the_same_layer(monkeypatch):
+    monkeypatch.setattr(layers, "BAND", 1)
+    for layer in layers.layers_of(UNet(1, 2, 5, 1).eval().requires_grad_(False), 30):
+        torch.manual_seed(1)
+        outputs = {name: run() for name, run in layers.forms(layer, torch.float32)}
+        first = outputs["channels first"]
+        for name, output in outputs.items():
+            rows = output.shape[-2]  # in bands, the last rows
+            assert torch.allclose(output, first[..., -rows:, :], atol=1e-5), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_quick_run_of_the_memory(tmp_path, benchmark):
+    result = quick(benchmark, memory, tmp_path)
+    assert 100 < result["cases"]["cap=900M"]["peak_mib"] < 900
+    assert result["table"][0]["met"]

@@ -1,0 +1,264 @@
+"""The network in bands gives the scores of the network, for every size, band and precision."""
+
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unet2015 import banded, packed
+from unet2015.banded import BandedUNet
+from unet2015.errors import GeometryError
+from unet2015.network import UNet
+
+VARIANTS = ["paper", "release"]
+
+
+def made(seed, *arguments, **settings):
+    """A network with biases, which a fresh one has not, and with its generator's draws."""
+    network = UNet(*arguments, **settings).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(seed)
+    network.initialise(generator)
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.normal_(0, 0.3, generator=generator)
+    return network
+
+
+def image_for(network, seed, extra=(0, 0), count=1):
+    least, factor = network.geometry.smallest, network.geometry.factor
+    sides = [least + factor * more for more in extra]
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, network.in_channels, *sides, generator=generator, dtype=torch.float64)
+
+
+def scale_of(scores):
+    return float(scores.abs().max())
+
+
+cases = given(
+    seed=st.integers(0, 2**32),
+    in_channels=st.integers(1, 3),
+    classes=st.integers(1, 4),
+    width=st.integers(1, 9),
+    depth=st.integers(0, 4),
+    variant=st.sampled_from(VARIANTS),
+    extra=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    band=st.integers(1, 200_000),
+    count=st.integers(1, 2),
+)
+
+
+@settings(max_examples=60)
+@cases
+def test_bands_equal_the_network(seed, in_channels, classes, width, depth, variant, extra, band, count):
+    network = made(seed, in_channels, classes, width, depth, variant).double()
+    image = image_for(network, seed, extra, count)
+    scores = network(image)
+    found = BandedUNet(network, band=band)(image)
+    assert found.shape == scores.shape
+    assert found.dtype == torch.float64
+    assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
+
+
+def error_of(scores, exact):
+    """Root mean square error, as a fraction of the largest exact score."""
+    return float((scores.double() - exact).pow(2).mean().sqrt()) / scale_of(exact)
+
+
+def last(tensor):
+    """Channels last: in this order oneDNN sums as it does for packed weights."""
+    return tensor.to(memory_format=torch.channels_last)
+
+
+@settings(max_examples=60)
+@cases
+def test_packed_bands_are_as_exact_as_the_network(
+    seed, in_channels, classes, width, depth, variant, extra, band, count
+):
+    network = made(seed, in_channels, classes, width, depth, variant)
+    image = image_for(network, seed, extra, count).float()
+    found = BandedUNet(network, band=band)(image)
+    plain = last(network)(last(image))
+    exact = network.double()(image.double())
+    assert error_of(found, exact) <= 2 * error_of(plain, exact) + 1e-7
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("width", [4, 16, 32])
+def test_at_the_papers_depth_packed_bands_are_as_exact_as_the_network(variant, width):
+    network = made(0, 1, 2, width, 4, variant)
+    image = image_for(network, 1, (5, 3)).float()
+    found = BandedUNet(network, band=200_000)(image)
+    plain = last(network)(last(image))
+    exact = network.double()(image.double())
+    assert error_of(found, exact) <= 1.25 * error_of(plain, exact)
+
+
+def test_bfloat16_is_as_near_as_the_network_in_bfloat16():
+    network = made(3, 1, 2, 16, 3)
+    image = image_for(network, 1, (6, 5)).float()
+    exact = network(image)
+    found = BandedUNet(network, torch.bfloat16, band=50_000)(image)
+    assert found.dtype == torch.float32
+    plain = made(3, 1, 2, 16, 3).to(torch.bfloat16)
+    plain.head.float()
+    usual = (plain(image.bfloat16()) - exact).abs().max()
+    assert 0 < (found - exact).abs().max() <= 2 * usual
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_fused_convolutions_the_scores_are_the_same(monkeypatch, dtype):
+    network = made(5, 2, 3, 6, 2, "release")
+    image = image_for(network, 5, (3, 2)).float()
+    expected = BandedUNet(network, dtype)(image)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not packed.can_pack(dtype)
+    found = BandedUNet(network, dtype)(image)
+    tolerance = 1e-6 if dtype == torch.float32 else 0.05
+    assert (found - expected).abs().max() <= tolerance * scale_of(expected)
+
+
+def test_what_runs_here_is_packed():
+    operators = torch.ops.mkldnn
+    if not hasattr(operators, "_convolution_pointwise"):
+        pytest.skip("this torch has no fused convolutions")
+    assert packed.can_pack(torch.float32)
+    assert not packed.can_pack(torch.float64)
+
+
+def test_sizes_may_change_between_calls_and_bytes_do_not():
+    network = made(7, 1, 2, 4, 3)
+    compute = BandedUNet(network, band=20_000)
+    images = [image_for(network, seed, (seed, 3)).float() for seed in range(3)]
+    first = [compute(image) for image in images]
+    for image, scores in zip(reversed(images), reversed(first), strict=True):
+        assert torch.equal(compute(image), scores)
+        assert torch.equal(BandedUNet(network, band=20_000)(image), scores)
+
+
+def test_a_batch_has_the_bytes_of_its_images():
+    network = made(8, 1, 2, 4, 2)
+    compute = BandedUNet(network)
+    batch = image_for(network, 0, (2, 2), count=3).float()
+    assert torch.equal(compute(batch), torch.cat([compute(image[None]) for image in batch]))
+
+
+def test_the_network_may_change_afterwards():
+    network = made(9, 1, 2, 4, 2)
+    image = image_for(network, 0).float()
+    compute = BandedUNet(network)
+    before = compute(image)
+    for parameter in network.parameters():
+        parameter.zero_()
+    assert torch.equal(compute(image), before)
+    assert scale_of(before) > 0
+
+
+def test_threads_do_not_disturb_each_other():
+    network = made(10, 1, 2, 4, 2)
+    compute = BandedUNet(network, band=4_000)
+    images = [image_for(network, seed, (seed, 1)).float() for seed in range(4)]
+    expected = [compute(image) for image in images]
+    wrong = []
+
+    def again(image, scores):
+        for _ in range(10):
+            if not torch.equal(compute(image), scores):
+                wrong.append(image.shape)
+
+    threads = [threading.Thread(target=again, args=pair) for pair in zip(images, expected, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_illegal_size_is_refused():
+    with pytest.raises(GeometryError, match="nearest legal"):
+        BandedUNet(UNet(width=1))(torch.zeros(1, 1, 571, 572))
+
+
+def test_there_are_bands_at_all(monkeypatch):
+    network = made(11, 1, 2, 2, 1)
+    seen = []
+    original = banded.BandedUNet._bands
+
+    def bands(self, *arguments):
+        found = list(original(self, *arguments))
+        seen.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(banded.BandedUNet, "_bands", bands)
+    BandedUNet(network, band=2_000)(image_for(network, 0, (10, 10)).float())
+    assert min(seen) > 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layer", ["contract.0.0", "contract.2.2", "upsample.1", "expand.1.0", "expand.0.2"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_what_leaves_the_range_is_not_taken_for_zero(dtype, layer, value):
+    network = made(12, 1, 2, 4, 2)
+    weight = network.get_submodule(layer).weight
+    weight[0] = value
+    weight[1] = -value
+    image = image_for(network, 12, (2, 2)).float()
+    plain = made(12, 1, 2, 4, 2)
+    plain.load_state_dict(network.state_dict())
+    plain.to(dtype).head.float()
+    scores = plain(image.to(dtype))
+    assert not scores.isfinite().all()
+    found = BandedUNet(network, dtype)(image)
+    assert torch.equal(found.isnan(), scores.isnan())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_pixel_that_is_no_number_is_passed_on(value):
+    network = made(13, 1, 2, 4, 2)
+    image = image_for(network, 13, (2, 2)).float()
+    image[0, 0, 30, 30] = value
+    assert torch.equal(BandedUNet(network)(image).isnan(), network(image).isnan())
+
+
+def test_unpacked_weights_are_those_of_the_network():
+    network = made(14, 3, 2, 20, 1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            made_of = packed.Maker(torch.float32, packed.can_pack(torch.float32)).convolution(module)
+            assert torch.equal(made_of.plain().weight, module.weight)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 5),
+    st.integers(0, 3),
+    st.sampled_from(VARIANTS),
+    st.floats(0.1, 1e6),
+)
+def test_no_sum_passes_its_bound(seed, width, depth, variant, scale):
+    network = made(seed, 2, 2, width, depth, variant)
+    compute = BandedUNet(network)
+    image = image_for(network, seed).float() * scale
+    layers, bounds = compute._layers, []
+    within = type(layers)._within
+    largest = []
+
+    class Watching(type(layers)):
+        def _within(self, bound):
+            bounds.append(bound)
+            within(self, bound)
+
+    compute._layers = Watching(layers.contract, layers.expand, layers.packed)
+    hooks = [
+        block[2].register_forward_hook(lambda module, inputs, output: largest.append(float(output.max())))
+        for block in [*network.contract, *reversed(network.expand)]
+    ]
+    compute(image)
+    network(image)
+    for hook in hooks:
+        hook.remove()
+    assert len(bounds) == len(largest) == 2 * depth + 1
+    assert all(value <= bound for value, bound in zip(largest, bounds, strict=True))

@@ -1,0 +1,131 @@
+"""Convolutions for a processor: weights packed once for oneDNN, the ReLU in the same pass.
+
+Where torch comes without oneDNN, or has no fused convolution for a precision, the same classes compute
+with torch's usual operations.
+
+The fused ReLU makes 0 of NaN, which torch's passes on. NaN can come only of sums that leave the range of
+float32, so a :class:`Gain` bounds them, and who computes falls back to :meth:`Convolution.plain`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_ZERO, _ONE = [0, 0], [1, 1]
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether this torch has oneDNN's fused convolutions for `dtype`."""
+    operators = torch.ops.mkldnn
+    names = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if not all(hasattr(operators, name) for name in names):
+        return False
+    if dtype == torch.bfloat16:
+        return bool(operators._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How large the outputs of a layer can become, and every partial sum on the way."""
+
+    factor: float
+    offset: float
+
+    @classmethod
+    def of(cls, sums: Tensor, bias: Tensor | None) -> "Gain":
+        """Return the gain for the sums of absolute weights of each output channel."""
+        return cls(float(sums.max()), 0.0 if bias is None else float(bias.float().abs().max()))
+
+    def __call__(self, largest: float) -> float:
+        """Return a bound of the outputs for inputs up to `largest`; NaN where one of them is."""
+        return self.factor * largest + self.offset
+
+
+class Convolution:
+    """An unpadded convolution, and its ReLU unless another convolution's result comes on top."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, packed: bool, relu: bool = True) -> None:
+        self.weight, self.bias, self.packed, self.relu = weight, bias, packed, relu
+        self.gain = Gain.of(weight.float().abs().sum(dim=(1, 2, 3)), bias)
+        if packed:
+            pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_convolution_weight
+            shape = [1, weight.shape[1], 32, 512]  # the same for all tiles, as then is every byte
+            self.weight = pack(weight, _ZERO, _ONE, _ONE, 1, shape)
+
+    def plain(self) -> "Convolution":
+        """Return the same convolution in torch's usual operations, which pass NaN on."""
+        weight = self.weight.to_dense() if self.packed else self.weight
+        return Convolution(weight.contiguous(memory_format=torch.channels_last), self.bias, False, self.relu)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the convolution of `x`, after its ReLU."""
+        if self.packed:
+            after = "relu" if self.relu else "none"
+            y: Tensor = torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, _ZERO, _ONE, _ONE, 1, after, [], ""
+            )
+            return y
+        y = functional.conv2d(x, self.weight, self.bias)
+        return functional.relu_(y) if self.relu else y
+
+    def on_top(self, y: Tensor, x: Tensor) -> Tensor:
+        """Add the convolution of `x` to `y`, in place, and take the ReLU of the sum."""
+        if self.packed:
+            torch.ops.mkldnn._convolution_pointwise_(
+                y, x, self.weight, self.bias, _ZERO, _ONE, _ONE, 1, "add", 1.0, "relu", [], ""
+            )
+            return y
+        return functional.relu_(y.add_(functional.conv2d(x, self.weight, self.bias)))
+
+
+class Joined:
+    """The convolution of two maps side by side, the raised one first: a sum of two convolutions."""
+
+    def __init__(self, raised: Convolution, skip: Convolution) -> None:
+        self.raised, self.skip = raised, skip
+
+    def plain(self) -> "Joined":
+        """Return the same in torch's usual operations."""
+        return Joined(self.raised.plain(), self.skip.plain())
+
+    def __call__(self, raised: Tensor, skip: Tensor) -> Tensor:
+        """Return the convolution of both maps side by side, after its ReLU."""
+        return self.raised.on_top(self.skip(skip), raised)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes convolutions of one precision from the modules of a network."""
+
+    dtype: torch.dtype
+    packed: bool
+
+    def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return weight, channels last, and bias."""
+        assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        assert module.bias is not None
+        weight = module.weight.detach().to("cpu", self.dtype, copy=True)
+        bias = module.bias.detach().to("cpu", self.dtype, copy=True)
+        return weight.contiguous(memory_format=torch.channels_last), bias
+
+    def convolution(self, module: nn.Module) -> Convolution:
+        """Return a convolution with its ReLU."""
+        return Convolution(*self.copy(module), self.packed)
+
+    def joined(self, module: nn.Module, raised: int) -> Joined:
+        """Return the convolution after crop-and-copy; the first `raised` channels come from below."""
+        weight, bias = self.copy(module)
+        parts = [
+            part.contiguous(memory_format=torch.channels_last)
+            for part in (weight[:, :raised], weight[:, raised:])
+        ]
+        return Joined(
+            Convolution(parts[0], None, self.packed),
+            Convolution(parts[1], bias, self.packed, relu=False),
+        )
