@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from unet2015.settings import AugmentationSettings
-from unet2015.training.augment import Draw, Sample, Source, augment, displacement, draw, sample_coordinates
+from unet2015.training.augment import (
+    Draw,
+    Sample,
+    Source,
+    augment,
+    displacement,
+    draw,
+    mirrored,
+    sample_coordinates,
+)
 from unet2015.training.warp import spline_basis, warp, warp_nearest
 
 DEFAULT = AugmentationSettings()
@@ -362,6 +371,83 @@ def test_gray_values_vary_about_the_mean_of_each_channel() -> None:
     torch.testing.assert_close(varied.image, (plain.image - mean) * 0.75 + mean + 0.5)
     assert torch.equal(varied.classes, plain.classes)
     assert torch.equal(varied.weights, plain.weights)
+
+
+# The fast ways against the plain ones
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    channels=st.integers(1, 3),
+    height=st.integers(2, 40),
+    width=st.integers(2, 40),
+    whole=st.booleans(),
+)
+def test_pixels_taken_by_flat_indices_are_those_of_rows_and_columns(
+    seed: int, channels: int, height: int, width: int, whole: bool
+) -> None:
+    """To the last bit, also on whole and half pixels, and whatever the origin."""
+    random = torch.Generator().manual_seed(seed)
+    image = torch.rand((channels, height, width), generator=random)
+    origin = (seed % 7 - 3, seed % 5 - 2)
+    at = (
+        torch.rand((2, 6, 9), generator=random) * torch.tensor([height - 1.001, width - 1.001])[:, None, None]
+    )
+    at = ((at * 2).floor() / 2 if whole else at) - torch.tensor(origin)[:, None, None]
+    row, column = (at.floor().long() + torch.tensor(origin)[:, None, None]).unbind()
+    y, x = at - at.floor()
+    above = torch.lerp(image[:, row, column], image[:, row, column + 1], x)
+    below = torch.lerp(image[:, row + 1, column], image[:, row + 1, column + 1], x)
+    assert torch.equal(warp(image, at, origin), torch.lerp(above, below, y))
+    row, column = (at + 0.5).floor().long() + torch.tensor(origin)[:, None, None]
+    labels = (image[0] * 255).to(torch.uint8)
+    assert torch.equal(warp_nearest(labels, at, origin), labels[row, column])
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    tile=st.integers(1, 40),
+    std=st.sampled_from([0, 1, 10]),
+)
+def test_a_window_put_together_is_the_window_taken_pixel_by_pixel(
+    seed: int, height: int, width: int, tile: int, std: int
+) -> None:
+    drawn = draw(AugmentationSettings(elastic_std=std), seed, 0, height, width)
+    source = Source.of(drawn, tile, height, width)
+    for plane in planes(height, width, 2):
+        box = source.cut(plane)
+        expected = box[..., source.rows[:, None], source.columns]
+        np.testing.assert_array_equal(mirrored(torch.from_numpy(box), source), expected)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10**6), tile=st.integers(2, 80), quarter=st.booleans())
+def test_coordinates_by_one_product_are_those_added_term_by_term(seed: int, tile: int, quarter: bool) -> None:
+    """In float64 up to its rounding; turns by quarters without displacement to the last bit."""
+    drawn = draw(DEFAULT, seed, 0, 300, 300)
+    if quarter:
+        drawn = replace(drawn, angle=90.0 * (seed % 5 - 2), vectors=np.zeros((2, 3, 3)))
+    angle = np.deg2rad(drawn.angle)
+    cosine, sine = (round(float(part), 15) for part in (np.cos(angle), np.sin(angle)))
+    middle = (tile - 1) / 2
+    y, x = (torch.arange(tile, dtype=torch.float64) - middle for _ in range(2))
+    y, x = y[:, None], (-x if drawn.flip else x)[None]
+    turned = torch.stack([cosine * y - sine * x, sine * y + cosine * x]) + (middle - tile // 2)
+    expected = turned + displacement(drawn.vectors, tile, dtype=torch.float64)
+    if quarter:
+        assert torch.equal(sample_coordinates(drawn, tile, dtype=torch.float64), expected)
+        assert torch.equal(sample_coordinates(drawn, tile), expected.float())
+    else:
+        found = sample_coordinates(drawn, tile, dtype=torch.float64)
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+        largest = float(expected.abs().max())
+        torch.testing.assert_close(
+            sample_coordinates(drawn, tile).double(), expected, atol=4e-7 * max(largest, 1), rtol=0
+        )
 
 
 def test_same_draw_same_bytes() -> None:

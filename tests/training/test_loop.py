@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,6 +54,23 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     assert model.info.training["training_pages"] == 3
     assert model.info.training["validation_pages"] == 1
     assert list((run / "tensorboard").iterdir())
+
+
+def test_the_heap_is_kept_while_training_and_changes_no_bit(tmp_path, small_set, small_settings, monkeypatch):
+    entered = []
+
+    @contextmanager
+    def noted():
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    settings = small_settings()
+    train(*small_set, tmp_path / "kept", settings=settings, device="cpu")
+    monkeypatch.setattr(loop, "kept_heap", noted)
+    train(*small_set, tmp_path / "plain", settings=settings, device="cpu")
+    assert entered == ["in", "out"]
+    assert equal(tensors(tmp_path / "kept"), tensors(tmp_path / "plain"))
 
 
 def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small_settings):

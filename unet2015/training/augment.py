@@ -21,7 +21,7 @@ from torch import Tensor
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.labels import IGNORED
-from unet2015.training.warp import spline_basis, warp, warp_nearest
+from unet2015.training.warp import Corners, spline_basis, warp_nearest
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
 
@@ -163,21 +163,41 @@ def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, out
     y0, y1, x0, x1 = source.box
     for plane in (image, classes, weights):
         assert plane.shape[-2:] == (y1 - y0, x1 - x0), "not the box of the source"
-    rows, columns = (torch.from_numpy(index).to(device) for index in (source.rows, source.columns))
-    image, classes, weights = (
-        plane.index_select(-2, rows).index_select(-1, columns) for plane in (image, classes, weights)
-    )
-    whole = sample_coordinates(draw, source.tile, device)
-    edge = (source.tile - output) // 2
-    centre = whole[:, edge : edge + output, edge : edge + output]
-    image = warp(image, whole, source.origin)
-    mean = image.mean(dim=(1, 2), keepdim=True)
-    # In this form no variation leaves every bit as it was.
-    image = image + draw.gray_scale * (image - mean) + draw.gray_shift
-    classes = warp_nearest(classes, centre, source.origin)
-    weights = warp(weights[None], centre, source.origin)[0]
-    weights = weights.masked_fill(classes == IGNORED, 0)
+    image, classes, weights = (mirrored(plane, source) for plane in (image, classes, weights))
+    at = sample_coordinates(draw, source.tile, device)
+    first = (source.tile - output) // 2
+    centre = slice(first, first + output)
+    corners = Corners.of(at, len(source.columns), source.origin)
+    image = corners.interpolate(image)
+    if draw.gray_scale or draw.gray_shift:
+        varied = (image - image.mean(dim=(1, 2), keepdim=True)).mul_(draw.gray_scale)
+        image = varied.add_(image).add_(draw.gray_shift)
+    classes = warp_nearest(classes, at[:, centre, centre], source.origin)
+    weights = corners.part(centre).interpolate(weights[None])[0]
+    weights.masked_fill_(classes == IGNORED, 0)
     return Sample(image[None], classes[None].long(), weights[None])
+
+
+def mirrored(plane: Tensor, source: Source) -> Tensor:
+    """Return the window of a source from its box (..., h, w): mirrored where it leaves the image."""
+
+    def at(index: NDArray[np.intp]) -> Tensor:
+        return torch.from_numpy(index).to(plane.device)
+
+    rows, columns = source.rows, source.columns
+    height, width = plane.shape[-2:]
+    top, left = int(rows.argmin()), int(columns.argmin())
+    y, x = slice(top, top + height), slice(left, left + width)
+    if not (np.array_equal(rows[y], np.arange(height)) and np.array_equal(columns[x], np.arange(width))):
+        return plane.index_select(-2, at(rows)).index_select(-1, at(columns))
+    # Most of the window is the box as it stands, and index by index that would take long.
+    window = plane.new_empty((*plane.shape[:-2], len(rows), len(columns)))
+    window[..., y, x] = plane
+    for part in (slice(x.start), slice(x.stop, None)):
+        window[..., y, part] = plane.index_select(-1, at(columns[part]))
+    for part in (slice(y.start), slice(y.stop, None)):
+        window[..., part, :] = window.index_select(-2, at(top + rows[part]))
+    return window
 
 
 def sample_coordinates(
@@ -193,12 +213,19 @@ def sample_coordinates(
     """
     cosine, sine = _turn(draw)
     middle = (size - 1) / 2
-    y = torch.arange(size, device=device, dtype=dtype)[:, None] - middle
-    x = torch.arange(size, device=device, dtype=dtype)[None, :] - middle
-    if draw.flip:
-        x = -x
-    turned = torch.stack([cosine * y - sine * x, sine * y + cosine * x])
-    return turned + (middle - size // 2) + displacement(draw.vectors, size, device, dtype)
+    y = np.arange(size) - middle
+    x = -y if draw.flip else y
+    start = middle - size // 2
+    one = np.ones(size)
+    # Both are sums of products of a column and a row: those of the displacement, and these two.
+    turn_y = (np.stack([cosine * y, one], axis=1), np.stack([one, start - sine * x]))
+    turn_x = (np.stack([sine * y, one], axis=1), np.stack([one, start + cosine * x]))
+    basis = spline_basis(size, draw.vectors.shape[-1])
+    left = np.stack(
+        [np.hstack([turn[0], basis @ v]) for turn, v in zip((turn_y, turn_x), draw.vectors, strict=True)]
+    )
+    right = np.stack([np.vstack([turn[1], basis.T]) for turn in (turn_y, turn_x)])
+    return _product(left, right, device, dtype)
 
 
 def displacement(
@@ -216,13 +243,25 @@ def displacement(
         ``scipy.ndimage.map_coordinates(..., order=3, mode="mirror")``.
     """
     basis = spline_basis(size, vectors.shape[-1])
-    left = torch.tensor(basis @ vectors, device=device, dtype=dtype)
-    right = torch.tensor(basis.T, device=device, dtype=dtype)
-    # Not a matrix product: on a GPU that may round its factors to 10 bits (TF32).
-    field = torch.zeros((2, size, size), device=device, dtype=dtype)
-    for column, row in zip(left.unbind(-1), right, strict=True):
-        field = field + column[:, :, None] * row
-    return field
+    right = np.broadcast_to(basis.T, (2, *basis.T.shape))
+    return _product(basis @ vectors, right, device, dtype)
+
+
+def _product(
+    left: NDArray[np.float64], right: NDArray[np.float64], device: torch.device | str, dtype: torch.dtype
+) -> Tensor:
+    """Return the matrix products of two stacks of narrow matrices, (2, h, n) and (2, n, w), on the device.
+
+    Whole and half numbers stay exact.
+    """
+    columns, rows = (torch.tensor(side, device=device, dtype=dtype) for side in (left, right))
+    if columns.device.type == "cpu":
+        return columns @ rows
+    # Elsewhere a matrix product may round its factors to 10 bits (TF32).
+    total = columns[:, :, :1] * rows[:, :1]
+    for i in range(1, columns.shape[-1]):
+        total += columns[:, :, i : i + 1] * rows[:, i : i + 1]
+    return total
 
 
 def _turn(draw: Draw) -> tuple[float, float]:

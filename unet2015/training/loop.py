@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +24,7 @@ from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.checks import check_pairs
 from unet2015.training.dataset import pair_images
 from unet2015.training.distributed import ALONE, Group, join
+from unet2015.training.heap import kept_heap
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.loss import weighted_cross_entropy
@@ -167,6 +168,7 @@ class Training:
             ThreadPoolExecutor(1) as ahead,
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             interruptible(alone=self.group.size == 1) as interrupted,
+            kept_heap() if self.device.type == "cpu" else nullcontext(),
         ):
             prepared = ahead.submit(self._read, self.state.step)
             while self.state.step < steps:

@@ -1,6 +1,7 @@
 """Resampling on the device: a spline over a coarse grid, interpolation."""
 
 from functools import lru_cache
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -26,6 +27,47 @@ def spline_basis(size: int, grid: int) -> NDArray[np.float64]:
     return basis
 
 
+class Corners(NamedTuple):
+    """Where samples lie in an image: what :func:`warp` needs to know, for several planes."""
+
+    pixel: Tensor
+    """(h, w) int32: the pixel above and to the left, in the flattened image."""
+    y: Tensor
+    """(h, w): the way from there to the next row, from 0 to 1."""
+    x: Tensor
+    """(h, w): the way to the next column."""
+    width: int
+    """Columns of the image."""
+
+    @classmethod
+    def of(cls, coordinates: Tensor, width: int, origin: tuple[int, int] = (0, 0)) -> Self:
+        """Return the corners of coordinates as in :func:`warp`, for planes with `width` columns."""
+        whole = coordinates.floor()
+        y, x = coordinates - whole
+        return cls(_index(whole, width, origin), y, x, width)
+
+    def part(self, square: slice) -> Self:
+        """Return the corners of some of the rows and the same columns."""
+        pixel, y, x = (plane[square, square].contiguous() for plane in self[:3])
+        return self._replace(pixel=pixel, y=y, x=x)
+
+    def interpolate(self, image: Tensor) -> Tensor:
+        """Return the samples (C, h, w) of an image (C, H, width) of floats, all bilinear."""
+        made = [self._plane(plane.flatten()) for plane in image]
+        return made[0][None] if len(made) == 1 else torch.stack(made)
+
+    def _plane(self, pixels: Tensor) -> Tensor:
+        index = self.pixel.flatten()
+        y, x = self.y.to(pixels.dtype), self.x.to(pixels.dtype)
+
+        def neighbour(offset: int) -> Tensor:
+            # Moving the start of the pixels rather than the index saves a pass.
+            return pixels[offset:].index_select(0, index).view_as(y)
+
+        above = neighbour(0).lerp_(neighbour(1), x)
+        return above.lerp_(neighbour(self.width).lerp_(neighbour(self.width + 1), x), y)
+
+
 def warp(image: Tensor, coordinates: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
     """Sample an image by bilinear interpolation; exact at whole pixels.
 
@@ -45,15 +87,7 @@ def warp(image: Tensor, coordinates: Tensor, origin: tuple[int, int] = (0, 0)) -
     Tensor
         (C, h, w), of the image's dtype.
     """
-    whole = coordinates.floor()
-    y, x = (coordinates - whole).to(image.dtype)
-    row, column = whole.long()
-    width = image.shape[-1]
-    corner = (row + origin[0]) * width + (column + origin[1])
-    pixels = image.flatten(1)
-    above = torch.lerp(pixels[:, corner], pixels[:, corner + 1], x)
-    below = torch.lerp(pixels[:, corner + width], pixels[:, corner + width + 1], x)
-    return torch.lerp(above, below, y)
+    return Corners.of(coordinates, image.shape[-1], origin).interpolate(image)
 
 
 def warp_nearest(labels: Tensor, coordinates: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -61,5 +95,14 @@ def warp_nearest(labels: Tensor, coordinates: Tensor, origin: tuple[int, int] = 
 
     Coordinates and origin as in :func:`warp`.
     """
-    row, column = (coordinates + 0.5).floor().long()
-    return labels[row + origin[0], column + origin[1]]
+    nearest = _index((coordinates + 0.5).floor_(), labels.shape[-1], origin)
+    return labels.flatten().index_select(0, nearest.flatten()).view_as(nearest)
+
+
+def _index(whole: Tensor, width: int, origin: tuple[int, int]) -> Tensor:
+    """Return where pixels (2, h, w) lie in a flattened image with `width` columns: (h, w) int32.
+
+    Taking by 32 bits from a flat tensor is several times as fast as by 64 from rows and columns.
+    """
+    row, column = whole.int()
+    return torch.add(column, row, alpha=width).add_(origin[0] * width + origin[1])

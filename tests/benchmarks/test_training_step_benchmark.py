@@ -1,0 +1,59 @@
+"""The benchmark of the training step still runs, and refuses to time unequal work."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks import training_step
+from unet2015.network import UNet
+
+
+def test_quick_run_writes_losses_times_and_rows(tmp_path, capsys, benchmark):
+    out = tmp_path / "training_step.json"
+    assert benchmark.pedantic(training_step.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
+    result = json.loads(out.read_text())
+    assert {"ours", "eager"} <= result["seconds"].keys()
+    for name, loss in result["first_losses"].items():
+        assert loss == pytest.approx(result["first_losses"]["ours"], rel=training_step.TOLERANCE), name
+    for times in result["seconds"].values():
+        assert times["repeats"] == 2
+        assert 0 < times["augmentation"]["median"] < times["median"]
+    row = result["table"][0]
+    assert row["figure"] == result["seconds"]["eager"]["median"] / result["seconds"]["ours"]["median"]
+    assert str(out) in capsys.readouterr().out
+
+
+def test_unequal_work_is_not_timed(monkeypatch):
+    monkeypatch.setattr(training_step, "loss_of", lambda scores, classes, weights: scores.mean())
+    monkeypatch.setattr(training_step, "measure", None)
+    with pytest.raises(RuntimeError, match="the first loss of eager"):
+        training_step.main(["--quick"])
+
+
+def test_the_eager_network_is_the_paper_s():
+    network = UNet(1, 2, width=3, depth=2, dropout=0.0)
+    eager = training_step.EagerUNet(3, 2)
+    eager.take(network)
+    assert sum(p.numel() for p in eager.parameters()) == sum(p.numel() for p in network.parameters())
+    image = torch.randn(1, 1, 60, 60, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(eager(image), network(image), atol=1e-5, rtol=1e-5)
+
+
+def test_steps_go_down_alike(tmp_path):
+    """Three steps: the gradients and the optimizer do the same work as well."""
+    settings = training_step.load_settings(
+        None,
+        {
+            "labels": {"kind": "membrane"},
+            "network": {"width": 2, "depth": 2, "dropout": 0.0},
+            "optimisation": {"tile": 60},
+        },
+    )
+    with training_step.training_set(tmp_path, settings, 70) as data:
+        training = training_step.Training(data, settings, tmp_path / "run", torch.device("cpu"))
+        eager, ours = training_step.eager(training), training_step.ours(training)
+        losses = [(eager.step()[0], ours.step()[0]) for _ in range(3)]
+    for theirs, mine in losses:
+        assert theirs == pytest.approx(mine, rel=1e-4)
+    assert len({mine for _, mine in losses}) == 3
