@@ -21,7 +21,7 @@ from benchmarks.tiled_inference import OVERLAPS, Windows, model_of, network_of
 from unet2015.cli.sizes import parse_size
 from unet2015.tiling.segmentation import segment
 
-CAPS = ("1200M", "1500M", "2G", "3G", "4G")
+CAPS = ("1200M", "2G", "4G")
 
 
 def one(name: str, width: int, side: int, window: int) -> None:

@@ -21,7 +21,7 @@ def test_quick_run_of_tiled_inference(tmp_path, benchmark):
     result = quick(benchmark, tiled_inference, tmp_path)
     assert [each["precision"] for each in result["precisions"]] == ["float32", "bfloat16"]
     assert result["largest_relative_difference_of_the_networks"] <= 1e-5
-    windows = 4 if "monai" in result["peers"] else 0
+    windows = 2 if "monai" in result["peers"] else 0
     for each in result["precisions"]:
         assert len(each["windows"]) == windows
         for other in each["windows"]:
@@ -42,15 +42,10 @@ def test_the_padded_network_is_the_network_inside(depth):
     assert 0 <= largest_difference(network.double()) <= 1e-12
 
 
-def test_the_row_is_that_of_the_better_memory_order():
+def test_the_rows_say_what_was_met():
     windows = [
-        {"overlap": overlap, "order": order, "ratio": ratio}
-        for overlap, order, ratio in (
-            (0.33, "channels first", 4.0),
-            (0.33, "channels last", 3.5),
-            (0.25, "channels first", 2.0),
-            (0.25, "channels last", 2.5),
-        )
+        {"overlap": overlap, "order": "channels last", "ratio": ratio}
+        for overlap, ratio in ((0.33, 3.5), (0.25, 2.0))
     ]
     rows = tiled_inference.table([{"precision": "float32", "windows": windows}], 2048, 64)
     assert [(each["figure"], each["met"]) for each in rows] == [(3.5, True), (2.0, False)]
