@@ -4,10 +4,11 @@
 
 The sliding windows run a padded U-Net of the same weights (``benchmarks/padded.py``), in the memory order in
 which it is faster for one window, channels first or last. Windows are of 572 px: overlap 0.33, which leaves
-each window's inner 388 px (no seam), and 0.25, MONAI's default. Both give probabilities. That both networks compute the same is seen
-before any time is taken, on scores that the padding does not reach; with windows off the grid of the
-poolings and padding at their borders, the sliding windows' whole result differs, and by how much is
-in the result.
+each window's inner 388 px (no seam), and 0.25, MONAI's default. Both give probabilities.
+
+That both networks compute the same is seen before any time is taken, on scores that the padding does not
+reach. With windows off the grid of the poolings and padding at their borders, the sliding windows' whole
+result differs; by how much is in the result.
 """
 
 import argparse
