@@ -162,16 +162,21 @@ def segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> dict[st
     }
 
 
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Draw the images, segment each, and remove them."""
+def write_model(path: Path, width: int, depth: int) -> Path:
+    """Write an untrained model that maps each image by its percentiles."""
     torch.manual_seed(0)
     info = ModelInfo(
-        network=NetworkSettings(width=options.width, depth=options.depth),
+        network=NetworkSettings(width=width, depth=depth),
         mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.8,)),
         class_names=("background", "cell"),
     )
-    model = folder / "model.safetensors"
-    save_model(model, UNet(1, 2, options.width, options.depth), info)
+    save_model(path, UNet(1, 2, width, depth), info)
+    return path
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Draw the images, segment each, and remove them."""
+    model = write_model(folder / "model.safetensors", options.width, options.depth)
     more = ["--max-memory", options.max_memory]
     rows = {}
     for name, draw, size in (("page", draw_page, options.side), ("stack", draw_stack, options.pages)):

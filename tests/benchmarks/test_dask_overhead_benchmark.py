@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import dask_overhead
+from benchmarks import dask_overhead, plots
 from unet2015.tiling import plan as plan_module
 from unet2015.tiling.files import FileResult
 
@@ -20,6 +20,7 @@ def test_quick_run_writes_times_and_machine(tmp_path, monkeypatch, benchmark):
     ]
     assert ["process" in row for row in result["sizes"]] == [True, False]
     assert result["machine"]["cores"]
+    assert plots.of_dask({"dask_overhead": result})
 
 
 def test_every_size_from_1_to_64_tiles_is_asked_for():

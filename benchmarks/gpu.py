@@ -1,0 +1,136 @@
+"""The share of a GPU's measured peak that training and tiled inference reach, next to MONAI.
+
+``python -m benchmarks.gpu [--quick] [--device cuda] [--out FILE]``
+
+Where there is no CUDA it says so and ends with status 1; ``--device cpu --quick`` tries the code there, with
+sizes of which the times mean nothing. The peak is that of products of large square matrices.
+
+- Training: `unet2015.train`'s own step and augmentation, batch 1; drop-out is off, so that variants
+  (torch.compile, CUDA graphs) can be compared: a variant is timed where its gradients are no further
+  from those of exact float32 than twice the plain step's. A step has three times the operations of a pass.
+- Inference: an image from host memory to probabilities there, by the tile engine, and by MONAI's
+  `sliding_window_inference` with the same weights and padding, its windows and its output on the GPU,
+  with the fastest of several numbers of windows together. Both networks are first seen to be one, and
+  the engine's result to be that of other tiles.
+
+Times are those of CUDA events, candidates in turn, after warm-up; medians and spread of all repeats.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import gpu_inference, gpu_training
+from benchmarks.device import matrix_rates
+from benchmarks.machine import keep_result, row
+
+MATRICES = (2048, 4096, 8192, 16_384)
+
+
+def lacking() -> str:
+    """Return what this benchmark needs that is not here; nothing where it can run."""
+    if torch.cuda.is_available():
+        return ""
+    return "this benchmark needs a GPU with CUDA; `--device cpu --quick` tries its code without one"
+
+
+def measure(device: torch.device, quick: bool) -> dict[str, Any]:
+    """Measure the peak, then training, then inference."""
+    rates = matrix_rates(device, (64,) if quick else MATRICES, repeats=2 if quick else 7)
+    for name, rate in rates.items():
+        print(f"peak, {name}: {rate['rate'] / 1e12:.3g} TFLOP/s with matrices of {rate['size']}", flush=True)
+    training = gpu_training.measure_training(
+        device,
+        gpu_training.Sizes(width=2, depth=2, tile=60, page=64, repeats=2)
+        if quick
+        else gpu_training.Sizes(width=64, depth=4, tile=572, page=1024, repeats=30),
+        rates,
+    )
+    inference = gpu_inference.measure_inference(
+        device,
+        gpu_inference.Sizes(width=2, depth=2, side=100, roi=60, together=(1,), repeats=2)
+        if quick
+        else gpu_inference.Sizes(width=64, depth=4, side=2048, roi=572, together=(1, 4, 25), repeats=15),
+        rates,
+    )
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "peak_flops": rates,
+        "peers": inference.pop("peers"),
+        "training": training,
+        "inference": inference,
+        "table": rows(training, inference),
+    }
+
+
+def rows(training: dict[str, Any], inference: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table: training next to the peak, augmentation, inference next to MONAI."""
+    step, tiled = training["bfloat16"], inference["bfloat16"]
+    best = max(
+        ((found["share_of_peak"], name) for name, found in step["variants"].items() if "step" in found),
+        default=None,
+    )
+    note = f"{step['steps_a_second']:.1f} steps/s"
+    if best is not None:
+        note += f"; the best variant, {best[1]}, {100 * best[0]:.0f} %"
+    found = [
+        row(
+            f"GPU: training step, width {training['width']}, {training['tile']} px tile, batch 1, bfloat16",
+            "its measured bfloat16 peak",
+            100 * step["share_of_peak"],
+            "%",
+            40,
+            note=note,
+        ),
+        row(
+            "GPU: augmentation of a tile",
+            "a training step in bfloat16",
+            100 * step["share_of_augmentation"],
+            "%",
+            5,
+            at_least=False,
+        ),
+    ]
+    for overlap, aim in (("0.33", 3), ("0.25", 2.2)):
+        if overlap in tiled["times_as_fast_as_monai"]:
+            found.append(
+                row(
+                    f"GPU: tiled inference, width {inference['width']}, {inference['side']} x "
+                    f"{inference['side']}, bfloat16",
+                    f"MONAI, roi {inference['roi']}, overlap {overlap}",
+                    tiled["times_as_fast_as_monai"][overlap],
+                    "x",
+                    aim,
+                    note=f"{100 * tiled['share_of_peak']:.0f} % of the peak, the network alone "
+                    f"{100 * tiled['network_share_of_peak']:.0f} %",
+                )
+            )
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check that results agree, measure, print, and write the result file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
+    parser.add_argument("--out", type=Path, help="result file (default: results/gpu.json beside this)")
+    options = parser.parse_args(arguments)
+    device = torch.device(options.device)
+    if device.type == "cpu" and not options.quick:
+        parser.error("on a CPU the code can only be tried: give --quick as well")
+    if device.type != "cpu" and lacking():
+        print(lacking(), file=sys.stderr)
+        return 1
+    answer = measure(device, options.quick)
+    keep_result(options, "gpu", __doc__.partition("\n")[0], answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""The table and the pictures of all results, in the README: ``python -m benchmarks.summary [--check]``.
+
+Each result may hold rows of the table (see `benchmarks.machine.row`); a result that holds none, or is not
+there, is left out. What is written stands between two markers in the README, and nothing else there is
+touched. The pictures lie beside the results. With ``--check`` nothing is written: the exit status is 1
+where the README or a picture does not say what the results say.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS
+from benchmarks.plots import PLOTS, Results, aim_in_words, digest, in_words, svg
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN = "<!-- benchmarks: made by python -m benchmarks.summary -->"
+END = "<!-- benchmarks end -->"
+TITLE = (
+    "**Speed, next to others and to the machine** (`make bench`; one file alone: `python -m benchmarks.NAME`)"
+)
+
+
+def load(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the results of a folder by the names of their files, in alphabetical order."""
+    results = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            results[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RuntimeError(f"{path}: not a result (JSON): {error}; measure it again") from error
+    return results
+
+
+def text_of(results: Results, pictures: str) -> str:
+    """Return what stands between the markers; `pictures` is the path of the results' folder."""
+    shown = {plot: figures for plot in PLOTS if (figures := plot.figures(results)) is not None}
+    used = {
+        name: result
+        for name, result in results.items()
+        if result.get("table") or any(plot.name == name for plot in shown)
+    }
+    places = Places(used)
+    parts = [TITLE]
+    if used:
+        parts.append(places.text())
+    rows = [(name, row) for name, result in used.items() for row in result.get("table", ())]
+    if rows:
+        parts += [_table(rows, places), *_notes(rows)]
+    for plot in shown:
+        mark = places.mark(plot.name) if plot.name in used else ""
+        parts.append(f"![{plot.caption}]({pictures}/{plot.file})\n\n({plot.caption}{mark}.)")
+    return "\n\n".join(parts)
+
+
+class Places:
+    """Where and when results were measured: named once where all agree, else told apart by letters."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._keys = list(dict.fromkeys(_place(result) for result in results.values()))
+
+    def mark(self, name: str) -> str:
+        """Return the letter of a result's place; nothing where there is one place."""
+        if len(self._keys) == 1:
+            return ""
+        return f" [{_letter(self._keys.index(_place(self._results[name])))}]"
+
+    def text(self) -> str:
+        """Return all places in words."""
+        if len(self._keys) == 1:
+            return f"Measured on {self._describe(self._keys[0])}."
+        lines = (f"- [{_letter(i)}] {self._describe(key)}" for i, key in enumerate(self._keys))
+        return "Measured on\n\n" + "\n".join(lines)
+
+    def _describe(self, key: tuple[str, ...]) -> str:
+        here = [result for result in self._results.values() if _place(result) == key]
+        found: dict[str, set[str]] = {}
+        for result in here:
+            for name, version in (result["machine"]["versions"] | _peers(result)).items():
+                found.setdefault(name, set()).add(version)
+        versions = (
+            f"{name} {' or '.join(sorted(seen))}" for name, seen in found.items() if seen != {"not installed"}
+        )
+        return f"{key[0]}; {', '.join(versions)}"
+
+
+def _place(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what two results must share to be told in one breath: day, machine and main versions."""
+    machine = result["machine"]
+    described = ", ".join(
+        [
+            result["measured"][:10],
+            machine["processor"],
+            f"{machine['cores']} cores",
+            *machine["accelerators"],
+            machine["system"],
+        ]
+    )
+    main = (f"{name} {version}" for name, version in sorted(machine["versions"].items()) if name != "zarr")
+    return described, *main
+
+
+def _peers(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of the tools that a result compares with."""
+    return {**result.get("peers", {})}
+
+
+def _letter(index: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[index % 26] * (index // 26 + 1)
+
+
+def _table(rows: Sequence[tuple[str, Mapping[str, Any]]], places: Places) -> str:
+    lines = ["| question | next to | aim | measured | met? |", "| --- | --- | --- | --- | --- |"]
+    for name, row in rows:
+        cells = (
+            row["question"],
+            row["against"],
+            aim_in_words(row),
+            in_words(row) + places.mark(name),
+            "yes" if row["met"] else "**no**",
+        )
+        lines.append(f"| {' | '.join(_cell(text) for text in cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _notes(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Return lists of why aims were missed, and of what else a reader must know."""
+    missed = [
+        f"- {row['question']}, next to {row['against']}: {row['note'] or 'not explained yet'}"
+        for _, row in rows
+        if not row["met"]
+    ]
+    known = [
+        f"- {row['question']}, next to {row['against']}: {row['note']}"
+        for _, row in rows
+        if row["met"] and row["note"]
+    ]
+    lists = [("What missed its aim, and why:", missed), ("Beside the figures:", known)]
+    return [part for title, notes in lists if notes for part in (title, "\n".join(map(_line, notes)))]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def replaced(readme: str, text: str) -> str:
+    """Return the README with `text` between its markers."""
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(BEGIN):
+        raise RuntimeError(f"the README needs one line {BEGIN!r} and, after it, one line {END!r}")
+    before, after = readme[: readme.index(BEGIN)], readme[readme.index(END) :]
+    return f"{before}{BEGIN}\n\n{text}\n\n{after}"
+
+
+def differences(readme: Path, folder: Path) -> list[str]:
+    """Return in what README and pictures do not say what the results say."""
+    results, found = load(folder), []
+    said = readme.read_text(encoding="utf-8")
+    if replaced(said, text_of(results, _relative(folder, readme))) != said:
+        found.append(f"{readme}: the table or its notes")
+    for plot in PLOTS:
+        picture, figures = folder / plot.file, plot.figures(results)
+        if figures is None:
+            if picture.exists():
+                found.append(f"{picture}: shows a result that is not there")
+        elif not picture.exists() or digest(figures) not in picture.read_text(encoding="utf-8"):
+            found.append(f"{picture}: shows other figures")
+    return found
+
+
+def write(readme: Path, folder: Path) -> None:
+    """Write the table into the README and draw the pictures."""
+    results = load(folder)
+    text = replaced(readme.read_text(encoding="utf-8"), text_of(results, _relative(folder, readme)))
+    for plot in PLOTS:
+        picture, figures = folder / plot.file, plot.figures(results)
+        if figures is None:
+            picture.unlink(missing_ok=True)
+        else:
+            picture.write_bytes(svg(plot, figures))
+            print(f"written to {picture}")
+    readme.write_text(text, encoding="utf-8")
+    print(f"written to {readme}")
+
+
+def _relative(folder: Path, readme: Path) -> str:
+    return Path(os.path.relpath(folder, readme.parent)).as_posix()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the README's table and the pictures; with ``--check`` say whether they are up to date."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where out of date")
+    parser.add_argument("--readme", type=Path, default=README, help="file with the two markers")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    options = parser.parse_args(arguments)
+    if not options.check:
+        write(options.readme, options.results)
+        return 0
+    found = differences(options.readme, options.results)
+    for line in found:
+        print(line, file=sys.stderr)
+    if found:
+        print("out of date; make them again with: python -m benchmarks.summary", file=sys.stderr)
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
