@@ -367,7 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, help="result file (default: results/training_step.json beside this)"
     )
     options = parser.parse_args(arguments)
-    width, tile, side, rounds, steps = (4, 188, 128, 1, 2) if options.quick else (64, 572, 512, 3, 3)
+    width, tile, side, rounds, steps = (4, 188, 128, 1, 2) if options.quick else (64, 572, 512, 6, 1)
     settings = load_settings(
         None,
         {
