@@ -126,8 +126,8 @@ def one_window(network: UNet, precision: Precision, window: int) -> dict[str, An
     return dict(zip((FIRST, LAST), seconds(*candidates, repeats=3), strict=True))
 
 
-def table(answers: Sequence[dict[str, Any]], side: int, width: int) -> list[dict[str, Any]]:
-    """Return a row for each overlap and precision."""
+def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]:
+    """Return a row for each overlap."""
     return [
         row(
             f"tiled inference, width {width}, {side} x {side}, CPU, {answer['precision']}",
@@ -136,7 +136,6 @@ def table(answers: Sequence[dict[str, Any]], side: int, width: int) -> list[dict
             "x",
             AIMS[windows["overlap"]],
         )
-        for answer in answers
         for windows in answer["windows"]
     ]
 
@@ -147,27 +146,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a small network and image, to see that it runs")
     parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="result file (default: results/tiled_inference.json)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results, tiled_inference_PRECISION.json (default: results)"
+    )
     options = parser.parse_args(arguments)
     width, side, window = (2, 200, 204) if options.quick else (64, 2048, 572)
     network = network_of(width)
-    found = largest_difference(network)
-    if not found <= TOLERANCE:
-        raise RuntimeError(f"the two networks differ by {found:.2g} (relative), more than {TOLERANCE}")
+    difference = largest_difference(network)
+    if not difference <= TOLERANCE:
+        raise RuntimeError(f"the two networks differ by {difference:.2g} (relative), more than {TOLERANCE}")
     monai = peer("monai") is not None
     repeats = 1 if options.quick else options.repeats
-    answers = [compare(network, side, window, name, repeats, monai) for name in options.precision]
-    answer = {
-        "width": width,
-        "side": side,
-        "window": window,
-        "threads": torch.get_num_threads(),
-        "peers": peer_versions("monai"),
-        "largest_relative_difference_of_the_networks": found,
-        "precisions": answers,
-        "table": table(answers, side, width),
-    }
-    keep_result(options, "tiled_inference", __doc__.partition("\n")[0], answer)
+    folder = options.out
+    for precision in options.precision:
+        found = compare(network, side, window, precision, repeats, monai)
+        answer = {
+            "width": width,
+            "side": side,
+            "window": window,
+            "threads": torch.get_num_threads(),
+            "peers": peer_versions("monai"),
+            "largest_relative_difference_of_the_networks": difference,
+            **found,
+            "table": table(found, side, width),
+        }
+        name = f"tiled_inference_{precision}"
+        options.out = None if folder is None else folder / f"{name}.json"
+        keep_result(options, name, __doc__.partition("\n")[0], answer)
     return 0
 
 

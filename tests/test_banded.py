@@ -138,6 +138,19 @@ def test_sizes_may_change_between_calls_and_bytes_do_not():
         assert torch.equal(BandedUNet(network, band=20_000)(image), scores)
 
 
+def test_the_workspace_may_lie_in_huge_pages(monkeypatch):
+    network = made(16, 1, 2, 4, 2)
+    image = image_for(network, 0, (5, 3)).float()
+    expected = BandedUNet(network)(image)
+    monkeypatch.setattr(banded, "HUGE", 1)
+    assert torch.equal(BandedUNet(network)(image), expected)
+    assert torch.equal(
+        BandedUNet(network, torch.bfloat16)(image).isnan(), torch.zeros_like(expected, dtype=bool)
+    )
+    monkeypatch.delattr(banded.mmap, "MADV_HUGEPAGE", raising=False)
+    assert torch.equal(BandedUNet(network)(image), expected)
+
+
 def test_a_batch_has_the_bytes_of_its_images():
     network = made(8, 1, 2, 4, 2)
     compute = BandedUNet(network)
@@ -214,6 +227,20 @@ def test_what_leaves_the_range_is_not_taken_for_zero(dtype, layer, value):
     assert torch.equal(found.isnan(), scores.isnan())
 
 
+@pytest.mark.parametrize(
+    "small", ["contract.0.2", "contract.1.2", "contract.2.2", "expand.1.2", "expand.0.2"]
+)
+def test_small_weights_do_not_hide_an_overflow_before_them(small):
+    network = made(15, 1, 2, 4, 2)
+    network.get_submodule(small).weight.mul_(1e-6)
+    name, index = small.rsplit(".", 1)
+    network.get_submodule(name)[int(index) - 2].weight.mul_(1e20)
+    image = image_for(network, 15, (2, 2)).float() * 1e20
+    scores = network(image)
+    assert scores.isnan().any()
+    assert torch.equal(BandedUNet(network)(image).isnan(), scores.isnan())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_pixel_that_is_no_number_is_passed_on(value):
     network = made(13, 1, 2, 4, 2)
@@ -247,9 +274,9 @@ def test_no_sum_passes_its_bound(seed, width, depth, variant, scale):
     largest = []
 
     class Watching(type(layers)):
-        def _within(self, bound):
-            bounds.append(bound)
-            within(self, bound)
+        def _within(self, *found):
+            bounds.append(found[-1])
+            within(self, *found)
 
     compute._layers = Watching(layers.contract, layers.expand, layers.packed)
     hooks = [

@@ -13,8 +13,10 @@ the same pass, and the one after crop-and-copy as a sum of two, so that nothing 
 """
 
 import copy
+import mmap
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +28,8 @@ from unet2015.packed import Convolution, Gain, Joined, Maker, can_pack
 
 BAND = 16 * 2**20
 """Bytes of one band of a map: less than what the C library fetches from the system each time."""
+HUGE = 32 * 2**20
+"""Bytes from which memory of the workspace is asked for in huge pages, of which fewer are handed out."""
 RANGE = 1e37
 """Sums below this are finite in float32 and bfloat16."""
 
@@ -71,7 +75,10 @@ class BandedUNet:
         """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""
         self.network.geometry.check(*image.shape[-2:])
         with self._lock:
-            self._workspace = self._workspace.for_size(image.shape[-2], image.shape[-1], self.dtype)
+            key = (image.shape[-2], image.shape[-1], self.dtype)
+            if key != self._workspace.key:
+                self._workspace = _Workspace.empty(self.network)  # the old one goes first
+                self._workspace = _Workspace.for_size(self.network, *key)
             return torch.cat([self._one(image[i : i + 1]) for i in range(len(image))])
 
     def _one(self, image: Tensor) -> Tensor:
@@ -182,15 +189,17 @@ class _Layers:
     def check(self, largest: float, level: int) -> None:
         """See that a level on the way down stays in range for inputs up to `largest`."""
         first, second = self.contract[level]
-        self._within(second.gain(first.gain(largest)))
+        self._within(largest, first.gain(largest), second.gain(first.gain(largest)))
 
     def check_joined(self, raised: float, skip: float, level: int) -> None:
         """See that a level on the way up stays in range for raised and copied maps up to so much."""
         first, second = self.expand[level]
-        self._within(second.gain(first.raised.gain(raised) + first.skip.gain(skip)))
+        joined = first.raised.gain(raised) + first.skip.gain(skip)
+        self._within(raised, skip, joined, second.gain(joined))
 
-    def _within(self, bound: float) -> None:
-        if self.packed and not bound < RANGE:  # nor for NaN
+    def _within(self, *bounds: float) -> None:
+        # Each of them, as a later layer may have small weights; and all(...), as NaN is not below anything.
+        if self.packed and not all(bound < RANGE for bound in bounds):
             raise _TooLargeError
 
 
@@ -264,14 +273,12 @@ class _Workspace:
     def empty(cls, network: UNet) -> "_Workspace":
         return cls(network, (), _Sizes((), (), 0), (), torch.empty(0))
 
-    def for_size(self, height: int, width: int, dtype: torch.dtype) -> "_Workspace":
-        """Return a workspace for inputs of a size: itself if that is its size."""
-        key = (height, width, dtype)
-        if key == self.key:
-            return self
-        sizes = _Sizes.of(self.network, height, width)
-        skips = tuple(torch.empty(count, dtype=dtype) for count in sizes.skips)
-        return _Workspace(self.network, key, sizes, skips, torch.empty(sizes.shared, dtype=dtype))
+    @classmethod
+    def for_size(cls, network: UNet, height: int, width: int, dtype: torch.dtype) -> "_Workspace":
+        """Return a workspace for inputs of a size."""
+        sizes = _Sizes.of(network, height, width)
+        skips = tuple(_fresh(count, dtype) for count in sizes.skips)
+        return cls(network, (height, width, dtype), sizes, skips, _fresh(sizes.shared, dtype))
 
     def skip(self, level: int) -> Tensor:
         """Return the map of the cropped skip of a level."""
@@ -293,6 +300,17 @@ class _Workspace:
         height, width = (side - 4 for side in self.sizes.maps[-1])
         channels = self.network.width << self.network.depth
         return _rows(self.shared[self.shared.numel() - channels * height * width :], channels, height, width)
+
+
+def _fresh(count: int, dtype: torch.dtype) -> Tensor:
+    """Return memory for `count` values: large ones in huge pages, where the system has them to give."""
+    size = count * dtype.itemsize
+    if size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.empty(count, dtype=dtype)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without them: pages of the usual size
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype)
 
 
 def _rows(memory: Tensor, channels: int, height: int, width: int) -> Tensor:

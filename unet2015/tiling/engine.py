@@ -147,7 +147,7 @@ class Predictor:
         self._dtype = next(self.network.parameters()).dtype
         if self.precision == "bfloat16":
             self._dtype = torch.bfloat16
-        if self.device.type == "cpu" and isinstance(self.network, UNet):
+        if self.device.type == "cpu" and type(self.network) is UNet:  # another class may compute otherwise
             self.scores: Callable[[Tensor], Tensor] = BandedUNet(self.network, self._dtype)
             return
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
