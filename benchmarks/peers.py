@@ -6,7 +6,10 @@ since elasticdeform needs NumPy below 2. Elsewhere a benchmark leaves out the pe
 
 import importlib
 import importlib.metadata
+import sys
 from types import ModuleType
+
+PEERS = ("monai.inferers", "monai.transforms", "elasticdeform", "albumentations", "cv2")
 
 
 def peer(module: str) -> ModuleType | None:
@@ -27,3 +30,8 @@ def peer_versions(*distributions: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+if __name__ == "__main__":
+    missing = [module for module in PEERS if peer(module) is None]  # each that fails is named
+    sys.exit(bool(missing))

@@ -12,6 +12,7 @@ result differs; by how much is in the result.
 """
 
 import argparse
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
@@ -30,6 +32,7 @@ from unet2015.checkpoint import Model, ModelInfo
 from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.engine import Precision
+from unet2015.tiling.memory import choose_plan
 from unet2015.tiling.segmentation import segment
 
 OVERLAPS = (0.33, 0.25)
@@ -66,6 +69,7 @@ class Windows:
         if last:
             padded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.padded, self.dtype, self.window, self.overlap = padded, DTYPES[precision], window, overlap
+        self.count = 0
         self.format = torch.channels_last if last else torch.contiguous_format
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,6 +85,7 @@ class Windows:
             return probabilities
 
     def _predict(self, window: Tensor) -> Tensor:
+        self.count += 1
         scores: Tensor = self.padded(window.contiguous(memory_format=self.format))
         return scores
 
@@ -109,6 +114,8 @@ def compare(
         *(partial(keep, index) for index in range(len(candidates))), repeats=repeats
     )
     check(network, results[0], image, precision)
+    if monai:
+        answer["work"] = work(network, side, window, precision, windows.count // repeats)
     print(f"{precision}: ours {answer['ours']['median']:.2f} s", flush=True)
     for overlap, result, taken in zip(OVERLAPS, results[1:], others, strict=False):
         ratio = taken["median"] / answer["ours"]["median"]
@@ -150,8 +157,46 @@ def one_window(network: UNet, precision: Precision, window: int) -> dict[str, An
     return dict(zip((FIRST, LAST), seconds(*candidates, repeats=3), strict=True))
 
 
+def work(network: UNet, side: int, window: int, precision: Precision, windows: int) -> dict[str, Any]:
+    """Return how many operations both ways take, by torch's own count, and the tiles."""
+    plan = choose_plan(network, (1, side, side), torch.device("cpu"))
+    meta = copy.deepcopy(network).to("meta")
+
+    def count(module: nn.Module, height: int, width: int) -> float:
+        with FlopCounterMode(display=False) as counter:
+            module(torch.empty(1, network.in_channels, height, width, device="meta"))
+        return float(counter.get_total_flops())
+
+    return {
+        "tile": list(plan.tile),
+        "tiles": plan.tiles,
+        "gflop": plan.tiles * count(meta, *plan.tile) / 1e9,
+        "windows": windows,
+        "windows_gflop": windows * count(PaddedUNet(meta), window, window) / 1e9,
+        "matrix_product_gflops": matrix_product(DTYPES[precision], 4096 if side > 1000 else 64),
+    }
+
+
+def matrix_product(dtype: torch.dtype, size: int) -> float:
+    """Return the best rate of a square matrix product of 7, in GFLOP/s."""
+    a, b = torch.rand(2, size, size).to(dtype)
+    a @ b
+    least: float = seconds(lambda: a @ b, repeats=7)[0]["least"]
+    return 2 * size**3 / least / 1e9
+
+
 def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]:
     """Return a row for each overlap."""
+    if not answer["windows"]:
+        return []
+    done = answer["work"]
+    ours = done["gflop"] / answer["ours"]["median"]
+    peak = done["matrix_product_gflops"]
+    note = (
+        f"{done['gflop'] / 1e3:.1f} TFLOP in {done['tiles']} tile(s) at {ours:.0f} GFLOP/s, next to "
+        f"{done['windows_gflop'] / 1e3:.1f} in {done['windows']} windows at {{:.0f}}; a matrix product "
+        f"reaches {peak:.0f}, at which the tiles would be {{:.2f}} times as fast as the windows"
+    )
     return [
         row(
             f"tiled inference, width {width}, {side} x {side}, CPU, {answer['precision']}",
@@ -159,6 +204,10 @@ def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]
             windows["ratio"],
             "x",
             AIMS[windows["overlap"]],
+            note=note.format(
+                done["windows_gflop"] / windows["times"]["median"],
+                windows["times"]["median"] * peak / done["gflop"],
+            ),
         )
         for windows in answer["windows"]
     ]

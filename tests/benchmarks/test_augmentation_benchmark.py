@@ -54,8 +54,10 @@ def test_the_row_takes_elasticdeform_at_its_fastest():
         "elasticdeform, mirror": {"median": 12.0},
         "elasticdeform, constant": {"median": 10.0},
         "three planes: elasticdeform, mirror": {"median": 14.0},
+        "SciPy": {"median": 0.5},
     }
-    first, second = augmentation.table({"side": 572, "seconds": seconds})
+    first, second, third = augmentation.table({"side": 572, "seconds": seconds})
+    assert (third["figure"], third["met"]) == (0.5, False)
     assert (first["figure"], first["met"]) == (10, True)
     assert (second["figure"], second["met"]) == (7, False)
     assert augmentation.table({"side": 572, "seconds": {"ours": {"median": 1.0}}}) == []

@@ -54,6 +54,22 @@ def test_all_benchmarks_together_leave_it_out(monkeypatch, capsys):
     assert "summary" not in said
 
 
+def test_all_others_run_where_one_fails(monkeypatch, capfd):
+    monkeypatch.setattr(every, "questions", lambda: ["benchmarks.nothing", "benchmarks.machine"])
+    monkeypatch.setattr(every.importlib, "import_module", lambda name: SimpleNamespace())
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--quick"])
+    assert every.main() == 1
+    said = capfd.readouterr()
+    assert said.out.index("== benchmarks.nothing") < said.out.index("== benchmarks.machine")
+    assert said.err.endswith("failed: benchmarks.nothing\n")
+
+
+def test_the_questions_are_the_modules_with_a_main():
+    found = every.questions()
+    assert {"benchmarks.weight_map", "benchmarks.gpu", "benchmarks.tiled_inference"} <= set(found)
+    assert not {"benchmarks.machine", "benchmarks.summary", "benchmarks.peers"} & set(found)
+
+
 def test_a_padded_network_of_other_weights_is_not_timed(monkeypatch):
     monkeypatch.setattr(gpu_inference, "largest_difference", lambda network: 0.01)
     with pytest.raises(RuntimeError, match=r"the padded network: off by 0\.01"):

@@ -43,13 +43,25 @@ def test_the_padded_network_is_the_network_inside(depth):
     assert 0 <= largest_difference(network.double()) <= 1e-12
 
 
-def test_the_rows_say_what_was_met():
+def test_the_rows_say_what_was_met_and_what_was_done():
     windows = [
-        {"overlap": overlap, "order": "channels last", "ratio": ratio}
+        {"overlap": overlap, "order": "channels last", "ratio": ratio, "times": {"median": 10 * ratio}}
         for overlap, ratio in ((0.33, 3.5), (0.25, 2.0))
     ]
-    rows = tiled_inference.table({"precision": "float32", "windows": windows}, 2048, 64)
+    work = {"gflop": 1000, "tiles": 1, "windows_gflop": 2000, "windows": 25, "matrix_product_gflops": 125}
+    answer = {"precision": "float32", "windows": windows, "ours": {"median": 10.0}, "work": work}
+    rows = tiled_inference.table(answer, 2048, 64)
     assert [(each["figure"], each["met"]) for each in rows] == [(3.5, True), (2.0, False)]
+    assert "1.0 TFLOP in 1 tile(s) at 100 GFLOP/s, next to 2.0 in 25 windows at 57;" in rows[0]["note"]
+    assert "reaches 125, at which the tiles would be 4.38 times" in rows[0]["note"]
+
+
+def test_the_work_is_that_of_the_convolutions():
+    network = tiled_inference.network_of(2)
+    work = tiled_inference.work(network, 200, 204, "float32", 3)
+    layers_of = layers.layers_of(network, work["tile"][0])
+    assert work["gflop"] == pytest.approx(work["tiles"] * sum(layer.flops for layer in layers_of) / 1e9)
+    assert work["windows_gflop"] > 3 * work["gflop"] / work["tiles"] * 0.5
 
 
 def test_quick_run_of_the_layers(tmp_path, benchmark):
