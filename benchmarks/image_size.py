@@ -181,6 +181,7 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
     """Return the rows of the table: the slope, the peak next to the cap, and whether it still grows."""
     first, last = sizes[0], sizes[-1]
     peaks = [size["peak_mib"] for size in sizes]
+    alike = [size["peak_mib"] for size in sizes if size["side"] >= line["from_side"]]
     reach = f"{line['from_side']:,} to {last['side']:,} px a side"
     small = first["seconds_per_megapixel"] / line["seconds_per_megapixel"]
     return [
@@ -203,12 +204,14 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             at_least=False,
         ),
         row(
-            f"growth of the peak memory, {sizes[-2]['side']:,} to {last['side']:,} px a side",
+            f"growth of the peak memory, {reach}",
             "flat",
-            100 * (peaks[-1] / peaks[-2] - 1),
+            100 * (max(alike) / alike[0] - 1),
             "%",
             5,
             at_least=False,
+            note=f"from {alike[0]:.0f} to {max(alike):.0f} MiB: a row of tiles, as wide as the image, is held "
+            "until it is written",
         ),
     ]
 

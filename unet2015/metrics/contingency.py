@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 
 _PAIRS_A_PIXEL = 8
+_MOST_PAIRS = 2**24
 """Where there are more possible pairs of labels, a table of them all would cost more than sorting."""
 
 
@@ -77,7 +78,7 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     numbers = truth.ravel().astype(np.int64)
     numbers *= width
     numbers += prediction.ravel().astype(np.int64, copy=False)
-    if pairs <= _PAIRS_A_PIXEL * numbers.size:
+    if pairs <= min(_PAIRS_A_PIXEL * numbers.size, _MOST_PAIRS):
         counts = np.bincount(numbers)
         found = np.flatnonzero(counts)
         counts = counts[found]

@@ -76,12 +76,13 @@ def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     if device.type != "cpu":
         return plan.batch * peak_values(network, *plan.tile) * 4 + weights
     # One tile of a batch after the other, each in the same workspace.
-    work = workspace_values(network, *plan.tile) * 4
+    size = max(4, next(network.parameters()).element_size())  # float64 stays float64
+    work = workspace_values(network, *plan.tile, size) * size
     area = plan.tile[0] * plan.tile[1]
-    # Read ahead: raw (up to float32) and mapped; behind: probabilities; one band, or one row of the
-    # tiles of a file, and its encoded copy.
+    # Read ahead: raw (up to float32) and mapped; behind: probabilities, and what the softmax is made
+    # from; one band, or one row of the tiles of a file, and its encoded copy.
     reading = (AHEAD + 1) * plan.batch * area * network.in_channels * 8
-    writing = (AHEAD + 2) * plan.batch * area * network.classes * 4
+    writing = (AHEAD + 3) * plan.batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(TILE, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
     return LIBRARIES + 2 * weights + work + reading + writing + band
