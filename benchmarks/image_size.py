@@ -210,7 +210,7 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             "%",
             5,
             at_least=False,
-            note=f"from {alike[0]:.0f} to {max(alike):.0f} MiB: a row of tiles, as wide as the image, is held "
+            note=f"{alike[0]:.0f} to {max(alike):.0f} MiB: a row of tiles, as wide as the image, is held "
             "until it is written",
         ),
     ]
