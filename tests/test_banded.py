@@ -138,19 +138,6 @@ def test_sizes_may_change_between_calls_and_bytes_do_not():
         assert torch.equal(BandedUNet(network, band=20_000)(image), scores)
 
 
-def test_the_workspace_may_lie_in_huge_pages(monkeypatch):
-    network = made(16, 1, 2, 4, 2)
-    image = image_for(network, 0, (5, 3)).float()
-    expected = BandedUNet(network)(image)
-    monkeypatch.setattr(banded, "HUGE", 1)
-    assert torch.equal(BandedUNet(network)(image), expected)
-    assert torch.equal(
-        BandedUNet(network, torch.bfloat16)(image).isnan(), torch.zeros_like(expected, dtype=bool)
-    )
-    monkeypatch.delattr(banded.mmap, "MADV_HUGEPAGE", raising=False)
-    assert torch.equal(BandedUNet(network)(image), expected)
-
-
 def test_a_batch_has_the_bytes_of_its_images():
     network = made(8, 1, 2, 4, 2)
     compute = BandedUNet(network)

@@ -13,10 +13,8 @@ the same pass, and the one after crop-and-copy as a sum of two, so that nothing 
 """
 
 import copy
-import mmap
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +26,6 @@ from unet2015.packed import Convolution, Gain, Joined, Maker, can_pack
 
 BAND = 16 * 2**20
 """Bytes of one band of a map: less than what the C library fetches from the system each time."""
-HUGE = 32 * 2**20
-"""Bytes from which memory of the workspace is asked for in huge pages, of which fewer are handed out."""
 RANGE = 1e37
 """Sums below this are finite in float32 and bfloat16."""
 
@@ -277,8 +273,8 @@ class _Workspace:
     def for_size(cls, network: UNet, height: int, width: int, dtype: torch.dtype) -> "_Workspace":
         """Return a workspace for inputs of a size."""
         sizes = _Sizes.of(network, height, width)
-        skips = tuple(_fresh(count, dtype) for count in sizes.skips)
-        return cls(network, (height, width, dtype), sizes, skips, _fresh(sizes.shared, dtype))
+        skips = tuple(torch.empty(count, dtype=dtype) for count in sizes.skips)
+        return cls(network, (height, width, dtype), sizes, skips, torch.empty(sizes.shared, dtype=dtype))
 
     def skip(self, level: int) -> Tensor:
         """Return the map of the cropped skip of a level."""
@@ -300,17 +296,6 @@ class _Workspace:
         height, width = (side - 4 for side in self.sizes.maps[-1])
         channels = self.network.width << self.network.depth
         return _rows(self.shared[self.shared.numel() - channels * height * width :], channels, height, width)
-
-
-def _fresh(count: int, dtype: torch.dtype) -> Tensor:
-    """Return memory for `count` values: large ones in huge pages, where the system has them to give."""
-    size = count * dtype.itemsize
-    if size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.empty(count, dtype=dtype)
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # a kernel without them: pages of the usual size
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=dtype)
 
 
 def _rows(memory: Tensor, channels: int, height: int, width: int) -> Tensor:
