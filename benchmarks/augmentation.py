@@ -24,9 +24,9 @@ from scipy import ndimage
 
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.peers import peer, peer_versions
+from unet2015.heap import kept_heap
 from unet2015.settings import AugmentationSettings
 from unet2015.training.augment import Draw, Source, augment, draw, mirrored, sample_coordinates
-from unet2015.training.heap import kept_heap
 from unet2015.training.warp import warp, warp_nearest
 
 Image = NDArray[np.float32]

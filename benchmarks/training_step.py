@@ -41,11 +41,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import keep_result, row, summary
 from benchmarks.peers import peer, peer_versions
+from unet2015.heap import kept_heap
 from unet2015.network import UNet
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
 from unet2015.training.augment import Draw, Sample, draw
-from unet2015.training.heap import kept_heap
 from unet2015.training.loop import Training
 from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
 

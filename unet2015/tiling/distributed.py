@@ -22,6 +22,7 @@ import torch
 
 from unet2015.checkpoint import load_model
 from unet2015.errors import ModelError, UNet2015Error, UsageError, WorkerError
+from unet2015.heap import usual_heap
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.images.reader import open_image
@@ -71,6 +72,7 @@ class Network:
         key = (self.sha256, self.options)
         with _lock:
             if key not in _loaded:
+                usual_heap()
                 model = load_model(self.path)
                 if model.sha256 != self.sha256:
                     raise ModelError(

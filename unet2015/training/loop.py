@@ -18,13 +18,13 @@ from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.errors import NothingLearnedError, SettingsError, TrainingError
 from unet2015.files import make_folder, write_json
 from unet2015.geometry import unet_geometry
+from unet2015.heap import kept_heap
 from unet2015.network import UNet
 from unet2015.settings import OptimisationSettings, TrainingSettings, load_settings
 from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.checks import check_pairs
 from unet2015.training.dataset import pair_images
 from unet2015.training.distributed import ALONE, Group, join
-from unet2015.training.heap import kept_heap
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.loss import weighted_cross_entropy

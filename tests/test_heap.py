@@ -1,6 +1,7 @@
 """The kept heap: results and memory are as without it, and what it changed is restored."""
 
 import ctypes
+import os
 import platform
 import subprocess
 import sys
@@ -8,8 +9,8 @@ import sys
 import pytest
 import torch
 
-from unet2015.training import heap
-from unet2015.training.heap import kept_heap
+from unet2015 import heap
+from unet2015.heap import kept_heap
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 needs_glibc = pytest.mark.skipif(not GLIBC, reason="the C library is another than glibc")
@@ -89,7 +90,7 @@ def test_a_large_block_is_mapped_once_and_given_back_at_the_end() -> None:
     """Page faults and resident memory, in a process of its own."""
     code = """
 import ctypes, resource
-from unet2015.training.heap import kept_heap
+from unet2015.heap import kept_heap
 def fill():
     block = ctypes.create_string_buffer(64 << 20)
 def faults():
@@ -120,3 +121,28 @@ def test_results_are_the_same_bits() -> None:
     plain = torch.nn.functional.conv2d(image, weight)
     with kept_heap():
         assert torch.equal(torch.nn.functional.conv2d(image, weight), plain)
+
+
+@needs_glibc
+def test_the_usual_heap_undoes_what_the_environment_set():
+    """Blocks of 16 MiB are asked for anew with a trim threshold from the environment, as Dask sets it."""
+    code = (
+        "import resource, numpy as np\n"
+        "from unet2015.heap import usual_heap\n"
+        "def faults():\n"
+        "    for _ in range(3): np.ones(2**21)\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(10): np.ones(2**21)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "print(faults(), usual_heap(), faults())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, changed, after = run.stdout.split()
+    assert changed == "True"
+    assert int(after) * 10 < int(before)

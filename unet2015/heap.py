@@ -1,4 +1,4 @@
-"""Memory that stays with the process while it trains: glibc gives it back and asks anew at each step."""
+"""How long freed memory stays with the process: glibc gives large blocks back at once, and asks anew."""
 
 import ctypes
 import threading
@@ -55,6 +55,23 @@ def kept_heap() -> Iterator[bool]:
                 for parameter, value in _USUAL.items():
                     library.mallopt(parameter, value)
                 library.malloc_trim(0)
+
+
+def usual_heap() -> bool:
+    """Set glibc's thresholds to where its own adjustment ends; return whether anything was changed.
+
+    A process whose environment sets one of them has no adjustment, so that every block of a megabyte is
+    asked for anew: Dask starts its workers so (``MALLOC_TRIM_THRESHOLD_=65536``), which makes the
+    network a third slower there.
+    """
+    library = _glibc()
+    if library is None:
+        return False
+    with _lock:
+        if _users == 0:
+            for parameter, value in _USUAL.items():
+                library.mallopt(parameter, value)
+    return True
 
 
 @cache
