@@ -372,7 +372,7 @@ def operations(width: int, tile: int) -> float:
     network = UNet(width=width).to("meta")
     with FlopCounterMode(display=False) as counter:
         network(torch.empty(1, 1, tile, tile, device="meta"))
-    return 3 * counter.get_total_flops() / 1e9
+    return 3 * float(counter.get_total_flops()) / 1e9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

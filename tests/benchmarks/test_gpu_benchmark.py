@@ -56,8 +56,8 @@ def test_all_benchmarks_together_leave_it_out(monkeypatch, capsys):
 
 def test_all_others_run_where_one_fails(monkeypatch, capfd):
     monkeypatch.setattr(every, "questions", lambda: ["benchmarks.nothing", "benchmarks.machine"])
-    monkeypatch.setattr(every.importlib, "import_module", lambda name: SimpleNamespace())
-    monkeypatch.setattr("sys.argv", ["benchmarks", "--quick"])
+    monkeypatch.setattr(every.sys, "argv", ["benchmarks", "--quick"])
+    monkeypatch.setattr(every, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace()))
     assert every.main() == 1
     said = capfd.readouterr()
     assert said.out.index("== benchmarks.nothing") < said.out.index("== benchmarks.machine")
