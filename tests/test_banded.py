@@ -1,4 +1,4 @@
-"""The network in bands gives the scores of the network, for every size, band and precision."""
+"""The network in strips and bands gives the scores of the network, for every size and precision."""
 
 import threading
 
@@ -44,19 +44,22 @@ cases = given(
     width=st.integers(1, 9),
     depth=st.integers(0, 4),
     variant=st.sampled_from(VARIANTS),
-    extra=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    extra=st.tuples(st.integers(0, 9), st.integers(0, 4)),
     band=st.integers(1, 200_000),
+    strip=st.integers(1, 60),
     count=st.integers(1, 2),
 )
 
 
 @settings(max_examples=60)
 @cases
-def test_bands_equal_the_network(seed, in_channels, classes, width, depth, variant, extra, band, count):
+def test_strips_equal_the_network(
+    seed, in_channels, classes, width, depth, variant, extra, band, strip, count
+):
     network = made(seed, in_channels, classes, width, depth, variant).double()
     image = image_for(network, seed, extra, count)
     scores = network(image)
-    found = BandedUNet(network, band=band)(image)
+    found = BandedUNet(network, band=band, strip=strip)(image)
     assert found.shape == scores.shape
     assert found.dtype == torch.float64
     assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
@@ -75,11 +78,11 @@ def last(tensor):
 @settings(max_examples=60)
 @cases
 def test_packed_bands_are_as_exact_as_the_network(
-    seed, in_channels, classes, width, depth, variant, extra, band, count
+    seed, in_channels, classes, width, depth, variant, extra, band, strip, count
 ):
     network = made(seed, in_channels, classes, width, depth, variant)
     image = image_for(network, seed, extra, count).float()
-    found = BandedUNet(network, band=band)(image)
+    found = BandedUNet(network, band=band, strip=strip)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 2 * error_of(plain, exact) + 1e-7
@@ -90,7 +93,7 @@ def test_packed_bands_are_as_exact_as_the_network(
 def test_at_the_papers_depth_packed_bands_are_as_exact_as_the_network(variant, width):
     network = made(0, 1, 2, width, 4, variant)
     image = image_for(network, 1, (5, 3)).float()
-    found = BandedUNet(network, band=200_000)(image)
+    found = BandedUNet(network, band=200_000, strip=8)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 1.25 * error_of(plain, exact)
@@ -100,7 +103,7 @@ def test_bfloat16_is_as_near_as_the_network_in_bfloat16():
     network = made(3, 1, 2, 16, 3)
     image = image_for(network, 1, (6, 5)).float()
     exact = network(image)
-    found = BandedUNet(network, torch.bfloat16, band=50_000)(image)
+    found = BandedUNet(network, torch.bfloat16, band=50_000, strip=8)(image)
     assert found.dtype == torch.float32
     plain = made(3, 1, 2, 16, 3).to(torch.bfloat16)
     plain.head.float()
@@ -130,12 +133,12 @@ def test_what_runs_here_is_packed():
 
 def test_sizes_may_change_between_calls_and_bytes_do_not():
     network = made(7, 1, 2, 4, 3)
-    compute = BandedUNet(network, band=20_000)
+    compute = BandedUNet(network, band=20_000, strip=8)
     images = [image_for(network, seed, (seed, 3)).float() for seed in range(3)]
     first = [compute(image) for image in images]
     for image, scores in zip(reversed(images), reversed(first), strict=True):
         assert torch.equal(compute(image), scores)
-        assert torch.equal(BandedUNet(network, band=20_000)(image), scores)
+        assert torch.equal(BandedUNet(network, band=20_000, strip=8)(image), scores)
 
 
 def test_a_batch_has_the_bytes_of_its_images():
@@ -181,19 +184,30 @@ def test_an_illegal_size_is_refused():
         BandedUNet(UNet(width=1))(torch.zeros(1, 1, 571, 572))
 
 
-def test_there_are_bands_at_all(monkeypatch):
+def test_there_are_strips_and_bands_at_all(monkeypatch):
     network = made(11, 1, 2, 2, 1)
-    seen = []
-    original = banded.BandedUNet._bands
+    image = image_for(network, 0, (40, 10)).float()
+    compute = BandedUNet(network, band=2_000, strip=100)
+    seen, cut = [], banded.bands
 
-    def bands(self, *arguments):
-        found = list(original(self, *arguments))
+    def watched(start, stop, most):
+        found = list(cut(start, stop, most))
         seen.append(len(found))
         return iter(found)
 
-    monkeypatch.setattr(banded.BandedUNet, "_bands", bands)
-    BandedUNet(network, band=2_000)(image_for(network, 0, (10, 10)).float())
-    assert min(seen) > 1
+    monkeypatch.setattr(banded, "bands", watched)
+    compute(image)
+    assert len(seen) >= 3 * 4  # three levels, down, bottom and up
+    assert max(seen) > 1
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(1, 20))
+def test_bands_are_even_and_about_equal(start, more, half):
+    start, most = 2 * start, 2 * half
+    found = list(banded.bands(start, start + more, most))
+    assert [row for low, high in found for row in range(low, high)] == list(range(start, start + more))
+    assert all(low % 2 == 0 and high - low <= most for low, high in found)
+    assert len(found) == -(-more // most)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

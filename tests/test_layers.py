@@ -16,6 +16,7 @@ LAYERS = [  # from the lowest; rooms of one line stand side by side and do not k
     {"files", "settings"},
     {"geometry", "packed", "synthetic"},
     {"network"},
+    {"rolling"},
     {"banded"},
     {"checkpoint"},
     {"models"},

@@ -1,12 +1,10 @@
-"""The U-Net on a processor: the same scores, computed level by level in bands of rows.
+"""The U-Net on a processor: the same scores, computed in strips and bands of rows.
 
 A large tile makes maps of a gigabyte. Memory that large is fresh from the system each time, and so
-handing it out takes as long as a convolution; it also never fits a cache. Here each level is computed
-a few rows at a time, and only what the levels after it need is kept, in a workspace that stays:
-
-- on the way down the pooled map, which overwrites the map that it comes from, row after row, and the
-  cropped skip; the large map itself is never whole;
-- on the way up the output of the level, which overwrites the skip that it comes from.
+handing it out takes as long as a convolution; it also never fits a cache. Here a tile goes through
+from top to bottom in strips (:mod:`unet2015.rolling`): of the maps between the levels only those rows
+are kept that are still needed, in a workspace that stays. Within a strip each level is computed in
+bands of a few rows, and its large map is never whole.
 
 With float32 and bfloat16 the convolutions run on weights packed once for oneDNN, with their ReLU in
 the same pass, and the one after crop-and-copy as a sum of two, so that nothing is copied together.
@@ -14,7 +12,7 @@ the same pass, and the one after crop-and-copy as a sum of two, so that nothing 
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -23,9 +21,12 @@ from torch.nn import functional
 
 from unet2015.network import UNet
 from unet2015.packed import Convolution, Gain, Joined, Maker, can_pack
+from unet2015.rolling import Rows, Sides, Strip, Workspace, alive
 
 BAND = 16 * 2**20
 """Bytes of one band of a map: less than what the C library fetches from the system each time."""
+STRIP = 1024
+"""Pixels that a strip adds to the lowest level, at least: fewer would not pay for reading its weights."""
 RANGE = 1e37
 """Sums below this are finite in float32 and bfloat16."""
 
@@ -41,15 +42,19 @@ class BandedUNet:
         What all but the head is computed in: that of the parameters, or bfloat16.
     band : int
         Bytes of one band.
+    strip : int
+        Pixels that a strip adds to the lowest level.
 
     Notes
     -----
     Equals ``network(image)`` up to the order in which the convolution after crop-and-copy sums (and the
-    rounding of the library), whatever `band`. Calls from several threads wait for each other.
+    rounding of the library), whatever `band` and `strip`. Calls from several threads wait for each other.
     """
 
-    def __init__(self, network: UNet, dtype: torch.dtype | None = None, band: int = BAND) -> None:
-        self.network, self.band = network, band
+    def __init__(
+        self, network: UNet, dtype: torch.dtype | None = None, band: int = BAND, strip: int = STRIP
+    ) -> None:
+        self.network, self.band, self.strip = network, band, strip
         self.dtype = network.head.weight.dtype if dtype is None else dtype
         make = Maker(self.dtype, can_pack(self.dtype))
         contract = [
@@ -63,103 +68,172 @@ class BandedUNet:
         self._upsample = [make.copy(module) for module in network.upsample]
         self._raise = [Gain.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in self._upsample]
         self._head = copy.deepcopy(network.head).to("cpu").requires_grad_(False)
-        self._workspace = _Workspace.empty(network)
+        self._workspace: Workspace | None = None
+        self._workspace_of: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Tensor:
         """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""
-        self.network.geometry.check(*image.shape[-2:])
+        height, width = image.shape[-2:]
+        self.network.geometry.check(height, width)
         with self._lock:
-            key = (image.shape[-2], image.shape[-1], self.dtype)
-            if key != self._workspace.key:
-                self._workspace = _Workspace.empty(self.network)  # the old one goes first
-                self._workspace = _Workspace.for_size(self.network, *key)
-            return torch.cat([self._one(image[i : i + 1]) for i in range(len(image))])
+            if self._workspace is None or self._workspace_of != (height, width):
+                self._workspace = None  # the old one goes first
+                rows = strip_rows(self.network, width, self.dtype.itemsize, self.band, self.strip)
+                self._workspace = Workspace(self.network, height, width, rows, self.dtype)
+                self._workspace_of = height, width
+            lost = 2 * self.network.geometry.margin
+            scores = torch.empty(
+                len(image),
+                self.network.classes,
+                height - lost,
+                width - lost,
+                dtype=self._head.weight.dtype,
+            )
+            for i in range(len(image)):
+                one = image[i : i + 1].to(self.dtype).contiguous(memory_format=torch.channels_last)
+                try:
+                    _Pass(self, self._layers, self._workspace, one, scores[i : i + 1]).run()
+                except _TooLargeError:
+                    _Pass(self, self._layers.plain(), self._workspace, one, scores[i : i + 1]).run()
+            return scores
 
-    def _one(self, image: Tensor) -> Tensor:
-        try:
-            return self._pass(image, self._layers)
-        except _TooLargeError:
-            return self._pass(image, self._layers.plain())
 
-    def _pass(self, image: Tensor, layers: "_Layers") -> Tensor:
-        network, space = self.network, self._workspace
-        x = image.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        largest, skips = [max(abs(float(end)) for end in torch.aminmax(x))], []
-        for level in range(network.depth):
-            layers.check(largest[-1], level)
-            skips.append(self._down(x, level, layers))
-            x = space.down(level)
-            largest.append(float(x.amax()))  # the maxima of the whole map, which is nowhere negative
-        layers.check(largest[-1], network.depth)
-        x = self._bottom(x, layers)
-        for level in reversed(range(network.depth)):
-            below = float(x.amax())
-            layers.check_joined(self._raise[level](below), largest[level + 1], level)
-            x = self._up(x, skips.pop(), level, layers)
-        return self._scores(x) if network.depth == 0 else x
+class _Pass:
+    """One image on its way through."""
 
-    def _down(self, x: Tensor, level: int, layers: "_Layers") -> Tensor:
-        """Fill the pooled map of a level, over `x` where that lies in the workspace; return the skip."""
-        first, second = layers.contract[level]
-        edge = self.network.edge(level)
-        height, width = x.shape[-2] - 4, x.shape[-1] - 4
-        skip, pooled = self._workspace.skip(level), self._workspace.down(level)
+    def __init__(
+        self, of: BandedUNet, layers: "_Layers", space: Workspace, image: Tensor, scores: Tensor
+    ) -> None:
+        self.of, self.network, self.layers = of, of.network, layers
+        self.space, self.image, self.scores = space, image, scores
+        # The largest value so far of what each level reads, and of what comes out of it on the way up.
+        none = torch.zeros((), dtype=of.dtype)
+        self.read = [torch.stack(torch.aminmax(image)).abs().amax(), *[none] * self.network.depth]
+        self.left = [none] * (self.network.depth + 1)
+
+    def run(self) -> None:
+        """Fill the scores."""
+        self.space.clear()
+        depth = self.network.depth
+        for strip in self.space.strips:
+            for level in range(depth):
+                self._down(level, strip)
+            self._lowest(strip.down[depth])
+            for level in reversed(range(depth)):
+                self._up(level, strip.up[level])
+
+    def _source(self, level: int, start: int, stop: int) -> Tensor:
+        """Return rows of what a level reads."""
+        return self.image[:, :, start:stop] if level == 0 else self.space.inputs[level - 1].rows(start, stop)
+
+    def _width(self, level: int) -> int:
+        return self.image.shape[-1] if level == 0 else self.space.inputs[level - 1].width
+
+    def _used(self, level: int, before: int) -> None:
+        if level > 0:
+            self.space.inputs[level - 1].drop(before)
+
+    def _down(self, level: int, strip: Strip) -> None:
+        """Add rows to the skip of a level, and to what the level below reads."""
+        start, stop = strip.down[level]
+        if start == stop:
+            return
+        self.layers.check(float(self.read[level]), level)
+        edge, skip = self.network.edge(level), self.space.skips[level]
+        width = self._width(level)
+        kept = strip.skips[level]
+        copied = skip.add(kept[1] - kept[0])
+        pooled = self.space.inputs[level].add((stop - start) // 2)
+        first, second = self.layers.contract[level]
 
         # In a function of its own, so that nothing of one band lives on into the next.
-        def band(start: int, stop: int) -> None:
-            y = second(first(x[:, :, start : stop + 4]))
-            low, high = max(start, edge), min(stop, height - edge)
-            if low < high:
-                cut = y[:, :, low - start : high - start, edge : width - edge]
-                skip[:, :, low - edge : high - edge] = cut
+        def band(low: int, high: int) -> None:
+            y = second(first(self._source(level, low, high + 4)))
+            begin, end = max(low - edge, kept[0]), min(high - edge, kept[1])
+            if begin < end:
+                cut = y[:, :, begin + edge - low : end + edge - low, edge : width - 4 - edge]
+                copied[:, :, begin - kept[0] : end - kept[0]] = cut
             # Two maxima instead of max_pool2d, which would also note where each was.
             rows = torch.maximum(y[:, :, 0::2], y[:, :, 1::2])
-            torch.maximum(rows[..., 0::2], rows[..., 1::2], out=pooled[:, :, start // 2 : stop // 2])
+            out = pooled[:, :, (low - start) // 2 : (high - start) // 2]
+            torch.maximum(rows[..., 0::2], rows[..., 1::2], out=out)
 
-        for start, stop in self._bands(height, width, level, x.element_size()):
-            band(start, stop)
-        return skip
+        for low, high in self._bands(start, stop, width - 4, level):
+            band(low, high)
+        self._used(level, stop)
+        # Nowhere negative, and so the maximum of the whole map, pooled or not.
+        self.read[level + 1] = torch.maximum(self.read[level + 1], pooled.amax())
 
-    def _bottom(self, x: Tensor, layers: "_Layers") -> Tensor:
-        first, second = layers.contract[-1]
-        out = self._workspace.bottom()
-        for start, stop in self._bands(out.shape[-2], out.shape[-1], self.network.depth, x.element_size()):
-            out[:, :, start:stop] = second(first(x[:, :, start : stop + 4]))
-        return out
+    def _lowest(self, rows: Rows) -> None:
+        depth = self.network.depth
+        if rows[0] == rows[1]:
+            return
+        self.layers.check(float(self.read[depth]), depth)
+        first, second = self.layers.contract[-1]
+        keep = self._keep(depth, rows)
+        for low, high in self._bands(*rows, self._width(depth) - 4, depth):
+            keep(low, high, second(first(self._source(depth, low, high + 4))))
+        self._used(depth, rows[1])
 
-    def _up(self, x: Tensor, skip: Tensor, level: int, layers: "_Layers") -> Tensor:
-        """Return the output of a level, which lies where `skip` was; of the uppermost the scores."""
-        joined, second = layers.expand[level]
-        weight, bias = self._upsample[level]
-        height, width = skip.shape[-2] - 4, skip.shape[-1] - 4
-        out = None if level == 0 else self._workspace.up(level)
-        scores = []
+    def _up(self, level: int, rows: Rows) -> None:
+        """Add rows to the output of a level; to that of the uppermost, the scores."""
+        if rows[0] == rows[1]:
+            return
+        skip, outputs = self.space.skips[level], self.space.outputs[level]
+        raised = self.of._raise[level](float(self.left[level + 1]))
+        self.layers.check_joined(raised, float(self.read[level + 1]), level)
+        joined, second = self.layers.expand[level]
+        weight, bias = self.of._upsample[level]
 
-        def band(start: int, stop: int) -> Tensor:
-            below = x[:, :, start // 2 : (stop + 4) // 2]
+        def band(low: int, high: int) -> Tensor:
+            below = outputs.rows(low // 2, (high + 4) // 2)
             raised = functional.conv_transpose2d(below, weight, bias, stride=2)
             if self.network.variant == "release":
                 raised = functional.relu_(raised)
-            return second(joined(raised, skip[:, :, start : stop + 4]))
+            return second(joined(raised, skip.rows(low, high + 4)))
 
-        for start, stop in self._bands(height, width, level, x.element_size()):
-            if out is None:
-                scores.append(self._scores(band(start, stop)))
-            else:
-                out[:, :, start:stop] = band(start, stop)
-        return torch.cat(scores, dim=2) if out is None else out
+        keep = self._keep(level, rows)
+        for low, high in self._bands(*rows, skip.width - 4, level):
+            keep(low, high, band(low, high))
+        outputs.drop(rows[1] // 2)
+        skip.drop(rows[1])
 
-    def _scores(self, x: Tensor) -> Tensor:
-        scores: Tensor = self._head(x.to(self._head.weight.dtype))
-        return scores
+    def _keep(self, level: int, rows: Rows) -> Callable[[int, int, Tensor], None]:
+        """Return what takes the output of a level, band by band, to where it belongs."""
+        if level == 0:
 
-    def _bands(self, height: int, width: int, level: int, size: int) -> Iterator[tuple[int, int]]:
+            def scores(low: int, high: int, y: Tensor) -> None:
+                self.scores[:, :, low:high] = self.of._head(y.to(self.scores.dtype))
+
+            return scores
+        out = self.space.outputs[level - 1].add(rows[1] - rows[0])
+
+        def output(low: int, high: int, y: Tensor) -> None:
+            self.left[level] = torch.maximum(self.left[level], y.amax())
+            out[:, :, low - rows[0] : high - rows[0]] = y
+
+        return output
+
+    def _bands(self, start: int, stop: int, width: int, level: int) -> Iterator[Rows]:
         """Yield start and stop of each band: an even number of rows, as many as `band` bytes hold."""
-        rows = _band_rows(self.band, (self.network.width << level) * width * size)
-        for start in range(0, height, rows):
-            yield start, min(start + rows, height)
+        return bands(
+            start,
+            stop,
+            _band_rows(self.of.band, (self.network.width << level) * width * self.of.dtype.itemsize),
+        )
+
+
+def bands(start: int, stop: int, most: int) -> Iterator[Rows]:
+    """Divide rows into bands of equal height, as far as can be: even, of at most `most`."""
+    count = -(-(stop - start) // most)
+    if count == 0:
+        return
+    rows = -(-(stop - start) // count)
+    rows += rows % 2
+    for low in range(start, stop, rows):
+        yield low, min(low + rows, stop)
 
 
 class _TooLargeError(Exception):
@@ -199,108 +273,45 @@ class _Layers:
             raise _TooLargeError
 
 
-def workspace_values(network: UNet, height: int, width: int, size: int = 4, band: int = BAND) -> int:
+def strip_rows(network: UNet, width: int, size: int, band: int = BAND, strip: int = STRIP) -> int:
+    """Return how many rows of an input of `width` pixels enter with each strip.
+
+    So many that the lowest level gets `strip` pixels, and a band of the uppermost is full.
+    """
+    lowest = Sides.of(network, width, width).outputs[-1][1]
+    rows = -(-strip // lowest) << network.depth
+    return max(rows, _band_rows(band, network.width * (width - 4) * size))
+
+
+def workspace_values(
+    network: UNet, height: int, width: int, size: int = 4, band: int = BAND, strip: int = STRIP
+) -> int:
     """Return how many values of `size` bytes are alive at most while one input goes through, but itself.
 
-    The workspace, which stays alive between inputs, and what a band needs beside it.
+    The workspace, which stays alive between inputs, what a band needs beside it, and the scores.
     """
-    sizes = _Sizes.of(network, height, width)
-    most = 0
-    for level, (y, x) in enumerate(sizes.maps):
+    sides, most = Sides.of(network, height, width), 0
+    for level, (_, x) in enumerate(sides.inputs):
         channels = network.width << level
-        rows = min(y, _band_rows(band, channels * (x - 4) * size))
+        rows = min(sides.inputs[level][0], _band_rows(band, channels * (x - 4) * size))
         convolved = channels * ((rows + 2) * (x - 2) + rows * (x - 4))
-        if level == network.depth:
-            most = max(most, convolved)
-            continue
         most = max(most, convolved, channels * rows * (x - 4) * 3 // 2)
-        edge = 4 + 2 * network.edge(level)
-        y, x = y - edge, x - edge
-        rows = min(y, _band_rows(band, channels * (x - 4) * size))
+    for level, (_, x) in enumerate(sides.skips):
+        channels = network.width << level
+        rows = min(sides.skips[level][0], _band_rows(band, channels * (x - 4) * size))
         raised = network.raised[level] * (rows + 4) * x
         first = channels * (rows + 2) * (x - 2)
-        most = max(most, raised + first, raised + first + channels * rows * (x - 4))
+        most = max(most, raised + first, first + channels * rows * (x - 4))
     lost = 2 * network.geometry.margin
-    scores = 2 * network.classes * (height - lost) * (width - lost)  # band by band, then put together
+    scores = 2 * network.classes * (height - lost) * (width - lost)
     turned = network.in_channels * height * width if network.in_channels > 1 else 0  # channels last
-    return turned + sum(sizes.skips) + sizes.shared + most + scores
+    rows = strip_rows(network, width, size, band, strip)
+    return turned + alive(network, height, width, rows) + most + scores
 
 
 def _band_rows(band: int, row: int) -> int:
     """Return how many rows of `row` bytes a band has: an even number, as pooling needs."""
     return max(2, band // max(1, row) // 2 * 2)
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Values of each map that is kept, and the sides of the maps of each level."""
-
-    maps: tuple[tuple[int, int], ...]
-    """Height and width of what each level reads."""
-    skips: tuple[int, ...]
-    shared: int
-    """Room of the pooled maps, each over the one before, and of the bottom's output at its end."""
-
-    @classmethod
-    def of(cls, network: UNet, height: int, width: int) -> "_Sizes":
-        maps, skips, pooled = [(height, width)], [], [0]
-        for level in range(network.depth):
-            channels, edge = network.width << level, 4 + 2 * network.edge(level)
-            y, x = maps[-1]
-            skips.append(channels * (y - edge) * (x - edge))
-            maps.append(((y - 4) // 2, (x - 4) // 2))
-            pooled.append(channels * maps[-1][0] * maps[-1][1])
-        y, x = maps[-1]
-        bottom = (network.width << network.depth) * (y - 4) * (x - 4)
-        return cls(tuple(maps), tuple(skips), max(*pooled, pooled[-1] + bottom))
-
-
-@dataclass(frozen=True)
-class _Workspace:
-    """The memory in which the kept maps lie, channels last."""
-
-    network: UNet
-    key: tuple[object, ...]
-    sizes: _Sizes
-    skips: tuple[Tensor, ...]
-    shared: Tensor
-
-    @classmethod
-    def empty(cls, network: UNet) -> "_Workspace":
-        return cls(network, (), _Sizes((), (), 0), (), torch.empty(0))
-
-    @classmethod
-    def for_size(cls, network: UNet, height: int, width: int, dtype: torch.dtype) -> "_Workspace":
-        """Return a workspace for inputs of a size."""
-        sizes = _Sizes.of(network, height, width)
-        skips = tuple(torch.empty(count, dtype=dtype) for count in sizes.skips)
-        return cls(network, (height, width, dtype), sizes, skips, torch.empty(sizes.shared, dtype=dtype))
-
-    def skip(self, level: int) -> Tensor:
-        """Return the map of the cropped skip of a level."""
-        height, width = self.sizes.maps[level]
-        edge = 4 + 2 * self.network.edge(level)
-        return _rows(self.skips[level], self.network.width << level, height - edge, width - edge)
-
-    def up(self, level: int) -> Tensor:
-        """Return the map of a level's output; row r of it lies before row r of the skip, or on it."""
-        channels, height, width = self.skip(level).shape[1:]
-        return _rows(self.skips[level], channels, height - 4, width - 4)
-
-    def down(self, level: int) -> Tensor:
-        """Return the pooled map of a level; its row r lies before row 2 r of the one before."""
-        return _rows(self.shared, self.network.width << level, *self.sizes.maps[level + 1])
-
-    def bottom(self) -> Tensor:
-        """Return the map of the lowest level's output."""
-        height, width = (side - 4 for side in self.sizes.maps[-1])
-        channels = self.network.width << self.network.depth
-        return _rows(self.shared[self.shared.numel() - channels * height * width :], channels, height, width)
-
-
-def _rows(memory: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """Return the first values of `memory` as a map (1, channels, height, width), channels last."""
-    return memory[: channels * height * width].view(1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _blocks(modules: nn.ModuleList) -> Iterator[nn.Sequential]:
