@@ -258,21 +258,11 @@ def test_unpacked_weights_are_those_of_the_network():
             assert torch.equal(made_of.plain().weight, module.weight)
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    st.integers(0, 2**32),
-    st.integers(1, 5),
-    st.integers(0, 3),
-    st.sampled_from(VARIANTS),
-    st.floats(0.1, 1e6),
-)
-def test_no_sum_passes_its_bound(seed, width, depth, variant, scale):
-    network = made(seed, 2, 2, width, depth, variant)
-    compute = BandedUNet(network)
-    image = image_for(network, seed).float() * scale
-    layers, bounds = compute._layers, []
+def bounds_and_largest(network, image, **small):
+    """The bound of each level's output, and the largest value in it, on the way down and up."""
+    compute = BandedUNet(network, **small)
+    layers, bounds, largest = compute._layers, [], []
     within = type(layers)._within
-    largest = []
 
     class Watching(type(layers)):
         def _within(self, *found):
@@ -288,5 +278,47 @@ def test_no_sum_passes_its_bound(seed, width, depth, variant, scale):
     network(image)
     for hook in hooks:
         hook.remove()
+    return bounds, largest
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 5),
+    st.integers(0, 3),
+    st.sampled_from(VARIANTS),
+    st.floats(0.1, 1e6),
+)
+def test_no_sum_passes_its_bound(seed, width, depth, variant, scale):
+    network = made(seed, 2, 2, width, depth, variant)
+    bounds, largest = bounds_and_largest(network, image_for(network, seed).float() * scale)
     assert len(bounds) == len(largest) == 2 * depth + 1
     assert all(value <= bound for value, bound in zip(largest, bounds, strict=True))
+
+
+@pytest.mark.parametrize("from_below", [False, True])
+def test_bounds_take_raised_and_copied_maps_into_account(from_below):
+    network = made(16, 1, 2, 2, 2)
+    for parameter in network.parameters():
+        parameter.abs_()  # all sums are as large as can be
+    for block in network.expand:
+        (block[0].weight[:, 2:] if from_below else block[0].weight[:, :2]).zero_()
+    network.expand[1][0].weight[:, :4] *= from_below
+    image = image_for(network, 16).float().abs()
+    bounds, largest = bounds_and_largest(network, image)
+    assert all(value <= bound for value, bound in zip(largest, bounds, strict=True))
+    assert largest[-1] > 0.01 * bounds[-1]
+
+
+def test_bounds_follow_the_largest_strip():
+    network = made(17, 1, 2, 2, 2)
+    for parameter in network.parameters():
+        parameter.abs_()
+    image = image_for(network, 17, (20, 0)).float().abs()
+    image[:, :, 60:] *= 1000
+    bounds, largest = bounds_and_largest(network, image, band=1, strip=1)
+    assert len(bounds) > 2 * len(largest)
+    assert bounds[-1] >= largest[-1]
+    image[:, :, :60], image[:, :, 60:] = image[:, :, 60:120].clone(), image[:, :, :60].mean() / 1000
+    bounds, largest = bounds_and_largest(network, image, band=1, strip=1)
+    assert bounds[-1] >= largest[-1]
