@@ -1,25 +1,31 @@
 """What a Dask task costs beside its work, and how much two workers gain, by tiles a task.
 
-``python -m benchmarks.dask_overhead [--quick] [--tiles 32] [--width 16] [--repeats 2] [--out FILE]``
+``python -m benchmarks.dask_overhead [--quick] [--tiles 128] [--width 16] [--repeats 2] [--out FILE]``
 
 An OME-Zarr image is segmented into another, by one process, by one Dask worker and by two, with parts
 (tasks) of 1 to 64 tiles. What one worker takes longer than one process has a part that each run has
 (connecting, asking the workers what they see) and a part that each task has; a straight line through
 the sizes tells them apart. For one worker and two, ``cpu`` is the processor time of client and
-scheduler alone. Efficiency is the time of one process over twice that of two workers.
+scheduler alone. Efficiency is the time of one process over twice that of two workers. How much two cores
+can do at once is not twice what one does everywhere: two bare processes, each with half of the image and
+without Dask, tell what the machine allows.
 
 The image has as many tiles as given, or two tasks' worth where that is more, so that two workers always
-have as much to do; such a run is long, and done once, without the one worker. Every process computes with
-one thread. The clock runs from the submission to the finished image: what each run does once (connecting,
-planning, publishing the image) is in it, starting the workers is not, and each has loaded the model
-before. All outputs of one image must be the same bytes.
+have as much to do. Every process computes with one thread, and the one process has one core, reading and
+writing included. The clock runs from the submission to the finished image: what each run does once
+(connecting, planning, publishing the image) is in it, starting the workers is not, and each has loaded
+the model before. All outputs of one image must be the same bytes.
 """
 
 import argparse
+import multiprocessing
+import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +33,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import keep_result, row, seconds
-from unet2015.checkpoint import ModelInfo, save_model
+from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
@@ -40,8 +46,8 @@ from unet2015.tiling.files import plan_outputs, segment_files
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 
 DEPTH = 4
-NAMES = ("process", "one_worker", "two_workers")
-SIZES = (1, 2, 4, 8, 16, 32, 64)
+NAMES = ("process", "two_processes", "one_worker", "two_workers")
+SIZES = (1, 4, 16, 64)
 SHOWN = (1, 16, 64)
 """Tiles a task in the table: the least, about what a part has unless said otherwise, the most."""
 AIM = 95
@@ -83,6 +89,34 @@ def _one_thread() -> Iterator[None]:
         plans.PART_PIXELS = pixels
 
 
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts, on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _bare(image: Path, out: Path, model: Path, options: SegmentOptions, pixels: int) -> None:
+    """Segment an image in a process of its own."""
+    torch.set_num_threads(1)
+    plans.PART_PIXELS = pixels
+    (result,) = segment_files([image], out, _loaded(model), options)
+    if result.error:
+        raise result.error
+
+
+@cache
+def _loaded(path: Path) -> Model:
+    return load_model(path)
+
+
 def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[str, Any]:
     """Time one process, one worker and two, for each size of task, on an image of at least `tiles` tiles."""
     rows: list[dict[str, Any]] = []
@@ -91,29 +125,29 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
         _one_thread(),
         connect("local:1") as one,
         connect("local:2") as two,
+        ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool,
     ):
         model = make_model(Path(folder) / "model.safetensors", width)
         options = SegmentOptions(tile=572, batch=1, device="cpu")
-        addresses = [client.scheduler.address for client in (one, two)]
+        addresses = one.scheduler.address, two.scheduler.address
+        run = _Runs(model, options, pool, addresses)
         for size in sizes:
-            large = 2 * size > tiles
-            place = Path(folder) / str(max(tiles, 2 * size))
+            count = max(tiles, 2 * size)
+            place = Path(folder) / str(count)
             if not place.exists():
                 place.mkdir()
-                make_image(place / "image.zarr", int(place.name), 384)
+                make_image(place / "image.zarr", count, 384)
+                for half in ("upper", "lower"):
+                    make_image(place / f"{half}.zarr", count // 2, 384)
             plans.PART_PIXELS = size * 572 * 572
-            found = _measure(
-                place,
-                Segmenter(model, options),
-                [None, addresses[1]] if large else [None, *addresses],
-                1 if large else repeats,
-                warm=not rows,
-            )
-            rows.append({"tiles": int(place.name), "tiles_a_task": size} | found)
-            shown = ", ".join(f"{name} {found[name]['median']:.2f} s" for name in NAMES if name in found)
+            found = _measure(place, run, repeats, warm=not rows)
+            rows.append({"tiles": count, "tiles_a_task": size} | found)
+            shown = ", ".join(f"{name} {found[name]['median']:.2f} s" for name in NAMES)
             print(f"{size:>3} tiles a task, {found['tasks']:>3} tasks: {shown}")
-            print(f"    efficiency {found['efficiency']:.3f}", flush=True)
-    line = overhead([row for row in rows if "one_worker" in row])
+            print(
+                f"    efficiency {found['efficiency']:.3f}, bare {found['efficiency_bare']:.3f}", flush=True
+            )
+    line = overhead(rows)
     return {
         "tile": 572,
         "width": width,
@@ -129,11 +163,12 @@ def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[s
     return [
         row(
             f"Dask, efficiency of two workers, tiles a task: {found['tiles_a_task']}",
-            "one process",
+            "one process on one core",
             100 * found["efficiency"],
             "%",
             AIM,
-            note=f"{costs}; this one took {found['two_workers']['median']:.1f} s",
+            note=f"{costs}; this one took {found['two_workers']['median']:.1f} s; two bare processes without "
+            f"Dask, side by side, reached {100 * found['efficiency_bare']:.0f} %",
         )
         for found in rows
         if found["tiles_a_task"] in SHOWN
@@ -148,37 +183,80 @@ def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {"seconds_a_run": float(line[0]), "seconds_a_task": float(line[1])}
 
 
-def _measure(
-    place: Path, segmenter: Segmenter, addresses: Sequence[str | None], repeats: int, *, warm: bool
-) -> dict[str, Any]:
-    image = place / "image.zarr"
-    count = [0]
+class _Runs:
+    """The ways to segment one image: a process, two, and Dask's workers."""
 
-    def run(address: str | None) -> None:
-        count[0] += 1
-        out = place / f"{plans.PART_PIXELS}-{count[0]}.zarr"
-        (result,) = (
-            segment_files([image], out, segmenter.model, segmenter.options)
-            if address is None
-            else segment_on(address, segmenter, plan_outputs([image], out, False), None)
-        )
+    def __init__(
+        self, path: Path, options: SegmentOptions, pool: ProcessPoolExecutor, addresses: tuple[str, str]
+    ) -> None:
+        self.path, self.options, self.pool, self.addresses = path, options, pool, addresses
+        self.segmenter = Segmenter(load_model(path), options)
+        self.model = self.segmenter.model
+        self.count = 0
+
+    def ways(self, place: Path) -> list[Callable[[], None]]:
+        """Return what to time for the images in a folder, in the order of `NAMES`."""
+        one, two = self.addresses
+        return [
+            lambda: self.process(place),
+            lambda: self.processes(place),
+            lambda: self.workers(place, one),
+            lambda: self.workers(place, two),
+        ]
+
+    def process(self, place: Path) -> None:
+        """One process on one core."""
+        with _one_core():
+            (result,) = segment_files([place / "image.zarr"], self.out(place), self.model, self.options)
         if result.error:
             raise result.error
 
+    def processes(self, place: Path) -> None:
+        """Two processes, each with half of the image."""
+        halves = [
+            self.pool.submit(
+                _bare,
+                place / f"{half}.zarr",
+                self.out(place, f"{half}-"),
+                self.path,
+                self.options,
+                plans.PART_PIXELS,
+            )
+            for half in ("upper", "lower")
+        ]
+        for half in halves:
+            half.result()
+
+    def workers(self, place: Path, address: str) -> None:
+        """Dask's workers at an address."""
+        outputs = plan_outputs([place / "image.zarr"], self.out(place), False)
+        (result,) = segment_on(address, self.segmenter, outputs, None)
+        if result.error:
+            raise result.error
+
+    def out(self, place: Path, half: str = "whole-") -> Path:
+        """Return a path that has not been written."""
+        self.count += 1
+        return place / f"{half}{plans.PART_PIXELS}-{self.count}.zarr"
+
+
+def _measure(place: Path, runs: _Runs, repeats: int, *, warm: bool) -> dict[str, Any]:
+    ways = runs.ways(place)
     if warm:  # loads what is loaded once
-        for address in addresses:
-            run(address)
-    times = seconds(*(lambda a=address: run(a) for address in addresses), repeats=repeats)
-    if len({sha256(out) for out in place.glob("*-*.zarr")}) != 1:
+        for way in ways:
+            way()
+    times = seconds(*ways, repeats=repeats)
+    if len({sha256(out) for out in place.glob("whole-*.zarr")}) != 1:
         raise RuntimeError(f"the outputs of {plans.PART_PIXELS // 572**2} tiles a task differ")
-    (page,) = read_pages(image)
-    found: dict[str, Any] = {"tasks": len(segmenter.plan(ArrayImage(page, "YX")).parts)}
-    names = NAMES if len(times) == len(NAMES) else (NAMES[0], NAMES[2])
-    found |= dict(zip(names, times, strict=True))
+    (page,) = read_pages(place / "image.zarr")
+    found: dict[str, Any] = {"tasks": len(runs.segmenter.plan(ArrayImage(page, "YX")).parts)}
+    found |= dict(zip(NAMES, times, strict=True))
     alone = found["process"]["median"]
-    if "one_worker" in found:
-        found["longer_seconds"] = found["one_worker"]["median"] - alone
-    return found | {"efficiency": alone / (2 * found["two_workers"]["median"])}
+    found["longer_seconds"] = found["one_worker"]["median"] - alone
+    return found | {
+        "efficiency": alone / (2 * found["two_workers"]["median"]),
+        "efficiency_bare": alone / (2 * found["two_processes"]["median"]),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, help="result file (default: results/dask_overhead.json beside this)"
     )
-    parser.add_argument("--tiles", type=int, default=32, help="tiles of the image")
+    parser.add_argument("--tiles", type=int, default=128, help="tiles of the image")
     parser.add_argument("--width", type=int, default=16, help="channels of the network's first level")
     parser.add_argument("--repeats", type=int, default=2, help="how often each is timed")
     options = parser.parse_args(arguments)

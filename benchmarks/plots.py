@@ -243,9 +243,9 @@ def draw_weight_map(rows: list[dict[str, Any]]) -> "Figure":
 
 
 def of_dask(results: Results) -> list[dict[str, Any]] | None:
-    """Return the efficiency of two workers, and what a task costs, by tiles a task."""
+    """Return the efficiency of two workers and of two bare processes, by tiles a task."""
     rows = results.get("dask_overhead", {}).get("sizes", ())
-    keys = ("tiles_a_task", "tasks", "efficiency")
+    keys = ("tiles_a_task", "tasks", "efficiency", "efficiency_bare")
     return [{key: row[key] for key in keys} for row in rows] or None
 
 
@@ -257,7 +257,9 @@ def draw_dask(rows: list[dict[str, Any]]) -> "Figure":
     tiles = [row["tiles_a_task"] for row in rows]
     shares = [100 * row["efficiency"] for row in rows]
     axes.axhline(95, linestyle="--", color=MISSED, label="aim: 95 %")
-    axes.plot(tiles, shares, "o-", color=MET, label="two workers (one worker: 100 %)")
+    axes.plot(tiles, shares, "o-", color=MET, label="two workers")
+    bare = [100 * row["efficiency_bare"] for row in rows]
+    axes.plot(tiles, bare, "s:", color="0.5", label="two processes without Dask")
     for x, y, row in zip(tiles, shares, rows, strict=True):
         tasks = "1 task" if row["tasks"] == 1 else f"{row['tasks']} tasks"
         axes.annotate(tasks, (x, y), (0, -14), textcoords="offset points", ha="center", fontsize=8)
@@ -265,7 +267,7 @@ def draw_dask(rows: list[dict[str, Any]]) -> "Figure":
     axes.set_xticks(tiles, [str(count) for count in tiles])
     axes.minorticks_off()
     axes.margins(x=0.1)
-    axes.set(xlabel="tiles a task", ylabel="efficiency in %", ylim=(0, max(130, 1.2 * max(shares))))
+    axes.set(xlabel="tiles a task", ylabel="efficiency in %", ylim=(0, max(140, 1.3 * max(shares))))
     axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
     return figure
 

@@ -1,13 +1,14 @@
 """The benchmark of Dask's overhead still runs."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from benchmarks import dask_overhead, plots
 from unet2015.tiling import plan as plan_module
-from unet2015.tiling.files import FileResult
 
 
 def test_quick_run_writes_times_and_machine(tmp_path, benchmark):
@@ -20,13 +21,27 @@ def test_quick_run_writes_times_and_machine(tmp_path, benchmark):
         (2, 1, 2),
         (4, 2, 2),
     ]
-    assert ["one_worker" in row for row in result["sizes"]] == [True, False]
+    for row in result["sizes"]:
+        assert row["efficiency"] == row["process"]["median"] / (2 * row["two_workers"]["median"])
+        assert row["efficiency_bare"] == row["process"]["median"] / (2 * row["two_processes"]["median"])
     assert result["machine"]["cores"]
     assert plots.of_dask({"dask_overhead": result})
 
 
-def test_every_size_from_1_to_64_tiles_is_asked_for():
-    assert tuple(2**k for k in range(7)) == dask_overhead.SIZES
+def test_tasks_from_1_to_64_tiles_are_asked_for():
+    assert min(dask_overhead.SIZES) == 1
+    assert max(dask_overhead.SIZES) == 64
+    assert set(dask_overhead.SHOWN) <= set(dask_overhead.SIZES)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_one_process_has_one_core_for_as_long_as_it_is_timed():
+    before = os.sched_getaffinity(0)
+    with dask_overhead._one_core():
+        assert len(os.sched_getaffinity(0)) == 1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(os.sched_getaffinity, 0).result() == os.sched_getaffinity(0)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_the_line_tells_what_a_run_and_what_a_task_costs():
@@ -38,7 +53,7 @@ def test_the_table_shows_the_smallest_task_the_usual_and_the_largest():
     line = {"seconds_a_run": 0.1, "seconds_a_task": 0.02}
     shares = {1: 0.9, 2: 0.951, 16: 0.96, 32: 0.97, 64: 0.98}
     rows = [
-        {"tiles_a_task": size, "efficiency": share, "two_workers": {"median": 3.0}}
+        {"tiles_a_task": size, "efficiency": share, "efficiency_bare": 0.97, "two_workers": {"median": 3.0}}
         for size, share in shares.items()
     ]
     table = dask_overhead.table(rows, line)
@@ -47,18 +62,16 @@ def test_the_table_shows_the_smallest_task_the_usual_and_the_largest():
     assert [each["question"].rpartition(" ")[2] for each in table] == ["1", "16", "64"]
 
 
-def test_outputs_that_differ_are_not_timed(monkeypatch, tmp_path):
-    count = iter(range(9))
-    monkeypatch.setattr(
-        dask_overhead, "segment_files", lambda images, out, *more: (_write(out, next(count)),)
-    )
+def test_outputs_that_differ_are_not_timed(tmp_path):
     dask_overhead.make_image(tmp_path / "image.zarr", 1, 384)
     model = dask_overhead.make_model(tmp_path / "model.safetensors", 1)
-    segmenter = dask_overhead.Segmenter(model, dask_overhead.SegmentOptions(tile=572, device="cpu"))
+    options = dask_overhead.SegmentOptions(tile=572, device="cpu")
+    runs = dask_overhead._Runs(model, options, None, ("", ""))
+
+    class Differing(type(runs)):
+        def ways(self, place):
+            return [lambda: self.out(place).write_text(str(self.count))] * 4
+
+    runs.__class__ = Differing
     with pytest.raises(RuntimeError, match="differ"):
-        dask_overhead._measure(tmp_path, segmenter, [None, None, None], 1, warm=False)
-
-
-def _write(path, number):
-    path.write_text(str(number))
-    return FileResult(path, (), None)
+        dask_overhead._measure(tmp_path, runs, 1, warm=False)
