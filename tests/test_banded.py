@@ -131,6 +131,28 @@ def test_what_runs_here_is_packed():
     assert not packed.can_pack(torch.float64)
 
 
+def another_way(*arguments):
+    raise TypeError("got an unexpected argument")
+
+
+def wrong(*arguments):
+    return torch.zeros(1, 4, 4, 3)
+
+
+@pytest.mark.parametrize("convolution", [another_way, wrong])
+def test_a_torch_whose_fused_convolutions_changed_is_seen_through(monkeypatch, convolution):
+    network = made(18, 1, 2, 4, 1)
+    image = image_for(network, 18).float()
+    expected = BandedUNet(network)(image)
+    packed._tried.cache_clear()
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", convolution)
+    try:
+        assert not packed.can_pack(torch.float32)
+        assert (BandedUNet(network)(image) - expected).abs().max() <= 1e-6 * scale_of(expected)
+    finally:
+        packed._tried.cache_clear()
+
+
 def test_sizes_may_change_between_calls_and_bytes_do_not():
     network = made(7, 1, 2, 4, 3)
     compute = BandedUNet(network, band=20_000, strip=8)

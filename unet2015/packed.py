@@ -9,6 +9,7 @@ float32, so a :class:`Gain` bounds them, and who computes falls back to :meth:`C
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +19,44 @@ _ZERO, _ONE = [0, 0], [1, 1]
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this torch has oneDNN's fused convolutions for `dtype`."""
-    operators = torch.ops.mkldnn
-    names = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+    """Whether this torch has oneDNN's fused convolutions for `dtype`, and they compute what they should."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    if not all(hasattr(operators, name) for name in names):
-        return False
-    if dtype == torch.bfloat16:
-        return bool(operators._is_mkldnn_bf16_supported())
-    return dtype == torch.float32
+    return dtype in (torch.float32, torch.bfloat16) and _tried(dtype)
+
+
+@cache
+def _tried(dtype: torch.dtype) -> bool:
+    """Compare them with torch's usual operations once: they are not among what torch promises to keep."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape: int) -> Tensor:
+        values = torch.randn(shape, generator=generator).to(dtype)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    weight, bias = drawn(4, 3, 3, 3), drawn(4, 1, 1, 1).flatten()
+    with torch.inference_mode():
+        one, other = drawn(1, 3, 6, 5), drawn(1, 3, 6, 5)
+        try:
+            if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+                return False
+            found = [
+                Convolution(weight, bias, packed=True)(one),
+                Joined(
+                    Convolution(weight, None, packed=True),
+                    Convolution(weight, bias, packed=True, relu=False),
+                )(one, other),
+            ]
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        single = functional.conv2d(one.float(), weight.float(), bias.float())
+        double = single + functional.conv2d(other.float(), weight.float())
+        expected = [functional.relu(single), functional.relu(double)]
+    near = 1e-4 if dtype == torch.float32 else 0.1
+    return all(
+        bool((y.float() - z).abs().max() <= near * z.abs().max())
+        for y, z in zip(found, expected, strict=True)
+    )
 
 
 @dataclass(frozen=True)
