@@ -14,25 +14,27 @@ The image has as many tiles as given, or two tasks' worth where that is more, so
 have as much to do. Every process computes with one thread, and the one process has one core, reading and
 writing included. The clock runs from the submission to the finished image: what each run does once
 (connecting, planning, publishing the image) is in it, starting the workers is not, and each has loaded
-the model before. All outputs of one image must be the same bytes.
+the model before. The ways take turns, each with all sizes and with no other's processes about. All outputs
+of one image must be the same bytes.
 """
 
 import argparse
 import multiprocessing
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, row, seconds, summary
 from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
@@ -50,6 +52,7 @@ NAMES = ("process", "two_processes", "one_worker", "two_workers")
 SIZES = (1, 4, 16, 64)
 SHOWN = (1, 16, 64)
 """Tiles a task in the table: the least, about what a part has unless said otherwise, the most."""
+HALVES = ("upper", "lower")
 AIM = 95
 
 
@@ -118,35 +121,21 @@ def _loaded(path: Path) -> Model:
 
 
 def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[str, Any]:
-    """Time one process, one worker and two, for each size of task, on an image of at least `tiles` tiles."""
-    rows: list[dict[str, Any]] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _one_thread(),
-        connect("local:1") as one,
-        connect("local:2") as two,
-        ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool,
-    ):
-        model = make_model(Path(folder) / "model.safetensors", width)
-        options = SegmentOptions(tile=572, batch=1, device="cpu")
-        addresses = one.scheduler.address, two.scheduler.address
-        run = _Runs(model, options, pool, addresses)
-        for size in sizes:
-            count = max(tiles, 2 * size)
-            place = Path(folder) / str(count)
-            if not place.exists():
-                place.mkdir()
-                make_image(place / "image.zarr", count, 384)
-                for half in ("upper", "lower"):
-                    make_image(place / f"{half}.zarr", count // 2, 384)
-            plans.PART_PIXELS = size * 572 * 572
-            found = _measure(place, run, repeats, warm=not rows)
-            rows.append({"tiles": count, "tiles_a_task": size} | found)
-            shown = ", ".join(f"{name} {found[name]['median']:.2f} s" for name in NAMES)
-            print(f"{size:>3} tiles a task, {found['tasks']:>3} tasks: {shown}")
-            print(
-                f"    efficiency {found['efficiency']:.3f}, bare {found['efficiency_bare']:.3f}", flush=True
-            )
+    """Time each way for each size of task, on an image of at least `tiles` tiles."""
+    taken: dict[int, dict[str, list[Any]]] = {size: {name: [] for name in NAMES} for size in sizes}
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        runs = Runs(Path(folder), width)
+        for _ in range(repeats):
+            # One way after the other: a scheduler and workers that wait take a tenth of a core.
+            for name in NAMES:
+                with runs.ready(name) as way:
+                    way(2, 1)  # loads what is loaded once
+                    for size in sizes:
+                        count = max(tiles, 2 * size)
+                        runs.images(count)
+                        (times,) = seconds(partial(way, count, size), repeats=1)
+                        taken[size][name].append(times)
+        rows = [row_of(max(tiles, 2 * size), size, taken[size], runs) for size in sizes]
     line = overhead(rows)
     return {
         "tile": 572,
@@ -155,6 +144,25 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
         "overhead": line,
         "table": table(rows, line),
     }
+
+
+def row_of(tiles: int, size: int, taken: dict[str, list[Any]], runs: "Runs") -> dict[str, Any]:
+    """Return what was measured for one size of task; say it."""
+    runs.check(tiles)
+    row: dict[str, Any] = {"tiles": tiles, "tiles_a_task": size, "tasks": runs.tasks(tiles, size)}
+    for name, times in taken.items():
+        row[name] = {
+            **summary([each["median"] for each in times]),
+            "cpu": statistics.median(each["cpu"] for each in times),
+        }
+    alone = row["process"]["median"]
+    row["longer_seconds"] = row["one_worker"]["median"] - alone
+    row["efficiency"] = alone / (2 * row["two_workers"]["median"])
+    row["efficiency_bare"] = alone / (2 * row["two_processes"]["median"])
+    shown = ", ".join(f"{name} {row[name]['median']:.2f} s" for name in NAMES)
+    print(f"{size:>3} tiles a task, {row['tasks']:>3} tasks: {shown}")
+    print(f"    efficiency {row['efficiency']:.3f}, bare {row['efficiency_bare']:.3f}", flush=True)
+    return row
 
 
 def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[str, Any]]:
@@ -183,80 +191,96 @@ def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {"seconds_a_run": float(line[0]), "seconds_a_task": float(line[1])}
 
 
-class _Runs:
-    """The ways to segment one image: a process, two, and Dask's workers."""
+Way = Callable[[int, int], None]
+"""Segments the image of so many tiles, in tasks of so many."""
 
-    def __init__(
-        self, path: Path, options: SegmentOptions, pool: ProcessPoolExecutor, addresses: tuple[str, str]
-    ) -> None:
-        self.path, self.options, self.pool, self.addresses = path, options, pool, addresses
-        self.segmenter = Segmenter(load_model(path), options)
-        self.model = self.segmenter.model
-        self.count = 0
 
-    def ways(self, place: Path) -> list[Callable[[], None]]:
-        """Return what to time for the images in a folder, in the order of `NAMES`."""
-        one, two = self.addresses
-        return [
-            lambda: self.process(place),
-            lambda: self.processes(place),
-            lambda: self.workers(place, one),
-            lambda: self.workers(place, two),
-        ]
+class Runs:
+    """The ways to segment an image, and what they wrote.
 
-    def process(self, place: Path) -> None:
-        """One process on one core."""
+    Parameters
+    ----------
+    folder : Path
+        Where images and results go.
+    width : int
+        Of the network.
+    """
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self.folder = folder
+        self.path = make_model(folder / "model.safetensors", width)
+        self.options = SegmentOptions(tile=572, batch=1, device="cpu")
+        self.segmenter = Segmenter(load_model(self.path), self.options)
+        self.written = 0
+
+    def images(self, tiles: int) -> Path:
+        """Return the folder with the image of so many tiles, and with its halves."""
+        place = self.folder / str(tiles)
+        if not place.exists():
+            place.mkdir()
+            make_image(place / "image.zarr", tiles, 384)
+            for half in HALVES:
+                make_image(place / f"{half}.zarr", tiles // 2, 384)
+        return place
+
+    @contextmanager
+    def ready(self, name: str) -> Iterator[Way]:
+        """Yield one of the ways of `NAMES`, its processes started."""
+        if name == "process":
+            yield self._process
+        elif name == "two_processes":
+            with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+                yield lambda tiles, size: self._processes(pool, tiles, size)
+        else:
+            with connect("local:1" if name == "one_worker" else "local:2") as client:
+                yield lambda tiles, size: self._workers(client.scheduler.address, tiles, size)
+
+    def _process(self, tiles: int, size: int) -> None:
+        plans.PART_PIXELS = size * 572 * 572
+        image = self.images(tiles) / "image.zarr"
         with _one_core():
-            (result,) = segment_files([place / "image.zarr"], self.out(place), self.model, self.options)
+            (result,) = segment_files([image], self._out(tiles), self.segmenter.model, self.options)
         if result.error:
             raise result.error
 
-    def processes(self, place: Path) -> None:
-        """Two processes, each with half of the image."""
+    def _processes(self, pool: ProcessPoolExecutor, tiles: int, size: int) -> None:
+        place = self.images(tiles)
         halves = [
-            self.pool.submit(
+            pool.submit(
                 _bare,
                 place / f"{half}.zarr",
-                self.out(place, f"{half}-"),
+                self._out(tiles, half),
                 self.path,
                 self.options,
-                plans.PART_PIXELS,
+                size * 572 * 572,
             )
-            for half in ("upper", "lower")
+            for half in HALVES
         ]
         for half in halves:
             half.result()
 
-    def workers(self, place: Path, address: str) -> None:
-        """Dask's workers at an address."""
-        outputs = plan_outputs([place / "image.zarr"], self.out(place), False)
+    def _workers(self, address: str, tiles: int, size: int) -> None:
+        plans.PART_PIXELS = size * 572 * 572
+        outputs = plan_outputs([self.images(tiles) / "image.zarr"], self._out(tiles), False)
         (result,) = segment_on(address, self.segmenter, outputs, None)
         if result.error:
             raise result.error
 
-    def out(self, place: Path, half: str = "whole-") -> Path:
-        """Return a path that has not been written."""
-        self.count += 1
-        return place / f"{half}{plans.PART_PIXELS}-{self.count}.zarr"
+    def _out(self, tiles: int, half: str = "whole") -> Path:
+        self.written += 1
+        return self.images(tiles) / f"{half}-{self.written}.zarr"
 
+    def tasks(self, tiles: int, size: int) -> int:
+        """Return how many tasks an image has."""
+        plans.PART_PIXELS = size * 572 * 572
+        (page,) = read_pages(self.images(tiles) / "image.zarr")
+        return len(self.segmenter.plan(ArrayImage(page, "YX")).parts)
 
-def _measure(place: Path, runs: _Runs, repeats: int, *, warm: bool) -> dict[str, Any]:
-    ways = runs.ways(place)
-    if warm:  # loads what is loaded once
-        for way in ways:
-            way()
-    times = seconds(*ways, repeats=repeats)
-    if len({sha256(out) for out in place.glob("whole-*.zarr")}) != 1:
-        raise RuntimeError(f"the outputs of {plans.PART_PIXELS // 572**2} tiles a task differ")
-    (page,) = read_pages(place / "image.zarr")
-    found: dict[str, Any] = {"tasks": len(runs.segmenter.plan(ArrayImage(page, "YX")).parts)}
-    found |= dict(zip(NAMES, times, strict=True))
-    alone = found["process"]["median"]
-    found["longer_seconds"] = found["one_worker"]["median"] - alone
-    return found | {
-        "efficiency": alone / (2 * found["two_workers"]["median"]),
-        "efficiency_bare": alone / (2 * found["two_processes"]["median"]),
-    }
+    def check(self, tiles: int) -> None:
+        """See that all wrote the same bytes of an image, two processes those of its halves."""
+        for which in ("whole", *HALVES):
+            if len({sha256(out) for out in self.images(tiles).glob(f"{which}-*.zarr")}) != 1:
+                raise RuntimeError(f"the outputs for {which} of {tiles} tiles differ")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -63,15 +63,12 @@ def test_the_table_shows_the_smallest_task_the_usual_and_the_largest():
 
 
 def test_outputs_that_differ_are_not_timed(tmp_path):
-    dask_overhead.make_image(tmp_path / "image.zarr", 1, 384)
-    model = dask_overhead.make_model(tmp_path / "model.safetensors", 1)
-    options = dask_overhead.SegmentOptions(tile=572, device="cpu")
-    runs = dask_overhead._Runs(model, options, None, ("", ""))
-
-    class Differing(type(runs)):
-        def ways(self, place):
-            return [lambda: self.out(place).write_text(str(self.count))] * 4
-
-    runs.__class__ = Differing
-    with pytest.raises(RuntimeError, match="differ"):
-        dask_overhead._measure(tmp_path, runs, 1, warm=False)
+    runs = dask_overhead.Runs(tmp_path, 1)
+    place = runs.images(2)
+    for which in ("whole", *dask_overhead.HALVES):
+        for number in range(2):
+            (place / f"{which}-{number}.zarr").write_text("the same")
+    runs.check(2)
+    (place / "lower-2.zarr").write_text("another")
+    with pytest.raises(RuntimeError, match="lower of 2 tiles differ"):
+        runs.check(2)

@@ -154,6 +154,16 @@ def test_processes_here_share_the_threads_of_this_one_but_for_the_network(client
     assert dict(os.environ) == environment
 
 
+def settings_there():
+    import dask
+
+    return {name: dask.config.get(name) for name in distributed._QUIET}
+
+
+def test_processes_here_watch_themselves_less(client):
+    assert set(map(str, client.run(settings_there).values())) == {str(distributed._QUIET)}
+
+
 def test_workers_that_do_not_see_the_files(tmp_path, client):
     with pytest.raises(UsageError, match=r"does not see .*elsewhere\.tif.*share"):
         distributed._check_workers(client, [tmp_path / "elsewhere.tif"])

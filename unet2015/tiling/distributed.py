@@ -41,6 +41,13 @@ WAIT = 20
 """Seconds in which a scheduler must answer, and a first worker be there."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What Dask watches of itself takes a tenth of a core where two workers and their scheduler only wait.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 _log = logging.getLogger("unet2015")
 _lock = threading.Lock()
 _loaded: dict[tuple[Any, ...], Segmenter] = {}
@@ -227,6 +234,7 @@ def connect(address: str) -> Iterator[Any]:
     threads = str(max(1, torch.get_num_threads() // int(count)))
     with (
         _environment(dict.fromkeys(_THREADS, threads)),
+        import_module("dask").config.set(_QUIET),
         distributed.LocalCluster(
             n_workers=int(count),
             threads_per_worker=1,
