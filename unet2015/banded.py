@@ -74,7 +74,13 @@ class BandedUNet:
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Tensor:
-        """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""
+        """Return scores (N, classes, h, w), in the head's dtype, for an image (N, in_channels, H, W).
+
+        Raises
+        ------
+        GeometryError
+            The size is not legal.
+        """
         height, width = image.shape[-2:]
         self.network.geometry.check(height, width)
         with self._lock:
@@ -192,7 +198,9 @@ class _Pass:
             raised = functional.conv_transpose2d(below, weight, bias, stride=2)
             if self.network.variant == "release":
                 raised = functional.relu_(raised)
-            return second(joined(raised, skip.rows(low, high + 4)))
+            y = joined(raised, skip.rows(low, high + 4))
+            del raised  # before the next map is made
+            return second(y)
 
         keep = self._keep(level, rows)
         for low, high in self._bands(*rows, skip.width - 4, level):
@@ -276,7 +284,8 @@ class _Layers:
 def strip_rows(network: UNet, width: int, size: int, band: int = BAND, strip: int = STRIP) -> int:
     """Return how many rows of an input of `width` pixels enter with each strip.
 
-    So many that the lowest level gets `strip` pixels, and a band of the uppermost is full.
+    So many that the lowest level gets `strip` pixels, and a band of the uppermost, of `band` bytes with
+    values of `size` bytes, is full.
     """
     lowest = Sides.of(network, width, width).outputs[-1][1]
     rows = -(-strip // lowest) << network.depth
@@ -296,17 +305,21 @@ def workspace_values(
         rows = min(sides.inputs[level][0], _band_rows(band, channels * (x - 4) * size))
         convolved = channels * ((rows + 2) * (x - 2) + rows * (x - 4))
         most = max(most, convolved, channels * rows * (x - 4) * 3 // 2)
+        most = max(most, (channels + network.classes) * rows * (x - 4))  # the head's, without levels
     for level, (_, x) in enumerate(sides.skips):
         channels = network.width << level
         rows = min(sides.skips[level][0], _band_rows(band, channels * (x - 4) * size))
         raised = network.raised[level] * (rows + 4) * x
         first = channels * (rows + 2) * (x - 2)
-        most = max(most, raised + first, first + channels * rows * (x - 4))
+        second = channels * rows * (x - 4)
+        # Unpacked, the sum of two convolutions holds both; packed ones need the room of one.
+        most = max(most, raised + 2 * first, first + second, second + network.classes * rows * (x - 4))
     lost = 2 * network.geometry.margin
-    scores = 2 * network.classes * (height - lost) * (width - lost)
+    scores = network.classes * (height - lost) * (width - lost)
     turned = network.in_channels * height * width if network.in_channels > 1 else 0  # channels last
     rows = strip_rows(network, width, size, band, strip)
-    return turned + alive(network, height, width, rows) + most + scores
+    maxima = 16 * (network.depth + 1)
+    return turned + alive(network, height, width, rows) + most + scores + maxima
 
 
 def _band_rows(band: int, row: int) -> int:

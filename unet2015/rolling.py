@@ -101,12 +101,12 @@ class Rolling:
         self._origin = self._start = self._stop = 0
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return rows that are alive; they lie one after the other."""
+        """Return rows that are alive, (1, channels, stop - start, width): a view until rows are added."""
         assert self._start <= start <= stop <= self._stop
         return self._view(start, stop)
 
     def add(self, count: int) -> Tensor:
-        """Return the next `count` rows, to be filled."""
+        """Return the next `count` rows, (1, channels, count, width), to be filled: a view, as above."""
         if self._stop + count - self._origin > len(self._memory):
             self._move()
         start, self._stop = self._stop, self._stop + count
@@ -158,8 +158,21 @@ class Rooms:
 class Workspace:
     """The maps between the levels, for one size of input.
 
+    Parameters
+    ----------
+    network : UNet
+        Its widths and levels count, not its weights.
+    height, width : int
+        Of the input, in pixels; legal.
+    rows : int
+        Rows of the input that enter with each strip.
+    dtype : torch.dtype
+        Of the maps.
+
     Attributes
     ----------
+    strips : list of Strip
+        From top to bottom.
     inputs, outputs : list of Rolling
         What the levels below the uppermost read, and what comes out of them on the way up.
     skips : list of Rolling

@@ -12,6 +12,7 @@ from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.network import UNet
 from unet2015.tiling import memory
 from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes
+from unet2015.tiling.plan import TilePlan
 
 CPU = torch.device("cpu")
 
@@ -63,21 +64,38 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     st.integers(2, 4),
     st.integers(300, 60_000),
     st.integers(1, 100),
+    st.sampled_from([torch.float32, torch.float64]),
     st.data(),
 )
-def test_bands_hold_what_they_say(variant, width, depth, channels, classes, band, strip, data):
-    network = UNet(channels, classes, width, depth, variant).eval()
+def test_bands_hold_what_they_say(variant, width, depth, channels, classes, band, strip, dtype, data):
+    network = UNet(channels, classes, width, depth, variant).eval().to(dtype)
     sides = [
         network.geometry.smallest + network.geometry.factor * data.draw(st.integers(0, 12)) for _ in range(2)
     ]
     compute = BandedUNet(network, band=band, strip=strip)
     with LiveBytes() as live:
-        compute(torch.ones(1, channels, *sides))
-    held = live.peak - 4 * channels * sides[0] * sides[1]  # the input
-    said = 4 * workspace_values(network, *sides, band=band, strip=strip)
+        compute(torch.ones(1, channels, *sides, dtype=dtype))
+    size = dtype.itemsize
+    held = live.peak - size * channels * sides[0] * sides[1]  # the input
+    said = size * workspace_values(network, *sides, size, band=band, strip=strip)
     assert held <= said
     if depth > 0:
         assert held >= 0.5 * said
+
+
+@pytest.mark.parametrize("size", [(2236, 700), (572, 2236)])
+def test_a_job_has_room_for_its_tiles_turned(size):
+    network = UNet(width=64)
+    work = [4 * workspace_values(network, *sides) for sides in (size, size[::-1])]
+    needed = [
+        job_bytes(network, TilePlan(1, 5000, 5000, sides, 1, network.geometry), CPU)
+        for sides in (size, size[::-1])
+    ]
+    assert work[0] != work[1]
+    # Beside the workspace the two differ by their bands, of 5000 px and so many rows, and no more.
+    rows = abs(size[0] - size[1])
+    assert abs(needed[0] - needed[1]) <= 2 * rows * 5000 * 2 * 4
+    assert min(needed) > max(work)
 
 
 @settings(deadline=None)

@@ -31,7 +31,8 @@ class Symmetry:
         return x.flip(-1) if self.mirrored else x
 
 
-SYMMETRIES = tuple(Symmetry(mirrored, quarters) for mirrored in (False, True) for quarters in range(4))
+# Those that leave a tile's sides as they are come first: other sides need another workspace.
+SYMMETRIES = tuple(Symmetry(mirrored, quarters) for quarters in (0, 2, 1, 3) for mirrored in (False, True))
 
 VERSIONS: dict[Averaging, tuple[Symmetry, ...]] = {
     "none": (Symmetry(),),

@@ -77,7 +77,12 @@ def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
         return plan.batch * peak_values(network, *plan.tile) * 4 + weights
     # One tile of a batch after the other, each in the same workspace.
     size = max(4, next(network.parameters()).element_size())  # float64 stays float64
-    work = workspace_values(network, *plan.tile, size) * size
+    work = (
+        max(  # as it lies and turned, since averaging does both
+            workspace_values(network, *plan.tile, size), workspace_values(network, *plan.tile[::-1], size)
+        )
+        * size
+    )
     area = plan.tile[0] * plan.tile[1]
     # Read ahead: raw (up to float32) and mapped; behind: probabilities, and what the softmax is made
     # from; one band, or one row of the tiles of a file, and its encoded copy.
