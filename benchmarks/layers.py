@@ -24,7 +24,7 @@ from benchmarks.machine import keep_result, row, seconds
 from benchmarks.tiled_inference import DTYPES
 from unet2015.banded import BAND, BandedUNet
 from unet2015.network import UNet
-from unet2015.packed import Convolution, Maker, can_pack
+from unet2015.packed import Convolution, Filtered, Maker, Single, can_pack
 
 LAST = torch.channels_last
 AIM = 90.0
@@ -87,15 +87,18 @@ def forms(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], 
         else:
             yield name, lambda xs=xs, ws=ws: functional.relu_(functional.conv2d(xs, ws, bias))  # type: ignore[misc]
     if module.kernel_size == (3, 3) and can_pack(dtype):
-        packed: Convolution = Maker(dtype, True).convolution(module)
-        last = x.contiguous(memory_format=LAST)
+        maker, last = Maker(dtype, True), x.contiguous(memory_format=LAST)
+        packed = Convolution(*maker.copy(module), packed=True)
         yield "packed", lambda: packed(last)
-        yield "packed, in bands", lambda: in_bands(packed, last)
+        yield "packed, in bands", lambda: in_bands(packed, last, module.out_channels)
+        if dtype == torch.float32 and min(module.in_channels, module.out_channels) >= 32:
+            fewer = Filtered(*maker.copy(module), maker.room)
+            yield "fewer products, in bands", lambda: in_bands(fewer, last, module.out_channels)
 
 
-def in_bands(layer: Convolution, x: Tensor) -> Tensor:
+def in_bands(layer: Single, x: Tensor, outputs: int) -> Tensor:
     """Compute a layer a band of rows after the other; return the last. None is fresh from the system."""
-    outputs, width = layer.weight.shape[0], x.shape[-1] - 2
+    width = x.shape[-1] - 2
     rows = max(2, BAND // (outputs * width * x.element_size()))
     height = x.shape[-2] - 2
     for start in range(0, height, rows):
@@ -151,14 +154,14 @@ def measure(network: UNet, tile: int, dtype: torch.dtype, repeats: int, product:
         "whole": whole,
         "sum_of_layers": total,
         "gflop": flops,
-        "gflops": flops / whole["median"],
+        "gflops": flops / whole["least"],  # best next to best
         "matrix_product_gflops": peak,
-        "of_the_layers": 100 * total / whole["median"],
-        "of_the_matrix_product": 100 * flops / whole["median"] / peak,
+        "of_the_layers": 100 * total / whole["least"],
+        "of_the_matrix_product": 100 * flops / whole["least"] / peak,
         "layers": rows,
     }
     print(
-        f"{str(dtype).removeprefix('torch.')}: {whole['median']:.2f} s, layers alone {total:.2f} s "
+        f"{str(dtype).removeprefix('torch.')}: {whole['least']:.2f} s, layers alone {total:.2f} s "
         f"({answer['of_the_layers']:.0f} %); {answer['gflops']:.0f} of {peak:.0f} GFLOP/s "
         f"({answer['of_the_matrix_product']:.0f} %)",
         flush=True,

@@ -2,13 +2,15 @@
 
 import copy
 import threading
+from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015 import banded, packed
+from unet2015 import banded, packed, winograd
 from unet2015.banded import BandedUNet
 from unet2015.errors import GeometryError
 from unet2015.network import UNet
@@ -50,6 +52,7 @@ cases = given(
     strip=st.integers(1, 60),
     count=st.integers(1, 2),
 )
+fewer = pytest.mark.parametrize("least", [pytest.param(1, id="few products"), pytest.param(10**9, id="all")])
 
 
 @settings(max_examples=60)
@@ -66,6 +69,13 @@ def test_strips_equal_the_network(
     assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
 
 
+@contextmanager
+def few_products(least=1):
+    """Let convolutions of `least` products of channels be those of fewer products; the paper's have more."""
+    with mock.patch.object(winograd, "LEAST", least):
+        yield
+
+
 def error_of(scores, exact):
     """Root mean square error, as a fraction of the largest exact score."""
     return float((scores.double() - exact).pow(2).mean().sqrt()) / scale_of(exact)
@@ -76,15 +86,17 @@ def last(tensor):
     return tensor.to(memory_format=torch.channels_last)
 
 
+@fewer
 @settings(max_examples=60)
 @cases
 def test_packed_bands_round_as_the_network_does(
-    seed, in_channels, classes, width, depth, variant, extra, band, strip, count
+    least, seed, in_channels, classes, width, depth, variant, extra, band, strip, count
 ):
     network = made(seed, in_channels, classes, width, depth, variant)
     enough = 12 // network.geometry.factor  # of few scores, either mean may be small by luck
     image = image_for(network, seed, [enough + more for more in extra], count).float()
-    found = BandedUNet(network, band=band, strip=strip)(image)
+    with few_products(least):
+        found = BandedUNet(network, band=band, strip=strip)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 4 * (error_of(plain, exact) + torch.finfo(torch.float32).eps)
@@ -92,10 +104,12 @@ def test_packed_bands_round_as_the_network_does(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("width", [4, 16, 32])
-def test_at_the_papers_depth_packed_bands_are_as_exact_as_the_network(variant, width):
+@fewer
+def test_at_the_papers_depth_packed_bands_are_as_exact_as_the_network(variant, width, least):
     network = made(0, 1, 2, width, 4, variant)
     image = image_for(network, 1, (5, 3)).float()
-    found = BandedUNet(network, band=200_000, strip=8)(image)
+    with few_products(least):
+        found = BandedUNet(network, band=200_000, strip=8)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 1.25 * error_of(plain, exact)
@@ -237,7 +251,8 @@ def test_bands_are_even_and_about_equal(start, more, half):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layer", ["contract.0.0", "contract.2.2", "upsample.1", "expand.1.0", "expand.0.2"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
-def test_what_leaves_the_range_is_not_taken_for_zero(dtype, layer, value):
+@fewer
+def test_what_leaves_the_range_is_not_taken_for_zero(dtype, layer, value, least):
     network = made(12, 1, 2, 4, 2)
     weight = network.get_submodule(layer).weight
     weight[0] = value
@@ -248,14 +263,16 @@ def test_what_leaves_the_range_is_not_taken_for_zero(dtype, layer, value):
     plain.to(dtype).head.float()
     scores = plain(image.to(dtype))
     assert not scores.isfinite().all()
-    found = BandedUNet(network, dtype)(image)
+    with few_products(least):
+        found = BandedUNet(network, dtype)(image)
     assert torch.equal(found.isnan(), scores.isnan())
 
 
 @pytest.mark.parametrize(
     "small", ["contract.0.2", "contract.1.2", "contract.2.2", "expand.1.2", "expand.0.2"]
 )
-def test_small_weights_do_not_hide_an_overflow_before_them(small):
+@fewer
+def test_small_weights_do_not_hide_an_overflow_before_them(small, least):
     network = made(15, 1, 2, 4, 2)
     network.get_submodule(small).weight.mul_(1e-6)
     name, index = small.rsplit(".", 1)
@@ -263,15 +280,63 @@ def test_small_weights_do_not_hide_an_overflow_before_them(small):
     image = image_for(network, 15, (2, 2)).float() * 1e20
     scores = network(image)
     assert scores.isnan().any()
-    assert torch.equal(BandedUNet(network)(image).isnan(), scores.isnan())
+    with few_products(least):
+        assert torch.equal(BandedUNet(network)(image).isnan(), scores.isnan())
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_pixel_that_is_no_number_is_passed_on(value):
+@fewer
+def test_a_pixel_that_is_no_number_is_passed_on(value, least):
     network = made(13, 1, 2, 4, 2)
     image = image_for(network, 13, (2, 2)).float()
     image[0, 0, 30, 30] = value
-    assert torch.equal(BandedUNet(network)(image).isnan(), network(image).isnan())
+    with few_products(least):
+        assert torch.equal(BandedUNet(network)(image).isnan(), network(image).isnan())
+
+
+def test_the_papers_network_takes_fewer_products_where_both_sides_have_128_channels():
+    layers = BandedUNet(UNet(width=64))._layers
+    kinds = [[type(each).__name__ for each in pair] for pair in (*layers.contract, *layers.expand)]
+    assert kinds == [
+        ["Convolution"] * 2,
+        ["Convolution"] * 2,
+        *[["Filtered"] * 2] * 3,
+        ["Joined", "Convolution"],
+        ["Joined", "Convolution"],
+        *[["FilteredJoined", "Filtered"]] * 2,
+    ]
+
+
+@pytest.mark.parametrize("value", [1e31, float("inf"), float("nan")])
+def test_weights_whose_transform_would_not_give_them_back_are_left_as_they_are(value):
+    module = torch.nn.Conv2d(2, 2, 3)
+    with few_products():
+        assert isinstance(packed.Maker(torch.float32, True).convolution(module), packed.Filtered)
+        module.weight.detach()[1, 1, 1, 1] = value
+        assert isinstance(packed.Maker(torch.float32, True).convolution(module), packed.Convolution)
+
+
+def test_other_precisions_take_all_products():
+    module = torch.nn.Conv2d(2, 2, 3)
+    with few_products():
+        for dtype in (torch.bfloat16, torch.float64):
+            maker = packed.Maker(dtype, packed.can_pack(dtype))
+            assert isinstance(maker.convolution(module.to(dtype)), packed.Convolution)
+
+
+def test_a_pass_that_leaves_the_range_has_the_scores_of_the_network_up_to_rounding():
+    network = made(16, 1, 2, 4, 2)
+    network.contract[1][0].weight.mul_(1e20)
+    network.contract[1][2].weight.mul_(1e-20)
+    image = image_for(network, 16, (2, 2)).float() * 1e17
+    network.contract[2][0].weight.mul_(1e-17)
+    scores = network(image)
+    assert scores.isfinite().all()
+    with few_products():
+        compute = BandedUNet(network)
+        found = compute(image)
+    assert found.isfinite().all()
+    assert error_of(found, network.double()(image.double())) <= 1e-5
 
 
 def test_unpacked_weights_are_those_of_the_network():

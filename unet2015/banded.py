@@ -7,28 +7,31 @@ are kept that are still needed, in a workspace that stays. Within a strip each l
 bands of a few rows, and its large map is never whole.
 
 With float32 and bfloat16 the convolutions run on weights packed once for oneDNN, with their ReLU in
-the same pass, and the one after crop-and-copy as a sum of two, so that nothing is copied together.
+the same pass, and the one after crop-and-copy as a sum of two, so that nothing is copied together. Where
+float32 maps have many channels, they take fewer products (:mod:`unet2015.winograd`).
 """
 
 import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unet2015 import winograd
 from unet2015.network import UNet
-from unet2015.packed import Convolution, Gain, Joined, Maker, can_pack
+from unet2015.packed import Gain, Maker, Pair, Single, can_pack
 from unet2015.rolling import Rows, Sides, Strip, Workspace, alive
 
 BAND = 16 * 2**20
 """Bytes of one band of a map: less than what the C library fetches from the system each time."""
 STRIP = 1024
 """Pixels that a strip adds to the lowest level, at least: fewer would not pay for reading its weights."""
-RANGE = 1e37
-"""Sums below this are finite in float32 and bfloat16."""
+RANGE = 1e38 / winograd.PARTIAL
+"""Outputs below this have sums on the way that are finite in float32 and bfloat16."""
 
 
 class BandedUNet:
@@ -47,8 +50,8 @@ class BandedUNet:
 
     Notes
     -----
-    Equals ``network(image)`` up to the order in which the convolution after crop-and-copy sums (and the
-    rounding of the library), whatever `band` and `strip`. Calls from several threads wait for each other.
+    Equals ``network(image)`` up to the order in which the convolutions sum (and the rounding of the
+    library), whatever `band` and `strip`. Calls from several threads wait for each other.
     """
 
     def __init__(
@@ -252,8 +255,8 @@ class _TooLargeError(Exception):
 class _Layers:
     """The convolutions of each level, down and up."""
 
-    contract: list[tuple[Convolution, Convolution]]
-    expand: list[tuple[Joined, Convolution]]
+    contract: list[tuple[Single, Single]]
+    expand: list[tuple[Pair, Single]]
     packed: bool
 
     def plain(self) -> "_Layers":
@@ -319,7 +322,60 @@ def workspace_values(
     turned = network.in_channels * height * width if network.in_channels > 1 else 0  # channels last
     rows = strip_rows(network, width, size, band, strip)
     maxima = 16 * (network.depth + 1)
-    return turned + alive(network, height, width, rows) + most + scores + maxima
+    room = _room_values(network, sides, band) if size == 4 else 0
+    return turned + alive(network, height, width, rows) + most + scores + maxima + room
+
+
+def weight_values(network: UNet) -> int:
+    """Return how many values the copies of the parameters have."""
+    values = sum(parameter.numel() for parameter in network.parameters())
+    if network.head.weight.dtype != torch.float32:
+        return values
+    filtered = _filtered(network, Sides.of(network, 0, 0))
+    return values + sum((16 - 9) * sum(each.inner) * each.outer for each in filtered)
+
+
+class _Filtered(NamedTuple):
+    """A convolution in fewer products."""
+
+    inner: tuple[int, ...]
+    """Channels of each map that it reads."""
+    outer: int
+    size: tuple[int, int]
+    """Height and width of the whole output."""
+    more: int
+    """Rows that a band of it has above those of the level's output."""
+
+
+def _filtered(network: UNet, sides: Sides) -> Iterator[_Filtered]:
+    """Yield the convolutions that :mod:`unet2015.winograd` does in float32."""
+    firsts = [
+        *(
+            ((network.width << level) // 2 if level else network.in_channels,)
+            for level in range(network.depth + 1)
+        ),
+        *((raised, network.width << level) for level, raised in enumerate(network.raised)),
+    ]
+    levels = [*range(network.depth + 1), *range(network.depth)]
+    for level, inner, (y, x) in zip(levels, firsts, [*sides.inputs, *sides.skips], strict=True):
+        outer = network.width << level
+        for each in (
+            _Filtered(inner, outer, (y - 2, x - 2), 2),
+            _Filtered((outer,), outer, (y - 4, x - 4), 0),
+        ):
+            if all(winograd.pays(channels, outer) for channels in each.inner):
+                yield each
+
+
+def _room_values(network: UNet, sides: Sides, band: int) -> int:
+    """Return how many values the transformed maps have at most, and maps padded to whole tiles."""
+    most = padded = 0
+    for inner, outer, (height, width), more in _filtered(network, sides):
+        rows = min(height, _band_rows(band, outer * (width - more) * 4) + more)
+        most = max(most, winograd.room_values(rows, width, max(inner), outer))
+        if outer == network.width << network.depth:  # the lowest level alone may have odd numbers of rows
+            padded = max(padded, (rows + 3) * (width + 3) * sum(inner) + (rows + width + 1) * outer)
+    return most + padded
 
 
 def _band_rows(band: int, row: int) -> int:

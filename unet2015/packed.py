@@ -1,5 +1,7 @@
 """Convolutions for a processor: weights packed once for oneDNN, the ReLU in the same pass.
 
+In float32, where both sides have many channels, :mod:`unet2015.winograd` takes their place.
+
 Where torch comes without oneDNN, or has no fused convolution for a precision, the same classes compute
 with torch's usual operations.
 
@@ -8,12 +10,14 @@ float32, so a :class:`Gain` bounds them, and who computes falls back to :meth:`C
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from unet2015 import winograd
 
 _ZERO, _ONE = [0, 0], [1, 1]
 
@@ -128,12 +132,52 @@ class Joined:
         return self.raised.on_top(self.skip(skip), raised)
 
 
+class Filtered:
+    """An unpadded convolution of 3 x 3 in fewer products, and its ReLU."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, room: winograd.Room) -> None:
+        self.bias, self.room = bias, room
+        self.gain = Gain.of(weight.abs().sum(dim=(1, 2, 3)), bias)
+        self.weight = winograd.transformed(weight)
+
+    def plain(self, relu: bool = True) -> Convolution:
+        """Return the same convolution in torch's usual operations, which pass NaN on."""
+        return Convolution(winograd.original(self.weight), self.bias, False, relu)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the convolution of `x`, after its ReLU."""
+        assert self.bias is not None
+        return winograd.convolve([x], [self.weight], self.bias, self.room)
+
+
+class FilteredJoined:
+    """The convolution of two maps side by side, the raised one first, in fewer products."""
+
+    def __init__(self, raised: Filtered, skip: Filtered) -> None:
+        self.raised, self.skip = raised, skip
+
+    def plain(self) -> Joined:
+        """Return the same in torch's usual operations."""
+        return Joined(self.raised.plain(), self.skip.plain(relu=False))
+
+    def __call__(self, raised: Tensor, skip: Tensor) -> Tensor:
+        """Return the convolution of both maps side by side, after its ReLU."""
+        assert self.skip.bias is not None
+        weights = [self.raised.weight, self.skip.weight]
+        return winograd.convolve([raised, skip], weights, self.skip.bias, self.skip.room)
+
+
+Single = Convolution | Filtered
+Pair = Joined | FilteredJoined
+
+
 @dataclass(frozen=True)
 class Maker:
     """Makes convolutions of one precision from the modules of a network."""
 
     dtype: torch.dtype
     packed: bool
+    room: winograd.Room = field(default_factory=winograd.Room)
 
     def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
         """Return weight, channels last, and bias."""
@@ -143,18 +187,30 @@ class Maker:
         bias = module.bias.detach().to("cpu", self.dtype, copy=True)
         return weight.contiguous(memory_format=torch.channels_last), bias
 
-    def convolution(self, module: nn.Module) -> Convolution:
+    def convolution(self, module: nn.Module) -> Single:
         """Return a convolution with its ReLU."""
-        return Convolution(*self.copy(module), self.packed)
+        weight, bias = self.copy(module)
+        return (
+            Filtered(weight, bias, self.room)
+            if self._pays(weight)
+            else Convolution(weight, bias, self.packed)
+        )
 
-    def joined(self, module: nn.Module, raised: int) -> Joined:
+    def joined(self, module: nn.Module, raised: int) -> Pair:
         """Return the convolution after crop-and-copy; the first `raised` channels come from below."""
         weight, bias = self.copy(module)
         parts = [
             part.contiguous(memory_format=torch.channels_last)
             for part in (weight[:, :raised], weight[:, raised:])
         ]
+        if all(self._pays(part) for part in parts):
+            return FilteredJoined(Filtered(parts[0], None, self.room), Filtered(parts[1], bias, self.room))
         return Joined(
             Convolution(parts[0], None, self.packed),
             Convolution(parts[1], bias, self.packed, relu=False),
         )
+
+    def _pays(self, weight: Tensor) -> bool:
+        if not self.packed or self.dtype != torch.float32:
+            return False
+        return winograd.pays(*weight.shape[:2]) and bool(weight.abs().max() <= winograd.LARGEST)

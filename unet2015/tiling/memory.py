@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from unet2015.banded import workspace_values
+from unet2015.banded import weight_values, workspace_values
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
 from unet2015.images.tiles import TILE
@@ -90,7 +90,8 @@ def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     writing = (AHEAD + 3) * plan.batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(TILE, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
-    return LIBRARIES + 2 * weights + work + reading + writing + band
+    copies = weight_values(network) * size
+    return LIBRARIES + weights + copies + work + reading + writing + band
 
 
 def choose_plan(
