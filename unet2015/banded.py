@@ -331,12 +331,12 @@ def weight_values(network: UNet) -> int:
     values = sum(parameter.numel() for parameter in network.parameters())
     if network.head.weight.dtype != torch.float32:
         return values
-    filtered = _filtered(network, Sides.of(network, 0, 0))
-    return values + sum((16 - 9) * sum(each.inner) * each.outer for each in filtered)
+    found = fewer_products(network, Sides.of(network, 0, 0))
+    return values + sum((16 - 9) * sum(each.inner) * each.outer for each in found)
 
 
-class _Filtered(NamedTuple):
-    """A convolution in fewer products."""
+class FewerProducts(NamedTuple):
+    """A convolution that takes them."""
 
     inner: tuple[int, ...]
     """Channels of each map that it reads."""
@@ -347,8 +347,8 @@ class _Filtered(NamedTuple):
     """Rows that a band of it has above those of the level's output."""
 
 
-def _filtered(network: UNet, sides: Sides) -> Iterator[_Filtered]:
-    """Yield the convolutions that :mod:`unet2015.winograd` does in float32."""
+def fewer_products(network: UNet, sides: Sides) -> Iterator[FewerProducts]:
+    """Yield the convolutions that :mod:`unet2015.winograd` does in float32, from top to bottom and up."""
     firsts = [
         *(
             ((network.width << level) // 2 if level else network.in_channels,)
@@ -360,8 +360,8 @@ def _filtered(network: UNet, sides: Sides) -> Iterator[_Filtered]:
     for level, inner, (y, x) in zip(levels, firsts, [*sides.inputs, *sides.skips], strict=True):
         outer = network.width << level
         for each in (
-            _Filtered(inner, outer, (y - 2, x - 2), 2),
-            _Filtered((outer,), outer, (y - 4, x - 4), 0),
+            FewerProducts(inner, outer, (y - 2, x - 2), 2),
+            FewerProducts((outer,), outer, (y - 4, x - 4), 0),
         ):
             if all(winograd.pays(channels, outer) for channels in each.inner):
                 yield each
@@ -370,7 +370,7 @@ def _filtered(network: UNet, sides: Sides) -> Iterator[_Filtered]:
 def _room_values(network: UNet, sides: Sides, band: int) -> int:
     """Return how many values the transformed maps have at most, and maps padded to whole tiles."""
     most = padded = 0
-    for inner, outer, (height, width), more in _filtered(network, sides):
+    for inner, outer, (height, width), more in fewer_products(network, sides):
         rows = min(height, _band_rows(band, outer * (width - more) * 4) + more)
         most = max(most, winograd.room_values(rows, width, max(inner), outer))
         if outer == network.width << network.depth:  # the lowest level alone may have odd numbers of rows

@@ -3,7 +3,8 @@
 The minimal filtering F(2 x 2, 3 x 3) of Winograd: 4 x 4 pixels and the nine weights are transformed,
 multiplied value by value (a matrix product over the channels), and 2 x 2 outputs come out of the inverse
 transform. The transforms are sums and halves alone, and of sixteen sums each has a ninth of the terms,
-so that it rounds no worse than the sum over the window.
+so that it rounds no worse than the sum over the window. Roundings are of the size of the largest of the
+4 x 4 pixels, so that one far above the others is felt by outputs up to a pixel beyond its window.
 
 A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016,
 doi:10.1109/CVPR.2016.435.
@@ -18,8 +19,8 @@ from torch.nn import functional
 
 LEAST = 2**15
 """Products of a pixel with a weight (channels in times channels out) from which on the transforms pay."""
-ROOM = 32 * 2**20
-"""Bytes of transformed maps at a time, about: what the caches hold, and the matrix product is large."""
+ROOM = 8 * 2**20
+"""Bytes of transformed maps at a time, about, or as many as the weights have: what a cache holds."""
 PARTIAL = 36
 """How many times the bound of the outputs a sum on the way may reach: nine products of sums of four."""
 LARGEST = 1e30
@@ -115,8 +116,10 @@ def room_values(height: int, width: int, channels_in: int, channels_out: int) ->
 
 
 def _most(across: int, channels_in: int, channels_out: int) -> int:
-    """Return how many rows of tiles `ROOM` holds."""
-    return max(1, ROOM // (4 * 16 * across * (channels_in + channels_out)))
+    """Return how many rows of tiles are transformed at a time."""
+    # With fewer values than the weights have, reading the weights takes longer than the products.
+    size = max(ROOM, 4 * 16 * channels_in * channels_out)
+    return max(1, size // (4 * 16 * across * (channels_in + channels_out)))
 
 
 def _chunks(rows: int, across: int, channels_in: int, channels_out: int) -> Iterator[tuple[int, int]]:
