@@ -1,21 +1,20 @@
 """What a Dask task costs beside its work, and how much two workers gain, by tiles a task.
 
-``python -m benchmarks.dask_overhead [--quick] [--tiles 128] [--width 16] [--repeats 2] [--out FILE]``
+``python -m benchmarks.dask_overhead [--quick] [--tiles 64] [--width 16] [--repeats 2] [--out FILE]``
 
 An OME-Zarr image is segmented into another, by one process, by one Dask worker and by two, with parts
-(tasks) of 1 to 64 tiles. What one worker takes longer than one process has a part that each run has
-(connecting, asking the workers what they see) and a part that each task has; a straight line through
-the sizes tells them apart. For one worker and two, ``cpu`` is the processor time of client and
-scheduler alone. Efficiency is the time of one process over twice that of two workers. How much two cores
-can do at once is not twice what one does everywhere: two bare processes, each with half of the image and
-without Dask, tell what the machine allows.
+(tasks) of 1 to 64 tiles. What one worker takes has a part for each task and one for each tile; a
+least-squares fit over the sizes tells them apart. ``cpu`` is the processor time of client and scheduler
+alone. Efficiency is the time of one process over twice that of two workers, round by round. How much two
+cores can do at once is not twice what one does everywhere: two bare processes, each with half of the
+image and without Dask, tell what the machine allows.
 
 The image has as many tiles as given, or two tasks' worth where that is more, so that two workers always
 have as much to do. Every process computes with one thread, and the one process has one core, reading and
-writing included. The clock runs from the submission to the finished image: what each run does once
-(connecting, planning, publishing the image) is in it, starting the workers is not, and each has loaded
-the model before. The ways take turns, each with all sizes and with no other's processes about. All outputs
-of one image must be the same bytes.
+writing included, as each of two has half of the machine. The clock runs from the submission to the
+finished image; starting processes is not in it, and each has loaded the model before. The ways take
+turns, in the other order every second round, and none meets another's processes, which take a tenth of a
+core while they wait. All outputs of one image must be the same bytes.
 """
 
 import argparse
@@ -50,15 +49,15 @@ from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 DEPTH = 4
 NAMES = ("process", "two_processes", "one_worker", "two_workers")
 SIZES = (1, 4, 16, 64)
-SHOWN = (1, 16, 64)
-"""Tiles a task in the table: the least, about what a part has unless said otherwise, the most."""
+"""Tiles a task."""
 HALVES = ("upper", "lower")
 AIM = 95
 
 
-def make_image(path: Path, rows: int, side: int) -> Path:
-    """Write an OME-Zarr image of one column of `rows` squares of noise."""
-    pixels = np.random.default_rng(0).integers(0, 256, (rows * side, side)).astype(np.uint8)
+def make_image(path: Path, rows: int, side: int, first: int = 0) -> Path:
+    """Write an OME-Zarr image of one column of `rows` squares of noise, from square number `first`."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, ((first + rows) * side, side)).astype(np.uint8)[first * side :]
     image = ArrayImage(pixels, "YX")
     written = ZarrSegmentation(path, plan_layout(image, side, None, probability=False))
     written.create(image, ["dark", "bright"])
@@ -92,18 +91,12 @@ def _one_thread() -> Iterator[None]:
         plans.PART_PIXELS = pixels
 
 
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Keep this thread, and those that it starts, on one core, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
+def _one_core() -> None:
+    """Keep this process, with the threads that it already has, on one core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        core = {min(os.sched_getaffinity(0))}
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), core)
 
 
 def _bare(image: Path, out: Path, model: Path, options: SegmentOptions, pixels: int) -> None:
@@ -122,20 +115,20 @@ def _loaded(path: Path) -> Model:
 
 def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[str, Any]:
     """Time each way for each size of task, on an image of at least `tiles` tiles."""
+    counts = {size: max(tiles, 2 * size) for size in sizes}
     taken: dict[int, dict[str, list[Any]]] = {size: {name: [] for name in NAMES} for size in sizes}
     with tempfile.TemporaryDirectory() as folder, _one_thread():
         runs = Runs(Path(folder), width)
-        for _ in range(repeats):
-            # One way after the other: a scheduler and workers that wait take a tenth of a core.
-            for name in NAMES:
+        for count in {2, *counts.values()}:
+            runs.images(count)
+        for turn in range(repeats):
+            for name in NAMES[:: -1 if turn % 2 else 1]:
                 with runs.ready(name) as way:
                     way(2, 1)  # loads what is loaded once
-                    for size in sizes:
-                        count = max(tiles, 2 * size)
-                        runs.images(count)
+                    for size, count in counts.items():
                         (times,) = seconds(partial(way, count, size), repeats=1)
                         taken[size][name].append(times)
-        rows = [row_of(max(tiles, 2 * size), size, taken[size], runs) for size in sizes]
+        rows = [row_of(counts[size], size, taken[size], runs) for size in sizes]
     line = overhead(rows)
     return {
         "tile": 572,
@@ -149,46 +142,52 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
 def row_of(tiles: int, size: int, taken: dict[str, list[Any]], runs: "Runs") -> dict[str, Any]:
     """Return what was measured for one size of task; say it."""
     runs.check(tiles)
+    clock = {name: [each["median"] for each in times] for name, times in taken.items()}
     row: dict[str, Any] = {"tiles": tiles, "tiles_a_task": size, "tasks": runs.tasks(tiles, size)}
     for name, times in taken.items():
-        row[name] = {
-            **summary([each["median"] for each in times]),
-            "cpu": statistics.median(each["cpu"] for each in times),
-        }
-    alone = row["process"]["median"]
-    row["longer_seconds"] = row["one_worker"]["median"] - alone
-    row["efficiency"] = alone / (2 * row["two_workers"]["median"])
-    row["efficiency_bare"] = alone / (2 * row["two_processes"]["median"])
+        row[name] = {**summary(clock[name]), "cpu": statistics.median(each["cpu"] for each in times)}
+    for key, name in (("efficiency", "two_workers"), ("efficiency_bare", "two_processes")):
+        row[key] = summary([a / (2 * b) for a, b in zip(clock["process"], clock[name], strict=True)])
     shown = ", ".join(f"{name} {row[name]['median']:.2f} s" for name in NAMES)
     print(f"{size:>3} tiles a task, {row['tasks']:>3} tasks: {shown}")
-    print(f"    efficiency {row['efficiency']:.3f}, bare {row['efficiency_bare']:.3f}", flush=True)
+    print(
+        f"    efficiency {row['efficiency']['median']:.3f}, bare {row['efficiency_bare']['median']:.3f}",
+        flush=True,
+    )
     return row
 
 
 def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[str, Any]]:
-    """Return the rows of the README's table: tasks of one tile, about the default part, the largest."""
-    costs = f"a run costs {line['seconds_a_run']:.2f} s, a task {1000 * line['seconds_a_task']:.0f} ms"
+    """Return the rows of the README's table."""
+    costs = f"a task costs {1000 * line['seconds_a_task']:.0f} ms"
+
+    def note(found: dict[str, Any]) -> str:
+        least, most = (100 * found["efficiency"][key] for key in ("least", "most"))
+        return (
+            f"{least:.0f} to {most:.0f} % in {found['efficiency']['repeats']} rounds; {costs}, a run of "
+            f"these takes {found['two_workers']['median']:.1f} s; two bare processes without "
+            f"Dask, side by side, reached {100 * found['efficiency_bare']['median']:.0f} %"
+        )
+
     return [
         row(
             f"Dask, efficiency of two workers, tiles a task: {found['tiles_a_task']}",
             "one process on one core",
-            100 * found["efficiency"],
+            100 * found["efficiency"]["median"],
             "%",
             AIM,
-            note=f"{costs}; this one took {found['two_workers']['median']:.1f} s; two bare processes without "
-            f"Dask, side by side, reached {100 * found['efficiency_bare']:.0f} %",
+            note=note(found),
         )
         for found in rows
-        if found["tiles_a_task"] in SHOWN
     ]
 
 
 def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return the seconds that a run and that a task takes longer: a line by least squares."""
-    tasks = np.array([row["tasks"] for row in rows], float)
-    longer = np.array([row["longer_seconds"] for row in rows])
-    line = np.linalg.lstsq(np.stack([np.ones_like(tasks), tasks], 1), longer, rcond=None)[0]
-    return {"seconds_a_run": float(line[0]), "seconds_a_task": float(line[1])}
+    """Return the seconds that one worker takes for a task and for a tile, by least squares."""
+    counts = np.array([[row["tasks"], row["tiles"]] for row in rows], float)
+    taken = np.array([row["one_worker"]["median"] for row in rows])
+    task, tile = np.linalg.lstsq(counts, taken, rcond=None)[0]
+    return {"seconds_a_task": float(task), "seconds_a_tile": float(tile)}
 
 
 Way = Callable[[int, int], None]
@@ -219,45 +218,32 @@ class Runs:
         if not place.exists():
             place.mkdir()
             make_image(place / "image.zarr", tiles, 384)
-            for half in HALVES:
-                make_image(place / f"{half}.zarr", tiles // 2, 384)
+            for first, half in ((0, HALVES[0]), (tiles // 2, HALVES[1])):
+                make_image(place / f"{half}.zarr", tiles // 2, 384, first)
         return place
 
     @contextmanager
     def ready(self, name: str) -> Iterator[Way]:
         """Yield one of the ways of `NAMES`, its processes started."""
-        if name == "process":
-            yield self._process
-        elif name == "two_processes":
-            with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-                yield lambda tiles, size: self._processes(pool, tiles, size)
+        if name in ("process", "two_processes"):
+            start = _one_core if name == "process" else None
+            parts = ("image",) if name == "process" else HALVES
+            with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn"), start) as pool:
+                yield lambda tiles, size: self._processes(pool, parts, tiles, size)
         else:
             with connect("local:1" if name == "one_worker" else "local:2") as client:
                 yield lambda tiles, size: self._workers(client.scheduler.address, tiles, size)
 
-    def _process(self, tiles: int, size: int) -> None:
-        plans.PART_PIXELS = size * 572 * 572
-        image = self.images(tiles) / "image.zarr"
-        with _one_core():
-            (result,) = segment_files([image], self._out(tiles), self.segmenter.model, self.options)
-        if result.error:
-            raise result.error
-
-    def _processes(self, pool: ProcessPoolExecutor, tiles: int, size: int) -> None:
-        place = self.images(tiles)
-        halves = [
+    def _processes(self, pool: ProcessPoolExecutor, parts: Sequence[str], tiles: int, size: int) -> None:
+        place, pixels = self.images(tiles), size * 572 * 572
+        jobs = [
             pool.submit(
-                _bare,
-                place / f"{half}.zarr",
-                self._out(tiles, half),
-                self.path,
-                self.options,
-                size * 572 * 572,
+                _bare, place / f"{part}.zarr", self._out(tiles, part), self.path, self.options, pixels
             )
-            for half in HALVES
+            for part in parts
         ]
-        for half in halves:
-            half.result()
+        for job in jobs:
+            job.result()
 
     def _workers(self, address: str, tiles: int, size: int) -> None:
         plans.PART_PIXELS = size * 572 * 572
@@ -266,9 +252,9 @@ class Runs:
         if result.error:
             raise result.error
 
-    def _out(self, tiles: int, half: str = "whole") -> Path:
+    def _out(self, tiles: int, part: str = "image") -> Path:
         self.written += 1
-        return self.images(tiles) / f"{half}-{self.written}.zarr"
+        return self.images(tiles) / f"{part}-{self.written}.zarr"
 
     def tasks(self, tiles: int, size: int) -> int:
         """Return how many tasks an image has."""
@@ -278,7 +264,7 @@ class Runs:
 
     def check(self, tiles: int) -> None:
         """See that all wrote the same bytes of an image, two processes those of its halves."""
-        for which in ("whole", *HALVES):
+        for which in ("image", *HALVES):
             if len({sha256(out) for out in self.images(tiles).glob(f"{which}-*.zarr")}) != 1:
                 raise RuntimeError(f"the outputs for {which} of {tiles} tiles differ")
 
@@ -290,11 +276,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, help="result file (default: results/dask_overhead.json beside this)"
     )
-    parser.add_argument("--tiles", type=int, default=128, help="tiles of the image")
+    parser.add_argument("--tiles", type=int, default=64, help="tiles of the image")
     parser.add_argument("--width", type=int, default=16, help="channels of the network's first level")
     parser.add_argument("--repeats", type=int, default=2, help="how often each is timed")
     options = parser.parse_args(arguments)
     full = (options.tiles, SIZES, options.width, options.repeats)
+    if options.tiles % 2:
+        parser.error("--tiles: an even number, for two halves")
     answer = measure(2, [1, 2], 1, 1) if options.quick else measure(*full)
     keep_result(options, "dask_overhead", __doc__.partition("\n")[0], answer)
     return 0
