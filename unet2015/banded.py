@@ -374,7 +374,8 @@ def _room_values(network: UNet, sides: Sides, band: int) -> int:
         rows = min(height, _band_rows(band, outer * (width - more) * 4) + more)
         most = max(most, winograd.room_values(rows, width, max(inner), outer))
         if outer == network.width << network.depth:  # the lowest level alone may have odd numbers of rows
-            padded = max(padded, (rows + 3) * (width + 3) * sum(inner) + (rows + width + 1) * outer)
+            # A copy of what it reads, and a row and a column more of that and of what comes out.
+            padded = max(padded, (rows + 3) * (width + 3) * sum(inner) + 2 * (rows + width + 3) * outer)
     return most + padded
 
 
