@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
-from unet2015.banded import fewer_products
+from unet2015.banded import fewer_products, in_step
 from unet2015.checkpoint import Model, ModelInfo
 from unet2015.network import UNet
 from unet2015.rolling import Sides
@@ -196,7 +196,7 @@ def work(network: UNet, side: int, window: int, precision: Precision, windows: i
 
 def saved(network: UNet, height: int, width: int, precision: Precision) -> float:
     """Return the operations that a tile does not take: 4 products an output and channel instead of 9."""
-    if precision != "float32":
+    if precision != "float32" or not in_step(network.geometry, height, width):
         return 0.0
     found = fewer_products(network, Sides.of(network, height, width))
     return sum(2.0 * (9 - 4) * prod(each.size) * sum(each.inner) * each.outer for each in found)

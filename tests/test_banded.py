@@ -29,9 +29,9 @@ def made(seed, *arguments, **settings):
     return network
 
 
-def image_for(network, seed, extra=(0, 0), count=1):
-    least, factor = network.geometry.smallest, network.geometry.factor
-    sides = [least + factor * more for more in extra]
+def image_for(network, seed, extra=(0, 0), count=1, geometry=None):
+    geometry = geometry or network.geometry
+    sides = [geometry.smallest + geometry.factor * more for more in extra]
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, network.in_channels, *sides, generator=generator, dtype=torch.float64)
 
@@ -94,12 +94,94 @@ def test_packed_bands_round_as_the_network_does(
 ):
     network = made(seed, in_channels, classes, width, depth, variant)
     enough = 12 // network.geometry.factor  # of few scores, either mean may be small by luck
-    image = image_for(network, seed, [enough + more for more in extra], count).float()
     with few_products(least):
+        geometry = banded.steps(network)
+        image = image_for(network, seed, [enough + more for more in extra], count, geometry).float()
         found = BandedUNet(network, band=band, strip=strip)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 4 * (error_of(plain, exact) + torch.finfo(torch.float32).eps)
+
+
+def marked(maps, weights, bias, room):
+    """A convolution in whose outputs one sees which two by two came out at once."""
+    sums = [
+        torch.nn.functional.conv2d(x, winograd.original(weight))
+        for x, weight in zip(maps, weights, strict=True)
+    ]
+    y = torch.relu(sum(sums) + bias[:, None, None])
+    y[:, :, 1::2] *= 1.25
+    y[:, :, :, 1::2] *= 0.75
+    return last(y)
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32),
+    width=st.integers(2, 6),
+    depth=st.integers(0, 4),
+    variant=st.sampled_from(VARIANTS),
+    inner=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    before=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    after=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    flips=st.sampled_from([(), (2,), (3,), (2, 3)]),
+    band=st.integers(1, 200_000),
+    strips=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+)
+def test_tiles_in_step_have_the_same_two_by_two(
+    seed, width, depth, variant, inner, before, after, flips, band, strips
+):
+    network = made(seed, 1, 2, width, depth, variant)
+    with few_products(), mock.patch.object(winograd, "convolve", marked):
+        geometry = banded.steps(network)
+        assert geometry.factor == 2 * network.geometry.factor
+        extra = [sum(each) for each in zip(inner, before, after, strict=True)]
+        image = image_for(network, seed, extra, geometry=geometry).float()
+        y, x = (geometry.factor * offset for offset in before)
+        h, w = (geometry.smallest + geometry.factor * more for more in inner)
+        assert banded.in_step(network.geometry, h, w)
+        tile = image[:, :, y : y + h, x : x + w]
+        scores = BandedUNet(network, band=band, strip=strips[0])(image.flip(flips)).flip(flips)
+        found = BandedUNet(network, band=band, strip=strips[1])(tile.flip(flips)).flip(flips)
+    lost = 2 * geometry.margin
+    same = scores[:, :, y : y + h - lost, x : x + w - lost]
+    assert (found - same).abs().max() <= 1e-5 * scale_of(scores)
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_at_the_papers_size_a_tile_has_the_probabilities_of_the_whole_image(width):
+    network = made(7, 1, 2, width, 4)
+    geometry = banded.steps(network)
+    assert geometry.factor == 32
+    assert geometry.is_legal(572)
+    image = image_for(network, 7, (5, 5), geometry=geometry).float()
+    side, lost = geometry.smallest, 2 * geometry.margin
+    compute = BandedUNet(network)
+    scores = compute(image)
+    for y, x in ((0, 32), (160, 160)):
+        found = compute(image[:, :, y : y + side, x : x + side])
+        same = scores[:, :, y : y + side - lost, x : x + side - lost]
+        assert (found.softmax(dim=1) - same.softmax(dim=1)).abs().max() <= 1e-6 * scale_of(scores)
+
+
+def test_networks_without_fewer_products_need_no_larger_steps():
+    for network in (UNet(width=8), UNet(width=16).double(), UNet(width=64, depth=1)):
+        assert banded.steps(network) == network.geometry
+
+
+@pytest.mark.parametrize("least", [1, 10**9])
+def test_a_tile_out_of_step_takes_all_products(least):
+    network = made(5, 1, 2, 8, 2)
+    for extra in ((1, 0), (0, 1), (3, 3)):
+        image = image_for(network, 5, extra).float()
+        with few_products(10**9):
+            expected = BandedUNet(network)(image)
+        with few_products(least):
+            compute = BandedUNet(network)
+            small = image_for(network, 5).float()
+            before = compute(small)
+            assert torch.equal(compute(image), expected)
+            assert torch.equal(compute(small), before)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -107,7 +189,7 @@ def test_packed_bands_round_as_the_network_does(
 @fewer
 def test_at_the_papers_depth_packed_bands_are_as_exact_as_the_network(variant, width, least):
     network = made(0, 1, 2, width, 4, variant)
-    image = image_for(network, 1, (5, 3)).float()
+    image = image_for(network, 1, (6, 4)).float()
     with few_products(least):
         found = BandedUNet(network, band=200_000, strip=8)(image)
     plain = last(network)(last(image))

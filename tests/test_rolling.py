@@ -50,7 +50,8 @@ def test_a_row_waits_for_nothing_but_what_it_needs(depth, more, rows):
         out = strip.up[0][1] if depth else strip.down[0][1]
         # No fewer than an image of the rows so far would have, cut to a legal height; no more than filled up.
         if known >= geometry.smallest:
-            assert out >= geometry.output_size(min(geometry.nearest_legal(known)))
+            odd = geometry.factor if known < height else 0  # the lowest level goes by twos
+            assert out >= geometry.output_size(min(geometry.nearest_legal(known))) - odd
         assert out <= geometry.output_size(max(geometry.nearest_legal(known)))
 
 

@@ -8,7 +8,8 @@ bands of a few rows, and its large map is never whole.
 
 With float32 and bfloat16 the convolutions run on weights packed once for oneDNN, with their ReLU in
 the same pass, and the one after crop-and-copy as a sum of two, so that nothing is copied together. Where
-float32 maps have many channels, they take fewer products (:mod:`unet2015.winograd`).
+float32 maps have many channels, they take fewer products (:mod:`unet2015.winograd`), if the tile is
+:func:`in_step`.
 """
 
 import copy
@@ -22,8 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unet2015 import winograd
+from unet2015.geometry import Geometry
 from unet2015.network import UNet
-from unet2015.packed import Gain, Maker, Pair, Single, can_pack
+from unet2015.packed import Filtered, FilteredJoined, Gain, Maker, Pair, Single, can_pack
 from unet2015.rolling import Rows, Sides, Strip, Workspace, alive
 
 BAND = 16 * 2**20
@@ -59,7 +61,20 @@ class BandedUNet:
     ) -> None:
         self.network, self.band, self.strip = network, band, strip
         self.dtype = network.head.weight.dtype if dtype is None else dtype
-        make = Maker(self.dtype, can_pack(self.dtype))
+        self._fewer = True
+        self._layers = self._made()
+        self._may = self._layers.fewer
+        make = Maker(self.dtype, False)
+        self._upsample = [make.copy(module) for module in network.upsample]
+        self._raise = [Gain.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in self._upsample]
+        self._head = copy.deepcopy(network.head).to("cpu").requires_grad_(False)
+        self._workspace: Workspace | None = None
+        self._workspace_of: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+
+    def _made(self) -> "_Layers":
+        """Return the convolutions, from the parameters of the network."""
+        network, make = self.network, Maker(self.dtype, can_pack(self.dtype), self._fewer)
         contract = [
             (make.convolution(block[0]), make.convolution(block[2])) for block in _blocks(network.contract)
         ]
@@ -67,13 +82,7 @@ class BandedUNet:
             (make.joined(block[0], raised), make.convolution(block[2]))
             for block, raised in zip(_blocks(network.expand), network.raised, strict=True)
         ]
-        self._layers = _Layers(contract, expand, make.packed)
-        self._upsample = [make.copy(module) for module in network.upsample]
-        self._raise = [Gain.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in self._upsample]
-        self._head = copy.deepcopy(network.head).to("cpu").requires_grad_(False)
-        self._workspace: Workspace | None = None
-        self._workspace_of: tuple[int, int] | None = None
-        self._lock = threading.Lock()
+        return _Layers(contract, expand, make.packed)
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Tensor:
@@ -87,6 +96,9 @@ class BandedUNet:
         height, width = image.shape[-2:]
         self.network.geometry.check(height, width)
         with self._lock:
+            if self._may and self._fewer != in_step(self.network.geometry, height, width):
+                self._fewer = not self._fewer
+                self._layers = self._made()
             if self._workspace is None or self._workspace_of != (height, width):
                 self._workspace = None  # the old one goes first
                 rows = strip_rows(self.network, width, self.dtype.itemsize, self.band, self.strip)
@@ -259,6 +271,15 @@ class _Layers:
     expand: list[tuple[Pair, Single]]
     packed: bool
 
+    @property
+    def fewer(self) -> bool:
+        """Whether any takes fewer products."""
+        return any(isinstance(layer, Filtered | FilteredJoined) for layer in self._all())
+
+    def _all(self) -> Iterator[Single | Pair]:
+        for pair in (*self.contract, *self.expand):
+            yield from pair
+
     def plain(self) -> "_Layers":
         """Return the same layers in torch's usual operations."""
         return _Layers(
@@ -322,7 +343,8 @@ def workspace_values(
     turned = network.in_channels * height * width if network.in_channels > 1 else 0  # channels last
     rows = strip_rows(network, width, size, band, strip)
     maxima = 16 * (network.depth + 1)
-    room = _room_values(network, sides, band) if size == 4 else 0
+    fewer = size == 4 and in_step(network.geometry, height, width)
+    room = _room_values(network, sides, band) if fewer else 0
     return turned + alive(network, height, width, rows) + most + scores + maxima + room
 
 
@@ -333,6 +355,28 @@ def weight_values(network: UNet) -> int:
         return values
     found = fewer_products(network, Sides.of(network, 0, 0))
     return values + sum((16 - 9) * sum(each.inner) * each.outer for each in found)
+
+
+def in_step(geometry: Geometry, *sides: int) -> bool:
+    """Whether inputs of these sides may take fewer products: the lowest level has an even side.
+
+    Two outputs by two come out of fewer products at once, rounded alike only where they are the same
+    two by two. Tiles with an even lowest level start at multiples of twice the pooling factor, turned or
+    not, and so they are, on every level.
+    """
+    return all((side + 4) // geometry.factor % 2 == 0 for side in sides)
+
+
+def steps(network: UNet) -> Geometry:
+    """Return the geometry that tiles on a processor had best have: all are in step, if that matters."""
+    geometry = network.geometry
+    few = fewer_products(network, Sides.of(network, 0, 0))
+    if network.head.weight.dtype != torch.float32 or not any(True for _ in few):
+        return geometry
+    smallest = geometry.smallest
+    if not in_step(geometry, smallest):
+        smallest += geometry.factor
+    return Geometry(2 * geometry.factor, geometry.margin, smallest)
 
 
 class FewerProducts(NamedTuple):
@@ -368,15 +412,12 @@ def fewer_products(network: UNet, sides: Sides) -> Iterator[FewerProducts]:
 
 
 def _room_values(network: UNet, sides: Sides, band: int) -> int:
-    """Return how many values the transformed maps have at most, and maps padded to whole tiles."""
-    most = padded = 0
+    """Return how many values the transformed maps have at most; in step, no map has odd sides."""
+    most = 0
     for inner, outer, (height, width), more in fewer_products(network, sides):
         rows = min(height, _band_rows(band, outer * (width - more) * 4) + more)
         most = max(most, winograd.room_values(rows, width, max(inner), outer))
-        if outer == network.width << network.depth:  # the lowest level alone may have odd numbers of rows
-            # A copy of what it reads, and a row and a column more of that and of what comes out.
-            padded = max(padded, (rows + 3) * (width + 3) * sum(inner) + 2 * (rows + width + 3) * outer)
-    return most + padded
+    return most
 
 
 def _band_rows(band: int, row: int) -> int:

@@ -173,10 +173,11 @@ Pair = Joined | FilteredJoined
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes convolutions of one precision from the modules of a network."""
+    """Makes convolutions of one precision from the modules of a network; `fewer` products where they pay."""
 
     dtype: torch.dtype
     packed: bool
+    fewer: bool = True
     room: winograd.Room = field(default_factory=winograd.Room)
 
     def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
@@ -211,6 +212,6 @@ class Maker:
         )
 
     def _pays(self, weight: Tensor) -> bool:
-        if not self.packed or self.dtype != torch.float32:
+        if not (self.fewer and self.packed) or self.dtype != torch.float32:
             return False
         return winograd.pays(*weight.shape[:2]) and bool(weight.abs().max() <= winograd.LARGEST)

@@ -72,7 +72,9 @@ def strips(network: UNet, height: int, width: int, rows: int) -> Iterator[Strip]
             down[level] = max(0, known - 4) // 2 * 2
             skip[level] = min(max(0, down[level] - network.edge(level)), sides.skips[level][0])
             known = down[level] // 2
-        down[depth] = known = max(0, known - 4)
+        # The lowest level goes by twos as well, so that its fewer products start at even rows.
+        known = max(0, known - 4)
+        down[depth] = known = known if entered >= height else known // 2 * 2
         for level in reversed(range(depth)):
             up[level] = known = max(0, min(2 * known, skip[level]) - 4) // 2 * 2
         yield Strip(*(tuple(zip(*pair, strict=True)) for pair in zip(before, (down, skip, up), strict=True)))

@@ -67,6 +67,7 @@ def test_the_table_shows_all_sizes():
             "tiles_a_task": size,
             "efficiency": {"median": share, "least": share - 0.1, "most": 1.0, "repeats": 2},
             "efficiency_bare": {"median": 0.97},
+            "one_worker": {"median": 5.1},
             "two_workers": {"median": 3.0},
         }
         for size, share in shares.items()
@@ -78,6 +79,7 @@ def test_the_table_shows_all_sizes():
     assert table[0]["note"].startswith(
         "80 to 100 % in 2 rounds; a task costs 20 ms, a run of these takes 3.0 s;"
     )
+    assert table[0]["note"].endswith("two reach 85 %")
 
 
 def test_two_processes_have_the_halves_of_the_image(tmp_path):

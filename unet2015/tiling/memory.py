@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from unet2015.banded import weight_values, workspace_values
+from unet2015.banded import steps, weight_values, workspace_values
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
 from unet2015.images.tiles import TILE
@@ -126,6 +126,7 @@ def choose_plan(
         Not even the smallest plan fits; the message says what would.
     """
     geometry = network.geometry
+    best = steps(network) if device.type == "cpu" else geometry
     limit = default_cap(device) if cap is None else cap
     pages, height, width = shape
     together = 1 if batch is None else batch
@@ -138,9 +139,10 @@ def choose_plan(
 
     if tile is not None:
         geometry.check(tile)
-        candidates = [(min(tile, geometry.input_for(height)), min(tile, geometry.input_for(width)))]
+        fit = best if best.is_legal(tile) else geometry
+        candidates = [(min(tile, fit.input_for(height)), min(tile, fit.input_for(width)))]
     else:
-        candidates = _by_work(geometry, height, width)
+        candidates = _by_work(best, height, width)
     fitting = _first_fitting(candidates, lambda sides: needed(plan_of(sides, together)) <= limit)
     if fitting is None:
         least = min(
