@@ -184,6 +184,7 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
     alike = [size["peak_mib"] for size in sizes if size["side"] >= line["from_side"]]
     reach = f"{line['from_side']:,} to {last['side']:,} px a side"
     small = first["seconds_per_megapixel"] / line["seconds_per_megapixel"]
+    more = first["read_per_pixel"] / last["read_per_pixel"]
     return [
         row(
             f"slope of the time over pixels, {reach}",
@@ -192,8 +193,10 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             "%",
             5,
             at_least=False,
-            note=f"by processor time {line['cpu_deviation_percent']:.1f} %; at {first['side']} px a side, "
-            f"with relatively more margin, a pixel costs {small:.1f} times as much",
+            note=f"by processor time {line['cpu_deviation_percent']:.2f} %; {last['side']:,} px timed "
+            f"{last['seconds']['repeats']} time(s), in tiles of {last['plan']['tile']} px; at "
+            f"{first['side']} px, where a single tile has nothing to run beside it and {more:.1f} times "
+            f"as much is read, a pixel costs {small:.1f} times as much",
         ),
         row(
             f"peak memory, {first['side']:,} to {last['side']:,} px a side",
@@ -210,8 +213,9 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             "%",
             5,
             at_least=False,
-            note=f"{alike[0]:.0f} to {max(alike):.0f} MiB: a row of tiles, as wide as the image, is held "
-            "until it is written",
+            note=f"{alike[0]:.0f} to {max(alike):.0f} MiB, {alike[-1]:.0f} at the largest; what grows was "
+            "measured (NOTES.md): decoded segments, kept up to 64 MiB, a row of tiles as classes and its "
+            "file, and what torch holds between network and writer",
         ),
     ]
 

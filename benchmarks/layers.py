@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.tiled_inference import DTYPES
 from unet2015.banded import BAND, BandedUNet
 from unet2015.network import UNet
@@ -131,14 +131,6 @@ def best_of(timed: Sequence[tuple[Form, float]]) -> dict[str, Any]:
         "gflops": best.layer.flops / least / 1e9,
         "forms": {form.name: seconds for form, seconds in timed},
     }
-
-
-def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
-    """Return the best rate of a square matrix product, in GFLOP/s."""
-    a, b = torch.rand(2, size, size).to(dtype)
-    a @ b
-    least: float = seconds(lambda: a @ b, repeats=repeats)[0]["least"]
-    return 2 * size**3 / least / 1e9
 
 
 @torch.inference_mode()

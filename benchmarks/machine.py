@@ -7,7 +7,9 @@ import statistics
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,17 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "versions": versions(),
+        "versions": versions() | _also("numba", "distributed"),
     }
+
+
+def _also(*names: str) -> dict[str, str]:
+    """Return the versions of those that are installed."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _processor() -> str:
@@ -58,6 +69,14 @@ def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[st
             clock[i].append(time.perf_counter() - start)
             cpu[i].append(time.process_time() - cpu_start)
     return [{**summary(c), "cpu": statistics.median(p)} for c, p in zip(clock, cpu, strict=True)]
+
+
+def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
+    """Return the best rate of a square matrix product, in GFLOP/s."""
+    a, b = torch.rand(2, size, size).to(dtype)
+    a @ b
+    least: float = seconds(lambda: a @ b, repeats=repeats)[0]["least"]
+    return 2 * size**3 / least / 1e9
 
 
 def summary(times: Sequence[float]) -> dict[str, Any]:

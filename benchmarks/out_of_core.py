@@ -26,8 +26,9 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import keep_result
+from benchmarks.machine import keep_result, row
 from unet2015.checkpoint import ModelInfo, save_model
+from unet2015.cli.sizes import parse_size
 from unet2015.images.reader import open_image
 from unet2015.network import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -186,10 +187,32 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             draw(image, size)
             print(f"{name}: drawn in {time.perf_counter() - start:.0f} s", flush=True)
             rows[name] = segment(image, model, folder / f"{name}-out", more)
-            row = rows[name]
-            print(f"{name}: peak {row['peak_mib']} MiB, {row['seconds']} s, {row['stages']}", flush=True)
+            found = rows[name]
+            print(
+                f"{name}: peak {found['peak_mib']} MiB, {found['seconds']} s, {found['stages']}", flush=True
+            )
             image.unlink()
-    return {"network": {"width": options.width, "depth": options.depth}, "images": rows}
+    cap = parse_size(options.max_memory)
+    assert cap is not None
+    network = {"width": options.width, "depth": options.depth}
+    return {"network": network, "images": rows, "table": table(rows, cap / MIB)}
+
+
+def table(rows: dict[str, Any], cap: float) -> list[dict[str, Any]]:
+    """Return a row for each image: how much of the cap it took."""
+    return [
+        row(
+            f"peak memory, TIFF to TIFF, {' x '.join(f'{size:,}' for size in found['shape'])} px",
+            f"the stated cap of {cap:,.0f} MiB",
+            100 * found["peak_mib"] / cap,
+            "%",
+            100,
+            at_least=False,
+            note=f"{found['peak_mib']:.0f} MiB for {found['input_mib']:,.0f} MiB of image, "
+            f"{found['seconds']:.0f} s, {found['cpu_seconds']:.0f} s of processor time",
+        )
+        for found in rows.values()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -255,10 +255,10 @@ def draw_dask(rows: list[dict[str, Any]]) -> "Figure":
     axes = figure.subplots()
     _plain(axes)
     tiles = [row["tiles_a_task"] for row in rows]
-    shares = [100 * row["efficiency"]["median"] for row in rows]
+    shares = [100 * row["efficiency"] for row in rows]
     axes.axhline(95, linestyle="--", color=MISSED, label="aim: 95 %")
     axes.plot(tiles, shares, "o-", color=MET, label="two workers")
-    bare = [100 * row["efficiency_bare"]["median"] for row in rows]
+    bare = [100 * row["efficiency_bare"] for row in rows]
     axes.plot(tiles, bare, "s:", color="0.5", label="two processes without Dask")
     for x, y, row in zip(tiles, shares, rows, strict=True):
         tasks = "1 task" if row["tasks"] == 1 else f"{row['tasks']} tasks"

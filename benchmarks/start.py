@@ -47,7 +47,7 @@ def measure(repeats: int) -> dict[str, Any]:
     for name, command in chosen.items():
         run(command, "segment" if name == HELP else "")
     times = seconds(*(lambda c=command: run(c) for command in chosen.values()), repeats=repeats)
-    answer: dict[str, Any] = {"commands": chosen, "times": dict(zip(chosen, times, strict=True))}
+    answer: dict[str, Any] = {"times": dict(zip(chosen, times, strict=True))}
     empty = answer["times"][EMPTY]["median"]
     answer["longer_seconds"] = {
         name: answer["times"][name]["median"] - empty for name in chosen if name != EMPTY

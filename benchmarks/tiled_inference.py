@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
 from unet2015.banded import fewer_products, in_step
@@ -190,7 +190,7 @@ def work(network: UNet, side: int, window: int, precision: Precision, windows: i
         "gflop_done": total - plan.tiles * saved(network, *plan.tile, precision) / 1e9,
         "windows": windows,
         "windows_gflop": windows * count(PaddedUNet(meta), window, window) / 1e9,
-        "matrix_product_gflops": matrix_product(DTYPES[precision], 4096 if side > 1000 else 64),
+        "matrix_product_gflops": matrix_product(DTYPES[precision], 4096 if side > 1000 else 64, 7),
     }
 
 
@@ -200,14 +200,6 @@ def saved(network: UNet, height: int, width: int, precision: Precision) -> float
         return 0.0
     found = fewer_products(network, Sides.of(network, height, width))
     return sum(2.0 * (9 - 4) * prod(each.size) * sum(each.inner) * each.outer for each in found)
-
-
-def matrix_product(dtype: torch.dtype, size: int) -> float:
-    """Return the best rate of a square matrix product of 7, in GFLOP/s."""
-    a, b = torch.rand(2, size, size).to(dtype)
-    a @ b
-    least: float = seconds(lambda: a @ b, repeats=7)[0]["least"]
-    return 2 * size**3 / least / 1e9
 
 
 def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]:

@@ -16,10 +16,11 @@ def sizes(*costs, work=None):
     return [
         {
             "side": 512 << i,
-            "seconds": {"median": cost, "cpu": cost},
+            "seconds": {"median": cost, "cpu": cost, "repeats": 1},
             "read_per_pixel": read,
             "seconds_per_megapixel": 1e6 * cost / (512 << i) ** 2,
             "peak_mib": 100.0,
+            "plan": {"tile": [572, 572]},
         }
         for i, (cost, read) in enumerate(zip(costs, work, strict=True))
     ]
