@@ -25,7 +25,7 @@ from torch.nn import functional
 from unet2015 import winograd
 from unet2015.geometry import Geometry
 from unet2015.network import UNet
-from unet2015.packed import Filtered, FilteredJoined, Gain, Maker, Pair, Single, can_pack
+from unet2015.packed import Gain, Maker, Pair, Single, can_pack
 from unet2015.rolling import Rows, Sides, Strip, Workspace, alive
 
 BAND = 16 * 2**20
@@ -63,7 +63,7 @@ class BandedUNet:
         self.dtype = network.head.weight.dtype if dtype is None else dtype
         self._fewer = True
         self._layers = self._made()
-        self._may = self._layers.fewer
+        self._steps = steps(network) if self.dtype == torch.float32 else network.geometry
         make = Maker(self.dtype, False)
         self._upsample = [make.copy(module) for module in network.upsample]
         self._raise = [Gain.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in self._upsample]
@@ -96,8 +96,9 @@ class BandedUNet:
         height, width = image.shape[-2:]
         self.network.geometry.check(height, width)
         with self._lock:
-            if self._may and self._fewer != in_step(self.network.geometry, height, width):
-                self._fewer = not self._fewer
+            fewer = self._steps.is_legal(height) and self._steps.is_legal(width)
+            if fewer != self._fewer:
+                self._fewer = fewer
                 self._layers = self._made()
             if self._workspace is None or self._workspace_of != (height, width):
                 self._workspace = None  # the old one goes first
@@ -270,15 +271,6 @@ class _Layers:
     contract: list[tuple[Single, Single]]
     expand: list[tuple[Pair, Single]]
     packed: bool
-
-    @property
-    def fewer(self) -> bool:
-        """Whether any takes fewer products."""
-        return any(isinstance(layer, Filtered | FilteredJoined) for layer in self._all())
-
-    def _all(self) -> Iterator[Single | Pair]:
-        for pair in (*self.contract, *self.expand):
-            yield from pair
 
     def plain(self) -> "_Layers":
         """Return the same layers in torch's usual operations."""

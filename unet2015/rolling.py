@@ -72,9 +72,10 @@ def strips(network: UNet, height: int, width: int, rows: int) -> Iterator[Strip]
             down[level] = max(0, known - 4) // 2 * 2
             skip[level] = min(max(0, down[level] - network.edge(level)), sides.skips[level][0])
             known = down[level] // 2
-        # The lowest level goes by twos as well, so that its fewer products start at even rows.
         known = max(0, known - 4)
-        down[depth] = known = known if entered >= height else known // 2 * 2
+        if entered < height:
+            known -= known % 2  # the lowest level goes by twos as well: its fewer products start at even rows
+        down[depth] = known
         for level in reversed(range(depth)):
             up[level] = known = max(0, min(2 * known, skip[level]) - 4) // 2 * 2
         yield Strip(*(tuple(zip(*pair, strict=True)) for pair in zip(before, (down, skip, up), strict=True)))
