@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import keep_result, row, seconds, summary
+from benchmarks.machine import keep_result, row, said, seconds, summary
 from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
@@ -48,10 +48,15 @@ from unet2015.tiling.files import plan_outputs, segment_files
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 
 DEPTH = 4
-NAMES = ("process", "two_processes", "one_worker", "two_workers")
+NAMES = {
+    "process": "one process",
+    "two_processes": "two processes without Dask",
+    "one_worker": "one worker",
+    "two_workers": "two workers",
+}
+"""The ways, as results name them, and in words."""
 SIZES = (1, 4, 16, 64)
 """Tiles a task."""
-SAID = ("one process", "two processes without Dask", "one worker", "two workers")
 HALVES = ("upper", "lower")
 AIM = 95
 
@@ -124,7 +129,7 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
         for count in {2, *counts.values()}:
             runs.images(count)
         for turn in range(repeats):
-            for name in NAMES[:: -1 if turn % 2 else 1]:
+            for name in reversed(NAMES) if turn % 2 else NAMES:
                 with runs.ready(name) as way:
                     way(2, 1)  # loads what is loaded once
                     for size, count in counts.items():
@@ -144,10 +149,12 @@ def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[
 def row_of(tiles: int, size: int, taken: dict[str, list[Any]], runs: "Runs") -> dict[str, Any]:
     """Return what was measured for one size of task; say it."""
     runs.check(tiles)
-    clock = {name: [each["median"] for each in times] for name, times in taken.items()}
     row: dict[str, Any] = {"tiles": tiles, "tiles_a_task": size, "tasks": runs.tasks(tiles, size)}
     for name, times in taken.items():
-        row[name] = {**summary(clock[name]), "cpu": statistics.median(each["cpu"] for each in times)}
+        row[name] = {
+            **summary([each["median"] for each in times]),
+            "cpu": statistics.median(each["cpu"] for each in times),
+        }
     alone = min(row["process"]["median"], row["one_worker"]["median"])
     row["efficiency"] = alone / (2 * row["two_workers"]["median"])
     row["efficiency_bare"] = alone / (2 * row["two_processes"]["median"])
@@ -163,7 +170,7 @@ def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[s
 
     def note(found: dict[str, Any]) -> str:
         two = found["two_workers"]
-        times = ", ".join(f"{name} {_text(found[key])}" for key, name in zip(NAMES, SAID, strict=True))
+        times = ", ".join(f"{name} {said(found[key], 1, cpu=False)}" for key, name in NAMES.items())
         client = 100 * two["cpu"] / (2 * two["median"])
         return f"{times}; of the two cores, client and scheduler take {client:.1f} %; {costs}"
 
@@ -178,10 +185,6 @@ def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[s
         )
         for found in rows
     ]
-
-
-def _text(times: dict[str, Any]) -> str:
-    return f"{times['median']:.1f} s ({times['least']:.1f} to {times['most']:.1f})"
 
 
 def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -22,7 +22,7 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import draw_stack, write_model
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
@@ -92,7 +92,7 @@ def measure(pages: int, width: int, depth: int, repeats: int) -> dict[str, Any]:
         "network, longer than alone": _middle(stages, "network") - alone["median"],
     }
     spent["first read, last write, hashes, record"] = whole["median"] - alone["median"] - sum(spent.values())
-    print(f"{pages} pages: end to end {_text(whole)}, network alone {_text(alone)}: {share:.1f} %")
+    print(f"{pages} pages: end to end {said(whole)}, network alone {said(alone)}: {share:.1f} %")
     print("    " + ", ".join(f"{name} {time:.2f} s" for name, time in spent.items()))
     question = f"TIFF to TIFF, {pages} pages of {plan.height} x {plan.width}, width {width}, float32"
     note = "the rest: " + ", ".join(
@@ -121,10 +121,6 @@ def _stages(out: Path) -> dict[str, float]:
 
 def _middle(stages: Sequence[dict[str, float]], name: str) -> float:
     return float(np.median([stage[name] for stage in stages]))
-
-
-def _text(times: dict[str, Any]) -> str:
-    return f"{times['median']:.2f} s ({times['least']:.2f} to {times['most']:.2f}; CPU {times['cpu']:.2f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

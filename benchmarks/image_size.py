@@ -28,7 +28,7 @@ from typing import Any
 
 import tifffile
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
 from unet2015.checkpoint import load_model
 from unet2015.cli.sizes import parse_size
@@ -134,7 +134,7 @@ def measure(sides: Sequence[int], options: argparse.Namespace, folder: Path) -> 
             }
         )
         print(
-            f"{side:>6} px: {_text(found['seconds'])}, {sizes[-1]['seconds_per_megapixel']:.3f} s/Mpx; "
+            f"{side:>6} px: {said(found['seconds'])}, {sizes[-1]['seconds_per_megapixel']:.3f} s/Mpx; "
             f"{tiles} tiles of {tile[0]} x {tile[1]}, {sizes[-1]['read_per_pixel']:.2f} px read for one; "
             f"peak {found['peak_mib']:.0f} MiB",
             flush=True,
@@ -218,10 +218,6 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             "file, and what torch holds between network and writer",
         ),
     ]
-
-
-def _text(times: dict[str, Any]) -> str:
-    return f"{times['median']:.2f} s ({times['least']:.2f} to {times['most']:.2f}; CPU {times['cpu']:.2f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

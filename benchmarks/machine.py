@@ -7,14 +7,13 @@ import statistics
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.peers import peer_versions
 from unet2015.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,17 +27,8 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "versions": versions() | _also("numba", "distributed"),
+        "versions": versions() | peer_versions("numba", "distributed"),
     }
-
-
-def _also(*names: str) -> dict[str, str]:
-    """Return the versions of those that are installed."""
-    found = {}
-    for name in names:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def _processor() -> str:
@@ -87,6 +77,13 @@ def summary(times: Sequence[float]) -> dict[str, Any]:
         "most": max(times),
         "repeats": len(times),
     }
+
+
+def said(times: dict[str, Any], digits: int = 2, cpu: bool = True) -> str:
+    """Return median and spread of `times` for a line of text, and with `cpu` the processor time."""
+    median, least, most = (f"{times[key]:.{digits}f}" for key in ("median", "least", "most"))
+    processor = f"; CPU {times['cpu']:.{digits}f}" if cpu else ""
+    return f"{median} s ({least} to {most}{processor})"
 
 
 def row(

@@ -58,13 +58,13 @@ def table(rows: dict[str, Any], width: int, side: int) -> list[dict[str, Any]]:
     fullest = max(shares, key=shares.__getitem__)
     against = f"the stated cap; the fullest of {', '.join(name[4:] for name in caps)}: {fullest[4:]}"
     found = [row(what, against, shares[fullest], "%", 100, at_least=False)]
-    largest = list(caps)[-1]
+    largest, parts = list(caps)[-1], _parts(width, side)
     for name in rows:
         if name.startswith("monai="):
             ratio = rows[name]["peak_mib"] / rows[largest]["peak_mib"]
             peaks = f"{rows[name]['peak_mib']:.0f} and {rows[largest]['peak_mib']:.0f} MiB"
             less = f"with a cap of {fullest[4:]} ours takes {rows[fullest]['peak_mib']:.0f}"
-            note = f"{peaks}, {_parts(width, side)}; {less}"
+            note = f"{peaks}, {parts}; {less}"
             windows = f"MONAI sliding windows, overlap {name[6:]}; ours with a cap of {largest[4:]}"
             found.append(row(what, windows, ratio, "x", 1, note=note))
     return found

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, row, said, seconds
 
 AIM = 0.2
 EMPTY = "python -c pass"
@@ -53,10 +53,7 @@ def measure(repeats: int) -> dict[str, Any]:
         name: answer["times"][name]["median"] - empty for name in chosen if name != EMPTY
     }
     for name, time in answer["times"].items():
-        print(
-            f"{name:<27} {time['median']:.3f} s ({time['least']:.3f} to {time['most']:.3f}), "
-            f"{time['median'] - empty:.3f} s longer"
-        )
+        print(f"{name:<27} {said(time, 3, cpu=False)}, {time['median'] - empty:.3f} s longer")
     answer["table"] = [
         row(f"start: {name}", "above an empty Python", longer, "s", AIM, at_least=False)
         for name, longer in answer["longer_seconds"].items()

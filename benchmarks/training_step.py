@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import keep_result, row, summary
+from benchmarks.machine import keep_result, row, said, summary
 from benchmarks.peers import peer, peer_versions
 from unet2015.heap import kept_heap
 from unet2015.network import UNet
@@ -331,8 +331,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
         times = measure(candidates, rounds, steps)
     for name, taken in times.items():
         print(
-            f"{name:6}: {taken['median']:.3f} s ({taken['least']:.3f} to {taken['most']:.3f}; CPU "
-            f"{taken['cpu']:.3f}), of it augmentation {taken['augmentation']['median']:.4f} s; "
+            f"{name:6}: {said(taken, 3)}, of it augmentation {taken['augmentation']['median']:.4f} s; "
             f"first loss {losses[name]:.7f}",
             flush=True,
         )

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, find_objects
 
-from benchmarks.machine import keep_result, row, seconds
+from benchmarks.machine import keep_result, row, said, seconds
 from unet2015 import weight_map
 
 Labels = NDArray[np.int32]
@@ -107,7 +107,7 @@ def against_one_transform(side: int, counts: Sequence[int], repeats: int) -> lis
             {"side": side, "cells": cells, "weight_map": ours, "one_transform": transform, "ratio": ratio}
         )
         print(
-            f"{side} x {side}, {cells:6} cells: {_text(ours)}; one transform {_text(transform)}; "
+            f"{side} x {side}, {cells:6} cells: {said(ours, 3)}; one transform {said(transform, 3)}; "
             f"{ratio:.2f} times one",
             flush=True,
         )
@@ -137,10 +137,10 @@ def against_one_per_cell(side: int, count: int, repeats: int) -> dict[str, Any]:
         "largest_relative_difference": found,
     }
     print(
-        f"{side} x {side}, {cells:6} cells: {_text(ours)}\n"
-        f"    one transform per cell {_text(brute)}: {answer['speedup_cpu']:.0f} times the processor time, "
+        f"{side} x {side}, {cells:6} cells: {said(ours, 3)}\n"
+        f"    one transform per cell {said(brute, 3)}: {answer['speedup_cpu']:.0f} times the processor time, "
         f"{answer['speedup_clock']:.0f} times by the clock\n"
-        f"    in windows {_text(windows)}: {answer['speedup_over_windows_cpu']:.1f} times\n"
+        f"    in windows {said(windows, 3)}: {answer['speedup_over_windows_cpu']:.1f} times\n"
         f"    largest relative difference {found:.1e}",
         flush=True,
     )
@@ -170,10 +170,6 @@ def table(per_cell: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[dict
             note=f"{min(ratios):.2f} to {max(ratios):.2f}",
         ),
     ]
-
-
-def _text(times: dict[str, Any]) -> str:
-    return f"{times['median']:.3f} s ({times['least']:.3f} to {times['most']:.3f}; CPU {times['cpu']:.3f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
