@@ -28,6 +28,9 @@ class Frozen(BaseModel):
 class NetworkSettings(Frozen):
     """The network (Fig. 1)."""
 
+    kind: Literal["unet2015"] = "unet2015"
+    """Which network of the table :mod:`unet2015.networks`."""
+
     width: int = Field(64, ge=1)
     """Channels of the first level; each level below has twice as many."""
     depth: int = Field(4, ge=0, le=8)
@@ -41,12 +44,16 @@ class NetworkSettings(Frozen):
 class MappingSettings(Frozen):
     """How the mapping of intensities is chosen from the training images (open in the paper)."""
 
-    method: Literal["auto", "integer-range", "image-percentiles", "training-percentiles"] = "auto"
-    """``auto``: ``integer-range`` for 8-bit images (the release's way), else ``image-percentiles``."""
+    method: Literal["standardise", "auto", "integer-range", "image-percentiles", "training-percentiles"] = (
+        "standardise"
+    )
+    """``standardise``: each image minus its own mean, divided by its own standard deviation, both over
+    the whole image. ``auto``: ``integer-range`` for 8-bit images (the release's way), else
+    ``image-percentiles``."""
     low: Percent = 1.0
-    """Percentile that becomes 0."""
+    """Percentile that becomes 0; not for ``standardise``."""
     high: Percent = 99.8
-    """Percentile that becomes 1."""
+    """Percentile that becomes 1; not for ``standardise``."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -58,8 +65,9 @@ class MappingSettings(Frozen):
 class Mapping(Frozen):
     """How raw intensities become network input: one rule for the whole image, stored in the model."""
 
-    method: Literal["integer-range", "image-percentiles", "fixed"]
-    """``fixed``: the same two intensities for every image, as percentiles of the training set."""
+    method: Literal["integer-range", "image-percentiles", "fixed", "standardise"]
+    """``fixed``: the same two intensities for every image, as percentiles of the training set.
+    ``standardise``: by the image's own mean and standard deviation."""
     low: tuple[float, ...] = ()
     """``image-percentiles``: one percentile. ``fixed``: per channel, the intensity that becomes 0."""
     high: tuple[float, ...] = ()
@@ -87,6 +95,16 @@ class LabelSettings(Frozen):
         return self
 
 
+class InitialisationSettings(Frozen):
+    """The first weights: N(0, 2/N), N the incoming nodes of one neuron (section 3)."""
+
+    up_convolutions: Literal["release", "incoming"] = "release"
+    """N of an up-convolution (open: no ReLU follows it). ``incoming``: its input channels. ``release``: 4
+    times its output channels, as Caffe's filler counts; half that variance."""
+    head: NotNegative = 1.0
+    """The last layer's first weights are multiplied by this (open); 0: all pixels begin alike."""
+
+
 class WeightMapSettings(Frozen):
     """The weight map, Eq. 2: w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2))."""
 
@@ -94,8 +112,23 @@ class WeightMapSettings(Frozen):
     """Weight of the gaps between cells."""
     sigma: Positive = 5.0
     """Width of the gaps that matter, in pixels."""
+    gaps: Literal["background", "everywhere"] = "background"
+    """Where the second term lands (open): on background alone, as in the authors' later plugin, or inside
+    cells too, where d1 is 0."""
     class_weights: Literal["balanced"] | tuple[NotNegative, ...] = "balanced"
     """w_c. ``balanced``: N / (C N_c) over the training set (the formula is open in the paper)."""
+
+
+class SamplingSettings(Frozen):
+    """Which tiles are shown (open in the paper)."""
+
+    pages: Literal["area", "alike"] = "area"
+    """How often a page is drawn: in proportion to its area, so that every pixel teaches alike, or all
+    pages alike."""
+    centres: Literal["annotated", "anywhere"] = "annotated"
+    """Where a tile's centre may fall: on annotated pixels, or on every pixel."""
+    mirrored: float = Field(1.0, ge=0, le=1)
+    """Largest share of a tile's output that may lie outside the image, mirrored (before it is turned)."""
 
 
 class AugmentationSettings(Frozen):
@@ -111,42 +144,87 @@ class AugmentationSettings(Frozen):
     """Draw the tile's position evenly over the image, rather than stay on its centre."""
     flip: bool = True
     """Mirror every other tile."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """Of the image between pixels (open)."""
     gray_scale: float = Field(0.1, ge=0, lt=1)
-    """Intensities (after the mapping) are multiplied by 1 + u, u even in +-gray_scale..."""
-    gray_shift: NotNegative = 0.1
-    """...around their mean and shifted by u, even in +-gray_shift."""
+    """The contrast about the mean is multiplied by 1 + u, u even in +-gray_scale..."""
+    gray_shift: NotNegative = 0.2
+    """...and u is added, even in +-gray_shift, in standard deviations of the image."""
 
 
 class OptimisationSettings(Frozen):
-    """Stochastic gradient descent (section 3)."""
+    """The recipe: optimizer, loss, schedule and what belongs to them (section 3)."""
 
     steps: int = Field(20_000, ge=1)
-    """Tiles shown to the network, a batch of one at a time (open in the paper)."""
+    """Steps of gradient descent (open in the paper)."""
+    batch: int = Field(1, ge=1)
+    """Tiles a step. Paper: 1."""
+    tile: int = Field(572, ge=1)
+    """Side of the tile that the network reads, in pixels."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """Paper: sgd."""
     learning_rate: Positive = 1e-3
     """Peak learning rate (open in the paper)."""
     warmup: int = Field(100, ge=0)
     """Steps over which the rate rises linearly to its peak."""
-    schedule: Literal["constant", "cosine", "linear"] = "cosine"
+    schedule: Literal["constant", "cosine", "linear", "polynomial"] = "cosine"
     """What follows the warm-up: to zero at the last step, or constant (open in the paper)."""
+    power: Positive = 0.9
+    """Exponent of ``polynomial``."""
     momentum: float = Field(0.99, ge=0, lt=1)
-    """Momentum of the paper."""
+    """Of sgd; the paper's."""
+    momentum_ramp: int = Field(0, ge=0)
+    """Steps over which the momentum rises to its value from 0.9, the rate over (1 - momentum) held
+    constant; 0: none (open)."""
+    nesterov: bool = False
+    """Nesterov's momentum, for sgd."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Of adam and adamw: how slowly the means of the gradient and of its square change."""
     weight_decay: NotNegative = 0.0
-    """Weight decay (open in the paper)."""
-    tile: int = Field(572, ge=1)
-    """Side of the tile that the network reads, in pixels."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """``bfloat16``: the network runs under autocast; weights and loss stay float32."""
+    """Weight decay (open in the paper); of adamw decoupled from the gradient."""
+    clip: NotNegative = 0.0
+    """Largest norm of a step's gradient; a longer one is shortened to it. 0: none (open)."""
+    average: float = Field(0.0, ge=0, lt=1)
+    """The model is the exponential moving average of the weights with this decay a step; 0: none."""
+    loss: Literal["cross-entropy"] = "cross-entropy"
+    """The paper's: pixel-wise softmax and weighted cross-entropy (Eq. 1)."""
+    loss_divisor: Literal["pixels", "weights"] = "pixels"
+    """The sum of Eq. 1 is divided by the annotated pixels, or by the sum of their weights (open)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """``bfloat16``: the network runs under autocast; head, weights and loss stay float32. ``auto``:
+    whichever the machine computes faster, timed at the start."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.optimizer != "sgd" and (self.nesterov or self.momentum_ramp):
+            raise ValueError(f"nesterov and momentum_ramp belong to sgd, but optimizer is {self.optimizer}")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        if self.momentum_ramp and self.momentum <= 0.9:
+            raise ValueError(f"momentum_ramp rises from 0.9, but momentum is {self.momentum}")
+        if self.average and 1 / (1 - self.average) > self.steps:
+            raise ValueError(
+                f"average = {self.average} looks back over {1 / (1 - self.average):.0f} steps, but there are "
+                f"{self.steps}; give a smaller average, 0, or more steps"
+            )
+        return self
 
 
 class ValidationSettings(Frozen):
     """Held-out images, segmented with the overlap-tile engine at intervals."""
 
     pages: str | None = None
-    """Which images (pages counted from 0 over the whole set): ``"24-29"`` or ``"3,7,20-22"``."""
+    """Which images (pages counted from 0 over the whole set, or files by name): ``"24-29"``,
+    ``"3,7,20-22"`` or ``"t3.tif,t9.tif"``."""
     fraction: float = Field(0.2, ge=0, lt=1)
     """Where `pages` is absent: the share held out, taken from the end, as neighbours look alike."""
     interval: int = Field(500, ge=1)
     """Steps between two validations."""
+    patience: int = Field(0, ge=0)
+    """Validations without a better one after which the training ends; 0: it goes on to the last step."""
+    attempts: int = Field(3, ge=1)
+    """Seeds to begin with: where the first validation shows that nothing is learned, the training begins
+    again with the next."""
 
 
 class TrainingSettings(Frozen):
@@ -157,9 +235,11 @@ class TrainingSettings(Frozen):
     checkpoint_interval: int = Field(250, ge=1)
     """Steps between two checkpoints; the last two are kept."""
     network: NetworkSettings = NetworkSettings()
+    initialisation: InitialisationSettings = InitialisationSettings()
     mapping: MappingSettings = MappingSettings()
     labels: LabelSettings = LabelSettings()
     weight_map: WeightMapSettings = WeightMapSettings()
+    sampling: SamplingSettings = SamplingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     optimisation: OptimisationSettings = OptimisationSettings()
     validation: ValidationSettings = ValidationSettings()
