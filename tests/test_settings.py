@@ -121,7 +121,11 @@ def test_settings_survive_json() -> None:
         ("sed = 1", "sed", "seed, checkpoint_interval, network"),
         ("[netwrok]\nwidth = 1", "netwrok", "seed, checkpoint_interval, network"),
         ("[network]\nwidht = 1", "network.widht", "kind, width, depth, variant, dropout"),
-        ("[optimisation]\nlearning-rate = 1", "optimisation.learning-rate", "steps, batch, tile, optimizer, learning_rate, warmup"),
+        (
+            "[optimisation]\nlearning-rate = 1",
+            "optimisation.learning-rate",
+            "steps, batch, tile, optimizer, learning_rate, warmup",
+        ),
         ("[augmentation.elastic]\nstd = 1", "augmentation.elastic", "elastic_std, elastic_grid"),
     ],
 )
