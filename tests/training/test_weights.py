@@ -15,7 +15,7 @@ from unet2015.training.weights import gap_limit, target_weights, weight_map
 
 
 def equation_2(cells, w_c, w0=10.0, sigma=5.0, where=None):
-    """Eq. 2 with one full distance transform per cell, its second term on `where` (default: outside cells)."""
+    """Eq. 2 with one full distance transform per cell, the second term on `where` (None: outside)."""
     ids = np.unique(cells[cells != 0])
     if ids.size < 2:
         return np.asarray(w_c, float)
@@ -276,6 +276,8 @@ def test_training_puts_the_gaps_where_the_settings_say():
 
 
 def test_huge_sigma_is_the_same_weight_everywhere():
-    np.testing.assert_allclose(weight_map(np.array([[1, 0, 0, 2]]), sigma=1e300, class_weights=(0, 0), gaps="everywhere"), 10)
+    np.testing.assert_allclose(
+        weight_map(np.array([[1, 0, 0, 2]]), sigma=1e300, class_weights=(0, 0), gaps="everywhere"), 10
+    )
     assert gap_limit(0, 5, 1) == gap_limit(1e-9, 5, 1) == 0
     assert gap_limit(10, 5, 0) > 2 * gap_limit(10, 5, 0.5)
