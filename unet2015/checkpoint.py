@@ -65,7 +65,12 @@ class ModelInfo(Frozen):
         if len(self.class_names) != self.classes:
             raise ValueError(f"{self.classes} classes, but {len(self.class_names)} class_names")
         low, high = self.mapping.low, self.mapping.high
-        expected = {"integer-range": len(low), "image-percentiles": 1, "fixed": self.in_channels}
+        expected = {
+            "standardise": 0,
+            "integer-range": len(low),
+            "image-percentiles": 1,
+            "fixed": self.in_channels,
+        }
         if not len(low) == len(high) == expected[self.mapping.method]:
             raise ValueError(
                 f"{expected[self.mapping.method]} values of low and high are needed for the mapping "

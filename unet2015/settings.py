@@ -73,6 +73,21 @@ class Mapping(Frozen):
     high: tuple[float, ...] = ()
     """The same for 1."""
 
+    @property
+    def of_each_image(self) -> bool:
+        """Whether each image is read as a whole before the first of its tiles."""
+        return self.method in ("standardise", "image-percentiles")
+
+    def in_words(self) -> str:
+        """Return the rule as a person reads it."""
+        if self.method == "standardise":
+            return "each image minus its mean, divided by its standard deviation"
+        if self.method == "integer-range":
+            return "the range of the pixels' type becomes 0 to 1"
+        ends = [", ".join(f"{value:g}" for value in end) for end in (self.low, self.high)]
+        what = "percentiles {} and {} of each image" if self.method == "image-percentiles" else "{} and {}"
+        return what.format(*ends) + " become 0 and 1"
+
 
 class LabelSettings(Frozen):
     """What the label images hold; never guessed."""

@@ -41,7 +41,7 @@ def job(tmp_path, monkeypatch):
     torch.manual_seed(0)
     info = ModelInfo(
         network=NetworkSettings(width=2, depth=2),
-        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        mapping=Mapping(method="standardise"),
         class_names=("background", "cell"),
     )
     save_model(tmp_path / "m.safetensors", UNet(1, 2, 2, 2), info)

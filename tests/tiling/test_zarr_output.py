@@ -42,7 +42,7 @@ def make_model(path, classes=2):
     info = ModelInfo(
         classes=classes,
         network=NetworkSettings(width=2, depth=2),
-        mapping=Mapping(method="integer-range"),
+        mapping=Mapping(method="standardise"),
         class_names=("background", "cell", "border")[:classes],
     )
     save_model(path, UNet(1, classes, 2, 2), info)

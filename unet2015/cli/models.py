@@ -35,6 +35,7 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
     rows = {
         "for": info.summary,
         "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",
+        "intensities": info.mapping.in_words(),
         "classes": ", ".join(info.class_names),
         "threshold": "" if info.threshold is None else f"{info.threshold:g}",
         "network": f"{network}, {model.bytes / 1e6:.1f} MB",
