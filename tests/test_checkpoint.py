@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from unet2015.checkpoint import ModelInfo, load_model, save_model, save_tensors
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 

@@ -17,9 +17,8 @@ from tqdm import tqdm
 from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.errors import NothingLearnedError, SettingsError, TrainingError
 from unet2015.files import make_folder, write_json
-from unet2015.geometry import unet_geometry
 from unet2015.heap import kept_heap
-from unet2015.network import UNet
+from unet2015.networks import Network, build, geometry
 from unet2015.settings import OptimisationSettings, TrainingSettings, load_settings
 from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.checks import check_pairs
@@ -95,7 +94,7 @@ def train(
     with join() as group:
         chosen = settings if isinstance(settings, TrainingSettings) else load_settings(settings)
         target = group.device(device)
-        unet_geometry(chosen.network.depth).check(chosen.optimisation.tile)
+        geometry(chosen.network).check(chosen.optimisation.tile)
         pairs = pair_images(_listed(images), _listed(labels))
         for warning in check_pairs(pairs, chosen, axes):
             _log.warning("%s", warning)
@@ -123,9 +122,9 @@ class Training:
         self.group = group
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            network = UNet(data.channels, settings.labels.classes, **settings.network.model_dump())
+            network = build(settings.network, data.channels, settings.labels.classes, settings.initialisation)
         # Several times faster than channels first, on CPUs and GPUs alike.
-        self.network: UNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         rule = settings.optimisation
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay

@@ -14,7 +14,7 @@ from torch import Tensor
 from unet2015.checkpoint import check_weights, load_tensors, save_tensors
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.files import make_folder
-from unet2015.network import UNet
+from unet2015.networks import Network
 
 KEPT = 2
 """Checkpoints that stay: should the newest be damaged, the one before is good."""
@@ -75,7 +75,7 @@ def page_order(seed: int, turn: int, pages: int) -> list[int]:
     return [int(page) for page in generator.permutation(pages)]
 
 
-def save_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, state: State) -> Path:
+def save_state(folder: Path, network: Network, optimizer: torch.optim.SGD, state: State) -> Path:
     """Write a checkpoint and remove all but the last two."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in network.named_parameters():
@@ -96,7 +96,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
 
 
-def load_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, expected: State) -> State | None:
+def load_state(folder: Path, network: Network, optimizer: torch.optim.SGD, expected: State) -> State | None:
     """Restore the newest good checkpoint of a folder; None where there is none.
 
     Raises
