@@ -21,6 +21,7 @@ from torch import Tensor
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.labels import IGNORED
+from unet2015.training.sampling import Centres
 from unet2015.training.warp import Corners, spline_basis, warp_nearest
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
@@ -52,19 +53,32 @@ class Draw:
     gray_shift: float
 
 
-def draw(settings: AugmentationSettings, seed: int, step: int, height: int, width: int) -> Draw:
+def draw(
+    settings: AugmentationSettings,
+    seed: int,
+    step: int,
+    height: int,
+    width: int,
+    *,
+    centres: Centres | None = None,
+) -> Draw:
     """Draw the augmentation of one step, for an image of `height` x `width` pixels.
 
     It depends on (seed, step) alone: the same on every device, and in a resumed training. Every
     number is drawn whatever the settings, so that switching one kind off leaves the others as
-    they were. The tile's centre falls on every pixel of the image with the same probability, so
-    that, mirrored at the border, those near it are seen no less often than the others.
+    they were. The tile's centre falls on every pixel of `centres` with the same probability; without
+    them on every pixel of the image, so that, mirrored at the border, those near it are seen no less
+    often than the others.
     """
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(step,))))
     y, x, angle, flip, scale, shift = random.random(6)
     vectors = random.standard_normal((2, settings.elastic_grid, settings.elastic_grid))
+    if not settings.shift:
+        centre = height // 2, width // 2
+    else:
+        centre = centres.at(y, x) if centres else (int(y * height), int(x * width))
     return Draw(
-        centre=(int(y * height), int(x * width)) if settings.shift else (height // 2, width // 2),
+        centre=centre,
         angle=float(2 * angle - 1) * settings.rotation,
         flip=settings.flip and bool(flip < 0.5),
         vectors=vectors * settings.elastic_std,
