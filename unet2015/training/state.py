@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from unet2015.checkpoint import check_weights, load_tensors, save_tensors
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.files import make_folder
 from unet2015.networks import Network
+from unet2015.training.sampling import page_order as page_order
 
 KEPT = 2
 """Checkpoints that stay: should the newest be damaged, the one before is good."""
@@ -67,12 +67,6 @@ class State:
         if position == 0 or len(self.order) != pages or self.processes > 1:
             self.order = page_order(self.seed, turn, pages)
         return self.order[position]
-
-
-def page_order(seed: int, turn: int, pages: int) -> list[int]:
-    """Return the order of round number `turn` through the pages."""
-    generator = np.random.Generator(np.random.Philox(key=(1 << 127) + (turn << 64) + seed % 2**64))
-    return [int(page) for page in generator.permutation(pages)]
 
 
 def save_state(folder: Path, network: Network, optimizer: torch.optim.SGD, state: State) -> Path:
