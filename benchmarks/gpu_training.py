@@ -20,7 +20,7 @@ from benchmarks.device import (
     see_close,
     tensor_float32,
 )
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
 from unet2015.training.augment import Sample

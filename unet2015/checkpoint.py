@@ -17,10 +17,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from unet2015 import networks
 from unet2015.errors import ModelError, SettingsError
 from unet2015.files import atomic_path
-from unet2015.network import UNet
-from unet2015.settings import Frozen, Mapping, NetworkSettings, parse_settings
+from unet2015.settings import (
+    NETWORK_KINDS,
+    Frozen,
+    Mapping,
+    Network,
+    NetworkSettings,
+    kind_of_network,
+    parse_settings,
+)
 
 _KEY = "unet2015"
 _DIGEST = "sha256"
@@ -35,7 +43,7 @@ class ModelInfo(Frozen):
     """Channels of the images."""
     classes: int = Field(2, ge=2, le=255)
     """Channels of the scores."""
-    network: NetworkSettings = NetworkSettings()
+    network: Network = NetworkSettings()
     mapping: Mapping
     """How raw intensities become network input."""
     dtype: str | None = None
@@ -66,7 +74,12 @@ class ModelInfo(Frozen):
         if len(self.class_names) != self.classes:
             raise ValueError(f"{self.classes} classes, but {len(self.class_names)} class_names")
         low, high = self.mapping.low, self.mapping.high
-        expected = {"integer-range": len(low), "image-percentiles": 1, "fixed": self.in_channels}
+        expected = {
+            "standardise": 0,
+            "integer-range": len(low),
+            "image-percentiles": 1,
+            "fixed": self.in_channels,
+        }
         if not len(low) == len(high) == expected[self.mapping.method]:
             raise ValueError(
                 f"{expected[self.mapping.method]} values of low and high are needed for the mapping "
@@ -85,7 +98,7 @@ class Model:
 
     Attributes
     ----------
-    network : UNet
+    network : Network
         In evaluation mode, float32, on the CPU.
     info : ModelInfo
         Mapping, classes, threshold and training record.
@@ -95,20 +108,29 @@ class Model:
         The model file.
     """
 
-    network: UNet
+    network: networks.Network
     info: ModelInfo
     sha256: str = ""
     path: Path | None = None
 
 
-def build_network(info: ModelInfo) -> UNet:
+def build_network(info: ModelInfo) -> networks.Network:
     """Return a network of the architecture that `info` declares, with fresh weights."""
-    return UNet(info.in_channels, info.classes, **info.network.model_dump(exclude={"kind"}))
+    return networks.build(info.network, info.in_channels, info.classes)
 
 
-def save_model(path: str | Path, network: UNet, info: ModelInfo, dtype: torch.dtype = torch.float32) -> None:
-    """Write a model file, whole or not at all; `dtype` is that of the weights in the file."""
-    weights = {name: tensor.detach().to("cpu", dtype) for name, tensor in network.state_dict().items()}
+def save_model(
+    path: str | Path, network: networks.Network, info: ModelInfo, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a model file, whole or not at all; `dtype` is that of the weights in the file.
+
+    Buffers, such as running means, are few, and stay float32; counters stay what they are.
+    """
+    trained = {name for name, _ in network.named_parameters()}
+    weights = {
+        name: _as(tensor.detach().cpu(), dtype if name in trained else torch.float32)
+        for name, tensor in network.state_dict().items()
+    }
     save_tensors(path, weights, info.model_dump_json())
 
 
@@ -123,7 +145,9 @@ def load_model(path: str | Path) -> Model:
     """
     weights, text, digest = load_tensors(path)
     try:
-        info = parse_settings(ModelInfo, _json(text), str(path))
+        described = _json(text)
+        _check_kind(described.get("network"), str(path))
+        info = parse_settings(ModelInfo, described, str(path))
     except (SettingsError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path}: the description in the model file does not fit this version: {_short(error)}"
@@ -134,11 +158,11 @@ def load_model(path: str | Path) -> Model:
     except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
         raise ModelError(f"{path}: the model file describes no possible network: {_short(error)}") from error
     check_weights(network, weights, str(path))
-    network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in weights.items()}, assign=True)
+    network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)
     return Model(network.eval(), info, digest, Path(path))
 
 
-def check_weights(network: UNet, weights: Dictionary[str, Tensor], name: str) -> None:
+def check_weights(network: networks.Network, weights: Dictionary[str, Tensor], name: str) -> None:
     """Raise a `ModelError` that names `name`, tensor and shapes unless `weights` fit `network`."""
     expected = network.state_dict()
     for key, tensor in expected.items():
@@ -149,11 +173,34 @@ def check_weights(network: UNet, weights: Dictionary[str, Tensor], name: str) ->
             raise ModelError(
                 f"{name}: tensor {key} has shape {tuple(came.shape)}, the network needs {tuple(tensor.shape)}"
             )
-        if came.is_floating_point() != tensor.is_floating_point() or not bool(torch.isfinite(came).all()):
+        if not tensor.is_floating_point():
+            if came.dtype != tensor.dtype:
+                raise ModelError(
+                    f"{name}: tensor {key} has type {_type(came)}, the network needs {_type(tensor)}"
+                )
+        elif not came.is_floating_point() or not bool(torch.isfinite(came).all()):
             raise ModelError(f"{name}: tensor {key} holds values that are not finite numbers")
     for key in weights:
         if key not in expected:
             raise ModelError(f"{name}: tensor {key} does not belong to the network")
+
+
+def _check_kind(network: Any, name: str) -> None:
+    kind = kind_of_network(network)
+    if isinstance(kind, str) and kind not in NETWORK_KINDS:
+        raise ModelError(
+            f"{name}: this version of unet2015 does not know the architecture {_short(kind)!r}, but "
+            f"{', '.join(NETWORK_KINDS)}; a newer version may"
+        )
+
+
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor of numbers in another type, and one of counters as it is."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
@@ -206,7 +253,7 @@ def _digest(tensors: Dictionary[str, Tensor], description: str) -> str:
     return digest.hexdigest()
 
 
-def _short(error: Exception) -> str:
+def _short(error: object) -> str:
     """Return what a library says in one line, which may hold what came, cut where it is long."""
     words = " ".join(str(error).split())
     return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

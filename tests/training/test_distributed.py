@@ -15,7 +15,7 @@ import torch
 
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import SettingsError, UsageError
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Source, augment, draw
 from unet2015.training.dataset import pair_images

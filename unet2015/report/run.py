@@ -15,6 +15,7 @@ from unet2015.files import sha256
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
+from unet2015.networks import describe
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Kind, Picture, Report, Row, Section, Table, write_report
 from unet2015.settings import TrainingSettings, parse_settings
@@ -115,14 +116,14 @@ def _summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> s
         )
     info, record = model.info, model.info.training
     best = min(checks, key=lambda line: line["validation_pixel_error"])
-    network = f"A U-Net ({info.network.variant}) of width {info.network.width} and depth {info.network.depth}"
     pages = record.get("training_pages")
     trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
     held_out = record.get("validation_pages")
     where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
+    error = f"{best['validation_pixel_error']:.4f}"
     return (
-        f"{network}{trained}. Pixel error (1 - F1) {best['validation_pixel_error']:.4f} on {where}, after "
-        f"{best['step']} steps.\n\nBest step and threshold were chosen on the same pages; "
+        f"{describe(info.network)}{trained}. Pixel error (1 - F1) {error} on {where}, "
+        f"after {best['step']} steps.\n\nBest step and threshold were chosen on the same pages; "
         "a score on pages that took no part in either is likely to be a little worse."
     )
 

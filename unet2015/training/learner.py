@@ -3,17 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from unet2015.network import UNet
+from unet2015.networks import Network, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
 from unet2015.training.distributed import Group
 from unet2015.training.precision import autocast
 from unet2015.training.recipe import OPTIMIZERS, Average, descend, shorten, tile_losses
-
-
-def new_network(channels: int, settings: TrainingSettings) -> UNet:
-    """Return the network of the settings; its first weights come from torch's random state."""
-    return UNet(channels, settings.labels.classes, **settings.network.model_dump(exclude={"kind"}))
 
 
 class Learner:
@@ -50,17 +45,17 @@ class Learner:
         self.rule, self.device, self.group = settings.optimisation, device, group
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = new_network(channels, settings)
+            network = build(settings.network, channels, settings.labels.classes, settings.initialisation)
         # Several times faster than channels first, on CPUs and GPUs alike.
-        self.network: UNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = OPTIMIZERS[self.rule.optimizer](self.network.parameters(), self.rule)
         self.average = Average(self.network, self.rule.average) if self.rule.average else None
         self.shared: nn.Module = group.share(self.network)
 
     @property
-    def model(self) -> UNet:
+    def model(self) -> Network:
         """The network that is validated and kept."""
-        averaged: UNet = self.network if self.average is None else self.average.network
+        averaged: Network = self.network if self.average is None else self.average.network
         return averaged
 
     def forward(self, sample: Sample, precision: str) -> list[Tensor]:

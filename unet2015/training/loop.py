@@ -17,8 +17,8 @@ from tqdm import tqdm
 from unet2015.checkpoint import Model, load_model, save_model
 from unet2015.errors import SettingsError
 from unet2015.files import claim, make_folder, write_json
-from unet2015.geometry import unet_geometry
 from unet2015.heap import kept_heap
+from unet2015.networks import geometry
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.training.checks import check_pairs
 from unet2015.training.dataset import few, pair_images
@@ -105,7 +105,7 @@ def train(
     with join() as group:
         target = group.device(device)
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
-        unet_geometry(chosen.network.depth).check(chosen.optimisation.tile)
+        geometry(chosen.network).check(chosen.optimisation.tile)
         pairs = pair_images(_listed(images), _listed(labels))
         for warning in check_pairs(pairs, chosen, axes):
             _log.warning("%s", warning)
@@ -242,13 +242,13 @@ class Training(Descent):
 
     def _choose_precision(self) -> None:
         """Settle the precision of all processes where it is left open; a resumed training keeps its own."""
-        rule, state, network = self.settings.optimisation, self.state, self.network
+        rule, state = self.settings.optimisation, self.state
         if rule.precision != "auto":
             return
         if state.precision:
             _log.info("precision: %s, as was chosen when the training began", state.precision)
             return
-        chosen, why = choose_precision(network, network.in_channels, network.geometry, rule, self.device)
+        chosen, why = choose_precision(self.network, rule, self.device)
         half = self.group.first_of(float(chosen == "bfloat16"))
         state.precision = "bfloat16" if half else "float32"
         _log.info("precision: %s; %s", state.precision, why)

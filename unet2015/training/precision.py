@@ -6,9 +6,9 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import nn
 
 from unet2015.geometry import Geometry
+from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
 from unet2015.tiling.engine import out_of_memory
 
@@ -30,10 +30,8 @@ def autocast(device: torch.device, precision: str) -> Any:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
 
 
-def choose_precision(
-    network: nn.Module, channels: int, geometry: Geometry, rule: OptimisationSettings, device: torch.device
-) -> tuple[str, str]:
-    """Find out which precision this device trains this network, of so many channels, faster in.
+def choose_precision(network: Network, rule: OptimisationSettings, device: torch.device) -> tuple[str, str]:
+    """Find out which precision this device trains this network faster in.
 
     Returns
     -------
@@ -46,8 +44,8 @@ def choose_precision(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "float32", "this GPU has no bfloat16"
     trial = deepcopy(network)
-    tile = geometry.nearest_legal(min(rule.tile, _TILE))[0]
-    shape = (rule.batch, channels, tile, tile)
+    tile = network.geometry.nearest_legal(min(rule.tile, _TILE))[0]
+    shape = (rule.batch, network.in_channels, tile, tile)
     try:
         single, half = (seconds(trial, shape, device, precision) for precision in ("float32", "bfloat16"))
     except RuntimeError as error:  # no room, or an operation that this device lacks
@@ -56,7 +54,7 @@ def choose_precision(
     return ("bfloat16" if single >= GAIN * half else "float32"), times
 
 
-def seconds(network: nn.Module, shape: Shape, device: torch.device, precision: str) -> float:
+def seconds(network: Network, shape: Shape, device: torch.device, precision: str) -> float:
     """Return the seconds of a step forward and backward, the best of three."""
     times = []
     for _ in range(_REPEATS + 1):
@@ -66,7 +64,7 @@ def seconds(network: nn.Module, shape: Shape, device: torch.device, precision: s
     return min(times[1:])
 
 
-def attempt(network: nn.Module, shape: Shape, device: torch.device, precision: str) -> None:
+def attempt(network: Network, shape: Shape, device: torch.device, precision: str) -> None:
     """Go a step forward and backward on empty tiles, and wait for its end."""
     network.train()
     tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
@@ -78,18 +76,11 @@ def attempt(network: nn.Module, shape: Shape, device: torch.device, precision: s
         torch.cuda.synchronize(device)
 
 
-def what_fits(
-    network: nn.Module,
-    channels: int,
-    geometry: Geometry,
-    rule: OptimisationSettings,
-    device: torch.device,
-    precision: str,
-) -> str:
+def what_fits(network: Network, rule: OptimisationSettings, device: torch.device, precision: str) -> str:
     """Say which smaller batch or, of one tile, which smaller tile the device has room for, by trying."""
-    for count, side in _smaller(geometry, rule):
+    for count, side in _smaller(network.geometry, rule):
         try:
-            attempt(network, (count, channels, side, side), device, precision)
+            attempt(network, (count, network.in_channels, side, side), device, precision)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise

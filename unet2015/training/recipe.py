@@ -7,11 +7,11 @@ Each table has one line an entry; a new one needs that line and its name in
 import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
 from unet2015.training.augment import Sample
 from unet2015.training.loss import weighted_cross_entropy
@@ -120,15 +120,15 @@ class Average:
         A network with the averaged weights.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network: Any = deepcopy(network).requires_grad_(False)
+    def __init__(self, network: Network, decay: float) -> None:
+        self.network: Network = deepcopy(network).requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
+    def update(self, network: Network, step: int) -> None:
         """Take in the weights after a step, counted from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for mean, weight in zip(self.network.parameters(), network.parameters(), strict=True):
             mean.lerp_(weight, 1 - decay)
-        for mean, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
-            mean.copy_(buffer)
+        for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            copied.copy_(buffer)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unet2015.checkpoint import check_weights, load_tensors, save_tensors
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.files import make_folder
+from unet2015.networks import Network
 from unet2015.training.learner import Learner
 
 KEPT = 2
@@ -191,7 +192,7 @@ def _restore(tensors: dict[str, Tensor], learner: Learner, path: Path) -> None:
     learner.optimizer.load_state_dict({"state": memory, "param_groups": groups})
 
 
-def _memory(tensors: dict[str, Tensor], network: nn.Module, path: Path) -> dict[int, dict[str, Tensor]]:
+def _memory(tensors: dict[str, Tensor], network: Network, path: Path) -> dict[int, dict[str, Tensor]]:
     """Return the optimizer's memory by the number of the weight, laid out in memory as the weight is."""
     places = {name: (k, weight) for k, (name, weight) in enumerate(network.named_parameters())}
     memory: dict[int, dict[str, Tensor]] = {}

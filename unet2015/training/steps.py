@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unet2015.errors import MemoryLimitError, TrainingError
-from unet2015.network import UNet
+from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.engine import out_of_memory
 from unet2015.training.augment import Sample, Source, augment, draw
@@ -70,7 +70,7 @@ class Descent:
         self.learner = self._new_learner()
 
     @property
-    def network(self) -> UNet:
+    def network(self) -> Network:
         """The network as the last step left it."""
         return self.learner.network
 
@@ -110,11 +110,9 @@ class Descent:
             if not out_of_memory(error):
                 raise
         # Not in the block above, which holds on to the tensors of the step that failed.
-        rule, network = self.settings.optimisation, self.network
+        rule = self.settings.optimisation
         self.learner.optimizer.zero_grad(set_to_none=True)
-        fits = what_fits(
-            network, network.in_channels, network.geometry, rule, self.device, self.state.precision
-        )
+        fits = what_fits(self.network, rule, self.device, self.state.precision)
         raise MemoryLimitError(
             f"{self.device} ran out of memory in step {self.state.step + 1} with batch = {rule.batch} and "
             f"tile = {rule.tile}; {fits}"

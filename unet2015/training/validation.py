@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.network import UNet
+from unet2015.networks import Network
 from unet2015.tiling.engine import Predictor, run
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.sinks import ArraySink
@@ -52,7 +52,7 @@ class Validation:
 
 
 def validate(
-    network: UNet, pages: Sequence[TrainingPage], device: torch.device, tile: int
+    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
 ) -> Validation | None:
     """Segment `pages` and compare them with their classes, pooled over all annotated pixels.
 
