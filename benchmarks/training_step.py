@@ -187,6 +187,7 @@ def ours(training: Training) -> Candidate:
     def descend(sample: Sample) -> float:
         loss = training._step(sample, RATE, "the benchmark")
         training.state.step += 1
+        assert loss is not None, "every tile of the drawn pages teaches"
         return loss
 
     return Candidate(prepare, descend, kept_heap)

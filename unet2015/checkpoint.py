@@ -31,6 +31,7 @@ from unet2015.settings import (
 )
 
 _KEY = "unet2015"
+_DIGEST = "sha256"
 _LONGEST = 500
 
 
@@ -203,11 +204,12 @@ def _type(tensor: Tensor) -> str:
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
-    """Write tensors and a JSON text as safetensors, whole or not at all."""
+    """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         # Not the library's own file: it hides why writing fails, and keeps others from reading.
-        temporary.write_bytes(save(contiguous, {_KEY: description}))
+        metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
+        temporary.write_bytes(save(contiguous, metadata))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
@@ -218,7 +220,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
     Raises
     ------
     ModelError
-        It cannot be read, or is something else.
+        It cannot be read, is something else, or its bytes are not those that were written; files of
+        versions that stored no digest are taken as they are.
     """
     path = Path(path)
     try:
@@ -233,7 +236,21 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
         raise ModelError(f"{path}: not a readable model file (safetensors): {_short(error)}") from error
     if _KEY not in metadata:
         raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
+    if metadata.get(_DIGEST) not in (None, _digest(tensors, metadata[_KEY])):
+        raise ModelError(
+            f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
+            "take a copy of it, or another"
+        )
     return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+
+
+def _digest(tensors: Dictionary[str, Tensor], description: str) -> str:
+    """Return the SHA-256 over the description and the names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256(description.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _short(error: object) -> str:

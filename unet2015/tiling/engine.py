@@ -176,7 +176,7 @@ class Predictor:
                 done.append(self._predict(torch.from_numpy(part)))
                 position += len(part)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 self._halve(part.shape)
         return np.concatenate(done) if len(done) > 1 else done[0]
@@ -225,7 +225,8 @@ def exact_float32(device: torch.device) -> Iterator[None]:
         matmul.allow_tf32 = before
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that there is not enough memory."""
     text = str(error).lower()
     return (
         isinstance(error, torch.OutOfMemoryError)
