@@ -30,7 +30,8 @@ from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
 from unet2015.training.state import State, checkpoints, load_state, save_state
-from unet2015.training.validation import Validation, validate
+from unet2015.training.thresholds import model_thresholds
+from unet2015.training.validation import Validation, advice, validate
 from unet2015.versions import versions
 
 Paths = str | Path | Sequence[str | Path]
@@ -268,18 +269,16 @@ class Training:
         if result is None:
             self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
-        at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
-        _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
+        _log.info("step %d: %s", self.state.step, result.describe())
         if result.constant and self.stop_if_constant:
             raise NothingLearnedError(
                 f"every pixel is predicted alike at step {self.state.step}, so nothing is learned yet; "
                 "try another seed, or a lower learning rate"
             )
-        if result.constant:
-            _log.warning(
-                "step %d: every pixel is predicted alike, so nothing is learned yet", self.state.step
-            )
-        if not self.state.best or result.f1 > self.state.best["f1"]:
+        if warning := advice(result):
+            _log.warning("step %d: %s", self.state.step, warning)
+        best = self.state.best
+        if result.better_than(Validation.from_dict(best) if best else None):
             self.state.best = {"step": self.state.step, **result.as_dict()}
             save_model(self.model_path, self.network, self._info(result))
 
@@ -309,8 +308,9 @@ class Training:
             dtype=self.data.dtype,
             class_names=names.get(kind, tuple(f"class {number}" for number in range(classes))),
             axes="YX" if self.data.channels == 1 else "CYX",
-            threshold=result.threshold,
+            learned=result.learned,
             training=record,
+            **model_thresholds(result),
         )
 
 
