@@ -19,6 +19,8 @@ LEAST_GAIN = 0.01
 """Share of the constant answer's pixel error that a network must at least take away."""
 LEAST_AUC = 0.55
 """Below this a map tells the classes hardly better apart than guessing."""
+REVERSED_AUC = 0.3
+"""Below this a map tells them apart well, but the wrong way round."""
 MOST_REPETITION = 0.5
 """Above this share of the variance a map is a pattern of the pooling grid."""
 
@@ -81,7 +83,7 @@ class Validation:
         if self.auc is not None and self.auc < LEAST_AUC:
             reasons.append(
                 f"the area under the ROC curve is {self.auc:.3f}, "
-                + ("near the 0.5 of guessing" if self.auc > 1 - LEAST_AUC else "so the answer is upside down")
+                + ("so the answer is upside down" if self.auc < REVERSED_AUC else "that of guessing 0.5")
             )
         if self.periodic:
             reasons.append("the probability map repeats itself in the pooling grid of the network")
@@ -143,7 +145,7 @@ def advice(validation: Validation) -> str:
         "see that images and labels belong together and the labels are coded as --label-kind says (unet2015 "
         "check)"
     ]
-    if validation.auc is not None and validation.auc <= 1 - LEAST_AUC:
+    if validation.auc is not None and validation.auc < REVERSED_AUC:
         tries.append("see that the labels of the held-out pages mean the same as the others")
     if validation.constant or validation.periodic:
         tries.append("another seed")
