@@ -82,7 +82,7 @@ def difference(labels: Labels) -> float:
     expected = one_transform_per_cell(labels)
     least = []
     for name, weights in (
-        ("weight map", weight_map(labels, W0, SIGMA)),
+        ("weight map", weight_map(labels, W0, SIGMA, gaps="everywhere")),
         ("map by windows", one_transform_per_window(labels)),
     ):
         least.append(float(np.max(np.abs(weights - expected) / expected)))
@@ -97,7 +97,7 @@ def against_one_transform(side: int, counts: Sequence[int], repeats: int) -> lis
     for count in counts:
         labels = cell_labels(side, count)
         ours, transform = seconds(
-            lambda labels=labels: weight_map(labels, W0, SIGMA),  # type: ignore[misc]
+            lambda labels=labels: weight_map(labels, W0, SIGMA, gaps="everywhere"),  # type: ignore[misc]
             lambda labels=labels: distance_transform_edt(labels == 0),  # type: ignore[misc]
             repeats=repeats,
         )
@@ -121,7 +121,7 @@ def against_one_per_cell(side: int, count: int, repeats: int) -> dict[str, Any]:
     brute, windows, ours = seconds(
         lambda: one_transform_per_cell(labels),
         lambda: one_transform_per_window(labels),
-        lambda: weight_map(labels, W0, SIGMA),
+        lambda: weight_map(labels, W0, SIGMA, gaps="everywhere"),
         repeats=repeats,
     )
     cells = np.unique(labels[labels > 0]).size

@@ -177,6 +177,7 @@ class Experiment:
                 read_pages(self.labels),
                 w0=rule.w0,
                 sigma=rule.sigma,
+                gaps=rule.gaps,
                 class_weights=rule.class_weights,
                 kind="membrane",
             )

@@ -28,7 +28,7 @@ def test_quick_run_leaves_the_results_alone(monkeypatch):
 
 
 def test_a_wrong_result_is_not_timed(monkeypatch):
-    monkeypatch.setattr(weight_map, "weight_map", lambda labels, w0, sigma: np.ones(labels.shape))
+    monkeypatch.setattr(weight_map, "weight_map", lambda labels, *_, **__: np.ones(labels.shape))
     with pytest.raises(RuntimeError, match="off by"):
         weight_map.main(["--quick"])
 

@@ -5,7 +5,7 @@ import torch
 
 from unet2015 import models
 from unet2015.checkpoint import Model, ModelInfo
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 
@@ -37,6 +37,7 @@ def test_models_are_listed_with_what_a_user_must_know(cli, shipped):
     assert ended.out.startswith("em-test\n")
     for words in ("membranes of neurites", "4 nm a pixel", "Cardona et al. 2010", "non-commercial", "MB"):
         assert words in ended.out
+    assert "the range of the pixels' type becomes 0 to 1" in ended.out
     assert "30 pages, 1200 steps, 2026-11-21" in ended.out
 
 

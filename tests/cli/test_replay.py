@@ -8,7 +8,7 @@ import tifffile
 import torch
 
 from unet2015.checkpoint import ModelInfo, load_model, save_model
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 
@@ -17,7 +17,7 @@ def model(tmp_path):
     torch.manual_seed(0)
     info = ModelInfo(
         network=NetworkSettings(width=2, depth=1),
-        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        mapping=Mapping(method="standardise"),
         class_names=("membrane", "cell"),
     )
     save_model(tmp_path / "model.safetensors", UNet(width=2, depth=1), info)

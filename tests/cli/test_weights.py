@@ -26,6 +26,16 @@ def test_the_paper_s_values_unless_said_otherwise(cli, instances, tmp_path):
     np.testing.assert_array_equal(read_pages(out)[0], ignored)
 
 
+def test_the_second_term_lands_where_asked_for(cli, refused, instances, tmp_path):
+    out, labels = tmp_path / "weights.tif", tifffile.imread(instances)
+    maps = {gaps: weight_map(labels, gaps=gaps) for gaps in ("background", "everywhere")}
+    assert (maps["background"] != maps["everywhere"]).any()
+    for gaps, expected in maps.items():
+        assert cli("weights", instances, "--out", out, "--gaps", gaps).status == 0
+        np.testing.assert_array_equal(read_pages(out)[0], expected)
+    refused(cli("weights", instances, "--out", out, "--gaps", "inside"), 2, "background", "everywhere")
+
+
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [

@@ -19,7 +19,7 @@ from unet2015.errors import (
     UsageError,
 )
 from unet2015.images.reader import open_image
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import files
 from unet2015.tiling.files import plan_files, segment_files
@@ -136,6 +136,27 @@ def test_a_percentile_mapping_is_that_of_the_whole_image(tmp_path):
     image[0, :40] //= 10
     whole = segment(image, path, probabilities=True)
     assert np.abs(segment(image, path, probabilities=True, tile=60) - whole).max() <= 1e-6
+
+
+@pytest.mark.parametrize("trained_on", ["uint8", "float32", None])
+def test_a_standardised_scene_is_segmented_alike_in_any_type(tmp_path, trained_on):
+    path = make_model(tmp_path / "s.safetensors", method="standardise")
+    loaded = load_model(path)
+    save_model(path, loaded.network, loaded.info.model_copy(update={"dtype": trained_on}))
+    scene = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
+    scene[1] //= 3
+    expected = segment(scene, path, probabilities=True)
+    assert np.ptp(expected) > 0
+    others = [
+        scene * np.uint16(257),
+        scene.astype(np.uint16) + np.uint16(3000),
+        scene.astype(np.int32) * 1000 - 70000,
+        scene / np.float32(255),
+        scene * 1e200,
+    ]
+    for other in others:
+        assert np.abs(segment(other, path, probabilities=True, tile=60) - expected).max() <= 1e-5
+    assert np.abs(segment(scene[1], path, probabilities=True) - expected[1]).max() > 1e-4  # a file of its own
 
 
 def test_files_equal_the_python_call_and_keep_axes_and_calibration(tmp_path, model, stack, stack_file):

@@ -26,7 +26,7 @@ from unet2015.images import zarr_writer
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.images.zarr_writer import ZarrLayout, plan_layout
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.files import segment_files
 from unet2015.tiling.plan import plan_axis
@@ -42,7 +42,7 @@ def make_model(path, classes=2):
     info = ModelInfo(
         classes=classes,
         network=NetworkSettings(width=2, depth=2),
-        mapping=Mapping(method="integer-range"),
+        mapping=Mapping(method="standardise"),
         class_names=("background", "cell", "border")[:classes],
     )
     save_model(path, UNet(1, classes, 2, 2), info)

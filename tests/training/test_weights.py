@@ -14,13 +14,14 @@ from unet2015.training.labels import make_targets
 from unet2015.training.weights import gap_limit, target_weights, weight_map
 
 
-def equation_2(cells, w_c, w0=10.0, sigma=5.0):
-    """Eq. 2 literally: one full distance transform per cell."""
+def equation_2(cells, w_c, w0=10.0, sigma=5.0, where=None):
+    """Eq. 2 with one full distance transform per cell, the second term on `where` (None: outside)."""
     ids = np.unique(cells[cells != 0])
     if ids.size < 2:
         return np.asarray(w_c, float)
     d1, d2 = np.sort([ndimage.distance_transform_edt(cells != i) for i in ids], axis=0)[:2]
-    return w_c + w0 * np.exp(-((d1 + d2) ** 2) / (2 * sigma**2))
+    where = cells == 0 if where is None else where
+    return w_c + w0 * np.exp(-((d1 + d2) ** 2) / (2 * sigma**2)) * where
 
 
 def balanced(cells):
@@ -55,23 +56,41 @@ def instance_labels(draw):
 )
 @settings(max_examples=100, deadline=None)
 def test_equals_one_distance_transform_per_cell(labels, w0, sigma):
-    weights = weight_map(labels, w0, sigma)
-    assert weights.dtype == np.float32
-    assert weights.shape == labels.shape
-    np.testing.assert_allclose(weights, equation_2(labels, balanced(labels), w0, sigma), rtol=1e-6)
+    everywhere = weight_map(labels, w0, sigma, gaps="everywhere")
+    background = weight_map(labels, w0, sigma, gaps="background")
+    assert everywhere.dtype == background.dtype == np.float32
+    assert everywhere.shape == background.shape == labels.shape
+    w_c = balanced(labels)
+    np.testing.assert_allclose(everywhere, equation_2(labels, w_c, w0, sigma, where=True), rtol=1e-6)
+    np.testing.assert_allclose(background, equation_2(labels, w_c, w0, sigma), rtol=1e-6)
+    np.testing.assert_array_equal(weight_map(labels, w0, sigma), background)
+
+
+@given(labels=instance_labels())
+@settings(max_examples=20, deadline=None)
+def test_on_background_alone_the_gaps_gain_a_larger_share(labels):
+    """What inside cells would take from the gaps goes to them: so no class but 0 gains by w0."""
+    plain, background = weight_map(labels, w0=0), weight_map(labels)
+    everywhere = weight_map(labels, gaps="everywhere")
+    np.testing.assert_array_equal(background[labels > 0], plain[labels > 0])
+    np.testing.assert_allclose(background[labels == 0], everywhere[labels == 0], rtol=1e-6)
+    shares = [w[labels == 0].sum(dtype=float) / w.sum(dtype=float) for w in (plain, background, everywhere)]
+    assert shares[1] >= max(shares) - 1e-6
 
 
 @given(
     labels=instance_labels(),
     w_c=st.tuples(*[st.sampled_from([0, 1e-12, 1e-3, 1, 1e6])] * 2),
     sigma=st.floats(0.3, 5),
+    gaps=st.sampled_from(["background", "everywhere"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_given_class_weights_even_tiny_or_none(labels, w_c, sigma):
-    expected = equation_2(labels, np.where(labels > 0, w_c[1], w_c[0]), 10, sigma)
+def test_given_class_weights_even_tiny_or_none(labels, w_c, sigma, gaps):
+    where = None if gaps == "background" else True
+    expected = equation_2(labels, np.where(labels > 0, w_c[1], w_c[0]), 10, sigma, where)
     # Where w_c is 0, exact down to the smallest numbers that a float32 holds with full precision.
     np.testing.assert_allclose(
-        weight_map(labels, sigma=sigma, class_weights=w_c), expected, rtol=1e-6, atol=1.2e-38
+        weight_map(labels, sigma=sigma, class_weights=w_c, gaps=gaps), expected, rtol=1e-6, atol=1.2e-38
     )
 
 
@@ -92,12 +111,14 @@ def test_many_small_cells_on_several_blocks():
 
 def test_by_hand():
     labels = np.array([[1, 0, 0, 2, 2], [0, 0, 0, 0, 0]])
-    weights = weight_map(labels, class_weights=(0.5, 2))
+    weights = weight_map(labels, class_weights=(0.5, 2), gaps="everywhere")
     # d1 + d2: own cell 0 + other 3; gap 1 + 2; corner below cell 1: 1 + sqrt(10); far end: 0 + 4
     assert weights[0, 0] == pytest.approx(2 + 10 * math.exp(-9 / 50))
     assert weights[0, 1] == pytest.approx(0.5 + 10 * math.exp(-9 / 50))
     assert weights[1, 0] == pytest.approx(0.5 + 10 * math.exp(-((1 + math.sqrt(10)) ** 2) / 50))
     assert weights[0, 4] == pytest.approx(2 + 10 * math.exp(-16 / 50))
+    background = weight_map(labels, class_weights=(0.5, 2))
+    np.testing.assert_array_equal(background, np.where(labels > 0, 2, weights))
     plain = weight_map(labels, w0=0)
     np.testing.assert_allclose(plain[labels > 0], 10 / (2 * 3))
     np.testing.assert_allclose(plain[labels == 0], 10 / (2 * 7))
@@ -183,6 +204,11 @@ def test_classes_have_weights_and_cells_of_their_own():
     weights = weight_map(labels, kind="classes", ignore=9)
     np.testing.assert_allclose(weights[annotated], equation_2(cells, w_c)[annotated], rtol=1e-6)
     assert weights[0, 19] == 0
+    # Class 0 is the background; every other class has cells, and no gaps.
+    everywhere = weight_map(labels, kind="classes", ignore=9, gaps="everywhere")
+    expected = equation_2(cells, w_c, where=True)
+    np.testing.assert_allclose(everywhere[annotated], expected[annotated], rtol=1e-6)
+    assert everywhere[0, 19] == 0
     given_weights = weight_map(labels, w0=0, kind="classes", ignore=9, class_weights=(1, 2, 3, 4))
     np.testing.assert_array_equal(given_weights[annotated], labels[annotated] + 1)
 
@@ -220,6 +246,7 @@ def test_refuses_labels_that_are_none(labels, more, hint):
         ({"class_weights": (1, -1)}, "class_weights"),
         ({"class_weights": (1,)}, "class weights"),
         ({"class_weights": "equal"}, "class_weights"),
+        ({"gaps": "borders"}, "gaps = 'borders'.*'background' or 'everywhere'"),
     ],
 )
 def test_refuses_parameters_out_of_range(more, hint):
@@ -236,7 +263,21 @@ def test_training_uses_the_weights_of_the_whole_set():
     assert target_weights(targets, WeightMapSettings(), (1.0,) * 300)[0, 4] == 0
 
 
+def test_training_puts_the_gaps_where_the_settings_say():
+    labels = np.array([[1, 1, 0, 2, 2, 0, 7]])
+    targets = make_targets(labels, LabelSettings(ignore=7), "page")
+    background = target_weights(targets, WeightMapSettings(), (0.5, 3.0))
+    everywhere = target_weights(targets, WeightMapSettings(gaps="everywhere"), (0.5, 3.0))
+    assert (background[:, [0, 1, 3, 4]] == 3).all()
+    assert (everywhere[:, [0, 1, 3, 4]] > 3.5).all()
+    np.testing.assert_array_equal(background[:, [2, 5, 6]], everywhere[:, [2, 5, 6]])
+    assert background[0, 2] > 5
+    assert background[0, 6] == 0
+
+
 def test_huge_sigma_is_the_same_weight_everywhere():
-    np.testing.assert_allclose(weight_map(np.array([[1, 0, 0, 2]]), sigma=1e300, class_weights=(0, 0)), 10)
+    np.testing.assert_allclose(
+        weight_map(np.array([[1, 0, 0, 2]]), sigma=1e300, class_weights=(0, 0), gaps="everywhere"), 10
+    )
     assert gap_limit(0, 5, 1) == gap_limit(1e-9, 5, 1) == 0
     assert gap_limit(10, 5, 0) > 2 * gap_limit(10, 5, 0.5)

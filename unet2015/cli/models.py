@@ -30,16 +30,18 @@ def models(as_json: Json = False) -> None:
 
 
 def _rows(model: "ShippedModel") -> dict[str, str]:
+    from unet2015.networks import describe
+
     info, record = model.info, model.info.training
     pixel = "" if info.pixel_size_nm is None else f", {info.pixel_size_nm:g} nm a pixel"
-    network = f"width {info.network.width}, depth {info.network.depth}, {info.network.variant}"
     rows = {
         "for": info.summary,
         "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",
+        "intensities": info.mapping.in_words(),
         "classes": ", ".join(info.class_names),
         "warning": _warning(info),
         "threshold": _thresholds(info),
-        "network": f"{network}, {model.bytes / 1e6:.1f} MB",
+        "network": f"{describe(info.network)}, {model.bytes / 1e6:.1f} MB",
         "training": ", ".join(
             f"{record[key]} {words}"
             for key, words in (("training_pages", "pages"), ("step", "steps"), ("date", ""))

@@ -1,7 +1,7 @@
 """``unet2015 weights``: the weight map as an image to look at."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,13 @@ def weights(
     ],
     w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
     sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
+    gaps: Annotated[
+        Literal["background", "everywhere"],
+        typer.Option(
+            help="Where the second term is added: on background alone, as the authors' later plugin does, or "
+            "everywhere, as the equation is printed."
+        ),
+    ] = "background",
     label_kind: Annotated[Kind, typer.Option(help=KIND_HELP)] = "instances",
     ignore: Ignore = None,
     axes: Axes = None,
@@ -36,7 +43,7 @@ def weights(
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
     pages = read_pages(labels, axes)
     try:
-        weighed = weight_map(pages, w0, sigma, kind=label_kind, ignore=ignore)
+        weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
     except LabelError as error:
         raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
     with open_image(labels, axes) as like, ImageWriter(out, like, weighed.dtype) as writer:

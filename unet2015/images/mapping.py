@@ -1,10 +1,13 @@
 """The intensity mapping: one rule for a whole image, chosen once and stored in the model.
 
 The network's input is ``(raw - offset) * gain``, with one offset and gain for each channel of the
-image, so that a result does not depend on the tiling. The paper leaves the mapping open.
+image, so that a result does not depend on the tiling. The paper leaves the mapping open. What an image
+itself decides (``standardise``, ``image-percentiles``) is measured over the whole file, all of its pages
+together: a page of a stack is mapped otherwise than the same page in a file of its own.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
+from unet2015.images.moments import mean_and_deviation
 from unet2015.images.percentiles import exact_percentiles
 from unet2015.settings import Mapping, MappingSettings
 
@@ -19,25 +23,37 @@ Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Offset and gain of each channel."""
 
 
-def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mapping:
+def choose_mapping(
+    settings: MappingSettings, images: Sequence[Image], pages: Sequence[Sequence[int]] | None = None
+) -> Mapping:
     """Return the mapping that a model trained on these images shall have.
 
     Parameters
     ----------
     settings : MappingSettings
         ``auto`` becomes ``integer-range`` where all images have 8 bit, else ``image-percentiles``;
-        ``training-percentiles`` are taken over all pixels of all images, for each channel.
+        ``training-percentiles`` are taken over all pixels of the training pages, for each channel.
     images : sequence of Image
-        The training images.
+        All images of the training set, those held out too.
+    pages : sequence of sequences of int, optional
+        For each image the pages that are trained on, perhaps none; all of them unless given.
 
     Raises
     ------
     ImageValueError
         NaN or infinity among the pixels; different numbers of channels or types of pixels where
         percentiles are taken over all images.
+    UsageError
+        There is no image, or no page to train on; or `pages` are not those of the images.
     """
     if not images:
         raise UsageError("expected at least one training image to choose the intensity mapping by")
+    chosen = [range(image.pages) for image in images] if pages is None else pages
+    if len(chosen) != len(images) or not any(map(len, chosen)):
+        raise UsageError(
+            "expected the training pages of each image, one at least, to choose the intensity mapping by, "
+            f"but there are {sum(map(len, chosen))} pages, of {len(chosen)} of {len(images)} images"
+        )
     method = settings.method
     if method == "auto":
         bytes_only = all(image.dtype == np.uint8 for image in images)
@@ -46,6 +62,8 @@ def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mappin
         for image in images:
             _integer_range(image)
         return Mapping(method="integer-range")
+    if method == "standardise":
+        return Mapping(method="standardise")
     if method == "image-percentiles":
         return Mapping(method="image-percentiles", low=(settings.low,), high=(settings.high,))
     first = images[0]
@@ -55,22 +73,23 @@ def choose_mapping(settings: MappingSettings, images: Sequence[Image]) -> Mappin
                 f"{image.name}: expected {first.channels} channels of {first.dtype} as in {first.name}, but "
                 f"it has {image.channels} of {image.dtype}; percentiles over all images need the same"
             )
-    low, high = _percentiles(images, settings.low, settings.high)
+    low, high = _percentiles(list(zip(images, chosen, strict=True)), settings.low, settings.high)
     return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
 def intensity_scale(mapping: Mapping, image: Image) -> Scale:
     """Return what makes network input of an image: ``(raw - offset) * gain``.
 
-    Percentiles are exact and over all pages; memory is bounded by a band of rows. Where the two
-    intensities are equal (a constant image) the gain is 0, so that the input is 0 everywhere.
+    Percentiles, mean and standard deviation are over all pages; memory is bounded by a band of rows.
+    Percentiles are exact, and so are the sums of integers. Where the two intensities are equal, or the
+    standard deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere.
 
     Parameters
     ----------
     mapping : Mapping
         The rule.
     image : Image
-        The image; read as a whole for ``image-percentiles``.
+        The image; read as a whole for ``standardise`` (once) and ``image-percentiles``.
 
     Returns
     -------
@@ -81,10 +100,13 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
     ImageValueError
         The mapping does not fit the image's type or channels, or NaN or infinity is among its pixels.
     """
+    if mapping.method == "standardise":
+        mean, deviations = mean_and_deviation(_pages(image), image.dtype, image.channels)
+        return mean, _inverse(deviations)
     if mapping.method == "integer-range":
         low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
     elif mapping.method == "image-percentiles":
-        low, high = _percentiles([image], mapping.low[0], mapping.high[0])
+        low, high = _percentiles([(image, range(image.pages))], mapping.low[0], mapping.high[0])
     else:
         low, high = np.array(mapping.low, np.float64), np.array(mapping.high, np.float64)
         if len(low) != image.channels or len(high) != image.channels:
@@ -92,10 +114,39 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
                 f"{image.name}: expected {len(low)} channels, as the model's intensity mapping has, but "
                 f"the image has {image.channels} (axes {image.axes})"
             )
-    span = high - low
-    gain = np.zeros_like(span)
-    np.divide(1.0, span, out=gain, where=span > np.finfo(np.float64).tiny)
-    return low, gain
+    return low, _inverse(high - low)
+
+
+def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt.NDArray[np.float64]:
+    """Return the standard deviation of an image as the network sees it, over all of its pages.
+
+    By it a change of intensity can be given in deviations of the image, whatever the mapping.
+
+    Parameters
+    ----------
+    image : Image
+        The image; read as a whole unless the mapping is ``standardise``, which makes it 1.
+    mapping : Mapping
+        The rule.
+    scale : tuple of ndarray, optional
+        Offset and gain, where they are known from before.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (channels,)
+        1 for ``standardise``, for a constant image too; else 0 where the network sees but one value.
+
+    Raises
+    ------
+    ImageValueError
+        As `intensity_scale`.
+    """
+    if mapping.method == "standardise":
+        return np.ones(image.channels)
+    _, gain = intensity_scale(mapping, image) if scale is None else scale
+    _, raw = mean_and_deviation(_pages(image), image.dtype, image.channels)
+    mapped: npt.NDArray[np.float64] = raw * gain
+    return mapped
 
 
 class MappedImage:
@@ -106,7 +157,7 @@ class MappedImage:
     image : Image
         The image.
     mapping : Mapping
-        The rule; for ``image-percentiles`` the image is read once as a whole here.
+        The rule; for ``standardise`` and ``image-percentiles`` the image is read as a whole here.
     scale : tuple of ndarray, optional
         Offset and gain, where they are known from before.
 
@@ -125,9 +176,13 @@ class MappedImage:
     def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
         self.offset, self.gain = intensity_scale(mapping, image) if scale is None else scale
-        # Float32 holds 8 and 16 bit integers exactly; all else is mapped in float64.
-        exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2
+        # Float32 holds 8 and 16 bit integers exactly, but no mean among many alike pixels; all but the former
+        # is mapped in float64.
+        exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
         self._work = np.float32 if exact else np.float64
+        # The difference of two of the largest float64 is infinite, that of their quarters is not.
+        huge = (self.gain < 2.0**-900) & (image.dtype == np.float64)
+        self._factor = np.where(huge, 4.0, 1.0)[:, None, None] if huge.any() else None
 
     def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.float32]:
         """Read a region of one page as network input.
@@ -158,8 +213,12 @@ class MappedImage:
         """Make network input of pixels of a page: the second half of `read`."""
         _check_finite(raw, self.image, page)
         values: npt.NDArray[Any] = raw.astype(self._work)
-        np.subtract(values, self.offset.astype(self._work)[:, None, None], out=values)
-        np.multiply(values, self.gain.astype(self._work)[:, None, None], out=values)
+        offset, gain = (one.astype(self._work)[:, None, None] for one in (self.offset, self.gain))
+        if self._factor is not None:
+            values /= self._factor
+            offset, gain = offset / self._factor, gain * self._factor
+        np.subtract(values, offset, out=values)
+        np.multiply(values, gain, out=values)
         return values.astype(np.float32, copy=False)
 
 
@@ -167,34 +226,46 @@ def _integer_range(image: Image) -> tuple[int, int]:
     if image.dtype.kind == "f":
         raise ImageValueError(
             f"{image.name}: expected integer pixels, as the intensity mapping is by integer range, but they "
-            f"are {image.dtype}; use a mapping by percentiles or convert the image"
+            f"are {image.dtype}; train with the mapping standardise or by percentiles, or convert the image"
         )
     limits = np.iinfo(image.dtype)
     return int(limits.min), int(limits.max)
 
 
+def _inverse(span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return 1 / span, 0 where it is 0 or so small that its inverse is infinite."""
+    gain = np.zeros_like(span)
+    np.divide(1.0, span, out=gain, where=span > np.finfo(np.float64).tiny)
+    return gain
+
+
 def _percentiles(
-    images: Sequence[Image], low: float, high: float
+    images: Sequence[tuple[Image, Sequence[int]]], low: float, high: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return two percentiles of each channel over all pages of all images."""
-    dtype = images[0].dtype
-    found = [
-        exact_percentiles(lambda channel=channel: _bands(images, channel), dtype, (low, high))  # type: ignore[misc]
-        for channel in range(images[0].channels)
-    ]
+    """Return two percentiles of each channel over the given pages of all images."""
+    dtype, channels = images[0][0].dtype, images[0][0].channels
+
+    def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
+        for image, pages in images:
+            for page in pages:
+                for band in _bands(image, page):
+                    yield band[channel]
+
+    found = [exact_percentiles(partial(blocks, channel), dtype, (low, high)) for channel in range(channels)]
     both = np.stack(found, axis=1)
     return both[0], both[1]
 
 
-def _bands(images: Sequence[Image], channel: int) -> Iterator[npt.NDArray[Any]]:
-    for image in images:
-        for page in range(image.pages):
-            for top in range(0, image.height, image.band_rows):
-                band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)[
-                    channel
-                ]
-                _check_finite(band, image, page)
-                yield band
+def _pages(image: Image) -> Iterator[Iterator[npt.NDArray[Any]]]:
+    return (_bands(image, page) for page in range(image.pages))
+
+
+def _bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
+    """Yield a page from top to bottom, as arrays of shape (channels, rows, width)."""
+    for top in range(0, image.height, image.band_rows):
+        band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
+        _check_finite(band, image, page)
+        yield band
 
 
 def _check_finite(pixels: npt.NDArray[Any], image: Image, page: int) -> None:

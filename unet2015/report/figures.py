@@ -93,7 +93,7 @@ def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
             raise ValueError("a line is something else")
     except ValueError as error:
         raise DataSetError(f"{log}: not the log of a training (one JSON object a line): {error}") from error
-    steps = [line for line in lines if "loss" in line]
+    steps = [line for line in lines if line.get("loss") is not None]
     checks = [line for line in lines if "validation_f1" in line]
     if not steps:
         raise DataSetError(f"{log}: no step of a training is in this log")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from unet2015.checkpoint import Model
+from unet2015.networks import describe
 from unet2015.report.html import Kind, Row, Section, Table
 from unet2015.training.validation import Validation
 
@@ -41,7 +42,7 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
     info, record = model.info, model.info.training
     best = _best(checks)
     error = best["validation_pixel_error"]
-    network = f"A U-Net ({info.network.variant}) of width {info.network.width} and depth {info.network.depth}"
+    network = describe(info.network)
     pages = record.get("training_pages")
     trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
     held_out = record.get("validation_pages")

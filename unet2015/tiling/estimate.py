@@ -23,15 +23,15 @@ class Estimator:
     def seconds(self, image: Image, plan: TilePlan) -> float:
         """Return about how long an image will take by the clock.
 
-        Network and reading overlap, so the slower of both counts; percentiles read the image once more.
-        The work of the network grows with the area of the tiles.
+        Network and reading overlap, so the slower of both counts. A mapping by the image's own mean or
+        percentiles reads it once more. The work of the network grows with the area of the tiles.
         """
         tile = plan.tile_at(plan.tiles // 2)
         region, _ = window(tile, plan.height, plan.width)
         start = time.perf_counter()
         image.read(tile.page, *region)
         reading = (time.perf_counter() - start) * plan.tiles
-        again = reading if self._segmenter.info.mapping.method == "image-percentiles" else 0.0
+        again = reading if self._segmenter.info.mapping.of_each_image else 0.0
         network = self._rate(plan) * plan.tiles * plan.tile[0] * plan.tile[1]
         return max(network, reading) + again
 

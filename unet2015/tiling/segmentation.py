@@ -203,7 +203,7 @@ class Segmenter:
         if mapping == "integer-range" and dtype not in (None, image.dtype.name):
             raise ImageValueError(
                 f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
-                f"but the image has {image.dtype}; convert it to {dtype}, or train with percentiles"
+                f"but the image has {image.dtype}; convert it to {dtype}, or train with method standardise"
             )
 
     def plan(self, image: Image) -> TilePlan:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.metrics.rand import rand_error
-from unet2015.network import UNet
+from unet2015.networks import Network
 from unet2015.tiling.engine import Predictor, Source
 from unet2015.training.pages import TrainingPage
 from unet2015.training.validation import Validation, segment_page
@@ -28,7 +28,7 @@ _log = logging.getLogger("unet2015")
 
 
 def rand_threshold(
-    network: UNet, pages: Sequence[TrainingPage], device: torch.device, tile: int
+    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
 ) -> float | None:
     """Return the threshold on the probability of cell interior with the best Rand score on training pages.
 

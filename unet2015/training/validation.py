@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.network import UNet
+from unet2015.networks import Network
 from unet2015.tiling.engine import Predictor, Source, run
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.sinks import ArraySink
@@ -90,6 +90,13 @@ class Validation:
         return tuple(reasons)
 
     @property
+    def plateau(self) -> bool:
+        """Whether the network still calls all pixels alike, or guesses; another seed may not."""
+        return self.learned is False and (
+            self.constant or self.periodic or self.auc is None or self.auc < LEAST_AUC
+        )
+
+    @property
     def learned(self) -> bool | None:
         """Whether the network has learned; None where the held-out pages hold one class alone."""
         if self.f1 is None or self.baseline is None or self.baseline >= 1:
@@ -159,7 +166,7 @@ def advice(validation: Validation) -> str:
 
 
 def validate(
-    network: UNet, pages: Sequence[TrainingPage], device: torch.device, tile: int
+    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
 ) -> Validation | None:
     """Segment `pages` and compare them with their classes, pooled over all annotated pixels.
 
@@ -186,7 +193,7 @@ def validate(
 
 
 def segment_page(
-    predict: Predictor, network: UNet, source: Source, shape: tuple[int, ...], tile: int
+    predict: Predictor, network: Network, source: Source, shape: tuple[int, ...], tile: int
 ) -> NDArray[np.float32]:
     """Return the probabilities (classes, H, W) of the only page of a source of `shape` (H, W)."""
     height, width = shape

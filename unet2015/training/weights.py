@@ -26,6 +26,7 @@ def weight_map(
     w0: float = 10.0,
     sigma: float = 5.0,
     *,
+    gaps: Literal["background", "everywhere"] = "background",
     kind: Literal["instances", "membrane", "classes"] = "instances",
     class_weights: Literal["balanced"] | Sequence[float] = "balanced",
     ignore: int | None = None,
@@ -33,8 +34,8 @@ def weight_map(
     """Return the weight map of the labels as given: w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
 
     d1 and d2 are the distances to the nearest and to the second nearest cell, from pixel centre to pixel
-    centre, as ``scipy.ndimage.distance_transform_edt(labels != i)`` gives them for cell i. The equation
-    holds at every pixel: inside a cell d1 is 0. With fewer than two cells the second term is 0.
+    centre, as ``scipy.ndimage.distance_transform_edt(labels != i)`` gives them for cell i. The second term
+    is added on background alone unless `gaps` says otherwise. With fewer than two cells it is 0.
 
     No separation border is drawn here; `training.labels.separation_border` does that beforehand, and the
     training does so by default.
@@ -48,6 +49,11 @@ def weight_map(
         Weight of the narrowest gaps, 0 or more.
     sigma : float
         Width of the gaps that matter, in pixels, above 0.
+    gaps : {"background", "everywhere"}
+        Where the second term is added. The equation as printed holds at every pixel, inside cells too, where
+        d1 is 0: ``"everywhere"``. Then much of the weight that is meant for the gaps lies inside the cells
+        beside them. The authors' later plugin for ImageJ adds it to background pixels alone, those of class
+        0 (membrane, for that kind): ``"background"``, the default.
     kind : {"instances", "membrane", "classes"}
         What the values mean; see `training.labels.make_targets`. The cells are the instances, the
         4-connected parts of the interior, or the 4-connected parts of each class but 0.
@@ -79,6 +85,8 @@ def weight_map(
     >>> import numpy as np
     >>> labels = np.array([[1, 0, 2, 2]])
     >>> weight_map(labels, class_weights=(1, 1)).round(3)
+    array([[ 1.   , 10.231,  1.   ,  1.   ]], dtype=float32)
+    >>> weight_map(labels, class_weights=(1, 1), gaps="everywhere").round(3)
     array([[10.231, 10.231, 10.231,  9.353]], dtype=float32)
     """
     labels = np.asarray(labels)
@@ -88,7 +96,7 @@ def weight_map(
         kind = "membrane" if kind == "instances" else kind
     given = class_weights if isinstance(class_weights, str) else tuple(float(w) for w in class_weights)
     settings = parse_settings(
-        WeightMapSettings, {"w0": w0, "sigma": sigma, "class_weights": given}, "weight_map"
+        WeightMapSettings, {"w0": w0, "sigma": sigma, "gaps": gaps, "class_weights": given}, "weight_map"
     )
     coding = parse_settings(
         LabelSettings,
@@ -121,7 +129,7 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
     targets : Targets
         Classes and cells of the page.
     settings : WeightMapSettings
-        w0 and sigma.
+        w0, sigma and where the second term is added.
     class_weights : sequence of float
         w_c for class 0, 1, ...: those of the whole training set, so not from `settings`.
 
@@ -138,7 +146,9 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
         raise UsageError(f"{len(class_weights)} class weights, but class {highest} is among the labels")
     table = np.zeros(IGNORED + 1)
     table[: min(len(class_weights), IGNORED)] = class_weights[:IGNORED]
-    limit = gap_limit(settings.w0, settings.sigma, min(class_weights))
+    on_background = settings.gaps == "background"
+    least = class_weights[0] if on_background else min(class_weights)
+    limit = gap_limit(settings.w0, settings.sigma, least)
     if limit < 1 or targets.cells.max() < 2:  # d1 + d2 is never below 1
         return table.astype(np.float32)[targets.classes]
     weights = np.empty(targets.classes.shape, np.float32)
@@ -148,7 +158,9 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
         gaps, second = np.sqrt(q1, dtype=np.float64), np.sqrt(q2, dtype=np.float64)
         gaps += second
         counts = gaps <= limit
-        if ignored:
+        if on_background:
+            counts &= classes == 0
+        elif ignored:
             counts &= classes != IGNORED
         gaps /= settings.sigma
         gaps *= gaps
