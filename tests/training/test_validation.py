@@ -157,6 +157,8 @@ def test_what_is_not_finite_is_none(answers, truth):
         ((0.8, 0.4), (0.8, 0.4), False),
         ((None, 0.3), (None, 0.4), True),
         ((None, 0.4), (None, 0.3), False),
+        ((None, 0.003), (None, 0.002), True),  # of nearly equal ones the later
+        ((0.8, 0.303), (0.8, 0.302), False),
         ((None, 0.3), (0.0, 0.4), True),  # one of another version of the program
         ((1.0, 0.4), (None, 0.3), False),
     ],
