@@ -40,7 +40,7 @@ from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_writer import ZarrSegmentation, plan_layout
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan as plans
 from unet2015.tiling.distributed import connect, segment_on

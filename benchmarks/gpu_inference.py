@@ -20,7 +20,7 @@ from benchmarks.device import (
 )
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.tiling.engine import Precision, Predictor, exact_float32, read_tile, run
 from unet2015.tiling.memory import choose_plan
 from unet2015.tiling.plan import TilePlan

@@ -20,7 +20,7 @@ from benchmarks.device import (
     see_close,
     tensor_float32,
 )
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
 from unet2015.training.augment import Sample
@@ -103,17 +103,17 @@ class Step:
             with torch.autocast(
                 device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
             ):
-                self.training.shared = variant(self.training.network, image)
+                self.training.learner.shared = variant(self.training.network, image)
 
     def augment(self) -> Sample:
         """Bring what was read to the device, and deform it."""
         return self.training._augment(self._read)[0]
 
-    def learn(self) -> float:
+    def learn(self) -> float | None:
         """Take a step on a sample made before; return the loss."""
         return self.training._step(self._sample, 0.0, "the benchmark's tile")
 
-    def whole(self) -> float:
+    def whole(self) -> float | None:
         """Take a step from what was read on."""
         return self.training._step(self.augment(), 0.0, "the benchmark's tile")
 

@@ -30,7 +30,7 @@ from benchmarks.machine import keep_result, row
 from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.cli.sizes import parse_size
 from unet2015.images.reader import open_image
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 TILE = 512

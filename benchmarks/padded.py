@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 
 class PaddedUNet(nn.Module):

@@ -30,10 +30,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
-from unet2015.banded import fewer_products, in_step
 from unet2015.checkpoint import Model, ModelInfo
-from unet2015.network import UNet
-from unet2015.rolling import Sides
+from unet2015.networks.banded import fewer_products, in_step
+from unet2015.networks.rolling import Sides
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.engine import Precision
 from unet2015.tiling.memory import choose_plan

@@ -42,8 +42,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import keep_result, row, said, summary
 from benchmarks.peers import peer, peer_versions
 from unet2015.heap import kept_heap
-from unet2015.network import UNet
-from unet2015.settings import TrainingSettings, load_settings
+from unet2015.networks import Network
+from unet2015.networks.unet2015 import UNet
+from unet2015.settings import NetworkSettings, TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
 from unet2015.training.augment import Draw, Sample, draw
 from unet2015.training.loop import Training
@@ -127,7 +128,7 @@ class EagerUNet(nn.Module):
 def loss_of(scores: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted cross entropy as it is usually written."""
     losses = functional.cross_entropy(scores, classes, reduction="none")
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).mean()  # all pixels are annotated
 
 
 def augment_by_scipy(
@@ -186,14 +187,16 @@ def ours(training: Training) -> Candidate:
     def descend(sample: Sample) -> float:
         loss = training._step(sample, RATE, "the benchmark")
         training.state.step += 1
+        assert loss is not None, "every tile of the drawn pages teaches"
         return loss
 
     return Candidate(prepare, descend, kept_heap)
 
 
-def eager_step(network: UNet, width: int, depth: int) -> Callable[[Sample], float]:
+def eager_step(network: Network) -> Callable[[Sample], float]:
     """Return the gradient step of the eager network with the weights of ours."""
-    module = EagerUNet(width, depth)
+    assert isinstance(network, UNet)
+    module = EagerUNet(network.width, network.depth)
     module.take(network)
     module.train()
     optimizer = torch.optim.SGD(module.parameters(), lr=RATE, momentum=MOMENTUM)
@@ -226,7 +229,7 @@ def eager(training: Training) -> Candidate:
         output = network.geometry.output_size(tile)
         return augment_by_scipy(page, images[page.name], drawn, tile, output)
 
-    return Candidate(prepare, eager_step(network, settings.network.width, settings.network.depth))
+    return Candidate(prepare, eager_step(network))
 
 
 def monai(training: Training) -> Candidate | None:
@@ -234,7 +237,7 @@ def monai(training: Training) -> Candidate | None:
     transforms = peer("monai.transforms")
     if transforms is None:
         return None
-    settings, tile = training.settings, training.settings.optimisation.tile
+    tile = training.settings.optimisation.tile
     page = training.data.training[0]
     image = page.source.read(0, 0, page.classes.shape[0], 0, page.classes.shape[1])
     keys = ["image", "classes", "weights"]
@@ -267,7 +270,7 @@ def monai(training: Training) -> Candidate | None:
         image, classes, weights = (made[key].as_tensor() for key in keys)
         return Sample(image[None], classes.long(), weights)
 
-    return Candidate(prepare, eager_step(training.network, settings.network.width, settings.network.depth))
+    return Candidate(prepare, eager_step(training.network))
 
 
 def first_losses(candidates: dict[str, Candidate]) -> dict[str, float]:
@@ -335,6 +338,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
             f"first loss {losses[name]:.7f}",
             flush=True,
         )
+    assert isinstance(settings.network, NetworkSettings)
     return {
         "threads": torch.get_num_threads(),
         "width": settings.network.width,

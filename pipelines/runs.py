@@ -1,7 +1,6 @@
 """What the experiments share: a training that begins, goes on or begins again, and what a run records."""
 
 import json
-import logging
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from pipelines.stages import Stage, arguments, listing, run_stages
 from unet2015.errors import DataSetError, NothingLearnedError, SettingsError, UNet2015Error
 from unet2015.files import make_folder
-from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.settings import TrainingSettings
 from unet2015.tiling.engine import choose_device
 from unet2015.training.log import read_log
 
@@ -27,7 +26,6 @@ class Staged(Protocol):
 
 SEEDS = 5
 """Seeds that a training is begun with before it is given up."""
-_log = logging.getLogger("unet2015")
 
 
 def train_run(
@@ -35,48 +33,29 @@ def train_run(
 ) -> None:
     """Train into `run`: go on with a training of the same settings and files, else begin again.
 
-    A training that has learned nothing at a validation is begun again with the next seed: at the momentum
-    of the paper some never leave the plateau on which all pixels look alike. Which seed it was stands in
-    the model's record. With `seeds` = 1 such a training is kept as it is.
+    A training that has learned nothing at its first validation begins again with the next seed: at the
+    momentum of the paper some never leave the plateau on which all pixels look alike. Which seed it was
+    stands in the model's record. With `seeds` = 1 such a training is kept as it is.
 
     Raises
     ------
     NothingLearnedError
         No seed learned anything.
     """
-    last = settings.seed + seeds - 1
-    for seed in range(_begun(run, settings, last), last + 1):
-        try:
-            _train(images, labels, run, settings.model_copy(update={"seed": seed}), device, seeds > 1)
-            return
-        except NothingLearnedError as error:
-            if seed == last:
-                raise
-            _log.warning("%s: seed %d: %s; beginning again with seed %d", run, seed, error, seed + 1)
-            shutil.rmtree(run, ignore_errors=True)
-
-
-def _begun(run: Path, settings: TrainingSettings, last: int) -> int:
-    """Return the seed of an unfinished run that has the same settings but for the seed."""
-    try:
-        text = (run / "settings.json").read_text(encoding="utf-8")
-        found = parse_settings(TrainingSettings, json.loads(text), str(run))
-    except (OSError, ValueError, UNet2015Error):
-        return settings.seed
-    same = found == settings.model_copy(update={"seed": found.seed})
-    return found.seed if same and settings.seed <= found.seed <= last else settings.seed
-
-
-def _train(
-    images: Path, labels: Path, run: Path, settings: TrainingSettings, device: str, stop: bool
-) -> None:
     from unet2015 import train
 
+    validation = settings.validation.model_copy(update={"attempts": seeds})
+    settings = settings.model_copy(update={"validation": validation})
     try:
-        train(images, labels, run, settings=settings, device=device, resume=True, stop_if_constant=stop)
+        model = train(images, labels, run, settings=settings, device=device, resume=True)
     except (SettingsError, DataSetError):
         shutil.rmtree(run, ignore_errors=True)
-        train(images, labels, run, settings=settings, device=device, stop_if_constant=stop)
+        model = train(images, labels, run, settings=settings, device=device)
+    if seeds > 1 and model.info.training["learned"] is False:
+        raise NothingLearnedError(
+            f"{run}: nothing is learned with any of the {seeds} seeds from {settings.seed} on; try a lower "
+            "learning rate"
+        )
 
 
 def training_summary(run: Path) -> dict[str, Any]:
@@ -84,13 +63,14 @@ def training_summary(run: Path) -> dict[str, Any]:
     from unet2015 import load_model
 
     record = load_model(run / "model.safetensors").info.training
-    losses = [line["loss"] for line in read_log(run / "log.jsonl") if "loss" in line]
+    steps = [line for line in read_log(run / "log.jsonl") if "loss" in line]
+    losses = [line["loss"] for line in steps if line["loss"] is not None]
     means = [float(np.mean(part)) for part in np.array_split(losses, min(50, len(losses)))]
     return {
-        "steps": len(losses),
+        "steps": len(steps),
         "seconds": record["seconds"],
         "step_of_the_model": record["step"],
-        "seed": record["settings"]["seed"],
+        "seed": record["seed"],
         "device": record["device"],
         "loss": [round(value, 4) for value in means],
     }

@@ -34,7 +34,7 @@ def small_settings():
             "network": {"width": 2, "depth": 2},
             "augmentation": {"elastic_std": 2.0},
             "optimisation": {"steps": 8, "warmup": 2, "tile": 60, "learning_rate": 1e-3},
-            "validation": {"fraction": 0.25, "interval": 4},
+            "validation": {"fraction": 0.25, "interval": 4, "attempts": 1},
         }
         for name, values in sections.items():
             base[name] = base[name] | values if isinstance(values, dict) and name in base else values

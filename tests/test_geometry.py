@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unet2015.errors import GeometryError, UsageError
 from unet2015.geometry import Geometry, unet_geometry
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 DEPTHS = st.integers(0, 6)
 

@@ -13,17 +13,15 @@ import unet2015
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
     {"errors", "heap", "versions"},
-    {"files", "settings", "winograd"},
-    {"geometry", "packed", "synthetic"},
-    {"network"},
-    {"rolling"},
-    {"banded"},
+    {"files", "settings"},
+    {"geometry", "synthetic"},
+    {"networks"},
     {"checkpoint"},
     {"models"},
     {"images"},
     {"tiling"},
-    {"training"},
     {"metrics"},
+    {"training"},
     {"instances"},
     {"report"},
     {"cli"},
@@ -74,11 +72,11 @@ def test_imports_run_downwards_only() -> None:
     ("path", "text", "expected"),
     [
         ("settings.py", "from unet2015.geometry import Geometry", "settings.py:1: settings imports"),
-        ("network.py", "import os\nimport unet2015.tiling.plan", "network.py:2: network imports"),
+        ("networks/one.py", "import os\nimport unet2015.tiling.plan", "networks/one.py:2: networks imports"),
         ("tiling/plan.py", "def f():\n    from unet2015.cli import main", "tiling/plan.py:2: tiling imports"),
         (
             "errors.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import unet2015.network",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import unet2015.networks",
             "errors.py:3: errors imports",
         ),
         ("images/tiff.py", "from unet2015 import training", "images/tiff.py:1: images imports"),
@@ -103,7 +101,7 @@ def test_an_import_upwards_is_caught(tmp_path: Path, path: str, text: str, expec
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("network.py", "import torch\nfrom unet2015.geometry import Geometry"),
+        ("networks/one.py", "import torch\nfrom unet2015.geometry import Geometry"),
         (
             "tiling/engine.py",
             "from .plan import TilePlan\nfrom unet2015.tiling import plan\nfrom . import sinks",

@@ -12,7 +12,7 @@ from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.cli import main
 from unet2015.errors import ModelError, UsageError
 from unet2015.models import FOLDER, LARGEST, find_model, list_models, ship_model
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 WORDS = {

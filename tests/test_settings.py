@@ -3,13 +3,15 @@
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from unet2015.errors import SettingsError, UsageError
 from unet2015.settings import (
+    NETWORK_KINDS,
+    AnyNetworkSettings,
     AugmentationSettings,
     Frozen,
     Mapping,
@@ -27,9 +29,11 @@ def written(folder: Path, text: str) -> Path:
 
 
 def kinds(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """A kind of settings and those below it."""
+    """A kind of settings and those below it; of networks, those of every kind."""
     below = [field.annotation for field in model.model_fields.values()]
     nested = [kind for kind in below if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    if AnyNetworkSettings in nested:
+        nested = [kind for kind in nested if kind is not AnyNetworkSettings] + [*NETWORK_KINDS.values()]
     return [model, *(deeper for kind in nested for deeper in kinds(kind))]
 
 
@@ -227,6 +231,82 @@ def test_the_error_is_one_of_usage() -> None:
     assert issubclass(SettingsError, UsageError)
     assert issubclass(SettingsError, ValueError)
     assert SettingsError.exit_status == 2
+
+
+# Networks of other kinds
+
+
+class OtherSettings(AnyNetworkSettings):
+    """Settings of a network that is not in the table."""
+
+    kind: Literal["other-net"] = "other-net"
+    """Which network."""
+    layers: int = Field(3, ge=1)
+    """Something of its own."""
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORK_KINDS, "other-net", OtherSettings)
+
+
+@pytest.mark.parametrize("text", ["", "[network]\nwidth = 3", '[network]\nkind = "unet2015"\nwidth = 3'])
+def test_a_network_without_a_kind_is_the_papers(tmp_path: Path, text: str) -> None:
+    settings = load_settings(written(tmp_path, text))
+    assert isinstance(settings.network, NetworkSettings)
+    assert settings.network == NetworkSettings(width=3 if "width" in text else 64)
+
+
+@pytest.mark.usefixtures("other")
+def test_a_network_of_another_kind_has_settings_of_its_own(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, '[network]\nkind = "other-net"\nlayers = 7'))
+    assert settings.network == OtherSettings(layers=7)
+    assert settings.model_dump()["network"] == {"kind": "other-net", "layers": 7}
+    assert TrainingSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert TrainingSettings(network=OtherSettings(layers=7)) == settings
+
+
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('kind = "other-net"\nwidth = 3', "network.width: no such setting; known here: kind, layers"),
+        ('kind = "other-net"\nlayers = 0', "network.layers = 0: Input should be greater than or equal to 1"),
+        ("layers = 3", "network.layers: no such setting; known here: kind, width, depth, variant, dropout"),
+    ],
+)
+def test_what_another_network_does_not_allow_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(tmp_path, f"[network]\n{text}"))
+    assert str(refused.value) == f"{tmp_path / 'mine.toml'}: {message}"
+
+
+@pytest.mark.usefixtures("other")
+def test_another_network_takes_nothing_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    assert load_settings(None, {"network": {"kind": "other-net"}}).network == OtherSettings()
+    path = written(tmp_path, '[network]\nkind = "other-net"\nlayers = 7')
+    assert load_settings(path, {"network": {"kind": "other-net"}}).network == OtherSettings(layers=7)
+    assert load_settings(path, {"network": {"kind": "unet2015"}}).network == NetworkSettings()
+    path = written(tmp_path, "[network]\nwidth = 8")
+    assert load_settings(path, {"network": {"kind": "unet2015"}}).network == NetworkSettings(width=8)
+
+
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ('"unet2105"', "network.kind = 'unet2105': no such network; did you mean 'unet2015'? known here: "),
+        ('"othernet"', "network.kind = 'othernet': no such network; did you mean 'other-net'? known here: "),
+        ('"zzz"', "network.kind = 'zzz': no such network; known here: "),
+        ("5", "network.kind = 5: no such network; known here: "),
+    ],
+)
+def test_an_unknown_network_is_refused_with_the_nearest_known(
+    tmp_path: Path, kind: str, message: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(tmp_path, f"[network]\nkind = {kind}\nwhatever = 1"))
+    assert str(refused.value) == f"{tmp_path / 'mine.toml'}: {message}unet2015, other-net"
 
 
 # Frozen and documented

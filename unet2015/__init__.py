@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unet2015 import metrics
     from unet2015.models import load_model
-    from unet2015.network import UNet
+    from unet2015.networks.unet2015 import UNet
     from unet2015.tiling.segmentation import segment
     from unet2015.training.loop import train
     from unet2015.training.weights import weight_map
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 __all__ = ["UNet", "__version__", "load_model", "metrics", "segment", "train", "weight_map"]
 
 _HOMES = {
-    "UNet": "unet2015.network",
+    "UNet": "unet2015.networks.unet2015",
     "load_model": "unet2015.models",
     "segment": "unet2015.tiling.segmentation",
     "train": "unet2015.training.loop",

@@ -4,13 +4,24 @@ What the paper fixes is the default; what it leaves open says so. The file
 ``ronneberger2015.toml`` shipped with the package spells all of it out.
 """
 
+import difflib
 import tomllib
+from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from unet2015.errors import SettingsError
 
@@ -25,11 +36,31 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class NetworkSettings(Frozen):
-    """The network (Fig. 1)."""
+class AnyNetworkSettings(Frozen):
+    """What the settings of every network have: their kind, whose default is the name in the table."""
+
+    kind: str
+    """Which network of the table :mod:`unet2015.networks`."""
+
+
+NETWORK_KINDS: dict[str, type[AnyNetworkSettings]] = {}
+"""The settings of each kind of network: what :mod:`unet2015.networks` has, without loading it."""
+
+N = TypeVar("N", bound=AnyNetworkSettings)
+
+
+def network_kind(settings: type[N]) -> type[N]:
+    """Make a class of settings known by the default of its `kind`."""
+    NETWORK_KINDS[settings.model_fields["kind"].default] = settings
+    return settings
+
+
+@network_kind
+class NetworkSettings(AnyNetworkSettings):
+    """The network of the paper (Fig. 1)."""
 
     kind: Literal["unet2015"] = "unet2015"
-    """Which network of the table :mod:`unet2015.networks`."""
+    """Which network of the table :mod:`unet2015.networks`; the paper's where it is absent."""
 
     width: int = Field(64, ge=1)
     """Channels of the first level; each level below has twice as many."""
@@ -39,6 +70,36 @@ class NetworkSettings(Frozen):
     """The release adds a ReLU after each up-convolution and keeps 128 channels in the last."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Rate of the drop-out at the end of the contracting path (open in the paper; release: 0.5)."""
+
+
+def kind_of_network(values: Any) -> Any:
+    """Return the `kind` that settings of a network declare: the paper's where they do not say."""
+    default = NetworkSettings.model_fields["kind"].default
+    return values.get("kind", default) if isinstance(values, dict) else getattr(values, "kind", default)
+
+
+def parse_network(values: Any) -> AnyNetworkSettings:
+    """Return settings of the kind that `values` declare; pydantic's errors name key, value and rule."""
+    if isinstance(values, AnyNetworkSettings):
+        return values
+    kind = kind_of_network(values)
+    if not isinstance(kind, str) or kind not in NETWORK_KINDS:
+        words = "no such network; {near}"
+        unknown = PydanticCustomError("unknown_network", words, {"near": nearest(kind, NETWORK_KINDS)})
+        where = InitErrorDetails(type=unknown, loc=("kind",), input=kind)
+        raise ValidationError.from_exception_data("network", [where])
+    return NETWORK_KINDS[kind].model_validate(values)
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return words on what is known, for a name that is not; the one that looks most like it first."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, 1)
+    return "".join(f"did you mean {match!r}? " for match in close) + f"known here: {', '.join(names)}"
+
+
+Network = Annotated[SerializeAsAny[AnyNetworkSettings], PlainValidator(parse_network)]
+"""Settings of any network of the table."""
 
 
 class MappingSettings(Frozen):
@@ -249,7 +310,7 @@ class TrainingSettings(Frozen):
     """From which every random draw follows."""
     checkpoint_interval: int = Field(250, ge=1)
     """Steps between two checkpoints; the last two are kept."""
-    network: NetworkSettings = NetworkSettings()
+    network: Network = NetworkSettings()
     initialisation: InitialisationSettings = InitialisationSettings()
     mapping: MappingSettings = MappingSettings()
     labels: LabelSettings = LabelSettings()
@@ -287,7 +348,7 @@ def load_settings(
     values = read_toml(files("unet2015") / name if shipped else Path(name), name)
     if overrides:
         name += " and the options given"
-    return parse_settings(TrainingSettings, merged(values, overrides or {}), name)
+    return parse_settings(TrainingSettings, _overridden(values, overrides or {}), name)
 
 
 def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
@@ -305,7 +366,8 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_problem(kind, detail) for detail in error.errors(include_url=False))
+        details = error.errors(include_url=False)
+        problems = "; ".join(_problem(kind, values, detail) for detail in details)
         raise SettingsError(f"{name}: {problems}") from error
 
 
@@ -318,11 +380,21 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _problem(kind: type[Frozen], detail: Any) -> str:
+def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return settings in which `overrides` win; another network takes nothing from the one before."""
+    before, after = values.get("network", {}), overrides.get("network")
+    if isinstance(after, dict) and "kind" in after and kind_of_network(after) != kind_of_network(before):
+        values = values | {"network": {}}
+    return merged(values, overrides)
+
+
+def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
         return f"{place} = {detail['input']!r}: {detail['msg']}" if place else str(detail["msg"])
     known: Any = kind
     for part in detail["loc"][:-1]:
-        known = known.model_fields[part].annotation
+        known, values = known.model_fields[part].annotation, values[part]
+        if known is AnyNetworkSettings:
+            known = NETWORK_KINDS[kind_of_network(values)]
     return f"{place}: no such setting; known here: {', '.join(known.model_fields)}"

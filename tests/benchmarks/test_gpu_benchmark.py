@@ -9,7 +9,7 @@ import torch
 from benchmarks import __main__ as every
 from benchmarks import device as devices
 from benchmarks import gpu, gpu_inference, gpu_training
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 CPU = torch.device("cpu")
 SIZES = gpu_inference.Sizes(width=2, depth=2, side=100, roi=60, together=(1,), repeats=1)

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import layers, memory, tiled_inference
 from benchmarks.padded import largest_difference
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 
 def quick(benchmark, module, folder):

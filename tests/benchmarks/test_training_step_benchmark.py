@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import training_step
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 
 def test_quick_run_writes_losses_times_and_rows(tmp_path, capsys, benchmark):

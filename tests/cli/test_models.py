@@ -5,7 +5,7 @@ import torch
 
 from unet2015 import models
 from unet2015.checkpoint import Model, ModelInfo
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unet2015.checkpoint import ModelInfo, save_model
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 IMAGE = np.arange(20 * 24, dtype=np.uint16).reshape(20, 24)

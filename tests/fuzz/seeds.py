@@ -9,7 +9,7 @@ import tifffile
 import torch
 
 from unet2015.checkpoint import ModelInfo, save_model
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 OME = {"axes": "TZYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}

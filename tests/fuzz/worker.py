@@ -19,7 +19,7 @@ from unet2015.checkpoint import Model, ModelInfo, load_model
 from unet2015.errors import UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.files import segment_files
 from unet2015.tiling.segmentation import Segmenter, SegmentOptions

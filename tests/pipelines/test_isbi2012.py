@@ -228,7 +228,7 @@ def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp
 def test_a_stride_in_phase_and_a_mirrored_border_give_one_pass(stride, outside, differs):
     import torch
 
-    from unet2015.network import UNet
+    from unet2015.networks.unet2015 import UNet
     from unet2015.tiling.engine import Predictor
 
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ import tifffile
 
 from unet2015 import files
 from unet2015.checkpoint import ModelInfo, load_model, save_model
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import estimate
 from unet2015.tiling.estimate import in_words

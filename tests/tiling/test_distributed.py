@@ -14,7 +14,7 @@ import unet2015.tiling.plan as plan_module
 from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.errors import UsageError
 from unet2015.files import sha256
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import distributed
 from unet2015.tiling.files import segment_files

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import MemoryLimitError, UsageError
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import engine
 from unet2015.tiling.averaging import VERSIONS
 from unet2015.tiling.engine import Predictor, choose_device, read_tile, run

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from unet2015 import winograd
-from unet2015.banded import BandedUNet, in_step, steps, weight_values, workspace_values
 from unet2015.errors import GeometryError, MemoryLimitError
-from unet2015.network import UNet
+from unet2015.networks import architecture_of, winograd
+from unet2015.networks.banded import BandedUNet, in_step, steps, weight_values, workspace_values
+from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
 from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes
 from unet2015.tiling.plan import TilePlan
@@ -55,7 +55,7 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     ]
     with torch.no_grad(), LiveBytes() as live:
         network(torch.empty(1, channels, *sides))
-    assert live.peak == 4 * memory.peak_values(network, *sides)
+    assert live.peak == 4 * architecture_of(network).peak_values(network, *sides)
 
 
 def held_and_said(network, sides, band, strip, least):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import ImageWriteError
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import plan as plan_module
 from unet2015.tiling.engine import Predictor
 from unet2015.tiling.parts import PartStore, compute_part, in_order

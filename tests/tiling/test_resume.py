@@ -16,7 +16,7 @@ from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.files import atomic_path, claim, leftovers
 from unet2015.images.mapping import MappedImage
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import memory, plan
 from unet2015.tiling.engine import Predictor

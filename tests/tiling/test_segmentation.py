@@ -19,7 +19,7 @@ from unet2015.errors import (
     UsageError,
 )
 from unet2015.images.reader import open_image
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import files
 from unet2015.tiling.files import plan_files, segment_files

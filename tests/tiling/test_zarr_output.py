@@ -26,7 +26,7 @@ from unet2015.images import zarr_writer
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.images.zarr_writer import ZarrLayout, plan_layout
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.files import segment_files
 from unet2015.tiling.plan import plan_axis

@@ -31,15 +31,16 @@ def work(job, rank, port):
     read = loop.Training._read
 
     def note(self, step):
-        page, source, image = read(self, step)
+        tiles = read(self, step)
         with (out / f"{rank}.draws").open("a") as file:
-            file.write(json.dumps([step, page.name, *source.draw.centre, source.draw.angle]) + "\n")
+            for page, source, _ in tiles:
+                file.write(json.dumps([step, page.name, *source.draw.centre, source.draw.angle]) + "\n")
         fault = job.get("faults", {}).get(str(rank)) if step == 4 else None
         if fault == "fail":
             raise ImageReadError("page.tif: the disk is gone")
         if fault:
             os.kill(os.getpid(), signal.SIGKILL if fault == "kill" else signal.SIGTERM)
-        return page, source, image
+        return tiles
 
     loop.Training._read = note
     train.find_spec = lambda name: None  # no curves, which take longer than the training

@@ -10,13 +10,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import SettingsError, UsageError
-from unet2015.network import UNet
-from unet2015.settings import TrainingSettings
+from unet2015.networks.unet2015 import UNet
+from unet2015.settings import SamplingSettings, TrainingSettings
 from unet2015.training.augment import Source, augment, draw
 from unet2015.training.dataset import pair_images
 from unet2015.training.distributed import Group
@@ -24,7 +25,7 @@ from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
 from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
-from unet2015.training.state import State, page_order
+from unet2015.training.sampling import TileSampler, page_order
 
 SETTINGS = """
 checkpoint_interval = {interval}
@@ -43,6 +44,7 @@ learning_rate = 1e-2
 [validation]
 fraction = 0.25
 interval = 4
+attempts = 1
 """
 
 
@@ -138,7 +140,8 @@ def reference(settings, files, processes):
         closing(load_training_set(pair_images(*[[file] for file in files]), settings)) as data,
     ):
         torch.manual_seed(seed)
-        network = UNet(1, 2, **settings.network.model_dump()).to(memory_format=torch.channels_last)
+        network = UNet(1, 2, **settings.network.model_dump(exclude={"kind"}))
+        network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(network.parameters(), rule.learning_rate, rule.momentum)
         for step in range(rule.steps):
             optimizer.zero_grad()
@@ -164,7 +167,7 @@ def reference(settings, files, processes):
             optimizer.step()
     tensors = {f"network.{name}": weight.detach() for name, weight in network.named_parameters()}
     for name, weight in network.named_parameters():
-        tensors[f"momentum.{name}"] = optimizer.state[weight]["momentum_buffer"]
+        tensors[f"optimizer.momentum_buffer.{name}"] = optimizer.state[weight]["momentum_buffer"]
     return tensors
 
 
@@ -222,7 +225,9 @@ def test_one_process_writes_and_speaks(whole):
     messages, others = whole.said()
     assert messages.count("step 4: F1") == messages.count("step 8: F1") == 1
     assert others == ""
-    steps = [(line["step"], "loss" in line) for line in whole.log()]
+    begin, *log = whole.log()
+    assert begin == {"step": 0, "seed": 0, "precision": "float32", "held_out": ["images.tif page 3"]}
+    steps = [(line["step"], "loss" in line) for line in log]
     assert steps == [(step, True) for step in range(1, 5)] + [(4, False)] + [
         *((step, True) for step in range(5, 9)),
         (8, False),
@@ -309,6 +314,7 @@ def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
 
 
 def test_every_process_of_several_shows_every_page_in_turn():
-    states = [State(seed=5, processes=3) for _ in range(3)]
-    shown = [states[number % 3].page(number, 7) for number in range(42)]
+    classes = [np.ones((4, 4), np.uint8)] * 7
+    samplers = [TileSampler.of(classes, SamplingSettings(), 5, 4) for _ in range(3)]
+    shown = [samplers[number % 3].page(number) for number in range(42)]
     assert [shown[i : i + 7] for i in range(0, 42, 7)] == [page_order(5, turn, 7) for turn in range(6)]

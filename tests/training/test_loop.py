@@ -15,7 +15,7 @@ import torch
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import DataSetError, GeometryError, SettingsError, TrainingError
 from unet2015.settings import OptimisationSettings
-from unet2015.training import loop
+from unet2015.training import loop, recipe
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
 from unet2015.training.state import State, page_order
@@ -175,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_file(tmp_path, small_set,
         checkpoint_interval=1,
     )
     run = tmp_path / "run"
-    with pytest.raises(TrainingError, match=r"(loss|weights).*at step \d+.*") as caught:
+    with pytest.raises(TrainingError, match=r"(loss|gradient).*at step \d+.*") as caught:
         train(*small_set, run, settings=settings, device="cpu")
     assert "lower learning rate" in str(caught.value)
     for path in (run / "checkpoints").iterdir():
@@ -185,7 +185,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_file(tmp_path, small_set,
 def test_the_file_of_a_bad_loss_is_named(tmp_path, small_set, small_settings):
     settings = small_settings()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "weighted_cross_entropy", lambda scores, *rest: scores.sum() * float("nan"))
+        patch.setitem(recipe.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("nan"))
         with pytest.raises(TrainingError, match=r"step 1, on .*images.tif page \d"):
             train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 

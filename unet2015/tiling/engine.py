@@ -14,11 +14,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from unet2015.banded import BandedUNet
 from unet2015.errors import MemoryLimitError, UsageError
-from unet2015.network import UNet
+from unet2015.networks import Network, architecture_of
+from unet2015.networks.architecture import make_bfloat16
 from unet2015.tiling.averaging import VERSIONS, Averaging
 from unet2015.tiling.plan import Tile, TilePlan, mirror
 
@@ -123,9 +123,9 @@ class Predictor:
 
     Attributes
     ----------
-    network : nn.Module
-        Copied, so that the caller's network stays as it is. A :class:`UNet` on a CPU is computed in
-        bands of rows (:class:`BandedUNet`).
+    network : Network
+        Copied, so that the caller's network stays as it is. One of the table that has a fast path on a
+        CPU takes it there.
     scores : callable
         (N, channels, H, W) -> (N, classes, h, w), on the device: the network before the softmax.
     device, precision, average
@@ -133,7 +133,7 @@ class Predictor:
         in ``bfloat16``; a float64 network stays float64.
     """
 
-    network: nn.Module
+    network: Network
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: Precision = "float32"
     average: Averaging = "none"
@@ -147,14 +147,13 @@ class Predictor:
         self._dtype = next(self.network.parameters()).dtype
         if self.precision == "bfloat16":
             self._dtype = torch.bfloat16
-        if self.device.type == "cpu" and type(self.network) is UNet:  # another class may compute otherwise
-            self.scores: Callable[[Tensor], Tensor] = BandedUNet(self.network, self._dtype)
+        fast = architecture_of(self.network).fast
+        if self.device.type == "cpu" and fast is not None:
+            self.scores: Callable[[Tensor], Tensor] = fast.scores(self.network, self._dtype)
             return
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
         if self.precision == "bfloat16":
-            head = next(reversed(list(network.children())))
-            network.to(torch.bfloat16)
-            head.to(torch.float32)  # from the scores on, everything is summed in float32
+            make_bfloat16(network)  # from the scores on, everything is summed in float32
         network = network.to(self.device)
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.scores = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -177,7 +176,7 @@ class Predictor:
                 done.append(self._predict(torch.from_numpy(part)))
                 position += len(part)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 self._halve(part.shape)
         return np.concatenate(done) if len(done) > 1 else done[0]
@@ -226,7 +225,8 @@ def exact_float32(device: torch.device) -> Iterator[None]:
         matmul.allow_tf32 = before
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that there is not enough memory."""
     text = str(error).lower()
     return (
         isinstance(error, torch.OutOfMemoryError)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import torch
 
-from unet2015.banded import steps, weight_values, workspace_values
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
 from unet2015.images.tiles import TILE
-from unet2015.network import UNet
+from unet2015.networks import Network, architecture_of
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan, count_tiles
 
@@ -44,45 +43,20 @@ def default_cap(device: torch.device) -> int:
     return LIBRARIES + min(power, 4 * GiB) if device.type == "cpu" else power
 
 
-def peak_values(network: UNet, height: int, width: int) -> int:
-    """Return how many values are alive at once, at most, while one input goes through in inference."""
-    h, w = height, width
-    x, held, peak = 0, network.in_channels * h * w, 0
-    for level in range(network.depth + 1):
-        channels = network.width << level
-        peak = max(peak, held + x + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
-        h, w = h - 4, w - 4
-        x = channels * h * w
-        if level < network.depth:
-            edge = network.edge(level)
-            held += channels * (h - 2 * edge) * (w - 2 * edge)
-            peak = max(peak, held + x + x // 4 * 3)  # torch keeps where each maximum was, as int64
-            h, w, x = h // 2, w // 2, x // 4
-    for level in reversed(range(network.depth)):
-        channels, raised = network.width << level, network.raised[level]
-        h, w = 2 * h, 2 * w
-        up, skip = raised * h * w, channels * h * w
-        peak = max(peak, held + x + up, held + 2 * up + skip)
-        held -= skip
-        peak = max(peak, held + up + skip + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
-        h, w = h - 4, w - 4
-        x = channels * h * w
-    return max(peak, held + x + network.classes * h * w)
-
-
-def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
+def job_bytes(network: Network, plan: TilePlan, device: torch.device) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process."""
-    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    entry = architecture_of(network)
+    weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
     if device.type != "cpu":
-        return plan.batch * peak_values(network, *plan.tile) * 4 + weights
-    # One tile of a batch after the other, each in the same workspace.
+        return plan.batch * entry.peak_values(network, *plan.tile) * 4 + weights
     size = max(4, next(network.parameters()).element_size())  # float64 stays float64
-    work = (
-        max(  # as it lies and turned, since averaging does both
-            workspace_values(network, *plan.tile, size), workspace_values(network, *plan.tile[::-1], size)
-        )
-        * size
-    )
+    copies = weights
+    ways = (plan.tile, plan.tile[::-1])  # as it lies and turned, since averaging does both
+    if entry.fast is None:
+        work = max(plan.batch * entry.peak_values(network, *sides) * size for sides in ways)
+    else:  # one tile of a batch after the other, each in the same workspace
+        work = max(entry.fast.workspace_values(network, *sides, size) * size for sides in ways)
+        copies = entry.fast.weight_values(network) * size
     area = plan.tile[0] * plan.tile[1]
     # Read ahead: raw (up to float32) and mapped; behind: probabilities, and what the softmax is made
     # from; one band, or one row of the tiles of a file, and its encoded copy.
@@ -90,12 +64,11 @@ def job_bytes(network: UNet, plan: TilePlan, device: torch.device) -> int:
     writing = (AHEAD + 3) * plan.batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(TILE, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
-    copies = weight_values(network) * size
     return LIBRARIES + weights + copies + work + reading + writing + band
 
 
 def choose_plan(
-    network: UNet,
+    network: Network,
     shape: tuple[int, int, int],
     device: torch.device,
     *,
@@ -107,7 +80,7 @@ def choose_plan(
 
     Parameters
     ----------
-    network : UNet
+    network : Network
         Declares its geometry and how many values it holds at once.
     shape : tuple of int
         (pages, height, width) in pixels.
@@ -126,7 +99,8 @@ def choose_plan(
         Not even the smallest plan fits; the message says what would.
     """
     geometry = network.geometry
-    best = steps(network) if device.type == "cpu" else geometry
+    fast = architecture_of(network).fast
+    best = geometry if fast is None or device.type != "cpu" else fast.steps(network)
     limit = default_cap(device) if cap is None else cap
     pages, height, width = shape
     together = 1 if batch is None else batch

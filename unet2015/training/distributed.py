@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -99,13 +99,19 @@ class Group:
         """Return the context in which a shared network goes backwards."""
         return nullcontext() if self.size == 1 else _connected()
 
-    def mean(self, value: float) -> float:
-        """Return the mean of a number over all processes; waits for them."""
-        return sum(self._gather(value)) / self.size
+    def mean(self, values: Sequence[float]) -> float | None:
+        """Return the mean of all processes' numbers, None where there is none; waits for them."""
+        totals, counts = zip(*self._gather(sum(values), float(len(values))), strict=True)
+        return sum(totals) / sum(counts) if any(counts) else None
 
-    def any(self, flag: bool) -> bool:
-        """Return whether any process says so; waits for them."""
-        return any(self._gather(float(flag)))
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Return of each flag whether any process raises it; waits for them."""
+        every = zip(*self._gather(*map(float, flags)), strict=True)
+        return tuple(any(one) for one in every)
+
+    def first_of(self, value: float) -> float:
+        """Return the number of process 0; waits for all."""
+        return self._gather(value)[0][0]
 
     def wait(self) -> None:
         """Wait for all processes."""
@@ -114,21 +120,21 @@ class Group:
     def check_same(self, what: str, value: object) -> None:
         """Raise a `TrainingError` if the processes do not agree on a value, of which `repr` tells all."""
         digest = float(int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:6], "big"))
-        if self._gather(digest)[0] != digest:
+        if self.first_of(digest) != digest:
             raise TrainingError(
                 f"process {self.rank} of {self.size} does not see the same {what} as process 0; all must be "
                 "given the same settings and see the same files"
             )
 
-    def _gather(self, value: float) -> list[float]:
-        """Return the number of each process, in their order."""
+    def _gather(self, *values: float) -> list[tuple[float, ...]]:
+        """Return the numbers of each process, in their order."""
         if self.size == 1:
-            return [value]
-        mine = torch.tensor([value], dtype=torch.float64)
+            return [values]
+        mine = torch.tensor(values, dtype=torch.float64)
         every = [torch.empty_like(mine) for _ in range(self.size)]
         with _connected():
             distributed.all_gather(every, mine)
-        return [float(one) for one in every]
+        return [tuple(one.tolist()) for one in every]
 
 
 ALONE = Group()

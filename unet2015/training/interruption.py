@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event that a training looks at between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP as an event that a training looks at between two steps."""
 
 import logging
 import signal
@@ -11,9 +11,10 @@ _log = logging.getLogger("unet2015")
 
 @contextmanager
 def interruptible(alone: bool) -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that a step is never cut in half.
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into an event, so that a step is never cut in half.
 
-    The second is as ever, if the process is alone: torchrun may hand on what came already.
+    The second is as ever, if the process is alone: torchrun may hand on what came already. A signal
+    that is ignored, as SIGHUP is under nohup, stays so.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -31,7 +32,13 @@ def interruptible(alone: bool) -> Iterator[threading.Event]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {
+        number: signal.signal(number, note)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield event
     finally:

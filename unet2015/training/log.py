@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import IO, Any, Self
 
-from unet2015.files import make_folder
+from unet2015.files import atomic_path, make_folder
 
 _log = logging.getLogger("unet2015")
 
@@ -20,12 +20,17 @@ class TrainingLog:
     step : int
         Steps done so far. Lines beyond them, left by a run that was killed after its last
         checkpoint, are removed: those steps are done again.
+    begin : dict, optional
+        Figures of step 0: what the log begins with. They take the place of those there.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, folder: Path, step: int = 0, begin: dict[str, Any] | None = None) -> None:
         self._path = make_folder(folder) / "log.jsonl"
         kept = [line for line in read_log(self._path) if line["step"] <= step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        if begin is not None:
+            kept = [{"step": 0, **begin}, *(line for line in kept if line["step"])]
+        with atomic_path(self._path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file: IO[str] = self._path.open("a", encoding="utf-8", buffering=1)
         self._board: Any = None
         try:
@@ -33,10 +38,10 @@ class TrainingLog:
         except ImportError:
             _log.info("TensorBoard is not installed: no events, only log.jsonl")
         else:
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, **figures: Any) -> None:
-        """Log figures of one step."""
+        """Log figures of one step; None where there is none."""
         self._file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._board is not None:
             for name, value in figures.items():

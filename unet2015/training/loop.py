@@ -1,39 +1,44 @@
-"""The training loop: stochastic gradient descent as in the paper, interruptible and resumable."""
+"""The training loop: gradient descent by a recipe, interruptible and resumable."""
 
 import logging
-import math
+import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, nullcontext
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from threading import Event
+from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
-from unet2015.errors import NothingLearnedError, SettingsError, TrainingError
-from unet2015.files import make_folder, write_json
-from unet2015.geometry import unet_geometry
+from unet2015.checkpoint import Model, load_model, save_model
+from unet2015.errors import SettingsError
+from unet2015.files import claim, make_folder, write_json
 from unet2015.heap import kept_heap
-from unet2015.network import UNet
-from unet2015.settings import OptimisationSettings, TrainingSettings, load_settings
-from unet2015.training.augment import Sample, Source, augment, draw
+from unet2015.networks import geometry
+from unet2015.settings import TrainingSettings, load_settings
 from unet2015.training.checks import check_pairs
-from unet2015.training.dataset import pair_images
-from unet2015.training.distributed import ALONE, Group, join
+from unet2015.training.dataset import few, pair_images
+from unet2015.training.distributed import join
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
-from unet2015.training.loss import weighted_cross_entropy
-from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
-from unet2015.training.state import State, checkpoints, load_state, save_state
-from unet2015.training.validation import Validation, validate
-from unet2015.versions import versions
+from unet2015.training.outcome import first_check, is_check
+from unet2015.training.pages import load_training_set
+from unet2015.training.precision import choose_precision
+from unet2015.training.recipe import learning_rate
+from unet2015.training.record import held_out, model_info
+from unet2015.training.state import checkpoints, load_state, save_state
+from unet2015.training.steps import Descent
+from unet2015.training.thresholds import rand_threshold
+from unet2015.training.validation import Validation, advice, validate
+
+__all__ = ["Training", "choose_settings", "learning_rate", "train"]
 
 Paths = str | Path | Sequence[str | Path]
+MODEL = "model.safetensors"
 _log = logging.getLogger("unet2015")
 
 
@@ -46,15 +51,18 @@ def train(
     device: str = "auto",
     resume: bool = False,
     axes: str | None = None,
-    stop_if_constant: bool = False,
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
 
     Started by ``torchrun --nproc-per-node N``, N processes train one network, each on a GPU of its
-    own: at step s process r shows tile number s * N + r of the sequence, and all go down the mean of
-    the N gradients. Each tile counts the same, whatever the sum of its weights, as in N steps of one
-    process. So a step costs the time of one tile and learns from N; neither the number of steps nor
-    the learning rate is changed.
+    own: of the batches of B tiles, process r shows at step s number s * N + r, and all go down the
+    mean of the gradients of all tiles. Each tile counts the same, whatever the sum of its weights. So
+    a step costs the time of B tiles and learns from N * B; neither the number of steps nor the
+    learning rate is changed.
+
+    Where the first validation finds that nothing is learned (see `first_check` for when that is), the
+    training begins again with the next seed, at most ``validation.attempts`` times; the last attempt
+    goes on to its end.
 
     Parameters
     ----------
@@ -62,25 +70,24 @@ def train(
         Files, folders or patterns. One file goes with one file; more are paired by name.
     out : path
         Folder of the run: ``checkpoints/``, ``log.jsonl``, ``tensorboard/``, ``settings.json`` and
-        ``model.safetensors``, the best model so far.
-    settings : TrainingSettings or path, optional
-        A settings file; the paper's settings unless given.
+        ``model.safetensors``, the best model so far. No other training may be using it.
+    settings : TrainingSettings, name or path, optional
+        The settings, the name of settings that are shipped, or a settings file; unless given
+        ``quick`` on a CPU, and the paper's ``ronneberger2015`` elsewhere.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; with several processes ``auto``, ``cpu``
         or ``cuda``.
     resume : bool
         Go on from the last checkpoint in `out`; the result is that of an uninterrupted training
-        (on a CPU to the last bit). There must be as many processes as before.
+        (on a CPU with as many threads to the last bit). There must be as many processes as before.
     axes : str, optional
         Axes of the images where the files do not say.
-    stop_if_constant : bool
-        Stop with an error where a validation finds every pixel predicted alike: some trainings never
-        leave that plateau, and another seed or a lower learning rate may.
 
     Returns
     -------
     Model
-        The best model: the one with the highest F1 on the held-out images.
+        The best model: the one with the highest F1 on the held-out images. Its record says under
+        ``learned`` whether it has learned anything.
 
     Raises
     ------
@@ -88,239 +95,203 @@ def train(
         Images and labels do not go together, or would spoil the training.
     SettingsError
         The settings do not fit the data, or differ from those of the run to resume.
+    ImageWriteError
+        The folder cannot be written, or another training is writing there.
+    MemoryLimitError
+        A step does not fit into the memory of the device; the message says what does.
     TrainingError
         The loss is not finite, or another process of the training is gone; the last good checkpoint
-        stays. `NothingLearnedError`: every pixel is predicted alike, and `stop_if_constant`.
+        stays.
     """
     with join() as group:
-        chosen = settings if isinstance(settings, TrainingSettings) else load_settings(settings)
         target = group.device(device)
-        unet_geometry(chosen.network.depth).check(chosen.optimisation.tile)
+        chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
+        geometry(chosen.network).check(chosen.optimisation.tile)
         pairs = pair_images(_listed(images), _listed(labels))
         for warning in check_pairs(pairs, chosen, axes):
             _log.warning("%s", warning)
         folder = make_folder(out)
-        if not resume and (checkpoints(folder / "checkpoints") or (folder / "model.safetensors").exists()):
-            raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
-        with closing(load_training_set(pairs, chosen, axes)) as data:
-            return Training(data, chosen, folder, target, group, stop_if_constant).run(resume)
+        with claim(folder / "training") if group.first else nullcontext():
+            if not resume and (checkpoints(folder / "checkpoints") or (folder / MODEL).exists()):
+                raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
+            with closing(load_training_set(pairs, chosen, axes)) as data:
+                return Training(data, chosen, folder, target, group).run(resume)
 
 
-class Training:
-    """One training: network, optimizer and state, and what a step does with them."""
+def choose_settings(
+    settings: str | Path | None, device: torch.device, overrides: dict[str, Any] | None = None
+) -> TrainingSettings:
+    """Read settings by name or from a file; where none are given take those made for the device.
 
-    def __init__(
-        self,
-        data: TrainingSet,
-        settings: TrainingSettings,
-        folder: Path,
-        device: torch.device,
-        group: Group = ALONE,
-        stop_if_constant: bool = False,
-    ) -> None:
-        self.stop_if_constant = stop_if_constant
-        self.data, self.settings, self.folder, self.device = data, settings, folder, device
-        self.group = group
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = UNet(data.channels, settings.labels.classes, **settings.network.model_dump())
-        # Several times faster than channels first, on CPUs and GPUs alike.
-        self.network: UNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        rule = settings.optimisation
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(), rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay
-        )
-        self.state = State(
-            settings.seed,
-            settings=settings.model_dump(mode="json"),
-            hashes=data.hashes,
-            processes=group.size,
-        )
-        group.check_same("settings, images or labels", [self.state.settings, sorted(data.hashes.values())])
-        self.shared = group.share(self.network)
+    Raises
+    ------
+    SettingsError
+        As `unet2015.settings.load_settings`.
+    """
+    if settings is None:
+        settings = "quick" if device.type == "cpu" else "ronneberger2015"
+        _log.info("settings: %s, as none are named and this trains on %s", settings, device)
+    return load_settings(settings, overrides)
+
+
+class Training(Descent):
+    """One training from its first step to its last: checkpoints, validations, the log."""
 
     @property
     def model_path(self) -> Path:
         """Where the best model lies."""
-        return self.folder / "model.safetensors"
+        return self.folder / MODEL
 
     def run(self, resume: bool = False) -> Model:
         """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
+        if self.writes:
+            _tidy(self.folder)
         if resume:
             self._restore()
-        self.group.check_same("checkpoint", self.state.step)
-        writes = self.group.first
-        if writes:
+        self.group.check_same("checkpoint", [self.state.seed, self.state.step])
+        if self.writes:
             write_json(self.folder / "settings.json", self.state.settings)
-        steps, rule = self.settings.optimisation.steps, self.settings
-        bar = tqdm(
-            total=steps,
-            initial=self.state.step,
-            desc="training",
-            unit="step",
-            disable=None if writes else True,
-            smoothing=0.05,
-        )
-        started = time.perf_counter() - self.state.seconds
+        _log.info("held out for validation: %s", few(held_out(self.data)) or "nothing")
         with (
-            bar,
-            TrainingLog(self.folder, self.state.step) if writes else SilentLog() as log,
             ThreadPoolExecutor(1) as ahead,
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             interruptible(alone=self.group.size == 1) as interrupted,
             kept_heap() if self.device.type == "cpu" else nullcontext(),
         ):
-            prepared = ahead.submit(self._read, self.state.step)
-            while self.state.step < steps:
-                step = self.state.step
-                sample, name = self._augment(prepared)
-                if step + 1 < steps:
-                    prepared = ahead.submit(self._read, step + 1)
-                rate = learning_rate(rule.optimisation, step)
-                loss = self._step(sample, rate, name)
-                self.state.step += 1
-                self.state.seconds = time.perf_counter() - started
-                log.write(self.state.step, loss=loss, learning_rate=rate)
-                bar.set_postfix(loss=f"{loss:.4f}", rate=f"{rate:.2e}", refresh=False)
-                bar.update()
-                last = self.state.step == steps
-                if writes and (last or self.state.step % rule.validation.interval == 0):
-                    self._validate(log)
-                stop = self.group.any(interrupted.is_set())
-                if writes and (last or stop or self.state.step % rule.checkpoint_interval == 0):
-                    self._save()
-                if stop:
-                    self.group.wait()  # for the checkpoint
-                    raise KeyboardInterrupt
-            if writes and not self.model_path.exists():
-                self._validate(log)
+            self._choose_precision()
+            while not self._attempt(ahead, interrupted):
+                pass
+            if self.writes:
+                self._add_rand_threshold()
             self.group.wait()  # for the model
         return load_model(self.model_path)
 
+    def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
+        """Train with one seed; return whether to the end, or False where the next is to be tried."""
+        rule, again = self.settings, False
+        started = time.perf_counter() - self.state.seconds
+        with self._bar() as bar, self._open_log() as log:
+            prepared = ahead.submit(self._read, self.state.step)
+            while self.state.step < rule.optimisation.steps and not self._waited_enough():
+                tiles, rate = prepared, learning_rate(rule.optimisation, self.state.step)
+                if self.state.step + 1 < rule.optimisation.steps:
+                    prepared = ahead.submit(self._read, self.state.step + 1)
+                loss = self._descend(tiles, rate)
+                self.state.step += 1
+                self.state.seconds = time.perf_counter() - started
+                log.write(self.state.step, loss=loss, learning_rate=rate)
+                bar.set_postfix(loss="-" if loss is None else f"{loss:.4f}", refresh=False)
+                if not interrupted.is_set():  # the terminal may be gone
+                    bar.update()
+                again = self.writes and is_check(rule, self.state.step) and self._validate(log)
+                stop, again, end = self.group.any(interrupted.is_set(), again, self._waited_enough())
+                if again:
+                    self._begin_again()
+                elif self.writes and (stop or end or self._is_checkpoint()):
+                    save_state(self.folder / "checkpoints", self.learner, self.state)
+                if stop:
+                    with suppress(OSError):
+                        bar.close()
+                    self.group.wait()  # for the checkpoint
+                    raise KeyboardInterrupt
+                if again or end:
+                    break
+            if self.writes and not again and not self.model_path.exists():
+                self._validate(log)
+        return not again
+
+    def _waited_enough(self) -> bool:
+        return 0 < self.settings.validation.patience <= self.state.waited
+
+    def _is_checkpoint(self) -> bool:
+        last = self.state.step == self.settings.optimisation.steps
+        return last or self.state.step % self.settings.checkpoint_interval == 0
+
+    def _bar(self) -> Any:
+        steps, shown = self.settings.optimisation.steps, None if self.writes else True
+        return tqdm(
+            total=steps, initial=self.state.step, desc="training", unit="step", disable=shown, smoothing=0.05
+        )
+
+    def _open_log(self) -> TrainingLog | SilentLog:
+        if not self.writes:
+            return SilentLog()
+        names, state = held_out(self.data), self.state
+        begin = {"seed": state.seed, "precision": state.precision, "held_out": names}
+        return TrainingLog(self.folder, state.step, begin)
+
+    def _begin_again(self) -> None:
+        """Take the next seed; what the last one left goes with its first checkpoint."""
+        self.state = replace(self.state, seed=self.state.seed + 1, step=0, best={}, waited=0)
+        self.learner = self._new_learner()
+        if self.writes:
+            _log.warning("beginning again with seed %d", self.state.seed)
+            save_state(self.folder / "checkpoints", self.learner, self.state)
+            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+
     def _restore(self) -> None:
-        state = load_state(self.folder / "checkpoints", self.network, self.optimizer, self.state)
+        state = load_state(self.folder / "checkpoints", self.learner, self.state)
         if state is None:
-            _log.warning("%s holds no checkpoint; starting from the first step", self.folder)
+            _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
             return
         self.state = state
         if state.best and not self.model_path.exists():
             _log.warning("%s is gone; the next validation writes another", self.model_path)
             state.best = {}
 
-    def _read(self, step: int) -> tuple[TrainingPage, Source, Tensor]:
-        """Read what one step needs of its page; runs beside the step before."""
-        number = self.group.draw(step)
-        page = self.data.training[self.state.page(number, len(self.data.training))]
-        height, width = page.classes.shape
-        chosen = draw(self.settings.augmentation, self.settings.seed, number, height, width)
-        source = Source.of(chosen, self.settings.optimisation.tile, height, width)
-        return page, source, torch.from_numpy(page.source.read(0, *source.box))
+    def _choose_precision(self) -> None:
+        """Settle the precision of all processes where it is left open; a resumed training keeps its own."""
+        rule, state = self.settings.optimisation, self.state
+        if rule.precision != "auto":
+            return
+        if state.precision:
+            _log.info("precision: %s, as was chosen when the training began", state.precision)
+            return
+        chosen, why = choose_precision(self.network, rule, self.device)
+        half = self.group.first_of(float(chosen == "bfloat16"))
+        state.precision = "bfloat16" if half else "float32"
+        _log.info("precision: %s; %s", state.precision, why)
 
-    def _augment(self, prepared: Future[tuple[TrainingPage, Source, Tensor]]) -> tuple[Sample, str]:
-        page, source, image = prepared.result()
-        classes, weights = (torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights))
-        image, classes, weights = (plane.to(self.device) for plane in (image, classes, weights))
-        output = self.network.geometry.output_size(source.tile)
-        sample = augment(image, classes, weights, source, output)
-        return sample, f"{page.name}, tile centre {source.draw.centre}"
-
-    def _step(self, sample: Sample, rate: float, name: str) -> float:
-        """Take one step of gradient descent and return the loss before it, the mean of all processes."""
-        self.network.train()
-        number = self.group.draw(self.state.step)
-        torch.manual_seed(self.settings.seed * 1_000_003 + number)  # for the drop-out
-        image = sample.image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings.optimisation.precision == "bfloat16"
-        ):
-            scores = self.shared(image)
-        loss = weighted_cross_entropy(scores, sample.classes, sample.weights)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            self._stop(f"the loss is {value}", name)
-        mean = self.group.mean(value)  # here all wait for each other, and learn who is gone
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        with self.group.exchange():
-            loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return mean
-
-    def _stop(self, what: str, name: str) -> NoReturn:
-        kept = checkpoints(self.folder / "checkpoints")
-        rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
-        raise TrainingError(
-            f"{what} at step {self.state.step + 1}, on {name}; {rest}. "
-            "Try a lower learning rate, or look at the image"
-        )
-
-    def _save(self) -> None:
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
-            self._stop("the weights are not finite", "the checkpoint")
-        save_state(self.folder / "checkpoints", self.network, self.optimizer, self.state)
-
-    def _validate(self, log: TrainingLog | SilentLog) -> None:
-        """Measure on the held-out pages; keep the model if it is the best so far."""
+    def _validate(self, log: TrainingLog | SilentLog) -> bool:
+        """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # With one page alone nothing can be held out, and check_pairs has said so.
-        pages, tile = self.data.validation or self.data.training, self.settings.optimisation.tile
-        result = validate(self.network, pages, self.device, tile)
+        pages, rule = self.data.validation or self.data.training, self.settings
+        result = validate(self.learner.model, pages, self.device, rule.optimisation.tile)
         if result is None:
             self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
-        at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
-        _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
-        if result.constant and self.stop_if_constant:
-            raise NothingLearnedError(
-                f"every pixel is predicted alike at step {self.state.step}, so nothing is learned yet; "
-                "try another seed, or a lower learning rate"
-            )
-        if result.constant:
-            _log.warning(
-                "step %d: every pixel is predicted alike, so nothing is learned yet", self.state.step
-            )
-        if not self.state.best or result.f1 > self.state.best["f1"]:
-            self.state.best = {"step": self.state.step, **result.as_dict()}
-            save_model(self.model_path, self.network, self._info(result))
+        _log.info("step %d: %s", self.state.step, result.describe())
+        if warning := advice(result):
+            _log.warning("step %d: %s", self.state.step, warning)
+        others = self.state.seed < rule.seed + rule.validation.attempts - 1
+        if result.plateau and others and self.state.step == first_check(rule) and not self.state.best:
+            return True
+        self.state.waited += 1
+        best = self.state.best
+        if result.better_than(Validation.from_dict(best) if best else None):
+            self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
+            info = model_info(self.data, rule, self.state, result, str(self.device))
+            save_model(self.model_path, self.learner.model, info)
+        return False
 
-    def _info(self, result: Validation) -> ModelInfo:
-        kind, classes = self.settings.labels.kind, self.settings.labels.classes
-        names = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
-        record = {
-            "settings": self.state.settings,
-            "files": {Path(name).name: digest for name, digest in self.data.hashes.items()},
-            "training_pages": len(self.data.training),
-            "validation_pages": len(self.data.validation),
-            "class_weights": self.data.class_weights,
-            "step": self.state.step,
-            "seconds": round(self.state.seconds, 1),
-            "validation": result.as_dict(),
-            "device": str(self.device),
-            "versions": versions(),
-            "date": datetime.now(UTC).date().isoformat(),
-        }
-        if self.group.size > 1:
-            record["processes"] = self.group.size
-        return ModelInfo(
-            in_channels=self.data.channels,
-            classes=classes,
-            network=self.settings.network,
-            mapping=self.data.mapping,
-            dtype=self.data.dtype,
-            class_names=names.get(kind, tuple(f"class {number}" for number in range(classes))),
-            axes="YX" if self.data.channels == 1 else "CYX",
-            threshold=result.threshold,
-            training=record,
-        )
+    def _add_rand_threshold(self) -> None:
+        """Store in a membrane model the threshold of the best Rand score on training pages."""
+        model = load_model(self.model_path)
+        if self.settings.labels.kind != "membrane" or "rand" in model.info.thresholds:
+            return
+        tile = self.settings.optimisation.tile
+        found = rand_threshold(model.network, self.data.training, self.device, tile)
+        if found is not None:
+            thresholds = model.info.thresholds | {"rand": found}
+            info = model.info.model_copy(update={"threshold": found, "thresholds": thresholds})
+            save_model(self.model_path, model.network, info)
 
 
-def learning_rate(rule: OptimisationSettings, step: int) -> float:
-    """Return the learning rate of a step, counted from 0: a linear warm-up, then the schedule."""
-    if step < rule.warmup:
-        return rule.learning_rate * (step + 1) / rule.warmup
-    done = (step - rule.warmup) / max(1, rule.steps - rule.warmup)
-    shape = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
-    return rule.learning_rate * shape[rule.schedule]
+def _tidy(folder: Path) -> None:
+    """Remove what a training that was killed has left half written."""
+    for place in (folder, folder / "checkpoints"):
+        for path in place.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def _listed(paths: Paths) -> list[str | Path]:

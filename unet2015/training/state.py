@@ -1,20 +1,22 @@
 """The state of a training: what a checkpoint holds, so that a resumed training ends the same."""
 
+import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from unet2015.checkpoint import check_weights, load_tensors, save_tensors
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.files import make_folder
-from unet2015.network import UNet
+from unet2015.networks import Network
+from unet2015.training.learner import Learner
 
 KEPT = 2
 """Checkpoints that stay: should the newest be damaged, the one before is good."""
@@ -24,7 +26,7 @@ _log = logging.getLogger("unet2015")
 
 @dataclass
 class State:
-    """Where a training stands, beside weights and momenta.
+    """Where a training stands, beside weights and the optimizer's memory.
 
     Every random draw follows from (seed, step): augmentation, drop-out, and the order of each
     round through the pages. These are the random states.
@@ -32,63 +34,58 @@ class State:
     Attributes
     ----------
     seed : int
-        From which all randomness follows.
+        From which all randomness follows: the settings' own, or a later one where the training has
+        begun again.
     processes : int
-        How many train together, of which each shows a tile a step: a resumed training must have as
+        How many train together, of which each shows a batch a step: a resumed training must have as
         many.
     step : int
         Steps done.
-    order : list of int
-        The pages of the present round, in the order in which they are shown.
     best : dict
         The best validation so far; empty before the first.
+    waited : int
+        Validations since the best.
     seconds : float
         Time spent training, over all runs.
-    settings, hashes : dict
-        The settings, and the SHA-256 of each file trained on: a resumed training must have the same.
+    precision : str
+        In which the network runs, once that is chosen.
+    settings, identity : dict
+        The settings, and what tells the images and labels and their order from others: a resumed
+        training must have the same.
+    hashes : dict
+        The SHA-256 of each file trained on, by its path.
+    machine : dict
+        What the last bits depend on beside: threads, device, version of torch.
     """
 
     seed: int
     step: int = 0
-    order: list[int] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+    waited: int = 0
     seconds: float = 0.0
+    precision: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
 
-    def page(self, draw: int, pages: int) -> int:
-        """Return the page of a draw: every page once a round, each round in a new order.
 
-        Draws are counted over all steps and processes.
-        """
-        turn, position = divmod(draw, pages)
-        # One of several processes may never see the first draw of a round.
-        if position == 0 or len(self.order) != pages or self.processes > 1:
-            self.order = page_order(self.seed, turn, pages)
-        return self.order[position]
+def torch_seed(seed: int) -> int:
+    """Return a seed that torch takes: `seed` below 2**63, else 63 bits of its digest."""
+    if seed < 1 << 63:
+        return seed
+    return int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:8], "big") >> 1
 
 
-def page_order(seed: int, turn: int, pages: int) -> list[int]:
-    """Return the order of round number `turn` through the pages."""
-    generator = np.random.Generator(np.random.Philox(key=(1 << 127) + (turn << 64) + seed % 2**64))
-    return [int(page) for page in generator.permutation(pages)]
-
-
-def save_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, state: State) -> Path:
-    """Write a checkpoint and remove all but the last two."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in network.named_parameters():
-        tensors[f"network.{name}"] = parameter.detach().cpu()
-        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"].cpu()
-    path = make_folder(folder) / f"step-{state.step:08d}.safetensors"
-    description = asdict(state)
-    if state.processes == 1:  # so that versions which know of one process only read it
-        del description["processes"]
-    save_tensors(path, tensors, json.dumps(description))
-    for old in checkpoints(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
-    return path
+def machine_of(device: torch.device) -> dict[str, Any]:
+    """Return what the last bits of a training depend on beside settings and data."""
+    return {
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "torch": str(torch.__version__),
+        "processor": platform.machine(),
+    }
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -96,7 +93,31 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
 
 
-def load_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, expected: State) -> State | None:
+def save_state(folder: Path, learner: Learner, state: State) -> Path:
+    """Write a checkpoint and remove all but the last two.
+
+    What is there of later steps is removed, too: it was damaged, or is of an attempt given up.
+    """
+    tensors = _named("network.", learner.network.state_dict())
+    if learner.average is not None:
+        tensors |= _named("average.", learner.average.network.state_dict())
+    for name, parameter in learner.network.named_parameters():
+        for key, value in learner.optimizer.state.get(parameter, {}).items():
+            if value is not None:  # torch's own word for a momentum of zero
+                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).detach().cpu()
+    path = make_folder(folder) / f"step-{state.step:08d}.safetensors"
+    description = asdict(state)
+    if state.processes == 1:
+        del description["processes"]
+    save_tensors(path, tensors, json.dumps(description))
+    kept = [one for one in checkpoints(folder) if one.name <= path.name][-KEPT:]
+    for old in checkpoints(folder):
+        if old not in kept:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
     """Restore the newest good checkpoint of a folder; None where there is none.
 
     Raises
@@ -107,19 +128,72 @@ def load_state(folder: Path, network: UNet, optimizer: torch.optim.SGD, expected
     for path in reversed(checkpoints(folder)):
         try:
             tensors, text, _ = load_tensors(path)
+            state = _parse(text, path)
+            _check_same(state, expected, folder.parent)
+            _restore(tensors, learner, path)
         except ModelError as error:
             _log.warning("%s; taking the checkpoint before it", error)
             continue
-        state = State(**json.loads(text))
-        _check_same(state, expected, folder.parent)
-        weights, momenta = _part(tensors, "network."), _part(tensors, "momentum.")
-        check_weights(network, weights, str(path))
-        check_weights(network, momenta, str(path))
-        network.load_state_dict(weights)
-        for name, parameter in network.named_parameters():
-            optimizer.state[parameter]["momentum_buffer"] = momenta[name].to(parameter.device)
+        changed = ", ".join(_differences(state.machine, expected.machine))
+        if changed:
+            _log.warning(
+                "%s: the training goes on otherwise than it was begun (%s); the last bits may differ from "
+                "those of a training in one go",
+                folder.parent,
+                changed,
+            )
+        # Renamed files are the same files.
+        state.hashes, state.machine = expected.hashes, expected.machine
         return state
     return None
+
+
+def _parse(text: str, path: Path) -> State:
+    try:
+        values = json.loads(text)
+        # What another version says beside is not needed, what it lacks will differ from what is expected.
+        return State(**{name: values[name] for name in _FIELDS if name in values})
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path}: the description in the checkpoint cannot be read: {error}") from error
+
+
+_FIELDS = tuple(one.name for one in fields(State))
+
+
+def _restore(tensors: dict[str, Tensor], learner: Learner, path: Path) -> None:
+    """Put tensors into their places, after all of them were found to fit."""
+    found = [(learner.network, _part(tensors, "network."))]
+    if learner.average is not None:
+        found.append((learner.average.network, _part(tensors, "average.")))
+    for network, weights in found:
+        check_weights(network, weights, str(path))
+    memory = _memory(_part(tensors, "optimizer."), learner.network, path)
+    for network, weights in found:
+        network.load_state_dict(weights)
+    groups = learner.optimizer.state_dict()["param_groups"]
+    learner.optimizer.load_state_dict({"state": memory, "param_groups": groups})
+
+
+def _memory(tensors: dict[str, Tensor], network: Network, path: Path) -> dict[int, dict[str, Tensor]]:
+    """Return the optimizer's memory by the number of the weight, laid out in memory as the weight is."""
+    places = {name: (k, weight) for k, (name, weight) in enumerate(network.named_parameters())}
+    memory: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        what, _, name = key.partition(".")
+        if name not in places:
+            raise ModelError(f"{path}: tensor optimizer.{key} does not belong to the network")
+        if not bool(torch.isfinite(value).all()):
+            raise ModelError(f"{path}: tensor optimizer.{key} holds values that are not finite numbers")
+        number, weight = places[name]
+        if value.shape == weight.shape:
+            value = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+        elif value.dim():
+            raise ModelError(
+                f"{path}: tensor optimizer.{key} has shape {tuple(value.shape)}, its weight "
+                f"{tuple(weight.shape)}"
+            )
+        memory.setdefault(number, {})[what] = value
+    return memory
 
 
 def _check_same(state: State, expected: State, folder: Path) -> None:
@@ -135,10 +209,10 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             f"{_counted(expected.processes)} the tiles would be others; resume with as many, "
             "or choose another folder"
         )
-    if sorted(state.hashes.values()) != sorted(expected.hashes.values()):
+    if state.identity != expected.identity:
         raise DataSetError(
-            f"{folder}: the training was begun with other images or labels; resume with the same, "
-            "or choose another folder"
+            f"{folder}: the training was begun with other images or labels, other pairs of them, in another "
+            "order, or with others held out; resume with the same, or choose another folder"
         )
 
 
@@ -146,7 +220,7 @@ def _counted(processes: int) -> str:
     return "1 process" if processes == 1 else f"{processes} processes"
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key in sorted({*one, *other}):
         a, b = one.get(key), other.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
@@ -155,5 +229,9 @@ def _differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -
             yield f"{prefix}{key}: {a!r} then, {b!r} now"
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor.detach().cpu() for name, tensor in tensors.items()}
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

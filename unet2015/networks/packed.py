@@ -1,6 +1,6 @@
 """Convolutions for a processor: weights packed once for oneDNN, the ReLU in the same pass.
 
-In float32, where both sides have many channels, :mod:`unet2015.winograd` takes their place.
+In float32, where both sides have many channels, :mod:`unet2015.networks.winograd` takes their place.
 
 Where torch comes without oneDNN, or has no fused convolution for a precision, the same classes compute
 with torch's usual operations.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unet2015 import winograd
+from unet2015.networks import winograd
 
 _ZERO, _ONE = [0, 0], [1, 1]
 

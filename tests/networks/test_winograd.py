@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from unet2015 import winograd
-from unet2015.winograd import LARGEST, Room, convolve, original, pays, room_values, transformed
+from unet2015.networks import winograd
+from unet2015.networks.winograd import LARGEST, Room, convolve, original, pays, room_values, transformed
 
 channels = st.integers(1, 9)
 

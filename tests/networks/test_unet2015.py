@@ -1,6 +1,6 @@
 """The network is the one of Fig. 1: sizes, channels, layers, initial weights, drop-out, numbers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,7 +10,8 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from unet2015.errors import GeometryError, UsageError
-from unet2015.network import UNet, Variant
+from unet2015.networks.unet2015 import UNet, Variant
+from unet2015.settings import InitialisationSettings
 
 VARIANTS: list[Variant] = ["paper", "release"]
 
@@ -238,14 +239,28 @@ def fresh() -> UNet:
     return UNet()
 
 
-def test_initial_weights_are_gaussian_with_variance_2_over_n(fresh: UNet) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("rule", ["release", "incoming"])
+def test_initial_weights_are_gaussian_with_variance_2_over_n(
+    fresh: UNet, rule: Literal["release", "incoming"], variant: Variant
+) -> None:
     """N: incoming nodes of one neuron; "for a 3x3 convolution and 64 feature channels ... 576"."""
+    if (rule, variant) == ("release", "paper"):
+        network = fresh  # the default
+    else:
+        network = UNet(variant=variant)
+        network.initialise(torch.Generator().manual_seed(1), InitialisationSettings(up_convolutions=rule))
     incoming = {"contract.0.0": 9, "contract.0.2": 576, "contract.1.0": 576, "contract.4.2": 9216}
     incoming |= {"expand.3.0": 9216, "expand.0.0": 1152, "expand.0.2": 576, "head": 64}
+    if variant == "release":
+        incoming["expand.0.0"] = 1728  # 128 + 64 channels
     # Of a 2x2 up-convolution of stride 2 each neuron sees one pixel below.
     incoming |= {"upsample.3": 1024, "upsample.2": 512, "upsample.1": 256, "upsample.0": 128}
+    if rule == "release":  # Caffe: four times the channels that it makes
+        incoming |= {"upsample.3": 2048, "upsample.2": 1024, "upsample.1": 512}
+        incoming["upsample.0"] = 512 if variant == "release" else 256
     checked = 0
-    for name, layer in fresh.named_modules():
+    for name, layer in network.named_modules():
         if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             continue
         weights = layer.weight.detach().double()
@@ -263,6 +278,16 @@ def test_initial_biases_are_zero(fresh: UNet) -> None:
     biases = [p for name, p in fresh.named_parameters() if name.endswith("bias")]
     assert len(biases) == 23
     assert all((bias == 0).all() for bias in biases)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.25, 1.0])
+def test_the_heads_first_weights_are_scaled_and_no_others(factor: float) -> None:
+    scaled, plain = UNet(width=2, depth=1), UNet(width=2, depth=1)
+    scaled.initialise(torch.Generator().manual_seed(1), InitialisationSettings(head=factor))
+    plain.initialise(torch.Generator().manual_seed(1))
+    for name, weights in plain.state_dict().items():
+        times = factor if name == "head.weight" else 1
+        assert torch.equal(scaled.state_dict()[name], times * weights), name
 
 
 def test_initial_weights_follow_from_the_generator() -> None:
@@ -337,6 +362,34 @@ def test_every_parameter_gets_a_gradient() -> None:
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert (parameter.grad != 0).any(), name
+
+
+# Precision
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_head_is_computed_in_float32_under_autocast(training: bool) -> None:
+    network = small(width=4, classes=3, dropout=0.0).float().train(training)
+    image = noise(1, 1, 44, 44).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        got, gave = traced(network, image)
+        scores = network(image)
+    assert gave["expand.0"].dtype == torch.bfloat16
+    assert got["head"].dtype == scores.dtype == torch.float32
+    weights, bias = (parameter.detach() for parameter in network.head.parameters())
+    assert torch.equal(got["head"], gave["expand.0"].float())
+    torch.testing.assert_close(scores, functional.conv2d(got["head"], weights, bias), rtol=1e-6, atol=1e-6)
+    scores.square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_network_of_float64_gives_scores_of_float64(autocast: bool) -> None:
+    network = small()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        assert network(noise(1, 1, 44, 44)).dtype == torch.float64
 
 
 # Misuse

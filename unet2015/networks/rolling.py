@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unet2015.network import UNet
+from unet2015.networks.unet2015 import UNet
 
 Rows = tuple[int, int]
 """First row, and the one after the last."""

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015 import banded, packed, winograd
-from unet2015.banded import BandedUNet
 from unet2015.errors import GeometryError
-from unet2015.network import UNet
+from unet2015.networks import banded, packed, winograd
+from unet2015.networks.banded import BandedUNet
+from unet2015.networks.unet2015 import UNet
 
 VARIANTS = ["paper", "release"]
 

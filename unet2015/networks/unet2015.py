@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unet2015.errors import UsageError
-from unet2015.geometry import Geometry, unet_geometry
+from unet2015.geometry import unet_geometry
+from unet2015.networks.architecture import Network, exactly
+from unet2015.networks.weights import draw_weights
+from unet2015.settings import InitialisationSettings
 
 Variant = Literal["paper", "release"]
 
@@ -24,7 +27,7 @@ class DoubleConvolution(nn.Sequential):
         )
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """The network of the paper's Fig. 1: scores of shape (N, classes, H - 184, W - 184) at depth 4.
 
     Parameters
@@ -60,7 +63,7 @@ class UNet(nn.Module):
             raise UsageError(f"UNet: variant must be 'paper' or 'release', not {variant!r}")
         self.in_channels, self.classes, self.width, self.depth = in_channels, classes, width, depth
         self.variant, self.dropout = variant, dropout
-        self.geometry: Geometry = unet_geometry(depth)
+        self.geometry = unet_geometry(depth)
         widths = [width << level for level in range(depth + 1)]
         # The channels that each up-convolution makes.
         self.raised = [widths[level + (variant == "release" and level == 0)] for level in range(depth)]
@@ -77,17 +80,11 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
         self.initialise()
 
-    def initialise(self, generator: torch.Generator | None = None) -> None:
+    def initialise(
+        self, generator: torch.Generator | None = None, rule: InitialisationSettings | None = None
+    ) -> None:
         """Draw weights from N(0, 2/N), N the incoming nodes of one neuron (section 3); biases 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                # Each output pixel of a 2x2 up-convolution of stride 2 sees one input pixel.
-                area = 1 if isinstance(module, nn.ConvTranspose2d) else module.weight[0, 0].numel()
-                nn.init.normal_(
-                    module.weight, std=(2 / (area * module.in_channels)) ** 0.5, generator=generator
-                )
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        draw_weights(self, self.head, rule or InitialisationSettings(), generator)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""
@@ -106,8 +103,7 @@ class UNet(nn.Module):
                 x = functional.relu_(x)
             x = torch.cat([x, skips.pop()], dim=1)
             x = self.expand[level](x)
-        scores: Tensor = self.head(x.to(self.head.weight.dtype))
-        return scores
+        return exactly(self.head, x)
 
     def _crop(self, x: Tensor, level: int) -> Tensor:
         """Cut the border that the levels below lose; copied in inference, to free the large map."""

@@ -2,14 +2,14 @@
 
 A large tile makes maps of a gigabyte. Memory that large is fresh from the system each time, and so
 handing it out takes as long as a convolution; it also never fits a cache. Here a tile goes through
-from top to bottom in strips (:mod:`unet2015.rolling`): of the maps between the levels only those rows
-are kept that are still needed, in a workspace that stays. Within a strip each level is computed in
-bands of a few rows, and its large map is never whole.
+from top to bottom in strips (:mod:`unet2015.networks.rolling`): of the maps between the levels only
+those rows are kept that are still needed, in a workspace that stays. Within a strip each level is
+computed in bands of a few rows, and its large map is never whole.
 
 With float32 and bfloat16 the convolutions run on weights packed once for oneDNN, with their ReLU in
 the same pass, and the one after crop-and-copy as a sum of two, so that nothing is copied together. Where
-float32 maps have many channels, they take fewer products (:mod:`unet2015.winograd`), if the tile is
-:func:`in_step`.
+float32 maps have many channels, they take fewer products (:mod:`unet2015.networks.winograd`), if the tile
+is :func:`in_step`.
 """
 
 import copy
@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unet2015 import winograd
 from unet2015.geometry import Geometry
-from unet2015.network import UNet
-from unet2015.packed import Gain, Maker, Pair, Single, can_pack
-from unet2015.rolling import Rows, Sides, Strip, Workspace, alive
+from unet2015.networks import winograd
+from unet2015.networks.packed import Gain, Maker, Pair, Single, can_pack
+from unet2015.networks.rolling import Rows, Sides, Strip, Workspace, alive
+from unet2015.networks.unet2015 import UNet
 
 BAND = 16 * 2**20
 """Bytes of one band of a map: less than what the C library fetches from the system each time."""
@@ -384,7 +384,7 @@ class FewerProducts(NamedTuple):
 
 
 def fewer_products(network: UNet, sides: Sides) -> Iterator[FewerProducts]:
-    """Yield the convolutions that :mod:`unet2015.winograd` does in float32, from top to bottom and up."""
+    """Yield the convolutions that take fewer products in float32, from top to bottom and up."""
     firsts = [
         *(
             ((network.width << level) // 2 if level else network.in_channels,)

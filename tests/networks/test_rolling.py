@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet2015.network import UNet
-from unet2015.rolling import Rolling, Sides, Workspace, alive, strips
+from unet2015.networks.rolling import Rolling, Sides, Workspace, alive, strips
+from unet2015.networks.unet2015 import UNet
 
 depths = st.integers(0, 5)
 

@@ -1,0 +1,80 @@
+"""The table of networks: whoever builds, loads, plans, predicts, trains or reports asks it.
+
+A new network is one file in this folder, with the module and its :class:`Architecture`; one class of
+settings in :mod:`unet2015.settings`; and one line in the table. The tests of the table go over all entries.
+"""
+
+from typing import Any
+
+from torch import nn
+
+from unet2015.errors import UsageError
+from unet2015.geometry import Geometry
+from unet2015.networks.architecture import Architecture, FastPath, Network
+from unet2015.networks.paper import Paper
+from unet2015.settings import AnyNetworkSettings, InitialisationSettings
+
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "FastPath",
+    "Network",
+    "architecture",
+    "architecture_of",
+    "build",
+    "describe",
+    "geometry",
+]
+
+NETWORKS: dict[str, Architecture[Any, Any]] = {
+    entry.kind: entry
+    for entry in (
+        Paper(),  # the default
+    )
+}
+
+
+def architecture(settings: AnyNetworkSettings) -> Architecture[Any, Any]:
+    """Return the entry of the kind that settings declare."""
+    return NETWORKS[settings.kind]
+
+
+def architecture_of(network: nn.Module) -> Architecture[Any, Any]:
+    """Return the entry that builds networks of this very class: another class may compute otherwise.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    for entry in NETWORKS.values():
+        if type(network) is entry.network:
+            return entry
+    raise UsageError(
+        f"{type(network).__name__} is no network of the table unet2015.networks ({', '.join(NETWORKS)}); "
+        "give it a line there"
+    )
+
+
+def build(
+    settings: AnyNetworkSettings,
+    in_channels: int,
+    classes: int,
+    first: InitialisationSettings | None = None,
+) -> Network:
+    """Return a network in training mode, its first weights drawn as `first` says."""
+    entry = architecture(settings)
+    network: Network = entry.build(settings, in_channels, classes)
+    if first is not None:
+        entry.initialise(network, first)
+    return network
+
+
+def geometry(settings: AnyNetworkSettings) -> Geometry:
+    """Return the geometry of the network of such settings, without building it."""
+    return architecture(settings).geometry(settings)
+
+
+def describe(settings: AnyNetworkSettings) -> str:
+    """Return what the network of such settings is, in a few words."""
+    return architecture(settings).describe(settings)

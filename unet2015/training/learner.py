@@ -1,0 +1,85 @@
+"""What learns: the network, its optimizer and the average of its weights."""
+
+import torch
+from torch import Tensor, nn
+
+from unet2015.networks import Network, build
+from unet2015.settings import TrainingSettings
+from unet2015.training.augment import Sample
+from unet2015.training.distributed import Group
+from unet2015.training.precision import autocast
+from unet2015.training.recipe import OPTIMIZERS, Average, descend, shorten, tile_losses
+
+
+class Learner:
+    """A network with all that a step of gradient descent changes.
+
+    Parameters
+    ----------
+    channels : int
+        Of the images.
+    settings : TrainingSettings
+        Network and recipe.
+    seed : int
+        Of the first weights; one that torch takes.
+    device : device
+        Where the network lies.
+    group : Group
+        The processes whose gradients are averaged.
+
+    Attributes
+    ----------
+    network : Module
+        As the last step left it.
+    optimizer : Optimizer
+        Over the weights of the network, in their order.
+    average : Average or None
+        The moving average of the weights.
+    shared : Module
+        What a step calls: the network, in a shell where several processes train it.
+    """
+
+    def __init__(
+        self, channels: int, settings: TrainingSettings, seed: int, device: torch.device, group: Group
+    ) -> None:
+        self.rule, self.device, self.group = settings.optimisation, device, group
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build(settings.network, channels, settings.labels.classes, settings.initialisation)
+        # Several times faster than channels first, on CPUs and GPUs alike.
+        self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = OPTIMIZERS[self.rule.optimizer](self.network.parameters(), self.rule)
+        self.average = Average(self.network, self.rule.average) if self.rule.average else None
+        self.shared: nn.Module = group.share(self.network)
+
+    @property
+    def model(self) -> Network:
+        """The network that is validated and kept."""
+        averaged: Network = self.network if self.average is None else self.average.network
+        return averaged
+
+    def forward(self, sample: Sample, precision: str) -> list[Tensor]:
+        """Return the loss of each tile."""
+        self.network.train()
+        image = sample.image.contiguous(memory_format=torch.channels_last)
+        with autocast(self.device, precision):
+            scores = self.shared(image)
+        return tile_losses(self.rule, scores, sample)
+
+    def backward(self, losses: list[Tensor]) -> float:
+        """Find the gradient of the mean loss, of all processes; return its norm before it is clipped."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.group.exchange():
+            torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        return shorten(self.network.parameters(), self.rule.clip)
+
+    def descend(self, step: int, rate: float) -> None:
+        """Go down the gradient; steps are counted from 0."""
+        descend(self.optimizer, self.rule, step, rate)
+        if self.average is not None:
+            self.average.update(self.network, step)
+
+    def is_finite(self) -> bool:
+        """Whether all weights and buffers are finite."""
+        tensors = [*self.network.state_dict().values(), *self.model.state_dict().values()]
+        return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)

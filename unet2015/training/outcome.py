@@ -1,0 +1,23 @@
+"""When the held-out pages are looked at."""
+
+from unet2015.settings import TrainingSettings
+
+_EARLIEST = 100
+
+
+def first_check(settings: TrainingSettings) -> int:
+    """Return the step after which the first validation decides whether to begin again.
+
+    Early, so that an attempt on the plateau costs little, but not before a network that learns can show
+    it: a tenth of the steps, at least 100 and twice the warm-up, and never later than the first validation
+    that the settings ask for.
+    """
+    rule = settings.optimisation
+    early = max(_EARLIEST, 2 * rule.warmup, rule.steps // 10)
+    return min(early, settings.validation.interval, rule.steps)
+
+
+def is_check(settings: TrainingSettings, step: int) -> bool:
+    """Whether the held-out pages are looked at after so many steps."""
+    at_end = step == settings.optimisation.steps
+    return at_end or step == first_check(settings) or step % settings.validation.interval == 0

@@ -1,0 +1,103 @@
+"""What a device can do, found out by trying: the faster precision, and the batch or tile that fits."""
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import torch
+
+from unet2015.geometry import Geometry
+from unet2015.networks import Network
+from unet2015.settings import OptimisationSettings
+from unet2015.tiling.engine import out_of_memory
+
+GAIN = 1.1
+"""How many times as fast bfloat16 must be to be chosen."""
+_TILE = 252
+"""Side of the tiles that are timed, or the legal one below: a tile of 572 px takes seconds on a CPU."""
+_REPEATS = 3
+
+Shape = tuple[int, int, int, int]
+"""Tiles, channels, height, width."""
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """Return the context in which a network runs forward in a precision.
+
+    Each weight is used once, so that nothing is gained by keeping its cast.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
+
+
+def choose_precision(network: Network, rule: OptimisationSettings, device: torch.device) -> tuple[str, str]:
+    """Find out which precision this device trains this network faster in.
+
+    Returns
+    -------
+    precision : str
+        ``bfloat16`` where steps forward and backward are at least `GAIN` times as fast as in
+        ``float32``, else ``float32``; on a GPU that only imitates bfloat16, ``float32``.
+    why : str
+        The same in words.
+    """
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float32", "this GPU has no bfloat16"
+    trial = deepcopy(network)
+    tile = network.geometry.nearest_legal(min(rule.tile, _TILE))[0]
+    shape = (rule.batch, network.in_channels, tile, tile)
+    try:
+        single, half = (seconds(trial, shape, device, precision) for precision in ("float32", "bfloat16"))
+    except RuntimeError as error:  # no room, or an operation that this device lacks
+        return "float32", f"bfloat16 could not be tried ({str(error).splitlines()[0]})"
+    times = f"bfloat16 takes {half / single:.2f} times the time of float32 here"
+    return ("bfloat16" if single >= GAIN * half else "float32"), times
+
+
+def seconds(network: Network, shape: Shape, device: torch.device, precision: str) -> float:
+    """Return the seconds of a step forward and backward, the best of three."""
+    times = []
+    for _ in range(_REPEATS + 1):
+        started = time.perf_counter()
+        attempt(network, shape, device, precision)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def attempt(network: Network, shape: Shape, device: torch.device, precision: str) -> None:
+    """Go a step forward and backward on empty tiles, and wait for its end."""
+    network.train()
+    tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
+    with autocast(device, precision):
+        scores = network(tiles)
+    scores.float().sum().backward()
+    network.zero_grad(set_to_none=True)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def what_fits(network: Network, rule: OptimisationSettings, device: torch.device, precision: str) -> str:
+    """Say which smaller batch or, of one tile, which smaller tile the device has room for, by trying."""
+    for count, side in _smaller(network.geometry, rule):
+        try:
+            attempt(network, (count, network.in_channels, side, side), device, precision)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        else:
+            return f"batch = {count} fits" if side == rule.tile else f"tile = {side} fits, with batch = 1"
+        finally:
+            network.zero_grad(set_to_none=True)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    return "not even the smallest tile fits; give a narrower network, or close other programs"
+
+
+def _smaller(geometry: Geometry, rule: OptimisationSettings) -> Iterator[tuple[int, int]]:
+    count, side = rule.batch, rule.tile
+    while count > 1:
+        count //= 2
+        yield count, side
+    while side > geometry.smallest:
+        side = geometry.nearest_legal(min(side - geometry.factor, side * 3 // 4))[0]
+        yield 1, side

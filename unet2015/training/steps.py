@@ -1,0 +1,161 @@
+"""One step of a training: tiles read ahead and deformed, and a step down their gradient."""
+
+import math
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from unet2015.errors import MemoryLimitError, TrainingError
+from unet2015.networks import Network
+from unet2015.settings import TrainingSettings
+from unet2015.tiling.engine import out_of_memory
+from unet2015.training.augment import Sample, Source, augment, draw
+from unet2015.training.distributed import ALONE, Group
+from unet2015.training.learner import Learner
+from unet2015.training.pages import TrainingPage, TrainingSet
+from unet2015.training.precision import what_fits
+from unet2015.training.sampling import TileSampler
+from unet2015.training.state import State, checkpoints, machine_of, torch_seed
+
+Tile = tuple[TrainingPage, Source, Tensor]
+"""What one tile is made of: its page, the part of it, and that part's mapped pixels (C, h, w)."""
+
+
+class Descent:
+    """What learns, where it stands, and how it takes a step.
+
+    Parameters
+    ----------
+    data : TrainingSet
+        What is learned from.
+    settings : TrainingSettings
+        All that is set.
+    folder : Path
+        Of the run.
+    device : device
+        Where it happens.
+    group : Group
+        The processes that train together.
+
+    Attributes
+    ----------
+    state : State
+        Where the training stands.
+    learner : Learner
+        Network, optimizer and average.
+    """
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        settings: TrainingSettings,
+        folder: Path,
+        device: torch.device,
+        group: Group = ALONE,
+    ) -> None:
+        self.data, self.settings, self.folder, self.device = data, settings, folder, device
+        self.group, self.writes = group, group.first
+        self.state = State(
+            settings.seed,
+            settings=settings.model_dump(mode="json"),
+            identity=_identity(data),
+            hashes=data.hashes,
+            machine=machine_of(device),
+            precision="" if settings.optimisation.precision == "auto" else settings.optimisation.precision,
+            processes=group.size,
+        )
+        group.check_same("settings, images or labels", [self.state.settings, self.state.identity])
+        self.learner = self._new_learner()
+        self._sampler = TileSampler.of(
+            [page.classes for page in data.training], settings.sampling, self.state.seed, self._output
+        )
+
+    @property
+    def network(self) -> Network:
+        """The network as the last step left it."""
+        return self.learner.network
+
+    @property
+    def _output(self) -> int:
+        return self.network.geometry.output_size(self.settings.optimisation.tile)
+
+    def _new_learner(self) -> Learner:
+        seed = torch_seed(self.state.seed)
+        return Learner(self.data.channels, self.settings, seed, self.device, self.group)
+
+    def _read(self, step: int) -> list[Tile]:
+        """Read what one step needs of its pages; runs beside the step before."""
+        batch = self.settings.optimisation.batch
+        first = self.group.draw(step) * batch
+        return [self._read_tile(number) for number in range(first, first + batch)]
+
+    def _read_tile(self, number: int) -> Tile:
+        if self._sampler.seed != self.state.seed:  # restored, or begun again
+            self._sampler = replace(self._sampler, seed=self.state.seed)
+        index = self._sampler.page(number)
+        page, centres = self.data.training[index], self._sampler.centres[index]
+        height, width = page.classes.shape
+        chosen = draw(self.settings.augmentation, self.state.seed, number, height, width, centres=centres)
+        source = Source.of(chosen, self.settings.optimisation.tile, height, width)
+        return page, source, torch.from_numpy(page.source.read(0, *source.box))
+
+    def _augment(self, prepared: Future[list[Tile]]) -> tuple[Sample, str]:
+        """Return the batch of a step, and in words what is in it."""
+        samples, names = [], []
+        for page, source, image in prepared.result():
+            planes = (image, *(torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights)))
+            image, classes, weights = (plane.to(self.device) for plane in planes)
+            samples.append(augment(image, classes, weights, source, self._output))
+            names.append(f"{page.name}, tile centre {source.draw.centre}")
+        return Sample(*map(torch.cat, zip(*samples, strict=True))), "; ".join(names)
+
+    def _descend(self, prepared: Future[list[Tile]], rate: float) -> float | None:
+        try:
+            sample, name = self._augment(prepared)
+            return self._step(sample, rate, name)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        # Not in the block above, which holds on to the tensors of the step that failed.
+        rule = self.settings.optimisation
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        fits = what_fits(self.network, rule, self.device, self.state.precision)
+        raise MemoryLimitError(
+            f"{self.device} ran out of memory in step {self.state.step + 1} with batch = {rule.batch} and "
+            f"tile = {rule.tile}; {fits}"
+        )
+
+    def _step(self, sample: Sample, rate: float, name: str) -> float | None:
+        """Take a step; return the mean loss before it of all tiles that teach, None if none does."""
+        number = self.group.draw(self.state.step) * self.settings.optimisation.batch
+        torch.manual_seed(torch_seed(self.state.seed * 1_000_003 + number))  # for the drop-out
+        losses = self.learner.forward(sample, self.state.precision)
+        values = torch.stack(losses).tolist()
+        if not all(map(math.isfinite, values)):
+            self._stop(f"the loss is {max(values, key=lambda value: not math.isfinite(value))}", name)
+        teaching = sample.weights.flatten(1).any(dim=1).tolist()
+        # Here all wait for each other, and learn who is gone.
+        mean = self.group.mean([value for value, does in zip(values, teaching, strict=True) if does])
+        norm = self.learner.backward(losses)
+        if not math.isfinite(norm):
+            self._stop(f"the norm of the gradient is {norm}", name)
+        self.learner.descend(self.state.step, rate)
+        return mean
+
+    def _stop(self, what: str, name: str) -> NoReturn:
+        kept = checkpoints(self.folder / "checkpoints")
+        rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
+        raise TrainingError(
+            f"{what} at step {self.state.step + 1}, on {name}; {rest}. "
+            "Try a lower learning rate, or look at the image"
+        )
+
+
+def _identity(data: TrainingSet) -> dict[str, Any]:
+    """Return what tells the pairs of images and labels, in their order, from others."""
+    digests = list(data.hashes.values())
+    return {"pairs": [list(pair) for pair in zip(digests[::2], digests[1::2], strict=True)]}
