@@ -50,7 +50,7 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     assert model.info.training["validation"]["f1"] == best
     assert model.info.threshold == model.info.training["validation"]["threshold"]
     assert model.info.class_names == ("membrane", "cell")
-    assert model.info.mapping.method == "integer-range"
+    assert model.info.mapping.method == "standardise"
     assert model.info.training["training_pages"] == 3
     assert model.info.training["validation_pages"] == 1
     assert list((run / "tensorboard").iterdir())
@@ -234,7 +234,7 @@ def test_instances_with_an_ignore_value_and_two_channels(tmp_path, small_setting
     model = train(tmp_path / "i.tif", tmp_path / "l.tif", tmp_path / "run", settings=settings, device="cpu")
     assert model.info.in_channels == 2
     assert model.info.axes == "CYX"
-    assert model.info.mapping.method == "image-percentiles"
+    assert model.info.mapping.method == "standardise"
 
 
 def test_several_classes(tmp_path, small_settings):

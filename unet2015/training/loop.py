@@ -189,7 +189,7 @@ class Training(Descent):
                 if again:
                     self._begin_again()
                 elif self.writes and (stop or end or self._is_checkpoint()):
-                    save_state(self.folder / "checkpoints", self.learner, self.state)
+                    self._save()
                 if stop:
                     with suppress(OSError):
                         bar.close()
@@ -198,7 +198,7 @@ class Training(Descent):
                 if again or end:
                     break
             if self.writes and not again and not self.model_path.exists():
-                self._validate(log)
+                self._validate(log, last=True)
         return not again
 
     def _waited_enough(self) -> bool:
@@ -253,7 +253,12 @@ class Training(Descent):
         state.precision = "bfloat16" if half else "float32"
         _log.info("precision: %s; %s", state.precision, why)
 
-    def _validate(self, log: TrainingLog | SilentLog) -> bool:
+    def _save(self) -> None:
+        if not self.learner.is_finite():
+            self._stop("the weights are not finite", "the checkpoint")
+        save_state(self.folder / "checkpoints", self.learner, self.state)
+
+    def _validate(self, log: TrainingLog | SilentLog, last: bool = False) -> bool:
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # With one page alone nothing can be held out, and check_pairs has said so.
         pages, rule = self.data.validation or self.data.training, self.settings
@@ -266,7 +271,7 @@ class Training(Descent):
         if why := nothing_learned(result):
             _log.warning("step %d: %s, so nothing is learned yet; %s", self.state.step, why, ADVICE)
             left = rule.seed + rule.validation.attempts - 1 - self.state.seed
-            if left and self.state.step == first_check(rule) and not self.state.best:
+            if left and not last and self.state.step == first_check(rule):
                 return True
         self.state.waited += 1
         if is_better(result, self.state.best):

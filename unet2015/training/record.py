@@ -17,7 +17,7 @@ _NAMES = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
 
 def held_out(data: TrainingSet) -> list[str]:
     """Return the names of the held-out pages."""
-    return [page.name for page in data.validation]
+    return [Path(page.name).name for page in data.validation]
 
 
 def model_info(
