@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -30,6 +30,7 @@ from unet2015.settings import (
     parse_settings,
 )
 
+ThresholdName = Literal["f1", "rand"]
 _KEY = "unet2015"
 _DIGEST = "sha256"
 _LONGEST = 500
@@ -53,7 +54,12 @@ class ModelInfo(Frozen):
     axes: Literal["YX", "CYX"] = "YX"
     """Axes of what the network reads of one page."""
     threshold: float | None = Field(None, ge=0, le=1)
-    """Two classes: probability of class 1 above which a pixel is of class 1."""
+    """Two classes: probability of class 1 above which a pixel is of class 1, unless another is asked for."""
+    thresholds: dict[ThresholdName, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Thresholds by what they were chosen for: ``f1``, the best F1 of pixels on the held-out pages;
+    ``rand``, for membranes, the best Rand score on training pages. One of them is `threshold`."""
+    learned: bool | None = None
+    """Whether the network had learned by its validation; None where that is not known."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
     name: str = ""
@@ -90,6 +96,18 @@ class ModelInfo(Frozen):
         if self.mapping.method == "image-percentiles" and not 0 <= low[0] < high[0] <= 100:
             raise ValueError(f"the percentiles of the mapping are {low[0]} and {high[0]}")
         return self
+
+    @property
+    def why_not_learned(self) -> tuple[str, ...]:
+        """Why the network has not learned, as the record of its validation says; empty where it has."""
+        said = self.training.get("validation")
+        reasons = said.get("why") if isinstance(said, dict) else None
+        return tuple(map(str, reasons)) if self.learned is False and isinstance(reasons, list) else ()
+
+    @property
+    def threshold_name(self) -> ThresholdName | None:
+        """What the threshold was chosen for, where that is known."""
+        return next((name for name, value in self.thresholds.items() if value == self.threshold), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """One hierarchy of errors. Each says what was expected, what came, and what to do.
 
 ``exit_status`` is what the command line ends with: 1 where an input failed, 2 where the command or
-the settings were wrong.
+the settings were wrong, 3 where a training has not learned.
 """
 
 
@@ -72,7 +72,9 @@ class TrainingError(UNet2015Error, RuntimeError):
 
 
 class NothingLearnedError(TrainingError):
-    """A training that predicts every pixel alike when it is checked, and was told to stop then."""
+    """A training that has not learned when it is checked, and was told to stop then."""
+
+    exit_status = 3
 
 
 class OtherProcessError(TrainingError):

@@ -8,8 +8,8 @@ import torch
 from unet2015.checkpoint import load_model
 from unet2015.cli.train import changes
 from unet2015.settings import load_settings
-from unet2015.training import loop, record
 from unet2015.training.loop import choose_settings
+from unet2015.training.validation import Validation
 
 TINY = """
 [network]
@@ -26,8 +26,7 @@ attempts = 1
 @pytest.fixture
 def train(cli, data, monkeypatch):
     """Train a very small network for two steps, which are taken to be enough."""
-    for module in (loop, record):
-        monkeypatch.setattr(module, "nothing_learned", lambda result: "")
+    monkeypatch.setattr(Validation, "learned", True)
     (data / "tiny.toml").write_text(TINY)
 
     def call(*more):
@@ -96,11 +95,12 @@ def test_options_for_what_people_change_most(train, data):
 
 
 def test_a_network_that_has_learned_nothing_ends_with_status_3_and_its_path(train, data, monkeypatch):
-    monkeypatch.setattr(loop, "nothing_learned", lambda result: "the tester says so")
-    monkeypatch.setattr(record, "nothing_learned", lambda result: "the tester says so")
+    monkeypatch.setattr(Validation, "learned", False)
+    monkeypatch.setattr(Validation, "why", ("the tester says so",))
     ended = train("--steps", "2", "--device", "cpu")
     assert (ended.status, ended.out) == (3, f"{data / 'run' / 'model.safetensors'}\n")
-    assert "learned nothing" in ended.err
+    assert "the model that is kept has learned nothing: the tester says so" in ended.err
+    assert train("--steps", "2", "--device", "cpu", "--resume").status == 3
 
 
 def test_without_settings_a_cpu_takes_the_quick_ones_and_says_so(caplog):

@@ -206,6 +206,20 @@ def test_floats_of_any_magnitude_are_standardised(array):
         assert np.abs(mapped).max() <= 5
 
 
+@pytest.mark.parametrize("largest", [1.7976931348623157e308, 3.4028234e38, 1e-300, 1e-40])
+def test_the_ends_of_a_type_are_standardised(largest):
+    """Their difference is beyond the type, as is its square."""
+    array = np.full((2, 2, 3), -largest, np.float32 if 1e-200 < largest < 1e200 else np.float64)
+    array[0, 0, 1] = array[1, 1, 1] = largest
+    other = np.arange(12.0).reshape(2, 1, 2, 3) * 1e-300  # another channel, at the other end
+    both = np.concatenate([array[:, None], other.astype(array.dtype)], axis=1)
+    mapped = read(ArrayImage(both, "ZCYX"), STANDARDISE)
+    expected = np.where(array > 0, 5**0.5, -(5**-0.5))
+    np.testing.assert_allclose(mapped[:, 0], expected, rtol=1e-6)
+    if array.dtype == np.float64:
+        assert mapped[:, 1].std() == pytest.approx(1)
+
+
 @pytest.mark.parametrize("mapping", [STANDARDISE, PERCENTILES, Mapping(method="fixed", low=(3,), high=(50,))])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_the_deviation_of_an_image_as_the_network_sees_it(mapping, dtype):

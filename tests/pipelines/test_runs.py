@@ -36,7 +36,7 @@ def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(p
 
     def nothing(*_):
         begun.append(read_log(tmp_path / "run" / "log.jsonl")[0]["seed"])
-        return Validation(0.5, 0.5, 0.7, constant=True)
+        return Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5)
 
     monkeypatch.setattr(loop, "validate", nothing)
     settings = load_settings(None, TINY | {"seed": 3})
@@ -44,14 +44,14 @@ def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(p
         runs.train_run(*pages, tmp_path / "run", settings, "cpu", seeds=3)
     assert begun == [3, 4, 5, 5]
     # What is allowed to learn nothing ends and keeps its seed.
-    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True))
+    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5))
     runs.train_run(*pages, tmp_path / "one", settings, "cpu", seeds=1)
     assert load_model(tmp_path / "one" / "model.safetensors").info.training["seed"] == 3
 
 
 def test_an_unfinished_training_goes_on_and_another_begins_anew(pages, tmp_path, monkeypatch):
     run, settings = tmp_path / "run", load_settings(None, TINY | {"checkpoint_interval": 1})
-    monkeypatch.setattr(loop, "nothing_learned", lambda result: "")
+    monkeypatch.setattr(Validation, "learned", True)
     step, steps = loop.Training._step, []
 
     def counted(self, *words):

@@ -1,6 +1,8 @@
 """Deformed tiles: exact where nothing moves, SciPy's numbers where something does, never misaligned."""
 
+import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +13,18 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from unet2015.settings import AugmentationSettings
+from unet2015.tiling.plan import mirror
 from unet2015.training.augment import (
     Draw,
     Sample,
     Source,
     augment,
-    displacement,
     draw,
     mirrored,
     sample_coordinates,
 )
-from unet2015.training.warp import spline_basis, warp, warp_nearest
+from unet2015.training.loss import total_weight, weighted_cross_entropy
+from unet2015.training.warp import cubic_weights, displacement, spline_basis, warp, warp_nearest
 
 DEFAULT = AugmentationSettings()
 NOTHING = AugmentationSettings(elastic_std=0, rotation=0, shift=False, flip=False, gray_scale=0, gray_shift=0)
@@ -46,11 +49,11 @@ def planes(height: int, width: int, channels: int = 1, seed: int = 0) -> Planes:
     return random.random((channels, height, width), dtype=np.float32), classes, weights
 
 
-def deform(given_planes: Planes, drawn: Draw, tile: int, output: int) -> Sample:
+def deform(given_planes: Planes, drawn: Draw, tile: int, output: int, deviation: Any = 1.0) -> Sample:
     """Cut the source and augment it: the way of the training loop."""
     source = Source.of(drawn, tile, *given_planes[1].shape)
     image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in given_planes)
-    return augment(image, classes, weights, source, output)
+    return augment(image, classes, weights, source, output, deviation=deviation)
 
 
 def absolute(drawn: Draw, tile: int) -> NDArray[np.float64]:
@@ -309,17 +312,20 @@ def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, 
     tile=st.integers(2, 60),
     elastic_std=st.sampled_from([0.0, 10.0]),
     grid=st.integers(2, 5),
+    interpolation=st.sampled_from(["bilinear", "bicubic"]),
 )
-def test_the_window_holds_every_sample_and_the_pixel_after_it(
-    seed: int, tile: int, elastic_std: float, grid: int
+def test_the_window_holds_every_sample_and_the_pixels_about_it(
+    seed: int, tile: int, elastic_std: float, grid: int, interpolation: str
 ) -> None:
     """Beyond it, interpolation would read the wrong row without a word."""
-    drawn = draw(AugmentationSettings(elastic_std=elastic_std, elastic_grid=grid), seed, 0, 500, 500)
+    rule = AugmentationSettings(elastic_std=elastic_std, elastic_grid=grid, interpolation=interpolation)
+    drawn = draw(rule, seed, 0, 500, 500)
+    beyond = 1 if interpolation == "bicubic" else 0
     source = Source.of(drawn, tile, 500, 500)
     first = sample_coordinates(drawn, tile).floor().long() + torch.tensor(source.origin)[:, None, None]
-    assert first.min() >= 0
-    assert first[0].max() + 1 < len(source.rows)
-    assert first[1].max() + 1 < len(source.columns)
+    assert first.min() >= beyond
+    assert first[0].max() + 1 + beyond < len(source.rows)
+    assert first[1].max() + 1 + beyond < len(source.columns)
 
 
 @settings(deadline=None)
@@ -371,6 +377,149 @@ def test_gray_values_vary_about_the_mean_of_each_channel() -> None:
     torch.testing.assert_close(varied.image, (plain.image - mean) * 0.75 + mean + 0.5)
     assert torch.equal(varied.classes, plain.classes)
     assert torch.equal(varied.weights, plain.weights)
+
+
+@pytest.mark.parametrize(
+    "deviation",
+    [[0.5, 3.0], (0.5, 3.0), np.array([0.5, 3.0]), torch.tensor([0.5, 3.0], dtype=torch.float64)],
+    ids=["list", "tuple", "array", "tensor"],
+)
+def test_the_gray_shift_is_in_deviations_of_each_channel(deviation: Any) -> None:
+    data = planes(50, 50, channels=2)
+    drawn = replace(draw(SPATIAL, 0, 3, 50, 50), gray_shift=-0.5)
+    plain = deform(data, replace(drawn, gray_shift=0.0), 30, 14, deviation=deviation)
+    shifted = deform(data, drawn, 30, 14, deviation=deviation)
+    expected = plain.image - 0.5 * torch.tensor([0.5, 3.0])[:, None, None]
+    torch.testing.assert_close(shifted.image, expected)
+    assert shifted.image.dtype == torch.float32
+
+
+def test_one_deviation_is_that_of_all_channels_and_1_the_default() -> None:
+    data = planes(50, 50, channels=3)
+    drawn = draw(DEFAULT, 0, 3, 50, 50)
+    assert drawn.gray_shift != 0
+    results = [
+        deform(data, drawn, 30, 14, deviation=deviation).image
+        for deviation in (0.25, np.float32(0.25), torch.tensor(0.25), [0.25] * 3)
+    ]
+    assert all(torch.equal(results[0], other) for other in results[1:])
+    standard = deform(data, drawn, 30, 14).image
+    assert torch.equal(standard, deform(data, drawn, 30, 14, deviation=[1, 1, 1]).image)
+    torch.testing.assert_close(results[0], standard - 0.75 * drawn.gray_shift)
+
+
+@given(factor=st.floats(0.01, 100), offset=st.floats(-100, 100), seed=st.integers(0, 1000))
+def test_the_units_of_the_image_do_not_matter(factor: float, offset: float, seed: int) -> None:
+    """Varied in other units with their deviation, it is the same picture."""
+    image, classes, weights = planes(40, 40)
+    drawn = draw(DEFAULT, seed, 0, 40, 40)
+    one = deform((image, classes, weights), drawn, 24, 8, deviation=float(image.std())).image
+    other = deform(
+        ((image * factor + offset).astype(np.float32), classes, weights),
+        drawn,
+        24,
+        8,
+        deviation=float(image.std()) * factor,
+    ).image
+    torch.testing.assert_close((other - offset) / factor, one, atol=1e-4 + 1e-4 / factor, rtol=0)
+
+
+def test_a_deviation_too_few_is_refused() -> None:
+    with pytest.raises(ValueError, match="broadcast"):
+        deform(planes(30, 30, 3), draw(DEFAULT, 0, 3, 30, 30), 12, 4, deviation=[1.0, 2.0])
+
+
+# Bicubic
+
+
+def keys(distance: float) -> float:
+    """The kernel of cubic convolution for a = -1/2, as Keys prints it."""
+    s = abs(distance)
+    if s < 1:
+        return 1.5 * s**3 - 2.5 * s**2 + 1
+    return -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2 if s < 2 else 0.0
+
+
+def bicubic(image: NDArray[np.float32], y: float, x: float) -> float:
+    """One sample, pixel by pixel; mirrored beyond the border."""
+    rows, columns = (int(np.floor(c)) + np.arange(-1, 3) for c in (y, x))
+    total = 0.0
+    for row, column in itertools.product(rows, columns):
+        pixel = image[mirror(row, row + 1, image.shape[0])[0], mirror(column, column + 1, image.shape[1])[0]]
+        total += float(pixel) * keys(y - row) * keys(x - column)
+    return total
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    tile=st.integers(1, 12),
+    std=st.sampled_from([0, 1, 10]),
+)
+def test_a_bicubic_tile_is_cubic_convolution(seed: int, height: int, width: int, tile: int, std: int) -> None:
+    """Labels stay nearest and weights bilinear, bit by bit, and so they stay together."""
+    data = planes(height, width, 2)
+    smooth = SPATIAL.model_copy(update={"interpolation": "bicubic", "elastic_std": std})
+    drawn = draw(smooth, seed, 0, height, width)
+    linear = draw(smooth.model_copy(update={"interpolation": "bilinear"}), seed, 0, height, width)
+    output = max(tile - 4, tile % 2) or 2
+    sample, other = deform(data, drawn, tile, output), deform(data, linear, tile, output)
+    assert torch.equal(sample.classes, other.classes)
+    assert torch.equal(sample.weights, other.weights)
+    at = absolute(drawn, tile)
+    for channel, image in enumerate(data[0]):
+        expected = [bicubic(image, *at[:, y, x]) for y, x in np.ndindex(tile, tile)]
+        found = sample.image[0, channel].numpy().ravel()
+        np.testing.assert_allclose(found, expected, atol=5e-4)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    tile=st.integers(2, 40),
+    quarters=st.integers(-2, 2),
+    flip=st.booleans(),
+)
+def test_a_bicubic_tile_that_is_not_deformed_has_the_bits_of_the_image(
+    seed: int, height: int, width: int, tile: int, quarters: int, flip: bool
+) -> None:
+    """Whole pixels are exact, turned by quarters and mirrored too."""
+    data = planes(height, width, 2, seed)
+    linear = replace(still(seed % height, seed % width), angle=90.0 * quarters, flip=flip)
+    cubic = replace(linear, interpolation="bicubic")
+    one, other = (deform(data, drawn, tile, tile % 2 or 2) for drawn in (linear, cubic))
+    np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_bicubic_keeps_more_of_the_fine_texture_than_bilinear() -> None:
+    data = planes(120, 120)
+    cubic = SPATIAL.model_copy(update={"interpolation": "bicubic"})
+    one, other = (deform(data, draw(rule, 0, 1, 120, 120), 60, 20).image for rule in (SPATIAL, cubic))
+    assert one.std() < other.std() < data[0].std()
+
+
+@given(seed=st.integers(0, 10**6), degree=st.sampled_from([0, 1, 2]))
+def test_bicubic_is_exact_for_quadratics(seed: int, degree: int) -> None:
+    random = np.random.default_rng(seed)
+    factors = random.standard_normal((degree + 1, degree + 1))
+
+    def course(y: Any, x: Any) -> Any:
+        return sum(factors[i, j] * y**i * x**j for i in range(degree + 1) for j in range(degree + 1))
+
+    y, x = np.mgrid[:9, :11].astype(float)
+    at = random.uniform(1, 6, (2, 4, 5))
+    found = warp(torch.from_numpy(course(y, x))[None], torch.from_numpy(at), interpolation="bicubic")
+    np.testing.assert_allclose(found[0], course(*at), atol=1e-9, rtol=1e-9)
+
+
+def test_cubic_weights_are_the_kernel_and_exact_at_whole_pixels() -> None:
+    way = torch.linspace(0, 1, 21, dtype=torch.float64)
+    expected = [[keys(float(t) - pixel) for t in way] for pixel in (-1, 0, 1, 2)]
+    np.testing.assert_allclose(torch.stack(cubic_weights(way)), expected, atol=1e-15)
+    assert [float(weight[0]) for weight in cubic_weights(way)] == [0, 1, 0, 0]
 
 
 # The fast ways against the plain ones
@@ -475,12 +624,29 @@ def test_a_plane_that_was_not_cut_is_noticed() -> None:
         augment(source.cut(image), classes, source.cut(weights), source, 10)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("deviation", [1.0, [0.5, 2.0]])
+def test_no_number_of_a_device_is_waited_for(interpolation: str, deviation: Any) -> None:
+    """On a device without numbers, any that the host asked for would be an error."""
+    rule = DEFAULT.model_copy(update={"interpolation": interpolation})
+    source = Source.of(draw(rule, 0, 0, 80, 70), 40, 80, 70)
+    image, classes, weights = (
+        torch.from_numpy(source.cut(plane).copy()).to("meta") for plane in planes(80, 70, 2)
+    )
+    sample = augment(image, classes, weights, source, 20, deviation=deviation)
+    scores = torch.zeros((1, 3, 20, 20), device="meta")
+    for divisor in ("pixels", "weights"):
+        assert weighted_cross_entropy(scores, sample.classes, sample.weights, divisor).device.type == "meta"
+    assert total_weight(sample.classes, sample.weights).device.type == "meta"
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_makes_the_same_tile() -> None:
     data = planes(300, 260, channels=2)
-    for step in range(5):
-        source = Source.of(draw(DEFAULT, 0, step, 300, 260), 188, 300, 260)
+    for step in range(6):
+        rule = DEFAULT.model_copy(update={"interpolation": ("bilinear", "bicubic")[step % 2]})
+        source = Source.of(draw(rule, 0, step, 300, 260), 188, 300, 260)
         cut = [torch.from_numpy(source.cut(plane).copy()) for plane in data]
         host = augment(cut[0], cut[1], cut[2], source, 4)
         device = augment(cut[0].cuda(), cut[1].cuda(), cut[2].cuda(), source, 4)

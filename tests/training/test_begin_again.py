@@ -8,7 +8,7 @@ import torch
 
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.settings import load_settings
-from unet2015.training import loop, outcome
+from unet2015.training import loop
 from unet2015.training.distributed import Group
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
@@ -28,7 +28,7 @@ def plateau(monkeypatch):
 
     def noted(self, *words, **more):
         seen.append((self.state.seed, self.state.step))
-        monkeypatch.setattr(loop, "nothing_learned", lambda _: "flat" if self.state.seed in bad else "")
+        monkeypatch.setattr(Validation, "plateau", self.state.seed in bad)
         return real(self, *words, **more)
 
     monkeypatch.setattr(loop.Training, "_validate", noted)
@@ -153,13 +153,13 @@ def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, sm
 def test_what_has_learned_nothing_says_so_in_model_and_messages(
     tmp_path, small_set, small_settings, caplog, monkeypatch
 ):
-    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True))
+    flat = Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5, auc=0.5, repetition=None)
+    monkeypatch.setattr(loop, "validate", lambda *_: flat)
     with caplog.at_level(logging.WARNING, "unet2015"):
         model = train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    assert model.info.training["learned"] is False
-    assert caplog.text.count("so nothing is learned yet") == 2
-    assert "has learned nothing" in caplog.text
-    assert outcome.ADVICE in caplog.text
+    assert model.info.learned is model.info.training["learned"] is False
+    assert caplog.text.count("the network has not learned: every pixel is predicted alike") == 2
+    assert "the model that is kept has learned nothing: every pixel is predicted alike" in caplog.text
 
 
 def test_the_first_look_comes_early_but_not_before_the_warm_up_is_long_over():
@@ -180,8 +180,11 @@ def test_the_first_look_comes_early_but_not_before_the_warm_up_is_long_over():
 
 
 def test_it_ends_where_no_validation_is_better_for_long(tmp_path, small_set, small_settings, monkeypatch):
+    def good(f1):
+        return Validation(f1, 0.5, 0.7, constant=False, baseline=0.4, auc=0.9, repetition=None)
+
     scores = iter([0.5, 0.6, 0.6, 0.55, 0.9])
-    monkeypatch.setattr(loop, "validate", lambda *_: Validation(next(scores), 0.5, 0.7, constant=False))
+    monkeypatch.setattr(loop, "validate", lambda *_: good(next(scores)))
     settings = small_settings(validation={"interval": 1, "patience": 2})
     train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     lines = read_log(tmp_path / "run" / "log.jsonl")

@@ -10,13 +10,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import SettingsError, UsageError
 from unet2015.networks import build
-from unet2015.settings import TrainingSettings
+from unet2015.settings import SamplingSettings, TrainingSettings
 from unet2015.training.augment import Source, augment, draw
 from unet2015.training.dataset import pair_images
 from unet2015.training.distributed import Group
@@ -24,7 +25,7 @@ from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
 from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
-from unet2015.training.state import State, page_order
+from unet2015.training.sampling import TileSampler, page_order
 
 SETTINGS = """
 checkpoint_interval = {interval}
@@ -315,6 +316,7 @@ def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
 
 
 def test_every_process_of_several_shows_every_page_in_turn():
-    states = [State(seed=5, processes=3) for _ in range(3)]
-    shown = [states[number % 3].page(number, 7) for number in range(42)]
+    classes = [np.ones((4, 4), np.uint8)] * 7
+    samplers = [TileSampler.of(classes, SamplingSettings(), 5, 4) for _ in range(3)]
+    shown = [samplers[number % 3].page(number) for number in range(42)]
     assert [shown[i : i + 7] for i in range(0, 42, 7)] == [page_order(5, turn, 7) for turn in range(6)]

@@ -26,7 +26,10 @@ from unet2015.errors import UNet2015Error
 # Typer's only public name in the family of its parser's errors, which moved house between versions.
 _BadCall = cast(type[Exception], typer.BadParameter.__base__)
 
-_ENDING = "Exit status: 0 all done, 1 some inputs failed, 2 wrong usage or settings, 130 interrupted."
+_ENDING = (
+    "Exit status: 0 all done, 1 some inputs failed, 2 wrong usage or settings, 3 a training that has not "
+    "learned, 130 interrupted."
+)
 
 app = typer.Typer(
     add_completion=False,

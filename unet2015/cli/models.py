@@ -8,6 +8,7 @@ from unet2015.cli.options import Json
 from unet2015.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
+    from unet2015.checkpoint import ModelInfo
     from unet2015.models import ShippedModel
 
 
@@ -38,7 +39,8 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
         "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",
         "intensities": info.mapping.in_words(),
         "classes": ", ".join(info.class_names),
-        "threshold": "" if info.threshold is None else f"{info.threshold:g}",
+        "warning": _warning(info),
+        "threshold": _thresholds(info),
         "network": f"{describe(info.network)}, {model.bytes / 1e6:.1f} MB",
         "training": ", ".join(
             f"{record[key]} {words}"
@@ -50,3 +52,16 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
         "file": str(model.path),
     }
     return {name: text for name, text in rows.items() if text}
+
+
+def _warning(info: "ModelInfo") -> str:
+    if info.learned is not False:
+        return ""
+    return "; ".join(["this model has not learned", *info.why_not_learned])
+
+
+def _thresholds(info: "ModelInfo") -> str:
+    if info.threshold is None:
+        return ""
+    named = ", ".join(f"{name} {value:g}" for name, value in info.thresholds.items())
+    return f"{info.threshold:g}" + (f" ({named})" if named else "")

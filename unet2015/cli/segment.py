@@ -36,8 +36,13 @@ def segment(
         bool, typer.Option("--probability", help="Write the probability maps as well.")
     ] = False,
     threshold: Annotated[
-        float | None,
-        typer.Option(help="Probability above which a pixel is of class 1.  [default: the model's]"),
+        str | None,
+        typer.Option(
+            help="Probability above which a pixel is of class 1: a number, or what the training found best "
+            "for the F1 of pixels (f1) or, with membranes, for whole cells (rand).  [default: the model's; "
+            "with membranes rand]",
+            metavar="f1|rand|NUMBER",
+        ),
     ] = None,
     average: Annotated[
         Literal["none", "flips", "symmetries", "rotations"],
@@ -93,7 +98,7 @@ def segment(
     with the reason, also in failures.csv, while the others are done. Run again, the same command
     does only what is not done yet, and goes on inside an image.
     """
-    from unet2015.cli.sizes import parse_size
+    from unet2015.cli.sizes import parse_size, parse_threshold
     from unet2015.images.writer import Layout
     from unet2015.tiling.files import plan_files, segment_files
     from unet2015.tiling.segmentation import SegmentOptions
@@ -106,7 +111,7 @@ def segment(
         device=device,
         precision=precision,
         average=average,
-        threshold=threshold,
+        threshold=None if threshold is None else parse_threshold(threshold),
         skip_empty=skip_empty,
     )
     layout = Layout(tiled=tiled, pyramid=pyramid)

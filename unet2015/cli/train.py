@@ -102,7 +102,7 @@ def train(
         from unet2015.report.figures import draw_curves
 
         draw_curves(out / "log.jsonl", out / "curves.png")
-    if model.info.training["learned"] is False:
+    if model.info.learned is False:
         raise typer.Exit(3)
 
 

@@ -1,6 +1,7 @@
 """Models that come with the package, found by name: files of this folder that describe themselves."""
 
 import difflib
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ FOLDER = Path(__file__).parent
 LARGEST = 8_000_000
 """A shipped model has fewer bytes than this: everyone who installs the package downloads it."""
 
+_log = logging.getLogger("unet2015")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -97,7 +99,7 @@ def find_model(model: str | Path) -> Path:
 
 
 def load_model(model: str | Path) -> Model:
-    """Read a model file, or a model that comes with the package.
+    """Read a model file, or a model that comes with the package; warn of one that has not learned.
 
     Parameters
     ----------
@@ -114,7 +116,18 @@ def load_model(model: str | Path) -> Model:
         The file cannot be read, is no model file, or its tensors do not fit the architecture it
         declares; the message names tensor and shapes. Or no model has this name.
     """
-    return checkpoint.load_model(find_model(model))
+    loaded = checkpoint.load_model(find_model(model))
+    warn_unless_learned(loaded)
+    return loaded
+
+
+def warn_unless_learned(model: Model) -> None:
+    """Log a warning where a model says of itself that it has not learned."""
+    if model.info.learned is False:
+        reasons = "; ".join(model.info.why_not_learned) or "its record does not say why"
+        _log.warning(
+            "%s: this model has not learned, and its results mean little: %s", model.path or "model", reasons
+        )
 
 
 def ship_model(

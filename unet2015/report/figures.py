@@ -54,6 +54,10 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
     figure = figure_of(9, 3.4)
     left, right = figure.subplots(1, 2)
     highest = 0.0
+    # F1 is undefined on held-out pages without a pixel of a class from 1 on.
+    errors = [line["validation_pixel_error"] for _, checks in runs.values() for line in checks]
+    undefined = bool(errors) and all(error is None for error in errors)
+    shown = "validation_cross_entropy" if undefined else "validation_pixel_error"
     for k, (name, (steps, checks)) in enumerate(runs.items()):
         at, losses = np.array([line["step"] for line in steps]), np.array([line["loss"] for line in steps])
         span = max(1, len(losses) // 50)
@@ -65,7 +69,7 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
         highest = max(highest, float(np.quantile(losses, 0.99)))
         right.plot(
             [line["step"] for line in checks],
-            [line["validation_pixel_error"] for line in checks],
+            [np.nan if (value := line.get(shown)) is None else value for line in checks],
             "o-",
             color=colour,
             markersize=4,
@@ -73,7 +77,10 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
         )
     left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, highest * 1.1 or 1))
     left.legend(frameon=False)
-    right.set(xlabel="step", ylabel="pixel error of the validation (1 - F1)")
+    right.set(
+        xlabel="step",
+        ylabel="cross-entropy of the validation" if undefined else "pixel error of the validation (1 - F1)",
+    )
     right.set_ylim(bottom=0)
     return png_of(figure)
 

@@ -72,11 +72,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A title, a summary in a few sentences, and sections."""
+    """A title, a summary in a few sentences, sections, and what a reader must know before anything else.
+
+    ``alert`` stands in red beneath the title; empty where there is nothing to warn of.
+    """
 
     title: str
     summary: str
     sections: Sequence[Section]
+    alert: str = ""
 
 
 def write_report(report: Report, out: str | Path) -> None:

@@ -15,9 +15,9 @@ from unet2015.files import sha256
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
-from unet2015.networks import describe
 from unet2015.report.figures import best_median_worst, plot_curves
-from unet2015.report.html import Kind, Picture, Report, Row, Section, Table, write_report
+from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
+from unet2015.report.measures import alert, measures, summary
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.engine import Predictor, choose_device, run
 from unet2015.tiling.plan import TilePlan
@@ -98,65 +98,16 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     checks = [line for line in read_log(log) if "validation_f1" in line]
     steps = max(line["step"] for line in read_log(log) if "loss" in line)
     sections = [
-        _measures(checks),
+        measures(checks),
         Section(
             "Curves", pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")]
         ),
         _pictures(folder, model, device),
         _record(settings, model, path),
     ]
-    write_report(Report(f"Training {folder.resolve().name}", _summary(model, steps, checks), sections), out)
+    title = f"Training {folder.resolve().name}"
+    write_report(Report(title, summary(model, steps, checks), sections, alert(model)), out)
     return out
-
-
-def _summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> str:
-    if model is None or not checks:
-        return (
-            f"After {steps} steps there is no model yet: the training has not come to its first validation."
-        )
-    info, record = model.info, model.info.training
-    best = min(checks, key=lambda line: line["validation_pixel_error"])
-    pages = record.get("training_pages")
-    trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
-    held_out = record.get("validation_pages")
-    where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
-    error = f"{best['validation_pixel_error']:.4f}"
-    return (
-        f"{describe(info.network)}{trained}. Pixel error (1 - F1) {error} on {where}, "
-        f"after {best['step']} steps.\n\nBest step and threshold were chosen on the same pages; "
-        "a score on pages that took no part in either is likely to be a little worse."
-    )
-
-
-def _measures(checks: list[dict[str, Any]]) -> Section:
-    title = "Measures"
-    if not checks:
-        return Section(title, "No validation has been made yet.")
-    best = min(checks, key=lambda line: line["validation_pixel_error"])
-    keys = (
-        "step",
-        "validation_pixel_error",
-        "validation_f1",
-        "validation_threshold",
-        "validation_cross_entropy",
-    )
-
-    def row(name: str, line: dict[str, Any], kind: Kind = "other") -> Row:
-        return Row([name, *(line.get(key) for key in keys)], kind)
-
-    rows = [
-        row("the model kept (best)", best, "ours"),
-        row("the last validation", checks[-1]),
-        row("the first validation", checks[0]),
-    ]
-    table = Table(
-        "Validation",
-        ["", "step", "pixel error", "F1", "threshold", "cross-entropy"],
-        rows,
-        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
-        "threshold. Cross-entropy is without weights, in nats. The official measures: unet2015 evaluate.",
-    )
-    return Section(title, tables=[table])
 
 
 def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) -> Section:

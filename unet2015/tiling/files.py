@@ -18,6 +18,7 @@ from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import Layout
 from unet2015.images.zarr import is_zarr
 from unet2015.images.zarr_writer import ZarrLayout
+from unet2015.models import warn_unless_learned
 from unet2015.tiling.engine import Times
 from unet2015.tiling.estimate import Estimator, in_words
 from unet2015.tiling.failures import write_failures
@@ -179,6 +180,8 @@ def segment_files(
         No input, colliding outputs, or options that no image can meet: before anything is written.
     """
     segmenter = Segmenter(model, options or SegmentOptions())
+    if isinstance(model, Model):  # else loading it has said so
+        warn_unless_learned(model)
     out = Path(out)
     jobs = plan_outputs(find_inputs(inputs), out, probability)
     results: list[FileResult] = []
@@ -431,6 +434,8 @@ def _segment(
         "shape": list(image.shape),
         "dtype": str(image.dtype),
         "model": str(segmenter.model.path),
+        "learned": segmenter.info.learned,
+        "threshold": {"name": segmenter.threshold_name, "value": segmenter.threshold},
         "mapping": segmenter.info.mapping.model_dump(mode="json")
         | {"offset": source.offset.tolist(), "gain": source.gain.tolist()},
         "class_names": list(segmenter.info.class_names),

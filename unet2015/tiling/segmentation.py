@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.checkpoint import Model
-from unet2015.errors import ImageValueError, MemoryLimitError, ModelError, UsageError
+from unet2015.checkpoint import Model, ThresholdName
+from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter, Layout
-from unet2015.models import load_model
+from unet2015.models import load_model, warn_unless_learned
 from unet2015.tiling.averaging import Averaging
 from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
 from unet2015.tiling.memory import choose_plan, job_bytes
@@ -24,6 +24,7 @@ from unet2015.tiling.parts import PartStore, in_order
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Band, Render
+from unet2015.tiling.threshold import choose_threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class SegmentOptions:
     device: str = "auto"
     precision: Precision = "float32"
     average: Averaging = "none"
-    threshold: float | None = None
+    threshold: float | ThresholdName | None = None
     skip_empty: bool = False
 
 
@@ -46,7 +47,7 @@ def segment(
     *,
     axes: str | None = None,
     probabilities: bool = False,
-    threshold: float | None = None,
+    threshold: float | ThresholdName | None = None,
     tile: int | None = None,
     batch: int | None = None,
     max_memory: int | None = None,
@@ -69,8 +70,10 @@ def segment(
         One letter of TZCYXI for each axis of the image, slowest first, where it does not say.
     probabilities : bool
         Return probabilities rather than classes.
-    threshold : float, optional
-        Two classes: a pixel is of class 1 where its probability is above. The model's, unless given.
+    threshold : float or {"f1", "rand"}, optional
+        Two classes: a pixel is of class 1 where its probability is above. ``f1`` and ``rand`` are those
+        that the training found best for the F1 of pixels and, for membranes, for the Rand score of cells.
+        The model's default, unless given.
     tile : int, optional
         Side of the tiles, in pixels; by memory, unless given.
     batch : int, optional
@@ -116,6 +119,8 @@ def segment(
         skip_empty=skip_empty,
     )
     segmenter = Segmenter(model, options)
+    if isinstance(model, Model):  # else loading it has said so
+        warn_unless_learned(model)
     opened = ArrayImage(image, axes) if isinstance(image, np.ndarray) else open_image(image, axes)
     with opened:
         return segmenter.to_array(opened, probabilities)
@@ -157,15 +162,20 @@ class Segmenter:
         What to segment with.
     options : SegmentOptions
         Checked here, as far as they do not depend on an image.
+
+    Attributes
+    ----------
+    threshold : float or None
+        Probability of class 1 above which a pixel is of class 1; None with more than two classes.
+    threshold_name : str or None
+        What it was chosen for, ``f1`` or ``rand``; ``given`` for a number of the caller's, ``model`` where
+        the model does not say, ``default`` where it has none.
     """
 
     def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
         self.options, self.info = options, self.model.info
-        if options.threshold is not None and not 0 <= options.threshold <= 1:
-            raise UsageError(f"a threshold is a probability, 0 to 1, not {options.threshold:g}")
-        if options.threshold is not None and self.info.classes > 2:
-            raise UsageError(f"a threshold needs a model of two classes; this one has {self.info.classes}")
+        self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
         # What no image could meet is said before any is read.
         self._choose((1, 1, 1))
@@ -180,14 +190,6 @@ class Segmenter:
     def skip_empty(self) -> bool:
         """Whether tiles of constant pixels are left out."""
         return self.options.skip_empty
-
-    @property
-    def threshold(self) -> float | None:
-        """Probability of class 1 above which a pixel is of class 1; None with more than two classes."""
-        if self.info.classes > 2:
-            return None
-        given = (self.options.threshold, self.info.threshold, 0.5)
-        return next(value for value in given if value is not None)
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` where channels or type of an image do not fit the model."""
@@ -334,7 +336,7 @@ class Segmenter:
         return probabilities[1] if self.info.classes == 2 else probabilities
 
     def settings(self) -> dict[str, Any]:
-        """Return the options for a record."""
+        """Return the options for a record; whatever the threshold was asked for as, it is a number."""
         return asdict(self.options) | {"threshold": self.threshold}
 
     def device_name(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,7 +22,8 @@ from torch import Tensor
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.labels import IGNORED
-from unet2015.training.warp import Corners, spline_basis, warp_nearest
+from unet2015.training.sampling import Centres
+from unet2015.training.warp import Corners, Interpolation, narrow_product, spline_basis, warp_nearest
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
 
@@ -41,7 +43,9 @@ class Draw:
     vectors : ndarray
         (2, n, n) float64: displacement in y and in x, in pixels, at n x n points of the tile.
     gray_scale, gray_shift : float
-        Intensities become ``(intensity - mean) * (1 + gray_scale) + mean + gray_shift``.
+        Intensities become ``(intensity - mean) * (1 + gray_scale) + mean + gray_shift * deviation``.
+    interpolation : {"bilinear", "bicubic"}
+        Of the image between pixels.
     """
 
     centre: tuple[int, int]
@@ -50,26 +54,41 @@ class Draw:
     vectors: NDArray[np.float64]
     gray_scale: float
     gray_shift: float
+    interpolation: Interpolation = "bilinear"
 
 
-def draw(settings: AugmentationSettings, seed: int, step: int, height: int, width: int) -> Draw:
+def draw(
+    settings: AugmentationSettings,
+    seed: int,
+    step: int,
+    height: int,
+    width: int,
+    *,
+    centres: Centres | None = None,
+) -> Draw:
     """Draw the augmentation of one step, for an image of `height` x `width` pixels.
 
     It depends on (seed, step) alone: the same on every device, and in a resumed training. Every
     number is drawn whatever the settings, so that switching one kind off leaves the others as
-    they were. The tile's centre falls on every pixel of the image with the same probability, so
-    that, mirrored at the border, those near it are seen no less often than the others.
+    they were. The tile's centre falls on every pixel of `centres` with the same probability; without
+    them on every pixel of the image, so that, mirrored at the border, those near it are seen no less
+    often than the others.
     """
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(step,))))
     y, x, angle, flip, scale, shift = random.random(6)
     vectors = random.standard_normal((2, settings.elastic_grid, settings.elastic_grid))
+    if not settings.shift:
+        centre = height // 2, width // 2
+    else:
+        centre = centres.at(y, x) if centres else (int(y * height), int(x * width))
     return Draw(
-        centre=(int(y * height), int(x * width)) if settings.shift else (height // 2, width // 2),
+        centre=centre,
         angle=float(2 * angle - 1) * settings.rotation,
         flip=settings.flip and bool(flip < 0.5),
         vectors=vectors * settings.elastic_std,
         gray_scale=float(2 * scale - 1) * settings.gray_scale,
         gray_shift=float(2 * shift - 1) * settings.gray_shift,
+        interpolation=settings.interpolation,
     )
 
 
@@ -132,7 +151,15 @@ class Sample(NamedTuple):
     """(1, output, output) float32; 0 where not annotated."""
 
 
-def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, output: int) -> Sample:
+def augment(
+    image: Tensor,
+    classes: Tensor,
+    weights: Tensor,
+    source: Source,
+    output: int,
+    *,
+    deviation: npt.ArrayLike | Tensor = 1.0,
+) -> Sample:
     """Deform a tile, its classes and its weights by one warp, on the device that holds them.
 
     Parameters
@@ -147,12 +174,15 @@ def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, out
         What to make of them.
     output : int
         Side of the network's output, in pixels: the centre of the tile.
+    deviation : array_like or Tensor
+        Standard deviation of the image, after the mapping: one number, or (C,) floats. The default is
+        that of a standardised image.
 
     Returns
     -------
     Sample
-        The image over the whole tile by bilinear interpolation, then varied in gray value about
-        the mean of each channel; over the output the classes at the nearest pixels, and the
+        The image over the whole tile by bilinear or bicubic interpolation, then varied in gray value
+        about the mean of each channel; over the output the classes at the nearest pixels, and the
         weights by bilinear interpolation.
 
     Notes
@@ -168,14 +198,23 @@ def augment(image: Tensor, classes: Tensor, weights: Tensor, source: Source, out
     first = (source.tile - output) // 2
     centre = slice(first, first + output)
     corners = Corners.of(at, len(source.columns), source.origin)
-    image = corners.interpolate(image)
+    image = corners.interpolate(image, draw.interpolation)
     if draw.gray_scale or draw.gray_shift:
-        varied = (image - image.mean(dim=(1, 2), keepdim=True)).mul_(draw.gray_scale)
-        image = varied.add_(image).add_(draw.gray_shift)
+        image = _vary(image, draw, deviation)
     classes = warp_nearest(classes, at[:, centre, centre], source.origin)
     weights = corners.part(centre).interpolate(weights[None])[0]
     weights.masked_fill_(classes == IGNORED, 0)
     return Sample(image[None], classes[None].long(), weights[None])
+
+
+def _vary(image: Tensor, draw: Draw, deviation: npt.ArrayLike | Tensor) -> Tensor:
+    varied = (image - image.mean(dim=(1, 2), keepdim=True)).mul_(draw.gray_scale).add_(image)
+    if isinstance(deviation, Tensor):
+        return varied.add_(deviation.to(image).view(-1, 1, 1), alpha=draw.gray_shift)
+    # Numbers of the host go along with each channel's kernel: nothing is copied, and nothing waits.
+    for channel, one in zip(varied, np.broadcast_to(np.asarray(deviation), len(image)), strict=True):
+        channel.add_(draw.gray_shift * float(one))
+    return varied
 
 
 def mirrored(plane: Tensor, source: Source) -> Tensor:
@@ -225,43 +264,7 @@ def sample_coordinates(
         [np.hstack([turn[0], basis @ v]) for turn, v in zip((turn_y, turn_x), draw.vectors, strict=True)]
     )
     right = np.stack([np.vstack([turn[1], basis.T]) for turn in (turn_y, turn_x)])
-    return _product(left, right, device, dtype)
-
-
-def displacement(
-    vectors: NDArray[np.float64],
-    size: int,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Spread displacement vectors (2, n, n) over a tile by bicubic interpolation (section 3.1).
-
-    Returns
-    -------
-    Tensor
-        (2, size, size), in pixels; the outer vectors lie on the outer pixels of the tile. It equals
-        ``scipy.ndimage.map_coordinates(..., order=3, mode="mirror")``.
-    """
-    basis = spline_basis(size, vectors.shape[-1])
-    right = np.broadcast_to(basis.T, (2, *basis.T.shape))
-    return _product(basis @ vectors, right, device, dtype)
-
-
-def _product(
-    left: NDArray[np.float64], right: NDArray[np.float64], device: torch.device | str, dtype: torch.dtype
-) -> Tensor:
-    """Return the matrix products of two stacks of narrow matrices, (2, h, n) and (2, n, w), on the device.
-
-    Whole and half numbers stay exact.
-    """
-    columns, rows = (torch.tensor(side, device=device, dtype=dtype) for side in (left, right))
-    if columns.device.type == "cpu":
-        return columns @ rows
-    # Elsewhere a matrix product may round its factors to 10 bits (TF32).
-    total = columns[:, :, :1] * rows[:, :1]
-    for i in range(1, columns.shape[-1]):
-        total += columns[:, :, i : i + 1] * rows[:, i : i + 1]
-    return total
+    return narrow_product(left, right, device, dtype)
 
 
 def _turn(draw: Draw) -> tuple[float, float]:
@@ -275,10 +278,11 @@ def _reach(draw: Draw, size: int) -> list[tuple[int, int]]:
     cosine, sine = _turn(draw)
     middle = (size - 1) / 2
     largest = np.abs(spline_basis(size, draw.vectors.shape[-1])).sum(axis=1).max() ** 2
+    beyond = 1 if draw.interpolation == "bicubic" else 0
     ranges = []
     for vectors in draw.vectors:
-        # 0.01 px for the rounding of the coordinates; the last pixel has one after it.
+        # 0.01 px for the rounding of the coordinates; the last pixel has one after it, or more.
         reach = middle * (abs(cosine) + abs(sine)) + largest * np.abs(vectors).max() + 0.01
         low, high = (math.floor(middle - size // 2 + end) for end in (-reach, reach))
-        ranges.append((low, high + 2))
+        ranges.append((low - beyond, high + 2 + beyond))
     return ranges

@@ -25,14 +25,15 @@ from unet2015.training.dataset import few, pair_images
 from unet2015.training.distributed import join
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
-from unet2015.training.outcome import ADVICE, first_check, is_better, is_check, nothing_learned
+from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
 from unet2015.training.precision import choose_precision
 from unet2015.training.recipe import learning_rate
 from unet2015.training.record import held_out, model_info
 from unet2015.training.state import checkpoints, load_state, save_state
 from unet2015.training.steps import Descent
-from unet2015.training.validation import validate
+from unet2015.training.thresholds import rand_threshold
+from unet2015.training.validation import Validation, advice, validate
 
 __all__ = ["Training", "choose_settings", "learning_rate", "train"]
 
@@ -160,11 +161,13 @@ class Training(Descent):
             self._choose_precision()
             while not self._attempt(ahead, interrupted):
                 pass
+            if self.writes:
+                self._add_rand_threshold()
             self.group.wait()  # for the model
         model = load_model(self.model_path)
-        # Here, for a membrane model: the threshold of the best Rand score on training pages.
-        if model.info.training["learned"] is False:
-            _log.warning("the training has learned nothing, and neither has %s; %s", self.model_path, ADVICE)
+        if model.info.learned is False:
+            reasons = "; ".join(model.info.why_not_learned)
+            _log.warning("the model that is kept has learned nothing: %s", reasons)
         return model
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
@@ -266,19 +269,31 @@ class Training(Descent):
         if result is None:
             self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
-        at = "" if result.threshold is None else f" at threshold {result.threshold:.2f}"
-        _log.info("step %d: F1 %.4f%s", self.state.step, result.f1, at)
-        if why := nothing_learned(result):
-            _log.warning("step %d: %s, so nothing is learned yet; %s", self.state.step, why, ADVICE)
-            left = rule.seed + rule.validation.attempts - 1 - self.state.seed
-            if left and not last and self.state.step == first_check(rule):
-                return True
+        _log.info("step %d: %s", self.state.step, result.describe())
+        if warning := advice(result):
+            _log.warning("step %d: %s", self.state.step, warning)
+        others = self.state.seed < rule.seed + rule.validation.attempts - 1
+        if result.plateau and others and not last and self.state.step == first_check(rule):
+            return True
         self.state.waited += 1
-        if is_better(result, self.state.best):
+        best = self.state.best
+        if result.better_than(Validation.from_dict(best) if best else None):
             self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
             info = model_info(self.data, rule, self.state, result, str(self.device))
             save_model(self.model_path, self.learner.model, info)
         return False
+
+    def _add_rand_threshold(self) -> None:
+        """Store in a membrane model the threshold of the best Rand score on training pages."""
+        model = load_model(self.model_path)
+        if self.settings.labels.kind != "membrane" or "rand" in model.info.thresholds:
+            return
+        tile = self.settings.optimisation.tile
+        found = rand_threshold(model.network, self.data.training, self.device, tile)
+        if found is not None:
+            thresholds = model.info.thresholds | {"rand": found}
+            info = model.info.model_copy(update={"threshold": found, "thresholds": thresholds})
+            save_model(self.model_path, model.network, info)
 
 
 def _tidy(folder: Path) -> None:

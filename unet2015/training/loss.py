@@ -1,5 +1,7 @@
 """The loss: pixel-wise softmax and weighted cross-entropy (Eq. 1)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -7,12 +9,13 @@ from torch.nn import functional
 from unet2015.training.labels import IGNORED
 
 
-def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean of ``-log(softmax(scores)[class])`` over the annotated pixels.
+def weighted_cross_entropy(
+    scores: Tensor, classes: Tensor, weights: Tensor, divisor: Literal["pixels", "weights"] = "pixels"
+) -> Tensor:
+    """Return the sum of ``-w log(softmax(scores)[class])`` over the annotated pixels, divided.
 
-    Eq. 1 of doi:10.1007/978-3-319-24574-4_28 (printed there without the minus), divided by the sum
-    of the weights, so that the learning rate depends neither on the size of the tile nor on the
-    scale of the weights.
+    Eq. 1 of doi:10.1007/978-3-319-24574-4_28, printed there without the minus and without a divisor; with
+    one, the learning rate does not depend on the size of the tile.
 
     Parameters
     ----------
@@ -22,6 +25,11 @@ def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> 
         (N, h, w) int64, 0 to K - 1; 255 is not annotated.
     weights : Tensor
         (N, h, w), not negative (Eq. 2).
+    divisor : {"pixels", "weights"}
+        ``pixels``: the number of annotated pixels, whatever their weights. A pixel then weighs in every
+        tile what its weight says, so that balanced class weights do balance the classes over all tiles.
+        ``weights``: the sum of the weights. Each tile then counts alike, be it of heavy pixels or of
+        light ones, and the scale of the weights does not matter.
 
     Returns
     -------
@@ -30,6 +38,17 @@ def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> 
     """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     losses = functional.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="none")
-    weights = weights.masked_fill(classes == IGNORED, 0)
-    total = weights.sum()
+    ignored = classes == IGNORED
+    weights = weights.masked_fill(ignored, 0)
+    total = (~ignored).sum() if divisor == "pixels" else weights.sum()
     return (weights * losses).sum() / (total + (total == 0))
+
+
+def total_weight(classes: Tensor, weights: Tensor) -> Tensor:
+    """Return the sum of the weights of the annotated pixels: a scalar on the device, 0 if they teach nothing.
+
+    Taken to the host together with the loss, it costs no further wait::
+
+        value, weight = torch.stack([loss.detach(), total_weight(classes, weights)]).tolist()
+    """
+    return weights.masked_fill(classes == IGNORED, 0).sum()

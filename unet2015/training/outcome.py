@@ -1,27 +1,8 @@
-"""What a validation means: whether anything is learned yet, when that is first asked, what is better."""
-
-from typing import Any
+"""When the held-out pages are looked at."""
 
 from unet2015.settings import TrainingSettings
-from unet2015.training.validation import Validation
 
 _EARLIEST = 100
-
-ADVICE = (
-    "try another seed, a lower learning rate, optimizer = adam, or look at what 'unet2015 check' says of the "
-    "labels"
-)
-"""What to try where nothing is learned."""
-
-
-def nothing_learned(result: Validation) -> str:
-    """Say why a network has learned nothing yet; empty where it has learned something."""
-    return "every pixel is predicted alike" if result.constant else ""
-
-
-def is_better(result: Validation, best: dict[str, Any]) -> bool:
-    """Whether a validation is better than the best before, as the state keeps it; empty: there is none."""
-    return not best or result.f1 > best["f1"]
 
 
 def first_check(settings: TrainingSettings) -> int:

@@ -32,7 +32,9 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Rule], torch.optim.Optimizer]]
 """Weights and rule to an optimizer."""
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Rule], Tensor]] = {
-    "cross-entropy": lambda scores, classes, weights, rule: weighted_cross_entropy(scores, classes, weights),
+    "cross-entropy": lambda scores, classes, weights, rule: weighted_cross_entropy(
+        scores, classes, weights, rule.loss_divisor
+    ),
 }
 """Scores (N, K, h, w), classes (N, h, w), weights (N, h, w) and rule to a scalar."""
 

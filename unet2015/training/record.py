@@ -6,9 +6,9 @@ from typing import Any
 
 from unet2015.checkpoint import ModelInfo
 from unet2015.settings import TrainingSettings
-from unet2015.training.outcome import nothing_learned
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
+from unet2015.training.thresholds import model_thresholds
 from unet2015.training.validation import Validation
 from unet2015.versions import versions
 
@@ -33,8 +33,9 @@ def model_info(
         dtype=data.dtype,
         class_names=_NAMES.get(settings.labels.kind, tuple(f"class {number}" for number in range(classes))),
         axes="YX" if data.channels == 1 else "CYX",
-        threshold=result.threshold,
+        learned=result.learned,
         training=_record(data, state, result, device),
+        **model_thresholds(result),
     )
 
 
@@ -51,7 +52,7 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "step": state.step,
         "seconds": round(state.seconds, 1),
         "validation": result.as_dict(),
-        "learned": not nothing_learned(result),
+        "learned": result.learned,
         "device": device,
         "versions": versions(),
         "date": datetime.now(UTC).date().isoformat(),

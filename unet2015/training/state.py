@@ -6,11 +6,9 @@ import logging
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,22 +69,6 @@ class State:
     hashes: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
-
-    def page(self, draw: int, pages: int) -> int:
-        """Return the page of a draw: every page once a round, each round in a new order.
-
-        Draws are counted over all steps, processes and tiles of a batch.
-        """
-        turn, position = divmod(draw, pages)
-        return page_order(self.seed, turn, pages)[position]
-
-
-@lru_cache(maxsize=4)
-def page_order(seed: int, turn: int, pages: int) -> list[int]:
-    """Return the order of round number `turn` through the pages."""
-    key = (1 << 127) + (turn << 64) + torch_seed(seed)
-    generator = np.random.Generator(np.random.Philox(key=key))
-    return [int(page) for page in generator.permutation(pages)]
 
 
 def torch_seed(seed: int) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from unet2015.training.distributed import ALONE, Group
 from unet2015.training.learner import Learner
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import what_fits
+from unet2015.training.sampling import TileSampler
 from unet2015.training.state import State, checkpoints, machine_of, torch_seed
 
 Tile = tuple[TrainingPage, Source, Tensor]
@@ -68,11 +70,18 @@ class Descent:
         )
         group.check_same("settings, images or labels", [self.state.settings, self.state.identity])
         self.learner = self._new_learner()
+        self._sampler = TileSampler.of(
+            [page.classes for page in data.training], settings.sampling, self.state.seed, self._output
+        )
 
     @property
     def network(self) -> Network:
         """The network as the last step left it."""
         return self.learner.network
+
+    @property
+    def _output(self) -> int:
+        return self.network.geometry.output_size(self.settings.optimisation.tile)
 
     def _new_learner(self) -> Learner:
         seed = torch_seed(self.state.seed)
@@ -85,20 +94,22 @@ class Descent:
         return [self._read_tile(number) for number in range(first, first + batch)]
 
     def _read_tile(self, number: int) -> Tile:
-        page = self.data.training[self.state.page(number, len(self.data.training))]
+        if self._sampler.seed != self.state.seed:  # restored, or begun again
+            self._sampler = replace(self._sampler, seed=self.state.seed)
+        index = self._sampler.page(number)
+        page, centres = self.data.training[index], self._sampler.centres[index]
         height, width = page.classes.shape
-        chosen = draw(self.settings.augmentation, self.state.seed, number, height, width)
+        chosen = draw(self.settings.augmentation, self.state.seed, number, height, width, centres=centres)
         source = Source.of(chosen, self.settings.optimisation.tile, height, width)
         return page, source, torch.from_numpy(page.source.read(0, *source.box))
 
     def _augment(self, prepared: Future[list[Tile]]) -> tuple[Sample, str]:
         """Return the batch of a step, and in words what is in it."""
         samples, names = [], []
-        output = self.network.geometry.output_size(self.settings.optimisation.tile)
         for page, source, image in prepared.result():
             planes = (image, *(torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights)))
             image, classes, weights = (plane.to(self.device) for plane in planes)
-            samples.append(augment(image, classes, weights, source, output))
+            samples.append(augment(image, classes, weights, source, self._output))
             names.append(f"{page.name}, tile centre {source.draw.centre}")
         return Sample(*map(torch.cat, zip(*samples, strict=True))), "; ".join(names)
 

@@ -1,22 +1,26 @@
-"""Held-out pages, segmented with the overlap-tile engine, against their classes."""
+"""Held-out pages, segmented with the overlap-tile engine: scores, and whether the network has learned."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from unet2015.networks import Network
-from unet2015.tiling.engine import Predictor, run
+from unet2015.tiling.engine import Predictor, Source, run
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.sinks import ArraySink
-from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
+from unet2015.training.pooled import Pooled
 
-THRESHOLDS = np.arange(1, 100) / 100
-"""Thresholds tried on the probability of class 1; a pixel is of class 1 strictly above."""
+LEAST_GAIN = 0.01
+"""Share of the constant answer's pixel error that a network must at least take away."""
+LEAST_AUC = 0.55
+"""Below this a map tells the classes hardly better apart than guessing."""
+MOST_REPETITION = 0.5
+"""Above this share of the variance a map is a pattern of the pooling grid."""
 
 
 @dataclass(frozen=True)
@@ -25,30 +29,138 @@ class Validation:
 
     Attributes
     ----------
-    f1 : float
-        Two classes: F1 of class 1 over all pixels at the best threshold. More: the mean over the
-        classes from 1 on of the F1 of the class with the highest probability.
+    f1 : float or None
+        Two classes: F1 of class 1 over all annotated pixels at the best threshold. More: the mean of the
+        F1 of each class from 1 on that occurs, every pixel given the class of the highest probability.
+        None where no annotated pixel is of a class from 1 on: F1 is undefined there.
     threshold : float or None
-        The best threshold; None with more than two classes.
+        The best threshold, 0.5 where F1 is undefined; None with more than two classes.
     cross_entropy : float
         Mean over the annotated pixels, without weights, in nats.
     constant : bool
-        Whether all pixels got nearly the same probability: nothing is learned yet.
+        Whether all pixels got nearly the same probabilities.
+    baseline : float or None
+        F1 of the best constant answer; None where F1 is undefined.
+    auc : float or None
+        Two classes: area under the ROC curve. None where one of them does not occur.
+    repetition : float or None
+        Share of the map's variance that repeats in the network's pooling grid and is not in the truth
+        (see :meth:`unet2015.training.pooled.Pooled.repetition`); None where that cannot be told.
     """
 
-    f1: float
+    f1: float | None
     threshold: float | None
     cross_entropy: float
     constant: bool
+    baseline: float | None = None
+    auc: float | None = None
+    repetition: float | None = None
 
     @property
-    def pixel_error(self) -> float:
+    def pixel_error(self) -> float | None:
         """1 - F1."""
-        return 1 - self.f1
+        return None if self.f1 is None else 1 - self.f1
+
+    @property
+    def periodic(self) -> bool:
+        """Whether the map repeats itself in the pooling grid."""
+        return self.repetition is not None and self.repetition > MOST_REPETITION
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why the network has not learned, in words; empty where it has, or where that is not known."""
+        if self.f1 is None or self.baseline is None or self.baseline >= 1:
+            return ()  # one class alone: whoever says it everywhere is right
+        reasons = []
+        if self.constant:
+            reasons.append("every pixel is predicted alike")
+        if not 1 - self.f1 <= (1 - LEAST_GAIN) * (1 - self.baseline):
+            reasons.append(
+                f"F1 {self.f1:.3f} is no better than the {self.baseline:.3f} of calling every pixel the same"
+            )
+        if self.auc is not None and self.auc < LEAST_AUC:
+            reasons.append(
+                f"the area under the ROC curve is {self.auc:.3f}, "
+                + ("near the 0.5 of guessing" if self.auc > 1 - LEAST_AUC else "so the answer is upside down")
+            )
+        if self.periodic:
+            reasons.append("the probability map repeats itself in the pooling grid of the network")
+        return tuple(reasons)
+
+    @property
+    def plateau(self) -> bool:
+        """Whether the network still calls all pixels alike, or guesses; another seed may not."""
+        return self.learned is False and (
+            self.constant or self.periodic or self.auc is None or self.auc < LEAST_AUC
+        )
+
+    @property
+    def learned(self) -> bool | None:
+        """Whether the network has learned; None where the held-out pages hold one class alone."""
+        if self.f1 is None or self.baseline is None or self.baseline >= 1:
+            return None
+        return not self.why
+
+    def better_than(self, other: "Validation | None") -> bool:
+        """Whether this network is better: by F1 or, where that is undefined or equal, by cross-entropy."""
+        if other is None:
+            return True
+        if self.f1 is None or other.f1 is None or self.f1 == other.f1:
+            return self.cross_entropy < other.cross_entropy
+        return self.f1 > other.f1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures for the log."""
-        return {**asdict(self), "pixel_error": self.pixel_error}
+        """Return the figures and what follows from them, for the log."""
+        return {
+            **asdict(self),
+            "pixel_error": self.pixel_error,
+            "periodic": self.periodic,
+            "learned": self.learned,
+            "why": list(self.why),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the validation of which `as_dict` made `values`; other keys may stand beside it."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+    def describe(self) -> str:
+        """Return the figures in one line."""
+        if self.f1 is None:
+            return f"F1 undefined (no pixel of a class from 1 on), cross-entropy {self.cross_entropy:.4f}"
+        at = "" if self.threshold is None else f" at threshold {self.threshold:.2f}"
+        beside = "" if self.baseline is None else f", every pixel called the same {self.baseline:.4f}"
+        area = "" if self.auc is None else f", AUC {self.auc:.3f}"
+        return f"F1 {self.f1:.4f}{at}{beside}{area}"
+
+
+def advice(validation: Validation) -> str:
+    """Return a warning that says why nothing was learned and what to try; empty where it was.
+
+    Where the held-out pages cannot tell, it says what they lack.
+    """
+    if validation.learned is None:
+        return (
+            "whether the network has learned cannot be told, as the held-out pages hold one class alone; "
+            "hold out pages with every class (--validate)"
+        )
+    if validation.learned:
+        return ""
+    tries = [
+        "see that images and labels belong together and the labels are coded as --label-kind says (unet2015 "
+        "check)"
+    ]
+    if validation.auc is not None and validation.auc <= 1 - LEAST_AUC:
+        tries.append("see that the labels of the held-out pages mean the same as the others")
+    if validation.constant or validation.periodic:
+        tries.append("another seed")
+        tries.append("a lower learning_rate, or clip = 1 in [optimisation]")
+    else:
+        tries.append("more steps where the loss still falls")
+        tries.append("another seed")
+        tries.append("a lower learning_rate, or clip = 1 in [optimisation], where the loss jumps")
+        tries.append("a higher learning_rate where it hardly moves")
+    return f"the network has not learned: {'; '.join(validation.why)}. What to try: {'; '.join(tries)}"
 
 
 def validate(
@@ -60,45 +172,31 @@ def validate(
     depend on how much happens to be free. None where the network's output is not finite.
     """
     predict = Predictor(network, device)
-    classes = network.classes
-    # Counts of pixels by true class and by predicted class or, for two classes, by threshold.
-    counts = np.zeros((classes, len(THRESHOLDS) + 1 if classes == 2 else classes), np.int64)
-    entropy, low, high = 0.0, np.inf, -np.inf
+    pooled = Pooled(network.classes, network.geometry.factor)
     for page in pages:
-        height, width = page.classes.shape
-        plan = TilePlan(1, height, width, (tile, tile), 1, network.geometry)
-        sink = ArraySink(plan, classes)
-        run(plan, page.source, predict, sink)
-        probabilities = sink.array[0]
+        probabilities = segment_page(predict, network, page.source, page.classes.shape, tile)
         if not np.isfinite(probabilities).all():
             return None
-        known = page.classes != IGNORED
-        truth = page.classes[known]
-        values = probabilities[:, known]
-        entropy -= float(
-            np.log(np.maximum(values[truth, np.arange(truth.size)], 1e-30)).sum(dtype=np.float64)
-        )
-        low, high = min(low, values[1].min(initial=np.inf)), max(high, values[1].max(initial=-np.inf))
-        # searchsorted counts the thresholds strictly below a probability.
-        found = (
-            np.searchsorted(THRESHOLDS.astype(np.float32), values[1]) if classes == 2 else values.argmax(0)
-        )
-        counts += np.bincount(truth * counts.shape[1] + found, minlength=counts.size).reshape(counts.shape)
-    f1, threshold = _two_classes(counts) if classes == 2 else (_more_classes(counts), None)
-    return Validation(f1, threshold, entropy / max(1, int(counts.sum())), bool(high - low < 1e-3))
+        pooled.add(probabilities, page.classes)
+    f1, threshold = pooled.f1()
+    return Validation(
+        f1,
+        threshold,
+        pooled.cross_entropy,
+        pooled.constant,
+        pooled.baseline(),
+        pooled.auc(),
+        pooled.repetition(),
+    )
 
 
-def _two_classes(counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the best F1 of class 1 and its threshold, the lowest of equals."""
-    # Above the k-th threshold lie the pixels that exceed at least k + 1 of them.
-    above = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-    f1 = 2 * above[1] / np.maximum(1, above.sum(axis=0) + counts[1].sum())
-    best = int(f1.argmax())
-    return float(f1[best]), float(THRESHOLDS[best])
-
-
-def _more_classes(counts: NDArray[np.int64]) -> float:
-    hits = counts.diagonal()
-    both = counts.sum(axis=0) + counts.sum(axis=1)
-    present = both[1:] > 0
-    return float((2 * hits[1:][present] / both[1:][present]).mean()) if present.any() else 1.0
+def segment_page(
+    predict: Predictor, network: Network, source: Source, shape: tuple[int, ...], tile: int
+) -> NDArray[np.float32]:
+    """Return the probabilities (classes, H, W) of the only page of a source of `shape` (H, W)."""
+    height, width = shape
+    plan = TilePlan(1, height, width, (tile, tile), 1, network.geometry)
+    sink = ArraySink(plan, network.classes)
+    run(plan, source, predict, sink)
+    page: NDArray[np.float32] = sink.array[0]
+    return page

@@ -1,0 +1,114 @@
+"""What a report says of validations: in red where nothing was learned, and where F1 is undefined."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from unet2015.checkpoint import ModelInfo, build_network, load_model, save_model
+from unet2015.report.figures import plot_curves
+from unet2015.report.html import Report, write_report
+from unet2015.report.measures import measures
+from unet2015.report.run import report_run
+from unet2015.settings import Mapping, NetworkSettings
+from unet2015.training.validation import Validation
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+STUCK = Validation(0.75, 0.01, 0.69, constant=True, baseline=0.75, auc=0.5)
+GOOD = Validation(0.9, 0.4, 0.3, constant=False, baseline=0.75, auc=0.95)
+UNDEFINED = [
+    Validation(None, 0.5, loss, constant=False, baseline=None) for loss in (0.6, 0.2, 0.4)
+]  # by cross-entropy the second is best
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a training with these validations."""
+
+    def make(*checks, model=None):
+        lines = [{"step": k, "loss": 1 / k, "learning_rate": 0.1} for k in range(1, 7)]
+        for k, check in enumerate(checks, 1):
+            lines.append({"step": 2 * k, **{f"validation_{key}": v for key, v in check.as_dict().items()}})
+        (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        if model is not None:
+            info = ModelInfo(
+                network=NetworkSettings(width=2, depth=1),
+                mapping=Mapping(method="integer-range"),
+                class_names=("background", "cell"),
+                threshold=model.threshold,
+                learned=model.learned,
+                training={"step": 2, "validation": model.as_dict(), "validation_pages": 2},
+            )
+            save_model(tmp_path / "model.safetensors", build_network(info), info)
+        return tmp_path
+
+    return make
+
+
+def text_of(folder):
+    return report_run(folder, device="cpu").read_text(encoding="utf-8")
+
+
+def test_a_network_that_has_not_learned_is_said_first_and_in_red(run):
+    text = text_of(run(STUCK, model=STUCK))
+    start = text.index('<p class="alert" role="alert">')
+    assert text.index("<h1>") < start < text.index('<p class="summary">')
+    said = text[start : text.index("</p>", start)]
+    for reason in STUCK.why:
+        assert reason in said
+    assert ".alert {" in text
+    assert "var(--alert)" in text
+
+
+def test_nothing_is_red_otherwise(run, tmp_path):
+    for checks, model in (([STUCK, GOOD], GOOD), ([UNDEFINED[0]], UNDEFINED[0]), ([], None)):
+        assert 'role="alert"' not in text_of(run(*checks, model=model))
+    # Nor of a model of before, which does not say.
+    folder = run(STUCK, model=STUCK)
+    old = load_model(folder / "model.safetensors")
+    save_model(folder / "model.safetensors", old.network, old.info.model_copy(update={"learned": None}))
+    assert 'role="alert"' not in text_of(folder)
+
+
+def test_the_alert_is_text(tmp_path):
+    write_report(Report("t", "s", [], "<b>not</b> learned"), tmp_path / "r.html")
+    assert "&lt;b&gt;not&lt;/b&gt; learned" in (tmp_path / "r.html").read_text()
+
+
+def test_beside_f1_stands_what_one_answer_gets(run):
+    (table,) = measures([line("a", 2, STUCK), line("b", 4, GOOD)]).tables
+    row = dict(zip(table.columns, table.rows[0].cells, strict=True))
+    assert (row["step"], row["F1"], row["F1 of one answer"], row["AUC"]) == (4, 0.9, 0.75, 0.95)
+    old = {
+        key: value for key, value in line("a", 2, GOOD).items() if "baseline" not in key and "auc" not in key
+    }
+    row = dict(zip(table.columns, measures([old]).tables[0].rows[0].cells, strict=True))
+    assert (row["F1"], row["F1 of one answer"], row["AUC"]) == (0.9, None, None)
+
+
+def line(name, step, check):
+    return {"step": step, **{f"validation_{key}": value for key, value in check.as_dict().items()}}
+
+
+def test_where_f1_is_undefined_the_best_is_that_of_the_lowest_cross_entropy(run):
+    text = text_of(run(*UNDEFINED, model=UNDEFINED[1]))
+    assert "F1 is undefined on the 2 held-out pages" in text
+    assert "after 4 steps" in text
+    (table,) = measures([line("", k, check) for k, check in enumerate(UNDEFINED)]).tables
+    assert table.rows[0].cells[1] == 1
+
+
+def test_equal_f1_leaves_the_first_with_the_lowest_cross_entropy():
+    checks = [GOOD, replace(GOOD, cross_entropy=0.2), replace(GOOD, cross_entropy=0.2)]
+    (table,) = measures([line("", k, check) for k, check in enumerate(checks)]).tables
+    assert table.rows[0].cells[1] == 1
+
+
+def test_curves_show_cross_entropy_where_there_is_no_f1(run):
+    undefined = plot_curves({"": run(*UNDEFINED) / "log.jsonl"})
+    other = plot_curves({"": run(*[replace(one, cross_entropy=0.5) for one in UNDEFINED]) / "log.jsonl"})
+    assert undefined != other
+    # One undefined among others is a gap.
+    assert plot_curves({"": run(GOOD, UNDEFINED[0], GOOD) / "log.jsonl"}) != undefined

@@ -1,0 +1,54 @@
+"""Pages whose answer is known beforehand: a network that gives back the map that it is shown."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unet2015.geometry import Geometry
+from unet2015.training.pages import TrainingPage
+
+
+class Echo(nn.Module):
+    """Returns the channels of the image as scores; of one channel, 0 and that channel."""
+
+    def __init__(self, classes=2, factor=16):
+        super().__init__()
+        self.classes, self.geometry = classes, Geometry(factor, 0, factor)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, image):
+        scores = image * self.scale
+        return torch.cat([torch.zeros_like(scores), scores], 1) if scores.shape[1] == 1 else scores
+
+
+@dataclass
+class Pixels:
+    """Pixels (C, H, W) as a source of one page."""
+
+    pixels: np.ndarray
+
+    def read(self, page, y0, y1, x0, x1):
+        assert page == 0
+        assert min(y0, x0) >= 0
+        assert y1 <= self.pixels.shape[1]
+        assert x1 <= self.pixels.shape[2]
+        return self.pixels[:, y0:y1, x0:x1]
+
+
+def page_of(probability, classes, name="page"):
+    """A page for which `Echo` answers the probability (H, W) of class 1, or those (C, H, W) of all."""
+    p = np.asarray(probability, np.float64)
+    scores = np.log(p / (1 - p))[None] if p.ndim == 2 else np.log(p)
+    return TrainingPage(
+        name, Pixels(scores.astype(np.float32)), np.asarray(classes, np.uint8), np.empty((0, 0), np.float32)
+    )
+
+
+@pytest.fixture(scope="session")
+def answers():
+    """A network that answers what a page asks for, and how such a page is made."""
+    return SimpleNamespace(Echo=Echo, page_of=page_of)

@@ -1,0 +1,95 @@
+"""What a report says of a training's validations: a warning, a summary, a table."""
+
+from typing import Any
+
+from unet2015.checkpoint import Model
+from unet2015.networks import describe
+from unet2015.report.html import Kind, Row, Section, Table
+from unet2015.training.validation import Validation
+
+
+def alert(model: Model | None) -> str:
+    """Return why the model is none to rely on; empty where it has learned, or that is not known."""
+    if model is None or model.info.learned is not False:
+        return ""
+    return (
+        f"This network has not learned: {'; '.join(model.info.why_not_learned) or 'no reason is recorded'}."
+    )
+
+
+def _best(checks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the validation of the model that was kept: the first that no later one is better than."""
+    best = checks[0]
+    for line in checks[1:]:
+        if _validation(line).better_than(_validation(best)):
+            best = line
+    return best
+
+
+def _validation(line: dict[str, Any]) -> Validation:
+    prefix = "validation_"
+    return Validation.from_dict(
+        {key.removeprefix(prefix): value for key, value in line.items() if key.startswith(prefix)}
+    )
+
+
+def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> str:
+    """Return what came of a training, in a few sentences."""
+    if model is None or not checks:
+        return (
+            f"After {steps} steps there is no model yet: the training has not come to its first validation."
+        )
+    info, record = model.info, model.info.training
+    best = _best(checks)
+    error = best["validation_pixel_error"]
+    network = describe(info.network)
+    pages = record.get("training_pages")
+    trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
+    held_out = record.get("validation_pages")
+    where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
+    measured = (
+        f"F1 is undefined on {where} (none of their pixels is of a class from 1 on); by cross-entropy best"
+        if error is None
+        else f"Pixel error (1 - F1) {error:.4f} on {where},"
+    )
+    return (
+        f"{network}{trained}. {measured} after {best['step']} steps.\n\n"
+        "Best step and threshold were chosen on the same pages; a score on pages that took no part in either "
+        "is likely to be a little worse."
+    )
+
+
+def measures(checks: list[dict[str, Any]]) -> Section:
+    """Return the section with the figures of the first, the best and the last validation."""
+    title = "Measures"
+    if not checks:
+        return Section(title, "No validation has been made yet.")
+    best = _best(checks)
+    keys = (
+        "step",
+        "validation_pixel_error",
+        "validation_f1",
+        "validation_baseline",
+        "validation_auc",
+        "validation_threshold",
+        "validation_cross_entropy",
+    )
+
+    def row(name: str, line: dict[str, Any], kind: Kind = "other") -> Row:
+        return Row([name, *(line.get(key) for key in keys)], kind)
+
+    rows = [
+        row("the model kept (best)", best, "ours"),
+        row("the last validation", checks[-1]),
+        row("the first validation", checks[0]),
+    ]
+    table = Table(
+        "Validation",
+        ["", "step", "pixel error", "F1", "F1 of one answer", "AUC", "threshold", "cross-entropy"],
+        rows,
+        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
+        "threshold; beside it the F1 of the best constant answer, every pixel called the same. AUC, the area "
+        "under the ROC curve, is 0.5 for guessing. Cross-entropy is without weights, in nats. The official "
+        "measures: unet2015 evaluate.",
+    )
+    return Section(title, tables=[table])

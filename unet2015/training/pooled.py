@@ -1,0 +1,165 @@
+"""Counts of held-out pixels, pooled over pages, and the figures that follow from them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.training.labels import IGNORED
+
+THRESHOLDS = np.arange(1, 100) / 100
+"""Thresholds tried on the probability of class 1; a pixel is of class 1 strictly above."""
+CONSTANT = 1e-3
+"""Where the probabilities of all pixels lie closer together than this, they are alike."""
+
+_MANTISSA, _SMALLEST = 12, 32
+# Probabilities that share sign, exponent and the first 12 bits of the fraction fall into one bin.
+_SHIFT = 23 - _MANTISSA
+_LOWEST = (127 - _SMALLEST) << _MANTISSA
+_HALF = (_SMALLEST - 1) << _MANTISSA
+_FEWEST_CELLS = 9
+
+
+class Pooled:
+    """What is counted of the pixels of many pages; the pages themselves are not kept.
+
+    Parameters
+    ----------
+    classes : int
+        Of the network, from 2 on.
+    factor : int
+        Pooling factor of the network, in pixels.
+    """
+
+    def __init__(self, classes: int, factor: int) -> None:
+        self.classes, self.factor = classes, factor
+        # By true class and by predicted class or, for two classes, by the number of thresholds below.
+        self.counts = np.zeros((classes, len(THRESHOLDS) + 1 if classes == 2 else classes), np.int64)
+        self._ranks = np.zeros((2, 2 * _HALF + 1 if classes == 2 else 0), np.int64)
+        # By true class and position in the pooling grid: pixels, sum and sum of squares of 1 - p_0.
+        self._phases = np.zeros((3, classes, factor * factor), np.float64)
+        self._loss = 0.0
+        self._low, self._high = np.full(classes, np.inf), np.full(classes, -np.inf)
+
+    def add(self, probabilities: NDArray[np.float32], classes: NDArray[np.uint8]) -> None:
+        """Count the annotated pixels of a page: probabilities (C, H, W), classes (H, W)."""
+        known = classes != IGNORED
+        truth = classes[known].astype(np.int64)
+        if not truth.size:
+            return
+        values = probabilities[:, known]
+        right = np.maximum(values[truth, np.arange(truth.size)], 1e-30)
+        self._loss -= float(np.log(right).sum(dtype=np.float64))
+        self._low = np.minimum(self._low, values.min(axis=1))
+        self._high = np.maximum(self._high, values.max(axis=1))
+        if self.classes == 2:
+            # searchsorted counts the thresholds strictly below a probability.
+            _count(self.counts, truth, np.searchsorted(THRESHOLDS.astype(np.float32), values[1]))
+            _count(self._ranks, truth, _rank(values[0], values[1]))
+        else:
+            _count(self.counts, truth, values.argmax(axis=0))
+        height, width = classes.shape
+        rows, columns = np.arange(height) % self.factor, np.arange(width) % self.factor
+        phase = (rows[:, None] * self.factor + columns)[known]
+        number, shape = truth * self.factor**2 + phase, self._phases.shape[1:]
+        shown = 1 - values[0].astype(np.float64)
+        for total, weights in zip(self._phases, (None, shown, shown * shown), strict=True):
+            total += np.bincount(number, weights, total.size).reshape(shape)
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Share of each class in the annotated pixels; zeros where there is none."""
+        found = self.counts.sum(axis=1)
+        shares: NDArray[np.float64] = found / max(1, int(found.sum()))
+        return shares
+
+    @property
+    def cross_entropy(self) -> float:
+        """Mean of -log of the probability of the true class, in nats."""
+        return self._loss / max(1, int(self.counts.sum()))
+
+    @property
+    def constant(self) -> bool:
+        """Whether all pixels got nearly the same probabilities."""
+        return bool((self._high - self._low < CONSTANT).all())
+
+    def f1(self) -> tuple[float | None, float | None]:
+        """Return F1 and, with two classes, its threshold, the lowest of equals; 0.5 where F1 is undefined.
+
+        F1 is undefined where no annotated pixel is of a class from 1 on: it would then reward who finds
+        nothing, and say nothing of who finds something.
+        """
+        if not self.counts[1:].any():
+            return None, 0.5 if self.classes == 2 else None
+        if self.classes > 2:
+            hits = self.counts.diagonal()[1:]
+            both = (self.counts.sum(axis=0) + self.counts.sum(axis=1))[1:]
+            return float((2 * hits[both > 0] / both[both > 0]).mean()), None
+        # Above the k-th threshold lie the pixels that exceed at least k + 1 of them.
+        above = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+        f1 = 2 * above[1] / np.maximum(1, above.sum(axis=0) + self.counts[1].sum())
+        best = int(f1.argmax())
+        return float(f1[best]), float(THRESHOLDS[best])
+
+    def baseline(self) -> float | None:
+        """Return the F1 of the best constant answer, every pixel of one class; None where F1 is undefined.
+
+        With the share p of the class that is answered it is 2 p / (1 + p); with more than two classes the
+        others that occur have an F1 of 0, and the mean over all that occur is taken.
+        """
+        shares = self.frequencies[1:]
+        if not shares.any():
+            return None
+        return float(2 * shares.max() / (1 + shares.max()) / np.count_nonzero(shares))
+
+    def auc(self) -> float | None:
+        """Return the area under the ROC curve of class 1; None with more classes, or without both.
+
+        That is the chance that a random pixel of class 1 has a higher probability than a random one of
+        class 0, equal ones (to 12 bits, from either end) counted half.
+        """
+        negative, positive = self._ranks
+        if not negative.any() or not positive.any():
+            return None
+        below = negative.cumsum() - negative / 2
+        return float((positive * below).sum() / positive.sum() / negative.sum())
+
+    def repetition(self) -> float | None:
+        """Return the share of the map's variance that repeats in the pooling grid and is not in the truth.
+
+        The map is the probability of all classes but 0. A network whose deep levels say the same
+        everywhere gives a pattern that depends on the position modulo the pooling factor alone. So: from
+        the map its mean over each true class is taken off (what the truth explains: cells that truly stand
+        in such a grid must not count), and of the rest the mean product of pixels at the same position in
+        different cells of the grid is taken, over the variance of the whole map. A pattern that repeats
+        in all cells gives 1, and whatever differs from cell to cell gives 0 on average. The plain share of
+        variance between positions would not: of few cells, the mean of each position varies by chance.
+
+        None where there is no variance, or too few cells (9 at a position on average) to tell.
+        """
+        if self.factor == 1:
+            return None
+        number, total, squares = self._phases
+        pixels = number.sum()
+        at = number.sum(axis=0)
+        pairs = (at * (at - 1)).sum()
+        if not pixels or pairs < (_FEWEST_CELLS - 1) * pixels:
+            return None
+        variance = squares.sum() / pixels - (total.sum() / pixels) ** 2
+        if variance < CONSTANT**2 / 4:
+            return None
+        mean = (total.sum(axis=1) / np.maximum(1, number.sum(axis=1)))[:, None]
+        rest = (total - mean * number).sum(axis=0)
+        rest_squares = (squares - 2 * mean * total + mean**2 * number).sum(axis=0)
+        return float(np.clip((rest**2 - rest_squares).sum() / pairs / variance, 0, 1))
+
+
+def _count(counts: NDArray[np.int64], truth: NDArray[np.int64], found: NDArray[np.integer]) -> None:
+    """Add pixels of true classes to the bins in which they were found."""
+    wide = counts.shape[1]
+    counts += np.bincount(truth * wide + found, minlength=counts.size).reshape(counts.shape)
+
+
+def _rank(p0: NDArray[np.float32], p1: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return bins that rise with p1, fine near 0 and, as p0 is known there, near 1."""
+    less = np.clip(np.minimum(p0, p1), 2.0**-_SMALLEST, 0.5).astype(np.float32)
+    bins = (less.view(np.int32) >> _SHIFT).astype(np.int64) - _LOWEST
+    return np.where(p1 <= p0, bins, 2 * _HALF - bins)

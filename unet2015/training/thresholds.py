@@ -1,0 +1,149 @@
+"""Thresholds that a model is used with: of the best F1 and, for membranes, of the best Rand score."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unet2015.metrics.rand import rand_error
+from unet2015.networks import Network
+from unet2015.tiling.engine import Predictor, Source
+from unet2015.training.pages import TrainingPage
+from unet2015.training.validation import Validation, segment_page
+
+MOST_PAGES = 6
+"""Training pages that are segmented for the Rand threshold; of more, so many at even distances."""
+LARGEST_SIDE = 1024
+"""Of a page with longer sides (in pixels) the best annotated window of this side is taken."""
+CANDIDATES = tuple(float(value) for value in (*(np.arange(1, 20) / 20), 0.97, 0.98, 0.99))
+"""Thresholds tried; closer together near 1, where broken membranes close."""
+SAME = 1e-3
+"""F scores closer to the best than this count as equal to it."""
+
+_log = logging.getLogger("unet2015")
+
+
+def rand_threshold(
+    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
+) -> float | None:
+    """Return the threshold on the probability of cell interior with the best Rand score on training pages.
+
+    The score is the foreground-restricted Rand F of the ISBI challenge (:func:`unet2015.metrics.rand_error`,
+    1 - error), over the 4-connected parts above the threshold: what a class map's reader takes for cells, and
+    the paper's Rand error (Table 1). V_rand grows the parts by a watershed first, which the class map does
+    not do, and needs numba; a threshold for it may differ. One gap in a membrane merges two cells, which the
+    F1 of pixels hardly sees; this score is made of it.
+
+    Where a run of thresholds is as good as the best, its middle is taken: on unseen images either end
+    is nearer to a merger or a split.
+
+    Parameters
+    ----------
+    network : UNet
+        Trained, two classes: membrane 0, interior 1.
+    pages : sequence of TrainingPage
+        Of which `MOST_PAGES` at most are segmented, windows of `LARGEST_SIDE` pixels at most. What is not
+        annotated does not count.
+    device : torch.device
+        What computes.
+    tile : int
+        Side of the tiles, in pixels.
+
+    Returns
+    -------
+    float or None
+        None where no page has an annotated cell, the network's output is not finite, or no threshold leaves
+        two pixels of a cell together.
+
+    References
+    ----------
+    Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
+    """
+    with_cells = [page for page in pages if (page.classes == 1).any()]
+    if len(with_cells) > MOST_PAGES:
+        with_cells = [with_cells[k] for k in np.linspace(0, len(with_cells) - 1, MOST_PAGES).astype(int)]
+    predict = Predictor(network, device)
+    counts = []
+    for page in with_cells:
+        source, classes = _window(page, network.geometry.factor)
+        interior = segment_page(predict, network, source, classes.shape, tile)[1]
+        if not np.isfinite(interior).all():
+            _log.warning("%s: the network's output is not finite; no Rand threshold", page.name)
+            return None
+        rows = rand_error(classes == 1, np.clip(interior, 0, 1), thresholds=CANDIDATES).by_threshold
+        counts.append([(row.tp, row.fp, row.fn) for row in rows])
+    if not counts:
+        return None
+    tp, fp, fn = np.sum(counts, axis=0).T
+    return _middle_of_the_best(2 * tp / np.maximum(1, 2 * tp + fp + fn))
+
+
+def model_thresholds(result: Validation, rand: float | None = None) -> dict[str, Any]:
+    """Return ``threshold`` and ``thresholds`` of a model's description.
+
+    Parameters
+    ----------
+    result : Validation
+        Of the model that is kept.
+    rand : float, optional
+        What `rand_threshold` found, for membranes; the default then.
+    """
+    thresholds: dict[str, float] = {}
+    if result.f1 is not None and result.threshold is not None:
+        thresholds["f1"] = result.threshold
+    if rand is not None:
+        thresholds["rand"] = rand
+    return {"threshold": result.threshold if rand is None else rand, "thresholds": thresholds}
+
+
+def _middle_of_the_best(scores: NDArray[np.float64]) -> float | None:
+    """Return the threshold in the middle of the run of good ones around the best; None for all 0."""
+    best = int(scores.argmax())
+    if scores[best] <= 0:
+        return None
+    good = scores >= scores[best] - SAME
+    first = last = best
+    while first > 0 and good[first - 1]:
+        first -= 1
+    while last + 1 < len(good) and good[last + 1]:
+        last += 1
+    return CANDIDATES[(first + last) // 2]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of a source; what lies around it is the source's own, but at the part's border mirrored."""
+
+    source: Source
+    top: int
+    left: int
+
+    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        """Return (channels, y1 - y0, x1 - x0)."""
+        return self.source.read(page, y0 + self.top, y1 + self.top, x0 + self.left, x1 + self.left)
+
+
+def _window(page: TrainingPage, factor: int) -> tuple[Source, NDArray[np.uint8]]:
+    """Return the window of a page with the most cell interior, in phase with the page, and its classes."""
+    height, width = page.classes.shape
+    if max(height, width) <= LARGEST_SIDE:
+        return page.source, page.classes
+    best, chosen = -1, (0, 0)
+    for top in _starts(height, factor):
+        for left in _starts(width, factor):
+            inside = page.classes[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE] == 1
+            if (found := int(np.count_nonzero(inside))) > best:
+                best, chosen = found, (top, left)
+    top, left = chosen
+    part = page.classes[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE]
+    return _Window(page.source, top, left), part
+
+
+def _starts(size: int, factor: int) -> range:
+    """Return where windows along an axis begin: at multiples of the factor, the last near the end."""
+    step = max(factor, LARGEST_SIDE // factor * factor)
+    return range(0, max(1, size - LARGEST_SIDE // 2), step)
