@@ -1,4 +1,3 @@
-import json
 import logging
 import os
 import signal
@@ -19,7 +18,6 @@ from unet2015.training import loop, recipe
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
-from unet2015.training.state import State, page_order
 
 
 def tensors(folder):
@@ -49,7 +47,8 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     assert all(np.isfinite(losses))
     best = max(line["validation_f1"] for line in lines(run) if "validation_f1" in line)
     assert model.info.training["validation"]["f1"] == best
-    assert model.info.threshold == model.info.training["validation"]["threshold"]
+    assert model.info.thresholds["f1"] == model.info.training["validation"]["threshold"]
+    assert model.info.threshold == model.info.thresholds["rand"]
     assert model.info.class_names == ("membrane", "cell")
     assert model.info.mapping.method == "standardise"
     assert model.info.training["training_pages"] == 3
@@ -392,25 +391,6 @@ def test_model_and_checkpoints_can_be_read_by_others(tmp_path, small_set, small_
     run = tmp_path / "run"
     for path in (run / "model.safetensors", run / "settings.json", *(run / "checkpoints").iterdir()):
         assert path.stat().st_mode == expected
-
-
-def test_every_page_is_shown_once_a_round_in_a_new_order():
-    state = State(seed=5)
-    shown = [state.page(step, 7) for step in range(21)]
-    rounds = [shown[:7], shown[7:14], shown[14:]]
-    assert all(sorted(pages) == list(range(7)) for pages in rounds)
-    assert rounds[0] != rounds[1]
-    assert shown[7:14] == page_order(5, 1, 7)
-
-
-def test_a_resumed_state_shows_the_same_pages():
-    whole, resumed = State(seed=5), None
-    for step in range(20):
-        if step == 10:
-            resumed = State(**json.loads(json.dumps(whole.__dict__)))
-        expected = whole.page(step, 7)
-        if resumed:
-            assert resumed.page(step, 7) == expected
 
 
 def test_the_learning_rate_rises_and_falls():
