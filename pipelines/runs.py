@@ -51,7 +51,7 @@ def train_run(
     except (SettingsError, DataSetError):
         shutil.rmtree(run, ignore_errors=True)
         model = train(images, labels, run, settings=settings, device=device)
-    if seeds > 1 and model.info.training["learned"] is False:
+    if seeds > 1 and model.info.learned is False:
         raise NothingLearnedError(
             f"{run}: nothing is learned with any of the {seeds} seeds from {settings.seed} on; try a lower "
             "learning rate"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from unet2015.errors import SettingsError, UsageError
 from unet2015.settings import (
     NETWORK_KINDS,
+    SHIPPED,
     AnyNetworkSettings,
     AugmentationSettings,
     Frozen,
@@ -75,6 +76,78 @@ def test_a_file_of_that_name_in_the_folder_wins_over_the_shipped_one(
     (tmp_path / "ronneberger2015.toml").write_text("seed = 3")
     assert load_settings("ronneberger2015.toml").seed == 3
     assert load_settings().seed == 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_is_taken_by_name_with_or_without_its_ending(name: str) -> None:
+    assert load_settings(name) == load_settings(f"{name}.toml") == load_settings(Path(name))
+
+
+def test_a_folder_of_that_name_does_not_hide_the_shipped_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = load_settings("quick")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick").mkdir()
+    assert load_settings("quick") == expected
+
+
+def test_the_faster_recipes_are_the_paper_s_settings_but_for_what_they_name() -> None:
+    paper, quick, gpu = (leaves(load_settings(name).model_dump()) for name in SHIPPED)
+    for other in (quick, gpu):
+        changed = {key for key in paper if other[key] != paper[key]}
+        assert {"optimisation.optimizer", "optimisation.steps"} < changed
+        assert not any(key.startswith(("labels", "validation.fraction")) for key in changed)
+    assert quick["network.width"] < gpu["network.width"] == paper["network.width"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ronneberger2016", "did you mean 'ronneberger2015'?"),
+        ("qick", "did you mean 'quick'?"),
+        ("qick.toml", "did you mean 'quick'?"),
+        ("tpu", "did you mean 'gpu'?"),
+        ("zzz", "known here: ronneberger2015, quick, gpu"),
+    ],
+)
+def test_a_name_that_is_not_shipped_is_answered_with_the_nearest(name: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(name)
+    assert str(refused.value).startswith(f"{name}: there is no settings file")
+    assert words in str(refused.value)
+
+
+def test_the_training_part_of_an_experiment_s_settings_is_taken(tmp_path: Path) -> None:
+    text = "folds = [1]\n[training]\nseed = 4\n[training.network]\nwidth = 8\n[ablation]\nfold = 4\n"
+    settings = load_settings(written(tmp_path, text), {"optimisation": {"steps": 5}})
+    assert settings == load_settings(None, {"seed": 4, "network": {"width": 8}, "optimisation": {"steps": 5}})
+    with pytest.raises(SettingsError, match=r"training: no such setting"):
+        load_settings(written(tmp_path, text + "[network]\nwidth = 3\n"))
+
+
+@pytest.mark.parametrize("file", sorted(Path(__file__).parents[1].glob("pipelines/*.toml")))
+def test_every_pipeline_s_file_can_be_trained_with(file: Path) -> None:
+    values = tomllib.loads(file.read_text())
+    expected = load_settings(None, values.get("training", values))
+    assert load_settings(file) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('[optimisation]\noptimizer = "adm"', "did you mean 'adam'?"),
+        ('[optimisation]\nloss = "crossentropy"', "did you mean 'cross-entropy'?"),
+        ('[optimisation]\nschedule = "cosin"', "did you mean 'cosine'?"),
+        ('[network]\nkind = "unet"', "did you mean 'unet2015'?"),
+        ("[optimisation]\nmomentm = 0.9", "did you mean 'momentum'?"),
+        ("[optimization]\nsteps = 9", "did you mean 'optimisation'?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, text: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(tmp_path, text))
+    assert meant in str(refused.value)
 
 
 # Reading

@@ -1,10 +1,12 @@
 """Frozen settings, read from TOML; a key that is not known is refused by name.
 
 What the paper fixes is the default; what it leaves open says so. The file
-``ronneberger2015.toml`` shipped with the package spells all of it out.
+``ronneberger2015.toml`` shipped with the package spells all of it out; ``quick.toml`` and ``gpu.toml``
+name what they do otherwise.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
@@ -324,6 +326,10 @@ class TrainingSettings(Frozen):
 S = TypeVar("S", bound=Frozen)
 
 
+SHIPPED = ("ronneberger2015", "quick", "gpu")
+"""Names of the settings files that come with the package."""
+
+
 def load_settings(
     path: str | Path | None = None, overrides: dict[str, Any] | None = None
 ) -> TrainingSettings:
@@ -332,23 +338,38 @@ def load_settings(
     Parameters
     ----------
     path : str, Path or None
-        The file; the bare name ``ronneberger2015`` or None is the one shipped with the package.
+        The file, or the bare name of one shipped with the package: ``ronneberger2015`` (the same as
+        None), ``quick`` or ``gpu``. A file of that name in the current folder wins. Of the settings of an
+        experiment under ``pipelines/`` the table ``training`` is taken.
     overrides : dict, optional
         Values that win over the file's, in the same nesting: ``{"labels": {"kind": "membrane"}}``.
 
     Raises
     ------
     SettingsError
-        The file cannot be read, is not TOML, or has a key or value that is not allowed.
+        The file cannot be read, is not TOML, or has a key or value that is not allowed; or no shipped
+        settings have the name.
     """
-    shipped = path is None or (
-        str(path) in ("ronneberger2015", "ronneberger2015.toml") and not Path(path).exists()
-    )
-    name = "ronneberger2015.toml" if shipped else str(path)
-    values = read_toml(files("unet2015") / name if shipped else Path(name), name)
+    short = SHIPPED[0] if path is None else str(path).removesuffix(".toml")
+    if path is None or (short in SHIPPED and not Path(path).is_file()):
+        name = f"{short}.toml"
+        values = read_toml(files("unet2015") / name, name)
+    elif Path(path).name == str(path) and short == Path(path).stem and not Path(path).exists():
+        raise SettingsError(
+            f"{path}: there is no settings file of this name, and none is shipped; {nearest(short, SHIPPED)}"
+        )
+    else:
+        name = str(path)
+        values = _training_part(read_toml(Path(path), name))
     if overrides:
         name += " and the options given"
     return parse_settings(TrainingSettings, _overridden(values, overrides or {}), name)
+
+
+def _training_part(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the training settings among those of an experiment, and others as they are."""
+    part = values.get("training")
+    return part if isinstance(part, dict) and not values.keys() & TrainingSettings.model_fields else values
 
 
 def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
@@ -391,10 +412,19 @@ def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, 
 def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        return f"{place} = {detail['input']!r}: {detail['msg']}" if place else str(detail["msg"])
+        words = detail["msg"]
+        if detail["type"] == "literal_error":
+            words += _closest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
+        return f"{place} = {detail['input']!r}: {words}" if place else str(words)
     known: Any = kind
     for part in detail["loc"][:-1]:
         known, values = known.model_fields[part].annotation, values[part]
         if known is AnyNetworkSettings:
             known = NETWORK_KINDS[kind_of_network(values)]
-    return f"{place}: no such setting; known here: {', '.join(known.model_fields)}"
+    names = list(known.model_fields)
+    return f"{place}: no such setting; known here: {', '.join(names)}{_closest(detail['loc'][-1], names)}"
+
+
+def _closest(name: object, known: Iterable[str]) -> str:
+    """Return words on what was probably meant; none where nothing known looks like it."""
+    return "".join(f"; did you mean {match!r}?" for match in difflib.get_close_matches(str(name), known, 1))

@@ -1,10 +1,15 @@
 import json
+import logging
 
 import numpy as np
 import pytest
+import torch
 
 from unet2015.checkpoint import load_model
 from unet2015.cli.train import changes
+from unet2015.settings import load_settings
+from unet2015.training.loop import choose_settings
+from unet2015.training.validation import Validation
 
 TINY = """
 [network]
@@ -14,12 +19,14 @@ tile = 44
 warmup = 1
 [validation]
 interval = 2
+attempts = 1
 """
 
 
 @pytest.fixture
-def train(cli, data):
-    """Train a very small network for two steps."""
+def train(cli, data, monkeypatch):
+    """Train a very small network for two steps, which are taken to be enough."""
+    monkeypatch.setattr(Validation, "learned", True)
     (data / "tiny.toml").write_text(TINY)
 
     def call(*more):
@@ -64,11 +71,45 @@ def test_a_bad_set_is_refused_before_anything_is_written(train, data, refused):
         (["--settings", "none.toml"], ["none.toml"]),
         (["--device", "abacus"], ["abacus"]),
         (["--images", "nowhere"], ["nowhere"]),
+        (["--tile", "45"], ["45 px", "nearest legal", "44 or 46"]),
+        (["--learning-rate", "0"], ["optimisation.learning_rate"]),
+        (["--batch", "0"], ["optimisation.batch"]),
+        (["--seed", "-1"], ["seed"]),
+        (["--network", "unet2014"], ["network.kind", "did you mean 'unet2015'?"]),
+        (["--settings", "qick"], ["qick", "did you mean 'quick'?", "ronneberger2015, quick, gpu"]),
     ],
 )
 def test_wrong_options(train, data, refused, options, words):
     refused(train(*options), 2, *words)
     assert not (data / "run").exists()
+
+
+def test_options_for_what_people_change_most(train, data):
+    chosen = ["--tile", "46", "--batch", "2", "--learning-rate", "0.002", "--precision", "bfloat16"]
+    assert train("--steps", "2", "--device", "cpu", "--seed", str(10**30), *chosen).status == 0
+    used = json.loads((data / "run" / "settings.json").read_text())
+    assert used["seed"] == 10**30
+    rule = used["optimisation"]
+    keys = ("tile", "batch", "learning_rate", "precision")
+    assert [rule[key] for key in keys] == [46, 2, 0.002, "bfloat16"]
+
+
+def test_a_network_that_has_learned_nothing_ends_with_status_3_and_its_path(train, data, monkeypatch):
+    monkeypatch.setattr(Validation, "learned", False)
+    monkeypatch.setattr(Validation, "why", ("the tester says so",))
+    ended = train("--steps", "2", "--device", "cpu")
+    assert (ended.status, ended.out) == (3, f"{data / 'run' / 'model.safetensors'}\n")
+    assert "the model that is kept has learned nothing: the tester says so" in ended.err
+    assert train("--steps", "2", "--device", "cpu", "--resume").status == 3
+
+
+def test_without_settings_a_cpu_takes_the_quick_ones_and_says_so(caplog):
+    with caplog.at_level(logging.INFO, "unet2015"):
+        chosen = choose_settings(None, torch.device("cpu"), {"seed": 4})
+    assert chosen == load_settings("quick", {"seed": 4})
+    assert "settings: quick" in caplog.text
+    assert choose_settings(None, torch.device("cuda")) == load_settings("ronneberger2015")
+    assert choose_settings("gpu", torch.device("cpu")) == load_settings("gpu")
 
 
 def test_options_that_are_not_given_change_nothing():
@@ -79,10 +120,16 @@ def test_options_that_are_not_given_change_nothing():
         "optimisation": {"steps": 5},
         "network": {},
     }
+    assert changes(tile=252, learning_rate=0.1, seed=7, network="unet2015", precision=None) == {
+        "seed": 7,
+        "labels": {},
+        "validation": {},
+        "optimisation": {"tile": 252, "learning_rate": 0.1},
+        "network": {"kind": "unet2015"},
+    }
 
 
 def test_the_same_training_from_python(train, data):
-    from unet2015.settings import load_settings
     from unet2015.training.loop import train as run
 
     assert train("--steps", "2", "--device", "cpu").status == 0

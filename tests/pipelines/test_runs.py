@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import unet2015
 from pipelines import runs
 from unet2015.checkpoint import load_model
 from unet2015.errors import NothingLearnedError
@@ -34,35 +33,43 @@ def pages(tmp_path):
 
 def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(pages, tmp_path, monkeypatch):
     begun = []
-    real = unet2015.train
 
-    def noted(*words, settings, **more):
-        begun.append(settings.seed)
-        return real(*words, settings=settings, **more)
+    def nothing(*_):
+        begun.append(read_log(tmp_path / "run" / "log.jsonl")[0]["seed"])
+        return Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5)
 
-    monkeypatch.setattr(unet2015, "train", noted)
-    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True))
+    monkeypatch.setattr(loop, "validate", nothing)
     settings = load_settings(None, TINY | {"seed": 3})
-    with pytest.raises(NothingLearnedError, match="predicted alike at step 2"):
+    with pytest.raises(NothingLearnedError, match="any of the 3 seeds from 3 on"):
         runs.train_run(*pages, tmp_path / "run", settings, "cpu", seeds=3)
-    assert begun == [3, 4, 5]
+    assert begun == [3, 4, 5, 5]
     # What is allowed to learn nothing ends and keeps its seed.
+    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5))
     runs.train_run(*pages, tmp_path / "one", settings, "cpu", seeds=1)
-    assert load_model(tmp_path / "one" / "model.safetensors").info.training["settings"]["seed"] == 3
+    assert load_model(tmp_path / "one" / "model.safetensors").info.training["seed"] == 3
 
 
-def test_an_unfinished_training_goes_on_with_its_own_seed(pages, tmp_path, monkeypatch):
-    run, settings = tmp_path / "run", load_settings(None, TINY)
-    second = settings.model_copy(update={"seed": 1})
-    unet2015.train(*pages, run, settings=second, device="cpu")
+def test_an_unfinished_training_goes_on_and_another_begins_anew(pages, tmp_path, monkeypatch):
+    run, settings = tmp_path / "run", load_settings(None, TINY | {"checkpoint_interval": 1})
+    monkeypatch.setattr(Validation, "learned", True)
+    step, steps = loop.Training._step, []
+
+    def counted(self, *words):
+        steps.append(self.state.step)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return step(self, *words)
+
+    monkeypatch.setattr(loop.Training, "_step", counted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train_run(*pages, run, settings, "cpu")
+    runs.train_run(*pages, run, settings, "cpu")
+    assert steps == [0, 1, 2, 2, 3]
     before = (run / "log.jsonl").read_bytes()
-    runs.train_run(*pages, run, settings, "cpu", seeds=2)
+    runs.train_run(*pages, run, settings, "cpu")
     assert (run / "log.jsonl").read_bytes() == before
-    # Other settings, or a seed that is none of those to try, begin anew.
-    other = load_settings(None, TINY | {"weight_map": {"w0": 1.0}})
+    other = load_settings(None, TINY | {"weight_map": {"w0": 1.0}, "seed": 7})
     runs.train_run(*pages, run, other, "cpu", seeds=1)
     assert load_model(run / "model.safetensors").info.training["settings"]["weight_map"]["w0"] == 1.0
-    runs.train_run(*pages, run, other.model_copy(update={"seed": 7}), "cpu", seeds=1)
-    assert load_model(run / "model.safetensors").info.training["settings"]["seed"] == 7
     assert len([line for line in read_log(run / "log.jsonl") if "loss" in line]) == 4
     assert runs.training_summary(run)["seed"] == 7

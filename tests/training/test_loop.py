@@ -1,4 +1,3 @@
-import json
 import logging
 import os
 import signal
@@ -13,12 +12,12 @@ import tifffile
 import torch
 
 from unet2015.checkpoint import load_model, load_tensors
-from unet2015.errors import DataSetError, GeometryError, SettingsError, TrainingError
+from unet2015.errors import DataSetError, GeometryError, ImageWriteError, SettingsError, TrainingError
 from unet2015.settings import OptimisationSettings
 from unet2015.training import loop, recipe
+from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
-from unet2015.training.state import State, page_order
 
 
 def tensors(folder):
@@ -48,7 +47,8 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     assert all(np.isfinite(losses))
     best = max(line["validation_f1"] for line in lines(run) if "validation_f1" in line)
     assert model.info.training["validation"]["f1"] == best
-    assert model.info.threshold == model.info.training["validation"]["threshold"]
+    assert model.info.thresholds["f1"] == model.info.training["validation"]["threshold"]
+    assert model.info.threshold == model.info.thresholds["rand"]
     assert model.info.class_names == ("membrane", "cell")
     assert model.info.mapping.method == "standardise"
     assert model.info.training["training_pages"] == 3
@@ -126,12 +126,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, small_set, 
     assert equal(good, tensors(run))
 
 
-def test_ctrl_c_finishes_the_step_and_saves(tmp_path, small_set, small_settings):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, number):
     step = loop.Training._step
 
     def interrupting(self, *arguments):
         if self.state.step == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(self, *arguments)
 
     run = tmp_path / "run"
@@ -143,6 +144,89 @@ def test_ctrl_c_finishes_the_step_and_saves(tmp_path, small_set, small_settings)
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
     train(*small_set, tmp_path / "whole", settings=small_settings(), device="cpu")
     assert equal(tensors(run), tensors(tmp_path / "whole"))
+
+
+def test_under_nohup_a_hang_up_changes_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible(alone=True) as event:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert not event.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small_settings):
+    step, tried = loop.Training._step, []
+
+    def second(self, *arguments):
+        if not tried:
+            tried.append("once")
+            for resume in (False, True):
+                with pytest.raises(ImageWriteError, match="another run is writing it"):
+                    train(*small_set, tmp_path / "run", settings=settings, device="cpu", resume=resume)
+        return step(self, *arguments)
+
+    settings = small_settings()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Training, "_step", second)
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert tried
+    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+
+
+def test_the_loss_of_tiles_that_teach_nothing_is_null(tmp_path, small_set, small_settings):
+    labels = tifffile.imread(small_set[1])
+    labels[0] = labels[1, :, 28:] = 9
+    tifffile.imwrite(small_set[1], labels, photometric="minisblack")
+    augmentation = {"shift": False, "rotation": 0.0, "elastic_std": 0.0}
+    settings = small_settings(labels={"kind": "membrane", "ignore": 9}, augmentation=augmentation)
+    augmented, empty = loop.Training._augment, []
+
+    def note(self, prepared):
+        sample, name = augmented(self, prepared)
+        empty.append(not bool(sample.weights.any()))
+        return sample, name
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Training, "_augment", note)
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    logged = [line["loss"] for line in lines(tmp_path / "run") if "loss" in line]
+    assert [loss is None for loss in logged] == empty
+    if any(empty):
+        assert not all(empty)
+
+
+def test_held_out_pages_are_named_in_messages_log_and_record(tmp_path, small_set, small_settings, caplog):
+    settings = small_settings(validation={"pages": "1-2"})
+    with caplog.at_level(logging.INFO, "unet2015"):
+        model = train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    names = ["images.tif page 1", "images.tif page 2"]
+    assert lines(tmp_path / "run")[0]["held_out"] == model.info.training["held_out"] == names
+    assert all(name in caplog.text for name in names)
+
+
+def test_a_gradient_that_is_not_finite_stops_with_step_and_file(tmp_path, small_set, small_settings):
+    def endless(scores, *rest):
+        return (scores - scores.detach()).clamp(min=0).sqrt().sum()  # 0, but infinitely steep
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(recipe.LOSSES, "cross-entropy", endless)
+        with pytest.raises(TrainingError, match=r"gradient is (nan|inf) at step 1, on .*images.tif page \d"):
+            train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_all_files_of_a_batch_are_named(tmp_path, small_set, small_settings):
+    settings = small_settings(optimisation={"batch": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(recipe.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("inf"))
+        with pytest.raises(
+            TrainingError, match=r"step 1, on .*page \d, tile.*; .*page \d, tile.*; there is no"
+        ):
+            train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 
 
 def test_kill_9_and_resume(tmp_path, small_set, small_settings):
@@ -307,25 +391,6 @@ def test_model_and_checkpoints_can_be_read_by_others(tmp_path, small_set, small_
     run = tmp_path / "run"
     for path in (run / "model.safetensors", run / "settings.json", *(run / "checkpoints").iterdir()):
         assert path.stat().st_mode == expected
-
-
-def test_every_page_is_shown_once_a_round_in_a_new_order():
-    state = State(seed=5)
-    shown = [state.page(step, 7) for step in range(21)]
-    rounds = [shown[:7], shown[7:14], shown[14:]]
-    assert all(sorted(pages) == list(range(7)) for pages in rounds)
-    assert rounds[0] != rounds[1]
-    assert shown[7:14] == page_order(5, 1, 7)
-
-
-def test_a_resumed_state_shows_the_same_pages():
-    whole, resumed = State(seed=5), None
-    for step in range(20):
-        if step == 10:
-            resumed = State(**json.loads(json.dumps(whole.__dict__)))
-        expected = whole.page(step, 7)
-        if resumed:
-            assert resumed.page(step, 7) == expected
 
 
 def test_the_learning_rate_rises_and_falls():

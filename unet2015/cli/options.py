@@ -36,7 +36,12 @@ Labels = Annotated[
 ]
 Settings = Annotated[
     Path | None,
-    typer.Option(help="Settings file (TOML); the paper's settings unless given.", metavar="FILE"),
+    typer.Option(
+        help="Settings: a TOML file, or the name of settings that are shipped: ronneberger2015 (the "
+        "paper's), quick (two cores, minutes) or gpu (full width, bfloat16).  [default: ronneberger2015; "
+        "to train on a CPU: quick]",
+        metavar="NAME|FILE",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]

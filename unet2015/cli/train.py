@@ -3,11 +3,13 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from unet2015.cli.options import Axes, Device, Ignore, Images, Kind, LabelKind, Labels, Settings
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def train(
@@ -27,7 +29,23 @@ def train(
             metavar="PAGES",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps, of one tile each.", metavar="N")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.", metavar="N")] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Side of the tiles that the network reads, in pixels; paper: 572.", metavar="N"),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Tiles a step; paper: 1.", metavar="N")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Learning rate at its highest.", metavar="RATE")
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="auto: bfloat16 where a short timing shows that it is faster here, else float32."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="From which all random draws follow.", metavar="N")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Which network; unet2015 is the paper's.", metavar="KIND")
+    ] = None,
     width: Annotated[
         int | None, typer.Option(help="Channels of the network's first level; paper: 64.", metavar="N")
     ] = None,
@@ -39,26 +57,41 @@ def train(
 ) -> None:
     """Train a model on images and labels.
 
-    What no option says is in the settings file. RUN_DIR gets model.safetensors (the best on the
-    held-out pages), checkpoints, log.jsonl and the settings. The path of the model is printed.
+    What no option says is in the settings. RUN_DIR gets model.safetensors (the best on the held-out
+    pages), checkpoints, log.jsonl and the settings. The path of the model is printed. Where the first
+    validation shows that nothing is learned, the training begins again with the next seed; where nothing
+    is learned in the end, the exit status is 3.
 
     On N GPUs: torchrun --nproc-per-node N -m unet2015 train ... Each step then shows N tiles, one on
     each GPU, and follows the mean of their gradients; steps and learning rate stay as they are set. For
     as many tiles as one GPU would show, divide --steps by N; the steadier gradient then often bears a
-    higher learning_rate (up to N times; try it). --resume needs the same N. Ctrl-C, or SIGTERM, saves a
-    checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes train on
-    the processor.
+    higher learning_rate (up to N times; try it). --resume needs the same N. Ctrl-C, SIGTERM or SIGHUP
+    saves a checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes
+    train on the processor.
     """
     from unet2015.cli.output import show_messages
     from unet2015.errors import OtherProcessError
-    from unet2015.settings import load_settings
     from unet2015.training.distributed import join
+    from unet2015.training.loop import choose_settings
     from unet2015.training.loop import train as run
 
     show_messages()
     try:
         with join() as group:
-            chosen = load_settings(settings, changes(label_kind, ignore, validate, steps, width))
+            given = changes(
+                label_kind,
+                ignore,
+                validate,
+                steps,
+                width,
+                tile=tile,
+                batch=batch,
+                learning_rate=learning_rate,
+                precision=precision,
+                seed=seed,
+                network=network,
+            )
+            chosen = choose_settings(settings, group.device(device), given)
             model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
     except OtherProcessError as error:
         sys.exit(error.exit_status)
@@ -69,6 +102,8 @@ def train(
         from unet2015.report.figures import draw_curves
 
         draw_curves(out / "log.jsonl", out / "curves.png")
+    if model.info.learned is False:
+        raise typer.Exit(3)
 
 
 def changes(
@@ -77,15 +112,30 @@ def changes(
     validate: str | None = None,
     steps: int | None = None,
     width: int | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Return the settings that options change, in the nesting of the settings file."""
+    *,
+    seed: int | None = None,
+    network: str | None = None,
+    **optimisation: Any,
+) -> dict[str, Any]:
+    """Return the settings that options change, in the nesting of the settings file.
+
+    Parameters
+    ----------
+    label_kind, ignore, validate, width, network
+        In the sections of labels, validation and network.
+    seed
+        Beside the sections.
+    steps, **optimisation
+        In the section of optimisation, by their names there.
+    """
     given: dict[str, dict[str, Any]] = {
         "labels": {"kind": label_kind, "ignore": ignore},
         "validation": {"pages": validate},
-        "optimisation": {"steps": steps},
-        "network": {"width": width},
+        "optimisation": {"steps": steps, **optimisation},
+        "network": {"kind": network, "width": width},
     }
-    return {
+    changed: dict[str, Any] = {
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in given.items()
     }
+    return changed if seed is None else changed | {"seed": seed}

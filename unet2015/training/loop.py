@@ -164,7 +164,11 @@ class Training(Descent):
             if self.writes:
                 self._add_rand_threshold()
             self.group.wait()  # for the model
-        return load_model(self.model_path)
+        model = load_model(self.model_path)
+        if model.info.learned is False:
+            reasons = "; ".join(model.info.why_not_learned)
+            _log.warning("the model that is kept has learned nothing: %s", reasons)
+        return model
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
         """Train with one seed; return whether to the end, or False where the next is to be tried."""
@@ -188,7 +192,7 @@ class Training(Descent):
                 if again:
                     self._begin_again()
                 elif self.writes and (stop or end or self._is_checkpoint()):
-                    save_state(self.folder / "checkpoints", self.learner, self.state)
+                    self._save()
                 if stop:
                     with suppress(OSError):
                         bar.close()
@@ -197,7 +201,7 @@ class Training(Descent):
                 if again or end:
                     break
             if self.writes and not again and not self.model_path.exists():
-                self._validate(log)
+                self._validate(log, last=True)
         return not again
 
     def _waited_enough(self) -> bool:
@@ -252,7 +256,12 @@ class Training(Descent):
         state.precision = "bfloat16" if half else "float32"
         _log.info("precision: %s; %s", state.precision, why)
 
-    def _validate(self, log: TrainingLog | SilentLog) -> bool:
+    def _save(self) -> None:
+        if not self.learner.is_finite():
+            self._stop("the weights are not finite", "the checkpoint")
+        save_state(self.folder / "checkpoints", self.learner, self.state)
+
+    def _validate(self, log: TrainingLog | SilentLog, last: bool = False) -> bool:
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # With one page alone nothing can be held out, and check_pairs has said so.
         pages, rule = self.data.validation or self.data.training, self.settings
@@ -264,7 +273,7 @@ class Training(Descent):
         if warning := advice(result):
             _log.warning("step %d: %s", self.state.step, warning)
         others = self.state.seed < rule.seed + rule.validation.attempts - 1
-        if result.plateau and others and self.state.step == first_check(rule) and not self.state.best:
+        if result.plateau and others and not last and self.state.step == first_check(rule):
             return True
         self.state.waited += 1
         best = self.state.best

@@ -1,0 +1,275 @@
+"""Checkpoints: whatever the recipe, resumed equals uninterrupted; what is damaged is passed over."""
+
+import json
+import logging
+import shutil
+
+import pytest
+import tifffile
+import torch
+
+from unet2015.checkpoint import load_tensors, save_tensors
+from unet2015.errors import DataSetError, ModelError, SettingsError
+from unet2015.training import loop, state
+from unet2015.training.log import read_log
+from unet2015.training.loop import train
+from unet2015.training.state import State, torch_seed
+
+
+class Killed(BaseException):
+    """Ends a training as a kill does: nothing is saved."""
+
+
+def newest(run):
+    return sorted((run / "checkpoints").glob("step-*"))[-1]
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def same_end(one, other):
+    """Whether two runs ended with the same bits and the same log."""
+    weights = [load_tensors(run / "model.safetensors")[0] for run in (one, other)]
+    return (
+        equal(load_tensors(newest(one))[0], load_tensors(newest(other))[0])
+        and equal(*weights)
+        and read_log(one / "log.jsonl") == read_log(other / "log.jsonl")
+    )
+
+
+def killed_in_step(number, *arguments, **more):
+    """Train until the given step of this call, and die in it."""
+    real, count = loop.Training._step, []
+
+    def dying(self, *words):
+        count.append(1)
+        if len(count) == number:
+            raise Killed
+        return real(self, *words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Training, "_step", dying)
+        with pytest.raises(Killed):
+            train(*arguments, device="cpu", **more)
+
+
+RECIPES = {
+    "no momentum": {"optimizer": "sgd", "momentum": 0.0},
+    "nesterov": {"optimizer": "sgd", "momentum": 0.99, "nesterov": True, "momentum_ramp": 5},
+    "adam": {"optimizer": "adam", "clip": 0.1},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "polynomial"},
+    "average, batch of 2": {"optimizer": "adam", "average": 0.8, "batch": 2},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_resumed_equals_uninterrupted_whatever_the_recipe(tmp_path, small_set, small_settings, recipe):
+    settings = small_settings(optimisation=recipe)
+    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
+    killed_in_step(5, *small_set, tmp_path / "parts", settings=settings)
+    killed_in_step(4, *small_set, tmp_path / "parts", settings=settings, resume=True)
+    train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
+    assert same_end(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_batch_shows_the_tiles_of_as_many_steps(tmp_path, small_set, small_settings, monkeypatch):
+    shown = {}
+    for batch in (1, 2):
+        read, names = loop.Training._read, shown.setdefault(batch, {})
+
+        def note(self, step, read=read, names=names):
+            tiles = read(self, step)
+            names[step] = [(page.name, source.draw.centre, source.draw.angle) for page, source, _ in tiles]
+            return tiles
+
+        monkeypatch.setattr(loop.Training, "_read", note)
+        settings = small_settings(optimisation={"batch": batch, "steps": 8 // batch})
+        train(*small_set, tmp_path / str(batch), settings=settings, device="cpu")
+        monkeypatch.setattr(loop.Training, "_read", read)
+    assert [tile for step in range(4) for tile in shown[2][step]] == [shown[1][step][0] for step in range(8)]
+
+
+def test_the_average_is_what_is_validated_and_kept(tmp_path, small_set, small_settings):
+    settings = small_settings(
+        optimisation={"average": 0.8, "learning_rate": 1e-2}, validation={"interval": 8}
+    )
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    kept, last = (
+        load_tensors(tmp_path / "run" / "model.safetensors")[0],
+        load_tensors(newest(tmp_path / "run"))[0],
+    )
+    assert equal(kept, state._part(last, "average."))
+    assert not equal(kept, state._part(last, "network."))
+
+
+# Damage
+
+
+@pytest.fixture
+def finished(tmp_path, small_set, small_settings):
+    """A finished run whose newest checkpoints are of steps 6 and 8."""
+    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    return tmp_path / "run"
+
+
+def flip(path, share):
+    data = bytearray(path.read_bytes())
+    data[int(share * (len(data) - 1))] ^= 0x10
+    path.write_bytes(data)
+
+
+def poison(path):
+    """NaN among the weights, in a file that is whole."""
+    tensors, text, _ = load_tensors(path)
+    next(tensor for name, tensor in sorted(tensors.items()) if tensor.dim() == 4)[0] = float("nan")
+    save_tensors(path, tensors, text)
+
+
+def disinform(path):
+    save_tensors(path, load_tensors(path)[0], '{"step": 8')
+
+
+DAMAGES = {
+    "a byte of the weights": lambda path: flip(path, 0.9),
+    "the last byte": lambda path: flip(path, 1),
+    "a byte of the description": lambda path: flip(path, 0.05),
+    "the first byte": lambda path: flip(path, 0),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "empty": lambda path: path.write_bytes(b""),
+    "nan": poison,
+    "half a description": disinform,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_checkpoint_is_passed_over(finished, small_set, small_settings, caplog, damage):
+    whole = shutil.copytree(finished, finished.with_name("whole"))
+    damage(newest(finished))
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+    assert "step-00000008" in caplog.text
+    assert "taking the checkpoint before it" in caplog.text
+    assert same_end(whole, finished)
+
+
+def test_without_a_good_checkpoint_the_first_step_is_said(finished, small_set, small_settings, caplog):
+    whole = shutil.copytree(finished, finished.with_name("whole"))
+    for path in (finished / "checkpoints").iterdir():
+        flip(path, 0.8)
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+    assert "no good checkpoint; starting from the first step" in caplog.text
+    assert same_end(whole, finished)
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
+    path = tmp_path / "t.safetensors"
+    tensors = {"b": torch.arange(3.0), "a": torch.tensor(5, dtype=torch.int64), "c": torch.empty(0)}
+    save_tensors(path, tensors, '{"x": 1}')
+    good = path.read_bytes()
+    for place in range(len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        try:
+            found, text, _ = load_tensors(path)
+        except ModelError:
+            continue
+        # The name under which the digest stands, or a blank.
+        assert equal(found, tensors)
+        assert text == '{"x": 1}'
+
+
+def test_a_file_without_a_digest_is_read(tmp_path):
+    path = tmp_path / "t.safetensors"
+    save_tensors(path, {"a": torch.ones(2)}, "{}")
+    path.write_bytes(path.read_bytes().replace(b'"sha256"', b'"nobody"'))
+    assert equal(load_tensors(path)[0], {"a": torch.ones(2)})
+
+
+def test_no_half_written_file_stays(finished, small_set, small_settings):
+    newest(finished).unlink()
+    for name in (".model.safetensors.12345678-ab.tmp", "checkpoints/.step-00000007.safetensors.1-ab.tmp"):
+        (finished / name).touch()
+    train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+    assert not list(finished.rglob(".*"))
+
+
+# What must be the same
+
+
+def test_another_optimizer_does_not_resume_and_is_named(finished, small_set, small_settings):
+    other = small_settings(optimisation={"optimizer": "adam"})
+    with pytest.raises(SettingsError, match=r"optimisation\.optimizer: 'sgd' then, 'adam' now"):
+        train(*small_set, finished, settings=other, device="cpu", resume=True)
+
+
+@pytest.fixture
+def pairs(tmp_path, small_set):
+    """The pages of the small set in a file each."""
+    folders = tmp_path / "i", tmp_path / "l"
+    for folder, stack in zip(folders, map(tifffile.imread, small_set), strict=True):
+        folder.mkdir()
+        for k, page in enumerate(stack):
+            tifffile.imwrite(folder / f"p{k}.tif", page + (k == 3 and folder.name == "i"))
+    (folders[1] / "p1.tif").write_bytes(
+        (folders[1] / "p1.tif").read_bytes().replace(b"\xff" * 11 + b"\0", b"\xff" * 10 + b"\0\0", 1)
+    )
+    return folders
+
+
+def rename(pairs, names):
+    for folder in pairs:
+        for old in names:
+            (folder / f"{old}.tif").rename(folder / f"{old}.old")
+        for old, new in names.items():
+            (folder / f"{old}.old").rename(folder / f"{new}.tif")
+
+
+def test_renamed_files_resume_and_are_known_by_their_new_names(tmp_path, pairs, small_settings):
+    run, settings = tmp_path / "run", small_settings()
+    killed_in_step(5, *pairs, run, settings=settings)
+    rename(pairs, {f"p{k}": f"q{k}" for k in range(4)})
+    train(*pairs, run, settings=settings, device="cpu", resume=True)
+    assert all("q" in name.rpartition("/")[2] for name in json.loads(load_tensors(newest(run))[1])["hashes"])
+
+
+@pytest.mark.parametrize("how", ["labels exchanged", "another order"])
+def test_exchanged_labels_or_another_order_do_not_resume(tmp_path, pairs, small_settings, how):
+    run, settings = tmp_path / "run", small_settings()
+    killed_in_step(5, *pairs, run, settings=settings)
+    rename(pairs if how == "another order" else pairs[1:], {"p0": "p1", "p1": "p0"})
+    with pytest.raises(DataSetError, match="other pairs"):
+        train(*pairs, run, settings=settings, device="cpu", resume=True)
+
+
+def test_another_number_of_threads_is_said(finished, small_set, small_settings, caplog, monkeypatch):
+    newest(finished).unlink()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+    assert "77 now" in caplog.text
+    assert "last bits may differ" in caplog.text
+
+
+# Seeds
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, 2**64 + 1, 10**30])
+def test_any_seed_works(tmp_path, small_set, small_settings, seed):
+    settings = small_settings(seed=seed, optimisation={"steps": 2})
+    model = train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert model.info.training["seed"] == seed
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu", resume=True)
+
+
+def test_seeds_that_torch_cannot_take_are_told_apart():
+    seeds = [0, 1, 2**63 - 1, 2**63, 2**64, 2**64 + 1, 10**30]
+    assert [torch_seed(seed) for seed in seeds[:3]] == seeds[:3]
+    assert len({torch_seed(seed) for seed in seeds}) == len(seeds)
+    for seed in seeds:
+        torch.Generator().manual_seed(torch_seed(seed))
+
+
+def test_a_state_that_another_version_wrote_is_read_for_what_it_says(tmp_path):
+    found = state._parse('{"seed": 3, "step": 7, "order": [1, 2]}', tmp_path)
+    assert found == State(seed=3, step=7)
