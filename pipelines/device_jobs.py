@@ -85,7 +85,7 @@ def signature(settings: TrainingSettings, shape: tuple[int, ...]) -> str:
             settings.network.model_dump(mode="json"),
             settings.labels.classes,
             rule.model_dump(mode="json", include=shared | {"precision"}),
-            [bool(rule.clip), bool(rule.average), aug.interpolation, aug.elastic_grid],
+            [bool(rule.clip), bool(rule.average), aug.interpolation, aug.elastic_grid, aug.blur],
             shape,
         ]
     )

@@ -34,6 +34,9 @@ from unet2015.errors import SettingsError, UNet2015Error
 from unet2015.files import atomic_path, make_folder, write_json
 from unet2015.networks import build
 from unet2015.settings import Mapping, TrainingSettings, load_settings, merged, read_toml
+from unet2015.tiling.engine import Predictor, run
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.sinks import ArraySink
 from unet2015.training.on_device import DevicePages, DeviceTraining
 from unet2015.versions import versions
 
@@ -43,6 +46,17 @@ PART = 15 * 2**20
 """Bytes of a part of a model."""
 RESERVED = 0.12
 """Share of the time that is kept for maps, models and times."""
+
+
+class _Held:
+    """An image in memory, as a source for the engine."""
+
+    def __init__(self, pixels: NDArray[np.float32]) -> None:
+        self.pixels = pixels
+
+    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.float32]:
+        """Return a region, (channels, y1 - y0, x1 - x0)."""
+        return self.pixels[:, y0:y1, x0:x1]
 
 
 class Clock:
@@ -135,12 +149,12 @@ class OneGPU:
         self.notes["device"] = torch.cuda.get_device_name(self.device) if self._cuda else "cpu"
         self.notes["versions"], self.notes["date"] = versions(), datetime.now(UTC).date().isoformat()
         status = 0
-        for stage in (self.agree, self.peak, self.choose, self.train, self.inference):
+        for stage in (self.agree, self.peak, self.augmentation, self.choose, self.train, self.inference):
             if self.stopped:
                 break
             try:
                 stage()
-            except (RuntimeError, UNet2015Error) as error:  # what is there is kept, and said
+            except Exception as error:  # what is there is kept, and said
                 self.notes.setdefault("failed", {})[stage.__name__] = f"{type(error).__name__}: {error}"[:500]
                 self.say(f"{stage.__name__} failed: {type(error).__name__}: {error}")
                 status = 1
@@ -345,6 +359,10 @@ class OneGPU:
         left = {name: count for name, (_, count) in work.items() if count > 0}
         said = time.monotonic()
         while left and not self.stopped:
+            if self.clock.left < RESERVED / 2 * self.clock.seconds:
+                self.say(f"the time is up with {sum(left.values())} steps to go")
+                self.notes["cut_short"] = left
+                return
             largest = max(left.values())
             for name in list(left):
                 # Those with more to do are asked for more, so that all end together.
@@ -415,34 +433,49 @@ class OneGPU:
             path.unlink()
 
     def inference(self) -> None:
-        """Time tiled inference of two sizes with a network of the full width, from host to host."""
+        """Time tiled inference of some sizes at full width by the engine, from host memory to host memory."""
         if "inference" in self.notes or self.clock.left < 0.02 * self.clock.seconds:
             return
-        from unet2015.tiling.engine import Predictor, run
-        from unet2015.tiling.memory import choose_plan
-        from unet2015.tiling.sinks import ArraySink
-
-        class Held:
-            def __init__(self, pixels: NDArray[np.float32]) -> None:
-                self.pixels = pixels
-
-            def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.float32]:
-                return self.pixels[:, y0:y1, x0:x1]
-
         network = build(load_settings(None, self.given["base"]).network, 1, 2).eval()
+        predict = Predictor(network, self.device, "bfloat16")
         found = {}
         for side in self.given.get("inference", [512, 2048]):
-            source = Held(np.random.default_rng(0).standard_normal((1, side, side)).astype(np.float32))
-            plan = choose_plan(network, (1, side, side), self.device)
-            predict = Predictor(network, self.device, "bfloat16")
+            source = _Held(np.random.default_rng(0).standard_normal((1, side, side)).astype(np.float32))
+            tile = network.geometry.input_for(min(side, 1024))
+            plan = TilePlan(1, side, side, (tile, tile), 1, network.geometry)
             times = []
             for _ in range(4):
                 start = time.perf_counter()
                 run(plan, source, predict, ArraySink(plan, 2))
                 times.append(time.perf_counter() - start)
-            found[str(side)] = {"seconds": float(np.median(times[1:])), "first": times[0], "tile": plan.tile}
+            found[str(side)] = {"seconds": float(np.median(times[1:])), "first": times[0], "tile": tile}
             self.say(f"inference of {side} px: {found[str(side)]['seconds'] * 1000:.1f} ms")
         self.notes["inference"] = found
+
+    def augmentation(self) -> None:
+        """Time the augmentation alone, as it is recorded in a step, next to the step."""
+        if "augmentation" in self.notes or not self._cuda:
+            return
+        name = next(iter(self.given["trainings"]))
+        settings = self.settings(name, next(iter(self.given["recipes"].values())), 4)
+        pages = self.pages(name, settings)
+        training = self._training(settings, pages, 4)
+        training.load(settings, pages, draws(settings, pages))
+        row, graph = training.draws[0, 0].clone(), torch.cuda.CUDAGraph()
+        training.wait()
+        training.deform(row)
+        with torch.cuda.graph(graph):
+            training.deform(row)
+        times = []
+        for _ in range(5):
+            self._wait()
+            start = time.perf_counter()
+            for _ in range(100):
+                graph.replay()
+            self._wait()
+            times.append((time.perf_counter() - start) / 100)
+        self.notes["augmentation"] = float(np.median(times))
+        self.say(f"augmentation of a tile: {np.median(times) * 1000:.3f} ms")
 
     # Small parts.
 

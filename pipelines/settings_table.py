@@ -100,13 +100,13 @@ class Table:
         values = merged(values, {"seed": seed, "labels": label_settings(split.kind)})
         return load_settings(None, values)
 
-    def jobs(self, seeds: int, splits: Sequence[str]) -> Iterator[Job]:
+    def jobs(self, seeds: range, splits: Sequence[str]) -> Iterator[Job]:
         """Yield the trainings, seed by seed; a row may have more seeds, or fewer splits, than the others."""
         rows = self.given["rows"]
-        for seed in range(max(row.get("seeds", seeds) for row in rows.values())):
+        for seed in range(seeds.start, max(row.get("seeds", seeds.stop) for row in rows.values())):
             for title, row in rows.items():
                 change = {key: value for key, value in row.items() if key not in ("splits", "seeds")}
-                if seed < row.get("seeds", seeds):
+                if seed < row.get("seeds", seeds.stop):
                     for name in (name for name in splits if name in row.get("splits", splits)):
                         split = find_split(self.arrays, name)
                         yield self._job(split, title, self.settings(split, change, seed))
@@ -192,6 +192,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--slots", type=int, default=6, help="trainings side by side")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="first seed (default: %(default)s)")
     parser.add_argument("--splits", nargs="+", default=list(SPLITS))
     given = parser.parse_args(words)
     until = time.monotonic() + given.seconds
@@ -203,7 +204,7 @@ def main(words: Sequence[str] | None = None) -> int:
             read_toml(given.settings, str(given.settings)),
             torch.device(given.device),
         )
-        jobs = list(table.jobs(given.seeds, given.splits))
+        jobs = list(table.jobs(range(given.first, given.seeds), given.splits))
     except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -220,6 +220,8 @@ class AugmentationSettings(Frozen):
     """Rotation by an angle drawn evenly from +-rotation, in degrees."""
     shift: bool = True
     """Draw the tile's position evenly over the image, rather than stay on its centre."""
+    scale: float = Field(0.0, ge=0, le=1)
+    """Distances on the tile are multiplied by exp(u), u even in +-scale (not in the paper)."""
     flip: bool = True
     """Mirror every other tile."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -228,6 +230,9 @@ class AugmentationSettings(Frozen):
     """The contrast about the mean is multiplied by 1 + u, u even in +-gray_scale..."""
     gray_shift: NotNegative = 0.2
     """...and u is added, even in +-gray_shift, in standard deviations of the image."""
+    blur: float = Field(0.0, ge=0, le=20)
+    """The image is blurred by a Gaussian whose deviation is drawn evenly from 0 to this, in pixels (not in
+    the paper)."""
 
 
 class OptimisationSettings(Frozen):

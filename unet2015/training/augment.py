@@ -23,7 +23,14 @@ from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.labels import IGNORED
 from unet2015.training.sampling import Centres
-from unet2015.training.warp import Corners, Interpolation, narrow_product, spline_basis, warp_nearest
+from unet2015.training.warp import (
+    Corners,
+    Interpolation,
+    blurred,
+    narrow_product,
+    spline_basis,
+    warp_nearest,
+)
 
 Plane = TypeVar("Plane", Tensor, NDArray[np.generic])
 
@@ -46,6 +53,10 @@ class Draw:
         Intensities become ``(intensity - mean) * (1 + gray_scale) + mean + gray_shift * deviation``.
     interpolation : {"bilinear", "bicubic"}
         Of the image between pixels.
+    scale : float
+        Pixels of the image from one pixel of the tile to the next; 1: as it is.
+    blur : float
+        Standard deviation of a Gaussian blur of the tile's image, in its pixels; 0: none.
     """
 
     centre: tuple[int, int]
@@ -55,6 +66,8 @@ class Draw:
     gray_scale: float
     gray_shift: float
     interpolation: Interpolation = "bilinear"
+    scale: float = 1.0
+    blur: float = 0.0
 
 
 def draw(
@@ -77,6 +90,7 @@ def draw(
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(step,))))
     y, x, angle, flip, scale, shift = random.random(6)
     vectors = random.standard_normal((2, settings.elastic_grid, settings.elastic_grid))
+    size, blur = random.random(2)
     if not settings.shift:
         centre = height // 2, width // 2
     else:
@@ -89,6 +103,8 @@ def draw(
         gray_scale=float(2 * scale - 1) * settings.gray_scale,
         gray_shift=float(2 * shift - 1) * settings.gray_shift,
         interpolation=settings.interpolation,
+        scale=math.exp(float(2 * size - 1) * settings.scale),
+        blur=float(blur) * settings.blur,
     )
 
 
@@ -187,7 +203,7 @@ def augment(
 
     Notes
     -----
-    Without rotation, displacement and gray value variation the tile equals the image bit by bit.
+    Without rotation, scale, displacement, blur and gray value variation the tile equals the image bit by bit.
     """
     draw, device = source.draw, image.device
     y0, y1, x0, x1 = source.box
@@ -199,6 +215,8 @@ def augment(
     centre = slice(first, first + output)
     corners = Corners.of(at, len(source.columns), source.origin)
     image = corners.interpolate(image, draw.interpolation)
+    if draw.blur:
+        image = blurred(image, draw.blur, math.ceil(4 * draw.blur))
     if draw.gray_scale or draw.gray_shift:
         image = _vary(image, draw, deviation)
     classes = warp_nearest(classes, at[:, centre, centre], source.origin)
@@ -247,8 +265,8 @@ def sample_coordinates(
     Returns
     -------
     Tensor
-        (2, size, size): y and x in pixels from `draw.centre`. The tile is mirrored, then turned
-        about its centre; the displacement is added in the directions of the image.
+        (2, size, size): y and x in pixels from `draw.centre`. The tile is mirrored, then turned and
+        scaled about its centre; the displacement is added in the directions of the image.
     """
     cosine, sine = _turn(draw)
     middle = (size - 1) / 2
@@ -268,9 +286,9 @@ def sample_coordinates(
 
 
 def _turn(draw: Draw) -> tuple[float, float]:
-    """Return cosine and sine of the angle: exact for quarter turns."""
+    """Return cosine and sine of the angle, times the scale: exact for quarter turns."""
     angle = math.radians(draw.angle)
-    return round(math.cos(angle), 15), round(math.sin(angle), 15)
+    return draw.scale * round(math.cos(angle), 15), draw.scale * round(math.sin(angle), 15)
 
 
 def _reach(draw: Draw, size: int) -> list[tuple[int, int]]:

@@ -30,11 +30,11 @@ from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Draw
 from unet2015.training.labels import IGNORED
 from unet2015.training.recipe import LOSSES, learning_rate, momentum
-from unet2015.training.warp import spline_basis
+from unet2015.training.warp import blurred, spline_basis
 
 _WARM = 3
 """Steps before a graph is recorded: libraries choose their algorithms in them."""
-_DRAW = 8
+_DRAW = 9
 """Numbers of a draw before its vectors."""
 
 
@@ -58,16 +58,17 @@ class DevicePages:
 
 
 def draw_row(chosen: Draw, page: int) -> NDArray[np.float32]:
-    """Return a draw as the numbers that :func:`deform` takes: float32, (8 + 2 n n,)."""
+    """Return a draw as the numbers that a `Deformer` takes: float32, (9 + 2 n n,)."""
     angle = math.radians(chosen.angle)
     numbers = [
         page,
         *chosen.centre,
-        round(math.cos(angle), 15),
-        round(math.sin(angle), 15),
+        chosen.scale * round(math.cos(angle), 15),
+        chosen.scale * round(math.sin(angle), 15),
         -1 if chosen.flip else 1,
         chosen.gray_scale,
         chosen.gray_shift,
+        chosen.blur,
     ]
     return np.concatenate([numbers, chosen.vectors.ravel()]).astype(np.float32)
 
@@ -87,6 +88,8 @@ class Deformer:
         Displacement vectors along each axis.
     cubic : bool
         Interpolate the image by bicubic convolution instead of bilinearly.
+    blur : float
+        Largest deviation of a blur, in pixels; 0: none.
     """
 
     def __init__(
@@ -96,10 +99,11 @@ class Deformer:
         output: int,
         grid: int,
         cubic: bool,
+        blur: float,
         device: torch.device,
     ) -> None:
         pages, channels, self.height, self.width = shape
-        self.tile, self.grid, self.cubic = tile, grid, cubic
+        self.tile, self.grid, self.cubic, self.radius = tile, grid, cubic, math.ceil(4 * blur)
         first = (tile - output) // 2
         self.centre = slice(first, first + output)
         self.images = torch.zeros(shape, device=device)
@@ -124,6 +128,8 @@ class Deformer:
         y, x = self._coordinates(row)
         page = row[0].long()
         image = self._image(y, x, page)
+        if self.radius:
+            image = blurred(image, row[8], self.radius)
         varied = (image - image.mean(dim=(1, 2), keepdim=True)) * row[6]
         image = image + varied + row[7]
         y, x = y[self.centre, self.centre], x[self.centre, self.centre]
@@ -216,7 +222,11 @@ class DeviceTraining:
     """
 
     def __init__(
-        self, settings: TrainingSettings, shape: tuple[int, int, int, int], capacity: int, device: torch.device
+        self,
+        settings: TrainingSettings,
+        shape: tuple[int, int, int, int],
+        capacity: int,
+        device: torch.device,
     ) -> None:
         rule = settings.optimisation
         if rule.precision == "auto":
@@ -227,7 +237,7 @@ class DeviceTraining:
         output = self.network.geometry.output_size(rule.tile)
         aug = settings.augmentation
         self.deform = Deformer(
-            shape, rule.tile, output, aug.elastic_grid, aug.interpolation == "bicubic", device
+            shape, rule.tile, output, aug.elastic_grid, aug.interpolation == "bicubic", aug.blur, device
         )
         self.parameters = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters] if rule.average else []
@@ -304,7 +314,11 @@ class DeviceTraining:
 
     def _changing(self) -> dict[str, Tensor]:
         found = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for name, group in (("average", self.average), ("mean", self._moments[0]), ("square", self._moments[1])):
+        for name, group in (
+            ("average", self.average),
+            ("mean", self._moments[0]),
+            ("square", self._moments[1]),
+        ):
             found |= {f"{name}.{i}": tensor for i, tensor in enumerate(group)}
         return found | {"at": self.at, "losses": self.losses, "norms": self.norms}
 
@@ -431,7 +445,9 @@ class DeviceTraining:
         )
 
     @torch.no_grad()
-    def predict(self, images: Sequence[NDArray[np.float32]], average: Averaging = "none") -> NDArray[np.uint8]:
+    def predict(
+        self, images: Sequence[NDArray[np.float32]], average: Averaging = "none"
+    ) -> NDArray[np.uint8]:
         """Return the probability of class 1 of pages (channels, height, width) as 0 to 255.
 
         One pass over each whole page, mirrored; scores are averaged over versions of the input. The

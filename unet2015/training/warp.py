@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -202,3 +203,24 @@ def narrow_product(
     for i in range(1, columns.shape[-1]):
         total += columns[:, :, i : i + 1] * rows[:, i : i + 1]
     return total
+
+
+def blurred(image: Tensor, deviation: float | Tensor, radius: int) -> Tensor:
+    """Blur an image (C, h, w) by a Gaussian, cut off at `radius` pixels; its border is repeated outside.
+
+    Parameters
+    ----------
+    image : Tensor
+        Of floats.
+    deviation : float or Tensor
+        Of the Gaussian, in pixels; 0 leaves the image as it is.
+    radius : int
+        Pixels on each side that count; 4 deviations are all that matters.
+    """
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    least = torch.as_tensor(deviation, device=image.device, dtype=image.dtype).clamp(min=1e-3)
+    kernel = torch.exp(-0.5 * (offsets / least) ** 2)
+    kernel = kernel / kernel.sum()
+    padded = functional.pad(image[:, None], (radius,) * 4, mode="replicate")
+    rows = functional.conv2d(padded, kernel.view(1, 1, -1, 1))
+    return functional.conv2d(rows, kernel.view(1, 1, 1, -1))[:, 0]
