@@ -24,8 +24,8 @@ def train(
     validate: Annotated[
         str | None,
         typer.Option(
-            help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22.  "
-            "[default: the last fifth]",
+            help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22, or images by "
+            "name, such as t3.tif,t9.tif.  [default: the last fifth]",
             metavar="PAGES",
         ),
     ] = None,
