@@ -45,7 +45,7 @@ def measure(device: torch.device, quick: bool) -> dict[str, Any]:
         print(f"peak, {name}: {rate['rate'] / 1e12:.3g} TFLOP/s with matrices of {rate['size']}", flush=True)
     training = gpu_training.measure_training(
         device,
-        gpu_training.Sizes(width=2, depth=2, tile=60, page=64, repeats=2)
+        gpu_training.Sizes(width=4, depth=2, tile=60, page=64, repeats=2)
         if quick
         else gpu_training.Sizes(width=64, depth=4, tile=572, page=1024, repeats=30),
         rates,

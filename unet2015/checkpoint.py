@@ -166,6 +166,8 @@ def load_model(path: str | Path) -> Model:
         described = _json(text)
         _check_kind(described.get("network"), str(path))
         info = parse_settings(ModelInfo, described, str(path))
+    except ModelError:
+        raise
     except (SettingsError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path}: the description in the model file does not fit this version: {_short(error)}"
@@ -207,8 +209,8 @@ def _check_kind(network: Any, name: str) -> None:
     kind = kind_of_network(network)
     if isinstance(kind, str) and kind not in NETWORK_KINDS:
         raise ModelError(
-            f"{name}: this version of unet2015 does not know the architecture {_short(kind)!r}, but "
-            f"{', '.join(NETWORK_KINDS)}; a newer version may"
+            f"{name}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows "
+            f"{', '.join(NETWORK_KINDS)}. A newer version may know it"
         )
 
 

@@ -19,6 +19,11 @@ def test_a_sound_set(check):
     assert "1 pairs of image and labels: 0 errors, 0 warnings" in ended.out
 
 
+def test_the_held_out_pages_are_named(check):
+    assert "held out: a.tif page 2 (1 page)\n" in check("--label-kind", "membrane").out
+    assert json.loads(check("--label-kind", "membrane", "--json").out)["held_out"] == ["a.tif page 2"]
+
+
 def test_what_is_wrong_is_said_on_standard_output(check):
     ended = check()
     assert (ended.status, ended.err) == (1, "")

@@ -8,8 +8,7 @@ import numpy as np
 import tifffile
 import torch
 
-from unet2015.checkpoint import ModelInfo, save_model
-from unet2015.networks.unet2015 import UNet
+from unet2015.checkpoint import ModelInfo, build_network, save_model
 from unet2015.settings import Mapping, NetworkSettings
 
 OME = {"axes": "TZYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}
@@ -78,7 +77,7 @@ def models(folder: Path) -> dict[str, bytes]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for name, (info, dtype) in kinds.items():
-            network = UNet(info.in_channels, info.classes, **info.network.model_dump())
+            network = build_network(info)
             save_model(folder / "seed.safetensors", network, info, dtype)
             files[name] = (folder / "seed.safetensors").read_bytes()
     (folder / "seed.safetensors").unlink()

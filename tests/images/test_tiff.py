@@ -458,6 +458,27 @@ def test_find_images(tmp_path, monkeypatch):
             find_images([missing])
 
 
+def test_images_of_a_folder_or_pattern_come_in_natural_order(tmp_path):
+    names = [
+        "s1_t2.tif",
+        "s1_t10.tif",
+        "s2_t1.tif",
+        "s10_t1.png",
+        "t007.tif",
+        "t07.tif",
+        "t7a.tif",
+        "t12.tif",
+    ]
+    for name in names[::-1]:
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images([tmp_path])] == names
+    for folder in ("2", "10"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.tif").touch()
+    found = find_images([f"{tmp_path}/*/a.tif"])
+    assert [path.parent.name for path in found] == ["2", "10"]
+
+
 def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))

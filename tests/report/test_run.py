@@ -87,12 +87,14 @@ def test_damage_is_named_and_no_report_is_left(run, name, content, error):
 
 
 def test_pages_are_segmented_as_the_validation_did(run):
-    """Pixel error at the kept model's threshold and cross-entropy, of all pages, are those of the record."""
+    """Pixel error at the threshold of best F1 and cross-entropy, of all pages, are those of the record."""
     from unet2015.checkpoint import load_model
     from unet2015.report.run import _segmented
 
     model = load_model(run / "model.safetensors")
-    pages = _segmented(run, model, "cpu")
+    assert model.info.threshold == model.info.thresholds["rand"]
+    best = model.info.model_copy(update={"threshold": model.info.thresholds["f1"]})
+    pages = _segmented(run, replace(model, info=best), "cpu")
     hits = sum(int(((page.classes == 1) & (page.targets.classes == 1)).sum()) for page in pages)
     both = sum(int((page.classes == 1).sum() + (page.targets.classes == 1).sum()) for page in pages)
     known = model.info.training["validation"]

@@ -1,4 +1,3 @@
-import weakref
 from unittest import mock
 
 import numpy as np
@@ -6,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.live_bytes import LiveBytes
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of, winograd
 from unet2015.networks.banded import BandedUNet, in_step, steps, weight_values, workspace_values
@@ -18,31 +17,6 @@ from unet2015.tiling.plan import TilePlan
 
 CPU = torch.device("cpu")
 WIDE = UNet(width=16)
-
-
-class LiveBytes(TorchDispatchMode):
-    """Follows how many bytes of tensor storage are alive while operations run, and their peak."""
-
-    def __init__(self):
-        super().__init__()
-        self.live = self.peak = 0
-        self._seen = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else [out]:
-            if isinstance(tensor, torch.Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in self._seen:
-                    self._seen.add(storage._cdata)
-                    self.live += storage.nbytes()
-                    weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
-        self.peak = max(self.peak, self.live)
-        return out
-
-    def _gone(self, key, size):
-        self._seen.discard(key)
-        self.live -= size
 
 
 @pytest.mark.parametrize("variant", ["paper", "release"])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from unet2015.geometry import Geometry
+from unet2015.networks import NETWORKS
 from unet2015.training.pages import TrainingPage
 
 
@@ -48,7 +49,8 @@ def page_of(probability, classes, name="page"):
     )
 
 
-@pytest.fixture(scope="session")
-def answers():
-    """A network that answers what a page asks for, and how such a page is made."""
+@pytest.fixture
+def answers(monkeypatch):
+    """A network that answers what a page asks for, in the table of networks, and how such a page is made."""
+    monkeypatch.setitem(NETWORKS, "echo", SimpleNamespace(network=Echo, fast=None))
     return SimpleNamespace(Echo=Echo, page_of=page_of)

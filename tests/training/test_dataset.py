@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -8,6 +11,9 @@ from unet2015.errors import DataSetError, SettingsError, UsageError
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.training.checks import check_pairs, find_problems
 from unet2015.training.dataset import (
+    describe_held_out,
+    page_names,
+    pages_of_each,
     pair_images,
     read_labels,
     select_pages,
@@ -20,6 +26,10 @@ MASK[:, 2:9, 2:9] = MASK[:, 12:18, 4:20] = 255
 CELLS = np.where(np.arange(20)[:, None] < 10, MASK, 0) // 255 + np.uint8(2) * (
     np.where(np.arange(20)[:, None] >= 10, MASK, 0) // 255
 )
+FILES = [
+    (Path(f"set/{name}.tif"), pages)
+    for name, pages in (("t2", 1), ("t9", 1), ("t10", 1), ("stack", 3), ("7", 1))
+]
 IMAGE = RNG.integers(0, 256, MASK.shape, np.uint8)
 
 
@@ -64,6 +74,13 @@ class TestPairs:
         assert pair_images([images], [labels]) == [
             (images / f"{name}.tif", labels / f"{name}.tif") for name in "abc"
         ]
+
+    def test_numbers_in_names_sort_as_numbers(self, save):
+        names = [f"t{number}" for number in (1, 2, 9, 10, 11, 20, 100)]
+        pairs = pair_images(
+            [save("i", **dict.fromkeys(names, IMAGE))], [save("l", **dict.fromkeys(names, MASK))]
+        )
+        assert [image.stem for image, _ in pairs] == [label.stem for _, label in pairs] == names
 
     def test_the_suffix_may_differ(self, save):
         images, labels = save("i", a=IMAGE, b=IMAGE), save("l", a=MASK, b=MASK)
@@ -120,6 +137,63 @@ class TestPages:
         with pytest.raises(SettingsError, match="write 24-29"):
             select_pages("29-24", 30)
 
+    @pytest.mark.parametrize(
+        ("spec", "pages"),
+        [
+            ("t9.tif", [1]),
+            ("t9", [1]),
+            ("set/t10.tif", [2]),
+            ("t10, t2.tif", [0, 2]),
+            ("stack", [3, 4, 5]),
+            ("stack.tif page 1", [4]),
+            ("0,stack page 2,t9", [0, 1, 5]),
+            ("4-5", [4, 5]),
+            ("7.tif", [6]),  # and "7" would be a page
+        ],
+    )
+    def test_files_are_named_with_or_without_suffix_beside_numbers(self, spec, pages):
+        assert select_pages(spec, 7, FILES) == pages
+
+    def test_what_is_a_number_is_a_page_and_no_name(self):
+        assert select_pages("0", 7, [(Path("9.tif"), 6), (Path("0.tif"), 1)]) == [0]
+
+    @pytest.mark.parametrize(
+        ("spec", "said"),
+        [
+            ("t99", "nearest name is t9.tif"),
+            ("T10.png", "nearest name is t10.tif"),
+            ("stak page 1", "nearest name is stack.tif"),
+            ("stack page 3", "its last, counted from 0, is 2"),
+            ("t9 page 1", "is 0"),
+            ("0,,1", "expected page numbers"),
+            ("t2-t9", "expected page numbers"),
+        ],
+    )
+    def test_an_unknown_name_is_refused_with_the_nearest(self, spec, said):
+        with pytest.raises(SettingsError, match=re.escape(said)):
+            select_pages(spec, 7, FILES)
+
+    def test_pages_have_the_names_that_select_them(self):
+        names = page_names(FILES)
+        assert names[:4] == ["t2.tif", "t9.tif", "t10.tif", "stack.tif page 0"]
+        assert [select_pages(name, 7, FILES) for name in names] == [[page] for page in range(7)]
+
+    def test_the_pages_of_each_file(self):
+        assert pages_of_each(FILES, [0, 2, 4, 5, 6]) == [[0], [], [0], [1, 2], [0]]
+
+    def test_held_out_pages_in_few_words(self):
+        assert describe_held_out([]) == "held out: no page"
+        assert describe_held_out(["t9.tif"]) == "held out: t9.tif (1 page)"
+        names = page_names([(Path("s.tif"), 30)])
+        assert describe_held_out([names[3], *names[24:]]) == (
+            "held out: s.tif page 3, s.tif pages 24-29 (7 pages)"
+        )
+        both = page_names([(Path("a.tif"), 2), (Path("b.tif"), 2)])
+        assert describe_held_out(both) == "held out: a.tif pages 0-1, b.tif pages 0-1 (4 pages)"
+        many = describe_held_out([f"t{number}.tif" for number in range(20)])
+        assert many.startswith("held out: t0.tif, t1.tif, ")
+        assert many.endswith(" and 12 more (20 pages)")
+
     @given(st.integers(1, 200), st.floats(0, 0.999))
     def test_a_share_is_taken_from_the_end(self, total, fraction):
         training, held_out = split_pages(ValidationSettings(fraction=fraction), total)
@@ -139,7 +213,7 @@ class TestPages:
 
 class TestProblems:
     def test_a_sound_set_has_none(self, save):
-        files = {"a": IMAGE, "b": IMAGE}, {"a": CELLS, "b": CELLS}
+        files = {"a": IMAGE, "b": IMAGE[::-1, ::-1]}, {"a": CELLS, "b": CELLS}
         assert found(save("i", **files[0]), save("l", **files[1])) == []
         assert not errors(save("j", a=IMAGE), save("m", a=MASK), labels={"kind": "membrane"})
 
@@ -186,8 +260,8 @@ class TestProblems:
     def test_nothing_annotated(self, save):
         labels = save("l", a=np.full_like(MASK, 9))
         ((file, message),) = errors(save("i", a=IMAGE), labels, labels={"ignore": 9})
-        assert file == "a.tif"
-        assert "no pixel is annotated" in message
+        assert file == ""
+        assert "no pixel of the set is annotated (ignore = 9)" in message
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_a_number_in_an_image(self, save, value):

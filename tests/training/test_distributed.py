@@ -141,7 +141,7 @@ def reference(settings, files, processes):
     ):
         torch.manual_seed(seed)
         network = build(settings.network, 1, 2, settings.initialisation)
-        network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(network.parameters(), rule.learning_rate, rule.momentum)
         for step in range(rule.steps):
             optimizer.zero_grad()
@@ -267,7 +267,8 @@ def test_one_that_fails_ends_all_with_one_message(launch, rank):
     ended = launch(f"fails-{rank}", faults={str(rank): "fail"})
     assert ended.statuses == [1, 1]
     said = [
-        [line for line in words.splitlines() if not re.search("F1|held out", line)] for words in ended.said()
+        [line for line in words.splitlines() if not re.search(": step |F1|held out", line)]
+        for words in ended.said()
     ]
     assert said[rank] == ["unet2015: error: page.tif: the disk is gone"]
     assert said[1 - rank] == []

@@ -12,8 +12,7 @@ from unet2015.training.labels import (
     IGNORED,
     balanced_weights,
     class_frequencies,
-    label_notes,
-    label_problems,
+    holds_ids,
     make_targets,
     separation_border,
 )
@@ -124,6 +123,45 @@ class TestTargets:
         with pytest.raises(LabelError, match=f"a.tif.*{hint}"):
             make_targets(np.array(labels), coding, "a.tif")
 
+    @given(
+        labels=npst.arrays(np.uint8, (5, 6), elements=st.integers(0, 4)),
+        ids=st.permutations([255, 254, 256, 511, 65_535, 1]),
+        ignore=st.booleans(),
+        border=st.booleans(),
+    )
+    @settings(max_examples=50)
+    def test_what_the_ids_are_changes_nothing(self, labels, ids, ignore, border):
+        # An id of 255 above all, which is the class of ignored pixels and the value of a mask.
+        coding = LabelSettings(ignore=7 if ignore else None, separation_border=border)
+        named = np.array([0, *ids[:3], 7 if ignore else ids[3]], np.uint16)[labels]
+        expected = make_targets(np.where(labels == 4, 7, labels) if ignore else labels, coding, "a.tif")
+        targets = make_targets(named, coding, "a.tif", numbered=True)
+        np.testing.assert_array_equal(targets.classes, expected.classes)
+        assert (targets.classes == IGNORED).any() == (ignore and (labels == 4).any())
+        both = np.stack([targets.cells.ravel(), expected.cells.ravel()], axis=1)
+        assert len(np.unique(both, axis=0)) == len(np.unique(both[:, 0])) == len(np.unique(both[:, 1]))
+
+    def test_255_is_an_id_where_other_pages_have_ids(self):
+        page = np.array([[0, 255], [255, 255]], np.uint8)
+        with pytest.raises(LabelError, match="mask"):
+            make_targets(page, LabelSettings(), "a.tif")
+        targets = make_targets(page, LabelSettings(), "a.tif", numbered=True)
+        np.testing.assert_array_equal(targets.cells, [[0, 1], [1, 1]])
+        np.testing.assert_array_equal(targets.classes, [[0, 1], [1, 1]])
+
+    @pytest.mark.parametrize(
+        ("labels", "ignore", "ids"),
+        [
+            ([0, 255], None, False),
+            ([0, 0], None, False),
+            ([1, 255], None, True),
+            ([0, 7, 255], 7, False),
+            ([-1, 255, 254], -1, True),
+        ],
+    )
+    def test_a_mask_shows_no_ids(self, labels, ignore, ids):
+        assert holds_ids(np.array([labels]), LabelSettings(ignore=ignore)) == ids
+
     def test_half_floats_are_read_too(self):
         targets = make_targets(np.array([[0, 2]], np.float16), INSTANCES, "a.tif")
         np.testing.assert_array_equal(targets.cells, [[0, 1]])
@@ -147,79 +185,6 @@ class TestClassWeights:
         sums = [count * weight for count, weight in zip(counts, weights, strict=True) if count]
         assert sum(sums) == pytest.approx(total)
         assert all(each == pytest.approx(total / len(sums)) for each in sums)
-
-
-class TestProblems:
-    @pytest.mark.parametrize(
-        ("labels", "coding", "hint"),
-        [
-            (np.array([[0, 255]]), LabelSettings(), "mask"),
-            (np.full((2, 2), 9), LabelSettings(ignore=9), "no pixel is annotated"),
-            (np.array([[0, 7]]), LabelSettings(kind="classes", classes=3), "7"),
-        ],
-    )
-    def test_one_line_that_names_the_file(self, labels, coding, hint):
-        (problem,) = label_problems(labels, coding, "a.tif")
-        assert problem.startswith("a.tif")
-        assert hint in problem
-
-    @pytest.mark.parametrize(
-        ("labels", "coding", "hint"),
-        [
-            (np.zeros((3, 3), int), LabelSettings(), "every annotated pixel is background"),
-            (np.ones((3, 3), int), LabelSettings(), "every annotated pixel is cells"),
-            (np.full((3, 3), 255), MEMBRANE, "every annotated pixel is cells"),
-            (np.full((2, 2), 2), LabelSettings(kind="classes", classes=3), "is class 2"),
-        ],
-    )
-    def test_one_class_in_a_file_is_a_note(self, labels, coding, hint):
-        # Not a problem: other files of the set may hold the other classes.
-        assert label_problems(labels, coding, "a.tif") == []
-        assert any(note.startswith("a.tif") and hint in note for note in label_notes(labels, coding, "a.tif"))
-
-    def test_pages_are_named(self):
-        stack = np.array([[[0, 1]], [[0, -1]], [[0, -2]]])
-        problems = label_problems(stack, LabelSettings(), "a.tif")
-        assert [problem.split(":")[0] for problem in problems] == ["a.tif, page 1", "a.tif, page 2"]
-
-    def test_classes_may_lie_on_different_pages(self):
-        assert label_problems(np.array([[[0, 0]], [[1, 1]]]), LabelSettings(), "a.tif") == []
-
-    def test_nothing_to_say_about_good_labels(self):
-        labels = np.array([[1, 0, 2], [1, 0, 2]])
-        assert label_problems(labels, LabelSettings(), "a.tif") == []
-        assert label_notes(labels, LabelSettings(), "a.tif") == []
-
-
-class TestNotes:
-    def test_cells_in_several_pieces(self):
-        labels = np.array([[50, 0, 50, 0, 7], [0, 0, 0, 7, 0]])
-        (note,) = label_notes(labels, LabelSettings(), "a.tif")
-        assert note.startswith("a.tif")
-        assert "(1 of 2): 50" in note
-
-    def test_a_single_cell(self):
-        (note,) = label_notes(np.array([[0, 1, 1]]), LabelSettings(), "a.tif")
-        assert "single cell" in note
-
-    def test_ignore_value_that_is_nowhere(self):
-        (note,) = label_notes(np.array([[0, 1, 0, 2]]), LabelSettings(ignore=255), "a.tif")
-        assert "255" in note
-
-
-def test_masks_and_images_read_as_instances_are_said():
-    settings = LabelSettings(kind="instances")
-    mask = np.zeros((40, 40), np.uint8)
-    mask[::8, ::8] = 1
-    (text,) = label_problems(mask, settings, "m.tif")
-    assert "25 separate cells have the id 1" in text
-    assert "--label-kind membrane" in text
-    noise = np.random.default_rng(0).integers(0, 30, (60, 60)).astype(np.uint8)
-    (text,) = label_problems(noise, settings, "n.tif")
-    assert "is it an image" in text
-    cells = np.zeros((40, 40), np.uint8)
-    cells[2:10, 2:10], cells[12:20, 2:10], cells[2:10, 30:35] = 1, 2, 1
-    assert label_problems(cells, settings, "c.tif") == []
 
 
 @given(

@@ -157,6 +157,8 @@ def test_what_is_not_finite_is_none(answers, truth):
         ((0.8, 0.4), (0.8, 0.4), False),
         ((None, 0.3), (None, 0.4), True),
         ((None, 0.4), (None, 0.3), False),
+        ((None, 0.003), (None, 0.002), True),  # of nearly equal ones the later
+        ((0.8, 0.303), (0.8, 0.302), False),
         ((None, 0.3), (0.0, 0.4), True),  # one of another version of the program
         ((1.0, 0.4), (None, 0.3), False),
     ],
@@ -176,6 +178,10 @@ def test_the_advice_fits_the_reason(truth):
     for words in ("0.750 of calling", "more steps", "higher learning_rate", "lower", "seed", "check"):
         assert words in advice(slow)
     assert "ROC" not in advice(slow)
+    # A little below one half is chance, and no reason to doubt the labels.
+    chance = Validation(0.75, 0.01, 0.69, constant=False, baseline=0.75, auc=0.4)
+    assert "ROC curve is 0.400, that of guessing 0.5" in advice(chance)
+    assert "mean the same" not in advice(chance)
 
 
 def test_records_of_before_can_be_read():

@@ -25,26 +25,30 @@ def check(
     from unet2015.cli.train import changes
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings
-    from unet2015.training.checks import Problem, find_problems
-    from unet2015.training.dataset import pair_images
+    from unet2015.training.checks import Problem, SetReport, inspect_set
+    from unet2015.training.dataset import describe_held_out, pair_images
 
     chosen = load_settings(settings, changes(label_kind, ignore))
     try:
         pairs = pair_images(images, labels)
-        problems = find_problems(pairs, chosen, axes)
+        report = inspect_set(pairs, chosen, axes)
     except DataSetError as error:
-        pairs, problems = [], [Problem("error", "", str(error))]
+        pairs, report = [], SetReport([Problem("error", "", str(error))], [])
+    problems = report.problems
     errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         print_json(
             {
                 "pairs": [{"image": str(image), "labels": str(label)} for image, label in pairs],
+                "held_out": report.held_out,
                 "problems": [asdict(problem) for problem in problems],
             }
         )
     else:
         for problem in problems:
             typer.echo(f"{problem.severity}: {problem}")
+        if report.held_out:
+            typer.echo(describe_held_out(report.held_out))
         typer.echo(
             f"{len(pairs)} pairs of image and labels: {errors} errors, {len(problems) - errors} warnings"
         )

@@ -118,6 +118,14 @@ class Image(ABC):
         """Memory that reading a region takes beyond the usual: large strips or tiles, decoded whole."""
         return 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of decoded pixels that the image keeps at present, for the next read."""
+        return 0
+
+    def forget(self) -> None:  # noqa: B027 - most keep nothing
+        """Give back decoded pixels, but not the file."""
+
     def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Read a region of one page; may be called from several threads.
 

@@ -71,17 +71,27 @@ class PngImage(Image):
                 self._pixels = self._decode()
         return np.array(np.moveaxis(self._pixels[y0:y1, x0:x1], -1, 0), self.dtype)
 
-    def close(self) -> None:
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the decoded image, once it was read."""
+        pixels = self._pixels
+        return 0 if pixels is None else pixels.nbytes
+
+    def forget(self) -> None:
         """Forget the pixels."""
         self._pixels = None
+
+    def close(self) -> None:
+        """Forget the pixels."""
+        self.forget()
 
     def _decode(self) -> npt.NDArray[Any]:
         assert self.path is not None
         try:
             decoded = np.asarray(imagecodecs.png_decode(self.path.read_bytes()))
+            pixels = decoded.reshape(self.height, self.width, -1)
         except Exception as error:  # imagecodecs has errors of its own
             raise ImageReadError(f"{self.name}: cannot decode the PNG: {error}; copy it again") from error
-        pixels = decoded.reshape(self.height, self.width, -1)
         if self._alpha and (pixels[..., -1] != np.iinfo(self.dtype).max).any():
             raise ImageReadError(
                 f"{self.name}: the PNG has transparent pixels, whose intensity is not defined; remove alpha"

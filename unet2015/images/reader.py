@@ -1,6 +1,7 @@
 """Opening images, whatever their format; finding them in folders and patterns."""
 
 import glob
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "TiffImage",
     "ZarrImage",
     "find_images",
+    "natural_order",
     "open_image",
     "read_pages",
 ]
@@ -107,8 +109,9 @@ def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the images that the inputs name: files, folders and patterns, each image once.
 
-    A folder stands for the .tif, .tiff, .png and .zarr images in it, sorted by name, hidden ones left
-    out; a pattern for the images that match, ``**`` also in folders below. A folder that is an
+    A folder stands for the .tif, .tiff, .png and .zarr images in it, in natural order (see
+    `natural_order`), hidden ones left out; a pattern for the images that match, in the same order, ``**``
+    also in folders below. A folder that is an
     OME-Zarr image is one image, and what lies in it is not searched. What has the name of an image
     and is none, a folder without images or a broken link, is among them: opening it says what is wrong.
 
@@ -126,11 +129,12 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             if is_zarr(path):
                 files = [path]
             elif path.is_dir():
-                files = sorted(inner for inner in path.iterdir() if _is_image(inner))
+                files = sorted((inner for inner in path.iterdir() if _is_image(inner)), key=natural_order)
             elif path.exists():
                 files = [path]
             else:
-                files = sorted(Path(match) for match in glob.glob(str(item), recursive=True))
+                matches = (Path(match) for match in glob.glob(str(item), recursive=True))
+                files = sorted(matches, key=natural_order)
                 files = _outermost([match for match in files if _is_image(match)])
         except OSError as error:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
@@ -145,6 +149,16 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
     return list(found)
+
+
+def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
+    """Return a key by which paths sort with the numbers in them as numbers: t2 before t10.
+
+    Names that differ in leading zeros alone follow each other in the order of their characters.
+    """
+    parts = [re.split("([0-9]+)", part) for part in Path(path).parts]
+    # What re.split gives alternates, so texts are compared with texts and numbers with numbers.
+    return [[int(text) if i % 2 else text for i, text in enumerate(part)] for part in parts], str(path)
 
 
 def _outermost(matches: list[Path]) -> list[Path]:

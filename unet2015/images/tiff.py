@@ -108,10 +108,21 @@ class TiffImage(Image):
         segment = plane.rows * plane.columns * samples * self.dtype.itemsize
         return max(0, 2 * (segment + int(plane.counts.max())) - _CACHE_BYTES)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the decoded segments that are kept."""
+        return self._cached
+
+    def forget(self) -> None:
+        """Forget decoded segments."""
+        with self._cache_lock:
+            self._cache.clear()
+            self._cached = 0
+
     def close(self) -> None:
         """Close the file and forget decoded segments."""
         self._file.close()
-        self._cache.clear()
+        self.forget()
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         out = np.empty((self.channels, y1 - y0, x1 - x0), self.dtype)

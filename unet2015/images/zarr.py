@@ -122,10 +122,20 @@ class ZarrImage(Image):
             "if they were not left out on purpose, copy the image again",
         )
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the decoded chunks that are kept."""
+        return self._cached
+
+    def forget(self) -> None:
+        """Forget decoded chunks."""
+        with self._lock:
+            self._cache.clear()
+            self._cached = 0
+
     def close(self) -> None:
         """Forget decoded chunks."""
-        self._cache.clear()
-        self._cached = 0
+        self.forget()
 
     @property
     def _stored(self) -> tuple[int, ...]:

@@ -185,7 +185,7 @@ def ship_model(
     record = trained.info.training | {"trained_model_sha256": trained.sha256} | (training or {})
     about = texts | {"name": name, "pixel_size_nm": pixel_size_nm, "training": record}
     info = ModelInfo.model_validate(trained.info.model_dump() | about)
-    for key, tensor in trained.network.state_dict().items():
+    for key, tensor in trained.network.named_parameters():  # buffers stay float32
         if not bool(torch.isfinite(tensor.to(torch.float16)).all()):
             raise ModelError(f"{name}: the weights of {key} are too large for half precision")
     path = make_folder(folder) / f"{name}.safetensors"

@@ -18,7 +18,7 @@ def alert(model: Model | None) -> str:
 
 
 def _best(checks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the validation of the model that was kept: the first that no later one is better than."""
+    """Return the validation of the model that was kept, found as the training found it."""
     best = checks[0]
     for line in checks[1:]:
         if _validation(line).better_than(_validation(best)):

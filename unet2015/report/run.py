@@ -198,7 +198,8 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
     with ExitStack() as stack:
         images = [(stack.enter_context(open_image(image)), labels) for image, labels in _pairs(folder)]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
-        training, held_out = split_pages(settings.validation, len(places))
+        files = [(Path(image.name), image.pages) for image, _ in images]
+        training, held_out = split_pages(settings.validation, len(places), files)
         chosen = held_out or training
         if len(chosen) > MOST_PAGES:
             chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, MOST_PAGES).astype(int)]
@@ -210,7 +211,7 @@ def _segment(
 ) -> _Page:
     file = Path(image.name).name
     name = file if image.pages == 1 else f"{file} page {number}"
-    targets = make_targets(read_labels(labels)[number], settings.labels, name)
+    targets = make_targets(read_labels(labels)[number], settings.labels, name, numbered=True)
     tile = settings.optimisation.tile
     plan = TilePlan(1, image.height, image.width, (tile, tile), 1, model.network.geometry)
     sink = ArraySink(plan, model.info.classes)

@@ -1,51 +1,49 @@
 """What is wrong with a training set, said before an hour is lost."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from unet2015.errors import DataSetError, SettingsError, UNet2015Error
+from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.images.image import Image
-from unet2015.images.mapping import choose_mapping
-from unet2015.images.reader import open_image
 from unet2015.settings import LabelSettings, TrainingSettings
-from unet2015.training.dataset import Labels, few, read_labels, split_pages
-from unet2015.training.labels import label_notes, label_problems
+from unet2015.training.dataset import Labels, few, page_names, read_labels, unlike
+from unet2015.training.inspection import inspect_labels
+from unet2015.training.labels import components, holds_ids
+from unet2015.training.pool import ImagePool, PooledImage
+from unet2015.training.problems import Problem, Severity
+from unet2015.training.set_checks import PageFacts, held_out_names, set_problems
 
-Severity = Literal["error", "warning"]
+__all__ = ["Problem", "SetReport", "check_pairs", "find_problems", "inspect_set"]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Something wrong with a training set.
+class SetReport:
+    """What was found in a training set.
 
     Attributes
     ----------
-    severity : {"error", "warning"}
-        Whether a training would fail or be spoilt, or only may be.
-    file : str
-        The file that it is about; empty where it is the whole set.
-    message : str
-        What was expected, what came, and what to do.
+    problems : list of Problem
+        Errors and warnings, those of one file together, those of the whole set last.
+    held_out : list of str
+        Names of the held-out pages (see `training.dataset.page_names`); empty where errors leave them open.
     """
 
-    severity: Severity
-    file: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.message}" if self.file else self.message
+    problems: list[Problem]
+    held_out: list[str]
 
 
-def find_problems(
+def inspect_set(
     pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
-) -> list[Problem]:
-    """Say what is wrong with a training set, before an hour is lost.
+) -> SetReport:
+    """Say what is wrong with a training set, and which pages are held out, before an hour is lost.
+
+    Every pixel is read; at most one image is open, and at most one label file in memory, at a time.
 
     Parameters
     ----------
@@ -55,37 +53,33 @@ def find_problems(
         What the labels are said to hold, and which pages are held out.
     axes : str, optional
         Axes of the images, where the files do not say.
-
-    Returns
-    -------
-    list of Problem
-        Errors and warnings, those of one file together, those of the whole set last.
     """
-    problems: list[Problem] = []
-    images: list[Image] = []
-    values: set[float] = set()
-    with ExitStack() as stack:
-        for image_file, label_file in pairs:
-            image = labels = None
-            try:
-                image = stack.enter_context(open_image(image_file, axes))
-                images.append(image)
-                problems += _image_problems(image)
-            except UNet2015Error as error:
-                problems.append(_problem("error", image_file, str(error)))
-            try:
-                labels = read_labels(label_file, axes)
-            except UNet2015Error as error:
-                problems.append(_problem("error", label_file, str(error)))
-                continue
-            if image is not None and (unlike := _unlike(image, labels)):
-                problems.append(Problem("error", str(label_file), unlike))
-            annotated = _values(labels, settings.labels)
-            problems += _label_problems(label_file, labels, annotated, settings.labels)
-            values |= annotated
+    pool = ImagePool(most=1)
+    try:
+        found = [_Pair.look(pool, *pair, settings.labels, axes) for pair in pairs]
+        # Where other files show that the cells have ids, a file of 0 and 255 alone is one of a single cell.
+        if any(pair.holds_ids for pair in found):
+            for pair in found:
+                if pair.refused_as_mask:
+                    pair.look_at_labels(settings.labels, axes, numbered=True)
+        problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
+        held_out: list[str] = []
         if not any(problem.severity == "error" for problem in problems):
-            problems += _set_problems(images, values, settings)
-    return problems
+            images = [pair.image for pair in found if pair.image is not None]
+            files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
+            pages = _page_facts(found, page_names(files))
+            problems += set_problems(images, files, pages, settings)
+            held_out = held_out_names(files, settings.validation)
+        return SetReport(problems, held_out)
+    finally:
+        pool.close()
+
+
+def find_problems(
+    pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
+) -> list[Problem]:
+    """Return the problems that `inspect_set` finds."""
+    return inspect_set(pairs, settings, axes).problems
 
 
 def check_pairs(
@@ -101,39 +95,91 @@ def check_pairs(
     return problems
 
 
-def _image_problems(image: Image) -> Iterator[Problem]:
-    """Read all pixels, a band at a time."""
-    low, high = np.inf, -np.inf
+@dataclass
+class _Pair:
+    """What is known of an image and its labels by themselves; no pixels."""
+
+    image_file: Path
+    label_file: Path
+    image: PooledImage | None = None
+    image_problems: list[Problem] = field(default_factory=list)
+    label_problems: list[Problem] = field(default_factory=list)
+    digests: list[bytes | None] = field(default_factory=list)
+    frequencies: npt.NDArray[np.int64] | None = None
+    holds_ids: bool = False
+    refused_as_mask: bool = False
+
+    @classmethod
+    def look(
+        cls, pool: ImagePool, image_file: Path, label_file: Path, settings: LabelSettings, axes: str | None
+    ) -> "_Pair":
+        pair = cls(image_file, label_file)
+        try:
+            pair.image = pool.add(image_file, axes)
+            pair.digests = _read_all(pair.image, pair.image_problems)
+        except UNet2015Error as error:
+            pair.image_problems.append(_problem("error", image_file, str(error)))
+        pair.look_at_labels(settings, axes)
+        return pair
+
+    def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
+        self.label_problems = []
+        try:
+            labels = read_labels(self.label_file, axes)
+        except UNet2015Error as error:
+            self.label_problems.append(_problem("error", self.label_file, str(error)))
+            return
+        if self.image is not None and (other := unlike(self.image, labels)):
+            self.label_problems.append(Problem("error", str(self.label_file), other))
+        if settings.kind == "instances":
+            self.holds_ids = holds_ids(labels, settings)
+            self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())
+            # A mask beside instances by mistake mostly has several cells.
+            numbered = numbered and all(components(page == 255, connectivity=2).max() < 2 for page in labels)
+        report = inspect_labels(labels, settings, str(self.label_file), numbered=numbered or self.holds_ids)
+        self.frequencies = report.frequencies
+        severity: Severity = "error" if report.problems else "warning"
+        self.label_problems += [
+            _problem(severity, self.label_file, text) for text in _grouped(report.problems or report.notes)
+        ]
+        if settings.kind == "membrane" and not report.problems:
+            self.label_problems += _membrane_problems(self.label_file, labels, settings)
+
+
+def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]:
+    rows = [row for pair in pairs if pair.frequencies is not None for row in pair.frequencies]
+    digests = [digest for pair in pairs for digest in pair.digests]
+    return [PageFacts(*facts) for facts in zip(names, rows, digests, strict=True)]
+
+
+def _read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
+    """Read all pixels, a band at a time; return a digest of each page, None where it is of one value."""
+    lows: list[float] = []
+    highs: list[float] = []
+    digests: list[bytes | None] = []
     for page in range(image.pages):
+        digest, low, high = hashlib.blake2b(digest_size=16), np.inf, -np.inf
         for top in range(0, image.height, image.band_rows):
             band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
             if bad:
                 message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
-                yield Problem("error", image.name, message)
-                return
+                problems.append(Problem("error", image.name, message))
+                return digests
             low, high = min(low, float(band.min())), max(high, float(band.max()))
-    if low == high:
-        yield Problem("warning", image.name, f"every pixel is {low:g}: there is nothing to learn from it")
+            digest.update(np.ascontiguousarray(band).data)
+        lows.append(low)
+        highs.append(high)
+        digests.append(digest.digest() if low < high else None)
+    if min(lows) == max(highs):
+        message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
+        problems.append(Problem("warning", image.name, message))
+    return digests
 
 
-def _values(labels: Labels, settings: LabelSettings) -> set[float]:
-    """Return the label values of the annotated pixels."""
-    return set(np.unique(labels).tolist()) - {settings.ignore}
-
-
-def _label_problems(
-    file: Path, labels: Labels, values: set[float], settings: LabelSettings
-) -> Iterator[Problem]:
-    """What is wrong with one label file by itself."""
-    if found := label_problems(labels, settings, str(file)):
-        yield from (_problem("error", file, text) for text in _grouped(found))
-        return
-    notes = label_notes(labels, settings, str(file))
-    yield from (_problem("warning", file, text) for text in _grouped(notes))
-    if settings.kind != "membrane":
-        return
-    inside = sorted(values - {0})
+def _membrane_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
+    """Say where labels do not look like those of membranes."""
+    inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
     if len(inside) > 1:
         yield _problem(
             "warning",
@@ -158,65 +204,6 @@ def _grouped(texts: Sequence[str]) -> Iterator[str]:
     for what, pages in places.items():
         several = f"{len(pages)} pages ({few(pages)})" if len(pages) > 1 else f"page {pages[0]}"
         yield f"{several}: {what}" if pages[0] else what
-
-
-def _set_problems(
-    images: Sequence[Image], values: set[float], settings: TrainingSettings
-) -> Iterator[Problem]:
-    """What only shows when all files, each right by itself, are seen together."""
-    if len({image.channels for image in images}) > 1:
-        yield Problem(
-            "error",
-            "",
-            f"one network takes one number of channels, but there are {_each(images, 'channels')}",
-        )
-        return
-    if len({image.dtype for image in images}) > 1:
-        yield Problem(
-            "warning",
-            "",
-            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
-        )
-    try:
-        choose_mapping(settings.mapping, images)
-    except UNet2015Error as error:
-        yield Problem("error", "", str(error))
-    classes = values if settings.labels.kind == "classes" else {value != 0 for value in values}
-    if len(classes) == 1:
-        yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
-    elif absent := sorted(set(range(settings.labels.classes)) - classes):
-        yield Problem("warning", "", f"no pixel of the set is of class {few(absent)}")
-
-    total = sum(image.pages for image in images)
-    try:
-        training, held_out = split_pages(settings.validation, total)
-    except SettingsError as error:
-        yield Problem("error", "", str(error))
-        return
-    if len(training) == 1:
-        yield Problem("warning", "", f"only one page, of {total}, is left for training")
-    if not held_out:
-        yield Problem(
-            "warning", "", "no page is held out, so nothing will tell learning from learning by heart"
-        )
-
-
-def _unlike(image: Image, labels: Labels) -> str | None:
-    """Say how labels differ in size from their image."""
-    expected = (image.pages, image.height, image.width)
-    if labels.shape == expected:
-        return None
-    pages, height, width = labels.shape
-    return (
-        f"the labels are {pages} page{'s' * (pages != 1)} of {height} x {width} px, but {image.name} is "
-        f"{expected[0]} page{'s' * (expected[0] != 1)} of {expected[1]} x {expected[2]} px (height x width)"
-    )
-
-
-def _each(images: Sequence[Image], attribute: str) -> str:
-    """Name one image for each value of an attribute."""
-    first = {str(getattr(image, attribute)): image.name for image in reversed(images)}
-    return ", ".join(f"{value} ({name})" for value, name in sorted(first.items()))
 
 
 def _problem(severity: Severity, file: Path, text: str) -> Problem:

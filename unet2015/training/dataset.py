@@ -1,17 +1,22 @@
 """Which image goes with which labels, and which pages are held out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, SettingsError
-from unet2015.images.reader import find_images, read_pages
+from unet2015.images.image import Image
+from unet2015.images.reader import find_images, natural_order, read_pages
 from unet2015.settings import ValidationSettings
 
 Labels = npt.NDArray[Any]
+Files = Sequence[tuple[Path, int]]
+"""The image files of a set in order, each with the number of its pages."""
 _NAMED = 8  # names or values that a message lists before it says how many more
 
 
@@ -43,8 +48,11 @@ def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> l
         lonely = [
             f"{len(names)} {what}: {few(names)}"
             for what, names in (
-                ("images without labels", sorted(by_name.keys() - labels_by_name.keys())),
-                ("labels without an image", sorted(labels_by_name.keys() - by_name.keys())),
+                ("images without labels", sorted(by_name.keys() - labels_by_name.keys(), key=natural_order)),
+                (
+                    "labels without an image",
+                    sorted(labels_by_name.keys() - by_name.keys(), key=natural_order),
+                ),
             )
             if names
         ]
@@ -79,48 +87,95 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
     return read_pages(path, None if axes is None else axes.upper().replace("C", "").replace("S", ""))
 
 
-def select_pages(spec: str, total: int) -> list[int]:
-    """Return the pages, in order, that a text like ``"24-29"`` or ``"3,7,20-22"`` names.
+def unlike(image: Image, labels: Labels) -> str | None:
+    """Say how labels differ in size from their image; None where they do not."""
+    expected = (image.pages, image.height, image.width)
+    if labels.shape == expected:
+        return None
+    pages, height, width = labels.shape
+    return (
+        f"the labels are {pages} page{'s' * (pages != 1)} of {height} x {width} px, but {image.name} is "
+        f"{expected[0]} page{'s' * (expected[0] != 1)} of {expected[1]} x {expected[2]} px (height x width)"
+    )
+
+
+def select_pages(spec: str, total: int, files: Files = ()) -> list[int]:
+    """Return the pages, in order, that a text like ``"24-29"`` or ``"3,7,t9.tif"`` names.
 
     Parameters
     ----------
     spec : str
-        Page numbers from 0 and ranges that include both ends, with commas between.
+        Page numbers from 0, ranges that include both ends, and image files by name (with or without
+        folder and suffix, with ``page N`` after it for one page of a stack), with commas between. What
+        is a number or a range is never a name.
     total : int
         Pages of the whole set, the files one after the other.
+    files : sequence of (path, pages), optional
+        The image files, in the order in which their pages are counted.
 
     Raises
     ------
     SettingsError
-        It is not such a text, a range runs backwards, or a page is not there.
+        It is not such a text, a range runs backwards, or a page or a file is not there.
     """
     pages: set[int] = set()
     for part in spec.split(","):
         match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
-        if match is None:
-            raise SettingsError(
-                f"validation pages {spec!r}: expected page numbers and ranges such as '24-29' or "
-                f"'3,7,20-22', not {part.strip()!r}"
-            )
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise SettingsError(
-                f"validation pages {spec!r}: the range {part.strip()} runs backwards; write {last}-{first}"
-            )
-        if last >= total:
-            raise SettingsError(
-                f"validation pages {spec!r}: there is no page {last}; the set has {total} "
-                f"page{'s' * (total != 1)}, counted from 0 over all files, so the last is {total - 1}"
-            )
-        pages.update(range(first, last + 1))
+        pages.update(_by_name(spec, part.strip(), files) if match is None else _by_number(spec, match, total))
     return sorted(pages)
 
 
-def split_pages(validation: ValidationSettings, total: int) -> tuple[list[int], list[int]]:
+def _by_number(spec: str, match: re.Match[str], total: int) -> range:
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise SettingsError(
+            f"validation pages {spec!r}: the range {match[0].strip()} runs backwards; write {last}-{first}"
+        )
+    if last >= total:
+        raise SettingsError(
+            f"validation pages {spec!r}: there is no page {last}; the set has {total} "
+            f"page{'s' * (total != 1)}, counted from 0 over all files, so the last is {total - 1}"
+        )
+    return range(first, last + 1)
+
+
+def _by_name(spec: str, part: str, files: Files) -> range:
+    """Return the pages of a file, or the one page of it, that a part of `spec` names."""
+    named = re.fullmatch(r"(.+?)(?: page ([0-9]+))?", part)
+    name, number = (named[1], named[2]) if named else (part, None)
+    start = 0
+    for path, count in files:
+        if name in (str(path), path.name, path.stem):
+            if number is None:
+                return range(start, start + count)
+            if int(number) < count:
+                return range(start + int(number), start + int(number) + 1)
+            raise SettingsError(
+                f"validation pages {spec!r}: {name} has no page {number}; its last, counted from 0, is "
+                f"{count - 1}"
+            )
+        start += count
+    message = (
+        f"validation pages {spec!r}: expected page numbers and ranges such as '24-29' or '3,7,20-22', "
+        f"or names of images, not {part!r}"
+    )
+    if part and files:
+        message += f"; the nearest name is {_nearest(name, files)}"
+    raise SettingsError(message)
+
+
+def _nearest(name: str, files: Files) -> str:
+    def likeness(path: Path) -> float:
+        return max(SequenceMatcher(None, name, known).ratio() for known in (path.name, path.stem))
+
+    return max((path for path, _ in files), key=likeness).name
+
+
+def split_pages(validation: ValidationSettings, total: int, files: Files = ()) -> tuple[list[int], list[int]]:
     """Return the pages for training and those held out, which are the last where none are named.
 
     A share above zero holds out at least one page, and leaves at least one; a set of a single page
-    is all for training.
+    is all for training. `files` are needed where `validation.pages` names some (see `select_pages`).
 
     Raises
     ------
@@ -128,7 +183,7 @@ def split_pages(validation: ValidationSettings, total: int) -> tuple[list[int], 
         `validation.pages` is not right (see `select_pages`) or leaves nothing for training.
     """
     if validation.pages is not None:
-        held_out = select_pages(validation.pages, total)
+        held_out = select_pages(validation.pages, total, files)
     else:
         count = max(round(validation.fraction * total), int(validation.fraction > 0))
         held_out = list(range(total - min(count, total - 1), total))
@@ -138,6 +193,62 @@ def split_pages(validation: ValidationSettings, total: int) -> tuple[list[int], 
             f"validation pages {validation.pages!r} hold out all {total} pages; leave some for training"
         )
     return training, held_out
+
+
+def pages_of_each(files: Files, chosen: Sequence[int]) -> list[list[int]]:
+    """Return, for each file, which of its own pages are among `chosen`, counted over the whole set."""
+    pages, wanted, start = [], set(chosen), 0
+    for _, count in files:
+        pages.append([page for page in range(count) if start + page in wanted])
+        start += count
+    return pages
+
+
+def page_names(files: Files) -> list[str]:
+    """Return a name for every page of a set: ``t24.tif``, or ``stack.tif page 24`` of several pages."""
+    return [
+        path.name if pages == 1 else f"{path.name} page {number}"
+        for path, pages in files
+        for number in range(pages)
+    ]
+
+
+def describe_held_out(names: Sequence[str]) -> str:
+    """Return a short text for a message: ``held out: t8.tif, stack.tif pages 24-29 (7 pages)``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Those of the held-out pages, as `page_names` gives them.
+    """
+    if not names:
+        return "held out: no page"
+    return f"held out: {few_pages(names)} ({len(names)} page{'s' * (len(names) != 1)})"
+
+
+def few_pages(names: Sequence[str]) -> str:
+    """List the first of the pages that `page_names` names, and say how many more there are."""
+    shown = list(_joined(names))
+    listed, more = shown[:_NAMED], shown[_NAMED:]
+    hidden = sum(count for _, count in more)
+    return ", ".join(text for text, _ in listed) + (f" and {hidden} more" if hidden else "")
+
+
+def _joined(names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Join neighbouring pages of one stack; yield texts and how many pages each stands for."""
+    places = [re.fullmatch("(.*) page ([0-9]+)", name) for name in names]
+
+    def run(item: tuple[int, str]) -> tuple[str, int]:
+        place = places[item[0]]
+        return (place[1], int(place[2]) - item[0]) if place else (item[1], -1 - item[0])
+
+    for _, group in groupby(enumerate(names), key=run):
+        members = [index for index, _ in group]
+        first, last = places[members[0]], places[members[-1]]
+        if first is None or last is None or len(members) == 1:
+            yield names[members[0]], 1
+        else:
+            yield f"{first[1]} pages {first[2]}-{last[2]}", len(members)
 
 
 def _by_stem(files: Sequence[Path], what: str) -> dict[str, Path]:

@@ -1,6 +1,6 @@
-"""From a label image to what the training needs: a class per pixel, the cells, and what is wrong."""
+"""From a label image to what the training needs: a class per pixel, and the cells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Targets:
     cells: npt.NDArray[np.int32]
 
 
-def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
+def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered: bool = False) -> Targets:
     """Read one page of labels as `settings` say.
 
     ``instances``: every value but 0 is a cell; where the settings say so, a separation border is drawn
@@ -50,6 +50,9 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
         What the values mean.
     name : str
         The file (and page), for the messages.
+    numbered : bool
+        Other pages of the set show that instances have ids (see `holds_ids`), so a page of 0 and 255 alone
+        is no mask, but has a single cell.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
             f"that are not annotated, set ignore = {values.min()}"
         )
     if settings.kind == "instances":
-        cells = _instances(values, settings, name)
+        cells = _instances(values, settings, name, numbered)
         classes = (cells > 0).astype(np.uint8)
     else:
         if settings.kind == "classes" and values.max() >= settings.classes:
@@ -75,13 +78,13 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str) -> Targets:
                 f"but {values.max()} is among them; set classes, or ignore, or correct the file"
             )
         classes = values.astype(np.uint8) if settings.kind == "classes" else (values != 0).astype(np.uint8)
-        cells = _components(classes, connectivity=1)
+        cells = components(classes, connectivity=1)
     if ignored is not None:
         classes[ignored] = IGNORED
     return Targets(classes, cells.astype(np.int32))
 
 
-def _components(labels: Labels, connectivity: int) -> npt.NDArray[np.integer[Any]]:
+def components(labels: Labels, connectivity: int) -> npt.NDArray[np.integer[Any]]:
     """Number the connected parts of equal labels; 0 stays 0."""
     return np.asarray(measure.label(labels, background=0, connectivity=connectivity))  # type: ignore[no-untyped-call]
 
@@ -106,9 +109,17 @@ def _whole_numbers(labels: Labels, settings: LabelSettings, name: str) -> Labels
     return numbers.astype(np.int64)
 
 
-def _instances(values: Labels, settings: LabelSettings, name: str) -> Labels:
+def holds_ids(labels: Labels, settings: LabelSettings) -> bool:
+    """Return whether instance labels have an id other than 255, so that 255 is an id among others."""
+    ids = (labels != 0) & (labels != 255)
+    if settings.ignore is not None:
+        ids &= labels != settings.ignore
+    return bool(ids.any())
+
+
+def _instances(values: Labels, settings: LabelSettings, name: str, numbered: bool) -> Labels:
     cells, ids = compact(values)
-    if ids.tolist() in ([0, 255], [255]):
+    if not numbered and ids.tolist() in ([0, 255], [255]):
         raise LabelError(
             f"{name}: the only values are 0 and 255, which is a mask, not one cell with the id 255; "
             'set kind = "membrane" (--label-kind membrane), or give every cell its own id'
@@ -168,89 +179,3 @@ def balanced_weights(counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[flo
     numbers = [int(count) for count in counts]
     present = sum(number > 0 for number in numbers)
     return tuple(sum(numbers) / (present * number) if number else 1.0 for number in numbers)
-
-
-def label_problems(labels: Labels, settings: LabelSettings, name: str) -> list[str]:
-    """Return what in a label file would spoil a training, a line each, naming the file.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (height, width) or (pages, height, width)
-        The whole file.
-    settings : LabelSettings
-        What the values mean.
-    name : str
-        The file.
-    """
-    problems = []
-    for place, page in _pages(labels, name):
-        try:
-            make_targets(page, settings, place)
-        except LabelError as error:
-            problems.append(str(error))
-    if problems:
-        return problems
-    if _present_classes(labels, settings, name).size == 0:
-        return [f"{name}: no pixel is annotated (ignore = {settings.ignore})"]
-    if settings.kind == "instances":
-        return [
-            text for place, page in _pages(labels, name) for text in _mask_problems(page, settings, place)
-        ]
-    return []
-
-
-def _present_classes(labels: Labels, settings: LabelSettings, name: str) -> npt.NDArray[np.intp]:
-    targets = (make_targets(page, settings, place) for place, page in _pages(labels, name))
-    return np.flatnonzero(sum(class_frequencies(target, settings.classes) for target in targets))
-
-
-def _mask_problems(page: Labels, settings: LabelSettings, place: str) -> Iterator[str]:
-    """Say where instance labels look like a mask, or like an image."""
-    ids, counts = _pieces(page, settings, place)
-    advice = 'for a mask set kind = "membrane" (--label-kind membrane), or give every cell its own id'
-    if ids.size == 1 and counts[0] > 2:
-        yield f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {advice}"
-    elif ids.size > 4 and (counts > 2).mean() > 0.5:
-        yield f"{place}: most of the {ids.size} ids are scattered over many pieces; is it an image? {advice}"
-
-
-def _pieces(page: Labels, settings: LabelSettings, place: str) -> tuple[Labels, npt.NDArray[np.integer[Any]]]:
-    """Return the ids of instance labels, and in how many pieces each cell is."""
-    cells = make_targets(page, settings.model_copy(update={"separation_border": False}), place).cells
-    pieces, first = np.unique(_components(cells, connectivity=2), return_index=True)
-    ids, counts = np.unique(page.ravel()[first[pieces > 0]], return_counts=True)
-    return ids, counts
-
-
-def label_notes(labels: Labels, settings: LabelSettings, name: str) -> list[str]:
-    """Return what in a label file without problems deserves a look but may be meant; see `label_problems`."""
-    notes = []
-    if settings.ignore is not None and not (labels == settings.ignore).any():
-        notes.append(f"{name}: no pixel has the ignore value {settings.ignore}")
-    present = _present_classes(labels, settings, name)
-    if present.size == 1:
-        what = "background or membrane" if present[0] == 0 else "cells"
-        if settings.kind == "classes":
-            what = f"class {present[0]}"
-        notes.append(f"{name}: every annotated pixel is {what}; a training set needs two classes or more")
-    for place, page in _pages(labels, name):
-        cells = make_targets(page, settings.model_copy(update={"separation_border": False}), place).cells
-        if cells.max(initial=0) == 1:
-            notes.append(
-                f"{place}: a single cell, so the weight map has no gaps to stress; if this is a mask of many "
-                'cells, set kind = "membrane"'
-            )
-        if settings.kind == "instances":
-            owners, counts = _pieces(page, settings, place)
-            if (counts > 1).any():
-                several = [str(owner) for owner in owners[counts > 1]]
-                ids = ", ".join(several[:5]) + (", ..." if len(several) > 5 else "")
-                notes.append(f"{place}: cells in several pieces ({len(several)} of {owners.size}): {ids}")
-    return notes
-
-
-def _pages(labels: Labels, name: str) -> Iterator[tuple[str, Labels]]:
-    if labels.ndim != 3:
-        yield name, labels
-    else:
-        yield from ((f"{name}, page {page}", labels[page]) for page in range(len(labels)))

@@ -21,7 +21,7 @@ from unet2015.heap import kept_heap
 from unet2015.networks import geometry
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.training.checks import check_pairs
-from unet2015.training.dataset import few, pair_images
+from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.distributed import join
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
@@ -29,7 +29,7 @@ from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
 from unet2015.training.precision import choose_precision
 from unet2015.training.recipe import learning_rate
-from unet2015.training.record import held_out, model_info
+from unet2015.training.record import model_info
 from unet2015.training.state import checkpoints, load_state, save_state
 from unet2015.training.steps import Descent
 from unet2015.training.thresholds import rand_threshold
@@ -151,7 +151,7 @@ class Training(Descent):
         self.group.check_same("checkpoint", [self.state.seed, self.state.step])
         if self.writes:
             write_json(self.folder / "settings.json", self.state.settings)
-        _log.info("held out for validation: %s", few(held_out(self.data)) or "nothing")
+        _log.info("%s", describe_held_out(self.data.held_out))
         with (
             ThreadPoolExecutor(1) as ahead,
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
@@ -220,7 +220,7 @@ class Training(Descent):
     def _open_log(self) -> TrainingLog | SilentLog:
         if not self.writes:
             return SilentLog()
-        names, state = held_out(self.data), self.state
+        names, state = self.data.held_out, self.state
         begin = {"seed": state.seed, "precision": state.precision, "held_out": names}
         return TrainingLog(self.folder, state.step, begin)
 

@@ -1,20 +1,36 @@
 """The pages of a training set: mapped image, classes and weight map."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.files import sha256
+from unet2015.errors import DataSetError
+from unet2015.files import Unchanged
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage, choose_mapping
-from unet2015.images.reader import open_image
-from unet2015.settings import Mapping, TrainingSettings
+from unet2015.images.mapping import MappedImage, choose_mapping, deviation
+from unet2015.settings import LabelSettings, Mapping, TrainingSettings
 from unet2015.tiling.engine import Source
-from unet2015.training.dataset import read_labels, split_pages
-from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
+from unet2015.training.dataset import (
+    Labels,
+    page_names,
+    pages_of_each,
+    read_labels,
+    split_pages,
+    unlike,
+)
+from unet2015.training.labels import (
+    Targets,
+    balanced_weights,
+    class_frequencies,
+    holds_ids,
+    make_targets,
+)
+from unet2015.training.pool import ImagePool, PooledImage
 from unet2015.training.weights import target_weights
 
 
@@ -44,12 +60,18 @@ class TrainingPage:
         (H, W) uint8; 255 is not annotated.
     weights : ndarray
         (H, W) float32, Eq. 2; empty for a page that is only validated on.
+    deviation : tuple of float
+        Standard deviation of each channel of the whole mapped image: the unit of gray variation.
+    annotated : int
+        Number of annotated pixels.
     """
 
     name: str
     source: Source
     classes: NDArray[np.uint8]
     weights: NDArray[np.float32]
+    deviation: tuple[float, ...] = (1.0,)
+    annotated: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,7 @@ class TrainingSet:
     Attributes
     ----------
     training, validation : list of TrainingPage
-        The pages that are trained on, and those held out.
+        The pages that are trained on, of which each has annotated pixels, and those held out.
     channels : int
         Of every image.
     mapping : Mapping
@@ -69,9 +91,16 @@ class TrainingSet:
     class_weights : tuple of float
         w_c of Eq. 2.
     hashes : dict
-        SHA-256 of every file.
+        SHA-256 of every file: of each image and, after it, of its labels, in the order of the pairs.
     images : list of Image
-        The open image files, closed by `close`.
+        The image files, opened when they are read.
+    pool : ImagePool
+        What opens them; closed by `close`.
+    held_out : list of str
+        Names of the held-out pages, as `page_names` gives them.
+    identity : dict
+        What makes it this set, for JSON. ``pairs``: the SHA-256 of each image and its labels, in order;
+        ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set.
     """
 
     training: list[TrainingPage]
@@ -82,11 +111,13 @@ class TrainingSet:
     class_weights: tuple[float, ...]
     hashes: dict[str, str]
     images: list[Image]
+    pool: ImagePool
+    held_out: list[str]
+    identity: dict[str, Any]
 
     def close(self) -> None:
         """Close the image files."""
-        for image in self.images:
-            image.close()
+        self.pool.close()
 
 
 def load_training_set(
@@ -94,39 +125,136 @@ def load_training_set(
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
-    The images stay on disk; of each page 5 bytes per pixel are kept in memory.
+    The images stay on disk and few of them are open at a time (see `training.pool`); of each page 5 bytes
+    per pixel are kept in memory, of a held-out page 1. A file that changes afterwards makes reads of it
+    raise a `DataSetError`.
+
+    Raises
+    ------
+    DataSetError
+        Labels have another size than their image, or nothing is annotated on the pages to train on.
+    ImageError, LabelError, SettingsError
+        As from reading, mapping, `make_targets` and `split_pages`.
     """
-    images = [open_image(image, axes) for image, _ in pairs]
-    mapping = choose_mapping(settings.mapping, images)
-    pages, cells = [], []
-    for image, (_, label_path) in zip(images, pairs, strict=True):
-        mapped = MappedImage(image, mapping)
-        for number, labels in enumerate(read_labels(label_path, axes)):
-            name = f"{label_path} page {number}" if image.pages > 1 else str(label_path)
-            targets = make_targets(labels, settings.labels, name)
-            pages.append(
-                TrainingPage(
-                    name=f"{image.name} page {number}",
-                    source=PageSource(mapped, number),
-                    classes=targets.classes,
-                    weights=np.empty((0, 0), np.float32),
-                )
+    with ExitStack() as failed:
+        pool = ImagePool()
+        failed.callback(pool.close)
+        images = [pool.add(image, axes) for image, _ in pairs]
+        files = [(path, image.pages) for (path, _), image in zip(pairs, images, strict=True)]
+        names = page_names(files)
+        chosen, held_out = split_pages(settings.validation, len(names), files)
+        mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
+        labelled = _Labelled.read(pairs, images, settings.labels, axes, set(chosen))
+        pages = list(_training_pages(images, mapping, labelled))
+        taught = [i for i in chosen if pages[i].annotated]
+        if not taught:
+            raise DataSetError(
+                "no pixel of the training pages is annotated; annotate some, or hold out other pages"
             )
-            cells.append(targets)
-    chosen, held_out = split_pages(settings.validation, len(pages))
-    given = settings.weight_map.class_weights
-    counts = np.sum([class_frequencies(cells[i], settings.labels.classes) for i in chosen], axis=0)
-    weights = balanced_weights(counts) if given == "balanced" else given
-    training = [
-        replace(pages[i], weights=target_weights(cells[i], settings.weight_map, weights)) for i in chosen
-    ]
+        given = settings.weight_map.class_weights
+        counts = np.sum([labelled.counts[i] for i in taught], axis=0)
+        weights = tuple(balanced_weights(counts) if given == "balanced" else given)
+        digests = [(image.sha256, digest) for image, digest in zip(images, labelled.digests, strict=True)]
+        training = []
+        for i in taught:  # the cells go as the weights come, as both take 4 bytes a pixel
+            targets = labelled.targets.pop(i)
+            training.append(replace(pages[i], weights=target_weights(targets, settings.weight_map, weights)))
+        failed.pop_all()
     return TrainingSet(
         training=training,
         validation=[pages[i] for i in held_out],
         channels=images[0].channels,
         mapping=mapping,
         dtype=images[0].dtype.name if len({image.dtype for image in images}) == 1 else None,
-        class_weights=tuple(weights),
-        hashes={str(path): sha256(path) for pair in pairs for path in pair},
-        images=images,
+        class_weights=weights,
+        hashes={
+            str(path): digest
+            for pair, both in zip(pairs, digests, strict=True)
+            for path, digest in zip(pair, both, strict=True)
+        },
+        images=list(images),
+        pool=pool,
+        held_out=[names[i] for i in held_out],
+        identity={
+            "pairs": [list(both) for both in digests],
+            "pages": [count for _, count in files],
+            "held_out": held_out,
+        },
     )
+
+
+@dataclass
+class _Labelled:
+    """What the label files hold, page by page of the whole set.
+
+    Attributes
+    ----------
+    classes : list of ndarray
+        (H, W) uint8.
+    counts : list of ndarray
+        Annotated pixels of each class.
+    targets : dict
+        Classes and cells of the pages to train on, by page.
+    digests : list of str
+        SHA-256 of each file.
+    """
+
+    classes: list[NDArray[np.uint8]]
+    counts: list[NDArray[np.int64]]
+    targets: dict[int, Targets]
+    digests: list[str]
+
+    @classmethod
+    def read(
+        cls,
+        pairs: Sequence[tuple[Path, Path]],
+        images: Sequence[PooledImage],
+        settings: LabelSettings,
+        axes: str | None,
+        chosen: set[int],
+    ) -> "_Labelled":
+        found = cls([], [], {}, [])
+        for (labels, name, digest), image in zip(_label_files(pairs, settings, axes), images, strict=True):
+            if other := unlike(image, labels):
+                raise DataSetError(f"{name}: {other}")
+            found.digests.append(digest)
+            for number, page in enumerate(labels):
+                place = f"{name} page {number}" if image.pages > 1 else name
+                targets = make_targets(page, settings, place, numbered=True)
+                if len(found.classes) in chosen:
+                    found.targets[len(found.classes)] = targets
+                found.classes.append(targets.classes)
+                found.counts.append(class_frequencies(targets, settings.classes))
+        return found
+
+
+def _label_files(
+    pairs: Sequence[tuple[Path, Path]], settings: LabelSettings, axes: str | None
+) -> Iterator[tuple[Labels, str, str]]:
+    """Yield labels, name and SHA-256 of each file; a set of nothing but masks is no set of instances."""
+    numbered, mask = settings.kind != "instances", None
+    for _, path in pairs:
+        watch = Unchanged(path)
+        labels = read_labels(path, axes)
+        if not numbered and not (numbered := holds_ids(labels, settings)) and mask is None:
+            mask = next(((page, str(path)) for page in labels if (page == 255).any()), None)
+        yield labels, str(path), watch.sha256
+    if not numbered and mask is not None:
+        make_targets(mask[0], settings, mask[1])  # says what is wrong with it
+
+
+def _training_pages(images: Sequence[Image], mapping: Mapping, labelled: _Labelled) -> Iterator[TrainingPage]:
+    pages = zip(labelled.classes, labelled.counts, strict=True)
+    for image in images:
+        mapped = MappedImage(image, mapping)
+        spread = tuple(deviation(image, mapping, (mapped.offset, mapped.gain)).tolist())
+        for number in range(image.pages):
+            classes, counts = next(pages)
+            yield TrainingPage(
+                name=f"{image.name} page {number}",
+                source=PageSource(mapped, number),
+                classes=classes,
+                weights=np.empty((0, 0), np.float32),
+                deviation=spread,
+                annotated=int(counts.sum()),
+            )

@@ -15,11 +15,6 @@ from unet2015.versions import versions
 _NAMES = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
 
 
-def held_out(data: TrainingSet) -> list[str]:
-    """Return the names of the held-out pages."""
-    return [Path(page.name).name for page in data.validation]
-
-
 def model_info(
     data: TrainingSet, settings: TrainingSettings, state: State, result: Validation, device: str
 ) -> ModelInfo:
@@ -47,7 +42,7 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "files": {Path(name).name: digest for name, digest in data.hashes.items()},
         "training_pages": len(data.training),
         "validation_pages": len(data.validation),
-        "held_out": held_out(data),
+        "held_out": data.held_out,
         "class_weights": data.class_weights,
         "step": state.step,
         "seconds": round(state.seconds, 1),

@@ -4,7 +4,7 @@ import math
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ class Descent:
         self.state = State(
             settings.seed,
             settings=settings.model_dump(mode="json"),
-            identity=_identity(data),
+            identity=data.identity,
             hashes=data.hashes,
             machine=machine_of(device),
             precision="" if settings.optimisation.precision == "auto" else settings.optimisation.precision,
@@ -153,9 +153,3 @@ class Descent:
             f"{what} at step {self.state.step + 1}, on {name}; {rest}. "
             "Try a lower learning rate, or look at the image"
         )
-
-
-def _identity(data: TrainingSet) -> dict[str, Any]:
-    """Return what tells the pairs of images and labels, in their order, from others."""
-    digests = list(data.hashes.values())
-    return {"pairs": [list(pair) for pair in zip(digests[::2], digests[1::2], strict=True)]}

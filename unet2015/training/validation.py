@@ -19,6 +19,10 @@ LEAST_GAIN = 0.01
 """Share of the constant answer's pixel error that a network must at least take away."""
 LEAST_AUC = 0.55
 """Below this a map tells the classes hardly better apart than guessing."""
+NEARLY = 0.01
+"""Nats of cross-entropy that are no reason to keep an earlier network where F1 is undefined."""
+REVERSED_AUC = 0.3
+"""Below this a map tells them apart well, but the wrong way round."""
 MOST_REPETITION = 0.5
 """Above this share of the variance a map is a pattern of the pooling grid."""
 
@@ -81,7 +85,7 @@ class Validation:
         if self.auc is not None and self.auc < LEAST_AUC:
             reasons.append(
                 f"the area under the ROC curve is {self.auc:.3f}, "
-                + ("near the 0.5 of guessing" if self.auc > 1 - LEAST_AUC else "so the answer is upside down")
+                + ("so the answer is upside down" if self.auc < REVERSED_AUC else "that of guessing 0.5")
             )
         if self.periodic:
             reasons.append("the probability map repeats itself in the pooling grid of the network")
@@ -102,10 +106,17 @@ class Validation:
         return not self.why
 
     def better_than(self, other: "Validation | None") -> bool:
-        """Whether this network is better: by F1 or, where that is undefined or equal, by cross-entropy."""
+        """Whether this network is better than an earlier one of the same training.
+
+        By F1 or, where two are equal, cross-entropy. Where F1 is undefined by cross-entropy alone, and of
+        nearly equal ones the later is better: on pages without cells almost nothing shows how well cells
+        are found, and a network that has seen more steps finds them better.
+        """
         if other is None:
             return True
-        if self.f1 is None or other.f1 is None or self.f1 == other.f1:
+        if self.f1 is None or other.f1 is None:
+            return self.cross_entropy < other.cross_entropy + NEARLY
+        if self.f1 == other.f1:
             return self.cross_entropy < other.cross_entropy
         return self.f1 > other.f1
 
@@ -150,7 +161,7 @@ def advice(validation: Validation) -> str:
         "see that images and labels belong together and the labels are coded as --label-kind says (unet2015 "
         "check)"
     ]
-    if validation.auc is not None and validation.auc <= 1 - LEAST_AUC:
+    if validation.auc is not None and validation.auc < REVERSED_AUC:
         tries.append("see that the labels of the held-out pages mean the same as the others")
     if validation.constant or validation.periodic:
         tries.append("another seed")

@@ -15,6 +15,7 @@ from unet2015.training.labels import (
     Targets,
     balanced_weights,
     class_frequencies,
+    holds_ids,
     make_targets,
 )
 
@@ -109,7 +110,8 @@ def weight_map(
         "weight_map",
     )
     pages = labels[None] if labels.ndim == 2 else labels
-    targets = [make_targets(page, coding, "labels") for page in pages]
+    numbered = kind == "instances" and len(pages) > 1 and holds_ids(labels, coding)
+    targets = [make_targets(page, coding, "labels", numbered=numbered) for page in pages]
     if settings.class_weights == "balanced":
         counts = np.array([class_frequencies(target, coding.classes) for target in targets])
         weights = balanced_weights(counts.sum(axis=0))

@@ -1,0 +1,327 @@
+"""What every network of the table promises, and that nobody else needs to know it by name."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import unet2015
+from tests.live_bytes import LiveBytes
+from tests.networks.others import EVERY, OTHERS, PaddedNetwork, PaddedSettings, registered, trained
+from unet2015 import networks, segment, train
+from unet2015.checkpoint import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
+from unet2015.errors import ModelError, UsageError
+from unet2015.models import ship_model
+from unet2015.networks.unet2015 import UNet
+from unet2015.settings import NETWORK_KINDS, InitialisationSettings, Mapping, NetworkSettings
+from unet2015.tiling.engine import Predictor
+from unet2015.tiling.memory import choose_plan
+
+pytestmark = pytest.mark.usefixtures("others")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+PACKAGE = Path(unet2015.__file__).parent
+OWN = {"unet2015", "banded", "rolling", "packed", "winograd", "paper"}
+PADDED, POINTWISE = OTHERS
+
+
+def info_of(chosen, in_channels=1, classes=2):
+    return ModelInfo(
+        in_channels=in_channels,
+        classes=classes,
+        network=chosen,
+        mapping=Mapping(method="integer-range"),
+        class_names=tuple(map(str, range(classes))),
+        axes="YX" if in_channels == 1 else "CYX",
+    )
+
+
+# The table
+
+
+def test_the_table_and_the_settings_know_the_same_kinds():
+    assert list(networks.NETWORKS) == list(NETWORK_KINDS)
+    for kind, entry in networks.NETWORKS.items():
+        assert entry.kind == kind
+        assert entry.settings is NETWORK_KINDS[kind]
+        assert len(entry.examples) > 0
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+@pytest.mark.parametrize(("in_channels", "classes"), [(1, 2), (3, 4)])
+def test_an_entry_builds_what_it_says(entry, chosen, in_channels, classes):
+    network = networks.build(chosen, in_channels, classes)
+    assert type(network) is entry.network
+    assert networks.architecture(chosen) is networks.architecture_of(network) is entry
+    assert network.training
+    assert (network.in_channels, network.classes) == (in_channels, classes)
+    assert network.geometry == networks.geometry(chosen) == entry.geometry(chosen)
+    assert network.head in list(network.children())
+    side = network.geometry.input_for(3)
+    image = torch.zeros(2, in_channels, side, side + network.geometry.factor)
+    sides = [size - 2 * network.geometry.margin for size in image.shape[-2:]]
+    assert network(image).shape == (2, classes, *sides)
+    assert set(dict(network.named_buffers())) <= set(network.state_dict()), "all buffers are persistent"
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+def test_an_entry_describes_itself_in_one_line(entry, chosen):
+    words = networks.describe(chosen)
+    assert 0 < len(words) < 100
+    assert words.isprintable()
+
+
+def test_the_paper_s_network_is_described_by_all_that_makes_it():
+    chosen = NetworkSettings(width=16, depth=3, variant="release")
+    assert networks.describe(chosen) == "U-Net (release) of width 16 and depth 3"
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+def test_first_weights_follow_the_settings(entry, chosen):
+    def drawn(**rule):
+        torch.manual_seed(1)
+        return networks.build(chosen, 1, 2, InitialisationSettings(**rule))
+
+    states = [drawn().state_dict(), drawn(head=0.5).state_dict(), drawn(head=0).state_dict()]
+    for name in states[0]:
+        times = (0.5, 0) if name == "head.weight" else (1, 1)
+        for state, factor in zip(states[1:], times, strict=True):
+            assert torch.equal(state[name], states[0][name] * factor), name
+    raised = [name for name, module in drawn().named_modules() if isinstance(module, nn.ConvTranspose2d)]
+    incoming = drawn(up_convolutions="incoming").state_dict()
+    for name in states[0]:
+        changed = not torch.equal(incoming[name], states[0][name])
+        assert changed == (name in [f"{up}.weight" for up in raised]), name
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+def test_the_head_is_exact_under_autocast(entry, chosen):
+    network = networks.build(chosen, 1, 2)
+    side = network.geometry.input_for(8)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = network(torch.rand(1, 1, side, side))
+    assert scores.dtype == torch.float32
+    scores.square().sum().backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in network.parameters())
+
+
+def test_a_network_that_is_not_in_the_table_is_refused_by_name():
+    class Mine(UNet):
+        """May compute otherwise."""
+
+    with pytest.raises(
+        UsageError, match=r"Mine is no network of the table .*\(unet2015, padded, pointwise\)"
+    ):
+        Predictor(Mine(width=1, depth=1))
+
+
+# Nobody else
+
+
+def known_by_name(path):
+    """Lines of a module that name the network of the paper, or import what is its own."""
+    text = path.read_text(encoding="utf-8")
+    found = [number for number, line in enumerate(text.splitlines(), 1) if re.search(r"\bUNet\b", line)]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        modules = [name.split(".") for name in names]
+        if any(parts[:2] == ["unet2015", "networks"] and {*parts[2:3]} & OWN for parts in modules):
+            found.append(node.lineno)
+    return sorted(set(found))
+
+
+def test_nobody_but_the_table_knows_the_network_of_the_paper():
+    table = {PACKAGE / "networks" / f"{name}.py" for name in [*OWN, "__init__"]}
+    assert all(path.is_file() for path in table)
+    modules = [path for path in PACKAGE.rglob("*.py") if path not in table | {PACKAGE / "__init__.py"}]
+    assert len(modules) > 50
+    assert {str(path): lines for path in modules if (lines := known_by_name(path))} == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["import unet2015.networks.banded", "from unet2015.networks import winograd", "x: UNet", "# UNet"]
+)
+def test_who_knows_it_is_caught(tmp_path, text):
+    (tmp_path / "a.py").write_text(f"from unet2015.networks import Network\n{text}")
+    assert known_by_name(tmp_path / "a.py") == [2]
+
+
+# Memory
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+@settings(max_examples=8)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 3), st.integers(2, 3))
+def test_an_entry_says_at_least_how_much_its_network_holds(entry, chosen, height, width, channels, classes):
+    network = trained(entry, chosen, channels, classes, 0)
+    sides = [network.geometry.input_for(size) for size in (height, width)]
+    with torch.no_grad(), LiveBytes() as live:
+        network(torch.empty(1, channels, *sides))
+    assert live.peak <= 4 * entry.peak_values(network, *sides)
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+@pytest.mark.parametrize("device", [CPU, CUDA])
+@pytest.mark.parametrize("length", [1, 90, 1009])
+def test_tiles_are_chosen_that_cost_little_more_than_the_image(entry, chosen, device, length):
+    network = networks.build(chosen, 1, 2)
+    plan = choose_plan(network, (1, length, length), device, cap=2**31)
+    assert plan.tiles == 1
+    assert plan.tile[0] <= network.geometry.input_for(length) + network.geometry.factor
+
+
+@pytest.mark.parametrize("length", [9001, 8192])
+def test_without_a_margin_tiles_are_still_large(length):
+    network = networks.build(POINTWISE.examples[0], 1, 2)
+    plan = choose_plan(network, (1, length, length), CPU, cap=2**31)
+    assert plan.tiles <= 64
+    assert plan.tiles * np.prod(plan.tile) <= 1.01 * length**2
+
+
+# Model files
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_model_file_keeps_settings_weights_and_buffers(tmp_path, entry, chosen, dtype):
+    network = trained(entry, chosen, 2, 3, 5)
+    path = tmp_path / "m.safetensors"
+    save_model(path, network, info_of(chosen, 2, 3), dtype)
+    model = load_model(path)
+    assert type(model.network) is entry.network
+    assert not model.network.training
+    assert model.info.network == chosen
+    buffers = dict(network.named_buffers())
+    for name, tensor in network.state_dict().items():
+        came = model.network.state_dict()[name]
+        assert came.dtype == tensor.dtype
+        assert torch.equal(came, tensor if name in buffers else tensor.to(dtype).to(tensor.dtype)), name
+
+
+def padded_file(path, change=lambda weights: None, **described):
+    chosen = PADDED.examples[0]
+    weights = dict(trained(PADDED, chosen, 1, 2, 0).state_dict())
+    change(weights)
+    save_tensors(path, weights, json.dumps(info_of(chosen).model_dump(mode="json") | described))
+    return path
+
+
+COUNTER = "down.0.1.num_batches_tracked"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            lambda weights: weights.pop("up.0.1.running_var"),
+            r"up\.0\.1\.running_var of shape \(3,\) is missing",
+        ),
+        (lambda weights: weights.pop(COUNTER), r"num_batches_tracked of shape \(\) is missing"),
+        (
+            lambda weights: weights.update({COUNTER: torch.tensor(1.5)}),
+            "down.0.1.num_batches_tracked has type float32, the network needs int64",
+        ),
+        (lambda weights: weights["down.0.1.running_mean"].fill_(np.nan), "running_mean.*not finite"),
+        (
+            lambda weights: weights.update({"down.0.1.running_mean": torch.ones(3, dtype=torch.int64)}),
+            "running_mean.*not finite",
+        ),
+    ],
+)
+def test_damaged_buffers_are_named(tmp_path, change, why):
+    with pytest.raises(ModelError, match=why):
+        load_model(padded_file(tmp_path / "m.safetensors", change))
+
+
+@pytest.mark.parametrize("kind", ["hourglass", "unet2026", "x" * 10_000])
+def test_a_model_of_an_unknown_architecture_says_which_are_known(tmp_path, kind):
+    path = padded_file(tmp_path / "m.safetensors", network={"kind": kind, "stacks": 8})
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert str(caught.value) == (
+        f"{path}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows unet2015, "
+        "padded, pointwise. A newer version may know it"
+    )
+
+
+@pytest.mark.parametrize(
+    "network", [{"kind": 5}, {"kind": None}, [], "padded", {"kind": "padded", "width": "x"}]
+)
+def test_a_network_described_wrongly_is_one_line(tmp_path, network):
+    with pytest.raises(ModelError, match=r"m\.safetensors: the description .*network[^\n]*$"):
+        load_model(padded_file(tmp_path / "m.safetensors", network=network))
+
+
+def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(path, UNet(width=2, depth=1), info_of(NetworkSettings(width=2, depth=1)))
+    weights, text, _ = load_tensors(path)
+    described = json.loads(text)
+    del described["network"]["kind"]
+    save_tensors(path, weights, json.dumps(described))
+    assert load_model(path).info.network == NetworkSettings(width=2, depth=1)
+
+
+def test_large_running_variances_can_be_shipped(tmp_path):
+    network = trained(PADDED, PADDED.examples[0], 1, 2, 0)
+    network.down[0][1].running_var.fill_(1e6)  # half precision ends at 65504
+    about = dict.fromkeys(("summary", "modality", "citation", "terms"), "x")
+    path = ship_model(Model(network, info_of(PADDED.examples[0])), tmp_path, name="x", **about)
+    assert torch.equal(load_model(path).network.down[0][1].running_var, network.down[0][1].running_var)
+
+
+# From training to probabilities
+
+
+@pytest.mark.parametrize("chosen", [PaddedSettings(width=2, depth=2), *POINTWISE.examples])
+def test_another_network_is_trained_kept_and_used(tmp_path, small_set, small_settings, chosen):
+    tile = networks.geometry(chosen).input_for(20)
+    rule = small_settings(optimisation={"tile": tile, "steps": 5}).model_copy(update={"network": chosen})
+    model = train(*small_set, tmp_path / "run", settings=rule, device="cpu")
+    assert model.info.network == chosen
+    if chosen.kind == "padded":
+        counters = {name: n for name, n in model.network.named_buffers() if name.endswith("tracked")}
+        assert set(map(int, counters.values())) <= {4, 5}
+        assert len(counters) == 10
+    image = np.random.default_rng(0).integers(0, 255, (1, 33, 47), np.uint8)
+    came = [
+        segment(image, again, probabilities=True, tile=tile, device="cpu")
+        for again in (model, tmp_path / "run" / "model.safetensors")
+    ]
+    assert came[0].shape == image.shape
+    assert np.array_equal(*came)
+
+
+def test_half_the_precision_leaves_the_head_and_what_normalises():
+    network = trained(PADDED, PaddedSettings(width=8, depth=1), 1, 2, 3)
+    assert isinstance(network, PaddedNetwork)
+    side = network.geometry.input_for(20)
+    tile = np.random.default_rng(0).normal(0, 1, (2, 1, side, side)).astype(np.float32)
+    exact, rough = Predictor(network), Predictor(network, precision="bfloat16")
+    kept = {name for name, p in rough.scores.named_parameters() if p.dtype == torch.float32}
+    assert kept == {
+        name
+        for name, parameter in network.named_parameters()
+        if name.startswith("head") or (parameter.dim() == 1 and "raise" not in name)
+    }
+    assert rough(tile).dtype == np.float32
+    assert 0 < np.abs(rough(tile) - exact(tile)).max() < 0.05
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_the_others_leave_the_table_again():
+    before = list(networks.NETWORKS)
+    with registered():
+        assert {entry.kind for entry in OTHERS} <= set(networks.NETWORKS)
+    assert list(networks.NETWORKS) == before

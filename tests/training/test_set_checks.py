@@ -1,0 +1,179 @@
+"""What is said about a set as a whole."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.settings import TrainingSettings
+from unet2015.training.checks import inspect_set
+from unet2015.training.dataset import pair_images
+
+RNG = np.random.default_rng(0)
+BLANK = np.zeros((20, 24), np.uint8)
+CELLS = BLANK.copy()
+CELLS[2:9, 2:9], CELLS[11:18, 4:20] = 1, 2
+
+
+def noise(*shape):
+    return RNG.integers(0, 256, shape or BLANK.shape, np.uint8)
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Look at a set of images t0.tif, t1.tif, ... with the given labels."""
+
+    def look(labels, images=None, /, **sections):
+        for folder, arrays in (("i", images or [noise(*page.shape) for page in labels]), ("l", labels)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for number, array in enumerate(arrays):
+                tifffile.imwrite(tmp_path / folder / f"t{number}.tif", array, photometric="minisblack")
+        pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+        return inspect_set(pairs, TrainingSettings.model_validate(sections))
+
+    return look
+
+
+def said(report, severity, *words):
+    """The messages of a severity that hold all of the words."""
+    return [
+        problem.message
+        for problem in report.problems
+        if problem.severity == severity and all(word in problem.message for word in words)
+    ]
+
+
+def test_a_sound_set(report):
+    found = report([CELLS] * 5)
+    assert (found.problems, found.held_out) == ([], ["t4.tif"])
+
+
+def test_held_out_pages_without_cells(report):
+    found = report([CELLS] * 4 + [BLANK] * 2, validation={"fraction": 0.34})
+    (message,) = said(found, "warning", "no held-out page holds a cell")
+    assert "held out: t4.tif, t5.tif (2 pages)" in message
+    assert "--validate" in message
+    assert not said(found, "error")
+    # One with cells is enough.
+    assert not said(report([CELLS] * 5 + [BLANK], validation={"pages": "4-5"}), "warning", "held-out")
+
+
+def test_held_out_pages_of_cells_alone(report):
+    found = report([CELLS] * 3 + [np.ones_like(CELLS)])
+    assert said(found, "warning", "no held-out page holds a pixel of background")
+
+
+@pytest.mark.parametrize("kind", ["instances", "membrane"])
+def test_training_pages_of_one_class_while_the_other_is_held_out(report, kind):
+    found = report([BLANK] * 3 + [CELLS], labels={"kind": kind})
+    only = {"instances": "background", "membrane": "membrane"}[kind]
+    (message,) = said(found, "error", "all labels of the training pages are of one class")
+    assert f"one class, {only}: the others are on held-out pages alone (held out: t3.tif (1 page))" in message
+    assert found.held_out == ["t3.tif"]
+
+
+def test_one_of_several_classes_on_one_side_alone(report):
+    pages, coding = [CELLS, CELLS, CELLS % 2, CELLS], {"kind": "classes", "classes": 3}
+    found = report(pages, labels=coding, validation={"pages": "t2.tif"})
+    assert said(found, "warning", "no held-out page holds a pixel of class 2 (held out: t2.tif")
+    found = report(pages, labels=coding, validation={"pages": "0-1,3"})
+    (message,) = said(found, "warning", "no training page holds a pixel of class 2")
+    assert "which held-out pages do (held out: t0.tif, t1.tif, t3.tif (3 pages))" in message
+    assert not said(report(pages, labels=coding, validation={"pages": "3"}), "warning", "class 2")
+
+
+def test_cells_that_the_border_erases_do_not_count_as_held_out(report):
+    lines = BLANK.copy()
+    lines[5] = 1 + np.arange(24)  # of one pixel each: one cell of 24 is left
+    assert said(report([CELLS] * 3 + [lines]), "warning", "the separation border erases 23 of 24 cells")
+
+
+def test_nothing_annotated_on_one_side(report):
+    ignored = np.full_like(CELLS, 9)
+    found = report([CELLS] * 3 + [ignored], labels={"ignore": 9})
+    assert said(found, "warning", "no pixel of the held-out pages is annotated (held out: t3.tif")
+    found = report([ignored] * 3 + [CELLS], labels={"ignore": 9})
+    assert said(found, "error", "no pixel of the training pages is annotated")
+
+
+@pytest.mark.parametrize(("empty", "warned"), [(3, False), (4, True)])
+def test_a_set_whose_pages_are_mostly_empty(report, empty, warned):
+    found = report(
+        [BLANK] * empty + [CELLS] * 3, validation={"pages": "0,6"} if empty > 3 else {"pages": "5"}
+    )
+    messages = said(found, "warning", "pages hold no cell")
+    assert bool(messages) == warned
+    if warned:
+        assert (
+            "4 of 7 pages hold no cell (t0.tif, t1.tif, t2.tif, t3.tif): annotated as background"
+            in messages[0]
+        )
+        assert "ignore" in messages[0]
+
+
+def test_empty_pages_of_a_stack_are_few_words_and_ignored_pages_do_not_count(report):
+    stack = np.zeros((30, 20, 24), np.uint8)
+    stack[[3, 14, 22, 28]] = CELLS
+    (message,) = said(report([stack]), "warning", "26 of 30 pages hold no cell")
+    assert "(t0.tif pages 0-2, t0.tif pages 4-13, " in message
+    stack[4:] = np.where(stack[4:] == 0, 9, stack[4:])
+    assert not said(report([stack], labels={"ignore": 9}), "warning", "hold no cell")
+
+
+def test_the_same_image_on_both_sides_of_the_split(report):
+    images = [noise() for _ in range(6)]
+    images[5] = images[4] = images[1]
+    (message,) = said(report([CELLS] * 6, images, validation={"pages": "4,3,0"}), "warning", "the same image")
+    assert "t1.tif and t4.tif" in message
+    assert "t5.tif" not in message  # is trained on, as is t1.tif
+    assert not said(report([CELLS] * 6, images, validation={"pages": "1,4-5"}), "warning", "same image")
+
+
+def test_the_same_page_in_a_stack_and_in_a_file_and_blank_pages(report):
+    stack = noise(3, 20, 24)
+    stack[0] = 0
+    images = [stack, stack[2].copy(), BLANK]
+    found = report([np.stack([CELLS] * 3), CELLS, CELLS], images, validation={"pages": "t1,t2"})
+    (message,) = said(found, "warning", "same image")
+    assert "good: t0.tif page 2 and t1.tif; leave" in message  # two blank pages are alike, but no image
+
+
+@pytest.mark.parametrize("method", ["image-percentiles", "training-percentiles", "standardise", "auto"])
+def test_percentiles_that_make_a_sparse_image_blank(report, method):
+    sparse = [np.where(RNG.random((40, 60)) < 1e-3, 9000, 0).astype(np.uint16) for _ in range(5)]
+    for image in sparse:
+        image[0, 0] = 9000
+    labels = np.zeros((40, 60), np.uint8)
+    labels[3:9, 3:9], labels[20:30, 3:9] = 1, 2
+    found = report([labels] * 5, sparse, mapping={"method": method, "high": 99})
+    messages = said(found, "warning", "blank image")
+    assert len(messages) == {"training-percentiles": 1, "standardise": 0}.get(method, 5)
+    for message in messages:
+        assert "percentiles 1 and 99" in message
+        assert "standardise" in message
+
+
+def test_images_of_any_size_go_together(report):
+    large = np.zeros((200, 150), np.uint8)
+    large[20:60, 20:60], large[90:140, 30:80] = 1, 2
+    assert report([CELLS, large, CELLS, large]).problems == []
+
+
+@pytest.mark.parametrize("alone", [255, 254])
+def test_a_file_with_one_cell_may_give_it_any_id(report, alone):
+    single = np.where(CELLS == 2, alone, 0).astype(np.uint8)
+    found = report([single, CELLS, CELLS, CELLS])
+    assert not said(found, "error")
+    assert len(said(found, "warning", "a single cell")) == 1
+
+
+def test_a_mask_among_instances_is_still_refused(report):
+    mask = np.where(CELLS, 255, 0).astype(np.uint8)
+    (message,) = said(report([CELLS, mask, CELLS, CELLS]), "error")
+    assert "0 and 255" in message
+    assert len(said(report([mask] * 3), "error", "0 and 255")) == 3
+
+
+def test_a_name_that_is_not_there_is_an_error(report):
+    found = report([CELLS] * 3, validation={"pages": "t7"})
+    assert said(found, "error", "not 't7'; the nearest name is t")
+    assert found.held_out == []

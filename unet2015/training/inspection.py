@@ -1,0 +1,209 @@
+"""What is wrong with one label file, or deserves a look, from one pass over its pages."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import LabelError
+from unet2015.settings import LabelSettings
+from unet2015.training.labels import (
+    Labels,
+    Targets,
+    class_frequencies,
+    components,
+    holds_ids,
+    make_targets,
+    separation_border,
+)
+
+_NAMED = 5  # ids that a message lists
+_ADVICE = 'for a mask set kind = "membrane" (--label-kind membrane), or give every cell its own id'
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What was found in a label file.
+
+    Attributes
+    ----------
+    problems : list of str
+        What would spoil a training, a line each, naming the file.
+    notes : list of str
+        What deserves a look but may be meant; none where there are problems.
+    frequencies : ndarray of int64, shape (pages, classes)
+        Pixels of each class on each page as the training would see it; 0 where there are problems.
+    """
+
+    problems: list[str]
+    notes: list[str]
+    frequencies: Counts
+
+
+def inspect_labels(
+    labels: Labels, settings: LabelSettings, name: str, *, numbered: bool | None = None
+) -> LabelReport:
+    """Look at all pages of a label file.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (height, width) or (pages, height, width)
+        The whole file.
+    settings : LabelSettings
+        What the values mean.
+    name : str
+        The file.
+    numbered : bool, optional
+        As for `make_targets`; what the file itself shows unless given.
+    """
+    if numbered is None:
+        numbered = settings.kind == "instances" and holds_ids(labels, settings)
+    # The border is drawn here, as what it does is to be said.
+    coding = settings.model_copy(update={"separation_border": False})
+    stack = labels if labels.ndim == 3 else labels[None]
+    frequencies = np.zeros((len(stack), settings.classes), np.int64)
+    problems: list[str] = []
+    masks: list[str] = []
+    notes: list[str] = []
+    border: list[tuple[int, _Instances]] = []
+    for number, page in enumerate(stack):
+        place = f"{name}, page {number}" if labels.ndim == 3 else name
+        try:
+            targets = make_targets(page, coding, place, numbered=numbered)
+        except LabelError as error:
+            problems.append(str(error))
+            continue
+        frequencies[number] = class_frequencies(targets, settings.classes)
+        if targets.cells.max() == 1:
+            notes.append(
+                f"{place}: a single cell, so the weight map has no gaps to stress; if this is a mask of many "
+                'cells, set kind = "membrane"'
+            )
+        if settings.kind == "instances":
+            cells = _Instances.of(page, targets, border=settings.separation_border)
+            masks += _mask_problems(cells, place)
+            notes += _scattered(cells, place)
+            frequencies[number] += (cells.taken, -cells.taken)
+            if cells.taken:
+                border.append((number, cells))
+    if problems or masks:
+        return LabelReport(problems or masks, [], np.zeros_like(frequencies))
+    if settings.separation_border:
+        notes += _border_notes(border, name, several=len(stack) > 1)
+    return LabelReport([], [*_file_notes(labels, frequencies, settings, name), *notes], frequencies)
+
+
+@dataclass(frozen=True)
+class _Instances:
+    """The cells of one page of instance labels; of all arrays each item is for one id.
+
+    Attributes
+    ----------
+    ids : ndarray
+        As the file has them.
+    pieces, left : ndarray of int64
+        8-connected parts of each cell before and after the separation border is drawn.
+    taken : int
+        Pixels that the border takes.
+    """
+
+    ids: Labels
+    pieces: Counts
+    left: Counts
+    taken: int
+
+    @classmethod
+    def of(cls, page: Labels, targets: Targets, *, border: bool) -> "_Instances":
+        count = int(targets.cells.max())
+        ids = np.zeros(count + 1, page.dtype)
+        ids[targets.cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
+        pieces = left = _pieces(targets.cells, count)
+        drawn = separation_border(targets.cells) if border else targets.cells
+        taken = int(np.count_nonzero(targets.cells != drawn)) if border else 0
+        if taken:
+            left = _pieces(drawn, count)
+        if ids.dtype.kind == "f":
+            ids = ids.astype(np.int64)
+        return cls(ids[1:], pieces, left, taken)
+
+    @cached_property
+    def erased(self) -> Labels:
+        """The ids of which the border leaves nothing."""
+        return np.compress(self.left == 0, self.ids)
+
+    @cached_property
+    def torn(self) -> Labels:
+        """The ids that the border parts into more pieces than before."""
+        return np.compress(self.left > self.pieces, self.ids)
+
+
+def _pieces(cells: npt.NDArray[Any], count: int) -> Counts:
+    """Count the 8-connected parts of the cells 1 to `count`."""
+    parts = components(cells, connectivity=2)
+    owners = np.zeros(int(parts.max()) + 1, np.int64)
+    owners[parts.ravel()] = cells.ravel()
+    return np.bincount(owners[1:], minlength=count + 1)[1:].astype(np.int64)
+
+
+def _mask_problems(cells: _Instances, place: str) -> Iterator[str]:
+    """Say where instance labels look like a mask, or like an image."""
+    ids, counts = cells.ids, cells.pieces
+    if ids.size == 1 and counts[0] > 2:
+        yield f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {_ADVICE}"
+    elif ids.size > 4 and (counts > 2).mean() > 0.5:
+        yield f"{place}: most of the {ids.size} ids are scattered over many pieces; is it an image? {_ADVICE}"
+
+
+def _scattered(cells: _Instances, place: str) -> Iterator[str]:
+    several = cells.ids[cells.pieces > 1]
+    if several.size:
+        yield (
+            f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {_few(several.tolist())}"
+        )
+
+
+def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: bool) -> Iterator[str]:
+    """Say which cells the separation border erases or tears, all pages together."""
+
+    def listed(attribute: str) -> tuple[int, str]:
+        cells = [
+            f"{cell} (page {number})" if several else str(cell)
+            for number, page in pages
+            for cell in getattr(page, attribute).tolist()
+        ]
+        return len(cells), _few(cells)
+
+    total = sum(page.ids.size for _, page in pages)
+    where = f"{total} cells" + (" on the pages where cells touch" if several else "")
+    count, cells = listed("erased")
+    if count:
+        yield (
+            f"{name}: the separation border erases {count} of {where}: {cells}; they would be trained on as "
+            "background: set separation_border = false, or draw them wider"
+        )
+    count, cells = listed("torn")
+    if count:
+        yield f"{name}: the separation border tears {count} of {where}: {cells}"
+
+
+def _file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:
+    present = np.flatnonzero(frequencies.sum(axis=0))
+    if present.size == 0:
+        yield f"{name}: no pixel is annotated (ignore = {settings.ignore}), so it teaches nothing"
+        return
+    if settings.ignore is not None and not (labels == settings.ignore).any():
+        yield f"{name}: no pixel has the ignore value {settings.ignore}"
+    if present.size == 1:
+        what = "background or membrane" if present[0] == 0 else "cells"
+        if settings.kind == "classes":
+            what = f"class {present[0]}"
+        yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
+
+
+def _few(items: Sequence[object]) -> str:
+    return ", ".join(map(str, items[:_NAMED])) + (", ..." if len(items) > _NAMED else "")

@@ -1,0 +1,168 @@
+"""Many images of which few are open at a time, watched so that none changes while it is trained on."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy.typing as npt
+
+from unet2015.errors import DataSetError, ImageReadError
+from unet2015.files import Unchanged
+from unet2015.images.image import Image
+from unet2015.images.reader import open_image
+
+OPEN = 64
+"""Files open at a time: a process may have 1,024 on most Linux systems, 256 on macOS."""
+KEPT_BYTES = 2**25
+"""Decoded pixels that all open images may keep together for the next read; the one read last in any case."""
+
+
+class PooledImage(Image):
+    """An image that its pool opens when it is read; may be read from several threads.
+
+    Once its `sha256` was asked for, each read ends with a look whether the file is still the same.
+
+    Raises
+    ------
+    DataSetError
+        By reads: the file was changed, replaced or removed since `sha256` was taken.
+    """
+
+    def __init__(self, pool: "ImagePool", path: Path, axes: str | None) -> None:
+        self._watch = Unchanged(path)
+        self._hashed, self._look_again = False, 0.0
+        self._pool, self._given_axes = pool, axes
+        with open_image(path, axes) as image:
+            super().__init__(
+                image.name,
+                image.axes,
+                image.shape,
+                image.dtype,
+                axes_source=image.axes_source,
+                path=path,
+                kind=image.kind,
+                calibration=image.calibration,
+            )
+            self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
+
+    @property
+    def band_rows(self) -> int:
+        """Rows that are best read at a time."""
+        return self._band_rows
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory that reading a region takes beyond the usual."""
+        return self._decoding_bytes
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file; a change since the image was made is an `ImageReadError`."""
+        digest = self._watch.sha256
+        self._hashed = True
+        return digest
+
+    def open(self) -> Image:
+        """Open the file; what it is must be what it was."""
+        assert self.path is not None
+        image = open_image(self.path, self._given_axes)
+        if (image.axes, image.shape, image.dtype) != (self.axes, self.shape, self.dtype):
+            image.close()
+            raise DataSetError(
+                f"{self.name}: expected {self.dtype} of shape {self.shape} ({self.axes}) as before, but it "
+                f"is {image.dtype} of shape {image.shape} ({image.axes}) now; run again when it is complete"
+            )
+        return image
+
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        try:
+            with self._pool.lent(self) as image:
+                pixels = image.read(page, y0, y1, x0, x1)
+        except Exception:  # a file half written fails in any way
+            self._check(now=True)
+            raise
+        self._check()
+        return pixels
+
+    def _check(self, *, now: bool = False) -> None:
+        if not self._hashed or (monotonic() < self._look_again and not now):
+            return
+        assert self.path is not None
+        started = monotonic()
+        try:
+            self._watch.check()
+        except ImageReadError as error:
+            raise DataSetError(
+                f"{self.name}: the file was changed or replaced since the training began, which would go on "
+                "with other data; put it back as it was and resume, or begin a new training"
+            ) from error
+        if self.path.is_dir():  # of very many files: look at them for a tenth of the time at most
+            self._look_again = monotonic() + 10 * (monotonic() - started)
+
+
+@dataclass
+class _Opened:
+    image: Image
+    readers: int = 0
+
+
+class ImagePool:
+    """Opens images when they are read, and closes those not read for longest.
+
+    Parameters
+    ----------
+    most : int
+        Files open at a time, but for those that are being read.
+    kept_bytes : int
+        Decoded pixels that they keep together; those of the image read last are kept in any case.
+    """
+
+    def __init__(self, most: int = OPEN, kept_bytes: int = KEPT_BYTES) -> None:
+        self._most, self._kept_bytes = most, kept_bytes
+        self._opened: OrderedDict[PooledImage, _Opened] = OrderedDict()  # the one read last at the end
+        self._lock = threading.Lock()
+
+    def add(self, path: str | Path, axes: str | None = None) -> PooledImage:
+        """Return an image to be read whenever; raises what `open_image` does."""
+        return PooledImage(self, Path(path), axes)
+
+    @contextmanager
+    def lent(self, image: PooledImage) -> Iterator[Image]:
+        """Yield the opened image, which stays open while the body runs."""
+        with self._lock:
+            opened = self._opened.get(image)
+            if opened is None:
+                self._shrink(self._most - 1)
+                opened = self._opened[image] = _Opened(image.open())
+            self._opened.move_to_end(image)
+            opened.readers += 1
+        try:
+            yield opened.image
+        finally:
+            with self._lock:
+                opened.readers -= 1
+                self._shrink(self._most)
+
+    def close(self) -> None:
+        """Close all files; reading opens them again."""
+        with self._lock:
+            self._shrink(0)
+
+    def _shrink(self, most: int) -> None:
+        """Close what is too much and nobody reads, and forget pixels, the oldest first."""
+        idle = [image for image, opened in self._opened.items() if not opened.readers]
+        for image in idle[: max(0, len(self._opened) - most)]:
+            self._opened.pop(image).image.close()
+        kept = {image: opened.image.kept_bytes for image, opened in self._opened.items()}
+        total = sum(kept.values())
+        for image in list(kept)[:-1]:
+            if total <= self._kept_bytes:
+                break
+            if not self._opened[image].readers:
+                self._opened[image].image.forget()
+                total -= kept[image]

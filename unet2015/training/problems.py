@@ -1,0 +1,28 @@
+"""How something wrong with a training set is said."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a training set.
+
+    Attributes
+    ----------
+    severity : {"error", "warning"}
+        Whether a training would fail or be spoilt, or only may be.
+    file : str
+        The file that it is about; empty where it is the whole set.
+    message : str
+        What was expected, what came, and what to do.
+    """
+
+    severity: Severity
+    file: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}" if self.file else self.message

@@ -1,0 +1,225 @@
+"""What only shows when all files of a training set, each right by itself, are seen together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import SettingsError, UNet2015Error
+from unet2015.images.image import Image
+from unet2015.images.mapping import choose_mapping, intensity_scale
+from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
+from unet2015.training.dataset import (
+    Files,
+    describe_held_out,
+    few,
+    few_pages,
+    page_names,
+    pages_of_each,
+    split_pages,
+)
+from unet2015.training.problems import Problem
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """One page of a set.
+
+    Attributes
+    ----------
+    name : str
+        As `page_names` gives it.
+    frequencies : ndarray of int64, shape (classes,)
+        Annotated pixels of each class.
+    digest : bytes or None
+        The same for pages with the same pixels; None where all pixels have one value.
+    """
+
+    name: str
+    frequencies: npt.NDArray[np.int64]
+    digest: bytes | None
+
+
+def held_out_names(files: Files, validation: ValidationSettings) -> list[str]:
+    """Return the names of the held-out pages; none where the settings do not fit the set."""
+    names = page_names(files)
+    try:
+        return [names[page] for page in split_pages(validation, len(names), files)[1]]
+    except SettingsError:
+        return []
+
+
+def set_problems(
+    images: Sequence[Image], files: Files, pages: Sequence[PageFacts], settings: TrainingSettings
+) -> Iterator[Problem]:
+    """Say what is wrong with a set.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        Of all pairs; read again where the mapping is by percentiles.
+    files : sequence of (path, pages)
+        The same as files.
+    pages : sequence of PageFacts
+        The pages of all images, one after the other.
+    settings : TrainingSettings
+        What the labels hold, how intensities are mapped, and which pages are held out.
+    """
+    if len({image.channels for image in images}) > 1:
+        yield Problem(
+            "error",
+            "",
+            f"one network takes one number of channels, but there are {_each(images, 'channels')}",
+        )
+        return
+    if len({image.dtype for image in images}) > 1:
+        yield Problem(
+            "warning",
+            "",
+            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
+        )
+    present = np.flatnonzero(sum(page.frequencies for page in pages))
+    if not present.size:
+        yield Problem("error", "", f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
+        return
+    if present.size == 1:
+        yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
+    elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
+        yield Problem("warning", "", f"no pixel of the set is of class {few(absent)}")
+    try:
+        training, held_out = split_pages(settings.validation, len(pages), files)
+    except SettingsError as error:
+        yield Problem("error", "", str(error))
+        return
+    yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
+    if present.size > 1:
+        yield from _empty_pages(pages, settings.labels)
+        yield from _split_problems(
+            [pages[i] for i in training], [pages[i] for i in held_out], settings.labels
+        )
+    if len(training) == 1:
+        yield Problem("warning", "", f"only one page, of {len(pages)}, is left for training")
+    if not held_out:
+        yield Problem(
+            "warning", "", "no page is held out, so nothing will tell learning from learning by heart"
+        )
+
+
+def _mapping_problems(
+    images: Sequence[Image], training: Sequence[Sequence[int]], settings: MappingSettings
+) -> Iterator[Problem]:
+    """Say where percentiles would make a blank image, and where no mapping can be chosen."""
+    try:
+        mapping = choose_mapping(settings, images, training)
+        what = f"the percentiles {settings.low:g} and {settings.high:g}"
+        advice = 'sparse bright pixels need mapping.method = "standardise", or a higher percentile'
+        if mapping.method == "image-percentiles":
+            for image in images:
+                offset, gain = intensity_scale(mapping, image)
+                if blank := np.flatnonzero(gain == 0).tolist():
+                    yield Problem(
+                        "warning",
+                        image.name,
+                        f"{what} are both {offset[blank[0]]:g}{_of_channels(image, blank)}, so the network "
+                        f"would see a blank image; {advice}",
+                    )
+        elif settings.method == "training-percentiles" and mapping.low == mapping.high:
+            yield Problem(
+                "warning",
+                "",
+                f"{what} of the training images are both {mapping.low[0]:g}, so the network would see blank "
+                f"images; {advice}",
+            )
+    except UNet2015Error as error:
+        yield Problem("error", "", str(error))
+
+
+def _of_channels(image: Image, channels: Sequence[int]) -> str:
+    return f" in channel {few(channels)}" if image.channels > 1 else ""
+
+
+def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
+    """Say where most pages hold nothing but background: perhaps nobody has annotated them."""
+    annotated = [page for page in pages if page.frequencies.any()]
+    empty = [page.name for page in annotated if not page.frequencies[1:].any()]
+    if 2 * len(empty) > len(annotated):
+        hold = "hold nothing but class 0" if labels.kind == "classes" else "hold no cell"
+        yield Problem(
+            "warning",
+            "",
+            f"{len(empty)} of {len(pages)} pages {hold} ({few_pages(empty)}): annotated as background, or "
+            "not annotated? Set ignore to the value of what is not annotated, or leave those pages out",
+        )
+
+
+def _split_problems(
+    training: Sequence[PageFacts], held_out: Sequence[PageFacts], labels: LabelSettings
+) -> Iterator[Problem]:
+    """Say what one side of the split lacks, and what is on both."""
+    learned = sum((page.frequencies for page in training), np.zeros(labels.classes, np.int64))
+    measured = sum((page.frequencies for page in held_out), np.zeros(labels.classes, np.int64))
+    names = describe_held_out([page.name for page in held_out])
+    choose = "choose others to hold out (--validate)"
+    if not learned.any():
+        yield Problem("error", "", f"no pixel of the training pages is annotated ({names}); {choose}")
+        return
+    if np.count_nonzero(learned) == 1:
+        only = _class_name(int(learned.argmax()), labels)
+        yield Problem(
+            "error",
+            "",
+            f"all labels of the training pages are of one class, {only}: the others are on held-out pages "
+            f"alone ({names}); {choose}",
+        )
+    elif missing := np.flatnonzero((learned == 0) & (measured > 0)).tolist():
+        yield Problem(
+            "warning",
+            "",
+            f"no training page holds {_any_of(missing, labels)}, which held-out pages do ({names}), so it "
+            f"cannot be learned; {choose}",
+        )
+    if held_out and not measured.any():
+        yield Problem(
+            "warning",
+            "",
+            f"no pixel of the held-out pages is annotated ({names}): they measure nothing; {choose}",
+        )
+    elif held_out and (missing := np.flatnonzero((learned > 0) & (measured == 0)).tolist()):
+        yield Problem(
+            "warning",
+            "",
+            f"no held-out page holds {_any_of(missing, labels)} ({names}), so nothing shows how well it is "
+            f"found; {choose}",
+        )
+    yield from _on_both_sides(training, held_out)
+
+
+def _on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
+    seen = {page.digest: page.name for page in reversed(training) if page.digest is not None}
+    twice = [f"{seen[page.digest]} and {page.name}" for page in held_out if page.digest in seen]
+    if twice:
+        yield Problem(
+            "warning",
+            "",
+            f"the same image is trained on and held out, so what is measured on it is too good: {few(twice)}"
+            "; leave one of them out, or hold out both",
+        )
+
+
+def _class_name(number: int, labels: LabelSettings) -> str:
+    if labels.kind == "classes":
+        return f"class {number}"
+    return "cells" if number else "membrane" if labels.kind == "membrane" else "background"
+
+
+def _any_of(classes: Sequence[int], labels: LabelSettings) -> str:
+    if labels.kind == "classes":
+        return f"a pixel of class {few(classes)}"
+    return "a cell" if classes[0] else f"a pixel of {_class_name(0, labels)}"
+
+
+def _each(images: Sequence[Image], attribute: str) -> str:
+    """Name one image for each value of an attribute."""
+    first = {str(getattr(image, attribute)): image.name for image in reversed(images)}
+    return ", ".join(f"{value} ({name})" for value, name in sorted(first.items()))
