@@ -79,6 +79,7 @@ def test_thresholds_that_cannot_be_are_refused(save, thresholds):
     header = json.loads(data[8 : 8 + size])
     said = json.loads(header["__metadata__"]["unet2015"]) | {"thresholds": thresholds}
     header["__metadata__"]["unet2015"] = json.dumps(said)
+    del header["__metadata__"]["sha256"]
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
     with pytest.raises(ModelError, match="thresholds"):
@@ -178,5 +179,5 @@ def test_a_training_that_learned_nothing_ends_with_3(monkeypatch, capsys):
     monkeypatch.setattr("unet2015.training.loop.train", ending)
     status, out, err = run(capsys, "train", "--images", "a", "--labels", "b", "-o", "c")
     assert (status, out) == (3, "")
-    assert err == "unet2015: error: nothing is learned; try another seed\n"
+    assert err.splitlines()[-1] == "unet2015: error: nothing is learned; try another seed"
     assert "3 a training that has not learned" in " ".join(run(capsys, "train", "--help")[1].split())

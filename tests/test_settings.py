@@ -126,11 +126,11 @@ def test_the_training_part_of_an_experiment_s_settings_is_taken(tmp_path: Path) 
         load_settings(written(tmp_path, text + "[network]\nwidth = 3\n"))
 
 
-@pytest.mark.parametrize("file", sorted(Path(__file__).parents[1].glob("pipelines/*.toml")))
-def test_every_pipeline_s_file_can_be_trained_with(file: Path) -> None:
+@pytest.mark.parametrize("name", ["demo", "isbi2012", "isbi2012-quick", "cell_tracking-cpu"])
+def test_the_settings_of_a_pipeline_can_be_trained_with(name: str) -> None:
+    file = Path(__file__).parents[1] / "pipelines" / f"{name}.toml"
     values = tomllib.loads(file.read_text())
-    expected = load_settings(None, values.get("training", values))
-    assert load_settings(file) == expected
+    assert load_settings(file) == load_settings(None, values.get("training", values))
 
 
 @pytest.mark.parametrize(

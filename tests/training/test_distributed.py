@@ -44,7 +44,7 @@ learning_rate = 1e-2
 [validation]
 fraction = 0.25
 interval = 4
-attempts = 1
+attempts = {attempts}
 """
 
 
@@ -61,20 +61,20 @@ class Launcher:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
 
-    def arguments(self, run, *more, interval=3):
-        settings = self.folder / f"{interval}.toml"
-        settings.write_text(SETTINGS.format(interval=interval))
+    def arguments(self, run, *more, interval=3, attempts=1):
+        settings = self.folder / f"{interval}-{attempts}.toml"
+        settings.write_text(SETTINGS.format(interval=interval, attempts=attempts))
         images, labels = self.set
         return [
             *("train", "--images", str(images), "--labels", str(labels), "--settings", str(settings)),
             *("-o", str(run), "--device", "cpu", *more),
         ]
 
-    def __call__(self, name, *more, size=2, faults=None, run=None):
+    def __call__(self, name, *more, size=2, faults=None, run=None, flat=0):
         out = self.folder / f"{name}-words"
         out.mkdir()
-        arguments = self.arguments(run or self.folder / name, *more)
-        job = {"arguments": arguments, "size": size, "out": str(out), "faults": faults or {}}
+        arguments = self.arguments(run or self.folder / name, *more, attempts=flat + 1)
+        job = {"arguments": arguments, "size": size, "out": str(out), "faults": faults or {}, "flat": flat}
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return Ended(json.loads(self.process.stdout.readline()), out, run or self.folder / name)
@@ -249,6 +249,13 @@ def test_an_interrupted_training_saves_once_and_goes_on_to_the_same_bits(launch,
     assert min(resumed.draws(0)) == int(last.stem[5:])
     assert equal(resumed.tensors(), whole.tensors())
     assert resumed.log() == whole.log()
+
+
+def test_all_begin_again_with_the_same_seed(launch):
+    again, second = launch("again", flat=1), launch("second", "--seed", "1")
+    assert again.statuses == second.statuses == [0, 0]
+    assert equal(again.tensors(), second.tensors())
+    assert again.log() == second.log()
 
 
 def test_another_number_of_processes_does_not_resume(launch, whole):

@@ -27,7 +27,6 @@ from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
-from unet2015.training.precision import choose_precision
 from unet2015.training.recipe import learning_rate
 from unet2015.training.record import model_info
 from unet2015.training.state import checkpoints, load_state, save_state
@@ -242,19 +241,6 @@ class Training(Descent):
         if state.best and not self.model_path.exists():
             _log.warning("%s is gone; the next validation writes another", self.model_path)
             state.best = {}
-
-    def _choose_precision(self) -> None:
-        """Settle the precision of all processes where it is left open; a resumed training keeps its own."""
-        rule, state = self.settings.optimisation, self.state
-        if rule.precision != "auto":
-            return
-        if state.precision:
-            _log.info("precision: %s, as was chosen when the training began", state.precision)
-            return
-        chosen, why = choose_precision(self.network, rule, self.device)
-        half = self.group.first_of(float(chosen == "bfloat16"))
-        state.precision = "bfloat16" if half else "float32"
-        _log.info("precision: %s; %s", state.precision, why)
 
     def _save(self) -> None:
         if not self.learner.is_finite():

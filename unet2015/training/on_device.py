@@ -102,7 +102,7 @@ class Deformer:
         blur: float,
         device: torch.device,
     ) -> None:
-        pages, channels, self.height, self.width = shape
+        pages, _, self.height, self.width = shape
         self.tile, self.grid, self.cubic, self.radius = tile, grid, cubic, math.ceil(4 * blur)
         first = (tile - output) // 2
         self.centre = slice(first, first + output)
@@ -239,7 +239,7 @@ class DeviceTraining:
         self.deform = Deformer(
             shape, rule.tile, output, aug.elastic_grid, aug.interpolation == "bicubic", aug.blur, device
         )
-        self.parameters = list(self.network.parameters())
+        self.parameters: list[Tensor] = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters] if rule.average else []
         self._moments = [[torch.zeros_like(p) for p in self.parameters] for _ in range(2)]
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None

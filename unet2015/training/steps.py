@@ -1,5 +1,6 @@
 """One step of a training: tiles read ahead and deformed, and a step down their gradient."""
 
+import logging
 import math
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,12 +18,14 @@ from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.distributed import ALONE, Group
 from unet2015.training.learner import Learner
 from unet2015.training.pages import TrainingPage, TrainingSet
-from unet2015.training.precision import what_fits
+from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.sampling import TileSampler
 from unet2015.training.state import State, checkpoints, machine_of, torch_seed
 
 Tile = tuple[TrainingPage, Source, Tensor]
 """What one tile is made of: its page, the part of it, and that part's mapped pixels (C, h, w)."""
+
+_log = logging.getLogger("unet2015")
 
 
 class Descent:
@@ -86,6 +89,19 @@ class Descent:
     def _new_learner(self) -> Learner:
         seed = torch_seed(self.state.seed)
         return Learner(self.data.channels, self.settings, seed, self.device, self.group)
+
+    def _choose_precision(self) -> None:
+        """Settle the precision of all processes where it is left open; a resumed training keeps its own."""
+        rule, state = self.settings.optimisation, self.state
+        if rule.precision != "auto":
+            return
+        if state.precision:
+            _log.info("precision: %s, as was chosen when the training began", state.precision)
+            return
+        chosen, why = choose_precision(self.network, rule, self.device)
+        half = self.group.first_of(float(chosen == "bfloat16"))
+        state.precision = "bfloat16" if half else "float32"
+        _log.info("precision: %s; %s", state.precision, why)
 
     def _read(self, step: int) -> list[Tile]:
         """Read what one step needs of its pages; runs beside the step before."""
