@@ -51,7 +51,7 @@ _drawn: dict[str, NDArray[np.float32]] = {}
 
 def draws(settings: TrainingSettings, pages: DevicePages) -> NDArray[np.float32]:
     """Return the draws of all steps, those of the loop: float32, (steps, batch, numbers)."""
-    count, _, height, width = pages.images.shape
+    height, width = pages.images.shape[2:]
     rule = settings.optimisation
     key = json.dumps(
         [
@@ -107,7 +107,7 @@ class _Slot:
             self.training.run(count)
             self.asked += count
             if self.training.stream is not None:
-                event = torch.cuda.Event()
+                event = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 event.record(self.training.stream)
                 self.waiting.append(event)
         return self.asked == steps and not self.waiting

@@ -40,8 +40,8 @@ class Split:
     Attributes
     ----------
     name : str
-        ``em-0`` to ``em-4``, ``em-all``, ``dic-01``, ``dic-02``, ``phc-01``: what it is trained on or, for EM,
-        the fold that is held out.
+        ``em-0`` to ``em-4``, ``em-all``, ``dic-01``, ``dic-02``, ``phc-01``: what it is trained on or, for
+        EM, the fold that is held out.
     train, test : tuple of (prefix, list of int)
         Where the pages are in the packed file, and which; test is empty for ``em-all``.
     """
@@ -80,8 +80,8 @@ def find_split(arrays: Arrays, name: str) -> Split:
         first = min(max(1, round(FIRST * count)), count - 1)
         return Split(name, (mine, list(range(first))), (mine, list(range(first, count))))
     raise DataSetError(
-        f"{name}: no such split; there are em-0 to em-{SLICES // FOLD - 1}, em-all, and dic-01, dic-02, phc-01, "
-        "phc-02 where the packed file has the sequence"
+        f"{name}: no such split; there are em-0 to em-{SLICES // FOLD - 1}, em-all, and dic-01, dic-02, "
+        "phc-01, phc-02 where the packed file has the sequence"
     )
 
 

@@ -124,8 +124,12 @@ class OneGPU:
         training = self.given["trainings"][name]
         split, silver = find_split(self.arrays, training["split"]), training.get("silver", False)
         key = json.dumps(
-            [split.name, silver, settings.mapping.model_dump(mode="json")]
-            + [settings.weight_map.model_dump(mode="json")]
+            [
+                split.name,
+                silver,
+                settings.mapping.model_dump(mode="json"),
+                settings.weight_map.model_dump(mode="json"),
+            ]
         )
         if key not in self._pages:
             self._pages[key] = training_pages(self.arrays, split, settings, silver)
@@ -488,7 +492,7 @@ class OneGPU:
         network = build(settings.network, 1, settings.labels.classes).to("meta")
         with FlopCounterMode(display=False) as counter:
             network(torch.empty(settings.optimisation.batch, 1, side, side, device="meta"))
-        return 3.0 * counter.get_total_flops()
+        return 3.0 * float(counter.get_total_flops())
 
     def _kind(self, name: str) -> str:
         return find_split(self.arrays, self.given["trainings"][name]["split"]).kind

@@ -1,8 +1,8 @@
-"""What each setting that the paper leaves open costs or gains: short trainings at equal budget, several seeds.
+"""What each setting that the paper leaves open costs or gains: short trainings, equal budget, several seeds.
 
 ``python -m pipelines.settings_table --data FILE.npz --out DIR --seconds 300 [--device cuda]``
 
-FILE is what :mod:`pipelines.device_sets` packs. One recipe is the base (`pipelines/settings_table.toml`); each
+FILE is what :mod:`pipelines.device_sets` packs. One recipe is the base (`settings_table.toml`); each
 row changes one thing. EM: trained on slices 0-23, measured on 24-29, best over thresholds, one pass. Cells:
 SEG of the connected parts above 0.5, from one sequence to the other, or of the last gold frames where there
 is one sequence. Rows are run seed by seed, so that a time too short leaves whole rows with fewer seeds.
@@ -113,8 +113,12 @@ class Table:
 
     def _job(self, split: Split, title: str, settings: TrainingSettings) -> Job:
         key = json.dumps(
-            [split.name, settings.mapping.model_dump(), settings.weight_map.model_dump()]
-            + [settings.labels.model_dump()]
+            [
+                split.name,
+                settings.mapping.model_dump(),
+                settings.weight_map.model_dump(),
+                settings.labels.model_dump(),
+            ]
         )
 
         def pages() -> DevicePages:

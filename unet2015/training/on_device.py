@@ -242,7 +242,7 @@ class DeviceTraining:
         self.parameters: list[Tensor] = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters] if rule.average else []
         self._moments = [[torch.zeros_like(p) for p in self.parameters] for _ in range(2)]
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._graph: Any = None
 
         def table(columns: int) -> Tensor:
@@ -263,8 +263,8 @@ class DeviceTraining:
                 first = build(
                     settings.network, pages.images.shape[1], settings.labels.classes, settings.initialisation
                 )
-            for parameter, value in zip(self.parameters, first.parameters(), strict=True):
-                parameter.copy_(value)
+            for weight, drawn in zip(self.parameters, first.parameters(), strict=True):
+                weight.copy_(drawn)
             for mean, value in zip(self.average, self.parameters, strict=False):
                 mean.copy_(value)
             for moments in self._moments:
@@ -404,7 +404,7 @@ class DeviceTraining:
         torch._foreach_add_(velocity, gradients)
         way = velocity
         if rule.nesterov:
-            way = torch._foreach_add(gradients, torch._foreach_mul(velocity, inertia))
+            way = list(torch._foreach_add(gradients, torch._foreach_mul(velocity, inertia)))
         torch._foreach_sub_(self.parameters, torch._foreach_mul(way, rate))
 
     def _adam(self, gradients: list[Tensor], rate: Tensor) -> None:
