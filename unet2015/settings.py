@@ -70,7 +70,7 @@ class NetworkSettings(AnyNetworkSettings):
     """Number of poolings."""
     variant: Literal["paper", "release"] = "paper"
     """The release adds a ReLU after each up-convolution and keeps 128 channels in the last."""
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
     """Rate of the drop-out at the end of the contracting path (open in the paper; release: 0.5)."""
 
 
@@ -246,7 +246,7 @@ class OptimisationSettings(Frozen):
     """Side of the tile that the network reads, in pixels."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """Paper: sgd."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     """Peak learning rate (open in the paper)."""
     warmup: int = Field(100, ge=0)
     """Steps over which the rate rises linearly to its peak."""
@@ -256,8 +256,8 @@ class OptimisationSettings(Frozen):
     """Exponent of ``polynomial``."""
     momentum: float = Field(0.99, ge=0, lt=1)
     """Of sgd; the paper's."""
-    momentum_ramp: int = Field(0, ge=0)
-    """Steps over which the momentum rises to its value from 0.9, the rate over (1 - momentum) held
+    momentum_ramp: int = Field(400, ge=0)
+    """Steps over which the momentum of sgd rises from 0.9 to its value, the rate over (1 - momentum) held
     constant; 0: none (open)."""
     nesterov: bool = False
     """Nesterov's momentum, for sgd."""
@@ -265,7 +265,7 @@ class OptimisationSettings(Frozen):
     """Of adam and adamw: how slowly the means of the gradient and of its square change."""
     weight_decay: NotNegative = 0.0
     """Weight decay (open in the paper); of adamw decoupled from the gradient."""
-    clip: NotNegative = 0.0
+    clip: NotNegative = 1.0
     """Largest norm of a step's gradient; a longer one is shortened to it. 0: none (open)."""
     average: float = Field(0.0, ge=0, lt=1)
     """The model is the exponential moving average of the weights with this decay a step; 0: none."""
@@ -279,12 +279,10 @@ class OptimisationSettings(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.optimizer != "sgd" and (self.nesterov or self.momentum_ramp):
-            raise ValueError(f"nesterov and momentum_ramp belong to sgd, but optimizer is {self.optimizer}")
+        if self.optimizer != "sgd" and self.nesterov:
+            raise ValueError(f"nesterov belongs to sgd, but optimizer is {self.optimizer}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
-        if self.momentum_ramp and self.momentum <= 0.9:
-            raise ValueError(f"momentum_ramp rises from 0.9, but momentum is {self.momentum}")
         if self.average and 1 / (1 - self.average) > self.steps:
             raise ValueError(
                 f"average = {self.average} looks back over {1 / (1 - self.average):.0f} steps, but there are "

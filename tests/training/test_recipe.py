@@ -27,7 +27,9 @@ from unet2015.training.recipe import (
 
 
 def rule(**values):
-    return OptimisationSettings(**{"steps": 100, "warmup": 10, "learning_rate": 2.0} | values)
+    return OptimisationSettings(
+        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,14 @@ def learning_rate(rule: OptimisationSettings, step: int) -> float:
         share = (step + 1) / warmup
     else:
         share = SCHEDULES[rule.schedule]((step - warmup) / max(1, rule.steps - warmup), rule)
-    if rule.momentum_ramp:
+    if rule.optimizer == "sgd":
         share *= (1 - momentum(rule, step)) / (1 - rule.momentum)
     return rule.learning_rate * share
 
 
 def momentum(rule: OptimisationSettings, step: int) -> float:
     """Return the momentum of a step, counted from 0: from 0.9 along a line where there is a ramp."""
-    if step >= rule.momentum_ramp:
+    if step >= rule.momentum_ramp or rule.momentum <= _LOWEST:
         return rule.momentum
     return _LOWEST + (rule.momentum - _LOWEST) * step / rule.momentum_ramp
 
