@@ -226,7 +226,7 @@ class AugmentationSettings(Frozen):
     """Mirror every other tile."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """Of the image between pixels (open)."""
-    gray_scale: float = Field(0.1, ge=0, lt=1)
+    gray_scale: float = Field(0.05, ge=0, lt=1)
     """The contrast about the mean is multiplied by 1 + u, u even in +-gray_scale..."""
     gray_shift: NotNegative = 0.2
     """...and u is added, even in +-gray_shift, in standard deviations of the image."""
