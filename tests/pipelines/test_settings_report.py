@@ -1,12 +1,13 @@
 """The tables of docs/settings.md say what was measured, and nothing more."""
 
 import json
+import re
 
 import pytest
 
 from pipelines import settings_report as report
 from pipelines.settings_table import SETTINGS
-from unet2015.settings import load_settings, merged, read_toml
+from unet2015.settings import Frozen, load_settings, merged, read_toml
 
 DOCUMENT = f"# A title\n\nBefore.\n\n{report.BEGIN}\nold\n{report.END}\n\nAfter.\n"
 
@@ -58,6 +59,18 @@ def test_what_was_measured_can_be_measured_again():
     for one in result["trainings"]:
         steps = merged(given["base"], given["rows"][one["row"]])["optimisation"]["steps"]
         assert one["steps"] == steps, one["row"]
+
+
+def test_every_setting_is_in_the_document_and_every_figure_in_its_tables():
+    text = report.DOCUMENT.read_text()
+    for section, rule in load_settings():
+        for name in type(rule).model_fields if isinstance(rule, Frozen) else [section]:
+            assert f"`{name}`" in text, f"{section}.{name}"
+    begin, end = text.index(report.BEGIN), text.index(report.END)
+    prose = re.sub("`[^`\n]*`", "", text[:begin] + text[end:])  # but values of settings
+    said = set(re.findall(r"\b0\.[0-9]{3}\b", prose))
+    assert said
+    assert said <= set(re.findall(r"\b0\.[0-9]{3}\b", text[begin:end]))
 
 
 def test_figures_are_means_and_ranges_and_one_seed_is_marked(place):
