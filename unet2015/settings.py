@@ -415,7 +415,7 @@ def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, 
 def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        words = detail["msg"]
+        words = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "literal_error":
             words += _closest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
         return f"{place} = {detail['input']!r}: {words}" if place else str(words)

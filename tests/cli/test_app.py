@@ -65,7 +65,9 @@ def test_the_module_is_the_command(installed):
     ],
 )
 def test_wrong_usage_is_one_line_with_what_is_right(cli, refused, arguments, words):
-    refused(cli(*arguments), 2, *words)
+    ended = cli(*arguments)
+    refused(ended, 2, *words)
+    assert "Value error" not in ended.err
 
 
 def raising(error):

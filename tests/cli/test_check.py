@@ -24,6 +24,12 @@ def test_the_held_out_pages_are_named(check):
     assert json.loads(check("--label-kind", "membrane", "--json").out)["held_out"] == ["a.tif page 2"]
 
 
+def test_the_pages_to_hold_out_are_chosen_as_for_train(check):
+    ended = check("--label-kind", "membrane", "--validate", "0-1")
+    assert "held out: a.tif pages 0-1 (2 pages)\n" in ended.out
+    assert "there is no page 9" in check("--label-kind", "membrane", "--validate", "9").out
+
+
 def test_what_is_wrong_is_said_on_standard_output(check):
     ended = check()
     assert (ended.status, ended.err) == (1, "")

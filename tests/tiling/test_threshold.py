@@ -84,8 +84,8 @@ def test_which_threshold_is_meant(model, asked, found):
     ("model", "asked", "words"),
     [
         (model_of(0.4, f1=0.4), "rand", ["no threshold rand", "f1 (0.4)", "number"]),
-        (model_of(0.25), "f1", ["no threshold f1", "one of no name (0.25)"]),
-        (model_of(), "rand", ["no threshold rand", "but none"]),
+        (model_of(0.25), "f1", ["no threshold f1", "it stores 0.25 without a name"]),
+        (model_of(), "rand", ["no threshold rand", "it stores none"]),
         (model_of(0.4, f1=0.4), "dice", ["f1, rand or a probability", "dice"]),
         (model_of(), 1.5, ["f1, rand or a probability", "1.5"]),
         (model_of(), float("nan"), ["probability", "nan"]),

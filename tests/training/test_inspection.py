@@ -145,7 +145,7 @@ def test_cells_that_the_border_erases_or_tears_are_named(page):
         if cells:
             assert said[0].startswith("a.tif: ")
             assert f" {verb} {len(cells)} of " in said[0]
-            assert f"cells: {', '.join(map(str, cells))}" in said[0]
+            assert f"cells, labelled {', '.join(map(str, cells))}" in said[0]
     assert not any("border" in note for note in inspect_labels(page, APART, "a.tif", numbered=True).notes)
 
 
@@ -154,7 +154,7 @@ def test_cells_that_the_border_erases_are_named_with_their_pages():
     stack[1, 2:4, :30] = 1 + np.arange(30)  # columns of one pixel: all but the first go
     stack[3, :, 3:9], stack[3, 2, 9] = 41, 44
     (note,) = (note for note in notes_of(stack, LabelSettings(), "a.tif") if "border" in note)
-    assert "erases 30 of 32 cells on the pages where cells touch: 2 (page 1), 3 (page 1)" in note
+    assert "erases 30 of 32 cells on the pages where cells touch, labelled 2 (page 1), 3 (page 1)" in note
     assert "separation_border = false" in note
     stack[1, 2:4, 5:] = 0
     (note,) = (note for note in notes_of(stack, LabelSettings(), "a.tif") if "border" in note)

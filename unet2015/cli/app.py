@@ -100,7 +100,7 @@ def _call_message(error: Any) -> str:
     """Say what is wrong with the call, and where to read how it should be."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "unet2015"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
     if "extra argument" in message:
         message += "; put a pattern in quotes, or repeat its option"
     return f"{message} (see {command} --help)"

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from unet2015.cli.options import Axes, Ignore, Images, Json, LabelKind, Labels, Settings
+from unet2015.cli.options import Axes, Ignore, Images, Json, LabelKind, Labels, Settings, Validate
 from unet2015.cli.output import print_json
 
 
@@ -14,12 +14,14 @@ def check(
     label_kind: LabelKind = None,
     settings: Settings = None,
     ignore: Ignore = None,
+    validate: Validate = None,
     axes: Axes = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a training set.
 
-    Better before an hour is lost than after. Every pixel is read.
+    Better before an hour is lost than after. Every pixel is read. Given the options of train it
+    names the pages that train would hold out.
     Errors would stop or spoil a training, and make the exit status 1; warnings need not.
     """
     from unet2015.cli.train import changes
@@ -28,7 +30,7 @@ def check(
     from unet2015.training.checks import Problem, SetReport, inspect_set
     from unet2015.training.dataset import describe_held_out, pair_images
 
-    chosen = load_settings(settings, changes(label_kind, ignore))
+    chosen = load_settings(settings, changes(label_kind, ignore, validate))
     try:
         pairs = pair_images(images, labels)
         report = inspect_set(pairs, chosen, axes)

@@ -43,5 +43,13 @@ Settings = Annotated[
         metavar="NAME|FILE",
     ),
 ]
+Validate = Annotated[
+    str | None,
+    typer.Option(
+        help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22, or images by "
+        "name, such as t3.tif,t9.tif.  [default: the last fifth]",
+        metavar="PAGES",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from unet2015.cli.options import Axes, Device, Ignore, Images, Kind, LabelKind, Labels, Settings
+from unet2015.cli.options import Axes, Device, Ignore, Images, Kind, LabelKind, Labels, Settings, Validate
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -21,14 +21,7 @@ def train(
     settings: Settings = None,
     label_kind: LabelKind = None,
     ignore: Ignore = None,
-    validate: Annotated[
-        str | None,
-        typer.Option(
-            help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22, or images by "
-            "name, such as t3.tif,t9.tif.  [default: the last fifth]",
-            metavar="PAGES",
-        ),
-    ] = None,
+    validate: Validate = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", metavar="N")] = None,
     tile: Annotated[
         int | None,

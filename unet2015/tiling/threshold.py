@@ -28,10 +28,11 @@ def choose_threshold(model: Model, asked: float | ThresholdName | None) -> tuple
             raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {asked!r}")
         if asked not in info.thresholds:
             known = [f"{name} ({value:g})" for name, value in info.thresholds.items()]
-            unnamed = "none" if info.threshold is None else f"one of no name ({info.threshold:g})"
+            unnamed = "none" if info.threshold is None else f"{info.threshold:g} without a name"
+            stored = ", ".join(known) or unnamed
             raise UsageError(
-                f"{model.path or 'the model'} has no threshold {asked}, but {', '.join(known) or unnamed}; "
-                "leave it out, or give a number"
+                f"{model.path or 'the model'} has no threshold {asked}; it stores {stored}; "
+                "leave the threshold out to take the model's own, or give a number"
             )
         return info.thresholds[asked], asked
     if asked is not None:

@@ -183,12 +183,12 @@ def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: b
     count, cells = listed("erased")
     if count:
         yield (
-            f"{name}: the separation border erases {count} of {where}: {cells}; they would be trained on as "
-            "background: set separation_border = false, or draw them wider"
+            f"{name}: the separation border erases {count} of {where}, labelled {cells}; they would be "
+            "trained on as background: set separation_border = false, or draw them wider"
         )
     count, cells = listed("torn")
     if count:
-        yield f"{name}: the separation border tears {count} of {where}: {cells}"
+        yield f"{name}: the separation border tears {count} of {where}, labelled {cells}"
 
 
 def _file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:

@@ -112,7 +112,9 @@ def train(
         folder = make_folder(out)
         with claim(folder / "training") if group.first else nullcontext():
             if not resume and (checkpoints(folder / "checkpoints") or (folder / MODEL).exists()):
-                raise SettingsError(f"{folder} already holds a training; resume it, or choose another folder")
+                raise SettingsError(
+                    f"{folder} already holds a training; resume it (--resume), or choose another folder"
+                )
             with closing(load_training_set(pairs, chosen, axes)) as data:
                 return Training(data, chosen, folder, target, group).run(resume)
 

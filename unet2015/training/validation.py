@@ -140,7 +140,7 @@ class Validation:
         if self.f1 is None:
             return f"F1 undefined (no pixel of a class from 1 on), cross-entropy {self.cross_entropy:.4f}"
         at = "" if self.threshold is None else f" at threshold {self.threshold:.2f}"
-        beside = "" if self.baseline is None else f", every pixel called the same {self.baseline:.4f}"
+        beside = "" if self.baseline is None else f" (calling every pixel the same: {self.baseline:.4f})"
         area = "" if self.auc is None else f", AUC {self.auc:.3f}"
         return f"F1 {self.f1:.4f}{at}{beside}{area}"
 
@@ -165,11 +165,11 @@ def advice(validation: Validation) -> str:
         tries.append("see that the labels of the held-out pages mean the same as the others")
     if validation.constant or validation.periodic:
         tries.append("another seed")
-        tries.append("a lower learning_rate, or clip = 1 in [optimisation]")
+        tries.append("a lower learning_rate, or a smaller clip in [optimisation]")
     else:
         tries.append("more steps where the loss still falls")
         tries.append("another seed")
-        tries.append("a lower learning_rate, or clip = 1 in [optimisation], where the loss jumps")
+        tries.append("a lower learning_rate, or a smaller clip in [optimisation], where the loss jumps")
         tries.append("a higher learning_rate where it hardly moves")
     return f"the network has not learned: {'; '.join(validation.why)}. What to try: {'; '.join(tries)}"
 
