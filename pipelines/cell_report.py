@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.ctc import IGNORE
+from pipelines.runs import alert
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
@@ -39,7 +40,8 @@ def write_cell_report(experiment: "Experiment", out: Path) -> None:
             details={key: result[key] for key in ("settings", "data_sets", "machine", "date", "note")},
         ),
     ]
-    write_report(Report("Cell Tracking Challenge: segmentation of cells", summary, sections), out)
+    title = "Cell Tracking Challenge: segmentation of cells"
+    write_report(Report(title, summary, sections, alert(result["not_learned"])), out)
 
 
 def main_table(experiment: "Experiment", result: Mapping[str, Any]) -> Table:

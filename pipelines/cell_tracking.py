@@ -26,7 +26,7 @@ from benchmarks.machine import machine
 from pipelines import ctc
 from pipelines.experiment import CellTrackingExperiment, load_experiment, training_settings
 from pipelines.fetch import fetch, unpack_folder
-from pipelines.runs import run_experiment, segment_into, train_run, training_summary
+from pipelines.runs import not_learned, run_experiment, segment_into, train_run, training_summary
 from pipelines.stages import Stage
 from unet2015.errors import DataSetError
 from unet2015.files import make_folder, write_json
@@ -369,11 +369,13 @@ class Experiment:
                 "seg_at_0.5": float(np.mean([part["seg_at_0.5"] for part in mine])),
                 "splits": [part["split"] for part in mine],
             }
+        splits = dict(zip((split.name for split in self.splits), parts, strict=True))
         return {
             "data": "Cell Tracking Challenge training sequences, gold frames",
             "note": "held-out training frames; the published rows are on the hidden test sequences",
             "mean": means,
-            "splits": dict(zip((split.name for split in self.splits), parts, strict=True)),
+            "not_learned": not_learned({name: part["training"] for name, part in splits.items()}),
+            "splits": splits,
             "data_sets": facts,
             "settings": self.experiment.model_dump(mode="json")
             | {"training": self._settings().model_dump(mode="json")},

@@ -6,7 +6,7 @@ the end; demo.png shows image, truth, weight map, probability and result side by
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from pipelines.runs import train_run
 from pipelines.stages import Stage, arguments, listing, run_stages
+from unet2015.checkpoint import ModelInfo, load_model
+from unet2015.cli.output import show_messages
+from unet2015.errors import NothingLearnedError
 from unet2015.files import write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.settings import load_settings
+from unet2015.training.validation import Validation, advice
 
 SETTINGS = Path(__file__).with_name("demo.toml")
 TRAINING = {"pages": 12, "height": 512, "width": 512, "seed": 1}
@@ -34,6 +38,7 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
     weights, run = out / "training-weights.tif", out / "demo-run"
     model, log = run / "model.safetensors", run / "log.jsonl"
     classes, probability = out / "unseen-images.classes.tif", out / "unseen-images.probability.tif"
+    record = out / "unseen-images.record.json"
 
     def draw() -> None:
         from unet2015.synthetic import em_stack
@@ -55,7 +60,8 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
         from unet2015.tiling.files import segment_files
         from unet2015.tiling.segmentation import SegmentOptions
 
-        options = SegmentOptions(device=device)
+        # The measure below is 1 - F1. A membrane model's own threshold is that of the best Rand score.
+        options = SegmentOptions(device=device, threshold="f1")
         for result in segment_files([unseen], out, model, options, probability=True):
             if result.error is not None:
                 raise result.error
@@ -91,7 +97,7 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
             "segment the unseen stack with overlap tiles",
             segment,
             [unseen, model],
-            [classes, probability],
+            [classes, probability, record],
         ),
         Stage("measure", "compare with the truth", measure, [classes, truth], [out / "result.json"]),
         Stage(
@@ -113,15 +119,38 @@ def pixel_error(result: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
     return {"pixel_error": 1 - f1, "pixel_error_of_calling_everything_cell": 1 - everything}
 
 
+def told(model: ModelInfo, record: Mapping[str, Any]) -> list[str]:
+    """Return what a training said of itself at the check it was kept for, and the threshold then used.
+
+    Parameters
+    ----------
+    model : ModelInfo
+        Of the model file.
+    record : mapping
+        What ``unet2015 segment`` records beside a result.
+    """
+    check = Validation.from_dict(model.training["validation"])
+    used = record["threshold"]
+    return [
+        f"step {model.training['step']}, held-out pages of the training stack: {check.describe()}",
+        advice(check) or "the network has learned",
+        f"threshold used on the unseen stack: {used['name']} {used['value']:g}",
+    ]
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the demo and return the exit status."""
+    """Run the demo and return the exit status: 3 where the network has not learned."""
     parser = arguments(__doc__, "demo")
     parser.epilog = listing(stages(Path()))
     given = parser.parse_args(words)
+    show_messages()
     chain = stages(given.out, given.device)
     status = run_stages(chain, given.out, given.stages)
     if status == 0 and not given.stages:
         result = json.loads((given.out / "result.json").read_text())
+        model = load_model(given.out / "demo-run" / "model.safetensors").info
+        record = json.loads((given.out / "unseen-images.record.json").read_text(encoding="utf-8"))
+        print("\n" + "\n".join(told(model, record)))
         print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")
         print(
             f"(calling every pixel cell would give {result['pixel_error_of_calling_everything_cell']:.4f})\n"
@@ -130,6 +159,8 @@ def main(words: Sequence[str] | None = None) -> int:
             for path in stage.outputs:
                 print(f"  {path!s:<42} {stage.does}")
         print(f"\nlook at {given.out / 'demo.png'} first")
+        if model.learned is False:
+            return NothingLearnedError.exit_status
     return status
 
 

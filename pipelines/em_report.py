@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.em import MEASURES, PAPER, SLICES
+from pipelines.runs import alert
 from unet2015.files import atomic_path, make_folder
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
@@ -61,7 +62,8 @@ def write_em_report(experiment: "Experiment", out: Path) -> None:
             "Record", details={key: result[key] for key in ("settings", "machine", "date", "data", "note")}
         ),
     ]
-    write_report(Report("ISBI 2012: segmentation of neuronal structures in EM", summary, sections), out)
+    title = "ISBI 2012: segmentation of neuronal structures in EM"
+    write_report(Report(title, summary, sections, alert(result["not_learned"])), out)
 
 
 _WHAT_IS_SHOWN = (

@@ -24,8 +24,9 @@ from benchmarks.machine import machine
 from pipelines import em
 from pipelines.experiment import EMExperiment, load_experiment, training_settings
 from pipelines.fetch import fetch, unpack
-from pipelines.runs import SEEDS, run_experiment, segment_into, train_run, training_summary
+from pipelines.runs import SEEDS, not_learned, run_experiment, segment_into, train_run, training_summary
 from pipelines.stages import Stage
+from unet2015.checkpoint import load_model
 from unet2015.errors import DataSetError
 from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
@@ -298,6 +299,7 @@ class Experiment:
 
             found = {
                 title: measure_run(self.model(name), images, labels, self.device)
+                | {"learned": load_model(self.model(name)).info.learned}
                 for title, name in rows.items()
             }
             tilings = {}
@@ -373,13 +375,17 @@ class Experiment:
                 "on_training_slices": em.mean([fold[average]["training"] for fold in folds]),
             }
         ablation = self.out / "ablation.json"
+        parts = dict(zip((f"fold-{k}" for k in self.experiment.folds), folds, strict=True))
+        final = training_summary(self.model("all").parent)
+        trainings = {name: part["training"] for name, part in parts.items()} | {"all": final}
         return {
             "data": "ISBI 2012 training slices, held out in folds of 6 consecutive slices",
             "note": "held-out training slices; the published rows are on the hidden test set",
             "folds_held_out": list(self.experiment.folds),
             "rows": rows,
-            "folds": dict(zip((f"fold-{k}" for k in self.experiment.folds), folds, strict=True)),
-            "model_of_all_slices": training_summary(self.model("all").parent),
+            "not_learned": not_learned(trainings),
+            "folds": parts,
+            "model_of_all_slices": final,
             "ablation": json.loads(ablation.read_text(encoding="utf-8"))
             if self.experiment.ablation
             else None,

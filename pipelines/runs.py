@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,34 +35,30 @@ def train_run(
 
     A training that has learned nothing at its first validation begins again with the next seed: at the
     momentum of the paper some never leave the plateau on which all pixels look alike. Which seed it was
-    stands in the model's record. With `seeds` = 1 such a training is kept as it is.
-
-    Raises
-    ------
-    NothingLearnedError
-        No seed learned anything.
+    stands in the model's record, and so does whether it has learned in the end: one that has not is kept,
+    since the other trainings of an experiment are worth measuring, and `not_learned` names it.
     """
     from unet2015 import train
 
     validation = settings.validation.model_copy(update={"attempts": seeds})
     settings = settings.model_copy(update={"validation": validation})
     try:
-        model = train(images, labels, run, settings=settings, device=device, resume=True)
+        train(images, labels, run, settings=settings, device=device, resume=True)
     except (SettingsError, DataSetError):
         shutil.rmtree(run, ignore_errors=True)
-        model = train(images, labels, run, settings=settings, device=device)
-    if seeds > 1 and model.info.learned is False:
-        raise NothingLearnedError(
-            f"{run}: nothing is learned with any of the {seeds} seeds from {settings.seed} on; try a lower "
-            "learning rate"
-        )
+        train(images, labels, run, settings=settings, device=device)
 
 
 def training_summary(run: Path) -> dict[str, Any]:
-    """Return what a result says of a training: steps, seconds, the loss in 50 means, and the last check."""
+    """Return what a result says of a training: steps, seconds, the loss in 50 means, whether it learned.
+
+    F1 and the best constant answer beside it are those of the check at which the model was kept, on the
+    images it was trained on; ``why_not_learned`` is empty where it has learned.
+    """
     from unet2015 import load_model
 
-    record = load_model(run / "model.safetensors").info.training
+    info = load_model(run / "model.safetensors").info
+    record, check = info.training, info.training["validation"]
     steps = [line for line in read_log(run / "log.jsonl") if "loss" in line]
     losses = [line["loss"] for line in steps if line["loss"] is not None]
     means = [float(np.mean(part)) for part in np.array_split(losses, min(50, len(losses)))]
@@ -72,8 +68,33 @@ def training_summary(run: Path) -> dict[str, Any]:
         "step_of_the_model": record["step"],
         "seed": record["seed"],
         "device": record["device"],
+        "precision": record["precision"],
+        "learned": info.learned,
+        "why_not_learned": list(info.why_not_learned),
+        "f1": check["f1"],
+        "f1_of_the_best_constant_answer": check["baseline"],
         "loss": [round(value, 4) for value in means],
     }
+
+
+def not_learned(trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the trainings that have not learned, by name, each with why, in words.
+
+    Parameters
+    ----------
+    trainings : mapping of str to mapping
+        By name, what `training_summary` returned.
+    """
+    return {
+        name: "; ".join(training["why_not_learned"]) or "no reason is recorded"
+        for name, training in trainings.items()
+        if training["learned"] is False
+    }
+
+
+def alert(failed: Mapping[str, str]) -> str:
+    """Return the report's warning of what `not_learned` found; empty where all have learned."""
+    return " ".join(f"{name} has not learned: {why}." for name, why in failed.items())
 
 
 def segment_into(out: Path, images: Sequence[Path], model: Path, average: Any, device: str) -> None:
@@ -94,7 +115,7 @@ def run_experiment(
     name: str,
     headline: str,
 ) -> int:
-    """Run an experiment from the command line and return the exit status.
+    """Run an experiment from the command line and return the exit status: 3 where a training has not learned.
 
     Parameters
     ----------
@@ -126,4 +147,8 @@ def run_experiment(
         result = json.loads((given.out / "result.json").read_text(encoding="utf-8"))
         print(json.dumps(result[headline], indent=2))
         print(f"look at {given.out / 'report.html'}")
+        for name, why in result["not_learned"].items():
+            print(f"warning: {name} has not learned, and its figures mean little: {why}", file=sys.stderr)
+        if result["not_learned"]:
+            return NothingLearnedError.exit_status
     return status

@@ -117,8 +117,12 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     made, settings = experiment(drawn, tiny_settings, tmp_path, "frame = 5\n")
     out = made.out
     words = ["--data", str(drawn), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
-    assert cell_tracking.main(words) == 0
+    status = cell_tracking.main(words)
     result = json.loads((out / "result.json").read_text())
+    assert status == (3 if result["not_learned"] else 0)
+    assert set(result["not_learned"]) == {
+        name for name, part in result["splits"].items() if part["training"]["learned"] is False
+    }
     assert json.dumps(result["mean"], indent=2) in capsys.readouterr().out
     for split in made.splits[:2]:
         measured = evaluate_seg(drawn / f"ctc/Both/{split.test}_GT", out / split.name / f"{split.test}_RES")
@@ -147,7 +151,7 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     assert "u-net 2015 (paper, Table 2)" in page
     assert page.count("data:image/png;base64") == 3 * 3 + 1
     before = {path: path.stat().st_mtime_ns for stage in made.stages() for path in stage.outputs}
-    assert cell_tracking.main(words) == 0
+    assert cell_tracking.main(words) == status
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -9,7 +9,9 @@ import pytest
 pytest.importorskip("doit")
 
 from pipelines import demo
+from unet2015.checkpoint import load_model
 from unet2015.images.reader import open_image, read_pages
+from unet2015.training.validation import Validation, advice
 
 
 @pytest.fixture
@@ -31,9 +33,17 @@ def times(out):
 
 def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     out = tmp_path / "demo"
-    assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
+    status = demo.main(["--out", str(out), "--device", "cpu"])
+    model = load_model(out / "demo-run" / "model.safetensors").info
+    assert status == (3 if model.learned is False else 0)
     printed = capfd.readouterr().out
     assert "pixel error on the unseen stack" in printed
+    # What the training said of the model that was kept, and the threshold that the classes were made with.
+    check = Validation.from_dict(model.training["validation"])
+    assert check.describe() in printed
+    assert "every pixel called the same" in printed
+    assert (advice(check) or "the network has learned") in printed
+    assert f"threshold used on the unseen stack: f1 {model.thresholds['f1']:g}" in printed
     for stage in demo.stages(out):
         for path in stage.outputs:
             assert path.exists()
@@ -44,21 +54,33 @@ def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     with open_image(out / "unseen-images.probability.tif") as shown:
         assert shown.calibration.pixel_size_x == pytest.approx(4)
     before = times(out)
-    assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
+    assert demo.main(["--out", str(out), "--device", "cpu"]) == status
     assert times(out) == before
+
+
+@pytest.mark.parametrize(
+    ("why", "status", "said"),
+    [((), 0, "the network has learned"), (("it guesses",), 3, "the network has not learned: it guesses.")],
+)
+def test_whether_the_network_has_learned_is_the_last_word(
+    tiny, tmp_path, monkeypatch, capfd, why, status, said
+):
+    monkeypatch.setattr(Validation, "why", why)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--device", "cpu"]) == status
+    assert f"\n{said}" in capfd.readouterr().out
 
 
 def test_a_removed_file_is_made_again_and_a_changed_setting_trains_again(tiny, tmp_path):
     out = tmp_path / "demo"
-    assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
+    assert demo.main(["--out", str(out), "--device", "cpu"]) in (0, 3)
     (out / "training-weights.tif").unlink()
     model = (out / "demo-run" / "model.safetensors").stat().st_mtime_ns
-    assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
+    assert demo.main(["--out", str(out), "--device", "cpu"]) in (0, 3)
     assert (out / "training-weights.tif").exists()
     assert (out / "demo-run" / "model.safetensors").stat().st_mtime_ns == model
     tiny.write_text(tiny.read_text().replace("steps = 6", "steps = 5"))
     os.utime(tiny, (time.time() + 5, time.time() + 5))
-    assert demo.main(["--out", str(out), "--device", "cpu"]) == 0
+    assert demo.main(["--out", str(out), "--device", "cpu"]) in (0, 3)
     assert json.loads((out / "demo-run" / "settings.json").read_text())["optimisation"]["steps"] == 5
 
 

@@ -21,6 +21,7 @@ from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
 from unet2015.synthetic import em_stack
+from unet2015.training.validation import Validation
 
 ROOT = Path(__file__).parents[2]
 ABLATION = """
@@ -86,8 +87,9 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
         tmp_path / "out",
     )
     words = ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
-    assert isbi2012.main(words) == 0
+    status = isbi2012.main(words)
     result = json.loads((out / "result.json").read_text())
+    assert status == (3 if result["not_learned"] else 0)
     printed = capsys.readouterr().out
     assert json.dumps(result["rows"], indent=2) in printed
     assert str(out / "report.html") in printed
@@ -125,11 +127,11 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
     assert "stride 388" in page
     assert page.count("data:image/png;base64") == 4
     # Nothing has changed, so nothing runs.
-    assert isbi2012.main(words) == 0
+    assert isbi2012.main(words) == status
     assert {path: path.stat().st_mtime_ns for path in before} == before
     # Another row of the ablation trains that row and nothing else.
     settings.write_text(settings.read_text() + '"more" = { weight_map = { sigma = 3.0 } }\n')
-    assert isbi2012.main(words) == 0
+    assert isbi2012.main(words) == status
     after = {path: path.stat().st_mtime_ns for path in before}
     changed = {path.name for path in before if before[path] != after[path]}
     assert changed == {"ablation.json", "result.json", "report.html"}
@@ -162,10 +164,28 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         chain = isbi2012.Experiment(known, killed, settings, "cpu").stages()
         reached = next(k for k, stage in enumerate(chain) if killed / mark in stage.outputs)
         done = {path: path.stat().st_mtime_ns for stage in chain[:reached] for path in stage.outputs}
-    for out in (straight, killed):
-        assert isbi2012.main(words(out)) == 0
-    rows = [json.loads((out / "result.json").read_text())["rows"] for out in (straight, killed)]
-    assert rows[0] == rows[1]
+    statuses = [isbi2012.main(words(out)) for out in (straight, killed)]
+    results = [json.loads((out / "result.json").read_text()) for out in (straight, killed)]
+    assert results[0]["rows"] == results[1]["rows"]
+    assert statuses == [3 if result["not_learned"] else 0 for result in results]
+    assert results[0]["not_learned"] == results[1]["not_learned"]
+
+
+@pytest.mark.parametrize("why", [(), ("it guesses",)])
+def test_a_training_that_has_not_learned_is_measured_named_and_told(
+    known, tiny_settings, tmp_path, monkeypatch, capsys, why
+):
+    monkeypatch.setattr(Validation, "why", why)
+    settings, out = tiny_settings('folds = [4]\naverages = ["none"]\n'), tmp_path / "out"
+    words = ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
+    assert isbi2012.main(words) == (3 if why else 0)
+    result = json.loads((out / "result.json").read_text())
+    assert result["not_learned"] == ({"fold-4": "it guesses", "all": "it guesses"} if why else {})
+    assert result["folds"]["fold-4"]["training"]["learned"] is not bool(why)
+    assert (
+        "fold-4 has not learned, and its figures mean little: it guesses" in capsys.readouterr().err
+    ) == bool(why)
+    assert ("fold-4 has not learned: it guesses." in (out / "report.html").read_text()) == bool(why)
 
 
 def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):

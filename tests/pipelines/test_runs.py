@@ -5,7 +5,6 @@ import pytest
 
 from pipelines import runs
 from unet2015.checkpoint import load_model
-from unet2015.errors import NothingLearnedError
 from unet2015.images.writer import write_image
 from unet2015.settings import load_settings
 from unet2015.training import loop
@@ -31,7 +30,9 @@ def pages(tmp_path):
     return images, truth
 
 
-def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(pages, tmp_path, monkeypatch):
+def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_said_to_have_failed(
+    pages, tmp_path, monkeypatch
+):
     begun = []
 
     def nothing(*_):
@@ -40,9 +41,16 @@ def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_given_up(p
 
     monkeypatch.setattr(loop, "validate", nothing)
     settings = load_settings(None, TINY | {"seed": 3})
-    with pytest.raises(NothingLearnedError, match="any of the 3 seeds from 3 on"):
-        runs.train_run(*pages, tmp_path / "run", settings, "cpu", seeds=3)
+    runs.train_run(*pages, tmp_path / "run", settings, "cpu", seeds=3)
     assert begun == [3, 4, 5, 5]
+    summary = runs.training_summary(tmp_path / "run")
+    assert (summary["seed"], summary["learned"]) == (5, False)
+    assert (summary["f1"], summary["f1_of_the_best_constant_answer"]) == (0.5, 0.5)
+    failed = runs.not_learned({"this": summary, "that": summary | {"learned": None, "why_not_learned": []}})
+    assert list(failed) == ["this"]
+    assert failed["this"].startswith("every pixel is predicted alike; F1 0.500")
+    assert runs.alert(failed) == f"this has not learned: {failed['this']}."
+    assert runs.alert(runs.not_learned({"that": summary | {"learned": True}})) == ""
     # What is allowed to learn nothing ends and keeps its seed.
     monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5))
     runs.train_run(*pages, tmp_path / "one", settings, "cpu", seeds=1)
