@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from unet2015.networks import geometry
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import draw
-from unet2015.training.on_device import DevicePages, DeviceTraining, draw_row
+from unet2015.training.deform import DevicePages, draw_row
+from unet2015.training.on_device import DeviceTraining
 from unet2015.training.sampling import TileSampler
 
 CHUNK = 16
@@ -152,7 +153,7 @@ def run_jobs(
                 active.remove(slot)
                 continue
             active.remove(slot)
-            shape = tuple(slot.training.deform.images.shape)
+            shape = slot.training.deform.shape
             idle.setdefault(signature(slot.job.settings, shape), []).append(slot.training)
         if active and not moved:
             time.sleep(0.0005)

@@ -20,8 +20,8 @@ from unet2015.errors import DataSetError
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage, choose_mapping
 from unet2015.settings import TrainingSettings
+from unet2015.training.deform import DevicePages
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
-from unet2015.training.on_device import DevicePages
 from unet2015.training.weights import target_weights
 
 IGNORE = 65535

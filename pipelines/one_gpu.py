@@ -37,7 +37,8 @@ from unet2015.settings import Mapping, TrainingSettings, load_settings, merged, 
 from unet2015.tiling.engine import Predictor, run
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.sinks import ArraySink
-from unet2015.training.on_device import DevicePages, DeviceTraining
+from unet2015.training.deform import DevicePages
+from unet2015.training.on_device import DeviceTraining
 from unet2015.versions import versions
 
 SETTINGS = Path(__file__).with_name("one_gpu.toml")
@@ -409,7 +410,7 @@ class OneGPU:
 
     def _model(self, name: str, split: Split, training: DeviceTraining, settings: TrainingSettings) -> None:
         """Write a model in half precision, in parts that `cat` puts together."""
-        network = build(settings.network, training.deform.images.shape[1], settings.labels.classes)
+        network = build(settings.network, training.deform.shape[1], settings.labels.classes)
         network.load_state_dict(training.weights())
         names = ("membrane", "cell") if split.kind == "em" else ("background", "cell")
         record = {
