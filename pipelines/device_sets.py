@@ -164,7 +164,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         It cannot be read.
     """
     try:
-        with np.load(path) as packed:
+        with path.open("rb") as file, np.load(file) as packed:
             return {key: packed[key] for key in packed.files}
     except _DAMAGED as error:
         raise DataSetError(f"{path}: expected a file that pipelines.device_sets packed: {error}") from error
