@@ -4,6 +4,7 @@ Each job is a training of :mod:`unet2015.training.on_device`. Jobs whose setting
 recorded one, one after the other.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from unet2015.networks import geometry
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import draw
-from unet2015.training.on_device import DevicePages, DeviceTraining, draw_row
+from unet2015.training.deform import DevicePages, draw_row
+from unet2015.training.labels import IGNORED
+from unet2015.training.on_device import DeviceTraining
 from unet2015.training.sampling import TileSampler
 
 CHUNK = 16
@@ -49,30 +52,31 @@ class Job:
 _drawn: dict[str, NDArray[np.float32]] = {}
 
 
-def draws(settings: TrainingSettings, pages: DevicePages) -> NDArray[np.float32]:
-    """Return the draws of all steps, those of the loop: float32, (steps, batch, numbers)."""
+def draws(settings: TrainingSettings, pages: DevicePages, steps: int | None = None) -> NDArray[np.float32]:
+    """Return the draws of the first steps, or of all, those of the loop: float32, (steps, batch, numbers)."""
     height, width = pages.images.shape[2:]
     rule = settings.optimisation
+    steps = rule.steps if steps is None else steps
     key = json.dumps(
         [
             settings.seed,
             settings.augmentation.model_dump(mode="json"),
             settings.sampling.model_dump(mode="json"),
-            [rule.steps, rule.batch, rule.tile, settings.network.model_dump(mode="json")],
-            [pages.images.shape, int(np.count_nonzero(pages.classes == 255))],
+            [steps, rule.batch, rule.tile, settings.network.model_dump(mode="json")],
+            [pages.images.shape, hashlib.sha256(np.packbits(pages.classes == IGNORED).tobytes()).hexdigest()],
         ]
     )
     if key not in _drawn:
         output = geometry(settings.network).output_size(rule.tile)
         sampler = TileSampler.of(list(pages.classes), settings.sampling, settings.seed, output)
         rows = []
-        for number in range(rule.steps * rule.batch):
+        for number in range(steps * rule.batch):
             page = sampler.page(number)
             chosen = draw(
                 settings.augmentation, settings.seed, number, height, width, centres=sampler.centres[page]
             )
             rows.append(draw_row(chosen, page))
-        _drawn[key] = np.stack(rows).reshape(rule.steps, rule.batch, -1)
+        _drawn[key] = np.stack(rows).reshape(steps, rule.batch, -1)
     return _drawn[key]
 
 
@@ -152,7 +156,7 @@ def run_jobs(
                 active.remove(slot)
                 continue
             active.remove(slot)
-            shape = tuple(slot.training.deform.images.shape)
+            shape = slot.training.deform.shape
             idle.setdefault(signature(slot.job.settings, shape), []).append(slot.training)
         if active and not moved:
             time.sleep(0.0005)

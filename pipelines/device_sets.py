@@ -7,22 +7,27 @@ nothing else. (Data: see :mod:`pipelines.isbi2012` and :mod:`pipelines.cell_trac
 
 import argparse
 import sys
+import zlib
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage, choose_mapping
 from unet2015.settings import TrainingSettings
+from unet2015.training.deform import DevicePages
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
-from unet2015.training.on_device import DevicePages
 from unet2015.training.weights import target_weights
+
+if TYPE_CHECKING:
+    from pipelines import ctc
 
 IGNORE = 65535
 """Label of pixels that nobody annotated."""
@@ -31,6 +36,8 @@ SLICES, FOLD = 30, 6
 FIRST = 0.6
 """Share of the gold frames, the first in time, that train where there is a single sequence."""
 Arrays = Dictionary[str, NDArray[Any]]
+_DAMAGED = (OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
+"""What reading raises where a file is cut, damaged, no archive, or an array of another kind."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +73,41 @@ def find_split(arrays: Arrays, name: str) -> Split:
     """
     kind, _, part = name.partition("-")
     if kind == "em" and part in ("all", *map(str, range(SLICES // FOLD))):
-        _there(arrays, "em/images")
+        for key in ("em/images", "em/labels"):
+            if len(array_of(arrays, key)) != SLICES:
+                raise DataSetError(f"expected {SLICES} slices in {key}, got {len(arrays[key])}")
         held = [] if part == "all" else list(range(int(part) * FOLD, (int(part) + 1) * FOLD))
         return Split(name, ("em", [s for s in range(SLICES) if s not in held]), ("em", held))
     if kind in CELLS and part in ("01", "02"):
-        other = f"{CELLS[kind]}/{'02' if part == '01' else '01'}"
-        mine = f"{CELLS[kind]}/{part}"
-        count = len(_there(arrays, f"{mine}/images"))
-        if f"{other}/images" in arrays:
-            return Split(
-                name, (mine, list(range(count))), (other, list(range(len(arrays[f"{other}/images"]))))
-            )
-        first = min(max(1, round(FIRST * count)), count - 1)
-        return Split(name, (mine, list(range(first))), (mine, list(range(first, count))))
+        return _cells(arrays, name, *(f"{CELLS[kind]}/{p}" for p in (part, "02" if part == "01" else "01")))
     raise DataSetError(
         f"{name}: no such split; there are em-0 to em-{SLICES // FOLD - 1}, em-all, and dic-01, dic-02, "
         "phc-01, phc-02 where the packed file has the sequence"
     )
 
 
-def _there(arrays: Arrays, key: str) -> NDArray[Any]:
+def _cells(arrays: Arrays, name: str, mine: str, other: str) -> Split:
+    """Return the split from one sequence to the other, or from the first frames to the last of one."""
+    there = [prefix for prefix in (mine, other) if f"{prefix}/images" in arrays]
+    for key in ("images", "labels", "truth"):
+        for prefix in {mine, *there}:
+            array_of(arrays, f"{prefix}/{key}")
+    count = len(arrays[f"{mine}/images"])
+    if other in there:
+        return Split(name, (mine, list(range(count))), (other, list(range(len(arrays[f"{other}/images"])))))
+    if count < 2:
+        raise DataSetError(f"{name}: expected 2 gold frames or more in {mine}; got {count}")
+    first = first_frames(count)
+    return Split(name, (mine, list(range(first))), (mine, list(range(first, count))))
+
+
+def first_frames(count: int) -> int:
+    """Return how many of the gold frames of a single sequence train: some, and not all."""
+    return min(max(1, round(FIRST * count)), count - 1)
+
+
+def array_of(arrays: Arrays, key: str) -> NDArray[Any]:
+    """Return an array of a packed file; a `DataSetError` says that it is not there."""
     if key not in arrays:
         raise DataSetError(f"the packed file lacks {key}; pack it again from a folder that has it")
     return arrays[key]
@@ -103,10 +125,10 @@ def training_pages(
 ) -> DevicePages:
     """Return what a split trains on: mapped images, classes and weight maps."""
     prefix, pages = split.train
-    images, labels = _there(arrays, f"{prefix}/images")[pages], _there(arrays, f"{prefix}/labels")[pages]
+    images, labels = array_of(arrays, f"{prefix}/images")[pages], array_of(arrays, f"{prefix}/labels")[pages]
     if silver:
-        images = np.concatenate([images, _there(arrays, f"{prefix}/silver-images")])
-        labels = np.concatenate([labels, _there(arrays, f"{prefix}/silver-labels")])
+        images = np.concatenate([images, array_of(arrays, f"{prefix}/silver-images")])
+        labels = np.concatenate([labels, array_of(arrays, f"{prefix}/silver-labels")])
     targets = [make_targets(page, settings.labels, split.name) for page in labels]
     given = settings.weight_map.class_weights
     counts = np.sum([class_frequencies(target, settings.labels.classes) for target in targets], axis=0)
@@ -123,8 +145,8 @@ def test_pages(
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Return what a split is measured on: mapped images (pages, 1, height, width) and the truth."""
     prefix, pages = split.test
-    images = _there(arrays, f"{prefix}/images")[pages]
-    truth = _there(arrays, f"{prefix}/{'labels' if split.kind == 'em' else 'truth'}")[pages]
+    images = array_of(arrays, f"{prefix}/images")[pages]
+    truth = array_of(arrays, f"{prefix}/{'labels' if split.kind == 'em' else 'truth'}")[pages]
     return mapped(images, settings), truth
 
 
@@ -142,9 +164,9 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         It cannot be read.
     """
     try:
-        with np.load(path) as packed:
+        with path.open("rb") as file, np.load(file) as packed:
             return {key: packed[key] for key in packed.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except _DAMAGED as error:
         raise DataSetError(f"{path}: expected a file that pipelines.device_sets packed: {error}") from error
 
 
@@ -162,22 +184,30 @@ def pack(data: Path, target: Path, every: int = 3) -> None:
         arrays["em/labels"] = read_pages(em / "train-labels.tif")
     for name in CELLS.values():
         for sequence in ctc.find_sequences(cells / name) if (cells / name).is_dir() else []:
-            prefix, gold = f"{name}/{sequence.name}", sequence.gold()
-            arrays[f"{prefix}/frames"] = np.array(gold)
-            arrays[f"{prefix}/images"] = np.stack([sequence.image(frame) for frame in gold])
-            arrays[f"{prefix}/truth"] = np.stack([sequence.truth(frame) for frame in gold])
-            arrays[f"{prefix}/labels"] = np.stack([sequence.labels(frame) for frame in gold])
-            # Of a sequence alone, only the time before what is measured.
-            last = gold[min(max(1, round(FIRST * len(gold))), len(gold) - 1) - 1]
             alone = len(ctc.find_sequences(cells / name)) == 1
-            extra = [f for f in sequence.silver() if f not in gold and (not alone or f <= last)][::every]
-            if extra:
-                arrays[f"{prefix}/silver-images"] = np.stack([sequence.image(frame) for frame in extra])
-                arrays[f"{prefix}/silver-labels"] = np.stack([sequence.labels(f, True) for f in extra])
+            packed = _pack_sequence(sequence, alone, every)
+            arrays |= {f"{name}/{sequence.name}/{key}": values for key, values in packed.items()}
     if not arrays:
         raise DataSetError(f"{data}: expected isbi2012/train-volume.tif or ctc/{CELLS['dic']}, found neither")
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _pack_sequence(sequence: "ctc.Sequence", alone: bool, every: int) -> dict[str, NDArray[Any]]:
+    gold = sequence.gold()
+    packed: dict[str, NDArray[Any]] = {
+        "frames": np.array(gold),
+        "images": np.stack([sequence.image(frame) for frame in gold]),
+        "truth": np.stack([sequence.truth(frame) for frame in gold]),
+        "labels": np.stack([sequence.labels(frame) for frame in gold]),
+    }
+    # Of a sequence alone, only the time before what is measured.
+    last = gold[first_frames(len(gold)) - 1]
+    extra = [f for f in sequence.silver() if f not in gold and (not alone or f <= last)][::every]
+    if extra:
+        packed["silver-images"] = np.stack([sequence.image(frame) for frame in extra])
+        packed["silver-labels"] = np.stack([sequence.labels(frame, True) for frame in extra])
+    return packed
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -190,9 +220,9 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     try:
         pack(given.data, given.to)
-    except DataSetError as error:
+    except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status
     print(f"{given.to}: {given.to.stat().st_size / 2**20:.1f} MiB")
     return 0
 

@@ -8,72 +8,46 @@ answer are compared, and the best goes on; all trainings side by side, their ste
 left; held-out maps as 8 bit; inference times; one model in half precision, in parts. What is finished stays:
 the same command goes on with what is missing. Ctrl-C, or a SIGTERM, keeps all trainings as they stand.
 
-Nothing here measures: the maps are measured afterwards, on any machine, by :mod:`pipelines.one_gpu_measures`.
+Nothing here measures: the maps are measured afterwards, on any machine.
 """
 
 import argparse
-import json
 import math
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
-from pipelines.device_jobs import CHUNK, draws
-from pipelines.device_sets import Split, find_split, label_settings, load, mapped, training_pages
-from unet2015.checkpoint import ModelInfo, load_tensors, save_model, save_tensors
-from unet2015.errors import SettingsError, UNet2015Error
-from unet2015.files import atomic_path, make_folder, write_json
+from pipelines.device_jobs import draws
+from pipelines.device_sets import load
+from pipelines.one_gpu_plan import Clock, OutOfTimeError, Plan
+from pipelines.one_gpu_results import Results, read_notes
+from pipelines.one_gpu_timing import (
+    agreement,
+    augmentation_seconds,
+    bfloat16_peak,
+    device_name,
+    find_device,
+    inference_seconds,
+)
+from pipelines.one_gpu_training import SideBySide, choose, try_recipe
+from unet2015.errors import SettingsError, TrainingError, UNet2015Error
+from unet2015.files import claim, make_folder, write_json
 from unet2015.networks import build
-from unet2015.settings import Mapping, TrainingSettings, load_settings, merged, read_toml
-from unet2015.tiling.engine import Predictor, run
-from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.sinks import ArraySink
-from unet2015.training.on_device import DevicePages, DeviceTraining
+from unet2015.settings import load_settings
+from unet2015.training.interruption import interruptible
+from unet2015.training.on_device import DeviceTraining
 from unet2015.versions import versions
 
 SETTINGS = Path(__file__).with_name("one_gpu.toml")
 QUICK = Path(__file__).with_name("one_gpu-quick.toml")
-PART = 15 * 2**20
-"""Bytes of a part of a model."""
-RESERVED = 0.12
-"""Share of the time that is kept for maps, models and times."""
-
-
-class _Held:
-    """An image in memory, as a source for the engine."""
-
-    def __init__(self, pixels: NDArray[np.float32]) -> None:
-        self.pixels = pixels
-
-    def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.float32]:
-        """Return a region, (channels, y1 - y0, x1 - x0)."""
-        return self.pixels[:, y0:y1, x0:x1]
-
-
-class Clock:
-    """The seconds that are left."""
-
-    def __init__(self, seconds: float) -> None:
-        self.started, self.seconds = time.monotonic(), seconds
-
-    @property
-    def gone(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    @property
-    def left(self) -> float:
-        """Seconds to the end."""
-        return self.seconds - self.gone
+STOPPED = 130
+"""Exit status of a run that was stopped and can go on."""
 
 
 class OneGPU:
@@ -81,101 +55,77 @@ class OneGPU:
 
     Parameters
     ----------
-    arrays : dict
-        The packed sets.
+    plan : Plan
+        What there is to do.
     out : Path
         Folder of the results.
-    given : dict
-        Values of the settings file.
     device : torch.device
         The GPU, or a CPU to try the code.
     clock : Clock
         How long it may take.
+
+    Raises
+    ------
+    SettingsError
+        The folder holds results of other settings.
+    DataSetError
+        What an earlier run noted there cannot be read.
     """
 
-    def __init__(
-        self,
-        arrays: dict[str, NDArray[Any]],
-        out: Path,
-        given: dict[str, Any],
-        device: torch.device,
-        clock: Clock,
-    ) -> None:
-        self.arrays, self.out, self.given, self.device, self.clock = arrays, out, given, device, clock
-        self.notes: dict[str, Any] = {}
-        self.stopped = False
-        self._pages: dict[str, DevicePages] = {}
-        for name in given["trainings"]:  # what does not exist is said before anything is done
-            find_split(arrays, given["trainings"][name]["split"])
-            self.settings(name, next(iter(given["recipes"].values())))
-
-    def settings(self, name: str, recipe: dict[str, Any], steps: int | None = None) -> TrainingSettings:
-        """Return the settings of a training under a recipe."""
-        training = self.given["trainings"][name]
-        split = find_split(self.arrays, training["split"])
-        values = merged(merged(self.given["base"], recipe), training.get("settings", {}))
-        values = merged(values, {"labels": label_settings(split.kind)})
-        if steps is not None:
-            values = merged(values, {"optimisation": {"steps": steps}})
-        return load_settings(None, values)
-
-    def pages(self, name: str, settings: TrainingSettings) -> DevicePages:
-        """Return what a training is trained on."""
-        training = self.given["trainings"][name]
-        split, silver = find_split(self.arrays, training["split"]), training.get("silver", False)
-        key = json.dumps(
-            [
-                split.name,
-                silver,
-                settings.mapping.model_dump(mode="json"),
-                settings.weight_map.model_dump(mode="json"),
-            ]
-        )
-        if key not in self._pages:
-            self._pages[key] = training_pages(self.arrays, split, settings, silver)
-        return self._pages[key]
+    def __init__(self, plan: Plan, out: Path, device: torch.device, clock: Clock) -> None:
+        self.plan, self.device, self.clock = plan, device, clock
+        self.results, self.stop = Results(out, plan), Event()
+        self.path = out / "one_gpu.json"
+        self.notes = read_notes(self.path)
+        if self.notes.get("settings", plan.given) != plan.given:
+            raise SettingsError(
+                f"{out} holds results of other settings, which are not mixed; choose another folder"
+            )
 
     def say(self, text: str) -> None:
         """Print a line with the time."""
         print(f"[{self.clock.gone:6.1f} s] {text}", flush=True)
 
     def run(self) -> int:
-        """Run all stages; return the exit status."""
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        if (done := self.out / "one_gpu.json").exists():
-            self.notes = json.loads(done.read_text(encoding="utf-8"))
-            if self.notes.get("settings") != self.given:
-                raise SettingsError(
-                    f"{self.out} holds results of other settings, which are not mixed; choose another folder"
-                )
-        self.notes["settings"] = self.given
-        self.notes["device"] = torch.cuda.get_device_name(self.device) if self._cuda else "cpu"
-        self.notes["versions"], self.notes["date"] = versions(), datetime.now(UTC).date().isoformat()
-        status = 0
-        for stage in (self.agree, self.peak, self.augmentation, self.choose, self.train, self.inference):
-            if self.stopped:
-                break
-            try:
-                stage()
-            except Exception as error:  # what is there is kept, and said
-                self.notes.setdefault("failed", {})[stage.__name__] = f"{type(error).__name__}: {error}"[:500]
-                self.say(f"{stage.__name__} failed: {type(error).__name__}: {error}")
-                status = 1
-            self.write()
-        return 130 if self.stopped else status
+        """Run all stages that are not done; return the exit status: 1 where one failed or had no time."""
+        if self.notes.get("finished"):
+            self.say(f"all is done already: {self.path}")
+            return 0
+        self.notes |= {"settings": self.plan.given, "device": device_name(self.device)}
+        self.notes |= {"versions": versions(), "date": datetime.now(UTC).date().isoformat()}
+        self.notes["failed"], self.notes["left_out"] = {}, []
+        with interruptible(alone=True) as self.stop:
+            for stage in (self.agree, self.peak, self.augmentation, self.choose, self.train, self.inference):
+                if not self.stop.is_set():
+                    self._take(stage)
+                    self.write()
+        if self.stop.is_set():
+            return STOPPED
+        self.notes["finished"] = not self.notes["failed"] and not self.notes["left_out"]
+        self.write()
+        return 0 if self.notes["finished"] else 1
+
+    def _take(self, stage: Callable[[], None]) -> None:
+        """Run a stage; what is there is kept whatever becomes of it, and said."""
+        name = stage.__name__
+        try:
+            stage()
+        except OutOfTimeError as error:
+            self.notes["left_out"].append(name)
+            self.say(f"{name} is left out: {error}")
+        except Exception as error:
+            self.failed(name, error)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Note and say what failed."""
+        text = f"{type(error).__name__}: {error}"[:500]
+        self.notes["failed"][name] = text
+        self.say(f"{name} failed: {text}; what is there is kept, and the same command goes on")
 
     def write(self) -> None:
         """Write what was found so far."""
         self.notes["seconds"] = round(self.clock.gone, 1)
-        write_json(self.out / "one_gpu.json", self.notes)
-
-    @property
-    def _cuda(self) -> bool:
-        return self.device.type == "cuda"
-
-    def _stop(self, number: int, frame: object) -> None:
-        self.stopped = True
+        write_json(self.path, self.notes)
 
     # The stages.
 
@@ -183,332 +133,139 @@ class OneGPU:
         """See that a network gives the same on the CPU and here."""
         if "agreement" in self.notes:
             return
-        network = build(load_settings(None, {"network": {"width": 8}}).network, 1, 2).eval()
-        image = torch.randn(1, 1, 316, 316, generator=torch.Generator().manual_seed(0))
-        with torch.inference_mode():
-            expected = network(image)
-            network.to(self.device)
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
-                exact = network(image.to(self.device)).cpu()
-            with torch.autocast(self.device.type, torch.bfloat16):
-                rough = network(image.to(self.device)).float().cpu()
-        scale = float(expected.abs().max())
-        found = {
-            "float32": float((exact - expected).abs().max()) / scale,
-            "bfloat16": float((rough - expected).abs().max()) / scale,
-        }
+        self.clock.check()
+        found = agreement(load_settings(None, {"network": {"width": 8}}).network, self.device)
         self.notes["agreement"] = found
-        self.say(
-            f"scores next to a CPU: {found['float32']:.1e} (float32), {found['bfloat16']:.1e} (bfloat16)"
-        )
-        if found["float32"] > 1e-4:
-            raise UNet2015Error(
-                f"this device and a CPU differ by {found['float32']:.1e} of the scores' scale"
-            )
+        single, half = found["float32"], found["bfloat16"]
+        self.say(f"scores next to a CPU: {single:.1e} (float32), {half:.1e} (bfloat16)")
+        if single > 1e-4:
+            raise UNet2015Error(f"this device and a CPU differ by {single:.1e} of the scores' scale")
 
     def peak(self) -> None:
         """Measure the rate of a product of large matrices in bfloat16."""
         if "bfloat16_peak" in self.notes:
             return
-        side = self.given.get("matrix", 8192)
-        one, other = (torch.randn(side, side, device=self.device, dtype=torch.bfloat16) for _ in range(2))
-        rates = []
-        for repeat in range(8):
-            self._wait()
-            start = time.perf_counter()
-            for _ in range(10):
-                one @ other
-            self._wait()
-            if repeat:
-                rates.append(10 * 2 * side**3 / (time.perf_counter() - start))
-        self.notes["bfloat16_peak"] = float(np.median(rates))
-        self.say(f"bfloat16 peak: {np.median(rates) / 1e12:.0f} TFLOP/s")
+        self.clock.check()
+        self.notes["bfloat16_peak"] = bfloat16_peak(self.plan.given.get("matrix", 8192), self.device)
+        self.say(f"bfloat16 peak: {self.notes['bfloat16_peak'] / 1e12:.3g} TFLOP/s")
+
+    def augmentation(self) -> None:
+        """Time the augmentation alone, as it is recorded in a step, next to the step."""
+        if "augmentation" in self.notes or self.device.type != "cuda":
+            return
+        self.clock.check()
+        name, recipe = next(iter(self.plan.trainings)), next(iter(self.plan.recipes.values()))
+        settings = self.plan.settings(name, recipe, self.plan.shortest)
+        pages = self.plan.pages(name, settings)
+        training = DeviceTraining(settings, pages.images.shape, settings.optimisation.steps, self.device)
+        training.load(settings, pages, draws(settings, pages, 1))
+        self.notes["augmentation"] = augmentation_seconds(training)
+        self.say(f"augmentation of a tile: {self.notes['augmentation'] * 1000:.3f} ms")
 
     def choose(self) -> None:
         """Take some steps of each recipe on some trainings; the lowest loss that has learned goes on."""
-        recipes, trial = self.given["recipes"], self.given["trial"]
-        if len(recipes) == 1 or "chosen" in self.notes:
-            self.notes.setdefault("chosen", dict.fromkeys(self.given["trainings"], next(iter(recipes))))
+        plan = self.plan
+        if "chosen" in self.notes:
             return
-        found: dict[str, dict[str, Any]] = {}
-        for name in trial["on"]:
-            found[name] = {}
-            for recipe, values in recipes.items():
-                settings = self.settings(name, values, trial["steps"])
-                pages = self.pages(name, settings)
-                training = self._training(settings, pages, trial["steps"])
-                training.load(settings, pages, draws(settings, pages))
-                training.run(trial["steps"])
-                training.wait()
-                losses = training.losses[: trial["steps"]].cpu().numpy()
-                level, constant = self._pixel_loss(training, pages)
-                found[name][recipe] = {
-                    "loss": float(losses[-50:].mean()),
-                    "cross_entropy": level,
-                    "best_constant": constant,
-                    "learned": level < constant,
-                }
+        if len(plan.recipes) == 1:
+            self.notes["chosen"] = dict.fromkeys(plan.trainings, next(iter(plan.recipes)))
+            return
+        found: dict[str, dict[str, Any]] = {name: {} for name in plan.trials}
+        for name in plan.trials:
+            for recipe in plan.recipes:
+                if self.stop.is_set():
+                    return
+                self.clock.check()
+                tried = found[name][recipe] = try_recipe(plan, name, recipe, self.device)
+                level, constant = tried["cross_entropy"], tried["best_constant"]
                 self.say(f"trial, {name}, {recipe}: {level:.4f}; best constant answer {constant:.4f}")
-                del training
-        self.notes["trials"] = found
-        chosen = {}
-        for name, training_values in self.given["trainings"].items():
-            kind = find_split(self.arrays, training_values["split"]).kind
-            like = next((n for n in trial["on"] if self._kind(n) == kind), trial["on"][0])
-            learned = {r: v for r, v in found[like].items() if v["learned"]} or found[like]
-            best = min(learned, key=lambda recipe: learned[recipe]["cross_entropy"])
-            chosen[name] = training_values.get("recipe", best)
-        self.notes["chosen"] = chosen
-        self.say(f"chosen: {chosen}")
-
-    def _pixel_loss(self, training: DeviceTraining, pages: DevicePages) -> tuple[float, float]:
-        """Return the cross-entropy of the first pages and that of the best constant answer, in nats."""
-        few = slice(0, 4)
-        levels = training.predict(list(pages.images[few])).astype(np.float64)
-        known = pages.classes[few] != 255
-        inside = np.clip(levels[known] / 255, 1 / 510, 1 - 1 / 510)
-        truth = pages.classes[few][known] == 1
-        share = float(np.clip(truth.mean(), 1e-6, 1 - 1e-6))
-        constant = -share * math.log(share) - (1 - share) * math.log(1 - share)
-        return float(-np.log(np.where(truth, inside, 1 - inside)).mean()), constant
+        self.notes["trials"], self.notes["chosen"] = found, choose(plan, found)
+        self.say(f"chosen: {self.notes['chosen']}")
 
     def train(self) -> None:
         """Train all that is not finished, side by side, as long as the time allows."""
-        names = [name for name in self.given["trainings"] if not self._maps(name).exists()]
+        names = [name for name in self.plan.trainings if not self.results.maps(name).exists()]
         if not names:
             return
-        begun = self._begin(names)
-        # Part of the warm-up, which does not depend on the number of steps, is the trial of the speed.
-        first = {name: int(training.at) for name, (training, _) in begun.items()}
-        self._rounds({name: (begun[name][0], 1) for name in names if not first[name]})
-        timed = self.given.get("timed", 32)
-        start = time.monotonic()
-        todo = {name: (begun[name][0], timed) for name in names if first[name] <= 1}
-        self._rounds(todo)
-        rate = max(1, len(todo)) * timed / (time.monotonic() - start)
-        for name in names:
-            if first[name] <= 1:
-                self._extend(name, begun, rate, names)
-        self.notes["steps"] = self.notes.get("steps", {}) | {
-            n: s.optimisation.steps for n, (_, s) in begun.items()
-        }
+        self.clock.check()
+        if "chosen" not in self.notes:
+            raise TrainingError("no recipe is chosen, and so nothing is trained")
+        side = SideBySide(self.plan, self.results, self.clock, self.stop, self.say)
+        chosen = {name: self.notes["chosen"][name] for name in names}
+        side.begin(chosen, self.notes.get("steps", {}), self.device)
+        new = [name for name, begun in side.begun.items() if not begun.resumed]
+        if new and not self._choose_steps(side, new):
+            return
+        try:
+            self._descend(side)
+        except BaseException:
+            kept = side.keep(names)
+            self.say(f"kept as they stand: {', '.join(kept) or 'no training'}")
+            raise
+        self._finish(side)
+
+    def _choose_steps(self, side: SideBySide, names: list[str]) -> bool:
+        rate = side.choose_steps(names)
+        if rate is None:
+            if not self.stop.is_set():
+                raise OutOfTimeError("no time is left after the first steps; give more --seconds")
+            self.say("stopped before the trainings began in earnest: nothing of them is kept")
+            return False
+        steps = {name: side.begun[name].settings.optimisation.steps for name in names}
+        self.notes["steps"] = self.notes.get("steps", {}) | steps
         self.say(f"{rate:.0f} steps a second; steps: {self.notes['steps']}")
         self.write()
-        start, before = time.monotonic(), sum(int(t.at) for t, _ in begun.values())
-        left = {name: (t, s.optimisation.steps - int(t.at)) for name, (t, s) in begun.items()}
-        work = sum(count * self._flops(begun[name][1]) for name, (_, count) in left.items())
-        try:
-            self._rounds(left, say=True)
-        finally:
-            if self.stopped:
-                for name, (training, settings) in begun.items():
-                    self._keep(name, training, settings)
-        if self.stopped:
-            self.say("stopped: the trainings are kept as they stand; the same command goes on")
+        return True
+
+    def _descend(self, side: SideBySide) -> None:
+        """Take all steps that are left, and note how fast."""
+        counts, work = {name: begun.left for name, begun in side.begun.items()}, side.operations()
+        start = time.monotonic()
+        left = side.rounds(counts, say=True)
+        seconds, count = time.monotonic() - start, sum(counts.values()) - sum(left.values())
+        if left and not self.stop.is_set():
+            self.say(f"the time is up with {sum(left.values())} steps to go")
+            self.notes["cut_short"] = left
+        if not count:
             return
-        seconds = time.monotonic() - start
-        count = sum(int(t.at) for t, _ in begun.values()) - before
+        rate = (work - side.operations()) / seconds
+        share = rate / self.notes.get("bfloat16_peak", math.inf)
         self.notes["training"] = {
             "steps": count,
             "seconds": round(seconds, 2),
             "steps_a_second": count / seconds,
-            "flop_a_second": work / seconds,
-            "share_of_peak": work / seconds / self.notes.get("bfloat16_peak", math.inf),
+            "flop_a_second": rate,
+            "share_of_peak": share,
         }
-        self.say(
-            f"{count} steps in {seconds:.0f} s: {count / seconds:.0f} a second, "
-            f"{100 * self.notes['training']['share_of_peak']:.0f} % of the peak"
-        )
-        for name, (training, settings) in begun.items():
-            self._finish(name, training, settings)
+        speed = f"{count / seconds:.0f} a second, {100 * share:.0f} % of the peak"
+        self.say(f"{count} steps in {seconds:.0f} s: {speed}")
 
-    def _begin(self, names: Sequence[str]) -> dict[str, tuple[DeviceTraining, TrainingSettings]]:
-        begun = {}
-        capacity = self.given.get("longest", 60_000)
-        for name in names:
-            recipe = self.given["recipes"][self.notes["chosen"][name]]
-            kept = self._kept(name)
-            steps = self.notes.get("steps", {}).get(name) if kept.exists() else None
-            settings = self.settings(name, recipe, steps or capacity)
-            pages = self.pages(name, settings)
-            training = self._training(settings, pages, capacity)
-            # Of a training that is begun only the draws that time it are needed.
-            some = settings if steps else self.settings(name, recipe, self.given.get("timed", 32) + 2)
-            training.load(settings, pages, draws(some, pages))
-            if steps:
-                training.restore(load_tensors(kept)[0])
-            begun[name] = training, settings
-        return begun
-
-    def _extend(
-        self,
-        name: str,
-        begun: dict[str, tuple[DeviceTraining, TrainingSettings]],
-        rate: float,
-        names: Sequence[str],
-    ) -> None:
-        """Choose the steps of a training by the time that is left, and give it their draws."""
-        shares = {n: self.given["trainings"][n].get("share", 1.0) for n in names}
-        seconds = self.clock.left - RESERVED * self.clock.seconds - 0.5 * len(names)
-        steps = int(rate * max(1.0, seconds) * shares[name] / sum(shares.values()))
-        steps = min(max(steps, self.given.get("shortest", 200)), self.given.get("longest", 60_000))
-        steps = min(steps, self.given["trainings"][name].get("steps", steps))
-        training, _ = begun[name]
-        settings = self.settings(name, self.given["recipes"][self.notes["chosen"][name]], steps)
-        training.extend(settings, draws(settings, self.pages(name, settings)))
-        begun[name] = training, settings
-
-    def _rounds(self, work: dict[str, tuple[DeviceTraining, int]], say: bool = False) -> None:
-        """Take steps of several trainings in turn until all are done or the run is stopped."""
-        left = {name: count for name, (_, count) in work.items() if count > 0}
-        said = time.monotonic()
-        while left and not self.stopped:
-            if self.clock.left < RESERVED / 2 * self.clock.seconds:
-                self.say(f"the time is up with {sum(left.values())} steps to go")
-                self.notes["cut_short"] = left
-                return
-            largest = max(left.values())
-            for name in list(left):
-                # Those with more to do are asked for more, so that all end together.
-                count = min(left[name], max(1, round(CHUNK * left[name] / largest)))
-                work[name][0].run(count)
-                left[name] -= count
-                if not left[name]:
-                    del left[name]
-            for training, _ in work.values():
-                training.wait()
-            if say and time.monotonic() - said > 20:
-                said = time.monotonic()
-                losses = {
-                    name: round(float(t.losses[max(0, int(t.at) - 100) : int(t.at)].mean()), 3)
-                    for name, (t, _) in work.items()
-                }
-                self.say(f"steps left: {sum(left.values())}; losses {losses}")
-
-    def _finish(self, name: str, training: DeviceTraining, settings: TrainingSettings) -> None:
-        """Write maps, losses and, where it is asked for, the model of a training."""
-        training_values = self.given["trainings"][name]
-        split = find_split(self.arrays, training_values["split"])
-        found: dict[str, NDArray[Any]] = {}
-        for which, (prefix, pages) in (("test", split.test), ("train", split.train)):
-            if not pages or (which == "train" and not training_values.get("train_maps", True)):
-                continue
-            images = mapped(self.arrays[f"{prefix}/images"][pages], settings)
-            for average in training_values.get("averages", ["none"]):
-                if which == "train" and average == "none" and len(training_values["averages"]) > 1:
-                    continue
-                found[f"{which}/{average}"] = training.predict(list(images), average)
-        steps = settings.optimisation.steps
-        found["losses"], found["norms"] = (t[:steps].cpu().numpy() for t in (training.losses, training.norms))
-        if training_values.get("model", False):
-            self._model(name, split, training, settings)
-        with atomic_path(self._maps(name)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **found)  # type: ignore[arg-type]
-        self._kept(name).unlink(missing_ok=True)
-        self.say(f"{name}: maps written, {self._maps(name).stat().st_size / 2**20:.1f} MiB")
-
-    def _model(self, name: str, split: Split, training: DeviceTraining, settings: TrainingSettings) -> None:
-        """Write a model in half precision, in parts that `cat` puts together."""
-        network = build(settings.network, training.deform.images.shape[1], settings.labels.classes)
-        network.load_state_dict(training.weights())
-        names = ("membrane", "cell") if split.kind == "em" else ("background", "cell")
-        record = {
-            "settings": settings.model_dump(mode="json"),
-            "split": split.name,
-            "step": settings.optimisation.steps,
-            "device": self.notes["device"],
-            "versions": versions(),
-            "date": self.notes["date"],
-        }
-        info = ModelInfo(
-            network=settings.network,
-            mapping=Mapping(method="standardise"),
-            dtype="uint8",
-            class_names=names,
-            threshold=0.5,
-            training=record,
-        )
-        path = self.out / f"{name}.safetensors"
-        save_model(path, network, info, torch.float16)
-        data = path.read_bytes()
-        if len(data) > PART:
-            for number, begin in enumerate(range(0, len(data), PART)):
-                (self.out / f"{path.name}.part{number}").write_bytes(data[begin : begin + PART])
-            path.unlink()
+    def _finish(self, side: SideBySide) -> None:
+        """Write what the trainings give; keep those that the run was stopped before."""
+        waiting = dict(side.begun)
+        while waiting and not self.stop.is_set():
+            name, begun = next(iter(waiting.items()))
+            del waiting[name]
+            try:
+                self.results.finish(name, begun.training, begun.settings)
+                self.say(f"{name}: maps written, {self.results.maps(name).stat().st_size / 2**20:.1f} MiB")
+            except Exception as error:  # one training must not cost the others
+                self.failed(name, error)
+                side.keep([name])
+        if waiting:
+            kept = side.keep(waiting)
+            self.say(f"stopped; kept as they stand: {', '.join(kept)}; the same command goes on")
 
     def inference(self) -> None:
-        """Time tiled inference of some sizes at full width by the engine, from host memory to host memory."""
-        if "inference" in self.notes or self.clock.left < 0.02 * self.clock.seconds:
+        """Time tiled inference of some sizes at full width."""
+        if "inference" in self.notes:
             return
-        network = build(load_settings(None, self.given["base"]).network, 1, 2).eval()
-        predict = Predictor(network, self.device, "bfloat16")
-        found = {}
-        for side in self.given.get("inference", [512, 2048]):
-            source = _Held(np.random.default_rng(0).standard_normal((1, side, side)).astype(np.float32))
-            tile = network.geometry.input_for(min(side, 1024))
-            plan = TilePlan(1, side, side, (tile, tile), 1, network.geometry)
-            times = []
-            for _ in range(4):
-                start = time.perf_counter()
-                run(plan, source, predict, ArraySink(plan, 2))
-                times.append(time.perf_counter() - start)
-            found[str(side)] = {"seconds": float(np.median(times[1:])), "first": times[0], "tile": tile}
-            self.say(f"inference of {side} px: {found[str(side)]['seconds'] * 1000:.1f} ms")
-        self.notes["inference"] = found
-
-    def augmentation(self) -> None:
-        """Time the augmentation alone, as it is recorded in a step, next to the step."""
-        if "augmentation" in self.notes or not self._cuda:
-            return
-        name = next(iter(self.given["trainings"]))
-        settings = self.settings(name, next(iter(self.given["recipes"].values())), 4)
-        pages = self.pages(name, settings)
-        training = self._training(settings, pages, 4)
-        training.load(settings, pages, draws(settings, pages))
-        row, graph = training.draws[0, 0].clone(), torch.cuda.CUDAGraph()
-        training.wait()
-        training.deform(row)
-        with torch.cuda.graph(graph):
-            training.deform(row)
-        times = []
-        for _ in range(5):
-            self._wait()
-            start = time.perf_counter()
-            for _ in range(100):
-                graph.replay()
-            self._wait()
-            times.append((time.perf_counter() - start) / 100)
-        self.notes["augmentation"] = float(np.median(times))
-        self.say(f"augmentation of a tile: {np.median(times) * 1000:.3f} ms")
-
-    # Small parts.
-
-    def _training(self, settings: TrainingSettings, pages: DevicePages, capacity: int) -> DeviceTraining:
-        return DeviceTraining(settings, (*pages.images.shape,), capacity, self.device)
-
-    def _flops(self, settings: TrainingSettings) -> float:
-        """Return the operations of a step: three times those of a pass."""
-        side = settings.optimisation.tile
-        network = build(settings.network, 1, settings.labels.classes).to("meta")
-        with FlopCounterMode(display=False) as counter:
-            network(torch.empty(settings.optimisation.batch, 1, side, side, device="meta"))
-        return 3.0 * float(counter.get_total_flops())
-
-    def _kind(self, name: str) -> str:
-        return find_split(self.arrays, self.given["trainings"][name]["split"]).kind
-
-    def _maps(self, name: str) -> Path:
-        return self.out / f"{name}.npz"
-
-    def _kept(self, name: str) -> Path:
-        return self.out / f"{name}.stopped"
-
-    def _keep(self, name: str, training: DeviceTraining, settings: TrainingSettings) -> None:
-        save_tensors(self._kept(name), training.state(), json.dumps({"steps": settings.optimisation.steps}))
-
-    def _wait(self) -> None:
-        if self._cuda:
-            torch.cuda.synchronize(self.device)
+        self.clock.check(0.02)
+        network = build(load_settings(None, self.plan.given["base"]).network, 1, 2)
+        sides = self.plan.given.get("inference", [512, 2048])
+        self.notes["inference"] = inference_seconds(network, sides, self.device)
+        for side, found in self.notes["inference"].items():
+            self.say(f"inference of {side} px: {found['seconds'] * 1000:.1f} ms")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -526,19 +283,17 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help=f"all stages at tiny size: {QUICK.name}")
     given = parser.parse_args(words)
     clock = Clock(given.seconds)
-    if given.device.startswith("cuda") and not torch.cuda.is_available():
-        print("error: there is no GPU with CUDA here; `--device cpu --quick` tries the code", file=sys.stderr)
-        return 2
-    torch.backends.cudnn.benchmark = True
-    chosen = QUICK if given.quick else given.settings
     try:
-        values = read_toml(chosen, str(chosen))
-        return OneGPU(
-            load(given.data), make_folder(given.out), values, torch.device(given.device), clock
-        ).run()
+        device = find_device(given.device)
+        plan = Plan(load(given.data), QUICK if given.quick else given.settings)
+        torch.backends.cudnn.benchmark = True
+        with claim(make_folder(given.out) / "one_gpu"):
+            return OneGPU(plan, given.out, device, clock).run()
     except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        return STOPPED
 
 
 if __name__ == "__main__":

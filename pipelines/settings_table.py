@@ -29,7 +29,8 @@ from unet2015.errors import UNet2015Error
 from unet2015.files import make_folder, write_json
 from unet2015.instances import label_objects
 from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
-from unet2015.training.on_device import DevicePages, DeviceTraining
+from unet2015.training.deform import DevicePages
+from unet2015.training.on_device import DeviceTraining
 
 SETTINGS = Path(__file__).with_name("settings_table.toml")
 SPLITS = ("em-4", "dic-01", "phc-01")

@@ -24,7 +24,7 @@ from unet2015.training.augment import (
     sample_coordinates,
 )
 from unet2015.training.loss import total_weight, weighted_cross_entropy
-from unet2015.training.warp import cubic_weights, displacement, spline_basis, warp, warp_nearest
+from unet2015.training.warp import blurred, cubic_weights, displacement, spline_basis, warp, warp_nearest
 
 DEFAULT = AugmentationSettings()
 NOTHING = AugmentationSettings(elastic_std=0, rotation=0, shift=False, flip=False, gray_scale=0, gray_shift=0)
@@ -59,7 +59,7 @@ def deform(given_planes: Planes, drawn: Draw, tile: int, output: int, deviation:
 def absolute(drawn: Draw, tile: int) -> NDArray[np.float64]:
     """Image coordinates (2, tile, tile) in float64, written down from the definition.
 
-    Tile pixel `tile // 2` lies on `centre`; mirror, turn about the middle of the tile, displace.
+    Tile pixel `tile // 2` lies on `centre`; mirror, turn and scale about the middle of the tile, displace.
     """
     middle = (tile - 1) / 2
     y, x = np.mgrid[:tile, :tile] - middle
@@ -71,6 +71,7 @@ def absolute(drawn: Draw, tile: int) -> NDArray[np.float64]:
         for v in drawn.vectors
     ]
     turned = [np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x]
+    turned = [drawn.scale * axis for axis in turned]
     return np.stack(
         [c + middle - tile // 2 + t + m for c, t, m in zip(drawn.centre, turned, moved, strict=True)]
     )
@@ -246,9 +247,13 @@ def test_quarter_turns_and_flips_are_exact(tile: int, flip: bool, quarters: int)
     height=st.integers(1, 90),
     width=st.integers(1, 90),
     tile=st.integers(2, 50),
+    scale=st.sampled_from([0.0, 0.3, 1.0]),
 )
-def test_coordinates_are_those_of_the_definition(seed: int, height: int, width: int, tile: int) -> None:
-    drawn = draw(DEFAULT, seed, 0, height, width)
+def test_coordinates_are_those_of_the_definition(
+    seed: int, height: int, width: int, tile: int, scale: float
+) -> None:
+    drawn = draw(DEFAULT.model_copy(update={"scale": scale}), seed, 0, height, width)
+    assert np.exp(-scale) <= drawn.scale <= np.exp(scale)
     centre = np.array(drawn.centre)[:, None, None]
     expected = absolute(drawn, tile)
     exact = sample_coordinates(drawn, tile, dtype=torch.float64)
@@ -265,11 +270,14 @@ def test_coordinates_are_those_of_the_definition(seed: int, height: int, width: 
     width=st.integers(2, 90),
     output=st.integers(1, 30),
     margin=st.integers(0, 10),
+    scale=st.sampled_from([0.0, 0.5]),
 )
-def test_tile_equals_scipys(seed: int, height: int, width: int, output: int, margin: int) -> None:
+def test_tile_equals_scipys(
+    seed: int, height: int, width: int, output: int, margin: int, scale: float
+) -> None:
     """Bilinear image and weights, nearest classes, at the same places."""
     image, classes, weights = planes(height, width, 2)
-    drawn = draw(SPATIAL, seed, 0, height, width)
+    drawn = draw(SPATIAL.model_copy(update={"scale": scale}), seed, 0, height, width)
     tile = output + 2 * margin
     sample = deform((image, classes, weights), drawn, tile, output)
     assert [part.dtype for part in sample] == [torch.float32, torch.int64, torch.float32]
@@ -313,12 +321,15 @@ def test_the_box_gives_the_same_bits_as_the_whole_image(seed: int, height: int, 
     elastic_std=st.sampled_from([0.0, 10.0]),
     grid=st.integers(2, 5),
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    scale=st.sampled_from([0.0, 0.3, 1.0]),
 )
 def test_the_window_holds_every_sample_and_the_pixels_about_it(
-    seed: int, tile: int, elastic_std: float, grid: int, interpolation: str
+    seed: int, tile: int, elastic_std: float, grid: int, interpolation: str, scale: float
 ) -> None:
     """Beyond it, interpolation would read the wrong row without a word."""
-    rule = AugmentationSettings(elastic_std=elastic_std, elastic_grid=grid, interpolation=interpolation)
+    rule = AugmentationSettings(
+        elastic_std=elastic_std, elastic_grid=grid, interpolation=interpolation, scale=scale
+    )
     drawn = draw(rule, seed, 0, 500, 500)
     beyond = 1 if interpolation == "bicubic" else 0
     source = Source.of(drawn, tile, 500, 500)
@@ -342,12 +353,12 @@ def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 10**6))
-def test_labels_keep_their_values_and_stay_with_the_image(seed: int) -> None:
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.0, 0.5]))
+def test_labels_keep_their_values_and_stay_with_the_image(seed: int, scale: float) -> None:
     """Where four neighbours agree, the interpolated label image is the label itself."""
     blobs = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((80, 80)), 6)
     labels = np.where(blobs > 0.02, 1, np.where(blobs < -0.02, 2, 255)).astype(np.uint8)
-    drawn = draw(SPATIAL, seed, 1, 80, 80)
+    drawn = draw(SPATIAL.model_copy(update={"scale": scale}), seed, 1, 80, 80)
     sample = deform((labels[None].astype(np.float32), labels, labels.astype(np.float32)), drawn, 40, 24)
     assert set(np.unique(sample.classes)) <= {1, 2, 255}
     image = sample.image[0, 0, 8:-8, 8:-8]
@@ -366,6 +377,44 @@ def test_what_is_not_annotated_moves_along_and_weighs_nothing(seed: int) -> None
     assert 0 < ignored.float().mean() < 0.4
     assert (sample.weights[ignored] == 0).all()
     assert (sample.weights[~ignored] >= 1).all()
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_scale_changes_nothing_but_the_size_and_none_changes_no_bit(step: int) -> None:
+    plain, scaled = (draw(DEFAULT.model_copy(update={"scale": s}), 0, step, 90, 70) for s in (0.0, 0.4))
+    assert plain.scale == 1
+    assert scaled.scale != 1
+    data = planes(90, 70)
+    for one, other in zip(
+        deform(data, plain, 40, 20), deform(data, replace(scaled, scale=1.0), 40, 20), strict=True
+    ):
+        assert torch.equal(one, other)
+    # Of a scale alone, twice the way on the tile is once the way in the image.
+    twice = sample_coordinates(replace(still(0, 0), scale=2.0), 9)
+    assert torch.equal(twice[0, :, 0], torch.arange(-8.0, 9.0, 2))
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    deviation=st.floats(0.2, 4),
+    shape=st.tuples(st.integers(1, 2), st.integers(20, 40), st.integers(20, 40)),
+)
+def test_blurred_is_scipys_gaussian(seed: int, deviation: float, shape: tuple[int, int, int]) -> None:
+    image = np.random.default_rng(seed).random(shape)
+    radius = int(np.ceil(4 * deviation))
+    found = blurred(torch.from_numpy(image), deviation, radius)
+    expected = ndimage.gaussian_filter(image, deviation, axes=(1, 2), radius=radius, mode="nearest")
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    known = blurred(torch.from_numpy(image), torch.tensor(deviation, dtype=torch.float64), radius + 7)
+    np.testing.assert_allclose(known, expected, atol=2e-4)  # what lies beyond 4 deviations
+
+
+@pytest.mark.parametrize("deviation", [0.0, torch.tensor(0.0)])
+@pytest.mark.parametrize("radius", [0, 6])
+def test_a_blur_of_no_deviation_keeps_every_bit(deviation: Any, radius: int) -> None:
+    image = torch.from_numpy(planes(30, 20, 2)[0])
+    assert torch.equal(blurred(image, deviation, radius), image)
 
 
 def test_gray_values_vary_about_the_mean_of_each_channel() -> None:

@@ -1,0 +1,104 @@
+"""Tiles deformed on the device are those of the loop, whatever is drawn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unet2015.settings import AugmentationSettings
+from unet2015.training.augment import Draw, Sample, Source, augment, draw
+from unet2015.training.deform import Deformer, DevicePages, draw_row
+
+CPU = torch.device("cpu")
+
+
+def random_pages(count: int, channels: int, height: int, width: int) -> DevicePages:
+    """Smooth images of deviation 1, classes of which some are not annotated, weights of 1 to 2."""
+    random = np.random.default_rng((count, channels, height, width))
+    y, x = np.mgrid[:height, :width].astype(np.float32) / 7
+    phases = random.uniform(0, 6, (2, count, channels, 1, 1)).astype(np.float32)
+    images = np.sin(y + phases[0]) + np.cos(x + phases[1])
+    classes = random.integers(0, 2, (count, height, width), dtype=np.uint8)
+    classes[random.random(classes.shape) < 0.1] = 255
+    weights = random.random(classes.shape, dtype=np.float32) + 1
+    weights[classes == 255] = 0
+    return DevicePages(images, classes, weights)
+
+
+def expected(pages: DevicePages, page: int, drawn: Draw, tile: int, output: int) -> Sample:
+    source = Source.of(drawn, tile, *pages.classes.shape[1:])
+    planes = pages.images[page], pages.classes[page], pages.weights[page]
+    image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in planes)
+    return augment(image, classes, weights, source, output)
+
+
+def deformer(pages: DevicePages, tile: int, output: int, rule: AugmentationSettings) -> Deformer:
+    cubic = rule.interpolation == "bicubic"
+    made = Deformer(pages.images.shape, tile, output, rule.elastic_grid, cubic, rule.blur, CPU)
+    made.load(pages)
+    return made
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 90), st.integers(1, 90)),
+    output=st.integers(1, 30),
+    margin=st.integers(0, 20),
+    grid=st.integers(2, 4),
+    scale=st.sampled_from([0.0, 0.5]),
+    blur=st.sampled_from([0.0, 2.0]),
+)
+def test_a_tile_is_that_of_the_loop(seed, interpolation, shape, output, margin, grid, scale, blur):
+    rule = AugmentationSettings(interpolation=interpolation, elastic_grid=grid, scale=scale, blur=blur)
+    pages, tile = random_pages(*shape), output + 2 * margin
+    page = seed % shape[0]
+    drawn = draw(rule, seed, 0, *shape[2:])
+    sample = expected(pages, page, drawn, tile, output)
+    image, classes, weights = deformer(pages, tile, output, rule)(torch.from_numpy(draw_row(drawn, page)))
+    torch.testing.assert_close(image, sample.image[0], atol=2e-4, rtol=0)
+    assert classes.dtype == torch.int64
+    same = classes == sample.classes[0]
+    assert same.sum() >= same.numel() - 1  # but for a pixel that lies on the border of two
+    torch.testing.assert_close(weights[same], sample.weights[0][same], atol=2e-4, rtol=0)
+    assert not weights[classes == 255].any()
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("tile", [20, 21])
+def test_whole_pixels_have_the_bits_of_the_page(interpolation, flip, tile):
+    pages = random_pages(2, 2, 30, 41)
+    rule = AugmentationSettings(interpolation=interpolation)
+    made, output = deformer(pages, tile, tile - 10, rule), tile - 10
+    for quarter in range(4):
+        drawn = Draw((3, 40), 90.0 * quarter, flip, np.zeros((2, 3, 3)), 0.0, 0.0, interpolation)
+        sample = expected(pages, 1, drawn, tile, output)
+        found = made(torch.from_numpy(draw_row(drawn, 1)))
+        for one, other in zip(found, sample, strict=True):
+            assert torch.equal(one, other[0])
+
+
+def test_fewer_pages_take_the_place_of_the_first_ones():
+    rule = AugmentationSettings()
+    three, one = random_pages(3, 1, 20, 20), random_pages(1, 1, 20, 20)
+    made = deformer(three, 16, 8, rule)
+    made.load(one)
+    for pages, page in ((one, 0), (three, 2)):
+        drawn = replace(draw(rule, 0, page, 20, 20), centre=(9, 9))
+        image, *_ = made(torch.from_numpy(draw_row(drawn, page)))
+        torch.testing.assert_close(image, expected(pages, page, drawn, 16, 8).image[0], atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_no_number_of_the_device_is_asked_for(interpolation):
+    """On a device without numbers, any that the host asked for would be an error."""
+    cubic = interpolation == "bicubic"
+    made = Deformer((2, 1, 30, 30), 20, 10, 3, cubic, 1.0, torch.device("meta"))
+    row = draw_row(draw(AugmentationSettings(blur=1.0), 0, 0, 30, 30), 1)
+    image, classes, weights = made(torch.from_numpy(row).to("meta"))
+    assert (image.shape, classes.shape, weights.shape) == ((1, 20, 20), (10, 10), (10, 10))

@@ -1,0 +1,128 @@
+"""The step down a gradient for all weights at once, by rates that lie on the device: it can be recorded."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from unet2015.settings import OptimisationSettings
+from unet2015.training.recipe import learning_rate, momentum
+
+_EPS = 1e-8
+"""Of adam and adamw, as the library has it."""
+
+
+def rates(rule: OptimisationSettings) -> Tensor:
+    """Return what the steps of a recipe differ in: (steps, 4) float32.
+
+    Learning rate, momentum, decay of the average, largest norm of the gradient.
+    """
+    rows = [
+        (
+            learning_rate(rule, step),
+            momentum(rule, step),
+            min(rule.average, (1 + step) / (10 + step)),
+            rule.clip or math.inf,
+        )
+        for step in range(rule.steps)
+    ]
+    return torch.tensor(rows)
+
+
+class Update:
+    """What :class:`unet2015.training.learner.Learner` does to weights, without a word to the host.
+
+    Parameters
+    ----------
+    rule : OptimisationSettings
+        What decides which operations there are: optimizer, weight decay, Nesterov, clipping, average.
+    parameters : list of Tensor
+        The weights; their gradients are read, and may be changed.
+
+    Attributes
+    ----------
+    average : list of Tensor
+        The averaged weights; empty where the recipe has none.
+    moments : list of list of Tensor
+        Velocity, or the means of the gradient and of its square.
+    """
+
+    def __init__(self, rule: OptimisationSettings, parameters: list[Tensor]) -> None:
+        self.rule, self.parameters = rule, parameters
+        self.average = [p.detach().clone() for p in parameters] if rule.average else []
+        self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Begin with the weights as they are."""
+        for mean, value in zip(self.average, self.parameters, strict=False):
+            mean.copy_(value)
+        for moments in self.moments:
+            for moment in moments:
+                moment.zero_()
+
+    @torch.no_grad()
+    def __call__(self, values: Tensor, at: Tensor) -> Tensor:
+        """Take a step by a row of `rates`, its number (1,) from 0; return the gradient's norm before."""
+        rate, inertia, decay, longest = values.unbind()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        assert len(gradients) == len(self.parameters)
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if self.rule.clip:
+            torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp(max=1))
+        if self.rule.optimizer == "sgd":
+            self._sgd(gradients, rate, inertia)
+        elif norm.device.type == "cuda":
+            self._fused_adam(gradients, rate, at)
+        else:
+            self._adam(gradients, rate, at)
+        if self.average:
+            torch._foreach_mul_(self.average, decay)
+            torch._foreach_add_(self.average, torch._foreach_mul(self.parameters, 1 - decay))
+        return norm
+
+    def _sgd(self, gradients: list[Tensor], rate: Tensor, inertia: Tensor) -> None:
+        velocity = self.moments[0]
+        if self.rule.weight_decay:
+            torch._foreach_add_(gradients, self.parameters, alpha=self.rule.weight_decay)
+        torch._foreach_mul_(velocity, inertia)
+        torch._foreach_add_(velocity, gradients)
+        way = velocity
+        if self.rule.nesterov:
+            way = list(torch._foreach_add(gradients, torch._foreach_mul(velocity, inertia)))
+        torch._foreach_sub_(self.parameters, torch._foreach_mul(way, rate))
+
+    def _fused_adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
+        """Go one pass over all; the library's own kernel wants a counter for each parameter."""
+        mean, square = self.moments
+        kernel = torch._fused_adamw_ if self.rule.optimizer == "adamw" else torch._fused_adam_
+        kernel(
+            self.parameters,
+            gradients,
+            mean,
+            square,
+            [],
+            [(at + 1.0)[0].float()] * len(mean),
+            lr=rate,
+            beta1=self.rule.betas[0],
+            beta2=self.rule.betas[1],
+            weight_decay=self.rule.weight_decay,
+            eps=_EPS,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def _adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
+        rule, (mean, square) = self.rule, self.moments
+        if rule.optimizer == "adamw":
+            torch._foreach_mul_(self.parameters, 1 - rate * rule.weight_decay)
+        elif rule.weight_decay:
+            torch._foreach_add_(gradients, self.parameters, alpha=rule.weight_decay)
+        torch._foreach_lerp_(mean, gradients, 1 - rule.betas[0])
+        torch._foreach_mul_(square, rule.betas[1])
+        torch._foreach_addcmul_(square, gradients, gradients, 1 - rule.betas[1])
+        first, second = (1 - beta ** (at + 1.0)[0] for beta in rule.betas)
+        spread = torch._foreach_sqrt(torch._foreach_div(square, second))
+        torch._foreach_add_(spread, _EPS)
+        steps = torch._foreach_div(mean, spread)
+        torch._foreach_sub_(self.parameters, torch._foreach_mul(steps, rate / first))
