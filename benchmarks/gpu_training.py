@@ -45,13 +45,16 @@ class Sizes:
 
 
 def settings_of(sizes: Sizes, precision: str) -> TrainingSettings:
-    """Return the paper's settings, but drop-out off, so that one step of each variant must give the same."""
+    """Return the paper's settings, but drop-out off, so that one step of each variant must give the same.
+
+    Nothing is clipped: a gradient that is too long must be seen.
+    """
     return load_settings(
         None,
         {
             "network": {"width": sizes.width, "depth": sizes.depth, "dropout": 0.0},
             "labels": {"kind": "membrane"},
-            "optimisation": {"tile": sizes.tile, "precision": precision},
+            "optimisation": {"tile": sizes.tile, "precision": precision, "clip": 0.0},
         },
     )
 

@@ -393,7 +393,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {
             "labels": {"kind": "membrane"},
             "network": {"width": width, "dropout": 0.0},
-            "optimisation": {"tile": tile, "learning_rate": RATE, "momentum": MOMENTUM},
+            "optimisation": {"tile": tile, "learning_rate": RATE, "momentum": MOMENTUM}
+            | {"momentum_ramp": 0, "clip": 0.0},  # what neither of the others has
         },
     )
     result = compare(settings, side, rounds, steps)

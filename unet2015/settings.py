@@ -205,7 +205,7 @@ class SamplingSettings(Frozen):
     pages alike."""
     centres: Literal["annotated", "anywhere"] = "annotated"
     """Where a tile's centre may fall: on annotated pixels, or on every pixel."""
-    mirrored: float = Field(1.0, ge=0, le=1)
+    mirrored: float = Field(0.0, ge=0, le=1)
     """Largest share of a tile's output that may lie outside the image, mirrored (before it is turned)."""
 
 

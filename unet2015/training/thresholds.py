@@ -43,7 +43,7 @@ def rand_threshold(
 
     Parameters
     ----------
-    network : UNet
+    network : Network
         Trained, two classes: membrane 0, interior 1.
     pages : sequence of TrainingPage
         Of which `MOST_PAGES` at most are segmented, windows of `LARGEST_SIDE` pixels at most. What is not
