@@ -7,11 +7,13 @@ nothing else. (Data: see :mod:`pipelines.isbi2012` and :mod:`pipelines.cell_trac
 
 import argparse
 import sys
+import zlib
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,8 +135,8 @@ def label_settings(kind: str) -> dict[str, Any]:
     return {"kind": "membrane"} if kind == "em" else {"kind": "instances", "ignore": IGNORE}
 
 
-def load(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a packed file.
+def load(path: Path, made_by: str = "pipelines.device_sets") -> dict[str, NDArray[Any]]:
+    """Read a packed file, or another of several arrays that `made_by` writes.
 
     Raises
     ------
@@ -142,10 +144,10 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         It cannot be read.
     """
     try:
-        with np.load(path) as packed:
+        with path.open("rb") as file, np.load(file) as packed:
             return {key: packed[key] for key in packed.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise DataSetError(f"{path}: expected a file that pipelines.device_sets packed: {error}") from error
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as error:
+        raise DataSetError(f"{path}: expected a file (.npz) that {made_by} writes: {error}") from error
 
 
 def pack(data: Path, target: Path, every: int = 3) -> None:
