@@ -33,7 +33,7 @@ from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
-from unet2015.instances import label_objects
+from unet2015.instances import Markers, label_objects
 from unet2015.metrics.seg import SEGScore, seg_score
 from unet2015.settings import TrainingSettings
 
@@ -385,7 +385,10 @@ class Experiment:
 
 
 def objects_of(
-    maps: NDArray[np.float32], threshold: float, experiment: CellTrackingExperiment
+    maps: NDArray[np.float32],
+    threshold: float,
+    experiment: CellTrackingExperiment,
+    markers: Markers | None = None,
 ) -> NDArray[np.uint16]:
     """Return the objects of each page, after the experiment's post-processing."""
     return np.stack(
@@ -397,6 +400,7 @@ def objects_of(
                 fill_holes=experiment.fill_holes,
                 smallest=experiment.smallest,
                 frame=experiment.frame,
+                markers=markers,
             )
             for page in maps
         ]
@@ -408,9 +412,10 @@ def score(
     maps: NDArray[np.float32],
     threshold: float,
     experiment: CellTrackingExperiment,
+    markers: Markers | None = None,
 ) -> SEGScore:
     """Return SEG of the pages (of `maps` the first ones) at a threshold."""
-    found = objects_of(maps[: len(truth)], threshold, experiment)
+    found = objects_of(maps[: len(truth)], threshold, experiment, markers)
     return seg_score(zip(range(len(truth)), truth, found, strict=True))
 
 

@@ -155,8 +155,8 @@ def label_settings(kind: str) -> dict[str, Any]:
     return {"kind": "membrane"} if kind == "em" else {"kind": "instances", "ignore": IGNORE}
 
 
-def load(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a packed file.
+def load(path: Path, made_by: str = "pipelines.device_sets") -> dict[str, NDArray[Any]]:
+    """Read a packed file, or another of several arrays that `made_by` writes.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         with path.open("rb") as file, np.load(file) as packed:
             return {key: packed[key] for key in packed.files}
     except _DAMAGED as error:
-        raise DataSetError(f"{path}: expected a file that pipelines.device_sets packed: {error}") from error
+        raise DataSetError(f"{path}: expected a file (.npz) that {made_by} writes: {error}") from error
 
 
 def pack(data: Path, target: Path, every: int = 3) -> None:

@@ -48,8 +48,11 @@ def measure_fold(
         ``at_training_threshold`` and ``best_over_thresholds``: the measures; ``training``: the measures
         of the training slices; ``thresholds``: both kinds; ``per_slice``: each held-out slice's measures.
     """
-    scores = evaluate_em(truth, probability)
-    training = evaluate_em(training_truth, training_probability)
+    return compare(evaluate_em(truth, probability), evaluate_em(training_truth, training_probability))
+
+
+def compare(scores: EMScores, training: EMScores) -> dict[str, Any]:
+    """Return what `measure_fold` returns, of scores: those of held-out slices and of training slices."""
     return {
         "at_training_threshold": {name: value_at(scores, training, name) for name in MEASURES},
         "best_over_thresholds": values(scores),

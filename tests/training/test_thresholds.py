@@ -57,7 +57,7 @@ def test_what_is_not_annotated_does_not_count(found):
     assert 0.7 < found((p, truth)) < 0.9
 
 
-def test_few_pages_are_segmented_spread_over_the_set(found, monkeypatch):
+def test_few_pages_are_segmented_spread_over_the_set(found, answers, monkeypatch):
     seen = []
     honest = thresholds.segment_page
     monkeypatch.setattr(
@@ -73,6 +73,9 @@ def test_few_pages_are_segmented_spread_over_the_set(found, monkeypatch):
     numbers = np.round(100 / (1 + np.exp(-np.array(seen)))) - 1
     assert (numbers[0], numbers[-1]) == (0, 39)
     assert max(np.diff(numbers)) <= 8
+    seen.clear()
+    rand_threshold(answers.Echo(), [answers.page_of(*one) for one in pages], CPU, 48, most=len(pages))
+    assert len(seen) == 40  # all, where that is asked for
 
 
 def test_of_a_large_page_a_window_in_phase_is_taken(found, answers, monkeypatch):

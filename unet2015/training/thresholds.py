@@ -28,7 +28,11 @@ _log = logging.getLogger("unet2015")
 
 
 def rand_threshold(
-    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
+    network: Network,
+    pages: Sequence[TrainingPage],
+    device: torch.device,
+    tile: int,
+    most: int | None = None,
 ) -> float | None:
     """Return the threshold on the probability of cell interior with the best Rand score on training pages.
 
@@ -46,12 +50,14 @@ def rand_threshold(
     network : Network
         Trained, two classes: membrane 0, interior 1.
     pages : sequence of TrainingPage
-        Of which `MOST_PAGES` at most are segmented, windows of `LARGEST_SIDE` pixels at most. What is not
+        Of which `most` at most are segmented, windows of `LARGEST_SIDE` pixels at most. What is not
         annotated does not count.
     device : torch.device
         What computes.
     tile : int
         Side of the tiles, in pixels.
+    most : int, optional
+        `MOST_PAGES` unless given.
 
     Returns
     -------
@@ -64,8 +70,9 @@ def rand_threshold(
     Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
     """
     with_cells = [page for page in pages if (page.classes == 1).any()]
-    if len(with_cells) > MOST_PAGES:
-        with_cells = [with_cells[k] for k in np.linspace(0, len(with_cells) - 1, MOST_PAGES).astype(int)]
+    most = MOST_PAGES if most is None else most
+    if len(with_cells) > most:
+        with_cells = [with_cells[k] for k in np.linspace(0, len(with_cells) - 1, most).astype(int)]
     predict = Predictor(network, device)
     counts = []
     for page in with_cells:
