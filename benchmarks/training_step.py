@@ -393,6 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {
             "labels": {"kind": "membrane"},
             "network": {"width": width, "dropout": 0.0},
+            "sampling": {"mirrored": 1.0},
             "optimisation": {"tile": tile, "learning_rate": RATE, "momentum": MOMENTUM}
             | {"momentum_ramp": 0, "clip": 0.0},  # what neither of the others has
         },

@@ -47,6 +47,7 @@ def test_steps_go_down_alike(tmp_path):
         {
             "labels": {"kind": "membrane"},
             "network": {"width": 2, "depth": 2, "dropout": 0.0},
+            "sampling": {"mirrored": 1.0},
             "optimisation": {"tile": 60, "momentum_ramp": 0, "clip": 0.0},
         },
     )

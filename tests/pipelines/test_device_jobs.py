@@ -127,7 +127,7 @@ def test_the_draws_are_those_of_the_loop(small_settings, pages):
 
 def test_draws_follow_what_is_annotated(small_settings, pages):
     """Two sets with as many pixels annotated, but others."""
-    settings = small_settings(sampling={"centres": "annotated"})
+    settings = small_settings(sampling={"centres": "annotated", "mirrored": 1.0})
     turned = DevicePages(pages.images, pages.classes[:, ::-1].copy(), pages.weights)
     assert not np.array_equal(draws(settings, pages), draws(settings, turned))
 

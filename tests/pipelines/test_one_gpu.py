@@ -351,7 +351,9 @@ def test_a_damaged_packed_file_is_refused(damage, packed, command, tmp_path, cap
     elif damage == "folder":
         path.mkdir()
     assert command(data=path) == 1
-    assert f"error: {path}: expected a file that pipelines.device_sets packed" in capsys.readouterr().err
+    assert (
+        f"error: {path}: expected a file (.npz) that pipelines.device_sets writes" in capsys.readouterr().err
+    )
 
 
 def test_damaged_notes_and_devices_that_are_not_there_are_refused(command, tmp_path, capsys, monkeypatch):

@@ -82,4 +82,4 @@ def test_all_rows_that_are_shipped_are_settings():
 
 def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path, capsys):
     assert settings_table.main(["--data", str(tmp_path / "no.npz"), "--out", str(tmp_path)]) == 1
-    assert "expected a file that pipelines.device_sets packed" in capsys.readouterr().err
+    assert "expected a file (.npz) that pipelines.device_sets writes" in capsys.readouterr().err
