@@ -41,6 +41,10 @@ steps = 8
 warmup = 2
 tile = 60
 learning_rate = 1e-2
+momentum_ramp = 0
+clip = 0.0
+[sampling]
+mirrored = 1.0
 [validation]
 fraction = 0.25
 interval = 4
@@ -198,7 +202,8 @@ def test_all_follow_the_mean_of_their_gradients(whole, launch, one_thread):
 
 
 def test_one_process_trains_as_ever(launch, tmp_path, small_settings, one_thread):
-    settings = small_settings()
+    plain = {"optimisation": {"momentum_ramp": 0, "clip": 0.0}, "sampling": {"mirrored": 1.0}}
+    settings = small_settings(**plain)
     train(*launch.set, tmp_path / "run", settings=settings, device="cpu")
     ended = Ended([0], tmp_path, tmp_path / "run")
     assert equal(ended.tensors(), reference(settings, launch.set, 1))

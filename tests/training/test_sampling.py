@@ -16,6 +16,7 @@ from unet2015.training.sampling import Centres, TileSampler, allowed_range, draw
 from unet2015.training.weights import target_weights
 
 ALL = SamplingSettings(centres="anywhere", mirrored=1.0)
+ANNOTATED = SamplingSettings(mirrored=1.0)
 AREAS = st.lists(st.integers(0, 10**4), min_size=1, max_size=12)
 AUGMENTATION = AugmentationSettings(elastic_std=3)
 
@@ -161,7 +162,7 @@ def test_the_centre_is_each_annotated_pixel_alike(height: int, width: int, share
     random = np.random.default_rng(seed)
     classes = np.where(random.random((height, width)) < share, 1, 255).astype(np.uint8)
     annotated = classes != 255
-    found = hits(Centres.of(classes, SamplingSettings(), 5), classes.shape)
+    found = hits(Centres.of(classes, ANNOTATED, 5), classes.shape)
     if not annotated.any():
         annotated[:] = True
     assert (found[~annotated] == 0).all()
@@ -174,7 +175,7 @@ def test_the_centres_of_a_training_are_even_over_the_annotated_pixels() -> None:
     classes = unknown(30, 40)
     classes[3, 5:8] = 0
     classes[20:22, 30:40:3] = 1
-    chosen = Centres.of(classes, SamplingSettings(), 12)
+    chosen = Centres.of(classes, ANNOTATED, 12)
     assert chosen.ends is not None
     assert chosen.ends.nbytes <= 8 * 30
     counts = np.zeros(classes.shape)
@@ -266,7 +267,7 @@ def test_annotated_pixels_of_the_allowed_range_come_first() -> None:
     classes[20, 38] = 1  # the row is in the range, the column is not
     inner = hits(Centres.of(classes, rule, 10), classes.shape)
     assert inner[20, 7] == inner[30, 11] == 60**2 / 2
-    everywhere = hits(Centres.of(classes, SamplingSettings(), 10), classes.shape)
+    everywhere = hits(Centres.of(classes, ANNOTATED, 10), classes.shape)
     assert (everywhere[classes != 255] > 0).all()
 
 
