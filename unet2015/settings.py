@@ -247,7 +247,8 @@ class OptimisationSettings(Frozen):
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """Paper: sgd."""
     learning_rate: Positive = 3e-3
-    """Peak learning rate (open in the paper)."""
+    """Learning rate after the warm-up (open in the paper). While the momentum of sgd rises it is multiplied
+    by (1 - momentum then) / (1 - momentum), so that a step carries as far."""
     warmup: int = Field(100, ge=0)
     """Steps over which the rate rises linearly to its peak."""
     schedule: Literal["constant", "cosine", "linear", "polynomial"] = "cosine"

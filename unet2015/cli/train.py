@@ -29,7 +29,7 @@ def train(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Tiles a step; paper: 1.", metavar="N")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Learning rate at its highest.", metavar="RATE")
+        float | None, typer.Option(help="Learning rate after the warm-up.", metavar="RATE")
     ] = None,
     precision: Annotated[
         Precision | None,

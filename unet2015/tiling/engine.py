@@ -232,6 +232,7 @@ def out_of_memory(error: RuntimeError) -> bool:
         isinstance(error, torch.OutOfMemoryError)
         or "out of memory" in text
         or "can't allocate memory" in text
+        or "could not create a primitive" in text  # what oneDNN says where a process may take no more
     )
 
 

@@ -29,6 +29,7 @@ from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
 from unet2015.training.recipe import learning_rate
 from unet2015.training.record import model_info
+from unet2015.training.room import check_room
 from unet2015.training.state import checkpoints, load_state, save_state
 from unet2015.training.steps import Descent
 from unet2015.training.thresholds import rand_threshold
@@ -116,6 +117,7 @@ def train(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
             with closing(load_training_set(pairs, chosen, axes)) as data:
+                check_room(chosen, data, target)
                 return Training(data, chosen, folder, target, group).run(resume)
 
 

@@ -1,0 +1,58 @@
+"""Before the first step: is there memory for it, and do the tiles cover the pages?"""
+
+import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from unet2015.errors import GeometryError, MemoryLimitError
+from unet2015.networks import build
+from unet2015.training import room
+from unet2015.training.loop import train
+
+
+@pytest.mark.parametrize(("width", "dropout"), [(2, 0.0), (3, 0.5)])
+def test_what_is_kept_without_data_is_what_a_real_step_keeps(small_settings, width, dropout):
+    settings = small_settings(network={"width": width, "dropout": dropout})
+    network = build(settings.network, 1, 2).train()
+    weights = {parameter.data_ptr() for parameter in network.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        scores = network(torch.zeros(1, 1, 60, 60))
+    assert scores.grad_fn is not None
+    assert room.kept_bytes(settings, 1, 60) == sum(kept.values())
+
+
+def test_a_batch_above_memory_is_refused_before_the_first_step(
+    tmp_path, small_set, small_settings, monkeypatch
+):
+    settings = small_settings(optimisation={"batch": 50})
+    one = room.kept_bytes(settings, 1, 60)
+    monkeypatch.setattr(room, "available_memory", lambda device: 10 * one)
+    with pytest.raises(MemoryLimitError, match=r"batch = 50 and tile = 60 .* a batch of 7 may fit"):
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    seven = small_settings(optimisation={"batch": 7, "steps": 1})
+    train(*small_set, tmp_path / "other", settings=seven, device="cpu")
+
+
+def test_a_tile_above_memory_names_a_smaller_legal_one(tmp_path, small_set, small_settings, monkeypatch):
+    settings = small_settings(optimisation={"tile": 188})
+    monkeypatch.setattr(room, "available_memory", lambda device: room.kept_bytes(settings, 1, 188) / 2)
+    with pytest.raises(MemoryLimitError, match=r"a tile of 108 px may fit"):
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+
+
+def test_a_tile_that_cannot_cover_the_pages_is_refused_before_the_first_step(
+    tmp_path, small_set, small_settings
+):
+    settings = small_settings(network={"depth": 3}, optimisation={"tile": 92})
+    with pytest.raises(GeometryError, match="cannot cover"):
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert not (tmp_path / "run" / "log.jsonl").exists()

@@ -1,0 +1,93 @@
+"""What a training needs room for, seen before its first step: memory, and tiles that cover the pages."""
+
+import os
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from unet2015.errors import MemoryLimitError
+from unet2015.networks import build, geometry
+from unet2015.settings import TrainingSettings
+from unet2015.tiling.memory import available_memory
+from unet2015.tiling.plan import TilePlan
+from unet2015.training.pages import TrainingSet
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+
+def kept_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
+    """Return the bytes that a step keeps of one tile for its way back, in float32.
+
+    Nothing is computed: the network goes forward without data. What a step needs beside that (gradients,
+    workspaces, the libraries) is not counted, so that it is a lower bound.
+    """
+    with torch.device("meta"):
+        network = build(settings.network, channels, settings.labels.classes)
+        image = torch.empty(1, channels, tile, tile)
+    own = {id(parameter) for parameter in network.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if id(tensor) not in own:
+            kept[tensor.untyped_storage()._cdata] = tensor  # several views of a map are kept once
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        scores = network.train()(image)
+    del scores
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def check_room(settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
+    """See that a step fits into what is free, and that tiles can cover the pages that are looked at.
+
+    Raises
+    ------
+    MemoryLimitError
+        A step surely needs more than is free; the message says what fits.
+    GeometryError
+        Pages larger than a tile's output cannot be covered by such tiles in phase.
+    """
+    rule, shape = settings.optimisation, geometry(settings.network)
+    for page in data.validation or data.training:
+        height, width = page.classes.shape
+        TilePlan(1, height, width, (rule.tile, rule.tile), 1, shape)
+    free = _free(device)
+    share = 1.0 if rule.precision == "float32" else 0.5
+    one = kept_bytes(settings, data.channels, rule.tile) * share
+    if one * rule.batch <= free:
+        return
+    if one <= free:
+        advice = f"a batch of {max(1, int(0.7 * free / one))} may fit (--batch)"
+    else:
+        # What is kept grows with the area.
+        side = shape.nearest_legal(max(shape.smallest, int(rule.tile * (0.7 * free / one) ** 0.5)))[0]
+        advice = f"a tile of {side} px may fit (--tile), or a narrower network (--width)"
+    raise MemoryLimitError(
+        f"a step with batch = {rule.batch} and tile = {rule.tile} needs {_gib(one * rule.batch)} of memory "
+        f"at least, but {device} has {_gib(free)} free; {advice}"
+    )
+
+
+def _free(device: torch.device) -> float:
+    """Return the free bytes of a device; on a CPU within what this process may take."""
+    free = float(available_memory(device))
+    if device.type != "cpu" or resource is None:
+        return free
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return free
+    try:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        used = 0
+    return min(free, float(max(0, limit - used)))
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"
