@@ -62,7 +62,7 @@ def draws(settings: TrainingSettings, pages: DevicePages, steps: int | None = No
             settings.seed,
             settings.augmentation.model_dump(mode="json"),
             settings.sampling.model_dump(mode="json"),
-            [steps, rule.batch, rule.tile, settings.network.model_dump(mode="json")],
+            [steps, rule.batch, rule.tile, settings.network.model_dump(mode="json"), pages.deviation],
             [pages.images.shape, hashlib.sha256(np.packbits(pages.classes == IGNORED).tobytes()).hexdigest()],
         ]
     )
@@ -75,7 +75,7 @@ def draws(settings: TrainingSettings, pages: DevicePages, steps: int | None = No
             chosen = draw(
                 settings.augmentation, settings.seed, number, height, width, centres=sampler.centres[page]
             )
-            rows.append(draw_row(chosen, page))
+            rows.append(draw_row(chosen, page, pages.deviation))
         _drawn[key] = np.stack(rows).reshape(steps, rule.batch, -1)
     return _drawn[key]
 

@@ -133,10 +133,12 @@ def training_pages(
     given = settings.weight_map.class_weights
     counts = np.sum([class_frequencies(target, settings.labels.classes) for target in targets], axis=0)
     weights = balanced_weights(counts) if given == "balanced" else given
+    inputs = mapped(images, settings)
     return DevicePages(
-        mapped(images, settings),
+        inputs,
         np.stack([target.classes for target in targets]),
         np.stack([target_weights(target, settings.weight_map, weights) for target in targets]),
+        1.0 if settings.mapping.method == "standardise" else float(inputs.std(dtype=np.float64)),
     )
 
 

@@ -142,3 +142,12 @@ def test_only_what_a_recorded_step_reads_tells_two_signatures_apart(small_settin
     assert signature(small_settings(augmentation={"interpolation": "bicubic"}), shape) != base
     assert signature(small_settings(network={"width": 4}), shape) != base
     assert signature(small_settings(), (3, 1, 40, 40)) != base
+
+
+def test_gray_values_shift_in_deviations_of_the_images(small_settings, pages):
+    settings = small_settings(augmentation={"gray_shift": 0.5})
+    faint = DevicePages(pages.images, pages.classes, pages.weights, 0.1)
+    one, other = draws(settings, pages), draws(settings, faint)
+    assert np.abs(one[..., 8]).max() > 0.1
+    np.testing.assert_allclose(other[..., 8], 0.1 * one[..., 8], rtol=1e-6)
+    np.testing.assert_array_equal(np.delete(other, 8, -1), np.delete(one, 8, -1))

@@ -14,7 +14,8 @@ import torch
 from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import DataSetError, GeometryError, ImageWriteError, SettingsError, TrainingError
 from unet2015.settings import OptimisationSettings
-from unet2015.training import loop, recipe
+from unet2015.training import loop, recipe, steps
+from unet2015.training.augment import augment
 from unet2015.training.dataset import describe_held_out
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
@@ -412,3 +413,19 @@ def test_an_open_log_drops_what_comes_after_the_checkpoint_and_a_cut_line(tmp_pa
     with loop.TrainingLog(tmp_path, 2) as log:
         log.write(3, loss=1.0)
     assert lines(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": 1.0}]
+
+
+def test_gray_values_shift_in_deviations_of_the_mapped_image(
+    tmp_path, small_set, small_settings, monkeypatch
+):
+    seen = []
+
+    def noted(*arguments, deviation):
+        seen.append(deviation)
+        return augment(*arguments, deviation=deviation)
+
+    monkeypatch.setattr(steps, "augment", noted)
+    settings = small_settings(mapping={"method": "integer-range"}, optimisation={"steps": 2})
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    spread = tifffile.imread(small_set[0]).std() / 255
+    assert seen == [pytest.approx((spread,))] * 2

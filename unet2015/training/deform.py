@@ -29,14 +29,17 @@ class DevicePages:
         255 is not annotated.
     weights : ndarray of float32, shape (pages, height, width)
         Eq. 2.
+    deviation : float
+        Standard deviation of the images after the mapping: the unit of gray variation.
     """
 
     images: NDArray[np.float32]
     classes: NDArray[np.uint8]
     weights: NDArray[np.float32]
+    deviation: float = 1.0
 
 
-def draw_row(chosen: Draw, page: int) -> NDArray[np.float32]:
+def draw_row(chosen: Draw, page: int, deviation: float = 1.0) -> NDArray[np.float32]:
     """Return a draw as the numbers that a `Deformer` takes: float32, (10 + 2 n n,)."""
     angle = math.radians(chosen.angle)
     cosine, sine = (chosen.scale * round(part, 15) for part in (math.cos(angle), math.sin(angle)))
@@ -46,7 +49,7 @@ def draw_row(chosen: Draw, page: int) -> NDArray[np.float32]:
         *(cosine, -sine * mirror, chosen.centre[0]),
         *(sine, cosine * mirror, chosen.centre[1]),
         chosen.gray_scale,
-        chosen.gray_shift,
+        chosen.gray_shift * deviation,
         chosen.blur,
     ]
     return np.concatenate([numbers, chosen.vectors.ravel()]).astype(np.float32)

@@ -125,7 +125,8 @@ class Descent:
         for page, source, image in prepared.result():
             planes = (image, *(torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights)))
             image, classes, weights = (plane.to(self.device) for plane in planes)
-            samples.append(augment(image, classes, weights, source, self._output))
+            sample = augment(image, classes, weights, source, self._output, deviation=page.deviation)
+            samples.append(sample)
             names.append(f"{page.name}, tile centre {source.draw.centre}")
         return Sample(*map(torch.cat, zip(*samples, strict=True))), "; ".join(names)
 
