@@ -158,9 +158,20 @@ def test_the_training_part_of_an_experiment_s_settings_is_taken(tmp_path: Path) 
         load_settings(written(tmp_path, text + "[network]\nwidth = 3\n"))
 
 
-@pytest.mark.parametrize("name", ["demo", "isbi2012", "isbi2012-quick", "cell_tracking-cpu"])
+PIPELINES = Path(__file__).parents[1] / "pipelines"
+OF_MANY = ["one_gpu", "one_gpu-quick", "settings_table"]
+"""Settings of many trainings, of which none can be taken."""
+
+
+@pytest.mark.parametrize("name", OF_MANY)
+def test_settings_of_many_trainings_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="no such setting"):
+        load_settings(PIPELINES / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in PIPELINES.glob("*.toml")} - {*OF_MANY}))
 def test_the_settings_of_a_pipeline_can_be_trained_with(name: str) -> None:
-    file = Path(__file__).parents[1] / "pipelines" / f"{name}.toml"
+    file = PIPELINES / f"{name}.toml"
     values = tomllib.loads(file.read_text())
     assert load_settings(file) == load_settings(None, values.get("training", values))
 
