@@ -72,15 +72,22 @@ def leftovers(path: Path) -> list[Path]:
 
 
 @contextmanager
-def claim(path: Path) -> Iterator[None]:
+def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
     """Keep other processes from claiming `path` while the body runs; ended also by a kill.
 
     Where the file system or the system has no locks, nothing is kept.
 
+    Parameters
+    ----------
+    path : Path
+        What is claimed; it need not exist, but its folder must.
+    busy : UNet2015Error, optional
+        Raised where another process holds it, for a `path` that no file will ever have.
+
     Raises
     ------
     ImageWriteError
-        Another process holds it, or its folder cannot be written.
+        Another process holds it and there is no `busy`, or its folder cannot be written.
     """
     try:
         import fcntl
@@ -104,7 +111,7 @@ def claim(path: Path) -> Iterator[None]:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
         if not held:
-            raise ImageWriteError(
+            raise busy or ImageWriteError(
                 f"{path}: another run is writing it; wait until it ends, or choose another output"
             )
         try:

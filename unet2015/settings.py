@@ -365,9 +365,18 @@ def load_settings(
     else:
         name = str(path)
         values = _training_part(read_toml(Path(path), name))
-    if overrides:
+    given = _without_empty(overrides or {})
+    if given:
         name += " and the options given"
-    return parse_settings(TrainingSettings, _overridden(values, overrides or {}), name)
+    return parse_settings(TrainingSettings, _overridden(values, given), name)
+
+
+def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Leave out sections that change nothing: they must neither be blamed nor replace a wrong value."""
+    pruned = {
+        key: _without_empty(value) if isinstance(value, dict) else value for key, value in overrides.items()
+    }
+    return {key: value for key, value in pruned.items() if value != {}}
 
 
 def _training_part(values: dict[str, Any]) -> dict[str, Any]:

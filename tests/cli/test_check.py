@@ -27,7 +27,20 @@ def test_the_held_out_pages_are_named(check):
 def test_the_pages_to_hold_out_are_chosen_as_for_train(check):
     ended = check("--label-kind", "membrane", "--validate", "0-1")
     assert "held out: a.tif pages 0-1 (2 pages)\n" in ended.out
-    assert "there is no page 9" in check("--label-kind", "membrane", "--validate", "9").out
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ("9", "there is no page 9"),
+        ("2-1", "runs backwards; write 1-2"),
+        ("b.tif", "the nearest name is a.tif"),
+        ("0-2", "leave some for training"),
+    ],
+)
+def test_pages_to_hold_out_that_cannot_be_are_wrong_usage(check, refused, pages, words):
+    for more in ([], ["--json"]):
+        refused(check("--label-kind", "membrane", "--validate", pages, *more), 2, words)
 
 
 def test_what_is_wrong_is_said_on_standard_output(check):
@@ -56,12 +69,10 @@ def test_names_without_a_partner(check, data):
     assert "b" in json.loads(ended.out)["problems"][0]["message"]
 
 
-def test_settings_file_and_options(check, data):
+def test_settings_file_and_options(check, data, refused):
     settings = data / "settings.toml"
     settings.write_text('[labels]\nkind = "membrane"\n[validation]\npages = "9"\n')
-    ended = check("--settings", settings)
-    assert ended.status == 1
-    assert "no page 9" in ended.out
+    refused(check("--settings", settings), 2, "no page 9")
     # An option wins over the file.
     assert "0 and 255" in check("--settings", settings, "--label-kind", "instances").out
     assert "ignore value 7" in check("--label-kind", "membrane", "--ignore", "7").out

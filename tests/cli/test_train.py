@@ -59,7 +59,6 @@ def test_a_run_is_not_overwritten_but_resumed(train, data, refused):
 
 def test_a_bad_set_is_refused_before_anything_is_written(train, data, refused):
     refused(train("--label-kind", "instances"), 1, "a.tif", "0 and 255", "membrane")
-    refused(train("--validate", "1-9"), 1, "no page 9")
     assert not (data / "run").exists()
 
 
@@ -73,6 +72,10 @@ def test_a_bad_set_is_refused_before_anything_is_written(train, data, refused):
         (["--images", "nowhere"], ["nowhere"]),
         (["--tile", "45"], ["45 px", "nearest legal", "44 or 46"]),
         (["--learning-rate", "0"], ["optimisation.learning_rate"]),
+        (["--validate", "1-9"], ["no page 9"]),
+        (["--validate", "2-1"], ["2-1 runs backwards; write 1-2"]),
+        (["--validate", "b.tif"], ["not 'b.tif'", "the nearest name is a.tif"]),
+        (["--validate", "0-2"], ["leave some for training"]),
         (["--batch", "0"], ["optimisation.batch"]),
         (["--seed", "-1"], ["seed"]),
         (["--network", "unet2014"], ["network.kind", "did you mean 'unet2015'?"]),

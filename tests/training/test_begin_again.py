@@ -174,6 +174,12 @@ def test_the_first_look_comes_early_but_not_before_the_warm_up_is_long_over():
     assert check(steps=1200, warmup=50) == 120
     assert check(steps=1200, warmup=100, interval=300) == 200
     assert check(steps=60) == 60
+    # Of a short training with a short warm-up, or none: at 100, before which nobody can show anything.
+    assert [check(steps=600, warmup=warmup) for warmup in (0, 10, 50, 51)] == [100, 100, 100, 102]
+    assert check(steps=101, warmup=0) == 100
+    assert check(steps=100, warmup=0) == 100
+    assert check(steps=99, warmup=0) == 99
+    assert check(steps=600, warmup=10, interval=40) == 40
     settings = load_settings("quick")
     checks = [step for step in range(1, 1201) if is_check(settings, step)]
     assert checks == sorted({first_check(settings), 300, 600, 900, 1200})

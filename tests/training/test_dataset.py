@@ -310,8 +310,8 @@ class TestProblems:
         assert any("2 different values" in message for _, _, message in result)
 
     def test_validation_pages_that_are_not_there(self, save):
-        ((_, message),) = errors(save("i", a=IMAGE), save("l", a=CELLS), validation={"pages": "7"})
-        assert "no page 7" in message
+        with pytest.raises(SettingsError, match="no page 7"):
+            found(save("i", a=IMAGE), save("l", a=CELLS), validation={"pages": "7"})
 
     def test_too_few_pages(self, save):
         result = found(save("i", a=IMAGE[0]), save("l", a=CELLS[0]))

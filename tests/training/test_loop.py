@@ -12,7 +12,14 @@ import tifffile
 import torch
 
 from unet2015.checkpoint import load_model, load_tensors
-from unet2015.errors import DataSetError, GeometryError, ImageWriteError, SettingsError, TrainingError
+from unet2015.errors import (
+    DataSetError,
+    GeometryError,
+    ImageWriteError,
+    SettingsError,
+    TrainingError,
+    UsageError,
+)
 from unet2015.settings import OptimisationSettings
 from unet2015.training import loop, recipe, steps
 from unet2015.training.augment import augment
@@ -166,8 +173,13 @@ def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small
         if not tried:
             tried.append("once")
             for resume in (False, True):
-                with pytest.raises(ImageWriteError, match="another run is writing it"):
+                with pytest.raises(UsageError) as refused:
                     train(*small_set, tmp_path / "run", settings=settings, device="cpu", resume=resume)
+                # The folder is named, and no file in it that nobody ever sees.
+                assert str(refused.value).startswith(
+                    f"{tmp_path / 'run'}: another training is running in this"
+                )
+                assert refused.value.exit_status == 2
         return step(self, *arguments)
 
     settings = small_settings()
@@ -368,6 +380,88 @@ def test_a_lost_model_is_written_again(tmp_path, small_set, small_settings):
     (tmp_path / "run" / "model.safetensors").unlink()
     train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def flip_a_byte(path):
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+SPOILT = {
+    "a byte is another": flip_a_byte,
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:700]),
+    "empty": lambda path: path.write_bytes(b""),
+    "something else": lambda path: path.write_text("no model"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
+def test_a_damaged_model_of_a_finished_run_is_written_again(
+    tmp_path, small_set, small_settings, caplog, spoil
+):
+    run = tmp_path / "run"
+    train(*small_set, run, settings=small_settings(), device="cpu")
+    spoil(run / "model.safetensors")
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        model = train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+    assert f"{run / 'model.safetensors'}: " in caplog.text
+    assert "it is removed, and the next validation writes another" in caplog.text
+    assert model.info.training["step"] == 8
+    assert "rand" in load_model(run / "model.safetensors").info.thresholds
+    weights = {key: value for key, value in tensors(run).items() if key.startswith("network.")}
+    assert equal(weights, {f"network.{key}": value for key, value in model.network.state_dict().items()})
+
+
+def test_a_model_damaged_half_way_is_written_by_the_next_validation_as_a_lost_one(
+    tmp_path, small_set, small_settings
+):
+    class Killed(BaseException):
+        pass
+
+    step = loop.Training._step
+
+    def dying(self, *arguments):
+        if self.state.step == 7:
+            raise Killed
+        return step(self, *arguments)
+
+    for name, spoil in (("damaged", flip_a_byte), ("lost", lambda path: path.unlink())):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop.Training, "_step", dying)
+            with pytest.raises(Killed):
+                train(*small_set, tmp_path / name, settings=small_settings(), device="cpu")
+        spoil(tmp_path / name / "model.safetensors")
+        model = train(*small_set, tmp_path / name, settings=small_settings(), device="cpu", resume=True)
+        assert model.info.training["step"] == 8
+    one, other = (load_model(tmp_path / name / "model.safetensors") for name in ("damaged", "lost"))
+    assert equal(one.network.state_dict(), other.network.state_dict())
+
+
+def test_a_damaged_model_that_cannot_be_removed_is_named(tmp_path, small_set, small_settings):
+    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+    path = tmp_path / "run" / "model.safetensors"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ImageWriteError, match=r"model\.safetensors: cannot remove it: .*by hand"):
+        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+
+
+def test_the_rand_threshold_is_chosen_on_the_training_pages(tmp_path, small_set, small_settings, monkeypatch):
+    """What is held out measures the model; a threshold chosen there would make that too good."""
+    seen = []
+
+    def noted(network, pages, *rest):
+        seen.append([page.name for page in pages])
+        return 0.85
+
+    monkeypatch.setattr(loop, "rand_threshold", noted)
+    settings = small_settings(validation={"pages": "1,3"})
+    model = train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert [[name.split("/")[-1] for name in names] for names in seen] == [
+        ["images.tif page 0", "images.tif page 2"]
+    ]
+    assert (model.info.threshold, model.info.thresholds["rand"]) == (0.85, 0.85)
 
 
 def test_a_model_without_checkpoints_is_not_overwritten(tmp_path, small_set, small_settings):

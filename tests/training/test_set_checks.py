@@ -1,9 +1,12 @@
 """What is said about a set as a whole."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
 
+from unet2015.errors import SettingsError
 from unet2015.settings import TrainingSettings
 from unet2015.training.checks import inspect_set
 from unet2015.training.dataset import pair_images
@@ -173,7 +176,19 @@ def test_a_mask_among_instances_is_still_refused(report):
     assert len(said(report([mask] * 3), "error", "0 and 255")) == 3
 
 
-def test_a_name_that_is_not_there_is_an_error(report):
-    found = report([CELLS] * 3, validation={"pages": "t7"})
-    assert said(found, "error", "not 't7'; the nearest name is t")
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ("t7", "not 't7'; the nearest name is t"),
+        ("3", "there is no page 3"),
+        ("2-1", "runs backwards; write 1-2"),
+        ("0-2", "leave some for training"),
+    ],
+)
+def test_pages_to_hold_out_that_cannot_be_are_wrong_usage_not_a_wrong_set(report, pages, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        report([CELLS] * 3, validation={"pages": pages})
+    # What is wrong with the files is said first.
+    found = report([CELLS, np.where(CELLS, 255, 0).astype(np.uint8), CELLS], validation={"pages": pages})
+    assert said(found, "error", "0 and 255")
     assert found.held_out == []

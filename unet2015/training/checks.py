@@ -53,6 +53,11 @@ def inspect_set(
         What the labels are said to hold, and which pages are held out.
     axes : str, optional
         Axes of the images, where the files do not say.
+
+    Raises
+    ------
+    SettingsError
+        The pages to hold out are not in the set, or leave none for training.
     """
     pool = ImagePool(most=1)
     try:

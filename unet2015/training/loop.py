@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from unet2015.checkpoint import Model, load_model, save_model
-from unet2015.errors import SettingsError
+from unet2015.errors import SettingsError, UsageError
 from unet2015.files import claim, make_folder, write_json
 from unet2015.heap import kept_heap
 from unet2015.networks import geometry
@@ -28,7 +28,7 @@ from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
 from unet2015.training.recipe import learning_rate
-from unet2015.training.record import model_info
+from unet2015.training.record import is_good_model, model_info
 from unet2015.training.room import check_room
 from unet2015.training.state import checkpoints, load_state, save_state
 from unet2015.training.steps import Descent
@@ -95,8 +95,10 @@ def train(
         Images and labels do not go together, or would spoil the training.
     SettingsError
         The settings do not fit the data, or differ from those of the run to resume.
+    UsageError
+        Another training is running in the folder.
     ImageWriteError
-        The folder cannot be written, or another training is writing there.
+        The folder cannot be written.
     MemoryLimitError
         A step does not fit into the memory of the device; the message says what does.
     TrainingError
@@ -111,7 +113,8 @@ def train(
         for warning in check_pairs(pairs, chosen, axes):
             _log.warning("%s", warning)
         folder = make_folder(out)
-        with claim(folder / "training") if group.first else nullcontext():
+        busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
+        with claim(folder / "training", busy) if group.first else nullcontext():
             if not resume and (checkpoints(folder / "checkpoints") or (folder / MODEL).exists()):
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
@@ -242,8 +245,7 @@ class Training(Descent):
             _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
             return
         self.state = state
-        if state.best and not self.model_path.exists():
-            _log.warning("%s is gone; the next validation writes another", self.model_path)
+        if state.best and self.writes and not is_good_model(self.model_path):
             state.best = {}
 
     def _save(self) -> None:

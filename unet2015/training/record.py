@@ -1,10 +1,12 @@
-"""What a model file says of its training."""
+"""What a model file says of its training, and whether it can still be read."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unet2015.checkpoint import ModelInfo
+from unet2015.checkpoint import ModelInfo, load_model
+from unet2015.errors import ImageWriteError, ModelError
 from unet2015.settings import TrainingSettings
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
@@ -13,6 +15,7 @@ from unet2015.training.validation import Validation
 from unet2015.versions import versions
 
 _NAMES = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
+_log = logging.getLogger("unet2015")
 
 
 def model_info(
@@ -32,6 +35,35 @@ def model_info(
         training=_record(data, state, result, device),
         **model_thresholds(result),
     )
+
+
+def is_good_model(path: Path) -> bool:
+    """Return whether the best model of a training is there and whole, and warn where it is not.
+
+    One that cannot be read is removed: at its end a training reads its best model, and while a file lies
+    there it writes no other.
+
+    Raises
+    ------
+    ImageWriteError
+        It cannot be removed.
+    """
+    if not path.exists():
+        _log.warning("%s is gone; the next validation writes another", path)
+        return False
+    try:
+        load_model(path)
+    except ModelError as error:
+        _log.warning("%s; it is removed, and the next validation writes another", error)
+    else:
+        return True
+    try:
+        path.unlink()
+    except OSError as error:
+        raise ImageWriteError(
+            f"{path}: cannot remove it: {error.strerror or error}; remove it by hand"
+        ) from error
+    return False
 
 
 def _record(data: TrainingSet, state: State, result: Validation, device: str) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def set_problems(
         The pages of all images, one after the other.
     settings : TrainingSettings
         What the labels hold, how intensities are mapped, and which pages are held out.
+
+    Raises
+    ------
+    SettingsError
+        The pages to hold out are not in the set, or leave none for training: wrong usage, not a wrong set.
     """
     if len({image.channels for image in images}) > 1:
         yield Problem(
@@ -87,11 +92,7 @@ def set_problems(
         yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
         yield Problem("warning", "", f"no pixel of the set is of class {few(absent)}")
-    try:
-        training, held_out = split_pages(settings.validation, len(pages), files)
-    except SettingsError as error:
-        yield Problem("error", "", str(error))
-        return
+    training, held_out = split_pages(settings.validation, len(pages), files)
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
         yield from _empty_pages(pages, settings.labels)

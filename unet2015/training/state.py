@@ -17,6 +17,7 @@ from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.files import make_folder
 from unet2015.networks import Network
 from unet2015.training.learner import Learner
+from unet2015.training.sampling import page_order as page_order  # others may import it from here
 
 KEPT = 2
 """Checkpoints that stay: should the newest be damaged, the one before is good."""
