@@ -90,7 +90,8 @@ def small_memory(monkeypatch, most):
     forward = type(build(NetworkSettings(width=2, depth=2), 1, 2)).forward
 
     def limited(self, image):
-        if image.shape[0] * image.shape[-1] * image.shape[-2] > most:
+        # Without data nothing is taken: only what is computed fails.
+        if not image.is_meta and image.shape[0] * image.shape[-1] * image.shape[-2] > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return forward(self, image)
 

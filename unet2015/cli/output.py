@@ -25,11 +25,14 @@ def print_rows(title: str, rows: dict[str, str]) -> None:
 
 
 def show_messages() -> None:
-    """Let the package's messages appear on standard error."""
+    """Let the package's messages appear on standard error; asked again, on what that is by then, once each."""
     import logging
 
     logger = logging.getLogger("unet2015")
+    for earlier in [handler for handler in logger.handlers if handler.get_name() == show_messages.__name__]:
+        logger.removeHandler(earlier)
     handler = logging.StreamHandler()
+    handler.set_name(show_messages.__name__)
     handler.setFormatter(logging.Formatter("unet2015: %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
