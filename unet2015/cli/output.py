@@ -25,7 +25,7 @@ def print_rows(title: str, rows: dict[str, str]) -> None:
 
 
 def show_messages() -> None:
-    """Let the package's messages appear on standard error; asked again, on what that is by then, once each."""
+    """Let messages of the package appear on standard error; asked again, on what that is by then, each once."""
     import logging
 
     logger = logging.getLogger("unet2015")
