@@ -25,7 +25,7 @@ def print_rows(title: str, rows: dict[str, str]) -> None:
 
 
 def show_messages() -> None:
-    """Let messages of the package appear on standard error; asked again, on what that is by then, each once."""
+    """Let the messages of the package appear on standard error, each once however often this is asked."""
     import logging
 
     logger = logging.getLogger("unet2015")
