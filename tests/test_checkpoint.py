@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from unet2015.checkpoint import ModelInfo, load_model, save_model, save_tensors
+from unet2015.checkpoint import ModelInfo, load_model, load_tensors, save_model, save_tensors
 from unet2015.errors import ImageWriteError, ModelError
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -212,3 +212,15 @@ def test_a_description_nested_without_end_is_refused(tmp_path):
     save_tensors(tmp_path / "m.safetensors", dict(network.state_dict()), "[" * 100_000)
     with pytest.raises(ModelError, match="description"):
         load_model(tmp_path / "m.safetensors")
+
+
+def test_the_same_tensors_and_words_give_the_same_bytes(tmp_path):
+    """The library writes two metadata in an order of its own, another each time."""
+    tensors = {"b": torch.arange(3.0), "a": torch.ones(2, 2, dtype=torch.float16)}
+    files = [tmp_path / f"{number}.safetensors" for number in range(12)]
+    for file in files:
+        save_tensors(file, tensors, '{"word": "ä"}')
+    assert len({file.read_bytes() for file in files}) == 1
+    found, text, _ = load_tensors(files[0])
+    assert text == '{"word": "ä"}'
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)

@@ -229,7 +229,17 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         # Not the library's own file: it hides why writing fails, and keeps others from reading.
         metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
-        temporary.write_bytes(save(contiguous, metadata))
+        temporary.write_bytes(_in_order(save(contiguous, metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """Return a safetensors file with its metadata in alphabetical order; the library leaves it to chance."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:

@@ -145,10 +145,15 @@ def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_set
         return step(self, *arguments)
 
     run = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Training, "_step", interrupting)
-        with pytest.raises(KeyboardInterrupt):
-            train(*small_set, run, settings=small_settings(), device="cpu")
+    # A process that was started in the background may ignore the signal, and then goes on ignoring it.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop.Training, "_step", interrupting)
+            with pytest.raises(KeyboardInterrupt):
+                train(*small_set, run, settings=small_settings(), device="cpu")
+    finally:
+        signal.signal(number, before)
     assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
     train(*small_set, tmp_path / "whole", settings=small_settings(), device="cpu")
