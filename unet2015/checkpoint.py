@@ -229,17 +229,24 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         # Not the library's own file: it hides why writing fails, and keeps others from reading.
         metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
-        temporary.write_bytes(_in_order(save(contiguous, metadata)))
+        data = save(contiguous, metadata)
+        header, end = _in_order(data)
+        with temporary.open("wb") as file:
+            file.write(header)
+            file.write(memoryview(data)[end:])
 
 
-def _in_order(data: bytes) -> bytes:
-    """Return a safetensors file with its metadata in alphabetical order; the library leaves it to chance."""
+def _in_order(data: bytes) -> tuple[bytes, int]:
+    """Return the header of a safetensors file, and where the given one ends.
+
+    Its metadata are in alphabetical order, which the library leaves to chance.
+    """
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     metadata = dict(sorted(header.pop("__metadata__").items()))
     text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors stay aligned
-    return len(text).to_bytes(8, "little") + text + data[end:]
+    return len(text).to_bytes(8, "little") + text, end
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:

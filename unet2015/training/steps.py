@@ -17,6 +17,7 @@ from unet2015.tiling.engine import out_of_memory
 from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.distributed import ALONE, Group
 from unet2015.training.learner import Learner
+from unet2015.training.loss import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.sampling import TileSampler
@@ -151,10 +152,11 @@ class Descent:
         number = self.group.draw(self.state.step) * self.settings.optimisation.batch
         torch.manual_seed(torch_seed(self.state.seed * 1_000_003 + number))  # for the drop-out
         losses = self.learner.forward(sample, self.state.precision)
-        values = torch.stack(losses).tolist()
+        totals = map(total_weight, sample.classes, sample.weights)
+        # Together, as each question to a GPU waits for it.
+        values, teaching = torch.stack([torch.stack(losses).detach(), torch.stack([*totals])]).tolist()
         if not all(map(math.isfinite, values)):
             self._stop(f"the loss is {max(values, key=lambda value: not math.isfinite(value))}", name)
-        teaching = sample.weights.flatten(1).any(dim=1).tolist()
         # Here all wait for each other, and learn who is gone.
         mean = self.group.mean([value for value, does in zip(values, teaching, strict=True) if does])
         norm = self.learner.backward(losses)
