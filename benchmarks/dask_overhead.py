@@ -35,17 +35,17 @@ import numpy as np
 import torch
 
 from benchmarks.machine import keep_result, row, said, seconds, summary
-from unet2015.checkpoint import Model, ModelInfo, load_model, save_model
-from unet2015.files import sha256
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_writer import ZarrSegmentation, plan_layout
+from unet2015.models.model_file import Model, ModelInfo, load_model, save_model
 from unet2015.networks.unet2015 import UNet
+from unet2015.safe_files import sha256
+from unet2015.segmentation.batch import plan_outputs, segment_files
+from unet2015.segmentation.cluster import connect, segment_on
+from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan as plans
-from unet2015.tiling.distributed import connect, segment_on
-from unet2015.tiling.files import plan_outputs, segment_files
-from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 
 DEPTH = 4
 NAMES = {

@@ -26,10 +26,10 @@ from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import draw_stack, write_model
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
 from unet2015.tiling.engine import read_tile
-from unet2015.tiling.files import segment_files
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 
 Pixels = NDArray[Any]
 

@@ -30,12 +30,12 @@ import tifffile
 
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
-from unet2015.checkpoint import load_model
 from unet2015.cli.sizes import parse_size
-from unet2015.files import sha256
 from unet2015.images.writer import Layout
-from unet2015.tiling.files import segment_files
-from unet2015.tiling.segmentation import SegmentOptions
+from unet2015.models.model_file import load_model
+from unet2015.safe_files import sha256
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.segmenter import SegmentOptions
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = 512

@@ -4,9 +4,9 @@
 
 Each layer of the U-Net is timed alone on a map of the size that it has in one pass over a tile, in several
 forms: channels first, channels last, packed for oneDNN with the ReLU in the same pass, whole and in bands of
-rows, and in fewer products (:mod:`unet2015.networks.winograd`). The sum of the best is what a network could
-take in which nothing is done but convolutions. The best rate of a matrix product says what the machine could
-do; operations are counted as sums over the window.
+rows, and in fewer products (:mod:`unet2015.networks.cpu.winograd`). The sum of the best is what a network
+could take in which nothing is done but convolutions. The best rate of a matrix product says what the machine
+could do; operations are counted as sums over the window.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.tiled_inference import DTYPES
-from unet2015.networks.banded import BAND, BandedUNet
-from unet2015.networks.packed import Convolution, Filtered, Maker, Single, can_pack
+from unet2015.networks.cpu.packed_weights import Convolution, Filtered, Maker, Single, can_pack
+from unet2015.networks.cpu.row_strips import BAND, BandedUNet
 from unet2015.networks.unet2015 import UNet
 
 LAST = torch.channels_last

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.peers import peer_versions
-from unet2015.versions import versions
+from unet2015.provenance import versions
 
 RESULTS = Path(__file__).parent / "results"
 

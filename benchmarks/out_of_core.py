@@ -27,9 +27,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import keep_result, row
-from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.cli.sizes import parse_size
 from unet2015.images.reader import open_image
+from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 

@@ -30,14 +30,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
-from unet2015.checkpoint import Model, ModelInfo
-from unet2015.networks.banded import fewer_products, in_step
-from unet2015.networks.rolling import Sides
+from unet2015.models.model_file import Model, ModelInfo
+from unet2015.networks.cpu.ring_buffer import Sides
+from unet2015.networks.cpu.row_strips import fewer_products, in_step
 from unet2015.networks.unet2015 import UNet
+from unet2015.segmentation.segmenter import segment
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling.engine import Precision
 from unet2015.tiling.memory import choose_plan
-from unet2015.tiling.segmentation import segment
 
 OVERLAPS = (0.33, 0.25)
 AIMS = {0.33: 3.0, 0.25: 2.2}

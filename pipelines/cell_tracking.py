@@ -29,12 +29,12 @@ from pipelines.fetch import fetch, unpack_folder
 from pipelines.runs import not_learned, run_experiment, segment_into, train_run, training_summary
 from pipelines.stages import Stage
 from unet2015.errors import DataSetError
-from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
-from unet2015.instances import Markers, label_objects
 from unet2015.metrics.seg import SEGScore, seg_score
+from unet2015.objects.instances import Markers, label_objects
+from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings
 
 HERE = Path(__file__).parent

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from pipelines.runs import train_run
 from pipelines.stages import Stage, arguments, listing, run_stages
-from unet2015.checkpoint import ModelInfo, load_model
 from unet2015.cli.output import show_messages
 from unet2015.errors import NothingLearnedError
-from unet2015.files import write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
+from unet2015.models.model_file import ModelInfo, load_model
+from unet2015.safe_files import write_json
 from unet2015.settings import load_settings
 from unet2015.training.validation import Validation, advice
 
@@ -57,8 +57,8 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
         train_run(images, labels, run, load_settings(SETTINGS), device, seeds=1)
 
     def segment() -> None:
-        from unet2015.tiling.files import segment_files
-        from unet2015.tiling.segmentation import SegmentOptions
+        from unet2015.segmentation.batch import segment_files
+        from unet2015.segmentation.segmenter import SegmentOptions
 
         # The measure below is 1 - F1. A membrane model's own threshold is that of the best Rand score.
         options = SegmentOptions(device=device, threshold="f1")

@@ -175,8 +175,8 @@ def load(path: Path, made_by: str = "pipelines.device_sets") -> dict[str, NDArra
 def pack(data: Path, target: Path, every: int = 3) -> None:
     """Pack EM volume and cell sequences; of the silver frames every `every`-th."""
     from pipelines import ctc
-    from unet2015.files import atomic_path
     from unet2015.images.reader import read_pages
+    from unet2015.safe_files import atomic_path
 
     em = data / "isbi2012" if (data / "isbi2012").is_dir() else data
     cells = data / "ctc" if (data / "ctc").is_dir() else data

@@ -9,11 +9,11 @@ import numpy as np
 
 from pipelines.em import MEASURES, PAPER, SLICES
 from pipelines.runs import alert
-from unet2015.files import atomic_path, make_folder
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
 from unet2015.report.overlays import overlay_em
+from unet2015.safe_files import atomic_path, make_folder
 
 if TYPE_CHECKING:
     from pipelines.isbi2012 import Experiment

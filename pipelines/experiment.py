@@ -44,7 +44,7 @@ class EMExperiment(Frozen):
     chosen_on: str = ""
     """What settings were tried on, in words for the report; empty where none was tried."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """Training settings that differ from the paper's (`unet2015/ronneberger2015.toml`)."""
+    """Training settings that differ from the paper's (`unet2015/settings/ronneberger2015.toml`)."""
     ablation: AblationSettings | None = None
     """Left out where absent."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from unet2015.errors import DataSetError
-from unet2015.files import atomic_path, make_folder
+from unet2015.safe_files import atomic_path, make_folder
 
 CHUNK = 1 << 20
 TIMEOUT = (20, 60)

@@ -26,14 +26,14 @@ from pipelines.experiment import EMExperiment, load_experiment, training_setting
 from pipelines.fetch import fetch, unpack
 from pipelines.runs import SEEDS, not_learned, run_experiment, segment_into, train_run, training_summary
 from pipelines.stages import Stage
-from unet2015.checkpoint import load_model
 from unet2015.errors import DataSetError
-from unet2015.files import make_folder, write_json
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
 from unet2015.models import ship_model
+from unet2015.models.model_file import load_model
+from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings
 
 HERE = Path(__file__).parent

@@ -37,12 +37,12 @@ from pipelines.one_gpu_timing import (
 )
 from pipelines.one_gpu_training import SideBySide, choose, try_recipe
 from unet2015.errors import SettingsError, TrainingError, UNet2015Error
-from unet2015.files import claim, make_folder, write_json
 from unet2015.networks import build
+from unet2015.provenance import versions
+from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import load_settings
 from unet2015.training.interruption import interruptible
 from unet2015.training.on_device import DeviceTraining
-from unet2015.versions import versions
 
 SETTINGS = Path(__file__).with_name("one_gpu.toml")
 QUICK = Path(__file__).with_name("one_gpu-quick.toml")

@@ -32,9 +32,9 @@ from pipelines.cell_tracking import HERE, THRESHOLDS, score
 from pipelines.device_sets import CELLS, Arrays, Split, find_split, load
 from pipelines.experiment import CellTrackingExperiment, load_experiment
 from unet2015.errors import DataSetError, UNet2015Error
-from unet2015.files import make_folder, write_json
-from unet2015.instances import Markers
 from unet2015.metrics.em import evaluate_em
+from unet2015.objects.instances import Markers
+from unet2015.safe_files import make_folder, write_json
 
 SETTINGS = HERE / "cell_tracking-cpu.toml"
 LEVELS, BLURS, CUTS = (0.7, 0.8, 0.9, 0.95), (2.0, 4.0), (0.3, 0.5)

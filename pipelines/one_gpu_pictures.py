@@ -13,11 +13,11 @@ from pipelines.device_sets import Arrays
 from pipelines.em_report import WINDOW
 from pipelines.experiment import CellTrackingExperiment, load_experiment
 from unet2015.errors import UsageError
-from unet2015.files import atomic_path
-from unet2015.instances import Markers
 from unet2015.metrics.seg import seg_score
+from unet2015.objects.instances import Markers
 from unet2015.report.figures import best_median_worst, draw_panel, mark_errors
 from unet2015.report.overlays import overlay_instances
+from unet2015.safe_files import atomic_path
 
 if TYPE_CHECKING:
     from pipelines.one_gpu_measures import Maps

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from pipelines.one_gpu_plan import Plan
 from pipelines.one_gpu_timing import device_name
-from unet2015.checkpoint import ModelInfo, load_tensors, save_model, save_tensors
 from unet2015.errors import DataSetError
-from unet2015.files import atomic_path
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import choose_mapping
+from unet2015.models.model_file import ModelInfo, load_tensors, save_model, save_tensors
 from unet2015.networks import build
+from unet2015.provenance import versions
+from unet2015.safe_files import atomic_path
 from unet2015.settings import TrainingSettings
 from unet2015.training.on_device import DeviceTraining
-from unet2015.versions import versions
 
 PART = 15 * 2**20
 """Bytes of a part of a model."""

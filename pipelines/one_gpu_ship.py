@@ -21,11 +21,11 @@ import torch
 
 from pipelines import em
 from pipelines.device_sets import find_split, label_settings, load
-from unet2015.checkpoint import Model, load_model
 from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage
 from unet2015.models import FOLDER, ship_model
+from unet2015.models.model_file import Model, load_model
 from unet2015.settings import load_settings
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import PageSource, TrainingPage

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.stages import Stage, arguments, listing, run_stages
 from unet2015.errors import DataSetError, NothingLearnedError, SettingsError, UNet2015Error
-from unet2015.files import make_folder
+from unet2015.safe_files import make_folder
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.engine import choose_device
 from unet2015.training.log import read_log
@@ -99,8 +99,8 @@ def alert(failed: Mapping[str, str]) -> str:
 
 def segment_into(out: Path, images: Sequence[Path], model: Path, average: Any, device: str) -> None:
     """Segment files into a folder, with probability maps; raise what went wrong."""
-    from unet2015.tiling.files import segment_files
-    from unet2015.tiling.segmentation import SegmentOptions
+    from unet2015.segmentation.batch import segment_files
+    from unet2015.segmentation.segmenter import SegmentOptions
 
     options = SegmentOptions(device=device, average=average)
     for result in segment_files(images, make_folder(out), model, options, probability=True):

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from pipelines.device_jobs import Job, run_jobs
 from pipelines.device_sets import Split, find_split, label_settings, load, test_pages, training_pages
 from unet2015.errors import UNet2015Error
-from unet2015.files import make_folder, write_json
-from unet2015.instances import label_objects
+from unet2015.objects.instances import label_objects
+from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
 from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining

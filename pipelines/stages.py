@@ -14,7 +14,7 @@ from doit.exceptions import TaskFailed
 from doit.tools import config_changed
 
 from unet2015.errors import UNet2015Error
-from unet2015.files import make_folder
+from unet2015.safe_files import make_folder
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ import unet2015
 
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
-    {"errors", "heap", "versions"},
-    {"files", "settings"},
+    {"errors", "heap", "provenance"},
+    {"safe_files", "settings"},
     {"geometry", "synthetic"},
-    {"networks"},
-    {"checkpoint"},
-    {"models"},
     {"images"},
+    {"networks"},
+    {"models"},
     {"tiling"},
     {"metrics"},
     {"training"},
-    {"instances"},
+    {"objects"},
+    {"segmentation"},
     {"report"},
     {"cli"},
 ]

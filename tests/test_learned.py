@@ -10,12 +10,12 @@ import torch
 
 import unet2015
 from unet2015 import models
-from unet2015.checkpoint import Model, ModelInfo, build_network, load_model, save_model
 from unet2015.cli import main
 from unet2015.errors import ModelError, NothingLearnedError
 from unet2015.models import list_models, ship_model
+from unet2015.models.model_file import Model, ModelInfo, build_network, load_model, save_model
+from unet2015.segmentation.batch import plan_files, segment_files
 from unet2015.settings import Mapping, NetworkSettings
-from unet2015.tiling.files import plan_files, segment_files
 
 REASON = "every pixel is predicted alike"
 

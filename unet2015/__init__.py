@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unet2015 import metrics
     from unet2015.models import load_model
     from unet2015.networks.unet2015 import UNet
-    from unet2015.tiling.segmentation import segment
+    from unet2015.segmentation.segmenter import segment
     from unet2015.training.loop import train
     from unet2015.training.weights import weight_map
 
@@ -23,7 +23,7 @@ __all__ = ["UNet", "__version__", "load_model", "metrics", "segment", "train", "
 _HOMES = {
     "UNet": "unet2015.networks.unet2015",
     "load_model": "unet2015.models",
-    "segment": "unet2015.tiling.segmentation",
+    "segment": "unet2015.segmentation.segmenter",
     "train": "unet2015.training.loop",
     "weight_map": "unet2015.training.weights",
 }

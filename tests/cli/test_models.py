@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unet2015 import models
-from unet2015.checkpoint import Model, ModelInfo
+from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 

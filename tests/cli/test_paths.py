@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.checkpoint import ModelInfo, save_model
+from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 
-from unet2015.checkpoint import ModelInfo, load_model, save_model
+from unet2015.models.model_file import ModelInfo, load_model, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 
 import unet2015
-from unet2015.checkpoint import ModelInfo, save_model
 from unet2015.images.reader import open_image, read_pages
+from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan

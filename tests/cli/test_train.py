@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from unet2015.checkpoint import load_model
 from unet2015.cli.train import changes
+from unet2015.models.model_file import load_model
 from unet2015.settings import load_settings
 from unet2015.training.loop import choose_settings
 from unet2015.training.validation import Validation

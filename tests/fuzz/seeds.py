@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 import torch
 
-from unet2015.checkpoint import ModelInfo, build_network, save_model
+from unet2015.models.model_file import ModelInfo, build_network, save_model
 from unet2015.settings import Mapping, NetworkSettings
 
 OME = {"axes": "TZYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}

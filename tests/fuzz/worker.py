@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from unet2015.checkpoint import Model, ModelInfo, load_model
 from unet2015.errors import UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
+from unet2015.models.model_file import Model, ModelInfo, load_model
 from unet2015.networks.unet2015 import UNet
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
-from unet2015.tiling.files import segment_files
-from unet2015.tiling.segmentation import Segmenter, SegmentOptions
 
 MEMORY = 2**30
 """Address space that a file may take beyond what the process has at its start."""

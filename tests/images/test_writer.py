@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import ImageReadError, ImageWriteError
-from unet2015.files import atomic_path, write_json
 from unet2015.images import strips, writer
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter, Layout, write_image
+from unet2015.safe_files import atomic_path, write_json
 
 SIZES = {"I": 3, "T": 2, "Z": 3, "C": 2, "Y": 11, "X": 7}
 FULL = Calibration(0.25, 0.5, 2.0, 3.0, "µm", "s")

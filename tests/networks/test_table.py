@@ -16,9 +16,9 @@ import unet2015
 from tests.live_bytes import LiveBytes
 from tests.networks.others import EVERY, OTHERS, PaddedNetwork, PaddedSettings, registered, trained
 from unet2015 import networks, segment, train
-from unet2015.checkpoint import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
 from unet2015.errors import ModelError, UsageError
 from unet2015.models import ship_model
+from unet2015.models.model_file import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NETWORK_KINDS, InitialisationSettings, Mapping, NetworkSettings
 from unet2015.tiling.engine import Predictor
@@ -27,7 +27,7 @@ from unet2015.tiling.memory import choose_plan
 pytestmark = pytest.mark.usefixtures("others")
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PACKAGE = Path(unet2015.__file__).parent
-OWN = {"unet2015", "banded", "rolling", "packed", "winograd", "paper"}
+OWN = {"unet2015", "cpu", "paper"}
 PADDED, POINTWISE = OTHERS
 
 
@@ -142,15 +142,23 @@ def known_by_name(path):
 
 
 def test_nobody_but_the_table_knows_the_network_of_the_paper():
-    table = {PACKAGE / "networks" / f"{name}.py" for name in [*OWN, "__init__"]}
+    room = PACKAGE / "networks"
+    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "paper")} | {*room.glob("cpu/*.py")}
     assert all(path.is_file() for path in table)
+    assert len(table) > 6
     modules = [path for path in PACKAGE.rglob("*.py") if path not in table | {PACKAGE / "__init__.py"}]
     assert len(modules) > 50
     assert {str(path): lines for path in modules if (lines := known_by_name(path))} == {}
 
 
 @pytest.mark.parametrize(
-    "text", ["import unet2015.networks.banded", "from unet2015.networks import winograd", "x: UNet", "# UNet"]
+    "text",
+    [
+        "import unet2015.networks.cpu.row_strips",
+        "from unet2015.networks.cpu import winograd",
+        "x: UNet",
+        "# UNet",
+    ],
 )
 def test_who_knows_it_is_caught(tmp_path, text):
     (tmp_path / "a.py").write_text(f"from unet2015.networks import Network\n{text}")

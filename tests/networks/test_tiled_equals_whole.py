@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.networks.others import EVERY, trained
 from tests.reference import TOLERANCE, ArraySource, whole
 from unet2015 import segment
-from unet2015.checkpoint import Model, ModelInfo
+from unet2015.models.model_file import Model, ModelInfo
 from unet2015.settings import Mapping
 from unet2015.tiling.engine import Predictor, run
 from unet2015.tiling.plan import TilePlan

@@ -12,11 +12,11 @@ from skimage.draw import disk
 pytest.importorskip("doit")
 
 from pipelines import cell_tracking, ctc
-from unet2015.checkpoint import load_model
 from unet2015.errors import DataSetError
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_seg
+from unet2015.models.model_file import load_model
 
 SIDE = 96
 CENTRES = [(24, 26), (30, 70), (70, 34), (68, 74)]

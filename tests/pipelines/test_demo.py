@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("doit")
 
 from pipelines import demo
-from unet2015.checkpoint import load_model
 from unet2015.images.reader import open_image, read_pages
+from unet2015.models.model_file import load_model
 from unet2015.training.validation import Validation, advice
 
 

@@ -14,12 +14,12 @@ pytest.importorskip("doit")
 pytest.importorskip("numba")
 
 from pipelines import ablation, em, isbi2012
-from unet2015.checkpoint import load_model
 from unet2015.errors import SettingsError
 from unet2015.geometry import unet_geometry
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
+from unet2015.models.model_file import load_model
 from unet2015.synthetic import em_stack
 from unet2015.training.validation import Validation
 

@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 
 from pipelines import one_gpu_measures, one_gpu_ship
 from pipelines.one_gpu_pictures import LARGEST, small
-from unet2015.checkpoint import ModelInfo, load_model, save_model
+from unet2015.models.model_file import ModelInfo, load_model, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.report.overlays import overlay_classes
 from unet2015.settings import Mapping, NetworkSettings

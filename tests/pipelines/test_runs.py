@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines import runs
-from unet2015.checkpoint import load_model
 from unet2015.images.writer import write_image
+from unet2015.models.model_file import load_model
 from unet2015.settings import load_settings
 from unet2015.training import loop
 from unet2015.training.log import read_log

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from unet2015.checkpoint import ModelInfo, build_network, load_model, save_model
+from unet2015.models.model_file import ModelInfo, build_network, load_model, save_model
 from unet2015.report.figures import plot_curves
 from unet2015.report.html import Report, write_report
 from unet2015.report.measures import measures

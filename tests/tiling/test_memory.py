@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.live_bytes import LiveBytes
 from unet2015.errors import GeometryError, MemoryLimitError
-from unet2015.networks import architecture_of, winograd
-from unet2015.networks.banded import BandedUNet, in_step, steps, weight_values, workspace_values
+from unet2015.networks import architecture_of
+from unet2015.networks.cpu import winograd
+from unet2015.networks.cpu.row_strips import BandedUNet, in_step, steps, weight_values, workspace_values
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
 from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes

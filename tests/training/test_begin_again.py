@@ -6,13 +6,13 @@ import logging
 import pytest
 import torch
 
-from unet2015.checkpoint import load_model, load_tensors
+from unet2015.models.model_file import load_model, load_tensors
 from unet2015.settings import load_settings
 from unet2015.training import loop
-from unet2015.training.distributed import Group
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.outcome import first_check, is_check
+from unet2015.training.processes import Group
 from unet2015.training.validation import Validation
 
 

@@ -11,7 +11,6 @@ import pytest
 import tifffile
 import torch
 
-from unet2015.checkpoint import load_model, load_tensors
 from unet2015.errors import (
     DataSetError,
     GeometryError,
@@ -20,6 +19,7 @@ from unet2015.errors import (
     TrainingError,
     UsageError,
 )
+from unet2015.models.model_file import load_model, load_tensors
 from unet2015.settings import OptimisationSettings
 from unet2015.training import loop, recipe, steps
 from unet2015.training.augment import augment

@@ -146,7 +146,7 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     from csv import DictWriter
 
-    from unet2015.files import atomic_path
+    from unet2015.safe_files import atomic_path
 
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = DictWriter(file, list(rows[0]))

@@ -8,8 +8,8 @@ from unet2015.cli.options import Json
 from unet2015.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
-    from unet2015.checkpoint import ModelInfo
     from unet2015.models import ShippedModel
+    from unet2015.models.model_file import ModelInfo
 
 
 def models(as_json: Json = False) -> None:

@@ -26,7 +26,7 @@ def replay(
 
     Exit status 0 where they are the same, 1 where not, or where input or model are gone or changed.
     """
-    from unet2015.tiling.replay import replay as run
+    from unet2015.segmentation.replay import replay as run
 
     show_messages()
     found = run(record, image, model)

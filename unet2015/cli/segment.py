@@ -9,7 +9,7 @@ from unet2015.cli.options import Axes, Device, Json
 from unet2015.cli.output import print_error, print_json, show_messages
 
 if TYPE_CHECKING:
-    from unet2015.tiling.files import FileResult
+    from unet2015.segmentation.batch import FileResult
 
 
 def segment(
@@ -100,8 +100,8 @@ def segment(
     """
     from unet2015.cli.sizes import parse_size, parse_threshold
     from unet2015.images.writer import Layout
-    from unet2015.tiling.files import plan_files, segment_files
-    from unet2015.tiling.segmentation import SegmentOptions
+    from unet2015.segmentation.batch import plan_files, segment_files
+    from unet2015.segmentation.segmenter import SegmentOptions
 
     show_messages()
     options = SegmentOptions(

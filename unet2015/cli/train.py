@@ -64,9 +64,9 @@ def train(
     """
     from unet2015.cli.output import show_messages
     from unet2015.errors import OtherProcessError
-    from unet2015.training.distributed import join
     from unet2015.training.loop import choose_settings
     from unet2015.training.loop import train as run
+    from unet2015.training.processes import join
 
     show_messages()
     try:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError, UsageError
-from unet2015.files import atomic_path
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.image import ArrayImage, Image, Kind
 from unet2015.images.imagej import ORDER, describe_imagej
@@ -19,6 +18,7 @@ from unet2015.images.ome import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.strips import CENTIMETRE, NONE, Resolution, StripWriter
 from unet2015.images.tiles import TileWriter
+from unet2015.safe_files import atomic_path
 
 __all__ = ["ImageWriter", "Layout", "write_image"]
 

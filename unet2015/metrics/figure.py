@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.files import atomic_path
 from unet2015.metrics.warping import Mismatch, warping_mismatches
+from unet2015.safe_files import atomic_path
 
 COLOURS = {Mismatch.SPLIT: "#ff9500", Mismatch.MERGER: "#00c8ff"}
 """Told apart from each other and from gray by every kind of colour vision."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from unet2015 import checkpoint
-from unet2015.checkpoint import Model, ModelInfo, save_model
 from unet2015.errors import ModelError, UsageError
-from unet2015.files import atomic_path, make_folder
+from unet2015.models import model_file
+from unet2015.models.model_file import Model, ModelInfo, save_model
+from unet2015.safe_files import atomic_path, make_folder
 
 FOLDER = Path(__file__).parent
 """Where the shipped models lie, as ``NAME.safetensors``."""
@@ -69,7 +69,7 @@ def list_models() -> list[ShippedModel]:
     """
     found = []
     for name, path in _shipped().items():
-        model = checkpoint.load_model(path)
+        model = model_file.load_model(path)
         found.append(ShippedModel(name, path, path.stat().st_size, model.sha256, model.info))
     return found
 
@@ -117,7 +117,7 @@ def load_model(model: str | Path) -> Model:
         The file cannot be read, is no model file, or its tensors do not fit the architecture it
         declares; the message names tensor and shapes. Or no model has this name.
     """
-    loaded = checkpoint.load_model(find_model(model))
+    loaded = model_file.load_model(find_model(model))
     warn_unless_learned(loaded)
     return loaded
 

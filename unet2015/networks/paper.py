@@ -2,7 +2,7 @@
 
 from unet2015.geometry import Geometry, unet_geometry
 from unet2015.networks.architecture import Architecture, FastPath
-from unet2015.networks.banded import BandedUNet, steps, weight_values, workspace_values
+from unet2015.networks.cpu.row_strips import BandedUNet, steps, weight_values, workspace_values
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NetworkSettings
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.files import atomic_path
+from unet2015.safe_files import atomic_path
 from unet2015.training.log import read_log
 
 if TYPE_CHECKING:

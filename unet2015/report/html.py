@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unet2015.errors import ImageReadError, UsageError
-from unet2015.files import atomic_path
+from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
-from unet2015.versions import versions
+from unet2015.safe_files import atomic_path
 
 Kind = Literal["ours", "paper", "other", "ablation"]
 """Whose row it is: of this run, of the paper, of this run with a setting changed, or of someone else."""

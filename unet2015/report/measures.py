@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unet2015.checkpoint import Model
+from unet2015.models.model_file import Model
 from unet2015.networks import describe
 from unet2015.report.html import Kind, Row, Section, Table
 from unet2015.training.validation import Validation

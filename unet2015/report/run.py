@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.checkpoint import Model, load_model, load_tensors
 from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
-from unet2015.files import sha256
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
+from unet2015.models.model_file import Model, load_model, load_tensors
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
 from unet2015.report.measures import alert, measures, summary
+from unet2015.safe_files import sha256
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.engine import Predictor, choose_device, run
 from unet2015.tiling.plan import TilePlan

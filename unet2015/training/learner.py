@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from unet2015.networks import Network, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
-from unet2015.training.distributed import Group
 from unet2015.training.precision import autocast
+from unet2015.training.processes import Group
 from unet2015.training.recipe import OPTIMIZERS, Average, descend, shorten, tile_losses
 
 

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import IO, Any, Self
 
-from unet2015.files import atomic_path, make_folder
+from unet2015.safe_files import atomic_path, make_folder
 
 _log = logging.getLogger("unet2015")
 

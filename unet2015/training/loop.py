@@ -14,19 +14,19 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from unet2015.checkpoint import Model, load_model, save_model
 from unet2015.errors import SettingsError, UsageError
-from unet2015.files import claim, make_folder, write_json
 from unet2015.heap import kept_heap
+from unet2015.models.model_file import Model, load_model, save_model
 from unet2015.networks import geometry
+from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.training.checks import check_pairs
 from unet2015.training.dataset import describe_held_out, pair_images
-from unet2015.training.distributed import join
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.outcome import first_check, is_check
 from unet2015.training.pages import load_training_set
+from unet2015.training.processes import join
 from unet2015.training.recipe import learning_rate
 from unet2015.training.record import is_good_model, model_info
 from unet2015.training.room import check_room

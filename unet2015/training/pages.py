@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError
-from unet2015.files import Unchanged
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
+from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, Mapping, TrainingSettings
 from unet2015.tiling.engine import Source
 from unet2015.training.dataset import (

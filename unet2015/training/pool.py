@@ -12,9 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, ImageReadError
-from unet2015.files import Unchanged
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
+from unet2015.safe_files import Unchanged
 
 OPEN = 64
 """Files open at a time: a process may have 1,024 on most Linux systems, 256 on macOS."""

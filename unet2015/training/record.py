@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unet2015.checkpoint import ModelInfo, load_model
 from unet2015.errors import ImageWriteError, ModelError
+from unet2015.models.model_file import ModelInfo, load_model
+from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds
 from unet2015.training.validation import Validation
-from unet2015.versions import versions
 
 _NAMES = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
 _log = logging.getLogger("unet2015")

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unet2015.checkpoint import check_weights, load_tensors, save_tensors
 from unet2015.errors import DataSetError, ModelError, SettingsError
-from unet2015.files import make_folder
+from unet2015.models.model_file import check_weights, load_tensors, save_tensors
 from unet2015.networks import Network
+from unet2015.safe_files import make_folder
 from unet2015.training.learner import Learner
 from unet2015.training.sampling import page_order as page_order  # others may import it from here
 

@@ -15,11 +15,11 @@ from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.engine import out_of_memory
 from unet2015.training.augment import Sample, Source, augment, draw
-from unet2015.training.distributed import ALONE, Group
 from unet2015.training.learner import Learner
 from unet2015.training.loss import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import choose_precision, what_fits
+from unet2015.training.processes import ALONE, Group
 from unet2015.training.sampling import TileSampler
 from unet2015.training.state import State, checkpoints, machine_of, torch_seed
 

@@ -1,0 +1,184 @@
+"""A hundred files, some of them bad: every good one is done, every bad one has its reason in a list."""
+
+import csv
+import os
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015 import safe_files
+from unet2015.models.model_file import ModelInfo, load_model, save_model
+from unet2015.networks.unet2015 import UNet
+from unet2015.segmentation import estimate
+from unet2015.segmentation.batch import plan_files, segment_files
+from unet2015.segmentation.estimate import in_words
+from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture
+def model(tmp_path):
+    info = ModelInfo(
+        network=NetworkSettings(width=1, depth=1),
+        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        class_names=("membrane", "cell"),
+    )
+    save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
+    return load_model(tmp_path / "m.safetensors")
+
+
+@pytest.fixture
+def page():
+    return np.random.default_rng(0).integers(0, 255, (20, 24)).astype(np.uint8)
+
+
+def spoil(folder, page):
+    """Replace some of the files; return what each reason must say."""
+    whole = (folder / "00.tif").read_bytes()
+    (folder / "03.tif").write_bytes(whole[: len(whole) // 2])
+    (folder / "10.tif").write_bytes(b"")
+    (folder / "11.tif").write_text("not an image")
+    tifffile.imwrite(folder / "20.tif", np.stack([page] * 3), photometric="rgb", planarconfig="separate")
+    nan = page.astype(np.float32)
+    nan[3, 4] = np.nan
+    tifffile.imwrite(folder / "33.tif", nan)
+    (folder / "40.tif").unlink()
+    (folder / "40.tif").mkdir()
+    (folder / "41.tif").unlink()
+    (folder / "41.tif").symlink_to(folder / "nowhere")
+    tifffile.imwrite(folder / "50.tif", page, description="ImageJ=1.53\nimages=5\nslices=5\n", metadata=None)
+    ome = tifffile.OmeXml()
+    ome.addimage(dtype="uint8", shape=(7, 20, 24), storedshape=(7, 1, 1, 20, 24, 1), axes="ZYX")
+    tifffile.imwrite(folder / "51.tif", page, description=ome.tostring(), metadata=None)
+    reasons = {
+        "03.tif": "ends",
+        "10.tif": "it is empty",
+        "11.tif": "expected a TIFF or PNG",
+        "20.tif": "channel",
+        "33.tif": "NaN",
+        "40.tif": "folder",
+        "41.tif": "No such file",
+        "50.tif": "expected|declares",
+        "51.tif": "expected|declares",
+    }
+    if sys.platform == "linux":  # for root, too, this cannot be read
+        (folder / "99.tif").unlink()
+        (folder / "99.tif").symlink_to("/proc/self/mem")
+        reasons["99.tif"] = "cannot read"
+    return reasons
+
+
+def listed(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_hundred_files_some_of_them_bad(tmp_path, monkeypatch, model, page):
+    monkeypatch.setattr(safe_files, "_flush", lambda *arguments: None)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for index in range(100):
+        tifffile.imwrite(folder / f"{index:02}.tif", page)
+    reasons = spoil(folder, page)
+    results = segment_files([folder], out, model)
+    assert len(results) == 100
+    assert {result.input.name for result in results if result.error} == set(reasons)
+    rows = listed(out / "failures.csv")
+    assert [row["input"] for row in rows] == [str(folder / name) for name in sorted(reasons)]
+    import re
+
+    for row, (_, words) in zip(rows, sorted(reasons.items()), strict=True):
+        assert re.search(words, row["reason"]), row
+        assert row["error"].endswith("Error")
+        assert row["input"] in row["reason"]
+    assert len(list(out.glob("*.classes.tif"))) == 100 - len(reasons)
+    assert len(list(out.iterdir())) == 2 * (100 - len(reasons)) + 1
+    # Mended, only those are done, and the list goes.
+    for name in reasons:
+        if (folder / name).is_dir():
+            (folder / name).rmdir()
+        else:
+            (folder / name).unlink()
+        tifffile.imwrite(folder / name, page)
+    monkeypatch.setattr("unet2015.segmentation.batch.write_json", count := Counting())
+    assert not any(result.error for result in segment_files([folder], out, model))
+    assert count.calls == len(reasons)
+    assert not (out / "failures.csv").exists()
+
+
+class Counting:
+    calls = 0
+
+    def __call__(self, path, value):
+        self.calls += 1
+        safe_files.write_json(path, value)
+
+
+def test_an_interrupted_batch_keeps_what_is_known(tmp_path, monkeypatch, model, page):
+    for name in "abc":
+        tifffile.imwrite(tmp_path / f"{name}.tif", page)
+    (tmp_path / "a.tif").write_bytes(b"")
+    inputs = [tmp_path / f"{name}.tif" for name in "abc"]
+    segment_files(inputs, tmp_path / "out", model)
+    before = (tmp_path / "out" / "failures.csv").read_bytes()
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    tifffile.imwrite(tmp_path / "a.tif", page)
+    monkeypatch.setattr("unet2015.segmentation.batch.open_image", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        segment_files(inputs, tmp_path / "out", model)
+    assert (tmp_path / "out" / "failures.csv").read_bytes() == before
+
+
+def test_a_list_of_somebody_else_is_left_alone(tmp_path, model, page, caplog):
+    tifffile.imwrite(tmp_path / "a.tif", page)
+    (tmp_path / "b.tif").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    theirs = tmp_path / "out" / "failures.csv"
+    theirs.write_text("date,machine\n")
+    for inputs in ([tmp_path / "a.tif"], [tmp_path / "b.tif"]):
+        segment_files(inputs, tmp_path / "out", model)
+        assert theirs.read_text() == "date,machine\n"
+    assert "left alone" in caplog.text
+
+
+def test_one_input_with_a_name_for_its_output_makes_no_list(tmp_path, model):
+    (tmp_path / "b.tif").write_bytes(b"")
+    (result,) = segment_files([tmp_path / "b.tif"], tmp_path / "c.tif", model)
+    assert result.error is not None
+    assert not (tmp_path / "failures.csv").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are bytes on POSIX only")
+def test_names_that_are_no_text(tmp_path, model):
+    path = tmp_path / os.fsdecode(b"caf\xe9,\n.tif")
+    path.write_bytes(b"")
+    segment_files([path], tmp_path / "out", model)
+    assert b"caf\xe9" in (tmp_path / "out" / "failures.csv").read_bytes()
+
+
+def test_the_plan_estimates_the_time(tmp_path, monkeypatch, model, page):
+    for name, copies in (("one", 1), ("ten", 10)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.tile(page, (copies * 10, 10)))
+    # A clock that advances by a second each time it is read: the network "takes" one a probe.
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(ticks))
+    inputs = [tmp_path / "one.tif", tmp_path / "ten.tif"]
+    one, ten = plan_files(inputs, tmp_path / "out", model, SegmentOptions(tile=44))
+    # Tiles of the size of the probe: one second a tile, and one to read it for the percentiles.
+    assert one.seconds == pytest.approx(2 * one.plan.tiles)
+    assert ten.seconds == pytest.approx(2 * ten.plan.tiles)
+    assert ten.plan.tiles > 5 * one.plan.tiles
+    assert "time         about" in one.describe()
+    assert one.as_dict()["seconds"] == one.seconds
+    assert not (tmp_path / "out").exists()
+
+
+def test_times_in_words():
+    assert [in_words(seconds) for seconds in (0.01, 90, 150, 9000)] == [
+        "about 1 s", "about 90 s", "about 2 min", "about 2 h",
+    ]  # fmt: skip

@@ -1,0 +1,194 @@
+"""Dask: a real scheduler and worker processes; the same bytes, killed workers, clear refusals."""
+
+import os
+import signal
+import socket
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import unet2015.tiling.plan as plan_module
+from unet2015.errors import UsageError
+from unet2015.models.model_file import ModelInfo, save_model
+from unet2015.networks.unet2015 import UNet
+from unet2015.safe_files import sha256
+from unet2015.segmentation import cluster
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.settings import Mapping, NetworkSettings
+
+OPTIONS = SegmentOptions(tile=60, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A client of two worker processes, each a process of one thread."""
+    with cluster.connect("local:2") as client:
+        yield client
+
+
+@pytest.fixture
+def dask(client):
+    return client.scheduler.address
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
+    torch.manual_seed(0)
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=2),
+        mapping=Mapping(method="standardise"),
+        class_names=("background", "cell"),
+    )
+    save_model(tmp_path / "m.safetensors", UNet(1, 2, 2, 2), info)
+    stack = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path / "a.tif", tmp_path / "m.safetensors"
+
+
+def digests(results):
+    assert [result.error for result in results] == [None] * len(results)
+    return {path.name: sha256(path) for result in results for path in result.outputs}
+
+
+@pytest.mark.parametrize("out", ["out.zarr", "out.tif"])
+def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, client, out):
+    image, model = job
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    expected = digests(segment_files([image], tmp_path / "here" / out, model, OPTIONS, probability=True))
+    before = set(client.run(os.getpid).values())
+    client.run(_arm, str(tmp_path / "died"))
+    results = segment_files([image], tmp_path / "there" / out, model, OPTIONS, probability=True, dask=dask)
+    assert digests(results) == expected
+    client.wait_for_workers(2, timeout=60)
+    assert len(before & set(client.run(os.getpid).values())) == 1
+    assert not list((tmp_path / "there").glob(".*"))
+
+
+def _arm(flag):
+    """Let the first worker that has computed a second part die before that is kept."""
+    from unet2015.segmentation import cluster as module
+
+    honest, done = module.compute_part, []
+
+    def dying(*arguments, **options):
+        bands = honest(*arguments, **options)
+        done.append(bands)
+        if len(done) == 2 and not os.path.exists(flag):
+            os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return bands
+
+    module.compute_part = dying
+
+
+def test_the_model_is_loaded_once_by_each_worker(tmp_path, job, dask, client):
+    image, model = job
+    client.run(_count)
+    segment_files([image], tmp_path / "out.zarr", model, OPTIONS, dask=dask)
+    assert max(client.run(_counted).values()) == 1
+    client.run(_restore)
+
+
+def _count():
+    from unet2015.segmentation import cluster as module
+
+    module._loaded.clear()
+    module._loads, module._honest = [], module.load_model
+    module.load_model = lambda path: (module._loads.append(path), module._honest(path))[1]
+
+
+def _counted():
+    from unet2015.segmentation import cluster as module
+
+    return len(module._loads)
+
+
+def _restore():
+    from unet2015.segmentation import cluster as module
+
+    module.load_model = module._honest
+
+
+def test_a_batch_goes_file_by_file_and_bad_files_do_not_stop_it(tmp_path, job, dask):
+    _, model = job
+    for name in ("b", "c"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((50, 50), ord(name), np.uint8))
+    (tmp_path / "b.tif").write_bytes((tmp_path / "b.tif").read_bytes()[:1000])
+    inputs = [tmp_path / f"{name}.tif" for name in "abc"]
+    here = segment_files(inputs, tmp_path / "here", model, OPTIONS)
+    there = segment_files(inputs, tmp_path / "there", model, OPTIONS, dask=dask)
+    assert [result.error is None for result in there] == [True, False, True]
+    assert [result.input for result in there] == inputs
+    assert str(there[1].error) == str(here[1].error)
+    for one, other in zip(here, there, strict=True):
+        assert [sha256(path) for path in one.outputs] == [sha256(path) for path in other.outputs]
+
+
+def test_what_fails_on_a_worker_is_told_as_here(tmp_path, job, dask):
+    _, model = job
+    bad = np.zeros((61, 75), np.float32)
+    bad[30, 30] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", bad)
+    (here,) = segment_files([tmp_path / "nan.tif"], tmp_path / "out", model, OPTIONS)
+    (there,) = segment_files([tmp_path / "nan.tif"], tmp_path / "out", model, OPTIONS, dask=dask)
+    assert (type(there.error), str(there.error)) == (type(here.error), str(here.error))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["failures.csv"]
+
+
+def test_processes_here_share_the_threads_of_this_one_but_for_the_network(client, job, dask, tmp_path):
+    environment = dict(os.environ)
+    shared = max(1, torch.get_num_threads() // 2)
+    assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {str(shared)}
+    # The network is computed with as many threads as here: another number may round in another way.
+    image, model = job
+    digests(segment_files([image], tmp_path / "out", model, OPTIONS, dask=dask))
+    assert torch.get_num_threads() in client.run(torch.get_num_threads).values()
+    with cluster._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
+        assert os.environ["UNET2015_TEST"] == "1"
+    assert dict(os.environ) == environment
+
+
+def settings_there():
+    import dask
+
+    return {name: dask.config.get(name) for name in cluster._QUIET}
+
+
+def test_processes_here_watch_themselves_less(client):
+    assert set(map(str, client.run(settings_there).values())) == {str(cluster._QUIET)}
+
+
+def test_workers_that_do_not_see_the_files(tmp_path, client):
+    with pytest.raises(UsageError, match=r"does not see .*elsewhere\.tif.*share"):
+        cluster._check_workers(client, [tmp_path / "elsewhere.tif"])
+
+
+def test_workers_of_other_versions(client, monkeypatch):
+    monkeypatch.setattr(cluster, "versions", lambda: {"torch": "1.0"})
+    with pytest.raises(UsageError, match=r"has torch .*, not 1\.0"):
+        cluster._check_workers(client, [])
+
+
+def test_schedulers_that_are_none(tmp_path, job, monkeypatch):
+    image, model = job
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(cluster, "WAIT", 1)
+    for address, words in (
+        (nobody, "no Dask scheduler answers"),
+        ("local:0", "local:4"),
+        ("local", "local:4"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            segment_files([image], tmp_path / "out", model, OPTIONS, dask=address)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"unet2015\[dask\]"):
+        segment_files([image], tmp_path / "out", model, OPTIONS, dask="local:2")
+    assert not (tmp_path / "out").exists()

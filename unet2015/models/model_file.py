@@ -1,0 +1,303 @@
+"""The model file and the training state: safetensors, with all that is not a tensor as JSON.
+
+Nothing in such a file is executed on loading: no pickle, no code.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from unet2015 import networks
+from unet2015.errors import ModelError, SettingsError
+from unet2015.safe_files import atomic_path
+from unet2015.settings import (
+    NETWORK_KINDS,
+    Frozen,
+    Mapping,
+    Network,
+    NetworkSettings,
+    kind_of_network,
+    parse_settings,
+)
+
+ThresholdName = Literal["f1", "rand"]
+_KEY = "unet2015"
+_DIGEST = "sha256"
+_LONGEST = 500
+
+
+class ModelInfo(Frozen):
+    """What a model file says beside its weights."""
+
+    format: Literal["unet2015 model 1"] = "unet2015 model 1"
+    in_channels: int = Field(1, ge=1)
+    """Channels of the images."""
+    classes: int = Field(2, ge=2, le=255)
+    """Channels of the scores."""
+    network: Network = NetworkSettings()
+    mapping: Mapping
+    """How raw intensities become network input."""
+    dtype: str | None = None
+    """Type of the pixels of the training images, such as ``uint8``; None where they differed."""
+    class_names: tuple[str, ...]
+    """One name a class, in the order of the class map's values."""
+    axes: Literal["YX", "CYX"] = "YX"
+    """Axes of what the network reads of one page."""
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Two classes: probability of class 1 above which a pixel is of class 1, unless another is asked for."""
+    thresholds: dict[ThresholdName, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Thresholds by what they were chosen for: ``f1``, the best F1 of pixels on the held-out pages;
+    ``rand``, for membranes, the best Rand score on training pages. One of them is `threshold`."""
+    learned: bool | None = None
+    """Whether the network had learned by its validation; None where that is not known."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Record of the training: settings, data, steps, measures, versions."""
+    name: str = ""
+    """Under which the model is shipped; empty as a training writes it, as is all that follows."""
+    summary: str = ""
+    """What it segments, in one line."""
+    modality: str = ""
+    """Kind of the images, such as ``serial section TEM``."""
+    pixel_size_nm: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Side of the training images' pixels, in nanometres."""
+    citation: str = ""
+    """What to cite when it is used."""
+    terms: str = ""
+    """What its use is bound to."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ModelInfo":
+        if len(self.class_names) != self.classes:
+            raise ValueError(f"{self.classes} classes, but {len(self.class_names)} class_names")
+        low, high = self.mapping.low, self.mapping.high
+        expected = {
+            "standardise": 0,
+            "integer-range": len(low),
+            "image-percentiles": 1,
+            "fixed": self.in_channels,
+        }
+        if not len(low) == len(high) == expected[self.mapping.method]:
+            raise ValueError(
+                f"{expected[self.mapping.method]} values of low and high are needed for the mapping "
+                f"{self.mapping.method}, but there are {len(low)} and {len(high)}"
+            )
+        if not all(map(math.isfinite, (*low, *high))):
+            raise ValueError(f"the mapping from {low} to {high} is not finite")
+        if self.mapping.method == "image-percentiles" and not 0 <= low[0] < high[0] <= 100:
+            raise ValueError(f"the percentiles of the mapping are {low[0]} and {high[0]}")
+        return self
+
+    @property
+    def why_not_learned(self) -> tuple[str, ...]:
+        """Why the network has not learned, as the record of its validation says; empty where it has."""
+        said = self.training.get("validation")
+        reasons = said.get("why") if isinstance(said, dict) else None
+        return tuple(map(str, reasons)) if self.learned is False and isinstance(reasons, list) else ()
+
+    @property
+    def threshold_name(self) -> ThresholdName | None:
+        """What the threshold was chosen for, where that is known."""
+        return next((name for name, value in self.thresholds.items() if value == self.threshold), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network and what it needs to be used.
+
+    Attributes
+    ----------
+    network : Network
+        In evaluation mode, float32, on the CPU.
+    info : ModelInfo
+        Mapping, classes, threshold and training record.
+    sha256 : str
+        Of the model file; empty for a model that was never one.
+    path : Path or None
+        The model file.
+    """
+
+    network: networks.Network
+    info: ModelInfo
+    sha256: str = ""
+    path: Path | None = None
+
+
+def build_network(info: ModelInfo) -> networks.Network:
+    """Return a network of the architecture that `info` declares, with fresh weights."""
+    return networks.build(info.network, info.in_channels, info.classes)
+
+
+def save_model(
+    path: str | Path, network: networks.Network, info: ModelInfo, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a model file, whole or not at all; `dtype` is that of the weights in the file.
+
+    Buffers, such as running means, are few, and stay float32; counters stay what they are.
+    """
+    trained = {name for name, _ in network.named_parameters()}
+    weights = {
+        name: _as(tensor.detach().cpu(), dtype if name in trained else torch.float32)
+        for name, tensor in network.state_dict().items()
+    }
+    save_tensors(path, weights, info.model_dump_json())
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, is no model file, or its tensors do not fit the architecture it
+        declares; the message names tensor and shapes.
+    """
+    weights, text, digest = load_tensors(path)
+    try:
+        described = _json(text)
+        _check_kind(described.get("network"), str(path))
+        info = parse_settings(ModelInfo, described, str(path))
+    except ModelError:
+        raise
+    except (SettingsError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path}: the description in the model file does not fit this version: {_short(error)}"
+        ) from error
+    try:
+        with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+            network = build_network(info)
+    except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
+        raise ModelError(f"{path}: the model file describes no possible network: {_short(error)}") from error
+    check_weights(network, weights, str(path))
+    network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)
+    return Model(network.eval(), info, digest, Path(path))
+
+
+def check_weights(network: networks.Network, weights: Dictionary[str, Tensor], name: str) -> None:
+    """Raise a `ModelError` that names `name`, tensor and shapes unless `weights` fit `network`."""
+    expected = network.state_dict()
+    for key, tensor in expected.items():
+        if key not in weights:
+            raise ModelError(f"{name}: tensor {key} of shape {tuple(tensor.shape)} is missing")
+        came = weights[key]
+        if came.shape != tensor.shape:
+            raise ModelError(
+                f"{name}: tensor {key} has shape {tuple(came.shape)}, the network needs {tuple(tensor.shape)}"
+            )
+        if not tensor.is_floating_point():
+            if came.dtype != tensor.dtype:
+                raise ModelError(
+                    f"{name}: tensor {key} has type {_type(came)}, the network needs {_type(tensor)}"
+                )
+        elif not came.is_floating_point() or not bool(torch.isfinite(came).all()):
+            raise ModelError(f"{name}: tensor {key} holds values that are not finite numbers")
+    for key in weights:
+        if key not in expected:
+            raise ModelError(f"{name}: tensor {key} does not belong to the network")
+
+
+def _check_kind(network: Any, name: str) -> None:
+    kind = kind_of_network(network)
+    if isinstance(kind, str) and kind not in NETWORK_KINDS:
+        raise ModelError(
+            f"{name}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows "
+            f"{', '.join(NETWORK_KINDS)}. A newer version may know it"
+        )
+
+
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor of numbers in another type, and one of counters as it is."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
+    """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
+    with atomic_path(path) as temporary:
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        # Not the library's own file: it hides why writing fails, and keeps others from reading.
+        metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
+        data = save(contiguous, metadata)
+        header, end = _in_order(data)
+        with temporary.open("wb") as file:
+            file.write(header)
+            file.write(memoryview(data)[end:])
+
+
+def _in_order(data: bytes) -> tuple[bytes, int]:
+    """Return the header of a safetensors file, and where the given one ends.
+
+    Its metadata are in alphabetical order, which the library leaves to chance.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors stay aligned
+    return len(text).to_bytes(8, "little") + text, end
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
+    """Read what `save_tensors` wrote: the tensors, the JSON text, and the SHA-256 of the file.
+
+    The file is read whole, not mapped: what happens to it afterwards does not touch the tensors.
+
+    Raises
+    ------
+    ModelError
+        It cannot be read, is something else, or its bytes are not those that were written; files of
+        versions that stored no digest are taken as they are.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__") or {}
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a readable model file (safetensors): {_short(error)}") from error
+    if _KEY not in metadata:
+        raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
+    if metadata.get(_DIGEST) not in (None, _digest(tensors, metadata[_KEY])):
+        raise ModelError(
+            f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
+            "take a copy of it, or another"
+        )
+    return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+
+
+def _digest(tensors: Dictionary[str, Tensor], description: str) -> str:
+    """Return the SHA-256 over the description and the names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256(description.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _short(error: object) -> str:
+    """Return what a library says in one line, which may hold what came, cut where it is long."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
+
+
+def _json(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value

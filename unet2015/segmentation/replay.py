@@ -1,0 +1,144 @@
+"""Runs again what a record describes, and says whether the bytes are the same."""
+
+import json
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageReadError, ModelError
+from unet2015.images.mapping import MappedImage
+from unet2015.images.reader import open_image
+from unet2015.images.writer import Layout
+from unet2015.models import load_model
+from unet2015.provenance import versions
+from unet2015.safe_files import Unchanged, sha256
+from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
+from unet2015.segmentation.zarr_output import write_zarr
+from unet2015.tiling.plan import TilePlan
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came out when a record was run again.
+
+    Attributes
+    ----------
+    outputs : dict
+        For each output whether its bytes are the same.
+    differences : dict
+        What else is not as it was: versions, device; then and now.
+    """
+
+    record: Path
+    outputs: dict[str, bool]
+    differences: dict[str, tuple[str, str]]
+
+    @property
+    def same(self) -> bool:
+        """Whether all bytes are the same."""
+        return all(self.outputs.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer for JSON."""
+        return {
+            "record": str(self.record),
+            "same": self.same,
+            "outputs": self.outputs,
+            "differences": {name: list(pair) for name, pair in self.differences.items()},
+        }
+
+    def describe(self) -> str:
+        """Return the answer for a reader."""
+        lines = [f"{'same' if same else 'different':<9}  {name}" for name, same in self.outputs.items()]
+        lines += [f"  {name} was {then}, is {now}" for name, (then, now) in self.differences.items()]
+        return "\n".join(lines)
+
+
+def replay(record: str | Path, image: str | Path | None = None, model: str | Path | None = None) -> Replay:
+    """Run again what a record describes, in a temporary folder, with the same tiles and batches.
+
+    Parameters
+    ----------
+    record : path
+        A record, as :func:`unet2015.segmentation.batch.segment_files` writes it beside its outputs.
+    image, model : path, optional
+        Where input and model are now; where the record says, unless given.
+
+    Raises
+    ------
+    ImageReadError
+        The record is none, or the input is gone or no longer the same.
+    ModelError
+        The model is gone or no longer the same.
+    """
+    path = Path(record)
+    said = _read(path)
+    settings = said["settings"]
+    source_path = Path(image or said["input"])
+    loaded = load_model(model or said["model"])
+    if loaded.sha256 != said["model_sha256"]:
+        raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; give that one")
+    watched = Unchanged(source_path)
+    options = SegmentOptions(**{field.name: settings[field.name] for field in fields(SegmentOptions)})
+    segmenter = Segmenter(loaded, options)
+    with open_image(source_path, settings["axes"]) as opened, tempfile.TemporaryDirectory() as folder:
+        if watched.sha256 != said["input_sha256"]:
+            raise ImageReadError(
+                f"{source_path}: is not the input of {path}: its SHA-256 differs; give that one"
+            )
+        segmenter.check(opened)
+        tile, batch = tuple(said["plan"]["tile"]), said["plan"]["batch"]
+        plan = TilePlan(opened.pages, opened.height, opened.width, tile, batch, loaded.network.geometry)
+        targets = [Path(folder) / Path(name).name for name in said["outputs"]]
+        source = MappedImage(opened, segmenter.info.mapping)
+        if targets[0].suffix.lower() == ".zarr":
+            work = Path(folder, "work")
+            work.mkdir()
+            write_zarr(
+                segmenter, source, plan, work, targets[0], settings["probability"], check=watched.check
+            )
+        else:
+            segmenter.to_files(
+                source,
+                plan,
+                targets[0],
+                targets[1] if settings["probability"] else None,
+                layout=Layout(tiled=settings["tiled"], pyramid=settings["pyramid"]),
+                check=watched.check,
+            )
+        outputs = {
+            name: sha256(target) == said["outputs"][name]
+            for name, target in zip(said["outputs"], targets, strict=True)
+        }
+    now = versions() | {"device": segmenter.device_name()}
+    then = said["versions"] | {"device": said["device"]}
+    names = sorted(now.keys() | then.keys())
+    differences = {
+        name: (str(then.get(name)), str(now.get(name))) for name in names if then.get(name) != now.get(name)
+    }
+    return Replay(path, outputs, differences)
+
+
+_EXPECTED = (
+    *("input", "input_sha256", "model", "model_sha256", "settings"),
+    *("plan", "outputs", "versions", "device"),
+)
+_SETTINGS = (*(field.name for field in fields(SegmentOptions)), "axes", "probability", "tiled", "pyramid")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in _EXPECTED if name not in said]
+        missing += [name for name in _SETTINGS if name not in said["settings"]]
+        zarr = any(name.lower().endswith(".zarr") for name in said["outputs"])
+        if missing or len(said["outputs"]) != 1 + bool(said["settings"]["probability"] and not zarr):
+            raise ValueError(f"it does not say {', '.join(missing) or 'its outputs'}")
+    except OSError as error:
+        raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageReadError(
+            f"{path}: expected the record of a segmentation, such as NAME.record.json, but {error}"
+        ) from error
+    return dict(said)

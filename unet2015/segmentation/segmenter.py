@@ -1,0 +1,359 @@
+"""Segments images with a model: arrays and files in, class maps and probability maps out."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
+from unet2015.images.image import ArrayImage, Image
+from unet2015.images.mapping import MappedImage
+from unet2015.images.reader import open_image
+from unet2015.images.writer import ImageWriter, Layout
+from unet2015.models import load_model, warn_unless_learned
+from unet2015.models.model_file import Model, ThresholdName
+from unet2015.segmentation.parts import PartStore, in_order
+from unet2015.segmentation.threshold import choose_threshold
+from unet2015.tiling.averaging import Averaging
+from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
+from unet2015.tiling.memory import choose_plan, job_bytes
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.sinks import ArraySink, Band, Render
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOptions:
+    """How images are segmented; see :func:`segment`."""
+
+    tile: int | None = None
+    batch: int | None = None
+    max_memory: int | None = None
+    device: str = "auto"
+    precision: Precision = "float32"
+    average: Averaging = "none"
+    threshold: float | ThresholdName | None = None
+    skip_empty: bool = False
+
+
+def segment(
+    image: str | Path | NDArray[Any],
+    model: Model | str | Path,
+    *,
+    axes: str | None = None,
+    probabilities: bool = False,
+    threshold: float | ThresholdName | None = None,
+    tile: int | None = None,
+    batch: int | None = None,
+    max_memory: int | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    average: Averaging = "none",
+    skip_empty: bool = False,
+) -> NDArray[Any]:
+    """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
+
+    The result does not depend on tile size, batch or memory cap, up to rounding (1e-6).
+
+    Parameters
+    ----------
+    image : path or ndarray
+        A TIFF or PNG file, or pixels: two axes are YX, three are pages of YX unless `axes` says more.
+    model : Model, path or str
+        What to segment with: a model file, or the name of a model that comes with the package.
+    axes : str, optional
+        One letter of TZCYXI for each axis of the image, slowest first, where it does not say.
+    probabilities : bool
+        Return probabilities rather than classes.
+    threshold : float or {"f1", "rand"}, optional
+        Two classes: a pixel is of class 1 where its probability is above. ``f1`` and ``rand`` are those
+        that the training found best for the F1 of pixels and, for membranes, for the Rand score of cells.
+        The model's default, unless given.
+    tile : int, optional
+        Side of the tiles, in pixels; by memory, unless given.
+    batch : int, optional
+        Tiles that go through the network together; by memory, unless given.
+    max_memory : int, optional
+        Bytes of memory to stay under: of the process on a CPU, else of the device. Half of what is
+        free, at most 4 GiB on a CPU, unless given.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision : {"float32", "bfloat16"}
+        What the network computes in; the scores and all that follows are float32.
+    average : {"none", "flips", "symmetries", "rotations"}
+        Average the scores over the release's 4 flips, the 8 symmetries of the square, or 7 rotated
+        versions (see :mod:`unet2015.tiling.averaging`).
+    skip_empty : bool
+        Leave out the network for empty tiles: those of which all pixels that the network would read,
+        margin included, have the same raw value in each channel. They become class 0, with
+        probability 0 of class 1 (1 of class 0 with more than two classes).
+
+    Returns
+    -------
+    ndarray
+        The axes of the image without C. Classes as uint8. Probabilities as float32: of class 1 where
+        there are two classes, else with an axis C before YX.
+
+    Raises
+    ------
+    ImageError
+        The image cannot be read, has NaN or the wrong number of channels, or needs `axes`.
+    ModelError
+        The model cannot be read.
+    UsageError
+        The options cannot be met; `GeometryError` and `MemoryLimitError` say what can.
+    """
+    options = SegmentOptions(
+        tile=tile,
+        batch=batch,
+        max_memory=max_memory,
+        device=device,
+        precision=precision,
+        average=average,
+        threshold=threshold,
+        skip_empty=skip_empty,
+    )
+    segmenter = Segmenter(model, options)
+    if isinstance(model, Model):  # else loading it has said so
+        warn_unless_learned(model)
+    opened = ArrayImage(image, axes) if isinstance(image, np.ndarray) else open_image(image, axes)
+    with opened:
+        return segmenter.to_array(opened, probabilities)
+
+
+@dataclass
+class Summary:
+    """What was seen of the probabilities on the way.
+
+    Attributes
+    ----------
+    low, high : float
+        Least and largest probability of class 1 that the network gave.
+    skipped : int
+        Tiles left out as empty.
+    """
+
+    low: float = np.inf
+    high: float = -np.inf
+    skipped: int = 0
+
+    def add(self, band: Band) -> None:
+        """Take a band into account."""
+        self.low, self.high = min(self.low, band.low), max(self.high, band.high)
+        self.skipped += band.skipped
+
+    @property
+    def constant(self) -> bool:
+        """Whether all probabilities were alike, which no useful model gives."""
+        return 0 <= self.high - self.low < 1e-3
+
+
+class Segmenter:
+    """A model on its device, ready for many images.
+
+    Parameters
+    ----------
+    model : Model or path
+        What to segment with.
+    options : SegmentOptions
+        Checked here, as far as they do not depend on an image.
+
+    Attributes
+    ----------
+    threshold : float or None
+        Probability of class 1 above which a pixel is of class 1; None with more than two classes.
+    threshold_name : str or None
+        What it was chosen for, ``f1`` or ``rand``; ``given`` for a number of the caller's, ``model`` where
+        the model does not say, ``default`` where it has none.
+    """
+
+    def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
+        self.model = model if isinstance(model, Model) else load_model(model)
+        self.options, self.info = options, self.model.info
+        self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
+        self.device = choose_device(options.device)
+        # What no image could meet is said before any is read.
+        self._choose((1, 1, 1))
+        self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
+
+    @property
+    def classes(self) -> int:
+        """Classes of the probabilities."""
+        return self.info.classes
+
+    @property
+    def skip_empty(self) -> bool:
+        """Whether tiles of constant pixels are left out."""
+        return self.options.skip_empty
+
+    def check(self, image: Image) -> None:
+        """Raise `ImageValueError` where channels or type of an image do not fit the model."""
+        if image.channels != self.info.in_channels:
+            raise ImageValueError(
+                f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
+                f"{image.channels} (axes {image.axes}, from {image.axes_source}); give --axes if an axis of "
+                "the file is meant as C, or was taken for it"
+            )
+        mapping, dtype = self.info.mapping.method, self.info.dtype
+        if mapping == "integer-range" and dtype not in (None, image.dtype.name):
+            raise ImageValueError(
+                f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
+                f"but the image has {image.dtype}; convert it to {dtype}, or train with method standardise"
+            )
+
+    def plan(self, image: Image) -> TilePlan:
+        """Return the tile plan of an image; raise `ImageValueError` where it does not fit the model."""
+        self.check(image)
+        return self._choose((image.pages, image.height, image.width), image.decoding_bytes)
+
+    def memory(self, image: Image, plan: TilePlan) -> int:
+        """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
+        decoding = image.decoding_bytes if self.device.type == "cpu" else 0
+        return job_bytes(self.model.network, plan, self.device) + decoding
+
+    def _choose(self, shape: tuple[int, int, int], decoding: int = 0) -> TilePlan:
+        cap = self.options.max_memory
+        taken = decoding if cap is not None and self.device.type == "cpu" else 0
+        try:
+            return choose_plan(
+                self.model.network,
+                shape,
+                self.device,
+                tile=self.options.tile,
+                batch=self.options.batch,
+                cap=None if cap is None else cap - taken,
+            )
+        except MemoryLimitError as error:
+            if not taken:
+                raise
+            raise MemoryLimitError(
+                f"{error}, and besides {-(-taken // 2**20)} MiB for the strips or tiles of the file, which "
+                "must be decoded whole"
+            ) from error
+
+    def to_array(self, image: Image, probabilities: bool = False) -> NDArray[Any]:
+        """Return the class map or the probabilities of an image, in memory."""
+        plan = self.plan(image)
+        source = MappedImage(image, self.info.mapping)
+        sink = ArraySink(plan, self.info.classes)
+        with tile_bar(plan, image.name) as progress:
+            run(plan, source, self.predict, sink, skip_empty=self.skip_empty, progress=progress)
+        _check_finite(sink.array, image.name)
+        bands = (sink.array[page] for page in range(plan.pages))
+        shown = self.shown if probabilities else self.classify
+        pages = np.stack([shown(band) for band in bands])
+        return pages.reshape(*image.page_shape, *pages.shape[1:])
+
+    def to_files(
+        self,
+        source: MappedImage,
+        plan: TilePlan,
+        class_map: Path,
+        probability_map: Path | None = None,
+        *,
+        layout: Layout = Layout(),  # noqa: B008 - frozen
+        store: PartStore | None = None,
+        check: Callable[[], None] = lambda: None,
+        times: Times | None = None,
+    ) -> Summary:
+        """Write the class map and, asked for, the probability map of an image, in bounded memory.
+
+        Parameters
+        ----------
+        source : MappedImage
+            The image as the network shall see it.
+        plan : TilePlan
+            As `plan` returns it.
+        class_map, probability_map : Path
+            The files.
+        layout : Layout
+            Of the files.
+        store : PartStore, optional
+            Where finished parts are kept and taken from.
+        check : callable
+            Called before anything that was computed is kept; raises if it is not to be trusted.
+        times : Times, optional
+            What to add the times to.
+        """
+        image, found = source.image, Summary()
+        planes = None if self.info.classes == 2 else self.info.classes
+        with ExitStack() as stack:
+            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8, None, layout))
+            shown = None
+            if probability_map is not None:
+                writer = ImageWriter(probability_map, image, np.float32, planes, layout)
+                shown = stack.enter_context(writer)
+
+            def emit(band: Band) -> None:
+                found.add(band)
+                classes.write(band.classes)
+                if shown is not None and band.probability is not None:
+                    shown.write(band.probability)
+
+            progress = stack.enter_context(tile_bar(plan, image.name))
+            in_order(
+                self,
+                source,
+                plan,
+                emit,
+                image.name,
+                shown is not None,
+                store=store,
+                check=check,
+                times=times,
+                progress=progress,
+            )
+            check()
+        return found
+
+    def renderer(self, name: str, probability: bool) -> Render:
+        """Return what makes pixels of probabilities (classes, h, w); it refuses what is not finite."""
+
+        def render(
+            probabilities: NDArray[np.float32],
+        ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+            _check_finite(probabilities, name)
+            return self.classify(probabilities), self.shown(probabilities) if probability else None
+
+        return render
+
+    def classify(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Turn probabilities (classes, h, w) into classes (h, w)."""
+        if self.threshold is None:
+            found = probabilities.argmax(axis=0)
+        else:
+            found = probabilities[1] > np.float32(self.threshold)
+        classes: NDArray[np.uint8] = found.astype(np.uint8)
+        return classes
+
+    def shown(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return of probabilities (classes, h, w) what a probability map shows."""
+        return probabilities[1] if self.info.classes == 2 else probabilities
+
+    def settings(self) -> dict[str, Any]:
+        """Return the options for a record; whatever the threshold was asked for as, it is a number."""
+        return asdict(self.options) | {"threshold": self.threshold}
+
+    def device_name(self) -> str:
+        """Return the device for a record: its kind and, for a GPU, its name.
+
+        For a CPU the number of threads: with another number a convolution may sum in another order.
+        """
+        if self.device.type == "cuda":
+            return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+        if self.device.type == "cpu":
+            return f"cpu ({torch.get_num_threads()} threads)"
+        return str(self.device)
+
+
+def _check_finite(probabilities: NDArray[np.float32], name: str) -> None:
+    if not np.isfinite(probabilities).all():
+        raise ModelError(
+            f"{name}: the network's output is not finite; the model has diverged in training, or the image's "
+            "intensities are far from those that it was trained on"
+        )

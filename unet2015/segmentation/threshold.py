@@ -1,0 +1,44 @@
+"""Which threshold turns a probability map into a class map."""
+
+from typing import get_args
+
+from unet2015.errors import UsageError
+from unet2015.models.model_file import Model, ThresholdName
+
+
+def choose_threshold(model: Model, asked: float | ThresholdName | None) -> tuple[float | None, str | None]:
+    """Return the threshold that is meant and its name; None and None with more than two classes.
+
+    The name is what the threshold was chosen for, ``f1`` or ``rand``; ``given`` for a number of the
+    caller's, ``model`` where the model does not say, ``default`` where it has none.
+
+    Raises
+    ------
+    UsageError
+        It is neither a probability nor the name of a threshold, or the model has none of that name, or
+        more than two classes.
+    """
+    info = model.info
+    if asked is not None and info.classes > 2:
+        raise UsageError(f"a threshold needs a model of two classes; this one has {info.classes}")
+    if info.classes > 2:
+        return None, None
+    if isinstance(asked, str):
+        if asked not in get_args(ThresholdName):
+            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {asked!r}")
+        if asked not in info.thresholds:
+            known = [f"{name} ({value:g})" for name, value in info.thresholds.items()]
+            unnamed = "none" if info.threshold is None else f"{info.threshold:g} without a name"
+            stored = ", ".join(known) or unnamed
+            raise UsageError(
+                f"{model.path or 'the model'} has no threshold {asked}; it stores {stored}; "
+                "leave the threshold out to take the model's own, or give a number"
+            )
+        return info.thresholds[asked], asked
+    if asked is not None:
+        if not 0 <= asked <= 1:
+            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {asked:g}")
+        return float(asked), "given"
+    if info.threshold is None:
+        return 0.5, "default"
+    return info.threshold, info.threshold_name or "model"

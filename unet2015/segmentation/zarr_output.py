@@ -1,0 +1,195 @@
+"""A segmentation that becomes an OME-Zarr image: parts are written where they belong at once.
+
+The image grows in the work folder beside its final path. A part is finished when all its rows are in
+the arrays and its note, a small file, lies beside; so whoever runs again goes on with the others.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from unet2015.errors import ImageWriteError
+from unet2015.images.mapping import MappedImage
+from unet2015.images.zarr_writer import ZarrLayout, ZarrSegmentation, plan_layout
+from unet2015.safe_files import write_json
+from unet2015.segmentation.parts import compute_parts
+from unet2015.segmentation.segmenter import Segmenter, Summary
+from unet2015.tiling.engine import Times
+from unet2015.tiling.plan import Part, TilePlan
+from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.sinks import Band
+
+_IMAGE = "image.zarr"
+
+
+class ZarrParts:
+    """Takes finished parts of a plan; several processes may write different parts at the same time.
+
+    Parameters
+    ----------
+    folder : Path
+        The work folder.
+    plan : TilePlan
+        The plan.
+    layout : ZarrLayout
+        Of the arrays, with a band as high as a row of tiles.
+    check : callable
+        Called before a part is noted as finished; raises if it is not to be trusted.
+    """
+
+    def __init__(
+        self, folder: Path, plan: TilePlan, layout: ZarrLayout, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self.folder, self._plan, self._check = folder, plan, check
+        self.image = ZarrSegmentation(folder / _IMAGE, layout)
+        self._ends = {(part.pages[-1], part.rows[-1]): part for part in plan.parts}
+        self._seen = Summary()
+
+    def finished(self) -> dict[int, Summary]:
+        """Return what was seen of each part that is there."""
+        found = {}
+        for part in self._plan.parts:
+            with suppress(OSError, ValueError, TypeError):
+                found[part.index] = Summary(**json.loads(self._note(part).read_text(encoding="utf-8")))
+        return found
+
+    def take(self, band: Band) -> None:
+        """Write a band; the bands of a part come one after the other, from top to bottom.
+
+        Raises
+        ------
+        ImageWriteError
+            It cannot be written.
+        """
+        self.image.write(band.page, self._plan.rows[band.row].kept_start, band.classes, band.probability)
+        self._seen.add(band)
+        part = self._ends.get((band.page, band.row))
+        if part is not None:
+            self._check()
+            write_json(self._note(part), asdict(self._seen))
+            self._seen = Summary()
+
+    def save(self, part: Part, bands: Sequence[Band]) -> None:
+        """Write a part."""
+        assert len(bands) == len(part.pages) * len(part.rows)
+        for band in bands:
+            self.take(band)
+
+    def publish(self, path: Path) -> Summary:
+        """Make the lower resolutions, and put the image where it shall be; every part is finished.
+
+        Raises
+        ------
+        ImageWriteError
+            It cannot be written or moved.
+        """
+        finished = self.finished()
+        assert len(finished) == len(self._plan.parts)
+        self.image.make_levels()
+        try:
+            _flush(self.image.folder)
+            old = self.folder / "replaced"
+            if path.exists():
+                path.rename(old)
+            self.image.folder.rename(path)
+        except OSError as error:
+            raise ImageWriteError(f"{path}: cannot write the image: {error.strerror or error}") from error
+        total = Summary()
+        for seen in finished.values():
+            total.low, total.high = min(total.low, seen.low), max(total.high, seen.high)
+            total.skipped += seen.skipped
+        return total
+
+    def _note(self, part: Part) -> Path:
+        return self.folder / f"{part.index:05d}.part"
+
+
+def write_zarr(
+    segmenter: Segmenter,
+    source: MappedImage,
+    plan: TilePlan,
+    folder: Path,
+    target: Path,
+    probability: bool,
+    *,
+    check: Callable[[], None] = lambda: None,
+    times: Times | None = None,
+    compute: Callable[[ZarrParts, ZarrLayout], None] | None = None,
+) -> Summary:
+    """Segment an image into an OME-Zarr image, going on from the parts that are finished.
+
+    Parameters
+    ----------
+    segmenter, source, plan
+        What computes, the image as the network shall see it, and the plan.
+    folder : Path
+        Where the image grows; an existing folder beside `target`.
+    target : Path
+        Where it shall be.
+    probability : bool
+        Whether to write the probability map.
+    check : callable
+        Called before anything is kept; raises if it is not to be trusted.
+    times : Times, optional
+        What to add the times to.
+    compute : callable, optional
+        Has the missing parts computed elsewhere; here, unless given.
+
+    Raises
+    ------
+    AxesError
+        OME-Zarr cannot have the axes of the image.
+    ImageWriteError
+        It cannot be written.
+    """
+    times = Times() if times is None else times
+    image = source.image
+    channels = None if segmenter.classes == 2 else segmenter.classes
+    layout = plan_layout(image, plan.rows[0].length, channels, probability)
+    parts = ZarrParts(folder, plan, layout, check)
+    with times.measure("write"):
+        parts.image.create(image, segmenter.info.class_names)
+    if compute is not None:
+        compute(parts, layout)
+    else:
+        finished = parts.finished()
+        missing = [part for part in plan.parts if part.index not in finished]
+        with tile_bar(plan, image.name) as progress:
+            progress(plan.tiles - sum(len(part.tiles) for part in missing))
+            compute_parts(
+                segmenter,
+                source,
+                plan,
+                missing,
+                parts.take,
+                image.name,
+                probability,
+                times=times,
+                progress=progress,
+            )
+    check()
+    with times.measure("write"):
+        return parts.publish(target)
+
+
+def _flush(folder: Path) -> None:
+    """Remove what killed writers left, and see that the rest is on the disk."""
+    for place, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            file = Path(place, name)
+            if name.endswith(".partial"):
+                file.unlink()
+                continue
+            _sync(file)
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
