@@ -11,19 +11,17 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.drawing import GREY, MET, MISSED, plain
+from benchmarks.quality_plot import draw_quality, of_quality
 from unet2015.report.figures import figure_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Results = Mapping[str, Mapping[str, Any]]
 """By the name of the file, without its ending."""
-
-MET, MISSED, OTHER, GREY = "#0072B2", "#D55E00", "#009E73", "0.45"
-"""Blue, vermilion and green of Okabe and Ito, told apart by colour-blind readers; markers differ, too."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,8 @@ def in_words(row: Mapping[str, Any]) -> str:
         shown = f"{row['figure']:.{digits}g}"
         if (float(shown) >= row["aim"] if row["at_least"] else float(shown) <= row["aim"]) == row["met"]:
             break
-    return _with_unit(float(shown), shown, row["unit"])
+    bound = "> " if row.get("more_than") else ""
+    return bound + _with_unit(float(shown), shown, row["unit"])
 
 
 def aim_in_words(row: Mapping[str, Any]) -> str:
@@ -132,7 +131,7 @@ def draw_rows(rows: list[dict[str, Any]]) -> "Figure":
     lines = sum(label.count("\n") + 1 for label in labels)
     figure = figure_of(10, 1.2 + 0.17 * lines + 0.1 * len(rows))
     axes = figure.subplots()
-    _plain(axes, grid="x")
+    plain(axes, grid="x")
     axes.set_xscale("log")
     ratios = [1.0, *(row["ratio"] for row in rows if row["ratio"] is not None)]
     least, most = min(0.5, min(ratios) / 1.3), max(2.0, max(ratios) * 1.3)
@@ -190,7 +189,7 @@ def draw_image_size(figures: dict[str, Any]) -> "Figure":
     right.axhline(cap, linestyle="--", color=MISSED, label="the stated cap")
     right.set(ylabel="MiB", ylim=(0, 1.3 * max(*peaks, cap)))
     for axes in (left, right):
-        _plain(axes)
+        plain(axes)
         axes.set_xscale("log", base=2)
         axes.set_xticks(sides, [f"{side:,}" for side in sides], rotation=35, ha="right")
         axes.minorticks_off()
@@ -210,7 +209,7 @@ def draw_weight_map(rows: list[dict[str, Any]]) -> "Figure":
     """Draw medians, and the spread of the repeats as bars."""
     figure = figure_of(6, 3.4)
     axes = figure.subplots()
-    _plain(axes)
+    plain(axes)
     cells, most = [row["cells"] for row in rows], 0.0
     for key, style, colour, shift, label in (
         ("weight_map", "o-", MET, 0.985, "weight map"),
@@ -253,7 +252,7 @@ def draw_dask(rows: list[dict[str, Any]]) -> "Figure":
     """Draw the efficiency in percent beside what was wanted."""
     figure = figure_of(6, 3.4)
     axes = figure.subplots()
-    _plain(axes)
+    plain(axes)
     tiles = [row["tiles_a_task"] for row in rows]
     shares = [100 * row["efficiency"] for row in rows]
     axes.axhline(95, linestyle="--", color=MISSED, label="aim: 95 %")
@@ -272,15 +271,15 @@ def draw_dask(rows: list[dict[str, Any]]) -> "Figure":
     return figure
 
 
-def _plain(axes: "Axes", grid: Literal["x", "y"] = "y") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
 PLOTS = (
     Plot("overview", "All rows as multiples of their aims", of_rows, draw_rows),
     Plot("image_size", "Cost and peak memory against the size of the image", of_image_size, draw_image_size),
     Plot("weight_map", "Time of the weight map against the number of cells", of_weight_map, draw_weight_map),
     Plot("dask_overhead", "Efficiency of two Dask workers against tiles a task", of_dask, draw_dask),
+    Plot(
+        "time_to_quality",
+        "Quality on slices not trained on against processor time of the training",
+        of_quality,
+        draw_quality,
+    ),
 )

@@ -113,7 +113,13 @@ def test_pictures_are_the_same_bytes_and_go_with_their_results(place, tmp_path):
     for name in ("weight_map", "dask_overhead"):
         shutil.copy(RESULTS / f"{name}.json", folder)
     sizes = {"sizes": SIZES, "line": {"seconds_per_megapixel": 0.5, "from_side": 1024}, "cap_mib": 1024}
-    _, text = place(image_size=result(row("q", "r", 2, "x", 1), **sizes))
+    point = {"seconds": 10.0, "pixel_error": 0.06, "v_rand": 0.9}
+    quality = {"quality": {"pixel_error": 0.055, "v_rand": 0.93}}
+    quality |= {"sides": {"ours": {"name": "ours", "runs": [{"points": [point]}]}}}
+    _, text = place(
+        image_size=result(row("q", "r", 2, "x", 1), **sizes),
+        time_to_quality=result(row("s", "t", 2, "x", 1), **quality),
+    )
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.svg")}
     assert sorted(pictures) == sorted(plot.file for plot in plots.PLOTS)
     assert all(f"(results/{name})" in text for name in pictures)
