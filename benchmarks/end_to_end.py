@@ -28,8 +28,8 @@ from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
-from unet2015.tiling.engine import read_tile
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.reading import read_tile
 
 Pixels = NDArray[Any]
 

@@ -27,6 +27,7 @@ import torch
 from benchmarks import gpu_inference, gpu_training
 from benchmarks.device import matrix_rates
 from benchmarks.machine import keep_result, row
+from unet2015.device import hardware_name
 
 MATRICES = (2048, 4096, 8192, 16_384)
 
@@ -58,7 +59,7 @@ def measure(device: torch.device, quick: bool) -> dict[str, Any]:
         rates,
     )
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "device": hardware_name(device),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "peak_flops": rates,

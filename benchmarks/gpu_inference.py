@@ -20,10 +20,13 @@ from benchmarks.device import (
 )
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
+from unet2015.device import exact_float32
 from unet2015.networks.unet2015 import UNet
-from unet2015.tiling.engine import Precision, Predictor, exact_float32, read_tile, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.memory import choose_plan
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Precision, Predictor
+from unet2015.tiling.reading import read_tile
 from unet2015.tiling.sinks import ArraySink
 
 OVERLAPS = (0.25, 0.33)

@@ -3,9 +3,9 @@
 ``python -m benchmarks.layers [--quick] [--precision float32 bfloat16] [--tile 1212] [--out FILE]``
 
 Each layer of the U-Net is timed alone on a map of the size that it has in one pass over a tile, in several
-forms: channels first, channels last, packed for oneDNN with the ReLU in the same pass, whole and in bands of
-rows, and in fewer products (:mod:`unet2015.networks.cpu.winograd`). The sum of the best is what a network
-could take in which nothing is done but convolutions. The best rate of a matrix product says what the machine
+forms: channels first, channels last, packed for oneDNN with a fused ReLU, whole and in row blocks, and by
+Winograd F(2x2, 3x3) (:mod:`unet2015.networks.cpu.winograd`). The sum of the best is the time of a network that
+computes nothing but convolutions. The best rate of a matrix product says what the machine
 could do; operations are counted as sums over the window.
 """
 
@@ -22,8 +22,13 @@ from torch.nn import functional
 
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.tiled_inference import DTYPES
-from unet2015.networks.cpu.packed_weights import Convolution, Filtered, Maker, Single, can_pack
-from unet2015.networks.cpu.row_strips import BAND, BandedUNet
+from unet2015.device import thread_count
+from unet2015.geometry import after_convolution, unet_sides
+from unet2015.networks.cpu.layers import AnyConvolution, ConvolutionFactory
+from unet2015.networks.cpu.packed_weights import Convolution, can_pack
+from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, rows_per_block
+from unet2015.networks.cpu.row_strips import RowStripUNet
+from unet2015.networks.cpu.winograd_layers import WinogradConvolution
 from unet2015.networks.unet2015 import UNet
 
 LAST = torch.channels_last
@@ -49,28 +54,25 @@ class Layer:
 
 def layers_of(network: UNet, tile: int) -> Iterator[Layer]:
     """Yield all convolutions of a network in the order in which they run."""
-    side = tile
+    sides = unet_sides(tile, network.depth)
     for level, block in enumerate(network.contract):
-        for i in (0, 2):
-            yield Layer(f"down {level}, convolution {i // 2 + 1}", _convolution(block, i), side)
-            side -= 2
-        side = side // 2 if level < network.depth else side
+        yield from _block(f"down {level}", block, sides.contract[level])
     for level in reversed(range(network.depth)):
         upsample = network.upsample[level]
         assert isinstance(upsample, nn.ConvTranspose2d)
-        yield Layer(f"up {level}, up-convolution", upsample, side)
-        side *= 2
-        for i in (0, 2):
-            yield Layer(f"up {level}, convolution {i // 2 + 1}", _convolution(network.expand[level], i), side)
-            side -= 2
-    yield Layer("head", network.head, side)
+        yield Layer(f"up {level}, up-convolution", upsample, sides.output(level + 1))
+        yield from _block(f"up {level}", network.expand[level], sides.expand[level])
+    yield Layer("head", network.head, sides.output(0))
 
 
-def _convolution(block: nn.Module, index: int) -> nn.Conv2d:
+def _block(name: str, block: nn.Module, side: int) -> Iterator[Layer]:
+    """Yield the two convolutions of a block that reads a map of so many pixels."""
     assert isinstance(block, nn.Sequential)
-    found = block[index]
-    assert isinstance(found, nn.Conv2d)
-    return found
+    first, second = block[0], block[2]
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
+    yield Layer(f"{name}, convolution 1", first, side)
+    yield Layer(f"{name}, convolution 2", second, after_convolution(side))
 
 
 def forms(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], Tensor]]]:
@@ -87,20 +89,19 @@ def forms(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], 
         else:
             yield name, lambda xs=xs, ws=ws: functional.relu_(functional.conv2d(xs, ws, bias))  # type: ignore[misc]
     if module.kernel_size == (3, 3) and can_pack(dtype):
-        maker, last = Maker(dtype, True), x.contiguous(memory_format=LAST)
-        packed = Convolution(*maker.copy(module), packed=True)
+        factory, last = ConvolutionFactory(dtype, True), x.contiguous(memory_format=LAST)
+        packed = Convolution(*factory.copy(module), packed=True)
         yield "packed", lambda: packed(last)
-        yield "packed, in bands", lambda: in_bands(packed, last, module.out_channels)
+        yield "packed, in row blocks", lambda: in_row_blocks(packed, last, module.out_channels)
         if dtype == torch.float32 and min(module.in_channels, module.out_channels) >= 32:
-            fewer = Filtered(*maker.copy(module), maker.room)
-            yield "fewer products, in bands", lambda: in_bands(fewer, last, module.out_channels)
+            winograd = WinogradConvolution(*factory.copy(module), factory.scratch)
+            yield "Winograd, in row blocks", lambda: in_row_blocks(winograd, last, module.out_channels)
 
 
-def in_bands(layer: Single, x: Tensor, outputs: int) -> Tensor:
-    """Compute a layer a band of rows after the other; return the last. None is fresh from the system."""
-    width = x.shape[-1] - 2
-    rows = max(2, BAND // (outputs * width * x.element_size()))
-    height = x.shape[-2] - 2
+def in_row_blocks(layer: AnyConvolution, x: Tensor, outputs: int) -> Tensor:
+    """Compute a layer row block by row block; return the last. None takes fresh memory from the system."""
+    height, width = (after_convolution(side) for side in x.shape[-2:])
+    rows = rows_per_block(BLOCK_BYTES, outputs * width * x.element_size())
     for start in range(0, height, rows):
         y = layer(x[:, :, start : min(start + rows, height) + 2])
     return y
@@ -138,7 +139,7 @@ def measure(network: UNet, tile: int, dtype: torch.dtype, repeats: int, product:
     """Time the whole network and each form of each layer in turn, so that a slow moment meets them all."""
     layers = list(layers_of(network, tile))
     candidates = [Form(layer, name, run) for layer in layers for name, run in forms(layer, dtype)]
-    compute = BandedUNet(network, dtype)
+    compute = RowStripUNet(network, dtype)
     image = torch.rand(1, network.in_channels, tile, tile)
     runs: list[Callable[[], object]] = [lambda: compute(image), *(form.run for form in candidates)]
     peak = matrix_product(dtype, product, 2 * repeats + 1)
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     answer = {
         "width": width,
         "tile": tile,
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "precisions": answers,
         "table": [
             row(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.peers import peer_versions
+from unet2015.device import accelerator_names
 from unet2015.provenance import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,7 +26,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "accelerators": accelerator_names(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": versions() | peer_versions("numba", "distributed"),
     }

@@ -17,7 +17,6 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
+from unet2015.device import thread_count
+from unet2015.geometry import unet_sides
 from unet2015.models.model_file import Model, ModelInfo
-from unet2015.networks.cpu.ring_buffer import Sides
-from unet2015.networks.cpu.row_strips import fewer_products, in_step
+from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.segmenter import segment
 from unet2015.settings import Mapping, NetworkSettings
-from unet2015.tiling.engine import Precision
 from unet2015.tiling.memory import choose_plan
+from unet2015.tiling.predictor import Precision
 
 OVERLAPS = (0.33, 0.25)
 AIMS = {0.33: 3.0, 0.25: 2.2}
@@ -172,7 +172,7 @@ def one_window(network: UNet, precision: Precision, window: int) -> dict[str, An
 def work(network: UNet, side: int, window: int, precision: Precision, windows: int) -> dict[str, Any]:
     """Return how many operations both ways take, by torch's own count, and the tiles.
 
-    Those are of sums over the window; ``gflop_done`` is what is left of them where fewer products do.
+    Those are of sums over the window; ``gflop_done`` is what is left of them with Winograd.
     """
     plan = choose_plan(network, (1, side, side), torch.device("cpu"))
     meta = copy.deepcopy(network).to("meta")
@@ -195,11 +195,14 @@ def work(network: UNet, side: int, window: int, precision: Precision, windows: i
 
 
 def saved(network: UNet, height: int, width: int, precision: Precision) -> float:
-    """Return the operations that a tile does not take: 4 products an output and channel instead of 9."""
-    if precision != "float32" or not in_step(network.geometry, height, width):
+    """Return the operations that Winograd saves in a tile: 4 products an output and channel instead of 9."""
+    if precision != "float32" or not is_aligned(network.depth, height, width):
         return 0.0
-    found = fewer_products(network, Sides.of(network, height, width))
-    return sum(2.0 * (9 - 4) * prod(each.size) * sum(each.inner) * each.outer for each in found)
+    sides = (unet_sides(side, network.depth) for side in (height, width))
+    return sum(
+        2.0 * (9 - 4) * layer.height * layer.width * sum(layer.channels_in) * layer.channels_out
+        for layer in winograd_layers(network, *sides)
+    )
 
 
 def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]:
@@ -209,9 +212,9 @@ def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]
     done = answer["work"]
     ours = done["gflop_done"] / answer["ours"]["median"]
     peak = done["matrix_product_gflops"]
-    fewer = f" ({done['gflop'] / 1e3:.1f} by sums over the window)" * (done["gflop"] > done["gflop_done"])
+    direct = f" ({done['gflop'] / 1e3:.1f} by sums over the window)" * (done["gflop"] > done["gflop_done"])
     note = (
-        f"{done['gflop_done'] / 1e3:.1f} TFLOP{fewer} in {done['tiles']} tile(s) at {ours:.0f} GFLOP/s, "
+        f"{done['gflop_done'] / 1e3:.1f} TFLOP{direct} in {done['tiles']} tile(s) at {ours:.0f} GFLOP/s, "
         "next to "
         f"{done['windows_gflop'] / 1e3:.1f} in {done['windows']} windows at {{:.0f}}; a matrix product "
         f"reaches {peak:.0f}, at which the tiles would be {{:.2f}} times as fast as the windows"
@@ -257,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "width": width,
             "side": side,
             "window": window,
-            "threads": torch.get_num_threads(),
+            "threads": thread_count(),
             "peers": peer_versions("monai"),
             "largest_relative_difference_of_the_networks": difference,
             **found,

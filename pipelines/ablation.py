@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.em import values
+from unet2015.device import choose_device
 from unet2015.geometry import Geometry
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.metrics import evaluate_em
 from unet2015.models.model_file import load_model
-from unet2015.tiling.engine import Predictor, choose_device
 from unet2015.tiling.plan import mirror
+from unet2015.tiling.predictor import Predictor
 
 TILINGS = {
     "stride 384, mirrored (this project's)": (384, "mirror"),

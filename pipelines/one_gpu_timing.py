@@ -12,8 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from unet2015.errors import UsageError
 from unet2015.networks import Network, build
 from unet2015.settings import AnyNetworkSettings, TrainingSettings
-from unet2015.tiling.engine import Predictor, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.precision import autocast

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipelines.stages import Stage, arguments, listing, run_stages
+from unet2015.device import choose_device
 from unet2015.errors import DataSetError, NothingLearnedError, SettingsError, UNet2015Error
 from unet2015.safe_files import make_folder
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.engine import choose_device
 from unet2015.training.log import read_log
 
 

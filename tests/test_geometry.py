@@ -9,7 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import GeometryError, UsageError
-from unet2015.geometry import Geometry, unet_geometry
+from unet2015.geometry import (
+    Geometry,
+    after_block,
+    after_convolution,
+    after_pooling,
+    after_upsampling,
+    before_block,
+    before_pooling,
+    before_upsampling,
+    block_pixels,
+    crop_border,
+    unet_geometry,
+    unet_sides,
+)
 from unet2015.networks.unet2015 import UNet
 
 DEPTHS = st.integers(0, 6)
@@ -100,6 +113,45 @@ def test_the_network_gives_what_its_geometry_declares(depth: int, rows: int, col
         scores = network(torch.empty(1, 1, *sides))
     assert network.geometry == unet_geometry(depth)
     assert scores.shape == (1, 2, *map(network.geometry.output_size, sides))
+
+
+@given(st.integers(5, 200))
+def test_layers_need_and_give_what_torch_says(size):
+    x = torch.empty(1, 1, size, size, device="meta")
+    convolution = torch.nn.Conv2d(1, 1, 3, device="meta")
+    up = torch.nn.ConvTranspose2d(1, 1, 2, stride=2, device="meta")
+    once, twice = convolution(x), convolution(convolution(x))
+    assert after_convolution(size) == once.shape[-1]
+    assert after_block(size) == twice.shape[-1]
+    assert before_block(after_block(size)) == size
+    assert block_pixels(size, size) == once.numel() + twice.numel()
+    assert after_pooling(size) == torch.nn.functional.max_pool2d(x, 2).shape[-1]
+    assert after_pooling(before_pooling(size)) == size
+    assert after_upsampling(size) == up(x).shape[-1]
+    assert before_upsampling(after_upsampling(size)) == size
+
+
+@settings(deadline=None)
+@given(depth=DEPTHS, steps=st.integers(0, 9))
+def test_sides_are_those_of_the_maps_that_run(depth: int, steps: int) -> None:
+    with torch.device("meta"):
+        network = UNet(width=1, depth=depth)
+    size = network.geometry.smallest + steps * network.geometry.factor
+    read: list[int] = []
+    for block in (*network.contract, *network.expand):
+        block.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape[-1]))
+    scores = network(torch.empty(1, 1, size, size, device="meta"))
+    sides = unet_sides(size, depth)
+    assert read == [*sides.contract, *reversed(sides.expand)]
+    assert sides.output(0) == scores.shape[-1]
+    for level in range(depth):
+        assert sides.output(level) == after_block(sides.expand[level])
+        assert after_block(sides.contract[level]) - 2 * crop_border(depth, level) == sides.expand[level]
+    assert sides.output(depth) == after_block(sides.contract[-1])
+
+
+def test_the_borders_of_the_paper() -> None:
+    assert [crop_border(4, level) for level in range(4)] == [88, 40, 16, 4]
 
 
 @pytest.mark.parametrize(

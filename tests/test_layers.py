@@ -13,7 +13,7 @@ import unet2015
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
     {"errors", "heap", "provenance"},
-    {"safe_files", "settings"},
+    {"device", "safe_files", "settings"},
     {"geometry", "synthetic"},
     {"images"},
     {"networks"},

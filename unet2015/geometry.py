@@ -1,10 +1,14 @@
-"""Which sizes a network takes, and what becomes of them: pure integers.
+"""Which sizes a network takes, and what becomes of them: pure integers, along one axis.
 
-A network that loses pixels at its border and pools inside is described by four numbers; the
+A network that loses pixels at its border and pools inside is described by three numbers; the
 tiling asks for nothing else, so any network that declares its :class:`Geometry` can be tiled.
+
+Beside that, the arithmetic of the U-Net's layers stands here: how many rows or columns each layer needs
+and gives, and with it the side of each map (:func:`unet_sides`).
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from unet2015.errors import GeometryError
 
@@ -75,20 +79,115 @@ class Geometry:
         return self.output_size(size) // self.factor * self.factor
 
 
+def after_convolution(size: int) -> int:
+    """Return what an unpadded 3x3 convolution makes of `size` rows or columns: 2 fewer."""
+    return size - 2
+
+
+def after_block(size: int) -> int:
+    """Return what a block of two unpadded 3x3 convolutions makes of `size` rows or columns: 4 fewer."""
+    return after_convolution(after_convolution(size))
+
+
+def before_block(size: int) -> int:
+    """Return how many rows or columns a block of two convolutions needs to make `size` of them.
+
+    Rows ``start`` to ``stop`` of its output come from rows ``start`` to ``before_block(stop)`` of its
+    input: their receptive field.
+    """
+    return size + 4
+
+
+def block_pixels(height: int, width: int) -> int:
+    """Return the pixels of both maps that a block of two convolutions makes of `height` x `width` pixels."""
+    height, width = after_convolution(height), after_convolution(width)
+    return height * width + after_convolution(height) * after_convolution(width)
+
+
+def after_pooling(size: int) -> int:
+    """Return what a 2x2 max pooling of stride 2 makes of `size` rows or columns."""
+    return size // 2
+
+
+def before_pooling(size: int) -> int:
+    """Return how many rows or columns a 2x2 max pooling needs to make `size` of them."""
+    return 2 * size
+
+
+def after_upsampling(size: int) -> int:
+    """Return what a 2x2 up-convolution of stride 2 makes of `size` rows or columns."""
+    return 2 * size
+
+
+def before_upsampling(size: int) -> int:
+    """Return how many rows or columns a 2x2 up-convolution needs to make an even `size` of them."""
+    return size // 2
+
+
+@dataclass(frozen=True, slots=True)
+class UNetSides:
+    """The side of each map of an unpadded U-Net along one axis, in pixels.
+
+    Attributes
+    ----------
+    contract : tuple of int
+        What the block of each level reads on the way down, from the uppermost to the lowest.
+    expand : tuple of int
+        What the block of each level reads on the way up, from the uppermost; the lowest has none. It is
+        the side of the up-convolution's output, and of the map that crop-and-copy puts beside it.
+    """
+
+    contract: tuple[int, ...]
+    expand: tuple[int, ...]
+
+    def output(self, level: int) -> int:
+        """Return the side of what comes out of a level on the way up: of level 0, that of the scores."""
+        return after_block(self.expand[level] if level < len(self.expand) else self.contract[level])
+
+
+def unet_sides(size: int, depth: int) -> UNetSides:
+    """Return the sides of all maps for an input side of the U-Net with `depth` poolings."""
+    contract = [size]
+    for _ in range(depth):
+        contract.append(after_pooling(after_block(contract[-1])))
+    expand, output = [], after_block(contract[-1])
+    for _ in range(depth):
+        expand.append(after_upsampling(output))
+        output = after_block(expand[-1])
+    return UNetSides(tuple(contract), tuple(reversed(expand)))
+
+
+@cache
 def unet_geometry(depth: int) -> Geometry:
     """Return the geometry of the unpadded U-Net with `depth` poolings (paper: 4).
 
-    Each level loses 4 px to its two 3x3 convolutions on the way down and on the way up. With `b`
-    the side at the bottom before its convolutions, the input side is ``2**depth * (b + 4) - 4``
-    and the margin ``6 * 2**depth - 4``.
+    An input side is legal if every pooling gets an even side and an output is left. So it follows from
+    the side at the lowest level, and two sides that differ by 1 there differ by ``2**depth`` at the input.
+
+    Raises
+    ------
+    GeometryError
+        `depth` is negative.
 
     Source: Fig. 1 of doi:10.1007/978-3-319-24574-4_28.
     """
     if depth < 0:
         raise GeometryError(f"a U-Net has 0 or more poolings, not {depth}")
-    factor = 2**depth
-    margin = 6 * factor - 4
-    bottom = 5
-    while factor * (bottom + 4) - 4 <= 2 * margin:
-        bottom += 1
-    return Geometry(factor=factor, margin=margin, smallest=factor * (bottom + 4) - 4)
+    lowest = before_block(1)
+    while True:
+        size = lowest
+        for _ in range(depth):
+            size = before_block(before_pooling(size))
+        output = unet_sides(size, depth).output(0)
+        if output >= 1:
+            return Geometry(factor=2**depth, margin=(size - output) // 2, smallest=size)
+        lowest += 1
+
+
+def crop_border(depth: int, level: int) -> int:
+    """Return the pixels that crop-and-copy cuts from each side of a level's map: 88, 40, 16, 4 at depth 4.
+
+    They are what the levels below lose. Those are a U-Net of their own between a pooling and an
+    up-convolution, so each pixel of its margin is two pixels here.
+    """
+    return after_upsampling(unet_geometry(depth - level - 1).margin)

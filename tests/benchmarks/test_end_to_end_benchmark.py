@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import end_to_end
-from unet2015.tiling.engine import Predictor
+from unet2015.tiling.predictor import Predictor
 
 
 def test_quick_run_writes_times_and_a_row(tmp_path, benchmark):

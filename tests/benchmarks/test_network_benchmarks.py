@@ -80,7 +80,7 @@ def is_deep(layer):
     return min(outputs, each) >= 128 and max(outputs, each) >= 256
 
 
-def test_fewer_products_save_five_of_nine():
+def test_winograd_saves_five_of_nine():
     network = UNet(1, 2, 64, 4)
     deep = [layer for layer in layers.layers_of(network, 572) if is_deep(layer)]
     assert len(deep) == 10
@@ -116,13 +116,13 @@ def test_the_layers_are_those_that_run(variant):
 
 
 def test_all_forms_of_a_layer_are_the_same_layer(monkeypatch):
-    monkeypatch.setattr(layers, "BAND", 1)
+    monkeypatch.setattr(layers, "BLOCK_BYTES", 1)
     for layer in layers.layers_of(UNet(1, 2, 5, 1).eval().requires_grad_(False), 30):
         torch.manual_seed(1)
         outputs = {name: run() for name, run in layers.forms(layer, torch.float32)}
         first = outputs["channels first"]
         for name, output in outputs.items():
-            rows = output.shape[-2]  # in bands, the last rows
+            rows = output.shape[-2]  # in row blocks, the last rows
             assert torch.allclose(output, first[..., -rows:, :], atol=1e-5), name
 
 

@@ -10,7 +10,7 @@ from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan
-from unet2015.tiling.engine import Predictor
+from unet2015.tiling.predictor import Predictor
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from unet2015.models import ship_model
 from unet2015.models.model_file import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NETWORK_KINDS, InitialisationSettings, Mapping, NetworkSettings
-from unet2015.tiling.engine import Predictor
 from unet2015.tiling.memory import choose_plan
+from unet2015.tiling.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("others")
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

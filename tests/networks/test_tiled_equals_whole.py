@@ -11,8 +11,9 @@ from tests.reference import TOLERANCE, ArraySource, whole
 from unet2015 import segment
 from unet2015.models.model_file import Model, ModelInfo
 from unet2015.settings import Mapping
-from unet2015.tiling.engine import Predictor, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import ArraySink
 
 pytestmark = pytest.mark.usefixtures("others")

@@ -249,7 +249,7 @@ def test_a_stride_in_phase_and_a_mirrored_border_give_one_pass(stride, outside, 
     import torch
 
     from unet2015.networks.unet2015 import UNet
-    from unet2015.tiling.engine import Predictor
+    from unet2015.tiling.predictor import Predictor
 
     torch.manual_seed(0)
     network = UNet(1, 2, width=2, depth=2, dropout=0.0).double()

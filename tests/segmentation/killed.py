@@ -22,7 +22,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.parts import PartWriter
 from unet2015.segmentation.segmenter import SegmentOptions
 from unet2015.tiling import plan
-from unet2015.tiling.engine import Predictor
+from unet2015.tiling.predictor import Predictor
 
 LAYOUTS = {"strips": Layout(), "tiles": Layout(tiled=True), "pyramid": Layout(pyramid=True)}
 MODEL, INPUT, OUT, REFERENCE = map(Path, sys.argv[1:5])

@@ -10,8 +10,8 @@ from unet2015.errors import ImageWriteError
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.parts import PartStore, compute_part, in_order
 from unet2015.tiling import plan as plan_module
-from unet2015.tiling.engine import Predictor
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
 
 
 class Computer:

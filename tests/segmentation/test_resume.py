@@ -21,7 +21,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.segmenter import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import memory, plan
-from unet2015.tiling.engine import Predictor
+from unet2015.tiling.predictor import Predictor
 
 SCRIPT = Path(__file__).with_name("killed.py")
 TILE = SegmentOptions(tile=44)

@@ -1,7 +1,5 @@
 """Promise 1: tiled equals whole, up to rounding and nothing else."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
@@ -9,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import TOLERANCE, ArraySource, whole
-from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import engine
-from unet2015.tiling.engine import Predictor, choose_device, read_tile, run
+from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
+from unet2015.tiling.reading import read_tile
 from unet2015.tiling.sinks import ArraySink, BandSink
 
 
@@ -27,7 +26,7 @@ def tiled(network, array, tile, batch=1, workers=2, order=None, average="none", 
     sink = ArraySink(plan, network.classes, dtype or array.dtype)
     if order is not None:
         order = np.random.default_rng(order).permutation(len(plan)).tolist()
-    run(plan, ArraySource(array), Predictor(network, average=average), sink, workers=workers, order=order)
+    run(plan, ArraySource(array), Predictor(network, average=average), sink, RunOptions(workers, order))
     return sink.array
 
 
@@ -101,21 +100,6 @@ def test_a_margin_larger_than_the_image_reflects_repeatedly(size):
     assert np.abs(tiled(network, array, (204, 220)) - whole(network, array)[0]).max() <= 1e-12
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 60), st.data())
-def test_read_tile_is_a_window_on_the_padded_image(height, width, data):
-    geometry = UNet(1, 2, 1, 2).geometry
-    array = np.random.default_rng(0).random((1, 2, height, width))
-    side = geometry.input_for(8)
-    plan = TilePlan(1, height, width, (side, side), 1, geometry)
-    tile = plan.tile_at(data.draw(st.integers(0, plan.tiles - 1)))
-    edges = [(0, 0), (0, 0), (geometry.margin, side), (geometry.margin, side)]
-    padded = np.pad(array, edges, mode="reflect")[0]
-    y, x = tile.row.kept_start, tile.column.kept_start
-    expected = padded[:, y : y + side, x : x + side]
-    assert np.array_equal(read_tile(ArraySource(array), tile, height, width), expected)
-
-
 def test_bands_equal_the_whole_array():
     network = network_of(1, 3, 1, torch.float32)
     array = np.random.default_rng(2).random((3, 1, 50, 41), np.float32)
@@ -161,7 +145,7 @@ def test_empty_tiles_become_background_without_the_network():
         return predict(tiles)
 
     sink = ArraySink(plan, 2)
-    times = run(plan, RawArraySource(array), counting, sink, skip_empty=True)
+    times = run(plan, RawArraySource(array), counting, sink, RunOptions(skip_empty=True))
     full = ArraySink(plan, 2)
     run(plan, RawArraySource(array), predict, full)
     dark = [
@@ -177,62 +161,6 @@ def test_empty_tiles_become_background_without_the_network():
     assert np.abs(sink.array - expected).max() <= 1e-6
     assert min(times.as_dict().values()) >= 0
     assert times.map > 0
-
-
-def test_bfloat16_is_close_and_its_probabilities_are_float32():
-    network = network_of(1, 2, 3, torch.float32, width=8)
-    array = np.random.default_rng(0).random((1, 1, 1, 100, 100), np.float32)[0]
-    exact = Predictor(network)(array[:, :, :92, :92])
-    rough = Predictor(network, precision="bfloat16")(array[:, :, :92, :92])
-    assert rough.dtype == np.float32
-    assert 0 < np.abs(rough - exact).max() < 0.05
-    assert next(network.parameters()).dtype == torch.float32, "the caller's network must stay as it is"
-
-
-def test_predicting_switches_drop_out_off_in_a_copy():
-    network = network_of(1, 2, 1, torch.float32).train()
-    predict = Predictor(network)
-    tile = np.random.default_rng(0).random((1, 1, 34, 34), np.float32)
-    assert np.array_equal(predict(tile), predict(tile))
-    assert network.training
-
-
-class Exhausted:
-    """A predictor's scores that fail above so many tiles at a time, as a full device does."""
-
-    def __init__(self, network, most):
-        self.network, self.most, self.calls = network, most, []
-
-    def __call__(self, x):
-        self.calls.append(len(x))
-        if len(x) > self.most:
-            raise torch.OutOfMemoryError("out of memory")
-        return self.network(x)
-
-
-def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
-    predict = Predictor(network_of(1, 2, 1, torch.float32))
-    tiles = np.random.default_rng(0).random((8, 1, 34, 34), np.float32)
-    expected = predict(tiles)
-    predict.scores = full = Exhausted(predict.scores, 2)
-    with caplog.at_level(logging.WARNING, "unet2015"):
-        assert np.allclose(predict(tiles), expected, rtol=0, atol=1e-6)
-        predict(tiles)
-    assert full.calls == [8, 4, 2, 2, 2, 2] + [2] * 4
-    assert "going on with 2" in caplog.text
-
-
-def test_one_tile_too_large_for_the_device_is_an_error_that_says_what_to_do():
-    predict = Predictor(network_of(1, 2, 1, torch.float32))
-    predict.scores = Exhausted(predict.scores, 0)
-    with pytest.raises(MemoryLimitError, match="--tile"):
-        predict(np.zeros((2, 1, 34, 34), np.float32))
-
-
-def test_other_errors_of_the_network_are_not_taken_for_a_full_device():
-    predict = Predictor(network_of(1, 2, 1, torch.float32))
-    with pytest.raises(RuntimeError, match="channels"):
-        predict(np.zeros((1, 2, 34, 34), np.float32))
 
 
 @pytest.mark.parametrize("where", ["read", "write"])
@@ -258,20 +186,6 @@ def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_run(where):
     with pytest.raises(OSError, match="planted"):
         run(plan, Failing(array), Predictor(network), Sink())
     assert max(written) < 3 + 1 + 2 * engine.AHEAD
-
-
-def test_devices_that_are_not_there_are_refused():
-    with pytest.raises(UsageError, match="auto"):
-        choose_device("gpu")
-    with pytest.raises(UsageError, match="not available"):
-        choose_device("cuda:99")
-    assert choose_device("cpu").type == "cpu"
-
-
-@pytest.mark.parametrize("option", [{"precision": "float16"}, {"average": "some"}])
-def test_unknown_options_are_refused(option):
-    with pytest.raises(UsageError, match="must be"):
-        Predictor(network_of(1, 2, 1, torch.float32), **option)
 
 
 @pytest.mark.cuda

@@ -10,7 +10,9 @@ from tests.live_bytes import LiveBytes
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of
 from unet2015.networks.cpu import winograd
-from unet2015.networks.cpu.row_strips import BandedUNet, in_step, steps, weight_values, workspace_values
+from unet2015.networks.cpu.memory import weight_values, workspace_values
+from unet2015.networks.cpu.row_strips import RowStripUNet
+from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
 from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes
@@ -33,14 +35,16 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     assert live.peak == 4 * architecture_of(network).peak_values(network, *sides)
 
 
-def held_and_said(network, sides, band, strip, least):
+def held_and_said(network, sides, block_bytes, strip_pixels, least):
     dtype, channels = network.head.weight.dtype, network.in_channels
-    with mock.patch.object(winograd, "LEAST", least):
-        compute = BandedUNet(network, band=band, strip=strip)
+    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+        compute = RowStripUNet(network, block_bytes=block_bytes, strip_pixels=strip_pixels)
         compute(torch.ones(1, channels, *sides, dtype=dtype))  # makes the weights; all else is met again
         with LiveBytes() as live:
             compute(torch.ones(1, channels, *sides, dtype=dtype))
-        said = dtype.itemsize * workspace_values(network, *sides, dtype.itemsize, band=band, strip=strip)
+        said = dtype.itemsize * workspace_values(
+            network, *sides, dtype.itemsize, block_bytes=block_bytes, strip_pixels=strip_pixels
+        )
     return live.peak - dtype.itemsize * channels * sides[0] * sides[1], said  # without the input
 
 
@@ -57,12 +61,14 @@ def held_and_said(network, sides, band, strip, least):
     st.sampled_from([1, 10**9]),
     st.data(),
 )
-def test_bands_hold_what_they_say(variant, width, depth, channels, classes, band, strip, dtype, least, data):
+def test_row_strips_hold_what_they_say(
+    variant, width, depth, channels, classes, block_bytes, strip_pixels, dtype, least, data
+):
     network = UNet(channels, classes, width, depth, variant).eval().to(dtype)
-    with mock.patch.object(winograd, "LEAST", least):
-        geometry = data.draw(st.sampled_from([network.geometry, steps(network)]))
+    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+        geometry = data.draw(st.sampled_from([network.geometry, tile_geometry(network)]))
     sides = [geometry.smallest + geometry.factor * data.draw(st.integers(0, 12)) for _ in range(2)]
-    held, said = held_and_said(network, sides, band, strip, least)
+    held, said = held_and_said(network, sides, block_bytes, strip_pixels, least)
     assert held <= said
     if depth > 0:
         assert held >= 0.4 * said
@@ -72,11 +78,11 @@ def test_bands_hold_what_they_say(variant, width, depth, channels, classes, band
 @pytest.mark.parametrize("variant", ["paper", "release"])
 def test_the_copies_of_the_weights_are_counted(variant, least):
     network = UNet(1, 2, 8, 3, variant)
-    with mock.patch.object(winograd, "LEAST", least):
-        compute = BandedUNet(network)
+    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+        compute = RowStripUNet(network)
         said = weight_values(network)
     tensors = [*compute._head.parameters()]
-    tensors += [each for pair in compute._upsample for each in pair]
+    tensors += [each for pair in compute._upsample.weights for each in pair]
     for first, second in (*compute._layers.contract, *compute._layers.expand):
         parts = [first, second] if hasattr(first, "weight") else [first.raised, first.skip, second]
         tensors += [each for part in parts for each in (part.weight, part.bias) if each is not None]
@@ -166,9 +172,9 @@ def test_little_free_memory_does_not_refuse_what_nobody_capped(monkeypatch, capl
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([None, 2**31, 2**33]))
-def test_tiles_of_networks_with_fewer_products_are_in_step(height, width, cap):
+def test_tiles_of_networks_that_use_winograd_are_aligned(height, width, cap):
     plan = choose_plan(WIDE, (1, height, width), CPU, cap=cap)
-    assert in_step(WIDE.geometry, *plan.tile)
+    assert is_aligned(WIDE.depth, *plan.tile)
     for spans in (plan.rows, plan.columns):
         assert all(span.kept_start % 32 == 0 for span in spans)
 

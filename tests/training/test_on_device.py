@@ -13,8 +13,9 @@ from unet2015.errors import SettingsError
 from unet2015.networks import build
 from unet2015.settings import load_settings
 from unet2015.tiling.averaging import VERSIONS
-from unet2015.tiling.engine import Predictor, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining

@@ -34,7 +34,7 @@ def test_a_batch_above_memory_is_refused_before_the_first_step(
 ):
     settings = small_settings(optimisation={"batch": 50})
     one = room.kept_bytes(settings, 1, 60)
-    monkeypatch.setattr(room, "available_memory", lambda device: 10 * one)
+    monkeypatch.setattr(room, "process_memory", lambda device: 10 * one)
     with pytest.raises(MemoryLimitError, match=r"batch = 50 and tile = 60 .* a batch of 7 may fit"):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -44,7 +44,7 @@ def test_a_batch_above_memory_is_refused_before_the_first_step(
 
 def test_a_tile_above_memory_names_a_smaller_legal_one(tmp_path, small_set, small_settings, monkeypatch):
     settings = small_settings(optimisation={"tile": 188})
-    monkeypatch.setattr(room, "available_memory", lambda device: room.kept_bytes(settings, 1, 188) / 2)
+    monkeypatch.setattr(room, "process_memory", lambda device: room.kept_bytes(settings, 1, 188) / 2)
     with pytest.raises(MemoryLimitError, match=r"a tile of 108 px may fit"):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 

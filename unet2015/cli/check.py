@@ -4,14 +4,14 @@ from dataclasses import asdict
 
 import typer
 
-from unet2015.cli.options import Axes, Ignore, Images, Json, LabelKind, Labels, Settings, Validate
+from unet2015.cli.options import Axes, Ignore, Images, Json, LabelKindOption, Labels, Settings, Validate
 from unet2015.cli.output import print_json
 
 
 def check(
     images: Images,
     labels: Labels,
-    label_kind: LabelKind = None,
+    label_kind: LabelKindOption = None,
     settings: Settings = None,
     ignore: Ignore = None,
     validate: Validate = None,

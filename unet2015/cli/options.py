@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-Kind = Literal["instances", "membrane", "classes"]
+LabelKind = Literal["instances", "membrane", "classes"]
 
 Axes = Annotated[
     str | None,
@@ -18,7 +18,9 @@ KIND_HELP = (
     "What the label values mean. instances: 0 is background, every other value a cell. membrane: 0 is "
     "membrane, all else the inside of cells. classes: the values are classes."
 )
-LabelKind = Annotated[Kind | None, typer.Option(help=f"{KIND_HELP}  [default: as in the settings]")]
+LabelKindOption = Annotated[
+    LabelKind | None, typer.Option(help=f"{KIND_HELP}  [default: as in the settings]")
+]
 Ignore = Annotated[
     int | None, typer.Option(help="Label value of pixels that are not annotated.", metavar="VALUE")
 ]

@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from unet2015.cli.options import Axes, Device, Ignore, Images, Kind, LabelKind, Labels, Settings, Validate
+from unet2015.cli.options import (
+    Axes,
+    Device,
+    Ignore,
+    Images,
+    LabelKind,
+    LabelKindOption,
+    Labels,
+    Settings,
+    Validate,
+)
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -19,7 +29,7 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder of the run, made if missing.", metavar="RUN_DIR")
     ],
     settings: Settings = None,
-    label_kind: LabelKind = None,
+    label_kind: LabelKindOption = None,
     ignore: Ignore = None,
     validate: Validate = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", metavar="N")] = None,
@@ -100,7 +110,7 @@ def train(
 
 
 def changes(
-    label_kind: Kind | None = None,
+    label_kind: LabelKind | None = None,
     ignore: int | None = None,
     validate: str | None = None,
     steps: int | None = None,

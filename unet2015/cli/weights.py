@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from unet2015.cli.options import KIND_HELP, Axes, Ignore, Kind
+from unet2015.cli.options import KIND_HELP, Axes, Ignore, LabelKind
 
 
 def weights(
@@ -23,7 +23,7 @@ def weights(
             "everywhere, as the equation is printed."
         ),
     ] = "background",
-    label_kind: Annotated[Kind, typer.Option(help=KIND_HELP)] = "instances",
+    label_kind: Annotated[LabelKind, typer.Option(help=KIND_HELP)] = "instances",
     ignore: Ignore = None,
     axes: Axes = None,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from unet2015.errors import AxesError
 from unet2015.images.axes import UNCALIBRATED, Calibration, check_letters
-from unet2015.images.image import Kind
+from unet2015.images.image import MetadataKind
 
 _TAG_UNITS = {2: 25_400.0, 3: 10_000.0}  # micrometres in the inch and centimetre of ResolutionUnit
 _SCREEN = 72  # pixels per inch that programs write where they know none
@@ -31,7 +31,7 @@ class Declared:
         For each plane, the image file directory that holds it; None means in order.
     """
 
-    kind: Kind
+    kind: MetadataKind
     lead: str
     sizes: tuple[int, ...]
     calibration: Calibration = UNCALIBRATED

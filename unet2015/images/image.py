@@ -12,8 +12,8 @@ import numpy.typing as npt
 from unet2015.errors import AxesError, ImageReadError, UsageError
 from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes
 
-Source = Literal["ome", "imagej", "file", "--axes", "array"]
-Kind = Literal["ome", "imagej", "plain"]
+AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
+MetadataKind = Literal["ome", "imagej", "plain"]
 
 _BAND_PIXELS = 2**22
 
@@ -48,9 +48,9 @@ class Image(ABC):
         shape: tuple[int, ...],
         dtype: npt.DTypeLike,
         *,
-        axes_source: Source,
+        axes_source: AxesSource,
         path: Path | None = None,
-        kind: Kind = "plain",
+        kind: MetadataKind = "plain",
         calibration: Calibration = UNCALIBRATED,
     ) -> None:
         self.name = name
@@ -199,7 +199,7 @@ class ArrayImage(Image):
         *,
         name: str = "array",
         path: Path | None = None,
-        axes_source: Source = "array",
+        axes_source: AxesSource = "array",
     ) -> None:
         if axes is None:
             if array.ndim not in (2, 3):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
-from unet2015.images.image import ArrayImage, Image, Kind
+from unet2015.images.image import ArrayImage, Image, MetadataKind
 from unet2015.images.imagej import ORDER, describe_imagej
 from unet2015.images.ome import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
@@ -237,7 +237,7 @@ def write_image(
             writer.write(rows[0] if channels is None else rows)
 
 
-def _kind(wanted: Kind, lead: str, dtype: np.dtype[Any], big: bool) -> Kind:
+def _kind(wanted: MetadataKind, lead: str, dtype: np.dtype[Any], big: bool) -> MetadataKind:
     """Return the flavour that can hold the image, `wanted` if possible."""
     ordered = [letter for letter in ORDER if letter in lead] == list(lead) or lead in ("I", "IC")
     if wanted == "imagej" and ordered and dtype.name in _IMAGEJ_TYPES and not big:

@@ -1,19 +1,21 @@
 """The entry of the network of the paper."""
 
-from unet2015.geometry import Geometry, unet_geometry
+from unet2015.geometry import Geometry, after_block, block_pixels, unet_geometry, unet_sides
 from unet2015.networks.architecture import Architecture, FastPath
-from unet2015.networks.cpu.row_strips import BandedUNet, steps, weight_values, workspace_values
+from unet2015.networks.cpu.memory import weight_values, workspace_values
+from unet2015.networks.cpu.row_strips import RowStripUNet
+from unet2015.networks.cpu.winograd_layers import tile_geometry
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NetworkSettings
 
 
 class Paper(Architecture[NetworkSettings, UNet]):
-    """The U-Net of 2015 and the authors' release of it; on a CPU computed in bands of rows."""
+    """The U-Net of 2015 and the authors' release of it; on a CPU computed in strips of rows."""
 
     settings = NetworkSettings
     network = UNet
     examples = (NetworkSettings(width=2, depth=2), NetworkSettings(width=3, depth=1, variant="release"))
-    fast = FastPath(BandedUNet, workspace_values, weight_values, steps)
+    fast = FastPath(RowStripUNet, workspace_values, weight_values, tile_geometry)
 
     def geometry(self, settings: NetworkSettings) -> Geometry:
         """Return the geometry of the network of such settings."""
@@ -29,25 +31,25 @@ class Paper(Architecture[NetworkSettings, UNet]):
 
     def peak_values(self, network: UNet, height: int, width: int) -> int:
         """Return how many values are alive at once, at most, while one input goes through in inference."""
-        h, w = height, width
-        x, held, peak = 0, network.in_channels * h * w, 0
-        for level in range(network.depth + 1):
+        rows, columns = unet_sides(height, network.depth), unet_sides(width, network.depth)
+        # `x`: what the next layer reads. `held`: the image, which its caller holds, and the cropped maps.
+        x, held, peak = 0, network.in_channels * height * width, 0
+        for level, (h, w) in enumerate(zip(rows.contract, columns.contract, strict=True)):
             channels = network.width << level
-            peak = max(peak, held + x + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
-            h, w = h - 4, w - 4
-            x = channels * h * w
+            peak = max(peak, held + x + channels * block_pixels(h, w))
+            x = channels * after_block(h) * after_block(w)
             if level < network.depth:
-                edge = network.edge(level)
-                held += channels * (h - 2 * edge) * (w - 2 * edge)
-                peak = max(peak, held + x + x // 4 * 3)  # torch keeps where each maximum was, as int64
-                h, w, x = h // 2, w // 2, x // 4
+                held += channels * rows.expand[level] * columns.expand[level]
+                # Max pooling gives a quarter of the values, and as int64 where each maximum was.
+                peak = max(peak, held + x + x // 4 * 3)
+                x //= 4
         for level in reversed(range(network.depth)):
-            channels, raised = network.width << level, network.raised[level]
-            h, w = 2 * h, 2 * w
-            up, skip = raised * h * w, channels * h * w
+            h, w = rows.expand[level], columns.expand[level]
+            channels = network.width << level
+            up, skip = network.raised[level] * h * w, channels * h * w
+            # The up-convolution, and then the two maps side by side, a copy of both.
             peak = max(peak, held + x + up, held + 2 * up + skip)
             held -= skip
-            peak = max(peak, held + up + skip + channels * ((h - 2) * (w - 2) + (h - 4) * (w - 4)))
-            h, w = h - 4, w - 4
-            x = channels * h * w
-        return max(peak, held + x + network.classes * h * w)
+            peak = max(peak, held + up + skip + channels * block_pixels(h, w))
+            x = channels * after_block(h) * after_block(w)
+        return max(peak, held + x + network.classes * rows.output(0) * columns.output(0))

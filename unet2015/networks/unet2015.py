@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unet2015.errors import UsageError
-from unet2015.geometry import unet_geometry
+from unet2015.geometry import crop_border, unet_geometry
 from unet2015.networks.architecture import Network, exactly
 from unet2015.networks.weights import draw_weights
 from unet2015.settings import InitialisationSettings
@@ -107,13 +107,9 @@ class UNet(Network):
 
     def _crop(self, x: Tensor, level: int) -> Tensor:
         """Cut the border that the levels below lose; copied in inference, to free the large map."""
-        edge = self.edge(level)
-        cut = x[..., edge:-edge, edge:-edge]
+        border = crop_border(self.depth, level)
+        cut = x[..., border:-border, border:-border]
         if torch.is_grad_enabled():
             return cut
         last = x.is_contiguous(memory_format=torch.channels_last)
         return cut.clone(memory_format=torch.channels_last if last else torch.contiguous_format)
-
-    def edge(self, level: int) -> int:
-        """Return the pixels cut from each side of the skip of a level: 88, 40, 16, 4 at depth 4."""
-        return 12 * (1 << (self.depth - level - 1)) - 8

@@ -12,7 +12,7 @@ from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
 from unet2015.safe_files import atomic_path
 
-Kind = Literal["ours", "paper", "other", "ablation"]
+RowKind = Literal["ours", "paper", "other", "ablation"]
 """Whose row it is: of this run, of the paper, of this run with a setting changed, or of someone else."""
 
 _MEANING = {"ours": "this run", "paper": "the paper", "ablation": "this run with one thing changed"}
@@ -31,7 +31,7 @@ class Row:
     """
 
     cells: Sequence[Cell]
-    kind: Kind = "other"
+    kind: RowKind = "other"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from unet2015.models.model_file import Model
 from unet2015.networks import describe
-from unet2015.report.html import Kind, Row, Section, Table
+from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.training.validation import Validation
 
 
@@ -75,7 +75,7 @@ def measures(checks: list[dict[str, Any]]) -> Section:
         "validation_cross_entropy",
     )
 
-    def row(name: str, line: dict[str, Any], kind: Kind = "other") -> Row:
+    def row(name: str, line: dict[str, Any], kind: RowKind = "other") -> Row:
         return Row([name, *(line.get(key) for key in keys)], kind)
 
     rows = [

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.device import choose_device
 from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
@@ -19,8 +20,9 @@ from unet2015.report.html import Picture, Report, Row, Section, Table, write_rep
 from unet2015.report.measures import alert, measures, summary
 from unet2015.safe_files import sha256
 from unet2015.settings import TrainingSettings, parse_settings
-from unet2015.tiling.engine import Predictor, choose_device, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.dataset import read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets

@@ -26,8 +26,8 @@ from unet2015.segmentation.parts import PartStore
 from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
 from unet2015.segmentation.work_folder import WorkFolder, clean
 from unet2015.segmentation.zarr_output import ZarrParts, write_zarr
-from unet2015.tiling.engine import Times
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.times import Times
 
 ENDINGS = CLASSES, PROBABILITY, ZARR = ".classes.tif", ".probability.tif", ".classes.zarr"
 RECORD = ".record.json"

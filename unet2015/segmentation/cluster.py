@@ -33,9 +33,9 @@ from unet2015.segmentation.batch import FileResult, Outputs, segment_file
 from unet2015.segmentation.parts import PartStore, compute_part
 from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
 from unet2015.segmentation.zarr_output import ZarrParts
-from unet2015.tiling.engine import Times
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.times import Times
 
 WAIT = 20
 """Seconds in which a scheduler must answer, and a first worker be there."""

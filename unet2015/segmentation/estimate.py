@@ -6,8 +6,8 @@ import numpy as np
 
 from unet2015.images.image import Image
 from unet2015.segmentation.segmenter import Segmenter
-from unet2015.tiling.engine import window
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.reading import window
 
 _PROBE = 572
 """Side of the tile that is measured, at most: a large one alone may take a minute."""

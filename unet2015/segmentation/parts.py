@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import atomic_path
-from unet2015.tiling.engine import Source, Times, run
+from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.plan import Part, TilePlan
+from unet2015.tiling.reading import PixelReader
 from unet2015.tiling.sinks import Band, BandSink, Render
+from unet2015.tiling.times import Times
 
 
 class Computer(Protocol):
@@ -49,7 +51,7 @@ class Computer(Protocol):
 
 def compute_part(
     computer: Computer,
-    source: Source,
+    source: PixelReader,
     plan: TilePlan,
     part: Part,
     name: str,
@@ -63,7 +65,7 @@ def compute_part(
     ----------
     computer : Segmenter
         The model on its device.
-    source : Source
+    source : PixelReader
         The image as the network shall see it.
     plan, part
         The plan, and the part of it.
@@ -86,7 +88,7 @@ def compute_part(
 
 def compute_parts(
     computer: Computer,
-    source: Source,
+    source: PixelReader,
     plan: TilePlan,
     parts: Sequence[Part],
     emit: Callable[[Band], object],
@@ -104,8 +106,7 @@ def compute_parts(
         source,
         computer.predict,
         sink,
-        order=order,
-        skip_empty=computer.skip_empty,
+        RunOptions(order=order, skip_empty=computer.skip_empty),
         times=times,
         progress=progress,
     )
@@ -225,7 +226,7 @@ def _load(file: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 def in_order(
     computer: Computer,
-    source: Source,
+    source: PixelReader,
     plan: TilePlan,
     emit: Callable[[Band], object],
     name: str,

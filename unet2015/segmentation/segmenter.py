@@ -7,24 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from unet2015.device import choose_device, record_name
 from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
+from unet2015.images.tiles import TILE
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.segmentation.parts import PartStore, in_order
 from unet2015.segmentation.threshold import choose_threshold
 from unet2015.tiling.averaging import Averaging
-from unet2015.tiling.engine import Precision, Predictor, Times, choose_device, run
+from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import choose_plan, job_bytes
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Precision, Predictor
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Band, Render
+from unet2015.tiling.times import Times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +217,7 @@ class Segmenter:
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
         decoding = image.decoding_bytes if self.device.type == "cpu" else 0
-        return job_bytes(self.model.network, plan, self.device) + decoding
+        return job_bytes(self.model.network, plan, self.device, TILE) + decoding
 
     def _choose(self, shape: tuple[int, int, int], decoding: int = 0) -> TilePlan:
         cap = self.options.max_memory
@@ -227,6 +230,7 @@ class Segmenter:
                 tile=self.options.tile,
                 batch=self.options.batch,
                 cap=None if cap is None else cap - taken,
+                file_tile=TILE,
             )
         except MemoryLimitError as error:
             if not taken:
@@ -242,7 +246,7 @@ class Segmenter:
         source = MappedImage(image, self.info.mapping)
         sink = ArraySink(plan, self.info.classes)
         with tile_bar(plan, image.name) as progress:
-            run(plan, source, self.predict, sink, skip_empty=self.skip_empty, progress=progress)
+            run(plan, source, self.predict, sink, RunOptions(skip_empty=self.skip_empty), progress=progress)
         _check_finite(sink.array, image.name)
         bands = (sink.array[page] for page in range(plan.pages))
         shown = self.shown if probabilities else self.classify
@@ -344,11 +348,7 @@ class Segmenter:
 
         For a CPU the number of threads: with another number a convolution may sum in another order.
         """
-        if self.device.type == "cuda":
-            return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
-        if self.device.type == "cpu":
-            return f"cpu ({torch.get_num_threads()} threads)"
-        return str(self.device)
+        return record_name(self.device)
 
 
 def _check_finite(probabilities: NDArray[np.float32], name: str) -> None:

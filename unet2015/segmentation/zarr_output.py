@@ -17,10 +17,10 @@ from unet2015.images.zarr_writer import ZarrLayout, ZarrSegmentation, plan_layou
 from unet2015.safe_files import write_json
 from unet2015.segmentation.parts import compute_parts
 from unet2015.segmentation.segmenter import Segmenter, Summary
-from unet2015.tiling.engine import Times
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
+from unet2015.tiling.times import Times
 
 _IMAGE = "image.zarr"
 

@@ -1,15 +1,13 @@
-"""Chooses tile size and batch so that a job stays under a memory cap, and says what it will take."""
+"""Chooses tile size and batch so that a job stays under a memory cap, and says how much it will need."""
 
 import logging
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 
+from unet2015.device import available_memory
 from unet2015.errors import MemoryLimitError
 from unet2015.geometry import Geometry
-from unet2015.images.tiles import TILE
 from unet2015.networks import Network, architecture_of
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan, count_tiles
@@ -20,18 +18,11 @@ GiB = 2**30
 LIBRARIES = 640 * 2**20
 """Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
 LARGEST_OUTPUT = 2048
-"""Beyond this side, larger tiles save less than 4 % of the work."""
+"""Largest output side of a tile, in pixels. With a margin of 92 px, larger tiles save less than 4 % of the
+work."""
 TILE_COST = 1024
-"""Pixels of work that a tile costs beside its own: else a network without a margin had tiles of a pixel."""
-
-
-def available_memory(device: torch.device) -> int:
-    """Return the bytes that `device` has free now; for the CPU within the limits of its control group."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    free = [_meminfo(), *_control_group()]
-    known = [value for value in free if value is not None]
-    return min(known) if known else 4 * GiB
+"""Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
+get tiles of one pixel."""
 
 
 def default_cap(device: torch.device) -> int:
@@ -45,8 +36,18 @@ def default_cap(device: torch.device) -> int:
     return LIBRARIES + min(power, 4 * GiB) if device.type == "cpu" else power
 
 
-def job_bytes(network: Network, plan: TilePlan, device: torch.device) -> int:
-    """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process."""
+def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile: int = 0) -> int:
+    """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process.
+
+    Parameters
+    ----------
+    network : Network
+    plan : TilePlan
+    device : torch.device
+    file_tile : int
+        Side of the tiles of the file that is written, in pixels: a row of them is held until it is
+        full. Default: no such file.
+    """
     entry = architecture_of(network)
     weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
     if device.type != "cpu":
@@ -60,11 +61,12 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device) -> int:
         work = max(entry.fast.workspace_values(network, *sides, size) * size for sides in ways)
         copies = entry.fast.weight_values(network) * size
     area = plan.tile[0] * plan.tile[1]
-    # Read ahead: raw (up to float32) and mapped; behind: probabilities, and what the softmax is made
-    # from; one band, or one row of the tiles of a file, and its encoded copy.
+    # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
+    # the network. Writing: probabilities of the batches behind, and what the softmax is computed from.
+    # Band: a row of tiles of the plan, or of the file, over the whole width, and its encoded copy.
     reading = (AHEAD + 1) * plan.batch * area * network.in_channels * 8
     writing = (AHEAD + 3) * plan.batch * area * network.classes * size
-    tallest = max(*(span.length for span in plan.rows), min(TILE, plan.height))
+    tallest = max(*(span.length for span in plan.rows), min(file_tile, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
     return LIBRARIES + weights + copies + work + reading + writing + band
 
@@ -77,6 +79,7 @@ def choose_plan(
     tile: int | None = None,
     batch: int | None = None,
     cap: int | None = None,
+    file_tile: int = 0,
 ) -> TilePlan:
     """Choose the tiles that do the least work under the memory cap.
 
@@ -91,7 +94,9 @@ def choose_plan(
     batch : int, optional
         Tiles that go through the network together.
     cap : int, optional
-        Bytes; :func:`default_cap` unless given.
+        Bytes. Default: :func:`default_cap`.
+    file_tile : int
+        As in :func:`job_bytes`.
 
     Raises
     ------
@@ -111,7 +116,7 @@ def choose_plan(
         return TilePlan(pages, height, width, sides, tiles, geometry)
 
     def needed(plan: TilePlan) -> int:
-        return job_bytes(network, plan, device)
+        return job_bytes(network, plan, device, file_tile)
 
     if tile is not None:
         geometry.check(tile)
@@ -125,16 +130,10 @@ def choose_plan(
             (plan_of(sides, together) for sides in candidates), key=lambda plan: plan.tile[0] * plan.tile[1]
         )
         if cap is None:
-            # Nobody asked for this cap, and what little is free may still do.
+            # The cap is only the default: what little memory is free may still be enough.
             _log.warning("little memory is free; going on with a plan that needs %s", _mib(needed(least)))
             return least
-        raise MemoryLimitError(
-            f"a memory cap of {_mib(limit)} is too small: tiles of {least.tile[0]} x {least.tile[1]} px in "
-            f"batches of {least.batch} need {_mib(needed(least))}; give --max-memory "
-            f"{_mib(needed(least), '')}M or more"
-            + ("" if tile is None else ", or a smaller --tile")
-            + ("" if together == 1 else ", or a smaller --batch")
-        )
+        raise MemoryLimitError(_refusal(limit, least, needed(least), tile is not None))
     chosen = plan_of(fitting, together)
     if batch is None and device.type != "cpu":
         # Small tiles alone do not fill a GPU; a CPU is filled by one.
@@ -143,15 +142,25 @@ def choose_plan(
     return chosen
 
 
+def _refusal(limit: int, least: TilePlan, needed: int, tile_given: bool) -> str:
+    """Return the message for a cap that is too small for the plan that needs least."""
+    return (
+        f"a memory cap of {_mib(limit)} is too small: tiles of {least.tile[0]} x {least.tile[1]} px in "
+        f"batches of {least.batch} need {_mib(needed)}; give --max-memory {_mib(needed, '')}M or more"
+        + (", or a smaller --tile" if tile_given else "")
+        + ("" if least.batch == 1 else ", or a smaller --batch")
+    )
+
+
 def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
-    """Return the possible tiles, least work first; of equal ones the smaller first."""
+    """Return the possible tiles, least work first; with equal work, the smaller first."""
 
     def sides(length: int) -> dict[int, int]:
         largest = geometry.input_for(min(length, LARGEST_OUTPUT))
         smallest = min(largest, geometry.input_for(geometry.factor))
         counts: dict[int, int] = {}
         for side in range(largest, smallest - 1, -geometry.factor):
-            counts[count_tiles(length, side, geometry)] = side  # the smallest side that needs so many tiles
+            counts[count_tiles(length, side, geometry)] = side  # at last the smallest side for this count
         return {side: count for count, side in counts.items()}
 
     rows, columns = sides(height), sides(width)
@@ -166,7 +175,10 @@ def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int
 def _first_fitting(
     candidates: Iterable[tuple[int, int]], fits: Callable[[tuple[int, int]], bool]
 ) -> tuple[int, int] | None:
-    """Return the first candidate that fits; one no smaller than another that did not is not tried."""
+    """Return the first candidate that fits, or None.
+
+    One that is at least as large along both axes as one that did not fit is not tried.
+    """
     refused: list[tuple[int, int]] = []
     for y, x in candidates:
         if any(y >= ry and x >= rx for ry, rx in refused):
@@ -179,25 +191,3 @@ def _first_fitting(
 
 def _mib(size: int, unit: str = " MiB") -> str:
     return f"{-(-size // 2**20)}{unit}"
-
-
-def _meminfo() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
-def _control_group() -> list[int]:
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        return [] if limit == "max" else [max(0, int(limit) - used)]
-    except (OSError, ValueError):
-        return []

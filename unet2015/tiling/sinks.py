@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,22 @@ from numpy.typing import NDArray
 from unet2015.tiling.plan import Tile, TilePlan
 
 Render = Callable[[NDArray[np.float32]], tuple[NDArray[np.uint8], NDArray[np.float32] | None]]
-"""Makes of probabilities (classes, h, w) the class map (h, w) and what a probability map shows."""
+"""Turns probabilities (classes, h, w) into the class map (h, w) and what a probability map shows."""
+
+
+class Sink(Protocol):
+    """What becomes of the probabilities."""
+
+    def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
+        """Take the kept pixels of one tile, (classes, height, width)."""
+
+
+@runtime_checkable
+class SkippingSink(Sink, Protocol):
+    """A sink that knows what to put where the network was left out."""
+
+    def skip(self, tile: Tile) -> None:
+        """Take note that a tile is background."""
 
 
 class ArraySink:
@@ -40,7 +55,7 @@ class Band:
     probability : ndarray of float32 or None
         Shape (rows, width) with two classes, else (classes, rows, width).
     low, high : float
-        Least and largest probability of class 1 that the network gave; inf and -inf for none.
+        Lowest and highest probability of class 1 that the network gave; inf and -inf for none.
     skipped : int
         Tiles left out as empty.
     """
@@ -108,7 +123,7 @@ class BandSink:
         if tile.column.kept_stop == self._plan.width:
             row = self._rows[tile.row.kept_start]
             band = Band(tile.page, row, self._pixels, self._shown, self._low, self._high, self._skipped)
-            del self._pixels, self._shown  # so that who gets the band alone holds it
+            del self._pixels, self._shown  # so that `emit` holds the only reference, and can free the memory
             self._emit(band)
 
     def _open(self, tile: Tile, shown: NDArray[np.float32] | None) -> None:

@@ -14,7 +14,7 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, Mapping, TrainingSettings
-from unet2015.tiling.engine import Source
+from unet2015.tiling.reading import PixelReader
 from unet2015.training.dataset import (
     Labels,
     page_names,
@@ -54,7 +54,7 @@ class TrainingPage:
     ----------
     name : str
         File and page, for messages.
-    source : Source
+    source : PixelReader
         Its mapped intensities, read region by region.
     classes : ndarray
         (H, W) uint8; 255 is not annotated.
@@ -67,7 +67,7 @@ class TrainingPage:
     """
 
     name: str
-    source: Source
+    source: PixelReader
     classes: NDArray[np.uint8]
     weights: NDArray[np.float32]
     deviation: tuple[float, ...] = (1.0,)

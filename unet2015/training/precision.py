@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from unet2015.device import has_bfloat16, is_out_of_memory, release_cached_memory, synchronize
 from unet2015.geometry import Geometry
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
-from unet2015.tiling.engine import out_of_memory
 
 GAIN = 1.1
 """How many times as fast bfloat16 must be to be chosen."""
@@ -41,7 +41,7 @@ def choose_precision(network: Network, rule: OptimisationSettings, device: torch
     why : str
         The same in words.
     """
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if not has_bfloat16(device):
         return "float32", "this GPU has no bfloat16"
     trial = deepcopy(network)
     tile = network.geometry.nearest_legal(min(rule.tile, _TILE))[0]
@@ -72,8 +72,7 @@ def attempt(network: Network, shape: Shape, device: torch.device, precision: str
         scores = network(tiles)
     scores.float().sum().backward()
     network.zero_grad(set_to_none=True)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
 
 
 def what_fits(network: Network, rule: OptimisationSettings, device: torch.device, precision: str) -> str:
@@ -82,14 +81,13 @@ def what_fits(network: Network, rule: OptimisationSettings, device: torch.device
         try:
             attempt(network, (count, network.in_channels, side, side), device, precision)
         except RuntimeError as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         else:
             return f"batch = {count} fits" if side == rule.tile else f"tile = {side} fits, with batch = 1"
         finally:
             network.zero_grad(set_to_none=True)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            release_cached_memory(device)
     return "not even the smallest tile fits; give a narrower network, or close other programs"
 
 

@@ -24,8 +24,8 @@ from torch import distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from unet2015.device import choose_device
 from unet2015.errors import OtherProcessError, TrainingError, UsageError
-from unet2015.tiling.engine import choose_device
 
 _PATIENCE = timedelta(days=7)
 """How long one waits for another: a validation on many pages must not end a training."""

@@ -1,22 +1,15 @@
 """What a training needs room for, seen before its first step: memory, and tiles that cover the pages."""
 
-import os
-
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from unet2015.device import process_memory
 from unet2015.errors import MemoryLimitError
 from unet2015.networks import build, geometry
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.memory import available_memory
 from unet2015.tiling.plan import TilePlan
 from unet2015.training.pages import TrainingSet
-
-try:
-    import resource
-except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
 
 
 def kept_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
@@ -56,7 +49,7 @@ def check_room(settings: TrainingSettings, data: TrainingSet, device: torch.devi
     for page in data.validation or data.training:
         height, width = page.classes.shape
         TilePlan(1, height, width, (rule.tile, rule.tile), 1, shape)
-    free = _free(device)
+    free = process_memory(device)
     share = 1.0 if rule.precision == "float32" else 0.5
     one = kept_bytes(settings, data.channels, rule.tile) * share
     if one * rule.batch <= free:
@@ -71,22 +64,6 @@ def check_room(settings: TrainingSettings, data: TrainingSet, device: torch.devi
         f"a step with batch = {rule.batch} and tile = {rule.tile} needs {_gib(one * rule.batch)} of memory "
         f"at least, but {device} has {_gib(free)} free; {advice}"
     )
-
-
-def _free(device: torch.device) -> float:
-    """Return the free bytes of a device; on a CPU within what this process may take."""
-    free = float(available_memory(device))
-    if device.type != "cpu" or resource is None:
-        return free
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return free
-    try:
-        with open("/proc/self/statm") as file:
-            used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        used = 0
-    return min(free, float(max(0, limit - used)))
 
 
 def _gib(size: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unet2015.device import thread_count
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.models.model_file import check_weights, load_tensors, save_tensors
 from unet2015.networks import Network
@@ -82,7 +83,7 @@ def torch_seed(seed: int) -> int:
 def machine_of(device: torch.device) -> dict[str, Any]:
     """Return what the last bits of a training depend on beside settings and data."""
     return {
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "device": device.type,
         "torch": str(torch.__version__),
         "processor": platform.machine(),

@@ -10,10 +10,10 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from unet2015.device import is_out_of_memory
 from unet2015.errors import MemoryLimitError, TrainingError
 from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.engine import out_of_memory
 from unet2015.training.augment import Sample, Source, augment, draw
 from unet2015.training.learner import Learner
 from unet2015.training.loss import total_weight
@@ -136,7 +136,7 @@ class Descent:
             sample, name = self._augment(prepared)
             return self._step(sample, rate, name)
         except RuntimeError as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Not in the block above, which holds on to the tensors of the step that failed.
         rule = self.settings.optimisation

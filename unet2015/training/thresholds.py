@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from unet2015.metrics.rand import rand_error
 from unet2015.networks import Network
-from unet2015.tiling.engine import Predictor, Source
+from unet2015.tiling.predictor import Predictor
+from unet2015.tiling.reading import PixelReader
 from unet2015.training.pages import TrainingPage
 from unet2015.training.validation import Validation, segment_page
 
@@ -125,7 +126,7 @@ def _middle_of_the_best(scores: NDArray[np.float64]) -> float | None:
 class _Window:
     """A part of a source; what lies around it is the source's own, but at the part's border mirrored."""
 
-    source: Source
+    source: PixelReader
     top: int
     left: int
 
@@ -134,7 +135,7 @@ class _Window:
         return self.source.read(page, y0 + self.top, y1 + self.top, x0 + self.left, x1 + self.left)
 
 
-def _window(page: TrainingPage, factor: int) -> tuple[Source, NDArray[np.uint8]]:
+def _window(page: TrainingPage, factor: int) -> tuple[PixelReader, NDArray[np.uint8]]:
     """Return the window of a page with the most cell interior, in phase with the page, and its classes."""
     height, width = page.classes.shape
     if max(height, width) <= LARGEST_SIDE:

@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.networks import Network
-from unet2015.tiling.engine import Predictor, Source, run
+from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.predictor import Predictor
+from unet2015.tiling.reading import PixelReader
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.pages import TrainingPage
 from unet2015.training.pooled import Pooled
@@ -202,7 +204,7 @@ def validate(
 
 
 def segment_page(
-    predict: Predictor, network: Network, source: Source, shape: tuple[int, ...], tile: int
+    predict: Predictor, network: Network, source: PixelReader, shape: tuple[int, ...], tile: int
 ) -> NDArray[np.float32]:
     """Return the probabilities (classes, H, W) of the only page of a source of `shape` (H, W)."""
     height, width = shape

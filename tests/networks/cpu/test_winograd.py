@@ -1,4 +1,4 @@
-"""Convolutions in fewer products equal the sum over the window, and round no worse."""
+"""Winograd convolutions equal the sum over the window, and round no worse."""
 
 from unittest import mock
 
@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from unet2015.networks.cpu import winograd
-from unet2015.networks.cpu.winograd import LARGEST, Room, convolve, original, pays, room_values, transformed
+from unet2015.networks.cpu.winograd import (
+    MAX_WEIGHT,
+    Scratch,
+    convolve,
+    is_worthwhile,
+    restore_weights,
+    scratch_values,
+    transform_weights,
+)
 
 channels = st.integers(1, 9)
 
@@ -38,10 +46,10 @@ def over_the_window(maps, weights, bias):
 )
 def test_equals_the_sum_over_the_window(seed, height, width, inner, outer, size):
     maps, weights, bias = (each for each in drawn(seed, (height, width), inner, outer, torch.float32))
-    room = Room()
-    with mock.patch.object(winograd, "ROOM", size):
-        found = convolve(maps, [transformed(weight) for weight in weights], bias, room)
-        assert room._memory.numel() <= room_values(height - 2, width - 2, max(inner), outer)
+    scratch = Scratch()
+    with mock.patch.object(winograd, "SCRATCH_BYTES", size):
+        found = convolve(maps, [transform_weights(weight) for weight in weights], bias, scratch)
+        assert scratch._memory.numel() <= scratch_values(height - 2, width - 2, max(inner), outer)
     expected = over_the_window(*([x.double() for x in each] for each in (maps, weights)), bias.double())
     assert found.shape == expected.shape
     assert found.is_contiguous(memory_format=torch.channels_last) or height % 2 or width % 2
@@ -54,7 +62,7 @@ def test_rounds_no_worse_than_the_sum_over_the_window(count):
     maps, weights, bias = drawn(0, (20, 30), [count], 64, torch.float32)
     maps = [functional.relu(x) for x in maps]
     exact = over_the_window([maps[0].double()], [weights[0].double()], bias.double())
-    found = convolve(maps, [transformed(weights[0])], bias, Room())
+    found = convolve(maps, [transform_weights(weights[0])], bias, Scratch())
     usual = over_the_window(maps, weights, bias)
     assert (found - exact).pow(2).mean() <= (usual - exact).pow(2).mean()
 
@@ -62,21 +70,21 @@ def test_rounds_no_worse_than_the_sum_over_the_window(count):
 @given(st.integers(0, 2**32), channels, channels)
 def test_weights_come_back(seed, inner, outer):
     _, (weight,), _ = drawn(seed, (3, 3), [inner], outer, torch.float32)
-    back = original(transformed(weight))
+    back = restore_weights(transform_weights(weight))
     assert back.shape == weight.shape
     assert torch.equal(back[..., ::2, ::2], weight[..., ::2, ::2])  # corners: untouched by sums
     assert (back - weight).abs().max() <= 4 * torch.finfo(torch.float32).eps * weight.abs().max()
 
 
 def test_the_largest_weights_come_back_too():
-    weight = torch.full((2, 2, 3, 3), LARGEST)
-    assert torch.allclose(original(transformed(weight)), weight, rtol=1e-6)
+    weight = torch.full((2, 2, 3, 3), MAX_WEIGHT)
+    assert torch.allclose(restore_weights(transform_weights(weight)), weight, rtol=1e-6)
 
 
 def test_weights_are_transformed_part_by_part_to_the_same():
     weight = torch.randn(130, 2, 3, 3)
-    whole = transformed(weight)
-    assert torch.equal(whole[..., 65:130], transformed(weight[65:130]))
+    whole = transform_weights(weight)
+    assert torch.equal(whole[..., 65:130], transform_weights(weight[65:130]))
 
 
 @pytest.mark.parametrize("value", [1e36, -1e36])
@@ -86,41 +94,41 @@ def test_sums_on_the_way_stay_below_what_is_said(value):
     weight[..., 1, :] = -1
     x = torch.tensor([[1.0, -1, 1, -1], [1, 1, -1, 1], [-1, 1, 1, -1], [1, -1, -1, 1]])[None, None] * value
     for turned in range(4):
-        found = convolve([x.rot90(turned, (2, 3))], [transformed(weight)], torch.zeros(1), Room())
+        found = convolve([x.rot90(turned, (2, 3))], [transform_weights(weight)], torch.zeros(1), Scratch())
         assert found.isfinite().all()
 
 
 def test_every_sum_of_the_transforms_is_within_the_bound():
     """By the sizes of all entries: what no choice of signs can exceed."""
     pixels = 4  # each entry of the pixels' transform is a sum of four
-    rows = torch.tensor(winograd._TO_WEIGHTS).abs()
+    rows = torch.tensor(winograd._G).abs()
     of_weights = float((rows[:, None, :, None] * rows[None, :, None, :]).amax())
     assert of_weights <= 1  # no weight counts more than once in a transformed one
-    assert pixels * 9 * of_weights <= winograd.PARTIAL
+    assert pixels * 9 * of_weights <= winograd.SUM_GROWTH
 
 
 def test_few_channels_are_not_worth_it():
-    assert not pays(1, 64)
-    assert not pays(64, 64)
-    assert pays(256, 256)
+    assert not is_worthwhile(1, 64)
+    assert not is_worthwhile(64, 64)
+    assert is_worthwhile(256, 256)
 
 
-def test_the_room_is_shared_and_grows_only():
-    room = Room()
-    first, second = room(3, 4)
+def test_the_scratch_is_shared_and_grows_only():
+    scratch = Scratch()
+    first, second = scratch(3, 4)
     assert (len(first), len(second)) == (3, 4)
-    (again,) = room(5)
+    (again,) = scratch(5)
     assert again.data_ptr() == first.data_ptr()
-    room(100)
-    assert room._memory.numel() == 100
+    scratch(100)
+    assert scratch._memory.numel() == 100
 
 
 @settings(max_examples=30)
 @given(st.integers(1, 500), st.integers(1, 500), channels, channels, st.integers(1, 10**6))
 def test_chunks_cover_every_row_once(rows, across, inner, outer, size):
-    with mock.patch.object(winograd, "ROOM", size):
-        found = list(winograd._chunks(2 * rows, across, inner, outer))
+    with mock.patch.object(winograd, "SCRATCH_BYTES", size):
+        found = list(winograd._row_chunks(2 * rows, across, inner, outer))
         assert [row for top, low in found for row in range(top, low)] == list(range(2 * rows))
-        most = winograd._most(across, inner, outer)
+        most = winograd._max_tile_rows(across, inner, outer)
         assert all(top % 2 == 0 and (low - top) // 2 <= most for top, low in found)
         assert most == 1 or 64 * most * across * (inner + outer) <= max(size, 64 * inner * outer)

@@ -1,13 +1,25 @@
-"""Convolutions of 3 x 3 with 16 products where the sum over the window takes 36: for many channels.
+"""Winograd convolution F(2x2, 3x3) with a fused ReLU: 16 products for four outputs instead of 36.
 
-The minimal filtering F(2 x 2, 3 x 3) of Winograd: 4 x 4 pixels and the nine weights are transformed,
-multiplied value by value (a matrix product over the channels), and 2 x 2 outputs come out of the inverse
-transform. The transforms are sums and halves alone, and of sixteen sums each has a ninth of the terms,
-so that it rounds no worse than the sum over the window. Roundings are of the size of the largest of the
-4 x 4 pixels, so that one far above the others is felt by outputs up to a pixel beyond its window.
+A tile of 4 x 4 pixels ``d`` and a 3x3 filter ``g`` are transformed and multiplied value by value; the inverse
+transform gives the 2 x 2 outputs ``Y`` (Lavin and Gray, eq. 8)::
 
-A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016,
-doi:10.1109/CVPR.2016.435.
+    Y = A' [(G g G') * (B' d B)] A
+
+         1  0 -1  0          1    0    0          1  1  1  0
+    B' = 0  1  1  0     G = 1/2  1/2  1/2    A' = 0  1 -1 -1
+         0 -1  1  0         1/2 -1/2  1/2
+         0  1  0 -1          0    0    1
+
+Over many channels the products are 16 matrix products, one for each of the 4 x 4 positions: (tiles x channels
+in) times (channels in x channels out). The transforms are additions only, and so pay where the products
+dominate: with many channels.
+
+Rounding: each of the 16 sums has a ninth of the terms of the usual sum over the window, so the mean error is
+no larger. But each transformed value mixes pixels, so its rounding error is relative to the largest of the
+4 x 4 pixels: one far above its neighbours is felt in outputs up to a pixel beyond its window.
+
+S. Winograd, "Arithmetic Complexity of Computations", SIAM 1980, doi:10.1137/1.9781611970364.
+A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,69 +29,81 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LEAST = 2**15
-"""Products of a pixel with a weight (channels in times channels out) from which on the transforms pay."""
-ROOM = 8 * 2**20
-"""Bytes of transformed maps at a time, about, or as many as the weights have: what a cache holds."""
-PARTIAL = 36
-"""How many times the bound of the outputs a sum on the way may reach: nine products of sums of four."""
-LARGEST = 1e30
-"""Weights up to this have transforms that are finite, and give them back."""
-_TO_WEIGHTS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+from unet2015.geometry import after_convolution
+
+MIN_CHANNEL_PRODUCT = 2**15
+"""Channels in times channels out from which on Winograd is used. Measured at width 64: 2**14 is as fast,
+2**16 and more are slower (benchmarks/NOTES.md)."""
+SCRATCH_BYTES = 8 * 2**20
+"""About how many bytes of transformed maps are made at a time: what the caches of a desktop processor hold.
+With 32 MiB, layers of 256 channels were no faster than the usual convolution (benchmarks/NOTES.md)."""
+SUM_GROWTH = 36
+"""How many times the bound of the outputs an intermediate sum can reach: 4 x 9. A transformed pixel is a sum
+of four pixels, a transformed weight at most the sum of its nine, and an output the sum of nine products."""
+MAX_WEIGHT = 1e30
+"""Largest weight whose transform stays finite in float32 and can be inverted."""
+_G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+_FLOAT32_BYTES = 4
+_POSITIONS = 16
+"""Of a tile: 4 x 4."""
 
 
-class Room:
-    """Memory for the transformed maps, which all layers share one after the other."""
+class Scratch:
+    """Memory for the transformed maps, which all layers use one after the other."""
 
     def __init__(self) -> None:
         self._memory = torch.empty(0)
 
     def __call__(self, *sizes: int) -> list[Tensor]:
-        """Return float32 tensors of so many values, whatever they are; they end with the next call."""
+        """Return float32 tensors of so many values, not initialised; valid until the next call."""
         if self._memory.numel() < sum(sizes):
-            self._memory = torch.empty(0)  # the old one goes first
+            self._memory = torch.empty(0)  # free the old memory before taking the new
             self._memory = torch.empty(sum(sizes))
         return list(torch.split(self._memory[: sum(sizes)], list(sizes)))
 
 
-def pays(channels_in: int, channels_out: int) -> bool:
-    """Whether so many channels are worth the transforms."""
-    return channels_in * channels_out >= LEAST
+def is_worthwhile(channels_in: int, channels_out: int) -> bool:
+    """Whether a layer has so many channels that the products saved outweigh the transforms."""
+    return channels_in * channels_out >= MIN_CHANNEL_PRODUCT
 
 
-def transformed(weight: Tensor) -> Tensor:
-    """Return weights (channels out, channels in, 3, 3) as (16, channels in, channels out)."""
-    turn = torch.tensor(_TO_WEIGHTS, dtype=torch.float64)
+def transform_weights(weight: Tensor) -> Tensor:
+    """Return ``G g G'`` for weights (channels out, channels in, 3, 3): (16, channels in, channels out)."""
+    g = torch.tensor(_G, dtype=torch.float64)
     out = torch.empty(4, 4, weight.shape[1], weight.shape[0])
-    for start in range(0, len(weight), 64):  # in float64 all at once would be four times the weights
+    # In float64, so that each is rounded once; in parts, as all at once would take four times the memory.
+    for start in range(0, len(weight), 64):
         part = weight[start : start + 64].double()
-        out[..., start : start + 64] = torch.einsum("yi,kcij,xj->yxck", turn, part, turn)
+        out[..., start : start + 64] = torch.einsum("yi,kcij,xj->yxck", g, part, g)
     return out.flatten(0, 1)
 
 
-def original(weight: Tensor) -> Tensor:
-    """Return the weights again, channels last, up to a rounding of the middle row and column."""
+def restore_weights(weight: Tensor) -> Tensor:
+    """Undo :func:`transform_weights`: (channels out, channels in, 3, 3), channels last.
 
-    def back(four: Tensor) -> Tensor:
+    Corners come back exactly, the middle row and column up to a rounding.
+    """
+
+    def three(four: Tensor) -> Tensor:  # row 1 of G minus row 2 is (0, 1, 0)
         return torch.stack([four[0], four[1] - four[2], four[3]])
 
-    rows = back(weight.view(4, 4, *weight.shape[1:]))
-    both = back(rows.transpose(0, 1)).permute(3, 2, 1, 0)
+    rows = three(weight.view(4, 4, *weight.shape[1:]))
+    both = three(rows.transpose(0, 1)).permute(3, 2, 1, 0)
     return both.contiguous(memory_format=torch.channels_last)
 
 
-def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, room: Room) -> Tensor:
-    """Return the unpadded convolution of maps side by side, after its ReLU.
+def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, scratch: Scratch) -> Tensor:
+    """Return the unpadded 3x3 convolution of concatenated maps, after its ReLU.
 
     Parameters
     ----------
     maps : sequence of Tensor
-        (1, channels, H, W), float32, of one size; channels last is fast.
+        (1, channels, H, W), float32, all of one size; fast if channels last.
     weights : sequence of Tensor
-        For each map as :func:`transformed` made them.
+        For each map, as :func:`transform_weights` returned them.
     bias : Tensor
         (channels out,).
-    room : Room
+    scratch : Scratch
         For the transformed maps.
 
     Returns
@@ -87,88 +111,97 @@ def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, ro
     Tensor
         (1, channels out, H - 2, W - 2), channels last.
     """
-    height, width = (size - 2 for size in maps[0].shape[-2:])
-    if height % 2 or width % 2:
+    height, width = (after_convolution(size) for size in maps[0].shape[-2:])
+    if height % 2 or width % 2:  # tiles give 2 x 2 outputs: pad, and cut the surplus from the result
         maps = [functional.pad(x, (0, width % 2, 0, height % 2)) for x in maps]
     inputs = [x[0].permute(1, 2, 0) for x in maps]
     channels, across = len(bias), (width + 1) // 2
     out = torch.empty(height + height % 2, 2 * across, channels)
     most = max(weight.shape[1] for weight in weights)
-    for top, bottom in _chunks(len(out), across, most, channels):
+    for top, bottom in _row_chunks(len(out), across, most, channels):
         down = (bottom - top) // 2
-        before, between, after = room(*_sizes(down, across, most, channels))
-        sums = after.view(16, down * across, channels)
+        before, half, after = scratch(*_scratch_sizes(down, across, most, channels))
+        products = after.view(_POSITIONS, down * across, channels)
         for number, (pixels, weight) in enumerate(zip(inputs, weights, strict=True)):
-            tiles = _cut(before, 4, 4, down, across, weight.shape[1])
-            _transform(pixels[top : bottom + 2], tiles, between)
-            values = tiles.view(16, down * across, weight.shape[1])
-            torch.baddbmm(sums, values, weight, beta=int(number > 0), out=sums)
-        sums[5] += bias  # the one that each of the four outputs has as it is
-        _back(sums.view(4, 4, down, across, channels), before, out[top:bottom])
+            tiles = _view(before, 4, 4, down, across, weight.shape[1])
+            _transform_input(pixels[top : bottom + 2], tiles, half)
+            values = tiles.view(_POSITIONS, down * across, weight.shape[1])
+            # The convolution of concatenated maps is a sum of convolutions: the first overwrites, others add.
+            torch.baddbmm(products, values, weight, beta=int(number > 0), out=products)
+        # Column 1 of A' is (1, 1): position (1, 1) enters each of the four outputs once, as the bias must.
+        products[5] += bias
+        _inverse_transform(products.view(4, 4, down, across, channels), before, out[top:bottom])
     return out.permute(2, 0, 1)[None, :, :height, :width]
 
 
-def room_values(height: int, width: int, channels_in: int, channels_out: int) -> int:
-    """Return how many values of the room outputs of up to `height` x `width` pixels need."""
+def scratch_values(height: int, width: int, channels_in: int, channels_out: int) -> int:
+    """Return how many values of scratch memory outputs of up to `height` x `width` pixels need."""
     across = (width + 1) // 2
-    down = min((height + 1) // 2, _most(across, channels_in, channels_out))
-    return sum(_sizes(down, across, channels_in, channels_out))
+    down = min((height + 1) // 2, _max_tile_rows(across, channels_in, channels_out))
+    return sum(_scratch_sizes(down, across, channels_in, channels_out))
 
 
-def _most(across: int, channels_in: int, channels_out: int) -> int:
-    """Return how many rows of tiles are transformed at a time."""
-    # With fewer values than the weights have, reading the weights takes longer than the products.
-    size = max(ROOM, 4 * 16 * channels_in * channels_out)
-    return max(1, size // (4 * 16 * across * (channels_in + channels_out)))
+def _max_tile_rows(across: int, channels_in: int, channels_out: int) -> int:
+    """Return how many rows of tiles are transformed at a time, at most."""
+    # Each chunk reads all weights. With fewer values than they have, that takes longer than the products.
+    weight_bytes = _FLOAT32_BYTES * _POSITIONS * channels_in * channels_out
+    row_bytes = _FLOAT32_BYTES * _POSITIONS * across * (channels_in + channels_out)
+    return max(1, max(SCRATCH_BYTES, weight_bytes) // row_bytes)
 
 
-def _chunks(rows: int, across: int, channels_in: int, channels_out: int) -> Iterator[tuple[int, int]]:
-    """Divide rows of outputs, an even number, into parts of about equal height that `ROOM` holds."""
-    parts = -(-rows // (2 * _most(across, channels_in, channels_out)))
+def _row_chunks(rows: int, across: int, channels_in: int, channels_out: int) -> Iterator[tuple[int, int]]:
+    """Divide an even number of output rows into chunks of about equal height that the scratch can hold."""
+    parts = -(-rows // (2 * _max_tile_rows(across, channels_in, channels_out)))
     step = -(-rows // (2 * parts)) * 2
     for top in range(0, rows, step):
         yield top, min(top + step, rows)
 
 
-def _sizes(down: int, across: int, channels_in: int, channels_out: int) -> tuple[int, int, int]:
-    """Return the values that so many tiles need: before the product, half transformed, and after it."""
+def _scratch_sizes(down: int, across: int, channels_in: int, channels_out: int) -> tuple[int, int, int]:
+    """Return the values of ``B' d B``, of ``B' d``, and of the products, for down x across tiles."""
     tiles = down * across
-    # What is before the product is of no use after it, and gives its place to the way back.
-    before = tiles * max(16 * channels_in, 5 * channels_out)
-    return before, down * (2 * across + 2) * channels_in, 16 * tiles * channels_out
+    # Once the products are there, the first is reused by the inverse transform: four rows and one sum.
+    before = tiles * max(_POSITIONS * channels_in, 5 * channels_out)
+    return before, down * (2 * across + 2) * channels_in, _POSITIONS * tiles * channels_out
 
 
-def _cut(memory: Tensor, *shape: int) -> Tensor:
+def _view(memory: Tensor, *shape: int) -> Tensor:
     return memory[: prod(shape)].view(shape)
 
 
-def _transform(pixels: Tensor, out: Tensor, room: Tensor) -> None:
-    """Transform tiles of 4 x 4 pixels (rows, columns, channels), each two after the last."""
+def _transform_input(pixels: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """Write ``B' d B`` of the tiles of `pixels` (rows, columns, channels), which start at every second pixel.
+
+    The rows are transformed first, once for tiles that lie side by side and share columns.
+    """
     _, _, down, across, channels = out.shape
-    half = _cut(room, down, 2 * across + 2, channels)
+    half = _view(scratch, down, 2 * across + 2, channels)
     rows = [pixels[i : i + 2 * down - 1 : 2] for i in range(4)]
     columns = [half[:, i : i + 2 * across - 1 : 2] for i in range(4)]
     for i in range(4):
-        _four(rows, i, half)
+        _input_row(rows, i, half)
         for j in range(4):
-            _four(columns, j, out[i, j])
+            _input_row(columns, j, out[i, j])
 
 
-def _four(x: Sequence[Tensor], i: int, out: Tensor) -> None:
-    """Write number `i` of the four sums of four values."""
+def _input_row(x: Sequence[Tensor], i: int, out: Tensor) -> None:
+    """Write row `i` of ``B' x``: each has two terms."""
     one, other = ((0, 2), (1, 2), (2, 1), (1, 3))[i]
     (torch.add if i == 1 else torch.sub)(x[one], x[other], out=out)
 
 
-def _back(sums: Tensor, room: Tensor, out: Tensor) -> None:
-    """Write the outputs (rows, columns, channels) of tiles; `sums` are used up."""
-    _, _, down, across, channels = sums.shape
-    upper, lower = sums[0], _cut(room, 4, down, across, channels)
-    one = _cut(room[lower.numel() :], down, across, channels)
-    torch.add(sums[1], sums[2], out=lower)
+def _inverse_transform(products: Tensor, scratch: Tensor, out: Tensor) -> None:
+    """Write ``A' m A`` of the products, after the ReLU, to `out` (rows, columns, channels).
+
+    The products are overwritten.
+    """
+    _, _, down, across, channels = products.shape
+    upper, lower = products[0], _view(scratch, 4, down, across, channels)
+    one = _view(scratch[lower.numel() :], down, across, channels)
+    torch.add(products[1], products[2], out=lower)
     upper += lower
-    torch.sub(sums[1], sums[2], out=lower)
-    lower -= sums[3]
+    torch.sub(products[1], products[2], out=lower)
+    lower -= products[3]
     for i, four in enumerate((upper, lower)):
         torch.add(four[1], four[2], out=one).add_(four[0])
         torch.clamp_min(one, 0, out=out[i::2, 0::2])

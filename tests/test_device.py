@@ -1,0 +1,161 @@
+"""What a device is called and can do, also for devices that this machine does not have."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unet2015 import device as devices
+from unet2015.device import (
+    accelerator_names,
+    available_memory,
+    choose_device,
+    exact_float32,
+    hardware_name,
+    has_bfloat16,
+    is_out_of_memory,
+    process_memory,
+    record_name,
+    release_cached_memory,
+    synchronize,
+    thread_count,
+)
+from unet2015.errors import UsageError
+
+CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda:1", "mps"))
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine with two GPUs that only says what it is asked for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_name", lambda device: f"GPU {getattr(device, 'index', device)}"
+    )
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 9))
+
+
+def test_devices_that_are_not_there_are_refused():
+    with pytest.raises(UsageError, match="auto"):
+        choose_device("gpu")
+    with pytest.raises(UsageError, match="not available"):
+        choose_device("cuda:99")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_auto_takes_a_gpu_first(gpu):
+    assert choose_device("auto") == torch.device("cuda")
+    assert choose_device("cuda:1") == CUDA
+    with pytest.raises(UsageError, match="not available"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize(("there", "expected"), [(True, "mps"), (False, "cpu")])
+def test_auto_without_a_gpu(monkeypatch, there, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there)
+    assert choose_device().type == expected
+
+
+def test_names(gpu):
+    assert hardware_name(CUDA) == "GPU 1"
+    assert record_name(CUDA) == "cuda:1 (GPU 1)"
+    assert hardware_name(CPU) == "cpu"
+    assert record_name(CPU) == f"cpu ({thread_count()} threads)"
+    assert record_name(MPS) == hardware_name(MPS) == "mps"
+    assert accelerator_names() == ["GPU 0", "GPU 1"]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_emulated_bfloat16_does_not_count(monkeypatch, native):
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or native
+    )
+    assert has_bfloat16(CUDA) == native
+    assert has_bfloat16(CPU)
+
+
+def test_memory_of_a_gpu_is_what_it_says(gpu):
+    assert available_memory(CUDA) == process_memory(CUDA) == 5
+
+
+@pytest.fixture
+def system(monkeypatch):
+    """Files of the system, by path; others are not there."""
+    files = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    8192 kB\n"}
+
+    def read(path, *arguments, **options):
+        if str(path) not in files:
+            raise FileNotFoundError(path)
+        return files[str(path)]
+
+    monkeypatch.setattr(Path, "read_text", read)
+    return files
+
+
+def test_free_memory_is_within_the_control_group(system):
+    assert available_memory(CPU) == 8192 * 1024
+    group = "/sys/fs/cgroup/memory."
+    system |= {group + "max": "max\n", group + "current": "1000\n"}
+    assert available_memory(CPU) == 8192 * 1024
+    system[group + "max"] = "5000\n"
+    assert available_memory(CPU) == 4000
+    system[group + "max"] = "500\n"
+    assert available_memory(CPU) == 0
+
+
+def test_a_system_that_does_not_say_how_much_is_free(system, monkeypatch):
+    system.clear()
+    monkeypatch.setattr(devices.os, "sysconf", lambda name: {"SC_PHYS_PAGES": 100, "SC_PAGE_SIZE": 10}[name])
+    assert available_memory(CPU) == 500
+    monkeypatch.setattr(devices.os, "sysconf", {}.__getitem__)
+    monkeypatch.setattr(devices, "_system_memory", lambda: None)
+    assert available_memory(CPU) == 4 * 2**30
+
+
+def test_memory_of_a_process_is_within_its_address_space(system, monkeypatch):
+    resource = pytest.importorskip("resource")
+    system["/proc/self/statm"] = "3 2 1"
+    page = devices.os.sysconf("SC_PAGE_SIZE")
+    for limit, expected in ((10 * page, 7 * page), (page, 0), (resource.RLIM_INFINITY, 8192 * 1024)):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind, limit=limit: (limit, limit))
+        assert process_memory(CPU) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("any"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("sizes do not match"), False),
+    ],
+)
+def test_errors_that_mean_too_little_memory(error, expected):
+    assert is_out_of_memory(error) == expected
+
+
+def test_exact_float32_is_restored_and_leaves_other_devices_alone():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    try:
+        matmul.allow_tf32 = True
+        with exact_float32(CPU):
+            assert matmul.allow_tf32
+        with exact_float32(CUDA):
+            assert not matmul.allow_tf32
+            assert not torch.backends.cudnn.allow_tf32
+            assert torch.backends.cudnn.deterministic
+        assert matmul.allow_tf32
+        with pytest.raises(KeyError), exact_float32(CUDA):
+            raise KeyError
+        assert matmul.allow_tf32
+    finally:
+        matmul.allow_tf32 = before
+
+
+def test_on_a_cpu_there_is_nothing_to_wait_for_or_release():
+    synchronize(CPU)
+    release_cached_memory(CPU)

@@ -1,0 +1,179 @@
+"""The device that torch computes on: how it is chosen, what it can do, how it is named in records.
+
+Everyone else asks here instead of asking torch, so that a new kind of device is one file to change.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from unet2015.errors import UsageError
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+_UNKNOWN_MEMORY = 4 * 2**30
+"""Bytes that count as free where the system does not say."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`.
+
+    Parameters
+    ----------
+    name : str
+        ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto``: CUDA if there is a GPU, else MPS, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        The name is not known, or this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        usable = {
+            "cpu": True,
+            "cuda": (device.index or 0) < torch.cuda.device_count(),
+            "mps": torch.backends.mps.is_available(),
+        }[device.type]
+    except (RuntimeError, KeyError) as error:
+        raise UsageError(f"device {name!r} is not known; choose auto, cpu, cuda, cuda:N or mps") from error
+    if not usable:
+        raise UsageError(f"device {name!r} is not available on this machine; choose auto or cpu")
+    return device
+
+
+def thread_count() -> int:
+    """Return how many threads torch uses for one operation on the CPU."""
+    return torch.get_num_threads()
+
+
+def hardware_name(device: torch.device) -> str:
+    """Return the product name of a GPU ("NVIDIA H100 80GB HBM3"); of other devices, the type ("cpu")."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def record_name(device: torch.device) -> str:
+    """Return the name of a device for a record: ``cuda:0 (NVIDIA H100 80GB HBM3)``, ``cpu (2 threads)``.
+
+    The number of threads belongs to it: with another number a convolution may sum in another order,
+    and so round differently.
+    """
+    if device.type == "cuda":
+        return f"{device} ({hardware_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({thread_count()} threads)"
+    return str(device)
+
+
+def accelerator_names() -> list[str]:
+    """Return the product names of all CUDA GPUs of this machine."""
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself.
+
+    Older GPUs emulate it, which is slower than float32. CPUs and MPS count as able: how fast they are
+    in it must be measured.
+    """
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def available_memory(device: torch.device) -> int:
+    """Return the free memory of `device` in bytes; on a CPU, within the limits of its control group."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    known = [value for value in (_system_memory(), _control_group_memory()) if value is not None]
+    return min(known) if known else _UNKNOWN_MEMORY
+
+
+def process_memory(device: torch.device) -> int:
+    """Return the bytes that this process can still take on `device`.
+
+    As :func:`available_memory`, and on a CPU also within the limit of the address space (``ulimit -v``).
+    """
+    free = available_memory(device)
+    if device.type != "cpu" or resource is None:
+        return free
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return free
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        used = 0
+    return min(free, max(0, limit - used))
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has finished its queue; other devices have none to wait for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def release_cached_memory(device: torch.device) -> None:
+    """Give the unused memory that torch keeps on a GPU back to it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch means that there is not enough memory, on whatever device."""
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "could not create a primitive" in text  # oneDNN, in a process that has reached its limit
+    )
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Compute float32 on CUDA as float32, and reproducibly.
+
+    TensorFloat-32 would round inputs to 10 bits, and cuDNN's search for the fastest algorithm may choose
+    another one, with another order of summation, in each process.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+def _system_memory() -> int | None:
+    """Return the memory that the system can hand out without swapping; None where it does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:  # without /proc, as on macOS: take half of what is installed
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _control_group_memory() -> int | None:
+    """Return what the control group of this process has left (version 2); None without a limit."""
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        return None if limit == "max" else max(0, int(limit) - used)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,147 @@
+"""The convolutions of a U-Net for a CPU: made from its modules, and checked against overflow."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from unet2015.networks.cpu import winograd
+from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution, can_pack
+from unet2015.networks.cpu.winograd_layers import WinogradConcatConvolution, WinogradConvolution
+from unet2015.networks.unet2015 import UNet
+
+AnyConvolution = Convolution | WinogradConvolution
+AnyConcatConvolution = ConcatConvolution | WinogradConcatConvolution
+
+MAX_OUTPUT = 1e38 / winograd.SUM_GROWTH
+"""Outputs below this have intermediate sums that are finite in float32 and bfloat16 (largest: 3.4e38)."""
+
+
+class OverflowRiskError(Exception):
+    """Sums may leave the range of float32."""
+
+
+@dataclass(frozen=True)
+class ConvolutionFactory:
+    """Makes convolutions of one precision from the modules of a network.
+
+    Attributes
+    ----------
+    dtype : torch.dtype
+    packed : bool
+        Pack weights for oneDNN.
+    use_winograd : bool
+        Use Winograd where it is worthwhile, in float32.
+    scratch : winograd.Scratch
+        Shared by all layers that use it.
+    """
+
+    dtype: torch.dtype
+    packed: bool
+    use_winograd: bool = True
+    scratch: winograd.Scratch = field(default_factory=winograd.Scratch)
+
+    def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return copies of weight, channels last, and bias, on the CPU."""
+        assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        assert module.bias is not None
+        weight = module.weight.detach().to("cpu", self.dtype, copy=True)
+        bias = module.bias.detach().to("cpu", self.dtype, copy=True)
+        return weight.contiguous(memory_format=torch.channels_last), bias
+
+    def convolution(self, module: nn.Module) -> AnyConvolution:
+        """Return a convolution with its ReLU."""
+        weight, bias = self.copy(module)
+        if self._uses_winograd(weight):
+            return WinogradConvolution(weight, bias, self.scratch)
+        return Convolution(weight, bias, self.packed)
+
+    def concat_convolution(self, module: nn.Module, raised: int) -> AnyConcatConvolution:
+        """Return the convolution after crop-and-copy; the first `raised` channels come from below."""
+        weight, bias = self.copy(module)
+        parts = [
+            part.contiguous(memory_format=torch.channels_last)
+            for part in (weight[:, :raised], weight[:, raised:])
+        ]
+        if all(self._uses_winograd(part) for part in parts):
+            return WinogradConcatConvolution(
+                WinogradConvolution(parts[0], None, self.scratch),
+                WinogradConvolution(parts[1], bias, self.scratch),
+            )
+        return ConcatConvolution(
+            Convolution(parts[0], None, self.packed),
+            Convolution(parts[1], bias, self.packed, relu=False),
+        )
+
+    def _uses_winograd(self, weight: Tensor) -> bool:
+        if not (self.use_winograd and self.packed) or self.dtype != torch.float32:
+            return False
+        # NaN is not below anything, and so stays with the usual convolution, too.
+        return winograd.is_worthwhile(*weight.shape[:2]) and bool(weight.abs().max() <= winograd.MAX_WEIGHT)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The convolutions of each level, down and up, two for each block."""
+
+    contract: list[tuple[AnyConvolution, AnyConvolution]]
+    expand: list[tuple[AnyConcatConvolution, AnyConvolution]]
+    packed: bool
+
+    @classmethod
+    def of(cls, network: UNet, dtype: torch.dtype, use_winograd: bool) -> "Layers":
+        """Return the convolutions, made from the parameters of a network."""
+        factory = ConvolutionFactory(dtype, can_pack(dtype), use_winograd)
+        contract = [
+            (factory.convolution(block[0]), factory.convolution(block[2]))
+            for block in _blocks(network.contract)
+        ]
+        expand = [
+            (factory.concat_convolution(block[0], raised), factory.convolution(block[2]))
+            for block, raised in zip(_blocks(network.expand), network.raised, strict=True)
+        ]
+        return cls(contract, expand, factory.packed)
+
+    def plain(self) -> "Layers":
+        """Return the same layers by torch's public functions."""
+        return Layers(
+            [(first.plain(), second.plain()) for first, second in self.contract],
+            [(first.plain(), second.plain()) for first, second in self.expand],
+            False,
+        )
+
+    def check_contract(self, largest: float, level: int) -> None:
+        """Check that a level on the way down cannot overflow for inputs of at most `largest`.
+
+        Raises
+        ------
+        OverflowRiskError
+            It can.
+        """
+        first, second = self.contract[level]
+        self._check_bounds(largest, first.bound(largest), second.bound(first.bound(largest)))
+
+    def check_expand(self, raised: float, skip: float, level: int) -> None:
+        """Check that a level on the way up cannot overflow, for raised and cropped maps of at most so much.
+
+        Raises
+        ------
+        OverflowRiskError
+            It can.
+        """
+        first, second = self.expand[level]
+        concat = first.raised.bound(raised) + first.skip.bound(skip)
+        self._check_bounds(raised, skip, concat, second.bound(concat))
+
+    def _check_bounds(self, *bounds: float) -> None:
+        # Each of them, as a later layer with small weights would hide an overflow before it. `not all(<)`
+        # instead of `any(>=)`, as NaN must be caught, too.
+        if self.packed and not all(bound < MAX_OUTPUT for bound in bounds):
+            raise OverflowRiskError
+
+
+def _blocks(modules: nn.ModuleList) -> Iterator[nn.Sequential]:
+    for module in modules:
+        assert isinstance(module, nn.Sequential)
+        yield module

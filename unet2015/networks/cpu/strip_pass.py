@@ -1,0 +1,183 @@
+"""One image on its way through the U-Net, strip by strip, and within a strip row block by row block."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unet2015.geometry import after_block, before_block, before_upsampling, crop_border
+from unet2015.networks.cpu.layers import Layers
+from unet2015.networks.cpu.packed_weights import OutputBound
+from unet2015.networks.cpu.ring_buffer import Workspace
+from unet2015.networks.cpu.row_blocks import row_blocks, rows_per_block
+from unet2015.networks.cpu.strip_schedule import Rows, Strip
+from unet2015.networks.unet2015 import UNet
+
+
+@dataclass(frozen=True)
+class UpConvolutions:
+    """The up-convolutions of each level, and how large their outputs can become."""
+
+    weights: list[tuple[Tensor, Tensor]]
+    bounds: list[OutputBound]
+
+    @classmethod
+    def of(cls, weights: list[tuple[Tensor, Tensor]]) -> "UpConvolutions":
+        """Return them for weights (channels in, channels out, 2, 2) and biases."""
+        # Each output pixel sees one input pixel, by one of the four weights.
+        return cls(
+            weights, [OutputBound.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in weights]
+        )
+
+
+class StripPass:
+    """A pass of one image.
+
+    Parameters
+    ----------
+    network : UNet
+        Its shape counts; the weights come from the layers.
+    layers : Layers
+    upsample : UpConvolutions
+    head : nn.Conv2d
+        The last layer, in its own precision.
+    space : Workspace
+        For the size of the image.
+    block_bytes : int
+        Bytes of a row block of a map.
+    """
+
+    def __init__(
+        self,
+        network: UNet,
+        layers: Layers,
+        upsample: UpConvolutions,
+        head: nn.Conv2d,
+        space: Workspace,
+        block_bytes: int,
+    ) -> None:
+        self.network, self.layers, self.upsample, self.head = network, layers, upsample, head
+        self.space, self.block_bytes = space, block_bytes
+
+    def run(self, image: Tensor, scores: Tensor) -> None:
+        """Fill `scores` (1, classes, h, w) with those of an image (1, in_channels, H, W), channels last.
+
+        Raises
+        ------
+        OverflowRiskError
+            Sums of packed layers may leave the range of float32; part of the scores is written.
+        """
+        self.image, self.scores = image, scores
+        depth = self.network.depth
+        # The largest value so far of what each level reads, and of what it hands up. None is negative.
+        zero = torch.zeros((), dtype=image.dtype)
+        self.largest_read = [torch.stack(torch.aminmax(image)).abs().amax(), *[zero] * depth]
+        self.largest_output = [zero] * (depth + 1)
+        self.space.clear()
+        for strip in self.space.strips:
+            for level in range(depth):
+                self._contract(level, strip)
+            self._lowest(strip.contract[depth])
+            for level in reversed(range(depth)):
+                self._expand(level, strip.expand[level])
+
+    def _input(self, level: int, start: int, stop: int) -> Tensor:
+        """Return rows of what a level reads on the way down."""
+        return self.image[:, :, start:stop] if level == 0 else self.space.inputs[level - 1].rows(start, stop)
+
+    def _input_width(self, level: int) -> int:
+        return self.image.shape[-1] if level == 0 else self.space.inputs[level - 1].width
+
+    def _drop_input(self, level: int, before: int) -> None:
+        if level > 0:
+            self.space.inputs[level - 1].drop(before)
+
+    def _contract(self, level: int, strip: Strip) -> None:
+        """Add rows to the cropped map of a level, and to what the level below reads."""
+        start, stop = strip.contract[level]
+        if start == stop:
+            return
+        self.layers.check_contract(float(self.largest_read[level]), level)
+        border, width = crop_border(self.network.depth, level), after_block(self._input_width(level))
+        kept = strip.skips[level]
+        copied = self.space.skips[level].add(kept[1] - kept[0])
+        pooled = self.space.inputs[level].add((stop - start) // 2)
+        first, second = self.layers.contract[level]
+
+        # A function of its own, so that the maps of one block are freed before the next.
+        def compute(low: int, high: int) -> None:
+            y = second(first(self._input(level, low, before_block(high))))
+            begin, end = max(low - border, kept[0]), min(high - border, kept[1])
+            if begin < end:
+                cut = y[:, :, begin + border - low : end + border - low, border : width - border]
+                copied[:, :, begin - kept[0] : end - kept[0]] = cut
+            # Two maxima instead of max_pool2d, which would also make the positions of the maxima, as int64.
+            rows = torch.maximum(y[:, :, 0::2], y[:, :, 1::2])
+            out = pooled[:, :, (low - start) // 2 : (high - start) // 2]
+            torch.maximum(rows[..., 0::2], rows[..., 1::2], out=out)
+
+        for low, high in self._row_blocks(start, stop, width, level):
+            compute(low, high)
+        self._drop_input(level, stop)
+        # Max pooling keeps the maximum of the whole map.
+        self.largest_read[level + 1] = torch.maximum(self.largest_read[level + 1], pooled.amax())
+
+    def _lowest(self, rows: Rows) -> None:
+        """Add rows to the output of the lowest level."""
+        depth = self.network.depth
+        if rows[0] == rows[1]:
+            return
+        self.layers.check_contract(float(self.largest_read[depth]), depth)
+        first, second = self.layers.contract[-1]
+        store = self._output(depth, rows)
+        for low, high in self._row_blocks(*rows, after_block(self._input_width(depth)), depth):
+            store(low, high, second(first(self._input(depth, low, before_block(high)))))
+        self._drop_input(depth, rows[1])
+
+    def _expand(self, level: int, rows: Rows) -> None:
+        """Add rows to the output of a level; to that of the uppermost, the scores."""
+        if rows[0] == rows[1]:
+            return
+        skip, outputs = self.space.skips[level], self.space.outputs[level]
+        bound = self.upsample.bounds[level](float(self.largest_output[level + 1]))
+        self.layers.check_expand(bound, float(self.largest_read[level + 1]), level)
+        concat, second = self.layers.expand[level]
+        weight, bias = self.upsample.weights[level]
+
+        def compute(low: int, high: int) -> Tensor:
+            below = outputs.rows(before_upsampling(low), before_upsampling(before_block(high)))
+            raised = functional.conv_transpose2d(below, weight, bias, stride=2)
+            if self.network.variant == "release":
+                raised = functional.relu_(raised)
+            y = concat(raised, skip.rows(low, before_block(high)))
+            del raised  # free it before the next map is made
+            return second(y)
+
+        store = self._output(level, rows)
+        for low, high in self._row_blocks(*rows, after_block(skip.width), level):
+            store(low, high, compute(low, high))
+        outputs.drop(before_upsampling(rows[1]))
+        skip.drop(rows[1])
+
+    def _output(self, level: int, rows: Rows) -> Callable[[int, int, Tensor], None]:
+        """Return what stores the output of a level, row block by row block."""
+        if level == 0:
+
+            def store_scores(low: int, high: int, y: Tensor) -> None:
+                self.scores[:, :, low:high] = self.head(y.to(self.scores.dtype))
+
+            return store_scores
+        out = self.space.outputs[level - 1].add(rows[1] - rows[0])
+
+        def store(low: int, high: int, y: Tensor) -> None:
+            self.largest_output[level] = torch.maximum(self.largest_output[level], y.amax())
+            out[:, :, low - rows[0] : high - rows[0]] = y
+
+        return store
+
+    def _row_blocks(self, start: int, stop: int, width: int, level: int) -> Iterator[Rows]:
+        """Yield first and last row of each block of a level's map of `width` pixels."""
+        row_bytes = (self.network.width << level) * width * self.image.dtype.itemsize
+        return row_blocks(start, stop, rows_per_block(self.block_bytes, row_bytes))

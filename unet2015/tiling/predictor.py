@@ -1,0 +1,119 @@
+"""The network on its device: tiles in, probabilities out, averaged over versions of each tile."""
+
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unet2015.device import exact_float32, is_out_of_memory, release_cached_memory
+from unet2015.errors import MemoryLimitError, UsageError
+from unet2015.networks import Network, architecture_of
+from unet2015.networks.architecture import make_bfloat16
+from unet2015.tiling.averaging import VERSIONS, Averaging
+
+Precision = Literal["float32", "bfloat16"]
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass
+class Predictor:
+    """A network on its device: batches of tiles in, probabilities out.
+
+    Attributes
+    ----------
+    network : Network
+        Copied, so that the caller's network stays as it is. One of the table that has a fast path on a
+        CPU takes it there.
+    scores : callable
+        (N, channels, H, W) -> (N, classes, h, w), on the device: the network before the softmax.
+    device, precision, average
+        As in :func:`unet2015.segment`. The last layer, the average and the softmax are float32 also
+        in ``bfloat16``; a float64 network stays float64.
+
+    Raises
+    ------
+    UsageError
+        The precision or the averaging is not known.
+    """
+
+    network: Network
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Precision = "float32"
+    average: Averaging = "none"
+
+    def __post_init__(self) -> None:
+        if self.average not in VERSIONS:
+            raise UsageError(f"average must be one of {', '.join(VERSIONS)}, not {self.average!r}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise UsageError(f"precision must be float32 or bfloat16, not {self.precision!r}")
+        self._limit: int | None = None
+        self._dtype = next(self.network.parameters()).dtype
+        if self.precision == "bfloat16":
+            self._dtype = torch.bfloat16
+        fast = architecture_of(self.network).fast
+        if self.device.type == "cpu" and fast is not None:
+            self.scores: Callable[[Tensor], Tensor] = fast.scores(self.network, self._dtype)
+            return
+        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        if self.precision == "bfloat16":
+            make_bfloat16(network)  # from the scores on, everything is summed in float32
+        network = network.to(self.device)
+        # Several times faster than channels first, on CPUs and GPUs alike.
+        self.scores = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W).
+
+        If the device runs out of memory, the batch is halved, with a warning, here and in later calls.
+
+        Raises
+        ------
+        MemoryLimitError
+            One tile alone is too much for the device.
+        """
+        done: list[NDArray[Any]] = []
+        position = 0
+        while position < len(tiles):
+            part = tiles[position : position + (self._limit or len(tiles))]
+            try:
+                done.append(self._predict(torch.from_numpy(part)))
+                position += len(part)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(part.shape)
+        return np.concatenate(done) if len(done) > 1 else done[0]
+
+    @torch.inference_mode()
+    def _predict(self, tiles: Tensor) -> NDArray[Any]:
+        with exact_float32(self.device):
+            x = tiles.to(self.device, self._dtype)
+            versions = VERSIONS[self.average]
+            total: Tensor | None = None
+            for version in versions:
+                turned = version.apply(x).contiguous(memory_format=torch.channels_last)
+                scores = version.undo(self.scores(turned))
+                total = scores if total is None else total + scores
+            assert total is not None
+            probabilities: NDArray[Any] = torch.softmax(total / len(versions), dim=1).cpu().numpy()
+            return probabilities
+
+    def _halve(self, shape: tuple[int, ...]) -> None:
+        count, height, width = shape[0], shape[-2], shape[-1]
+        if count == 1:
+            raise MemoryLimitError(
+                f"{self.device} ran out of memory with one tile of {height} x {width} px; "
+                "give a smaller --tile or --max-memory"
+            )
+        self._limit = count // 2
+        _log.warning(
+            "%s ran out of memory with a batch of %d tiles; going on with %d", self.device, count, self._limit
+        )
+        release_cached_memory(self.device)
