@@ -4,8 +4,8 @@
 
 Each layer of the U-Net is timed alone on a map of the size that it has in one pass over a tile, in several
 forms: channels first, channels last, packed for oneDNN with a fused ReLU, whole and in row blocks, and by
-Winograd F(2x2, 3x3) (:mod:`unet2015.networks.cpu.winograd`). The sum of the best is the time of a network that
-computes nothing but convolutions. The best rate of a matrix product says what the machine
+Winograd F(2x2, 3x3) (:mod:`unet2015.networks.cpu.winograd`). The sum of the best is the time of a network
+that computes nothing but convolutions. The best rate of a matrix product says what the machine
 could do; operations are counted as sums over the window.
 """
 
