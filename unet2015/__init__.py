@@ -3,7 +3,8 @@
 Ronneberger, Fischer, Brox, *U-Net: Convolutional Networks for Biomedical Image Segmentation*,
 MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
 
-The names below load when they are first used, so that ``import unet2015`` stays fast.
+`__all__` lists what is public: these names, and those of `unet2015.metrics`, keep their meaning. They load
+when they are first used, so that ``import unet2015`` stays fast.
 """
 
 from importlib import import_module
@@ -11,22 +12,50 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unet2015 import metrics
-    from unet2015.models import load_model
+    from unet2015.errors import UNet2015Error
+    from unet2015.models import list_models, load_model
     from unet2015.networks.unet2015 import UNet
-    from unet2015.segmentation.segmenter import segment
+    from unet2015.objects.instances import Markers, label_objects
+    from unet2015.segmentation.batch import segment_files
+    from unet2015.segmentation.replay import replay
+    from unet2015.segmentation.segmenter import SegmentOptions, segment
+    from unet2015.settings import load_settings
     from unet2015.training.loop import train
     from unet2015.training.weights import weight_map
 
+# The only place of the version: pyproject.toml reads it here, without importing anything.
 __version__ = "0.1.0"
-__all__ = ["UNet", "__version__", "load_model", "metrics", "segment", "train", "weight_map"]
+__all__ = [
+    "Markers",
+    "SegmentOptions",
+    "UNet",
+    "UNet2015Error",
+    "__version__",
+    "label_objects",
+    "list_models",
+    "load_model",
+    "load_settings",
+    "metrics",
+    "replay",
+    "segment",
+    "segment_files",
+    "train",
+    "weight_map",
+]
 
-_HOMES = {
-    "UNet": "unet2015.networks.unet2015",
-    "load_model": "unet2015.models",
-    "segment": "unet2015.segmentation.segmenter",
-    "train": "unet2015.training.loop",
-    "weight_map": "unet2015.training.weights",
+_FILES = {
+    "errors": ["UNet2015Error"],
+    "models": ["list_models", "load_model"],
+    "networks.unet2015": ["UNet"],
+    "objects.instances": ["Markers", "label_objects"],
+    "segmentation.batch": ["segment_files"],
+    "segmentation.replay": ["replay"],
+    "segmentation.segmenter": ["SegmentOptions", "segment"],
+    "settings": ["load_settings"],
+    "training.loop": ["train"],
+    "training.weights": ["weight_map"],
 }
+_HOMES = {name: f"unet2015.{file}" for file, names in _FILES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,7 @@
 """How the pixels of two label images meet: the sparse table that every object measure reads."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

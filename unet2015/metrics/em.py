@@ -1,5 +1,7 @@
 """The five EM measures of a stack at once."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, fields
 from typing import Any

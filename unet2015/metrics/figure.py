@@ -1,5 +1,7 @@
 """A figure of where a segmentation tears or joins cells."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Bending one picture towards another without tearing or joining anything."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,5 +1,7 @@
 """The information score after thinning (V_info)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,7 +79,23 @@ def thinned_scores(
     thresholds: Sequence[float] = ELEVEN,
     progress: Progress | None = None,
 ) -> tuple[Measure[RandScore], Measure[InformationScore]]:
-    """`v_rand` and `v_info` together: the proposal is thinned once for both."""
+    """Return `v_rand` and `v_info` together: the proposal is thinned once for both.
+
+    Parameters
+    ----------
+    labels, proposal, thresholds, progress
+        As for `unet2015.metrics.pixel_error`.
+
+    Returns
+    -------
+    (Measure, Measure)
+        What `v_rand` and `v_info` return.
+
+    Raises
+    ------
+    DataSetError, ImageValueError, LabelError
+        See `unet2015.metrics.thresholds.read_stack`.
+    """
 
     def score(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[tuple[Pairs, float]]:
         tables = foreground_tables(interior, values, thresholds, thin)

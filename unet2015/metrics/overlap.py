@@ -1,5 +1,7 @@
 """Overlap of two masks, pixel by pixel: IoU, Dice, F1, for everyday use."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,15 +87,63 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
 
 
 def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
-    """Intersection over union; see `pixel_overlap`."""
+    """Return the intersection over union.
+
+    Parameters
+    ----------
+    truth, prediction, label
+        As for `pixel_overlap`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 where there is nothing to find and nothing was found.
+
+    Raises
+    ------
+    DataSetError
+        When the shapes differ.
+    """
     return pixel_overlap(truth, prediction, label=label).iou
 
 
 def dice(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
-    """Dice's coefficient; see `pixel_overlap`."""
+    """Return Dice's coefficient.
+
+    Parameters
+    ----------
+    truth, prediction, label
+        As for `pixel_overlap`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 where there is nothing to find and nothing was found.
+
+    Raises
+    ------
+    DataSetError
+        When the shapes differ.
+    """
     return pixel_overlap(truth, prediction, label=label).dice
 
 
 def f1(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
-    """F1 of the pixels, the same number as Dice's coefficient; see `pixel_overlap`."""
+    """Return the F1 of the pixels, the same number as Dice's coefficient.
+
+    Parameters
+    ----------
+    truth, prediction, label
+        As for `pixel_overlap`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 where there is nothing to find and nothing was found.
+
+    Raises
+    ------
+    DataSetError
+        When the shapes differ.
+    """
     return pixel_overlap(truth, prediction, label=label).f1

@@ -1,5 +1,7 @@
 """Pixel error: 1 - the best F-score of the interior pixels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

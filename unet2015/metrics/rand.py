@@ -1,5 +1,7 @@
 """The challenge's Rand error, and the Rand score after thinning (V_rand)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

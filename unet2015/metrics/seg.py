@@ -1,5 +1,7 @@
 """SEG of the Cell Tracking Challenge: how well each true object is covered by one result object."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Thinning of a proposal: a watershed that leaves dams of one pixel between the regions."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,5 +1,7 @@
 """Thresholds, stacks of slices, and the best threshold of a stack: what the EM measures share."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

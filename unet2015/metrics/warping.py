@@ -1,5 +1,7 @@
 """Warping error: what is left after the truth is bent, without tearing, towards the proposal."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,5 +1,7 @@
 """Models that come with the package, found by name: files of this folder that describe themselves."""
 
+from __future__ import annotations
+
 import difflib
 import logging
 import re
@@ -61,6 +63,11 @@ class ShippedModel:
 
 def list_models() -> list[ShippedModel]:
     """Return the models that come with the package, by name.
+
+    Returns
+    -------
+    list of ShippedModel
+        What ``unet2015 models`` shows of each: name, file, what it is for, what to cite, the terms.
 
     Raises
     ------

@@ -1,5 +1,7 @@
 """The U-Net of 2015 (Fig. 1 of doi:10.1007/978-3-319-24574-4_28): unpadded, with crop-and-copy."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import torch

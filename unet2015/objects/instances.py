@@ -3,6 +3,8 @@
 What touches is one part. That is the paper's way; markers, which are not the paper's, divide such parts.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Segments files: where results go, what is done already, and what failed and why."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -209,7 +211,7 @@ def segment_file(
     layout: Layout,
     *,
     plan: TilePlan | None = None,
-    compute: "Compute | None" = None,
+    compute: Compute | None = None,
 ) -> FileResult:
     """Segment one file; an error becomes part of the result.
 
@@ -353,7 +355,7 @@ def _segment_file(
     axes: str | None,
     layout: Layout,
     plan: TilePlan | None,
-    compute: "Compute | None",
+    compute: Compute | None,
 ) -> None:
     watched = Unchanged(path)
     with open_image(path, axes) as image:
@@ -390,7 +392,7 @@ def _segment(
     layout: Layout,
     work: WorkFolder,
     watched: Unchanged,
-    compute: "Compute | None",
+    compute: Compute | None,
 ) -> dict[str, Any]:
     """Write the outputs of an image; return what its record says beside its identity."""
     times = Times()

@@ -1,5 +1,7 @@
 """Runs again what a record describes, and says whether the bytes are the same."""
 
+from __future__ import annotations
+
 import json
 import tempfile
 from dataclasses import dataclass, fields
@@ -64,6 +66,11 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         A record, as :func:`unet2015.segmentation.batch.segment_files` writes it beside its outputs.
     image, model : path, optional
         Where input and model are now; where the record says, unless given.
+
+    Returns
+    -------
+    Replay
+        Whether the bytes of each output are the same, and what else is not as it was.
 
     Raises
     ------

@@ -1,5 +1,7 @@
 """Segments images with a model: arrays and files in, class maps and probability maps out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass

@@ -5,6 +5,8 @@ What the paper fixes is the default; what it leaves open says so. The file
 name what they do otherwise.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
 import tomllib
@@ -347,6 +349,11 @@ def load_settings(
         experiment under ``pipelines/`` the table ``training`` is taken.
     overrides : dict, optional
         Values that win over the file's, in the same nesting: ``{"labels": {"kind": "membrane"}}``.
+
+    Returns
+    -------
+    TrainingSettings
+        Frozen; `unet2015.train` takes them as `settings`.
 
     Raises
     ------

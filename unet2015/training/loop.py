@@ -1,5 +1,7 @@
 """The training loop: gradient descent by a recipe, interruptible and resumable."""
 
+from __future__ import annotations
+
 import logging
 import shutil
 import time

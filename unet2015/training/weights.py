@@ -1,5 +1,7 @@
 """The weight map, Eq. 2 of doi:10.1007/978-3-319-24574-4_28."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
