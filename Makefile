@@ -5,7 +5,7 @@ READY := .venv/.ready
 PEERS := .venv-peers
 SAYS := tests/benchmarks/test_summary.py::test_the_readme_says_what_the_results_say
 
-.PHONY: demo test lint bench clean
+.PHONY: demo fast test chromium lint wheel bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
@@ -16,13 +16,27 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo
 
-test: $(READY)
-	$(BIN)/python -m pytest
+# While working: at least one test of every promise, in under a minute on two cores. What takes longer is
+# marked slow (pyproject.toml). Words go through: make fast TESTS="tests/images -x"
+fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+
+# Before a change lands: all of them.
+test: $(READY) chromium
+	$(BIN)/python -m pytest $(TESTS)
+
+# Installs Chromium if root says make; else says in a line how to get it. Never asks sudo.
+chromium:
+	@.ci/chromium
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A wheel in dist, with the packages that build it as they are here; tests/packaging installs one and runs it.
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 $(PEERS)/.ready: pyproject.toml benchmarks/peers.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "the peers need Python 3.11 or 3.12, this is " + sys.version.split()[0] + "; say which: make bench PYTHON=python3.12")'
