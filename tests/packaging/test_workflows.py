@@ -34,6 +34,15 @@ def jobs():
     return [pytest.param(job, id=f"{workflow}-{name}") for workflow, name, job in found]
 
 
+def commands(job):
+    """Each command of a job, for each entry that its matrix includes."""
+    for values in job.get("strategy", {}).get("matrix", {}).get("include", [{}]):
+        for command in [step["run"] for step in job["steps"] if "run" in step]:
+            for name, value in values.items():
+                command = command.replace(f"${{{{ matrix.{name} }}}}", value)
+            yield re.sub(r"\$\{\{.*?\}\}", "", command)
+
+
 def targets():
     rules = re.findall(r"^([\w ]+):(?!=)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
     return {name for rule in rules for name in rule.split()}
@@ -60,11 +69,11 @@ def test_a_job_has_what_github_asks_for(job):
 
 @pytest.mark.parametrize("job", jobs())
 def test_what_a_job_calls_exists(job):
-    for command in [step["run"] for step in job["steps"] if "run" in step]:
-        words = shlex.split(re.sub(r"\$\{\{.*?\}\}", "", command))
+    for command in commands(job):
+        words = shlex.split(command)
         if words[0] == "make":
             assert set(words[1:2]) <= targets(), command
-        elif words[0] == "python" and words[1] == "-m":
+        elif words[:2] == ["python", "-m"]:
             assert words[2] in ("pip", "pytest"), command
         else:
             assert (ROOT / words[words[0] == "python"]).is_file(), command
