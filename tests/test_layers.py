@@ -139,6 +139,6 @@ def test_the_geometry_needs_the_standard_library_only() -> None:
 
 def test_a_name_loads_when_it_is_used() -> None:
     assert "torch" in loaded_after("import unet2015; unet2015.UNet")
-    with pytest.raises(AttributeError, match=r"no attribute 'unet'; it offers UNet, .*segment"):
+    with pytest.raises(AttributeError, match=r"no attribute 'unet'; it offers Markers, .*segment"):
         _ = unet2015.unet
     assert set(unet2015.__all__) <= set(dir(unet2015))
