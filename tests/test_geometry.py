@@ -104,6 +104,7 @@ def test_kept_size_is_the_largest_multiple_of_the_factor(depth: int, steps: int)
     assert geometry.kept_size(size) == multiples[-1]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(depth=st.integers(0, 4), rows=st.integers(0, 3), columns=st.integers(0, 3))
 def test_the_network_gives_what_its_geometry_declares(depth: int, rows: int, columns: int) -> None:

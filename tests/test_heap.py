@@ -85,6 +85,7 @@ def test_a_c_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPat
     assert heap._glibc.__wrapped__() is None
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_a_large_block_is_mapped_once_and_given_back_at_the_end() -> None:
     """Page faults and resident memory, in a process of its own."""
@@ -123,6 +124,7 @@ def test_results_are_the_same_bits() -> None:
         assert torch.equal(torch.nn.functional.conv2d(image, weight), plain)
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_the_usual_heap_undoes_what_the_environment_set():
     """Blocks of 16 MiB are asked for anew with a trim threshold from the environment, as Dask sets it."""

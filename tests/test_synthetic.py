@@ -47,6 +47,7 @@ def test_labels_are_the_cells_of_the_page():
     np.testing.assert_array_equal(labels[1], np.where(cells > 0, 255, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_membranes_are_thin_and_dark_but_not_all_that_is_dark(seed):
     images, labels = em_stack(2, 384, 384, seed)

@@ -13,6 +13,7 @@ from benchmarks import dask_overhead, plots
 from unet2015.tiling import plan as plan_module
 
 
+@pytest.mark.slow
 def test_quick_run_writes_times_and_machine(tmp_path, benchmark):
     before = plan_module.PART_PIXELS, torch.get_num_threads()
     out = tmp_path / "dask.json"
@@ -36,6 +37,7 @@ def test_tasks_from_1_to_64_tiles_are_asked_for():
     assert max(dask_overhead.SIZES) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
 def test_all_threads_of_one_process_have_one_core(tmp_path):
     runs = dask_overhead.Runs(tmp_path, 1)

@@ -9,6 +9,7 @@ from benchmarks import end_to_end
 from unet2015.tiling.predictor import Predictor
 
 
+@pytest.mark.slow
 def test_quick_run_writes_times_and_a_row(tmp_path, benchmark):
     out = tmp_path / "end_to_end.json"
     assert benchmark.pedantic(end_to_end.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
@@ -21,6 +22,7 @@ def test_quick_run_writes_times_and_a_row(tmp_path, benchmark):
     assert len(result["stages"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["class", "probability"])
 def test_other_pixels_are_not_timed(monkeypatch, changed):
     name = {"class": "classify", "probability": "shown"}[changed]

@@ -17,6 +17,7 @@ NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
 RATES = {key: {"rate": 1e9} for key in ("bfloat16", "tf32", "float32")}
 
 
+@pytest.mark.slow
 def test_quick_run_on_the_cpu_writes_all_figures(tmp_path, benchmark):
     out = tmp_path / "gpu.json"
     arguments = ["--device", "cpu", "--quick", "--out", str(out)]
@@ -54,6 +55,7 @@ def test_all_benchmarks_together_leave_it_out(monkeypatch, capsys):
     assert "summary" not in said
 
 
+@pytest.mark.slow
 def test_all_others_run_where_one_fails(monkeypatch, capfd):
     monkeypatch.setattr(every, "questions", lambda: ["benchmarks.nothing", "benchmarks.machine"])
     monkeypatch.setattr(every.sys, "argv", ["benchmarks", "--quick"])

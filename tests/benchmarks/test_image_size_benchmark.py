@@ -26,6 +26,7 @@ def sizes(*costs, work=None):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_quick_run_says_what_it_took(tmp_path, benchmark):
     out = tmp_path / "image_size.json"

@@ -10,6 +10,7 @@ from benchmarks import metrics, naive_metrics
 from unet2015.metrics.rand import components
 
 
+@pytest.mark.slow
 def test_quick_run_writes_times_and_machine(tmp_path, capsys, benchmark):
     out = tmp_path / "results" / "metrics.json"
     assert benchmark.pedantic(metrics.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0

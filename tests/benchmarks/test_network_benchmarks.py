@@ -126,6 +126,7 @@ def test_all_forms_of_a_layer_are_the_same_layer(monkeypatch):
             assert torch.allclose(output, first[..., -rows:, :], atol=1e-5), name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_quick_run_of_the_memory(tmp_path, benchmark):
     result = quick(benchmark, memory, tmp_path)

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import out_of_core
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_quick_run_says_what_it_took(tmp_path, capsys, benchmark):
     out = tmp_path / "out_of_core.json"
@@ -23,6 +24,7 @@ def test_quick_run_says_what_it_took(tmp_path, capsys, benchmark):
     assert str(out) in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_the_peak_is_that_of_all_processes_together():
     hold = "import subprocess, sys, time; held = bytearray(60 * 2**20); held[::4096] = bytes(15360)"

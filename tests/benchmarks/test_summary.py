@@ -108,6 +108,7 @@ def test_check_writes_nothing_and_sees_each_change(place, tmp_path, capsys):
     assert place("--check")[0] == 1
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_bytes_and_go_with_their_results(place, tmp_path):
     folder = tmp_path / "results"
     for name in ("weight_map", "dask_overhead"):

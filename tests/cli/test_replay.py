@@ -74,6 +74,7 @@ def test_the_plan_is_that_of_the_record(cli, record):
     assert cli("replay", record).status == 0
 
 
+@pytest.mark.slow
 def test_what_is_gone_or_changed_is_said(cli, refused, record, data, model, tmp_path):
     image = data / "images" / "a.tif"
     moved = image.rename(tmp_path / "moved.tif")

@@ -128,6 +128,7 @@ def test_a_model_that_is_none(cli, data, refused):
     refused(cli("segment", image, "-o", data / "out", "--model", data / "none"), 2, data / "none")
 
 
+@pytest.mark.slow
 def test_the_installed_command(installed, data, model):
     tifffile.imwrite(data / "images" / "empty.tif", np.zeros((5, 5), np.uint8))
     ended = installed("segment", data / "images" / "empty.tif", "-o", data / "out", "--model", model)

@@ -38,6 +38,7 @@ def train(cli, data, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
     ended = train("--steps", "2", "--validate", "0", "--device", "cpu")
     assert (ended.status, ended.out) == (0, f"{data / 'run' / 'model.safetensors'}\n")
@@ -49,6 +50,7 @@ def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
     assert used["validation"]["pages"] == "0"
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_but_resumed(train, data, refused):
     assert train("--steps", "2").status == 0
     before = (data / "run" / "model.safetensors").read_bytes()
@@ -62,6 +64,7 @@ def test_a_bad_set_is_refused_before_anything_is_written(train, data, refused):
     assert not (data / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -97,6 +100,7 @@ def test_options_for_what_people_change_most(train, data):
     assert [rule[key] for key in keys] == [46, 2, 0.002, "bfloat16"]
 
 
+@pytest.mark.slow
 def test_a_network_that_has_learned_nothing_ends_with_status_3_and_its_path(train, data, monkeypatch):
     monkeypatch.setattr(Validation, "learned", False)
     monkeypatch.setattr(Validation, "why", ("the tester says so",))
@@ -132,6 +136,7 @@ def test_options_that_are_not_given_change_nothing():
     }
 
 
+@pytest.mark.slow
 def test_the_same_training_from_python(train, data):
     from unet2015.training.loop import train as run
 

@@ -21,6 +21,7 @@ def fuzz(keep, *arguments):
     return done, reports
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory limit is Linux's")
 def test_damaged_files_are_read_or_refused_with_one_clear_error(tmp_path):
     done, (images, models) = fuzz(tmp_path / "kept", "--images", 150, "--models", 60, "--seed", 1)

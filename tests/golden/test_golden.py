@@ -10,6 +10,8 @@ import pytest
 
 from tests.golden import outcome
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def golden():

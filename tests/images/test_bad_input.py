@@ -71,6 +71,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     refused(path, "Permission denied")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("kind", ["imagej", "imagej-truncated", "ome", "shaped", "shaped-truncated", "plain"])
 def test_cut_short_anywhere(tmp_path, kind, compression):
@@ -270,6 +271,7 @@ def test_labels_of_several_channels(tmp_path):
         read_pages(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_bytes_give_no_other_error(tmp_path, changes):
@@ -290,6 +292,7 @@ def test_damaged_bytes_give_no_other_error(tmp_path, changes):
         pass
 
 
+@pytest.mark.slow
 def test_tifffile_does_not_write_to_the_terminal(tmp_path):
     """What it would only log, here of a tag of an unknown type, is no noise in a user's terminal."""
     path = tmp_path / "a.tif"

@@ -37,6 +37,7 @@ def test_a_kilobyte_that_declares_a_million_megapixels(tmp_path, compression, la
         open_image(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd", "lzma"])
 @pytest.mark.parametrize("tile", [None, (1024, 1024)])
 def test_an_image_that_packs_to_next_to_nothing_is_read(tmp_path, compression, tile):
@@ -57,6 +58,7 @@ def test_a_png_that_declares_a_million_megapixels(tmp_path):
         open_image(path)
 
 
+@pytest.mark.slow
 def test_a_blank_png_is_read(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(imagecodecs.png_encode(np.zeros((3000, 2000, 3), np.uint16), level=9))

@@ -29,6 +29,7 @@ def values(dtype):
     return st.integers(limits.min, limits.max) | st.sampled_from([limits.min, limits.max, 0, 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(DTYPES).flatmap(lambda d: hnp.arrays(d, st.integers(1, 60), elements=values(d))),
@@ -162,6 +163,7 @@ def test_a_few_bright_pixels_on_one_value_stay_visible():
     assert mapped[7, 9] == pytest.approx((200 * 200 - 1) ** 0.5, rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     scene=hnp.arrays(np.uint8, st.tuples(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))),

@@ -47,6 +47,7 @@ def test_integers_are_summed_exactly(array):
         np.testing.assert_allclose((mean[channel], deviation[channel]), expected, rtol=4e-16)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(FLOATS).flatmap(lambda dtype: pages(dtype, finite(dtype))))
 def test_floats_of_any_magnitude(array):

@@ -61,6 +61,7 @@ def tiffs(draw):
     return array, layout, options, file, (draw(st.integers(0, pages - 1)), *y, *x)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(tiffs())
 def test_a_region_equals_the_slice_of_what_was_written(case):
@@ -84,6 +85,7 @@ def test_a_region_equals_the_slice_of_what_was_written(case):
             assert image.shape == array.shape[len(array) == 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", ["TZCYX", "ZCYX", "TYX", "CYX", "ZYX", "TZYX", "YX"])
 @pytest.mark.parametrize("kind", ["imagej", "imagej-truncated", "imagej-zlib", "ome", "shaped"])
 def test_hyperstacks(tmp_path, kind, axes):

@@ -46,6 +46,7 @@ def test_halved(height, width, dtype, seed):
     np.testing.assert_array_equal(came, mode(array))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.data())
 def test_bands_of_any_height_make_the_same_file_of_tiles(data):

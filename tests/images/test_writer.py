@@ -50,6 +50,7 @@ def jobs(draw):
     return height, width, count, channels, dtype, [0, *cuts, total], strip, kind, draw(st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(jobs())
 def test_bands_of_any_height_make_the_same_file(job):
@@ -294,6 +295,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
         write_image(tmp_path / "a.tif", np.zeros((3, 3), np.uint8), "YX")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is of POSIX")
 @pytest.mark.parametrize("limit", [0, 100, 5_000, 300_000])
 def test_a_full_disk(tmp_path, limit):

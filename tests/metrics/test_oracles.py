@@ -112,6 +112,7 @@ def test_em_equals_the_organisers_code(oracles: Any, case: str, metric: str) -> 
     check_case(oracles, case, metric)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("metric", EM)
 @pytest.mark.parametrize("case", FROM_DATA)
@@ -187,6 +188,7 @@ def test_seg_equals_the_organisers_code(oracles: Any, tmp_path: Path) -> None:
     check_seg(oracles, "tiny", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("case", SEG_FROM_DATA)
 def test_seg_equals_the_organisers_code_on_data(data_oracles: Any, case: str, tmp_path: Path) -> None:

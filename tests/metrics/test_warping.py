@@ -81,6 +81,7 @@ def slow_class(warped: np.ndarray, y: int, x: int, radius: int) -> Mismatch:
     return Mismatch.SPLIT if len(set(window[near][others[near]])) > 2 else Mismatch.HOLE_DELETION
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(pages(), st.sampled_from([0.0, 0.30000000000000004, 0.5]), st.sampled_from([0, 1, 2, 5, 20]))
 def test_equals_the_rules_of_the_challenge(

@@ -111,6 +111,7 @@ def interior(pages):
     )
 
 
+@pytest.mark.slow
 def test_em_membrane_takes_images_of_any_type_and_contrast(slices):
     page = slices[0][0, :160, :160]
     expected = interior([page])
@@ -129,6 +130,7 @@ def test_em_membrane_takes_images_of_any_type_and_contrast(slices):
     assert all((other != classes[0]).mean() < 1e-4 for other in classes[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zoom", [0.8, 1.25])
 def test_em_membrane_is_far_better_than_a_blur_on_scaled_slices(slices, zoom):
     from unet2015.metrics import v_rand

@@ -55,6 +55,7 @@ def test_tiled_equals_whole_in_float64(entry, chosen, data):
     assert np.abs(sink.array - expected).max() <= TOLERANCE[torch.float64] * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entry", "chosen"), EVERY)
 @settings(max_examples=12)
 @given(data=st.data())

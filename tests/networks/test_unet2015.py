@@ -239,6 +239,7 @@ def fresh() -> UNet:
     return UNet()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("rule", ["release", "incoming"])
 def test_initial_weights_are_gaussian_with_variance_2_over_n(

@@ -68,6 +68,7 @@ def test_more_objects_than_16_bits_hold_are_refused():
         label_objects(page)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(PAGES)
 @example(np.float32([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]]))

@@ -72,6 +72,7 @@ def test_a_cell_with_a_marker_and_no_object_is_ignored_and_nothing_else(drawn):
     assert np.array_equal(partial[~ignored], truth[~ignored])
 
 
+@pytest.mark.slow
 @given(
     hnp.arrays(np.uint16, (9, 11), elements=st.sampled_from([0, 0, 0, 1, 2])),
     hnp.arrays(np.uint16, (9, 11), elements=st.sampled_from([0, 0, 0, 0, 3, 4])),
@@ -101,6 +102,7 @@ def test_both_sequences_are_swapped_and_a_single_one_is_split_in_time(drawn, tin
     assert both.frames(drawn / "ctc" / "Both") == ([0, 2, 3], [0, 2, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gold", [2, 3, 7, 20])
 @pytest.mark.parametrize("first", [0.01, 0.5, 0.6, 0.99])
 def test_a_split_in_time_trains_and_measures_something(tmp_path, gold, first):
@@ -111,6 +113,7 @@ def test_a_split_in_time_trains_and_measures_something(tmp_path, gold, first):
     assert test
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     drawn, tiny_settings, tmp_path, capsys
 ):
@@ -155,6 +158,7 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["01/t002.tif", "01_GT/TRA/man_track002.tif", "01_ST/SEG/man_seg001.tif"])
 def test_stages_run_again_when_a_frame_a_marker_or_silver_truth_changes(tiny_settings, tmp_path, changed):
     draw(tmp_path / "Set", "01", 4, (0, 2, 3), missing=(2,))

@@ -31,6 +31,7 @@ def times(out):
     return {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.suffix in (".tif", ".png")}
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     out = tmp_path / "demo"
     status = demo.main(["--out", str(out), "--device", "cpu"])
@@ -58,6 +59,7 @@ def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     assert times(out) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("why", "status", "said"),
     [((), 0, "the network has learned"), (("it guesses",), 3, "the network has not learned: it guesses.")],
@@ -70,6 +72,7 @@ def test_whether_the_network_has_learned_is_the_last_word(
     assert f"\n{said}" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_removed_file_is_made_again_and_a_changed_setting_trains_again(tiny, tmp_path):
     out = tmp_path / "demo"
     assert demo.main(["--out", str(out), "--device", "cpu"]) in (0, 3)

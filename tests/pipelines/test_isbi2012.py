@@ -81,6 +81,7 @@ def test_a_threshold_is_chosen_on_the_training_part_and_applied_to_the_held_out(
     assert found["at_training_threshold"]["pixel_error"] > 0
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_path, capsys):
     settings, out = (
         tiny_settings('folds = [1, 4]\naverages = ["none", "flips"]\nship = "em-tiny"\n', tail=ABLATION),
@@ -138,6 +139,7 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
     assert (out / "ablation-2" / "run" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_path):
     settings = tiny_settings('folds = [4]\naverages = ["none"]\n')
 
@@ -171,6 +173,7 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
     assert results[0]["not_learned"] == results[1]["not_learned"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", [(), ("it guesses",)])
 def test_a_training_that_has_not_learned_is_measured_named_and_told(
     known, tiny_settings, tmp_path, monkeypatch, capsys, why
@@ -188,6 +191,7 @@ def test_a_training_that_has_not_learned_is_measured_named_and_told(
     assert ("fold-4 has not learned: it guesses." in (out / "report.html").read_text()) == bool(why)
 
 
+@pytest.mark.slow
 def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):
     words = [
         "--data",

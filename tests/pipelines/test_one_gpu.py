@@ -132,6 +132,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_all_stages_at_the_size_that_is_shipped_for_it(packed, tmp_path, capsys):
     words = ["--data", str(packed), "--out", str(tmp_path), "--device", "cpu", "--quick", "--seconds", "300"]
     assert one_gpu.main(words) == 0
@@ -172,6 +173,7 @@ def test_all_stages_at_the_size_that_is_shipped_for_it(packed, tmp_path, capsys)
     assert "not mixed; choose another folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_model_put_together_are_the_model(whole, command, tmp_path, monkeypatch):
     one = whole / "em-all.safetensors"
     size = one.stat().st_size
@@ -184,6 +186,7 @@ def test_the_parts_of_a_model_put_together_are_the_model(whole, command, tmp_pat
     assert_same(*(load_model(path).network.state_dict() for path in (joined, one)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["training", "finishing", "choosing"])
 def test_a_stopped_run_goes_on_to_the_same_result(when, whole, command, tmp_path, monkeypatch):
     monkeypatch.setattr(one_gpu_training, "CHUNK", 2)
@@ -368,6 +371,7 @@ def test_damaged_notes_and_devices_that_are_not_there_are_refused(command, tmp_p
     assert "no GPU with CUDA here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_needs_nothing_that_the_gpu_machine_lacks():
     """Nothing that reads images, runs stages or draws a command line."""
     absent = ("imagecodecs", "tifffile", "doit", "typer", "numba", "matplotlib", "pooch", "requests")

@@ -143,6 +143,7 @@ def test_the_means_of_a_curve_are_those_of_its_equal_parts():
     assert one_gpu_measures.means(np.zeros(0)) == []
 
 
+@pytest.mark.slow
 def test_a_picture_is_made_small(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8)
     png = overlay_classes(noise, noise > 9, noise > 9)
@@ -227,6 +228,7 @@ def test_a_packed_file_that_is_none_is_an_error(maps, tmp_path, capsys):
     assert "pipelines.device_sets" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_model_of_all_slices_is_shipped_with_thresholds_and_twin(maps, packed, tmp_path, monkeypatch):
     monkeypatch.setattr(one_gpu_ship, "TILE", 92)
     torch.manual_seed(0)

@@ -32,6 +32,7 @@ def run(small_set, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_report_holds_curves_measures_overlays_and_the_record(run):
     out = report_run(run, device="cpu")
     text = out.read_text(encoding="utf-8")
@@ -51,6 +52,7 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
     assert "not drawn" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -69,6 +71,7 @@ def test_what_is_missing_is_said_and_the_rest_is_there(run, small_set, change, w
     assert "the last validation" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "error"),
     [

@@ -75,6 +75,7 @@ def listed(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_hundred_files_some_of_them_bad(tmp_path, monkeypatch, model, page):
     monkeypatch.setattr(safe_files, "_flush", lambda *arguments: None)
     folder, out = tmp_path / "in", tmp_path / "out"

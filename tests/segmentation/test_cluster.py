@@ -20,6 +20,8 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.segmenter import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = SegmentOptions(tile=60, device="cpu")
 
 

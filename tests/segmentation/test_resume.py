@@ -48,6 +48,7 @@ def image(tmp_path, monkeypatch):
     return tmp_path / "a.tif"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
     ("shape", "layout", "seed"),
@@ -242,6 +243,7 @@ print(segment_files([image], out, model, SegmentOptions(tile=44), probability=Tr
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is of POSIX")
 @pytest.mark.parametrize(("limit", "parts"), [(30_000, True), (9_000, True), (30_000, False)])
 def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, image, model, limit, parts):

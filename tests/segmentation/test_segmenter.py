@@ -138,6 +138,7 @@ def test_a_percentile_mapping_is_that_of_the_whole_image(tmp_path):
     assert np.abs(segment(image, path, probabilities=True, tile=60) - whole).max() <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained_on", ["uint8", "float32", None])
 def test_a_standardised_scene_is_segmented_alike_in_any_type(tmp_path, trained_on):
     path = make_model(tmp_path / "s.safetensors", method="standardise")
@@ -189,6 +190,7 @@ def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
     assert list(record["outputs"]) == ["stack.classes.tif"]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again_and_what_changed_is(tmp_path, model, stack_file, caplog):
     out = tmp_path / "out"
     runs = []

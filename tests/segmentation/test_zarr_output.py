@@ -71,6 +71,7 @@ def outcome(results):
     return result.outputs[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("probability", [False, True])
 def test_pixels_axes_and_metadata(tmp_path, job, classes, probability):
@@ -151,6 +152,7 @@ def test_where_an_image_lies_goes_from_input_to_output(tmp_path, job):
         assert other.origin == {"Y": 7.0, "X": 9.0}
 
 
+@pytest.mark.slow
 def test_the_record_and_what_is_done(tmp_path, job, monkeypatch):
     image, model = job
     out = outcome(segment_files([image], tmp_path / "out.zarr", model, OPTIONS))
@@ -228,6 +230,7 @@ segment_files([sys.argv[1]], sys.argv[2], sys.argv[3], SegmentOptions(tile=60, d
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("calls", "where"), [(3, "write"), (1, "levels")])
 def test_a_killed_run_is_gone_on_from(tmp_path, job, monkeypatch, calls, where):
     image, model = job

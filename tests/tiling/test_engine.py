@@ -54,6 +54,7 @@ def jobs(draw):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @settings(max_examples=20, deadline=None)
 @given(job=jobs())

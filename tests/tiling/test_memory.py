@@ -48,6 +48,7 @@ def held_and_said(network, sides, block_bytes, strip_pixels, least):
     return live.peak - dtype.itemsize * channels * sides[0] * sides[1], said  # without the input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["paper", "release"])
 @settings(max_examples=15, deadline=None)
 @given(

@@ -52,6 +52,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.slow
 def test_the_next_seed_is_taken_and_ends_as_if_it_had_been_the_first(
     tmp_path, small_set, small_settings, plateau, caplog
 ):
@@ -105,6 +106,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "time"), WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
@@ -135,6 +137,7 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
     assert load_model(tmp_path / "parts" / "model.safetensors").info.training["seed"] == 1
 
 
+@pytest.mark.slow
 def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, small_settings, plateau):
     plateau(0)
     settings = small_settings(validation={"attempts": 2})

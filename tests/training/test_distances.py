@@ -53,6 +53,7 @@ class TestAgainstBruteForce:
     def test_without_limit_equal_to_the_last_bit(self, cells):
         np.testing.assert_array_equal(two_nearest_cells(cells), brute_force(cells))
 
+    @pytest.mark.slow
     @given(cells=cell_images(), limit=st.one_of(st.integers(0, 60), st.floats(0, 60)))
     @settings(max_examples=100, deadline=None)
     @example(cells=np.array([[1, 0, 2]]), limit=2)
@@ -87,6 +88,7 @@ def test_at_half_the_limit_from_one_cell_and_farther_from_the_next():
     np.testing.assert_array_equal(two_nearest_cells(cells, limit), expected)
 
 
+@pytest.mark.slow
 def test_blocks_of_the_real_size_join_without_a_seam():
     random = np.random.default_rng(3)
     cells = np.zeros((230, 1100), np.uint16)  # three by two blocks

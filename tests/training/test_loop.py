@@ -113,6 +113,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small
     assert one.info.threshold == other.info.threshold
 
 
+@pytest.mark.slow
 def test_a_training_follows_from_its_seed(tmp_path, small_set, small_settings):
     runs = [
         train(*small_set, tmp_path / name, settings=small_settings(seed=seed), device="cpu")
@@ -135,6 +136,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, small_set, 
     assert equal(good, tensors(run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, number):
     step = loop.Training._step
@@ -171,6 +173,7 @@ def test_under_nohup_a_hang_up_changes_nothing():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.slow
 def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small_settings):
     step, tried = loop.Training._step, []
 
@@ -196,6 +199,7 @@ def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2])
 def test_the_loss_of_tiles_that_teach_nothing_is_null(tmp_path, small_set, small_settings, batch):
     """Every other step teaches nothing; in a batch one of the others' tiles does not either."""
@@ -249,6 +253,7 @@ def test_all_files_of_a_batch_are_named(tmp_path, small_set, small_settings):
             train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume(tmp_path, small_set, small_settings):
     settings = small_settings(optimisation={"steps": 60})
     script = (
@@ -359,6 +364,7 @@ def test_bfloat16_trains(tmp_path, small_set, small_settings):
     assert all(tensor.dtype == torch.float32 for tensor in tensors(tmp_path / "run").values())
 
 
+@pytest.mark.slow
 def test_the_loss_falls_on_the_paper_s_recipe(tmp_path, small_set, small_settings):
     settings = small_settings(
         network={"width": 4}, optimisation={"steps": 160, "warmup": 20, "learning_rate": 1e-2},
@@ -401,6 +407,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 def test_a_damaged_model_of_a_finished_run_is_written_again(
     tmp_path, small_set, small_settings, caplog, spoil
@@ -418,6 +425,7 @@ def test_a_damaged_model_of_a_finished_run_is_written_again(
     assert equal(weights, {f"network.{key}": value for key, value in model.network.state_dict().items()})
 
 
+@pytest.mark.slow
 def test_a_model_damaged_half_way_is_written_by_the_next_validation_as_a_lost_one(
     tmp_path, small_set, small_settings
 ):

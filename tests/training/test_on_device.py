@@ -93,6 +93,7 @@ def assert_same_state(training, state):
     assert [name for name, value in found.items() if not torch.equal(value, state[name])] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
@@ -166,6 +167,7 @@ def test_one_training_after_another_is_as_each_alone(pages):
     assert_same_weights(training.weights(), alone.weights(), atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", list(VERSIONS))
 @pytest.mark.parametrize("size", [(40, 44), (50, 31)])
 def test_maps_are_those_of_the_engine(average, size, pages):

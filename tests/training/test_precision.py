@@ -61,6 +61,7 @@ def test_where_bfloat16_fails_float32_is_taken(network, monkeypatch):
     assert (found, "no kernel" in why, "\n" in why) == ("float32", True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bfloat16"), (2.0, "float32")])
 def test_auto_says_what_it_chose_and_keeps_it(
     tmp_path, small_set, small_settings, monkeypatch, caplog, half, chosen

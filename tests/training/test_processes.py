@@ -27,6 +27,8 @@ from unet2015.training.pages import load_training_set
 from unet2015.training.processes import Group
 from unet2015.training.sampling import TileSampler, page_order
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 checkpoint_interval = {interval}
 [labels]

@@ -29,6 +29,7 @@ def test_what_is_kept_without_data_is_what_a_real_step_keeps(small_settings, wid
     assert room.kept_bytes(settings, 1, 60) == sum(kept.values())
 
 
+@pytest.mark.slow
 def test_a_batch_above_memory_is_refused_before_the_first_step(
     tmp_path, small_set, small_settings, monkeypatch
 ):

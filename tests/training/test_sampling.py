@@ -152,6 +152,7 @@ def test_a_wholly_annotated_page_has_the_centres_of_the_image_and_costs_no_memor
     np.testing.assert_array_equal(with_them.vectors, without.vectors)
 
 
+@pytest.mark.slow
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),
@@ -326,14 +327,17 @@ def uneven() -> list[NDArray[np.uint16]]:
     return [disks(400, 25, 7, 0), *(disks(24, 4, 8, seed) for seed in range(1, 12))]
 
 
+@pytest.mark.slow
 def test_balanced_weights_balance_rare_cells_in_the_loss_that_is_minimised(rare) -> None:
     assert 0.35 < shares(rare, SamplingSettings(), 900, "pixels")[1] < 0.65
 
 
+@pytest.mark.slow
 def test_balanced_weights_balance_pages_of_very_different_size(uneven) -> None:
     assert 0.35 < shares(uneven, SamplingSettings(), 900, "pixels")[1] < 0.65
 
 
+@pytest.mark.slow
 def test_balanced_weights_balance_where_a_part_is_annotated(rare) -> None:
     """A window of each page alone, and one page not at all."""
     pages = [np.full_like(page, 65535) for page in rare]
@@ -342,6 +346,7 @@ def test_balanced_weights_balance_where_a_part_is_annotated(rare) -> None:
     assert 0.35 < shares(pages, SamplingSettings(), 900, "pixels")[1] < 0.65
 
 
+@pytest.mark.slow
 def test_otherwise_they_do_not(rare, uneven) -> None:
     """What the settings are for: divided by weights, or with all pages alike."""
     assert shares(rare, SamplingSettings(), 300, "weights")[1] < 0.3

@@ -63,6 +63,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_resumed_equals_uninterrupted_whatever_the_recipe(tmp_path, small_set, small_settings, recipe):
     settings = small_settings(optimisation=recipe)
@@ -73,6 +74,7 @@ def test_resumed_equals_uninterrupted_whatever_the_recipe(tmp_path, small_set, s
     assert same_end(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_a_batch_shows_the_tiles_of_as_many_steps(tmp_path, small_set, small_settings, monkeypatch):
     shown = {}
     for batch in (1, 2):
@@ -142,6 +144,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_damaged_checkpoint_is_passed_over(finished, small_set, small_settings, caplog, damage):
     whole = shutil.copytree(finished, finished.with_name("whole"))
@@ -153,6 +156,7 @@ def test_a_damaged_checkpoint_is_passed_over(finished, small_set, small_settings
     assert same_end(whole, finished)
 
 
+@pytest.mark.slow
 def test_without_a_good_checkpoint_the_first_step_is_said(finished, small_set, small_settings, caplog):
     whole = shutil.copytree(finished, finished.with_name("whole"))
     for path in (finished / "checkpoints").iterdir():
@@ -163,6 +167,7 @@ def test_without_a_good_checkpoint_the_first_step_is_said(finished, small_set, s
     assert same_end(whole, finished)
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
     path = tmp_path / "t.safetensors"
     tensors = {"b": torch.arange(3.0), "a": torch.tensor(5, dtype=torch.int64), "c": torch.empty(0)}
@@ -186,6 +191,7 @@ def test_a_file_without_a_digest_is_read(tmp_path):
     assert equal(load_tensors(path)[0], {"a": torch.ones(2)})
 
 
+@pytest.mark.slow
 def test_no_half_written_file_stays(finished, small_set, small_settings):
     newest(finished).unlink()
     for name in (".model.safetensors.12345678-ab.tmp", "checkpoints/.step-00000007.safetensors.1-ab.tmp"):
@@ -225,6 +231,7 @@ def rename(pairs, names):
             (folder / f"{old}.old").rename(folder / f"{new}.tif")
 
 
+@pytest.mark.slow
 def test_renamed_files_resume_and_are_known_by_their_new_names(tmp_path, pairs, small_settings):
     run, settings = tmp_path / "run", small_settings()
     killed_in_step(5, *pairs, run, settings=settings)
@@ -242,6 +249,7 @@ def test_exchanged_labels_or_another_order_do_not_resume(tmp_path, pairs, small_
         train(*pairs, run, settings=settings, device="cpu", resume=True)
 
 
+@pytest.mark.slow
 def test_another_number_of_threads_is_said(finished, small_set, small_settings, caplog, monkeypatch):
     newest(finished).unlink()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
@@ -254,6 +262,7 @@ def test_another_number_of_threads_is_said(finished, small_set, small_settings, 
 # Seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2**63 - 1, 2**64 + 1, 10**30])
 def test_any_seed_works(tmp_path, small_set, small_settings, seed):
     settings = small_settings(seed=seed, optimisation={"steps": 2})

@@ -57,6 +57,7 @@ def test_what_is_not_annotated_does_not_count(found):
     assert 0.7 < found((p, truth)) < 0.9
 
 
+@pytest.mark.slow
 def test_few_pages_are_segmented_spread_over_the_set(found, answers, monkeypatch):
     seen = []
     honest = thresholds.segment_page

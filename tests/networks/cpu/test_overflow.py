@@ -19,6 +19,7 @@ from unet2015.networks.cpu import strip_pass
 from unet2015.networks.cpu.row_strips import RowStripUNet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layer", ["contract.0.0", "contract.2.2", "upsample.1", "expand.1.0", "expand.0.2"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])

@@ -19,6 +19,7 @@ def height_of(network, more):
     return network.geometry.smallest + network.geometry.factor * more
 
 
+@pytest.mark.slow
 @given(depths, st.integers(1, 60))
 def test_what_is_held_does_not_grow_with_the_height(depth, rows):
     network = network_of(depth, 3)
@@ -27,6 +28,7 @@ def test_what_is_held_does_not_grow_with_the_height(depth, rows):
     assert tall[0] == tall[1] == tall[2]
 
 
+@pytest.mark.slow
 @given(depths, st.integers(0, 30), st.integers(1, 400))
 def test_the_workspace_has_what_is_said(depth, more, rows):
     network = UNet(1, 2, 2, depth)
@@ -36,6 +38,7 @@ def test_the_workspace_has_what_is_said(depth, more, rows):
     assert sum(memory.numel() for memory in memories) == buffer_values(network, height, width, rows)
 
 
+@pytest.mark.slow
 @given(st.data(), st.integers(1, 3), st.integers(1, 3))
 def test_rows_stay_until_they_are_dropped(data, channels, width):
     capacity = data.draw(st.integers(1, 12))

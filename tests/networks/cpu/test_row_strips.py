@@ -52,6 +52,7 @@ def test_strips_equal_the_network(
     assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
 
 
+@pytest.mark.slow
 @with_and_without_winograd
 @settings(max_examples=60)
 @cases
@@ -69,6 +70,7 @@ def test_packed_weights_round_as_the_network_does(
     assert error_of(found, exact) <= 4 * (error_of(plain, exact) + torch.finfo(torch.float32).eps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("width", [4, 16, 32])
 @with_and_without_winograd

@@ -28,6 +28,7 @@ def marked(maps, weights, bias, scratch):
     return last(y)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
@@ -65,6 +66,7 @@ def test_aligned_tiles_have_the_same_two_by_two(
     assert (found - same).abs().max() <= 1e-5 * scale_of(scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [16, 32, 64])
 def test_at_the_papers_size_a_tile_has_the_probabilities_of_the_whole_image(width):
     network = made(7, 1, 2, width, 4)
@@ -101,6 +103,7 @@ def test_a_tile_that_is_not_aligned_does_not_use_winograd(least):
             assert torch.equal(compute(small), before)
 
 
+@pytest.mark.slow
 def test_the_papers_network_uses_winograd_where_both_sides_have_128_channels():
     layers = RowStripUNet(UNet(width=64))._layers
     kinds = [[type(each).__name__ for each in pair] for pair in (*layers.contract, *layers.expand)]
