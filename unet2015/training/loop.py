@@ -38,15 +38,13 @@ from unet2015.training.thresholds import rand_threshold
 from unet2015.training.validation import Validation, advice, validate
 
 __all__ = ["Training", "choose_settings", "learning_rate", "train"]
-
-Paths = str | Path | Sequence[str | Path]
 MODEL = "model.safetensors"
 _log = logging.getLogger("unet2015")
 
 
 def train(
-    images: Paths,
-    labels: Paths,
+    images: str | Path | Sequence[str | Path],
+    labels: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     settings: TrainingSettings | str | Path | None = None,
@@ -297,5 +295,5 @@ def _tidy(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _listed(paths: Paths) -> list[str | Path]:
+def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
