@@ -1,6 +1,6 @@
 """The device that torch computes on: how it is chosen, what it can do, how it is named in records.
 
-Everyone else asks here instead of asking torch, so that a new kind of device is one file to change.
+No other file looks this up in torch, so that a new kind of device changes one file.
 """
 
 import os

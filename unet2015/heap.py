@@ -1,4 +1,8 @@
-"""How long freed memory stays with the process: glibc gives large blocks back at once, and asks anew."""
+"""Whether freed memory stays with the process, for glibc's allocator.
+
+By default, glibc returns the memory of a large tensor to the system as soon as it is freed. The next tensor
+needs fresh pages, which the system must clear first. See ``man 3 mallopt``.
+"""
 
 import ctypes
 import threading
@@ -10,7 +14,7 @@ from typing import Any
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
-# Where glibc's own adjustment ends in a process that has freed large tensors.
+# What glibc's dynamic thresholds reach in a process that has freed large tensors.
 _USUAL = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
 
 _lock = threading.Lock()
@@ -19,22 +23,23 @@ _users = 0
 
 @contextmanager
 def kept_heap() -> Iterator[bool]:
-    """Keep freed memory for the next large tensor; give it back at the end.
+    """Keep freed memory for the next large tensor, and return it to the system at the end.
 
-    By default glibc maps every block of 32 MiB and more anew, and the system clears each of its pages
-    when it is first touched: a fifth of the time of a training step on a CPU. Within this context
-    such blocks come from the heap, whose pages stay; as a heap can break into pieces that no tensor
-    fits, the process may hold more memory than at its fullest moment it uses. Results do not change.
+    By default, glibc maps fresh pages for every block of 32 MiB and more, and the system clears each page
+    when it is first used: a fifth of the time of a training step on a CPU. Within this context, such blocks
+    come from the heap, whose pages stay with the process. A heap can become fragmented, so the process may
+    hold more memory than it ever uses at once. Results do not change.
 
     Yields
     ------
     bool
-        Whether anything was changed: not where the C library is another than glibc.
+        Whether anything was changed; False if the C library is not glibc.
 
     Notes
     -----
-    Contexts may be nested, also across threads. The last one to end restores glibc's defaults, with
-    the thresholds at which its own adjustment ends: 32 MiB for a mapping of its own.
+    Contexts may be nested, also across threads. The last one to end restores glibc's settings. They cannot be
+    read, so it sets what glibc's dynamic thresholds reach in a process that has freed large tensors: blocks
+    of 32 MiB and more are mapped.
     """
     global _users
     library = _glibc()
@@ -58,11 +63,11 @@ def kept_heap() -> Iterator[bool]:
 
 
 def usual_heap() -> bool:
-    """Set glibc's thresholds to where its own adjustment ends; return whether anything was changed.
+    """Set glibc's thresholds to what they become by themselves; return whether anything was changed.
 
-    A process whose environment sets one of them has no adjustment, so that every block of a megabyte is
-    asked for anew: Dask starts its workers so (``MALLOC_TRIM_THRESHOLD_=65536``), which makes the
-    network a third slower there.
+    If the environment sets one threshold, glibc no longer adjusts any, and maps fresh pages for every block
+    of more than 128 KiB. Dask starts its workers like that (``MALLOC_TRIM_THRESHOLD_=65536``), which makes
+    the network a third slower there.
     """
     library = _glibc()
     if library is None:
@@ -76,7 +81,7 @@ def usual_heap() -> bool:
 
 @cache
 def _glibc() -> Any:
-    """Return the C library of this process; None where it is another than glibc."""
+    """Return the C library of this process; None if it is not glibc."""
     try:
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018

@@ -1,51 +1,16 @@
-"""The network is the one of Fig. 1: sizes, channels, layers, initial weights, drop-out, numbers."""
+"""The network is the one of Fig. 1: sizes, channels, layers, numbers, precision."""
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.networks.small import VARIANTS, noise, small, traced
 from unet2015.errors import GeometryError, UsageError
 from unet2015.networks.unet2015 import UNet, Variant
-from unet2015.settings import InitialisationSettings
-
-VARIANTS: list[Variant] = ["paper", "release"]
-
-
-def traced(network: UNet, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Run the network; return what each of its layers got and gave, by name."""
-    got, gave = {}, {}
-    hooks = []
-    for name, module in network.named_modules():
-
-        def keep(_: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
-            # Copied, as the ReLUs work in place.
-            got[name], gave[name] = inputs[0].detach().clone(), output.detach().clone()
-
-        hooks.append(module.register_forward_hook(keep))
-    network(image)
-    for hook in hooks:
-        hook.remove()
-    return got, gave
-
-
-def small(**options: Any) -> UNet:
-    """A tiny network in float64 with random weights and biases."""
-    torch.manual_seed(0)
-    network = UNet(**{"width": 2, "depth": 2} | options).double().eval()
-    for name, parameter in network.named_parameters():
-        if name.endswith("bias"):
-            nn.init.normal_(parameter, std=0.3)
-    return network
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
 
 # Fig. 1
 
@@ -228,141 +193,6 @@ def test_the_output_follows_shifts_by_the_pooling_factor_and_no_others() -> None
     scale = whole.abs().max().item()
     torch.testing.assert_close(shifted, whole[..., 4:, 8:], rtol=0, atol=1e-12 * scale)
     assert (off - whole[..., 2:-2, :]).abs().max() > 0.01 * scale
-
-
-# Initial weights
-
-
-@pytest.fixture(scope="module")
-def fresh() -> UNet:
-    torch.manual_seed(0)
-    return UNet()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("rule", ["release", "incoming"])
-def test_initial_weights_are_gaussian_with_variance_2_over_n(
-    fresh: UNet, rule: Literal["release", "incoming"], variant: Variant
-) -> None:
-    """N: incoming nodes of one neuron; "for a 3x3 convolution and 64 feature channels ... 576"."""
-    if (rule, variant) == ("release", "paper"):
-        network = fresh  # the default
-    else:
-        network = UNet(variant=variant)
-        network.initialise(torch.Generator().manual_seed(1), InitialisationSettings(up_convolutions=rule))
-    incoming = {"contract.0.0": 9, "contract.0.2": 576, "contract.1.0": 576, "contract.4.2": 9216}
-    incoming |= {"expand.3.0": 9216, "expand.0.0": 1152, "expand.0.2": 576, "head": 64}
-    if variant == "release":
-        incoming["expand.0.0"] = 1728  # 128 + 64 channels
-    # Of a 2x2 up-convolution of stride 2 each neuron sees one pixel below.
-    incoming |= {"upsample.3": 1024, "upsample.2": 512, "upsample.1": 256, "upsample.0": 128}
-    if rule == "release":  # Caffe: four times the channels that it makes
-        incoming |= {"upsample.3": 2048, "upsample.2": 1024, "upsample.1": 512}
-        incoming["upsample.0"] = 512 if variant == "release" else 256
-    checked = 0
-    for name, layer in network.named_modules():
-        if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            continue
-        weights = layer.weight.detach().double()
-        up = isinstance(layer, nn.ConvTranspose2d)
-        nodes = incoming.get(name, weights.shape[0] if up else weights[0].numel())
-        std, n = (2 / nodes) ** 0.5, weights.numel()
-        assert abs(weights.mean().item()) < 4.5 * std / n**0.5, name
-        assert abs(weights.std().item() - std) < 4.5 * std / (2 * n) ** 0.5, name
-        assert stats.kstest(weights.flatten()[:5000].numpy() / std, "norm").pvalue > 1e-4, name
-        checked += 1
-    assert checked == 23
-
-
-def test_initial_biases_are_zero(fresh: UNet) -> None:
-    biases = [p for name, p in fresh.named_parameters() if name.endswith("bias")]
-    assert len(biases) == 23
-    assert all((bias == 0).all() for bias in biases)
-
-
-@pytest.mark.parametrize("factor", [0.0, 0.25, 1.0])
-def test_the_heads_first_weights_are_scaled_and_no_others(factor: float) -> None:
-    scaled, plain = UNet(width=2, depth=1), UNet(width=2, depth=1)
-    scaled.initialise(torch.Generator().manual_seed(1), InitialisationSettings(head=factor))
-    plain.initialise(torch.Generator().manual_seed(1))
-    for name, weights in plain.state_dict().items():
-        times = factor if name == "head.weight" else 1
-        assert torch.equal(scaled.state_dict()[name], times * weights), name
-
-
-def test_initial_weights_follow_from_the_generator() -> None:
-    network = UNet(width=2, depth=1)
-    states = []
-    for seed in (1, 1, 2):
-        network.initialise(torch.Generator().manual_seed(seed))
-        states.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-
-
-# Drop-out
-
-
-def test_no_dropout_outside_training() -> None:
-    network = small()
-    image = noise(1, 1, 44, 44)
-    assert torch.equal(network(image), network(image))
-    without = small(dropout=0.0)
-    without.load_state_dict(network.state_dict())
-    assert torch.equal(network(image), without(image))
-    assert torch.equal(network(image), without.train()(image))
-    network.train()
-    assert not torch.equal(network(image), network(image))
-
-
-@pytest.mark.parametrize("rate", [0.5, 0.25])
-def test_dropout_where_the_release_has_it(rate: float) -> None:
-    """After the last ReLU of the 512 level, before its pool and its skip, and of the bottom."""
-    network = small(width=4, depth=3, dropout=rate).train()
-    torch.manual_seed(3)
-    got, gave = traced(network, noise(4, 1, 124, 124))
-    skip = got["expand.2"][:, 16:]
-    dropped = {
-        "512 level": (gave["contract.2"][..., 4:-4, 4:-4], skip),
-        "bottom": (gave["contract.3"], got["upsample.2"]),
-    }
-    for name, (before, after) in dropped.items():
-        alive = before != 0
-        kept = after != 0
-        assert not (kept & ~alive).any(), name
-        torch.testing.assert_close(after[kept], before[kept] / (1 - rate), rtol=1e-14, atol=0)
-        n = int(alive.sum())
-        share = (alive & ~kept).sum().item() / n
-        assert abs(share - rate) < 4.5 * (rate * (1 - rate) / n) ** 0.5, name
-        # Single values, not whole feature channels.
-        channels = alive.transpose(0, 1).flatten(1)
-        for ours, left in zip(channels, kept.transpose(0, 1).flatten(1), strict=True):
-            assert ours.sum() < 30 or 0 < left[ours].double().mean() < 1, name
-        assert channels.sum(dim=1).max() >= 30, name
-    # One mask for the pool and the skip.
-    assert torch.equal(got["contract.3"][..., 2:-2, 2:-2], functional.max_pool2d(skip, 2))
-    # Nowhere else.
-    assert torch.equal(got["contract.1"], functional.max_pool2d(gave["contract.0"], 2))
-    assert torch.equal(got["contract.2"], functional.max_pool2d(gave["contract.1"], 2))
-    assert torch.equal(
-        got["expand.1"], torch.cat([gave["upsample.1"], gave["contract.1"][..., 16:-16, 16:-16]], 1)
-    )
-    assert torch.equal(
-        got["expand.0"], torch.cat([gave["upsample.0"], gave["contract.0"][..., 40:-40, 40:-40]], 1)
-    )
-    assert torch.equal(got["expand.2"][:, :16], gave["upsample.2"])
-    for level in (1, 2):
-        assert torch.equal(got[f"upsample.{level - 1}"], gave[f"expand.{level}"])
-    assert torch.equal(got["head"], gave["expand.0"])
-
-
-def test_every_parameter_gets_a_gradient() -> None:
-    network = small().train()
-    network(noise(1, 1, 44, 44)).square().mean().backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert (parameter.grad != 0).any(), name
 
 
 # Precision

@@ -21,9 +21,9 @@ def network_of(channels, classes, depth, dtype, seed=0, width=2, variant="paper"
     return UNet(channels, classes, width, depth, variant).to(dtype)
 
 
-def tiled(network, array, tile, batch=1, workers=2, order=None, average="none", dtype=None):
+def tiled(network, array, tile, batch=1, average="none", workers=2, order=None):
     plan = TilePlan(len(array), *array.shape[-2:], tile, batch, network.geometry)
-    sink = ArraySink(plan, network.classes, dtype or array.dtype)
+    sink = ArraySink(plan, network.classes, array.dtype)
     if order is not None:
         order = np.random.default_rng(order).permutation(len(plan)).tolist()
     run(plan, ArraySource(array), Predictor(network, average=average), sink, RunOptions(workers, order))
@@ -64,7 +64,7 @@ def test_tiled_equals_whole(dtype, job):
     array = np.random.default_rng(job["seed"]).random((pages, job["channels"], height, width))
     array = array.astype(np.float64 if dtype == torch.float64 else np.float32)
     expected, scale = whole(network, array, job["average"])
-    came = tiled(network, array, job["tile"], job["batch"], average=job["average"])
+    came = tiled(network, array, job["tile"], job["batch"], job["average"])
     # The softmax turns an error of the scores into no larger one of the probabilities.
     assert np.abs(came - expected).max() <= TOLERANCE[dtype] * scale
 

@@ -1,4 +1,4 @@
-"""The table of networks: whoever builds, loads, plans, predicts, trains or reports asks it.
+"""The table of networks: to build, load, plan, predict, train or report, look here.
 
 A new network is one file in this folder, with the module and its :class:`Architecture`; one class of
 settings in :mod:`unet2015.settings`; and one line in the table. The tests of the table go over all entries.
@@ -35,17 +35,17 @@ NETWORKS: dict[str, Architecture[Any, Any]] = {
 
 
 def architecture(settings: AnyNetworkSettings) -> Architecture[Any, Any]:
-    """Return the entry of the kind that settings declare."""
+    """Return the entry for the ``kind`` of the settings."""
     return NETWORKS[settings.kind]
 
 
 def architecture_of(network: nn.Module) -> Architecture[Any, Any]:
-    """Return the entry that builds networks of this very class: another class may compute otherwise.
+    """Return the entry that builds networks of this class; not of a subclass, which may compute otherwise.
 
     Raises
     ------
     UsageError
-        There is none.
+        No entry builds it.
     """
     for entry in NETWORKS.values():
         if type(network) is entry.network:
@@ -62,7 +62,17 @@ def build(
     classes: int,
     first: InitialisationSettings | None = None,
 ) -> Network:
-    """Return a network in training mode, its first weights drawn as `first` says."""
+    """Return a network in training mode.
+
+    Parameters
+    ----------
+    settings : AnyNetworkSettings
+        Its ``kind`` chooses the architecture.
+    in_channels, classes : int
+        Channels of the image and of the scores.
+    first : InitialisationSettings, optional
+        How the initial weights are drawn. Default: as the network's class does.
+    """
     entry = architecture(settings)
     network: Network = entry.build(settings, in_channels, classes)
     if first is not None:

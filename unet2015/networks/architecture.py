@@ -17,8 +17,8 @@ class Network(nn.Module):
     """What all networks of the table have in common.
 
     Called with an image (N, in_channels, H, W) of legal size, it returns scores (N, classes,
-    H - 2 * margin, W - 2 * margin). Each score depends on the pixels within ``geometry.margin`` of its
-    own alone: a network that pads crops what the padding reaches. Buffers are persistent.
+    H - 2 * margin, W - 2 * margin). The receptive field of a score reaches ``geometry.margin`` pixels from
+    its own pixel; a network that pads must crop the scores that the padding reaches. Buffers are persistent.
 
     Attributes
     ----------
@@ -38,7 +38,10 @@ class Network(nn.Module):
 
 
 def exactly(head: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return ``head(x)`` in the precision of the head's weights, whatever that of `x`, under autocast too."""
+    """Return ``head(x)`` in the precision of the head's weights, whatever that of `x`, also under autocast.
+
+    Scores feed a softmax: rounded to the 8 bits of bfloat16, probabilities near 0 and 1 become coarse.
+    """
     x = x.to(head.weight.dtype)
     kind = x.device.type
     if not torch.amp.is_autocast_available(kind):  # as on the device "meta"
@@ -48,7 +51,7 @@ def exactly(head: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def make_bfloat16(network: Network) -> None:
-    """Let a network compute in bfloat16, but its head, and what normalises, in float32."""
+    """Make a network compute in bfloat16, except its head and its normalisation, which stay float32."""
     network.to(torch.bfloat16)
     for module in network.modules():
         if module is network.head or isinstance(module, nn.BatchNorm2d):
@@ -61,17 +64,17 @@ M = TypeVar("M", bound=Network)
 
 @dataclass(frozen=True)
 class FastPath(Generic[M]):
-    """Another way to a network's scores, on a processor, in inference."""
+    """A faster way to compute a network's scores in inference, on a CPU."""
 
     scores: Callable[[M, torch.dtype], Callable[[Tensor], Tensor]]
-    """Of a network, computed in a dtype but for the head: (N, in_channels, H, W) to scores."""
+    """(network, dtype of all layers but the head): a function from (N, in_channels, H, W) to scores."""
     workspace_values: Callable[[M, int, int, int], int]
-    """(network, height, width, bytes a value): values alive at most while a batch of such tiles goes
-    through, one after the other, without the batch itself."""
+    """(network, height, width, bytes of a value): values alive at most while a batch of such tiles goes
+    through, one tile after the other, without the batch itself."""
     weight_values: Callable[[M], int]
-    """Values of the copies that it makes of the parameters."""
-    steps: Callable[[M], Geometry]
-    """The geometry that tiles had best have: legal sizes are legal for the network too."""
+    """(network): values of the copies that it makes of the parameters."""
+    tile_geometry: Callable[[M], Geometry]
+    """(network): the geometry for which it is fastest; its legal sizes are legal for the network, too."""
 
 
 class Architecture(ABC, Generic[S, M]):
@@ -84,9 +87,9 @@ class Architecture(ABC, Generic[S, M]):
     network : type
         What it builds.
     examples : tuple of settings
-        Small ones, one of each variant: the tests of the table go over them.
+        Small ones, one of each variant, for the tests of the table.
     fast : FastPath or None
-        Where there is one.
+        None: inference on a CPU calls the network itself.
     """
 
     settings: type[S]
@@ -96,7 +99,7 @@ class Architecture(ABC, Generic[S, M]):
 
     @property
     def kind(self) -> str:
-        """The name in the table, in settings and model files."""
+        """Its name in the table, in settings and in model files."""
         kind: str = self.settings.model_fields["kind"].default
         return kind
 
@@ -116,11 +119,11 @@ class Architecture(ABC, Generic[S, M]):
     def peak_values(self, network: M, height: int, width: int) -> int:
         """Return how many values are alive at once, at most, while one input goes through in inference.
 
-        With the input; without the parameters.
+        The input counts, the parameters do not.
         """
 
     def initialise(
         self, network: M, rule: InitialisationSettings, generator: torch.Generator | None = None
     ) -> None:
-        """Draw the first weights."""
+        """Draw the initial weights."""
         draw_weights(network, network.head, rule, generator)

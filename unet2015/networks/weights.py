@@ -1,4 +1,4 @@
-"""The first weights (section 3 of doi:10.1007/978-3-319-24574-4_28)."""
+"""The initial weights (section 3 of doi:10.1007/978-3-319-24574-4_28)."""
 
 import torch
 from torch import nn
@@ -14,8 +14,8 @@ def draw_weights(
 ) -> None:
     """Draw the weights of all convolutions from N(0, 2/N), N the incoming nodes of one neuron; biases 0.
 
-    The weights of `head`, the last layer, are multiplied by ``rule.head``. Layers that normalise begin
-    as the identity.
+    The weights of `head`, the last layer, are multiplied by ``rule.head``. Normalisation layers start as the
+    identity.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

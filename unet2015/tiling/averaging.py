@@ -16,7 +16,7 @@ Averaging = Literal["none", "flips", "symmetries", "rotations"]
 
 @dataclass(frozen=True, slots=True)
 class Symmetry:
-    """Mirror left-right or not, then turn by `quarters` times 90 degrees."""
+    """Mirror left-right if `mirrored`, then turn by `quarters` times 90 degrees."""
 
     mirrored: bool = False
     quarters: int = 0
@@ -31,7 +31,7 @@ class Symmetry:
         return x.flip(-1) if self.mirrored else x
 
 
-# Those that leave a tile's sides as they are come first: other sides need another workspace.
+# First those that do not exchange height and width: the other sides need another workspace.
 SYMMETRIES = tuple(Symmetry(mirrored, quarters) for quarters in (0, 2, 1, 3) for mirrored in (False, True))
 
 VERSIONS: dict[Averaging, tuple[Symmetry, ...]] = {

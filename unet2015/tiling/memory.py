@@ -54,7 +54,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
         return plan.batch * entry.peak_values(network, *plan.tile) * 4 + weights
     size = max(4, next(network.parameters()).element_size())  # float64 stays float64
     copies = weights
-    ways = (plan.tile, plan.tile[::-1])  # as it lies and turned, since averaging does both
+    ways = (plan.tile, plan.tile[::-1])  # upright and turned: averaging has both
     if entry.fast is None:
         work = max(plan.batch * entry.peak_values(network, *sides) * size for sides in ways)
     else:  # one tile of a batch after the other, each in the same workspace
@@ -107,7 +107,7 @@ def choose_plan(
     """
     geometry = network.geometry
     fast = architecture_of(network).fast
-    best = geometry if fast is None or device.type != "cpu" else fast.steps(network)
+    best = geometry if fast is None or device.type != "cpu" else fast.tile_geometry(network)
     limit = default_cap(device) if cap is None else cap
     pages, height, width = shape
     together = 1 if batch is None else batch

@@ -12,9 +12,9 @@ in one pass over the whole image (proved by Rumberger et al., ICCV 2021, arXiv:2
 past the far end rather than slide back, which would leave the phase; the last one keeps all that is
 needed. Two dimensions are the product of two axes.
 
-A plan is divided into parts, which are computed, kept and written as a whole, by whoever and in any
-order. No batch crosses from one part into the next, so that what is computed together, and with it
-every byte, follows from the plan alone.
+A plan is divided into parts, which are computed, kept and written as a whole, by any process and in any
+order. No batch crosses from one part into the next. So the plan alone decides which tiles are computed
+together, and with that every byte.
 """
 
 from bisect import bisect_right
@@ -30,9 +30,9 @@ from unet2015.errors import GeometryError
 from unet2015.geometry import Geometry
 
 PART_PIXELS = 2**22
-"""Pixels that the network reads for a part, at least: from a second of work to a minute."""
+"""Pixels that the network reads for a part, at least: a second to a minute of work."""
 MOST_PARTS = 1024
-"""Parts are made larger rather than more than about so many, as each becomes a file."""
+"""About how many parts a plan has at most, as each becomes a file; beyond, parts are larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
 
 
 def _check_axis(spans: Sequence[Span], length: int, tile: int, geometry: Geometry) -> None:
-    """See that every pixel is kept exactly once, comes out of its tile, and is in phase."""
+    """Check that every pixel is kept exactly once, comes out of its tile, and is in phase."""
     assert spans[0].kept_start == 0
     assert spans[-1].kept_stop == length
     assert all(one.kept_stop == next_.kept_start for one, next_ in pairwise(spans))

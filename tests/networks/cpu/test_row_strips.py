@@ -26,27 +26,22 @@ from unet2015.networks.unet2015 import UNet
 
 cases = given(
     seed=st.integers(0, 2**32),
-    in_channels=st.integers(1, 3),
-    classes=st.integers(1, 4),
-    width=st.integers(1, 9),
-    depth=st.integers(0, 4),
-    variant=st.sampled_from(VARIANTS),
+    shape=st.tuples(  # channels, classes, width, depth, variant
+        st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(0, 4), st.sampled_from(VARIANTS)
+    ),
     extra=st.tuples(st.integers(0, 9), st.integers(0, 4)),
-    block_bytes=st.integers(1, 200_000),
-    strip_pixels=st.integers(1, 60),
+    cuts=st.tuples(st.integers(1, 200_000), st.integers(1, 60)),  # bytes of a row block, pixels of a strip
     count=st.integers(1, 2),
 )
 
 
 @settings(max_examples=60)
 @cases
-def test_strips_equal_the_network(
-    seed, in_channels, classes, width, depth, variant, extra, block_bytes, strip_pixels, count
-):
-    network = made(seed, in_channels, classes, width, depth, variant).double()
+def test_strips_equal_the_network(seed, shape, extra, cuts, count):
+    network = made(seed, *shape).double()
     image = image_for(network, seed, extra, count)
     scores = network(image)
-    found = RowStripUNet(network, block_bytes=block_bytes, strip_pixels=strip_pixels)(image)
+    found = RowStripUNet(network, None, *cuts)(image)
     assert found.shape == scores.shape
     assert found.dtype == torch.float64
     assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
@@ -56,15 +51,13 @@ def test_strips_equal_the_network(
 @with_and_without_winograd
 @settings(max_examples=60)
 @cases
-def test_packed_weights_round_as_the_network_does(
-    least, seed, in_channels, classes, width, depth, variant, extra, block_bytes, strip_pixels, count
-):
-    network = made(seed, in_channels, classes, width, depth, variant)
+def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cuts, count):
+    network = made(seed, *shape)
     enough = 12 // network.geometry.factor  # of few scores, either mean may be small by luck
     with winograd_from(least):
         geometry = tile_geometry(network)
         image = image_for(network, seed, [enough + more for more in extra], count, geometry).float()
-        found = RowStripUNet(network, block_bytes=block_bytes, strip_pixels=strip_pixels)(image)
+        found = RowStripUNet(network, None, *cuts)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
     assert error_of(found, exact) <= 4 * (error_of(plain, exact) + torch.finfo(torch.float32).eps)

@@ -32,20 +32,15 @@ def marked(maps, weights, bias, scratch):
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
-    width=st.integers(2, 6),
-    depth=st.integers(0, 4),
-    variant=st.sampled_from(VARIANTS),
+    shape=st.tuples(st.integers(2, 6), st.integers(0, 4), st.sampled_from(VARIANTS)),
     inner=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     before=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     after=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     flips=st.sampled_from([(), (2,), (3,), (2, 3)]),
-    block_bytes=st.integers(1, 200_000),
-    strips=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    cuts=st.tuples(st.integers(1, 200_000), st.integers(1, 60), st.integers(1, 60)),
 )
-def test_aligned_tiles_have_the_same_two_by_two(
-    seed, width, depth, variant, inner, before, after, flips, block_bytes, strips
-):
-    network = made(seed, 1, 2, width, depth, variant)
+def test_aligned_tiles_have_the_same_two_by_two(seed, shape, inner, before, after, flips, cuts):
+    network, (block_bytes, *strips) = made(seed, 1, 2, *shape), cuts
     with winograd_from(), mock.patch.object(winograd, "convolve", marked):
         geometry = tile_geometry(network)
         assert geometry.factor == 2 * network.geometry.factor
@@ -55,12 +50,9 @@ def test_aligned_tiles_have_the_same_two_by_two(
         h, w = (geometry.smallest + geometry.factor * more for more in inner)
         assert is_aligned(network.depth, h, w)
         tile = image[:, :, y : y + h, x : x + w]
-        scores = RowStripUNet(network, block_bytes=block_bytes, strip_pixels=strips[0])(
-            image.flip(flips)
-        ).flip(flips)
-        found = RowStripUNet(network, block_bytes=block_bytes, strip_pixels=strips[1])(tile.flip(flips)).flip(
-            flips
-        )
+        on_image, on_tile = (RowStripUNet(network, None, block_bytes, pixels) for pixels in strips)
+        scores = on_image(image.flip(flips)).flip(flips)
+        found = on_tile(tile.flip(flips)).flip(flips)
     lost = 2 * geometry.margin
     same = scores[:, :, y : y + h - lost, x : x + w - lost]
     assert (found - same).abs().max() <= 1e-5 * scale_of(scores)

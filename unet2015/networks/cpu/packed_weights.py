@@ -7,8 +7,7 @@ pass over memory. Both are operators that torch's own compiler uses, not public:
 Without them, or in float64, the same classes compute with torch's public functions.
 
 The fused ReLU turns NaN into 0, where torch's passes it on. NaN can only come from sums that overflow, so an
-:class:`OutputBound` says how large each sum can become, and whoever computes uses :meth:`Convolution.plain`
-where that is too large.
+:class:`OutputBound` says how large each sum can become. If that is too large, use :meth:`Convolution.plain`.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,117 @@
+"""Model files of every network of the table, and of networks that it does not have."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.networks.others import EVERY, OTHERS, trained
+from unet2015.errors import ModelError
+from unet2015.models import ship_model
+from unet2015.models.model_file import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
+from unet2015.networks.unet2015 import UNet
+from unet2015.settings import Mapping, NetworkSettings
+
+pytestmark = pytest.mark.usefixtures("others")
+PADDED, _ = OTHERS
+
+
+def info_of(chosen, in_channels=1, classes=2):
+    return ModelInfo(
+        in_channels=in_channels,
+        classes=classes,
+        network=chosen,
+        mapping=Mapping(method="integer-range"),
+        class_names=tuple(map(str, range(classes))),
+        axes="YX" if in_channels == 1 else "CYX",
+    )
+
+
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_model_file_keeps_settings_weights_and_buffers(tmp_path, entry, chosen, dtype):
+    network = trained(entry, chosen, 2, 3, 5)
+    path = tmp_path / "m.safetensors"
+    save_model(path, network, info_of(chosen, 2, 3), dtype)
+    model = load_model(path)
+    assert type(model.network) is entry.network
+    assert not model.network.training
+    assert model.info.network == chosen
+    buffers = dict(network.named_buffers())
+    for name, tensor in network.state_dict().items():
+        came = model.network.state_dict()[name]
+        assert came.dtype == tensor.dtype
+        assert torch.equal(came, tensor if name in buffers else tensor.to(dtype).to(tensor.dtype)), name
+
+
+def padded_file(path, change=lambda weights: None, **described):
+    chosen = PADDED.examples[0]
+    weights = dict(trained(PADDED, chosen, 1, 2, 0).state_dict())
+    change(weights)
+    save_tensors(path, weights, json.dumps(info_of(chosen).model_dump(mode="json") | described))
+    return path
+
+
+COUNTER = "down.0.1.num_batches_tracked"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            lambda weights: weights.pop("up.0.1.running_var"),
+            r"up\.0\.1\.running_var of shape \(3,\) is missing",
+        ),
+        (lambda weights: weights.pop(COUNTER), r"num_batches_tracked of shape \(\) is missing"),
+        (
+            lambda weights: weights.update({COUNTER: torch.tensor(1.5)}),
+            "down.0.1.num_batches_tracked has type float32, the network needs int64",
+        ),
+        (lambda weights: weights["down.0.1.running_mean"].fill_(np.nan), "running_mean.*not finite"),
+        (
+            lambda weights: weights.update({"down.0.1.running_mean": torch.ones(3, dtype=torch.int64)}),
+            "running_mean.*not finite",
+        ),
+    ],
+)
+def test_damaged_buffers_are_named(tmp_path, change, why):
+    with pytest.raises(ModelError, match=why):
+        load_model(padded_file(tmp_path / "m.safetensors", change))
+
+
+@pytest.mark.parametrize("kind", ["hourglass", "unet2026", "x" * 10_000])
+def test_a_model_of_an_unknown_architecture_says_which_are_known(tmp_path, kind):
+    path = padded_file(tmp_path / "m.safetensors", network={"kind": kind, "stacks": 8})
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert str(caught.value) == (
+        f"{path}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows unet2015, "
+        "padded, pointwise. A newer version may know it"
+    )
+
+
+@pytest.mark.parametrize(
+    "network", [{"kind": 5}, {"kind": None}, [], "padded", {"kind": "padded", "width": "x"}]
+)
+def test_a_network_described_wrongly_is_one_line(tmp_path, network):
+    with pytest.raises(ModelError, match=r"m\.safetensors: the description .*network[^\n]*$"):
+        load_model(padded_file(tmp_path / "m.safetensors", network=network))
+
+
+def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(path, UNet(width=2, depth=1), info_of(NetworkSettings(width=2, depth=1)))
+    weights, text, _ = load_tensors(path)
+    described = json.loads(text)
+    del described["network"]["kind"]
+    save_tensors(path, weights, json.dumps(described))
+    assert load_model(path).info.network == NetworkSettings(width=2, depth=1)
+
+
+def test_large_running_variances_can_be_shipped(tmp_path):
+    network = trained(PADDED, PADDED.examples[0], 1, 2, 0)
+    network.down[0][1].running_var.fill_(1e6)  # half precision ends at 65504
+    about = dict.fromkeys(("summary", "modality", "citation", "terms"), "x")
+    path = ship_model(Model(network, info_of(PADDED.examples[0])), tmp_path, name="x", **about)
+    assert torch.equal(load_model(path).network.down[0][1].running_var, network.down[0][1].running_var)
