@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import tifffile
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import draw_stack, write_model
+from unet2015.device import thread_count
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
@@ -101,7 +101,7 @@ def measure(pages: int, width: int, depth: int, repeats: int) -> dict[str, Any]:
     return {
         "pages": pages,
         "network": {"width": width, "depth": depth},
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "plan": plan.as_dict(),
         "end_to_end": whole,
         "network_alone": alone,

@@ -41,6 +41,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import keep_result, row, said, summary
 from benchmarks.peers import peer, peer_versions
+from unet2015.device import thread_count
 from unet2015.heap import kept_heap
 from unet2015.networks import Network
 from unet2015.networks.unet2015 import UNet
@@ -340,7 +341,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
         )
     assert isinstance(settings.network, NetworkSettings)
     return {
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "width": settings.network.width,
         "tile": settings.optimisation.tile,
         "gflop": operations(settings.network.width, settings.optimisation.tile),
