@@ -1,5 +1,7 @@
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -224,3 +226,12 @@ def test_the_same_tensors_and_words_give_the_same_bytes(tmp_path):
     found, text, _ = load_tensors(files[0])
     assert text == '{"word": "ä"}'
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_reading_a_model_does_not_load_the_compiler(model_file):
+    """Weights drawn on the device ``meta`` would load it, which takes seconds."""
+    code = (
+        "import sys; from unet2015.models import load_model; load_model(sys.argv[1]); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(model_file)], check=True)

@@ -15,8 +15,10 @@ def draw_weights(
     """Draw the weights of all convolutions from N(0, 2/N), N the incoming nodes of one neuron; biases 0.
 
     The weights of `head`, the last layer, are multiplied by ``rule.head``. Normalisation layers start as the
-    identity.
+    identity. On the device ``meta`` there are no values, and nothing is drawn.
     """
+    if head.weight.is_meta:  # drawing there would do nothing, but load torch's compiler: seconds
+        return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, std=(2 / _nodes(module, rule)) ** 0.5, generator=generator)
