@@ -336,7 +336,7 @@ class TestProblems:
         pairs = pair_images([save("i", a=IMAGE)], [save("l", a=MASK)])
         assert all(
             problem.severity == "warning"
-            for problem in check_pairs(pairs, settings(labels={"kind": "membrane"}))
+            for problem in check_pairs(pairs, settings(labels={"kind": "membrane"})).problems
         )
         with pytest.raises(DataSetError, match=r"1 error: .*a\.tif: 2 pages"):
             check_pairs(pairs, settings())

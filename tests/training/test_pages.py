@@ -10,7 +10,9 @@ import tifffile
 
 from unet2015.errors import DataSetError, LabelError
 from unet2015.settings import TrainingSettings
-from unet2015.training.dataset import pair_images
+from unet2015.training import inspection, labelled
+from unet2015.training.checks import check_pairs
+from unet2015.training.dataset import pair_images, read_labels
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import load_training_set
 from unet2015.training.weights import target_weights
@@ -95,6 +97,44 @@ def test_weights_are_those_of_each_page_by_itself(pairs):
         np.testing.assert_array_equal(page.weights, expected)
         np.testing.assert_array_equal(page.classes, targets.classes)
     assert data.validation[0].weights.size == 0
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"separation_border": False}, {"ignore": 2}, {"kind": "membrane"}], ids=str
+)
+def test_a_checked_set_is_not_read_again_and_the_same(pairs, labels, monkeypatch):
+    """Each label file is read once and the targets of each page are made once, by the check."""
+    chosen = settings(labels=labels, validation={"pages": "t2,t10 page 1"})
+    expected = load(pairs, labels=labels, validation={"pages": "t2,t10 page 1"})
+    made, read = [], []
+
+    def make(page, *args, **options):
+        made.append(page)
+        return make_targets(page, *args, **options)
+
+    def open_labels(path, axes=None):
+        read.append(path)
+        return read_labels(path, axes)
+
+    for module in (inspection, labelled):
+        monkeypatch.setattr(module, "make_targets", make)
+    for module in ("checks", "labelled"):
+        monkeypatch.setattr(f"unet2015.training.{module}.read_labels", open_labels)
+    checked = check_pairs(pairs, chosen)
+    assert set(checked.labelled.cells) == {0, 2, 4}
+    with closing(load_training_set(pairs, chosen, None, checked.labelled)) as data:
+        assert (data.identity, data.hashes, data.class_weights, data.held_out) == (
+            expected.identity, expected.hashes, expected.class_weights, expected.held_out,
+        )  # fmt: skip
+        for page, other in zip(
+            [*data.training, *data.validation], [*expected.training, *expected.validation], strict=True
+        ):
+            assert (page.name, page.annotated) == (other.name, other.annotated)
+            assert (page.classes.dtype, page.weights.dtype) == (other.classes.dtype, other.weights.dtype)
+            np.testing.assert_array_equal(page.classes, other.classes)
+            np.testing.assert_array_equal(page.weights, other.weights)
+    assert (len(made), len(read)) == (5, 3)
+    assert not checked.labelled.cells
 
 
 @pytest.mark.parametrize("method", ["standardise", "integer-range", "image-percentiles"])

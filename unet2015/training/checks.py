@@ -9,12 +9,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import DataSetError, UNet2015Error
+from unet2015.errors import DataSetError, SettingsError, UNet2015Error
 from unet2015.images.image import Image
-from unet2015.settings import LabelSettings, TrainingSettings
-from unet2015.training.dataset import Labels, few, page_names, read_labels, unlike
+from unet2015.safe_files import Unchanged
+from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
+from unet2015.training.dataset import (
+    Labels,
+    few,
+    page_names,
+    pages_of_each,
+    read_labels,
+    split_pages,
+    unlike,
+)
 from unet2015.training.inspection import inspect_labels
-from unet2015.training.labels import components, holds_ids
+from unet2015.training.labelled import LabelledPages
+from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.pool import ImagePool, PooledImage
 from unet2015.training.problems import Problem, Severity
 from unet2015.training.set_checks import PageFacts, held_out_names, set_problems
@@ -32,14 +42,21 @@ class SetReport:
         Errors and warnings, those of one file together, those of the whole set last.
     held_out : list of str
         Names of the held-out pages (see `training.dataset.page_names`); empty where errors leave them open.
+    labelled : LabelledPages or None
+        What a training takes from the labels, if it was to be kept and there is no error.
     """
 
     problems: list[Problem]
     held_out: list[str]
+    labelled: LabelledPages | None = None
 
 
 def inspect_set(
-    pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
+    pairs: Sequence[tuple[Path, Path]],
+    settings: TrainingSettings,
+    axes: str | None = None,
+    *,
+    keep_labels: bool = False,
 ) -> SetReport:
     """Say what is wrong with a training set, and which pages are held out, before an hour is lost.
 
@@ -53,6 +70,9 @@ def inspect_set(
         What the labels are said to hold, and which pages are held out.
     axes : str, optional
         Axes of the images, where the files do not say.
+    keep_labels : bool
+        Whether the report gets what a training needs of the labels, so that it need not read them again.
+        It takes 5 bytes per pixel of each page, of a held-out page 1.
 
     Raises
     ------
@@ -61,7 +81,11 @@ def inspect_set(
     """
     pool = ImagePool(most=1)
     try:
-        found = [_Pair.look(pool, *pair, settings.labels, axes) for pair in pairs]
+        found = [_Pair.open(pool, *pair, axes) for pair in pairs]
+        if keep_labels:
+            _keep_labels(found, settings.validation)
+        for pair in found:
+            pair.look(settings.labels, axes)
         # Where other files show that the cells have ids, a file of 0 and 255 alone is one of a single cell.
         if any(pair.holds_ids for pair in found):
             for pair in found:
@@ -69,13 +93,15 @@ def inspect_set(
                     pair.look_at_labels(settings.labels, axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         held_out: list[str] = []
-        if not any(problem.severity == "error" for problem in problems):
+        if not _errors(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             pages = _page_facts(found, page_names(files))
             problems += set_problems(images, files, pages, settings)
             held_out = held_out_names(files, settings.validation)
-        return SetReport(problems, held_out)
+        kept = [pair.kept for pair in found if pair.kept is not None]
+        whole = kept and len(kept) == len(found) and not _errors(problems)
+        return SetReport(problems, held_out, LabelledPages.joined(kept) if whole else None)
     finally:
         pool.close()
 
@@ -89,15 +115,31 @@ def find_problems(
 
 def check_pairs(
     pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
-) -> list[Problem]:
-    """Return the warnings of `find_problems`; raise a `DataSetError` that lists the errors, if any."""
-    problems = find_problems(pairs, settings, axes)
-    errors = [str(problem) for problem in problems if problem.severity == "error"]
-    if errors:
+) -> SetReport:
+    """Return what `inspect_set` finds, the labels kept; raise a `DataSetError` that lists the errors, if any."""
+    report = inspect_set(pairs, settings, axes, keep_labels=True)
+    if errors := _errors(report.problems):
         raise DataSetError(
             f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: " + "; ".join(errors)
         )
-    return problems
+    return report
+
+
+def _errors(problems: Sequence[Problem]) -> list[str]:
+    return [str(problem) for problem in problems if problem.severity == "error"]
+
+
+def _keep_labels(pairs: Sequence["_Pair"], validation: ValidationSettings) -> None:
+    """Let the pairs keep their labels, unless it is clear already that no training follows."""
+    files = [(pair.image_file, pair.image.pages) for pair in pairs if pair.image is not None]
+    if len(files) < len(pairs):
+        return
+    try:
+        training, _ = split_pages(validation, sum(count for _, count in files), files)
+    except SettingsError:  # `set_problems` raises it when all files were looked at
+        return
+    for pair, pages in zip(pairs, pages_of_each(files, training), strict=True):
+        pair.trained_on = set(pages)
 
 
 @dataclass
@@ -113,27 +155,37 @@ class _Pair:
     frequencies: npt.NDArray[np.int64] | None = None
     holds_ids: bool = False
     refused_as_mask: bool = False
+    trained_on: set[int] | None = None
+    """Pages of this pair to train on, where the labels are to be kept."""
+    kept: LabelledPages | None = None
 
     @classmethod
-    def look(
-        cls, pool: ImagePool, image_file: Path, label_file: Path, settings: LabelSettings, axes: str | None
-    ) -> "_Pair":
+    def open(cls, pool: ImagePool, image_file: Path, label_file: Path, axes: str | None) -> "_Pair":
         pair = cls(image_file, label_file)
         try:
             pair.image = pool.add(image_file, axes)
-            pair.digests = _read_all(pair.image, pair.image_problems)
         except UNet2015Error as error:
             pair.image_problems.append(_problem("error", image_file, str(error)))
-        pair.look_at_labels(settings, axes)
         return pair
 
+    def look(self, settings: LabelSettings, axes: str | None) -> None:
+        if self.image is not None:
+            try:
+                self.digests = _read_all(self.image, self.image_problems)
+            except UNet2015Error as error:
+                self.image_problems.append(_problem("error", self.image_file, str(error)))
+        self.look_at_labels(settings, axes)
+
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
-        self.label_problems = []
+        self.label_problems, self.kept = [], None
+        watch = Unchanged(self.label_file)
         try:
             labels = read_labels(self.label_file, axes)
         except UNet2015Error as error:
             self.label_problems.append(_problem("error", self.label_file, str(error)))
             return
+        if self.trained_on is not None:
+            self.kept = LabelledPages(digests=[watch.sha256])
         if self.image is not None and (other := unlike(self.image, labels)):
             self.label_problems.append(Problem("error", str(self.label_file), other))
         if settings.kind == "instances":
@@ -141,7 +193,9 @@ class _Pair:
             self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())
             # A mask beside instances by mistake mostly has several cells.
             numbered = numbered and all(components(page == 255, connectivity=2).max() < 2 for page in labels)
-        report = inspect_labels(labels, settings, str(self.label_file), numbered=numbered or self.holds_ids)
+        report = inspect_labels(
+            labels, settings, str(self.label_file), numbered=numbered or self.holds_ids, keep=self._keep
+        )
         self.frequencies = report.frequencies
         severity: Severity = "error" if report.problems else "warning"
         self.label_problems += [
@@ -149,6 +203,10 @@ class _Pair:
         ]
         if settings.kind == "membrane" and not report.problems:
             self.label_problems += _membrane_problems(self.label_file, labels, settings)
+
+    def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
+        if self.kept is not None and self.trained_on is not None:
+            self.kept.add(targets, counts, trained_on=len(self.kept.classes) in self.trained_on)
 
 
 def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]:

@@ -1,6 +1,6 @@
 """What is wrong with one label file, or deserves a look, from one pass over its pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,14 +15,15 @@ from unet2015.training.labels import (
     Targets,
     class_frequencies,
     components,
+    draw_border,
     holds_ids,
     make_targets,
-    separation_border,
 )
 
 _NAMED = 5  # ids that a message lists
 _ADVICE = 'for a mask set kind = "membrane" (--label-kind membrane), or give every cell its own id'
 
+Cells = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 
 
@@ -46,7 +47,12 @@ class LabelReport:
 
 
 def inspect_labels(
-    labels: Labels, settings: LabelSettings, name: str, *, numbered: bool | None = None
+    labels: Labels,
+    settings: LabelSettings,
+    name: str,
+    *,
+    numbered: bool | None = None,
+    keep: Callable[[Targets, Counts], None] | None = None,
 ) -> LabelReport:
     """Look at all pages of a label file.
 
@@ -59,11 +65,14 @@ def inspect_labels(
     name : str
         The file.
     numbered : bool, optional
-        As for `make_targets`; what the file itself shows unless given.
+        As for `make_targets`. Default: what the file itself shows.
+    keep : callable, optional
+        Called with what `make_targets` returns for each page that has no problem, and the pixels of each
+        class on it, so that nobody has to make them again.
     """
     if numbered is None:
         numbered = settings.kind == "instances" and holds_ids(labels, settings)
-    # The border is drawn here, as what it does is to be said.
+    # The border is drawn here, because the report says what it does.
     coding = settings.model_copy(update={"separation_border": False})
     stack = labels if labels.ndim == 3 else labels[None]
     frequencies = np.zeros((len(stack), settings.classes), np.int64)
@@ -78,19 +87,22 @@ def inspect_labels(
         except LabelError as error:
             problems.append(str(error))
             continue
-        frequencies[number] = class_frequencies(targets, settings.classes)
         if targets.cells.max() == 1:
             notes.append(
                 f"{place}: a single cell, so the weight map has no gaps to stress; if this is a mask of many "
                 'cells, set kind = "membrane"'
             )
         if settings.kind == "instances":
-            cells = _Instances.of(page, targets, border=settings.separation_border)
+            drawn = draw_border(targets) if settings.separation_border else targets
+            cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
             notes += _scattered(cells, place)
-            frequencies[number] += (cells.taken, -cells.taken)
             if cells.taken:
                 border.append((number, cells))
+            targets = drawn
+        frequencies[number] = class_frequencies(targets, settings.classes)
+        if keep is not None:
+            keep(targets, frequencies[number])
     if problems or masks:
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
@@ -118,15 +130,16 @@ class _Instances:
     taken: int
 
     @classmethod
-    def of(cls, page: Labels, targets: Targets, *, border: bool) -> "_Instances":
-        count = int(targets.cells.max())
+    def of(cls, page: Labels, cells: Cells, drawn: Cells) -> "_Instances":
+        """Return what there is to say of the cells of a page, before and after the border is drawn."""
+        count = int(cells.max())
         ids = np.zeros(count + 1, page.dtype)
-        ids[targets.cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
-        pieces = left = _pieces(targets.cells, count)
-        drawn = separation_border(targets.cells) if border else targets.cells
-        taken = int(np.count_nonzero(targets.cells != drawn)) if border else 0
+        ids[cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
+        pieces = left = _pieces(cells, components(cells, connectivity=2), count)
+        taken = 0 if drawn is cells else int(np.count_nonzero(cells != drawn))
         if taken:
-            left = _pieces(drawn, count)
+            # Beyond the border no two cells touch: the parts of the mask are those of the cells.
+            left = _pieces(drawn, components(drawn > 0, connectivity=2), count)
         if ids.dtype.kind == "f":
             ids = ids.astype(np.int64)
         return cls(ids[1:], pieces, left, taken)
@@ -142,9 +155,8 @@ class _Instances:
         return np.compress(self.left > self.pieces, self.ids)
 
 
-def _pieces(cells: npt.NDArray[Any], count: int) -> Counts:
-    """Count the 8-connected parts of the cells 1 to `count`."""
-    parts = components(cells, connectivity=2)
+def _pieces(cells: Cells, parts: npt.NDArray[np.integer[Any]], count: int) -> Counts:
+    """Count the parts of the cells 1 to `count`."""
     owners = np.zeros(int(parts.max()) + 1, np.int64)
     owners[parts.ravel()] = cells.ravel()
     return np.bincount(owners[1:], minlength=count + 1)[1:].astype(np.int64)

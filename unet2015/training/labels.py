@@ -60,6 +60,18 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
         The values are not whole numbers, negative, outside the classes, or those of a 0/255 mask that
         is read as instances.
     """
+    targets = _without_border(labels, settings, name, numbered)
+    return draw_border(targets) if settings.kind == "instances" and settings.separation_border else targets
+
+
+def draw_border(targets: Targets) -> Targets:
+    """Return one page of instances with the separation border drawn; see `separation_border`."""
+    cells = separation_border(targets.cells)
+    classes = targets.classes * (cells == targets.cells)  # the border is class 0, all else stays
+    return Targets(classes.astype(np.uint8, copy=False), cells)
+
+
+def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered: bool) -> Targets:
     labels = _whole_numbers(labels, settings, name)
     ignored = None if settings.ignore is None else labels == settings.ignore
     values = labels if ignored is None else np.where(ignored, labels.dtype.type(0), labels)
@@ -69,7 +81,7 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
             f"that are not annotated, set ignore = {values.min()}"
         )
     if settings.kind == "instances":
-        cells = _instances(values, settings, name, numbered)
+        cells = _instances(values, name, numbered)
         classes = (cells > 0).astype(np.uint8)
     else:
         if settings.kind == "classes" and values.max() >= settings.classes:
@@ -86,6 +98,8 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
 
 def components(labels: Labels, connectivity: int) -> npt.NDArray[np.integer[Any]]:
     """Number the connected parts of equal labels; 0 stays 0."""
+    if labels.dtype != bool and labels.size and labels.max() <= 1:
+        labels = labels != 0  # a mask is labelled several times as fast
     return np.asarray(measure.label(labels, background=0, connectivity=connectivity))  # type: ignore[no-untyped-call]
 
 
@@ -117,14 +131,14 @@ def holds_ids(labels: Labels, settings: LabelSettings) -> bool:
     return bool(ids.any())
 
 
-def _instances(values: Labels, settings: LabelSettings, name: str, numbered: bool) -> Labels:
+def _instances(values: Labels, name: str, numbered: bool) -> Labels:
     cells, ids = compact(values)
     if not numbered and ids.tolist() in ([0, 255], [255]):
         raise LabelError(
             f"{name}: the only values are 0 and 255, which is a mask, not one cell with the id 255; "
             'set kind = "membrane" (--label-kind membrane), or give every cell its own id'
         )
-    return separation_border(cells) if settings.separation_border else cells
+    return cells
 
 
 def separation_border(labels: Labels, *, ignore: int | None = None) -> Labels:

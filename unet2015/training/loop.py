@@ -110,7 +110,8 @@ def train(
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
         geometry(chosen.network).check(chosen.optimisation.tile)
         pairs = pair_images(_listed(images), _listed(labels))
-        for warning in check_pairs(pairs, chosen, axes):
+        checked = check_pairs(pairs, chosen, axes)
+        for warning in checked.problems:
             _log.warning("%s", warning)
         folder = make_folder(out)
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
@@ -119,7 +120,7 @@ def train(
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
-            with closing(load_training_set(pairs, chosen, axes)) as data:
+            with closing(load_training_set(pairs, chosen, axes, checked.labelled)) as data:
                 check_room(chosen, data, target)
                 return Training(data, chosen, folder, target, group).run(resume)
 

@@ -12,25 +12,12 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
-from unet2015.safe_files import Unchanged
-from unet2015.settings import LabelSettings, Mapping, TrainingSettings
+from unet2015.settings import Mapping, TrainingSettings
 from unet2015.tiling.reading import PixelReader
-from unet2015.training.dataset import (
-    Labels,
-    page_names,
-    pages_of_each,
-    read_labels,
-    split_pages,
-    unlike,
-)
-from unet2015.training.labels import (
-    Targets,
-    balanced_weights,
-    class_frequencies,
-    holds_ids,
-    make_targets,
-)
-from unet2015.training.pool import ImagePool, PooledImage
+from unet2015.training.dataset import page_names, pages_of_each, split_pages
+from unet2015.training.labelled import LabelledPages
+from unet2015.training.labels import balanced_weights
+from unet2015.training.pool import ImagePool
 from unet2015.training.weights import target_weights
 
 
@@ -121,13 +108,28 @@ class TrainingSet:
 
 
 def load_training_set(
-    pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
+    pairs: Sequence[tuple[Path, Path]],
+    settings: TrainingSettings,
+    axes: str | None = None,
+    labelled: LabelledPages | None = None,
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
     The images stay on disk and few of them are open at a time (see `training.pool`); of each page 5 bytes
     per pixel are kept in memory, of a held-out page 1. A file that changes afterwards makes reads of it
     raise a `DataSetError`.
+
+    Parameters
+    ----------
+    pairs : sequence of (image, labels)
+        See `pair_images`.
+    settings : TrainingSettings
+        What the labels hold, the mapping, the weight map, and which pages are held out.
+    axes : str, optional
+        Axes of the images, where the files do not say.
+    labelled : LabelledPages, optional
+        What the check of the set (`training.checks.inspect_set`) has read of the labels. Its cells are used
+        up. Default: the labels are read here.
 
     Raises
     ------
@@ -144,7 +146,8 @@ def load_training_set(
         names = page_names(files)
         chosen, held_out = split_pages(settings.validation, len(names), files)
         mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
-        labelled = _Labelled.read(pairs, images, settings.labels, axes, set(chosen))
+        if labelled is None:
+            labelled = LabelledPages.read(pairs, images, settings.labels, axes, set(chosen))
         pages = list(_training_pages(images, mapping, labelled))
         taught = [i for i in chosen if pages[i].annotated]
         if not taught:
@@ -157,8 +160,8 @@ def load_training_set(
         digests = [(image.sha256, digest) for image, digest in zip(images, labelled.digests, strict=True)]
         training = []
         for i in taught:  # the cells go as the weights come, as both take 4 bytes a pixel
-            targets = labelled.targets.pop(i)
-            training.append(replace(pages[i], weights=target_weights(targets, settings.weight_map, weights)))
+            weighed = target_weights(labelled.take(i), settings.weight_map, weights)
+            training.append(replace(pages[i], weights=weighed))
         failed.pop_all()
     return TrainingSet(
         training=training,
@@ -183,67 +186,7 @@ def load_training_set(
     )
 
 
-@dataclass
-class _Labelled:
-    """What the label files hold, page by page of the whole set.
-
-    Attributes
-    ----------
-    classes : list of ndarray
-        (H, W) uint8.
-    counts : list of ndarray
-        Annotated pixels of each class.
-    targets : dict
-        Classes and cells of the pages to train on, by page.
-    digests : list of str
-        SHA-256 of each file.
-    """
-
-    classes: list[NDArray[np.uint8]]
-    counts: list[NDArray[np.int64]]
-    targets: dict[int, Targets]
-    digests: list[str]
-
-    @classmethod
-    def read(
-        cls,
-        pairs: Sequence[tuple[Path, Path]],
-        images: Sequence[PooledImage],
-        settings: LabelSettings,
-        axes: str | None,
-        chosen: set[int],
-    ) -> "_Labelled":
-        found = cls([], [], {}, [])
-        for (labels, name, digest), image in zip(_label_files(pairs, settings, axes), images, strict=True):
-            if other := unlike(image, labels):
-                raise DataSetError(f"{name}: {other}")
-            found.digests.append(digest)
-            for number, page in enumerate(labels):
-                place = f"{name} page {number}" if image.pages > 1 else name
-                targets = make_targets(page, settings, place, numbered=True)
-                if len(found.classes) in chosen:
-                    found.targets[len(found.classes)] = targets
-                found.classes.append(targets.classes)
-                found.counts.append(class_frequencies(targets, settings.classes))
-        return found
-
-
-def _label_files(
-    pairs: Sequence[tuple[Path, Path]], settings: LabelSettings, axes: str | None
-) -> Iterator[tuple[Labels, str, str]]:
-    """Yield labels, name and SHA-256 of each file; a set of nothing but masks is no set of instances."""
-    numbered, mask = settings.kind != "instances", None
-    for _, path in pairs:
-        watch = Unchanged(path)
-        labels = read_labels(path, axes)
-        if not numbered and not (numbered := holds_ids(labels, settings)) and mask is None:
-            mask = next(((page, str(path)) for page in labels if (page == 255).any()), None)
-        yield labels, str(path), watch.sha256
-    if not numbered and mask is not None:
-        make_targets(mask[0], settings, mask[1])  # says what is wrong with it
-
-
-def _training_pages(images: Sequence[Image], mapping: Mapping, labelled: _Labelled) -> Iterator[TrainingPage]:
+def _training_pages(images: Sequence[Image], mapping: Mapping, labelled: LabelledPages) -> Iterator[TrainingPage]:
     pages = zip(labelled.classes, labelled.counts, strict=True)
     for image in images:
         mapped = MappedImage(image, mapping)

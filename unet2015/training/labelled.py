@@ -1,0 +1,105 @@
+"""What the label files of a training set hold: every file is read once, the targets of a page are made once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import DataSetError
+from unet2015.images.image import Image
+from unet2015.safe_files import Unchanged
+from unet2015.settings import LabelSettings
+from unet2015.training.dataset import Labels, read_labels, unlike
+from unet2015.training.labels import Targets, class_frequencies, holds_ids, make_targets
+
+
+@dataclass
+class LabelledPages:
+    """Classes, cells and frequencies, page by page, of one label file or of a whole set.
+
+    Attributes
+    ----------
+    classes : list of ndarray
+        (H, W) uint8.
+    counts : list of ndarray
+        Annotated pixels of each class.
+    cells : dict
+        (H, W) int32, of the pages to train on, by page.
+    digests : list of str
+        SHA-256 of each file.
+    """
+
+    classes: list[NDArray[np.uint8]] = field(default_factory=list)
+    counts: list[NDArray[np.int64]] = field(default_factory=list)
+    cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+
+    def add(self, targets: Targets, counts: NDArray[np.int64], *, trained_on: bool) -> None:
+        """Take the next page; of a held-out page the cells are not needed."""
+        if trained_on:
+            self.cells[len(self.classes)] = targets.cells
+        self.classes.append(targets.classes)
+        self.counts.append(counts)
+
+    def take(self, page: int) -> Targets:
+        """Return the targets of a page to train on, and forget its cells: a weight map takes their place."""
+        return Targets(self.classes[page], self.cells.pop(page))
+
+    @classmethod
+    def joined(cls, parts: Iterable["LabelledPages"]) -> "LabelledPages":
+        """Return the pages of several files, one file after the other."""
+        whole = cls()
+        for part in parts:
+            first = len(whole.classes)
+            whole.cells |= {first + page: cells for page, cells in part.cells.items()}
+            whole.classes += part.classes
+            whole.counts += part.counts
+            whole.digests += part.digests
+        return whole
+
+    @classmethod
+    def read(
+        cls,
+        pairs: Sequence[tuple[Path, Path]],
+        images: Sequence[Image],
+        settings: LabelSettings,
+        axes: str | None,
+        training: set[int],
+    ) -> "LabelledPages":
+        """Read the label files of a set that was not checked; `training`: the pages to train on.
+
+        Raises
+        ------
+        DataSetError
+            Labels have another size than their image.
+        ImageError, LabelError
+            As from `read_labels` and `make_targets`.
+        """
+        found = cls()
+        for (labels, name, digest), image in zip(_label_files(pairs, settings, axes), images, strict=True):
+            if other := unlike(image, labels):
+                raise DataSetError(f"{name}: {other}")
+            found.digests.append(digest)
+            for number, page in enumerate(labels):
+                place = f"{name} page {number}" if image.pages > 1 else name
+                targets = make_targets(page, settings, place, numbered=True)
+                counts = class_frequencies(targets, settings.classes)
+                found.add(targets, counts, trained_on=len(found.classes) in training)
+        return found
+
+
+def _label_files(
+    pairs: Sequence[tuple[Path, Path]], settings: LabelSettings, axes: str | None
+) -> Iterator[tuple[Labels, str, str]]:
+    """Yield labels, name and SHA-256 of each file; a set of nothing but masks is no set of instances."""
+    numbered, mask = settings.kind != "instances", None
+    for _, path in pairs:
+        watch = Unchanged(path)
+        labels = read_labels(path, axes)
+        if not numbered and not (numbered := holds_ids(labels, settings)) and mask is None:
+            mask = next(((page, str(path)) for page in labels if (page == 255).any()), None)
+        yield labels, str(path), watch.sha256
+    if not numbered and mask is not None:
+        make_targets(mask[0], settings, mask[1])  # says what is wrong with it
