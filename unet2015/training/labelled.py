@@ -1,4 +1,4 @@
-"""What the label files of a training set hold: every file is read once, the targets of a page are made once."""
+"""What the label files of a training set hold; each file is read once, each page is made ready once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

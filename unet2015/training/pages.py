@@ -186,7 +186,9 @@ def load_training_set(
     )
 
 
-def _training_pages(images: Sequence[Image], mapping: Mapping, labelled: LabelledPages) -> Iterator[TrainingPage]:
+def _training_pages(
+    images: Sequence[Image], mapping: Mapping, labelled: LabelledPages
+) -> Iterator[TrainingPage]:
     pages = zip(labelled.classes, labelled.counts, strict=True)
     for image in images:
         mapped = MappedImage(image, mapping)
