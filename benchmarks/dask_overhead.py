@@ -38,7 +38,7 @@ from benchmarks.machine import keep_result, row, said, seconds, summary
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_writer import ZarrSegmentation, plan_layout
-from unet2015.models.model_file import Model, ModelInfo, load_model, save_model
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import plan_outputs, segment_files
@@ -117,7 +117,7 @@ def _bare(image: Path, out: Path, model: Path, options: SegmentOptions, pixels: 
 
 @cache
 def _loaded(path: Path) -> Model:
-    return load_model(path)
+    return read_model_file(path)
 
 
 def measure(tiles: int, sizes: Sequence[int], width: int, repeats: int) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class Runs:
         self.folder = folder
         self.path = make_model(folder / "model.safetensors", width)
         self.options = SegmentOptions(tile=572, batch=1, device="cpu")
-        self.segmenter = Segmenter(load_model(self.path), self.options)
+        self.segmenter = Segmenter(read_model_file(self.path), self.options)
         self.written = 0
 
     def images(self, tiles: int) -> Path:

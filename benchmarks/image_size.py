@@ -32,7 +32,7 @@ from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
 from unet2015.cli.sizes import parse_size
 from unet2015.images.writer import Layout
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.segmenter import SegmentOptions
@@ -46,7 +46,7 @@ ALIKE = 1.05
 def in_child(job: str, out: str) -> None:
     """Segment the page of a `job` (JSON) so often as it says, and write what it took to `out`."""
     task = json.loads(job)
-    model = load_model(task["model"])
+    model = read_model_file(task["model"])
     options = SegmentOptions(max_memory=task["cap"], device="cpu")
     folder, made = Path(task["folder"]), 0
 

@@ -13,7 +13,7 @@ from unet2015.geometry import Geometry
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.metrics import evaluate_em
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.tiling.plan import mirror
 from unet2015.tiling.predictor import Predictor
 
@@ -37,7 +37,7 @@ def measure_run(model: Path, images: Path, labels: Path, device: str) -> dict[st
 
 def measure_tilings(model: Path, images: Path, labels: Path, device: str) -> dict[str, dict[str, float]]:
     """Measure `TILINGS`; with each, how far its probabilities are from those of one pass over the slice."""
-    loaded = load_model(model)
+    loaded = read_model_file(model)
     predict = Predictor(loaded.network, choose_device(device))
     truth = read_pages(labels)
     with open_image(images) as image:

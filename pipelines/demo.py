@@ -20,7 +20,7 @@ from unet2015.errors import NothingLearnedError
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
-from unet2015.models.model_file import ModelInfo, load_model
+from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.safe_files import write_json
 from unet2015.settings import load_settings
 from unet2015.training.validation import Validation, advice
@@ -148,7 +148,7 @@ def main(words: Sequence[str] | None = None) -> int:
     status = run_stages(chain, given.out, given.stages)
     if status == 0 and not given.stages:
         result = json.loads((given.out / "result.json").read_text())
-        model = load_model(given.out / "demo-run" / "model.safetensors").info
+        model = read_model_file(given.out / "demo-run" / "model.safetensors").info
         record = json.loads((given.out / "unseen-images.record.json").read_text(encoding="utf-8"))
         print("\n" + "\n".join(told(model, record)))
         print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")

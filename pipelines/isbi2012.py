@@ -32,7 +32,7 @@ from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
 from unet2015.models import ship_model
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings
 
@@ -299,7 +299,7 @@ class Experiment:
 
             found = {
                 title: measure_run(self.model(name), images, labels, self.device)
-                | {"learned": load_model(self.model(name)).info.learned}
+                | {"learned": read_model_file(self.model(name)).info.learned}
                 for title, name in rows.items()
             }
             tilings = {}

@@ -14,7 +14,8 @@ from pipelines.one_gpu_timing import device_name
 from unet2015.errors import DataSetError
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import choose_mapping
-from unet2015.models.model_file import ModelInfo, load_tensors, save_model, save_tensors
+from unet2015.models.model_file import ModelInfo, save_model
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import build
 from unet2015.provenance import versions
 from unet2015.safe_files import atomic_path

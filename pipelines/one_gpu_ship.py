@@ -24,8 +24,9 @@ from pipelines.device_sets import find_split, label_settings, load
 from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage
-from unet2015.models import FOLDER, ship_model
-from unet2015.models.model_file import Model, load_model
+from unet2015.models import ship_model
+from unet2015.models.model_file import Model, read_model_file
+from unet2015.models.shipped import FOLDER
 from unet2015.settings import load_settings
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import PageSource, TrainingPage
@@ -94,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 f"{given.result}: expected a result of pipelines.one_gpu_measures with EM folds: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        model = load_model(given.maps / f"{NAME}.safetensors")
+        model = read_model_file(given.maps / f"{NAME}.safetensors")
         model = choose_thresholds(model, load(given.data), torch.device(given.device))
         path = ship_model(model, given.to, name=NAME, training=training, **WORDS)
     except UNet2015Error as error:

@@ -9,11 +9,11 @@ import tifffile
 import torch
 
 import unet2015
-from unet2015 import models
 from unet2015.cli import main
 from unet2015.errors import ModelError, NothingLearnedError
 from unet2015.models import list_models, ship_model
-from unet2015.models.model_file import Model, ModelInfo, build_network, load_model, save_model
+from unet2015.models import shipped as shipped_models
+from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
 from unet2015.segmentation.batch import plan_files, segment_files
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -63,7 +63,7 @@ def warnings(caplog):
 
 
 def test_a_description_comes_back_and_one_of_before_is_read(save):
-    info = load_model(save()).info
+    info = read_model_file(save()).info
     assert info == describe()
     assert (info.threshold_name, info.why_not_learned) == ("rand", (REASON,))
     before = describe().model_dump(exclude={"thresholds", "learned"})
@@ -83,7 +83,7 @@ def test_thresholds_that_cannot_be_are_refused(save, thresholds):
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
     with pytest.raises(ModelError, match="thresholds"):
-        load_model(path)
+        read_model_file(path)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_record_without_reasons_gives_none(training):
 
 def test_python_warns_once_a_use(save, pixels, file, tmp_path, caplog):
     path = save()
-    model = load_model(path)
+    model = read_model_file(path)
     for use in (
         lambda: unet2015.load_model(path),
         lambda: unet2015.segment(pixels, path),
@@ -115,7 +115,7 @@ def test_python_warns_once_a_use(save, pixels, file, tmp_path, caplog):
 def test_no_warning_of_a_model_that_has_learned_or_does_not_say(save, pixels, caplog, learned):
     path = save(learned=learned)
     unet2015.segment(pixels, path)
-    unet2015.segment(pixels, load_model(path))
+    unet2015.segment(pixels, read_model_file(path))
     assert warnings(caplog) == []
 
 
@@ -155,9 +155,9 @@ def test_the_command_line_warns_and_goes_on(save, file, tmp_path, capsys):
 
 
 def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypatch, capsys, caplog):
-    monkeypatch.setattr(models, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr(shipped_models, "FOLDER", tmp_path / "shipped")
     words = {"summary": "cells", "modality": "TEM", "citation": "nobody", "terms": "none"}
-    ship_model(load_model(save()), models.FOLDER, name="stuck", **words)
+    ship_model(read_model_file(save()), shipped_models.FOLDER, name="stuck", **words)
     caplog.clear()
     (listed,) = list_models()
     assert warnings(caplog) == []  # a list is no use
@@ -166,7 +166,9 @@ def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypat
     assert status == 0
     assert f"this model has not learned; {REASON}" in out
     assert "0.7 (f1 0.4, rand 0.7)" in out
-    ship_model(load_model(save(learned=True, thresholds={})), models.FOLDER, name="stuck", **words)
+    ship_model(
+        read_model_file(save(learned=True, thresholds={})), shipped_models.FOLDER, name="stuck", **words
+    )
     status, out, _ = run(capsys, "models")
     assert "not learned" not in out
     assert "threshold 0.7" in [" ".join(line.split()) for line in out.splitlines()]

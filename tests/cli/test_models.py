@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from unet2015 import models
+from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -11,7 +11,7 @@ from unet2015.settings import Mapping, NetworkSettings
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "FOLDER", tmp_path / "models")
+    monkeypatch.setattr(shipped_models, "FOLDER", tmp_path / "models")
     torch.manual_seed(0)
     info = ModelInfo(
         network=NetworkSettings(width=2, depth=1),
@@ -19,7 +19,7 @@ def shipped(tmp_path, monkeypatch):
         class_names=("membrane", "cell"),
         training={"step": 1200, "training_pages": 30, "date": "2026-11-21"},
     )
-    return models.ship_model(
+    return shipped_models.ship_model(
         Model(UNet(width=2, depth=1), info),
         tmp_path / "models",
         name="em-test",
@@ -51,7 +51,7 @@ def test_programs_get_all_of_it(cli, shipped):
 
 
 def test_nothing_to_list_is_no_error(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped_models, "FOLDER", tmp_path)
     assert cli("models", "--json") == (0, "[]\n", "")
     ended = cli("models")
     assert (ended.status, ended.out) == (0, "")

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 
-from unet2015.models.model_file import ModelInfo, load_model, save_model
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -86,7 +86,7 @@ def test_what_is_gone_or_changed_is_said(cli, refused, record, data, model, tmp_
     tifffile.imwrite(image, np.flip(pixels), imagej=True, metadata={"axes": "ZYX"})
     refused(cli("replay", record), 1, image, "not the input", "SHA-256")
     image.write_bytes(original)
-    loaded, before = load_model(model), model.read_bytes()
+    loaded, before = read_model_file(model), model.read_bytes()
     with torch.no_grad():
         loaded.network.head.weight.mul_(2)
     save_model(model, loaded.network, loaded.info)

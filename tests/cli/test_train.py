@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unet2015.cli.train import changes
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
 from unet2015.training.loop import choose_settings
 from unet2015.training.validation import Validation
@@ -42,7 +42,7 @@ def train(cli, data, monkeypatch):
 def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
     ended = train("--steps", "2", "--validate", "0", "--device", "cpu")
     assert (ended.status, ended.out) == (0, f"{data / 'run' / 'model.safetensors'}\n")
-    model = load_model(data / "run" / "model.safetensors")
+    model = read_model_file(data / "run" / "model.safetensors")
     assert (model.network.width, model.network.depth) == (2, 1)
     used = json.loads((data / "run" / "settings.json").read_text())
     assert used["optimisation"]["steps"] == 2
@@ -143,6 +143,6 @@ def test_the_same_training_from_python(train, data):
     assert train("--steps", "2", "--device", "cpu").status == 0
     settings = load_settings(data / "tiny.toml", changes("membrane", steps=2, width=2))
     model = run(data / "images", data / "labels", data / "other", settings=settings, device="cpu")
-    other = load_model(data / "run" / "model.safetensors").network.state_dict()
+    other = read_model_file(data / "run" / "model.safetensors").network.state_dict()
     for name, tensor in model.network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), other[name].numpy())

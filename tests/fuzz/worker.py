@@ -18,7 +18,7 @@ import torch
 from unet2015.errors import UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
-from unet2015.models.model_file import Model, ModelInfo, load_model
+from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
@@ -67,7 +67,7 @@ def read_image(path: Path, out: Path, known: dict[int, Model]) -> str:
 
 def read_model(path: Path) -> str:
     """Load a model and use it."""
-    model = load_model(path)
+    model = read_model_file(path)
     pixels = np.arange(model.info.in_channels * 30 * 30, dtype=np.uint16).reshape(-1, 30, 30)
     if model.network.width * 2**model.network.depth > 64:
         return "result (not used)"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.models.model_file import ModelInfo, load_model, load_tensors, save_model, save_tensors
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -47,7 +48,7 @@ def rewritten(path, change):
 def test_a_model_comes_back_as_it_was(tmp_path):
     network = UNet(width=2, depth=1)
     save_model(tmp_path / "m.safetensors", network, info())
-    model = load_model(tmp_path / "m.safetensors")
+    model = read_model_file(tmp_path / "m.safetensors")
     assert model.info == info()
     assert not model.network.training
     assert all(
@@ -60,7 +61,7 @@ def test_a_model_comes_back_as_it_was(tmp_path):
 def test_half_precision_weights_are_read_as_float32(tmp_path):
     network = UNet(width=2, depth=1)
     save_model(tmp_path / "m.safetensors", network, info(), torch.float16)
-    weights = load_model(tmp_path / "m.safetensors").network.head.weight
+    weights = read_model_file(tmp_path / "m.safetensors").network.head.weight
     assert weights.dtype == torch.float32
     assert torch.allclose(weights, network.head.weight, atol=1e-3)
 
@@ -71,21 +72,21 @@ def test_another_architecture_names_tensor_and_shapes(model_file):
     with pytest.raises(
         ModelError, match=r"model\.safetensors.*contract\.0\.0.*\(2, 1, 3, 3\).*\(4, 1, 3, 3\)"
     ):
-        load_model(model_file)
+        read_model_file(model_file)
 
 
 def test_a_deeper_architecture_names_the_missing_tensor(model_file):
     text = info(network=NetworkSettings(width=2, depth=2)).model_dump_json()
     rewritten(model_file, lambda header: header["__metadata__"].update(unet2015=text))
     with pytest.raises(ModelError, match=r"missing|shape"):
-        load_model(model_file)
+        read_model_file(model_file)
 
 
 def test_a_huge_declared_network_takes_no_memory(model_file):
     text = info(network=NetworkSettings(width=10**6, depth=8)).model_dump_json()
     rewritten(model_file, lambda header: header["__metadata__"].update(unet2015=text))
     with pytest.raises(ModelError, match="shape"):
-        load_model(model_file)
+        read_model_file(model_file)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
@@ -94,7 +95,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
         network.head.bias[0] = float("nan")
     save_model(tmp_path / "m.safetensors", network, info())
     with pytest.raises(ModelError, match=r"head\.bias.*not finite"):
-        load_model(tmp_path / "m.safetensors")
+        read_model_file(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_other_files_are_refused_by_name(tmp_path, content, why):
     path = tmp_path / "other.bin"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=f"other.bin.*{why}"):
-        load_model(path)
+        read_model_file(path)
 
 
 def test_a_pickle_is_never_executed(tmp_path):
@@ -120,31 +121,31 @@ def test_a_pickle_is_never_executed(tmp_path):
     path = tmp_path / "trap.pt"
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(ModelError):
-        load_model(path)
+        read_model_file(path)
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(ModelError):
-        load_model(path)
+        read_model_file(path)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_safetensors_of_others_are_refused(tmp_path):
     save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match="not of unet2015"):
-        load_model(tmp_path / "x.safetensors")
+        read_model_file(tmp_path / "x.safetensors")
 
 
 def test_a_missing_file_and_a_folder_are_said(tmp_path):
     with pytest.raises(ModelError, match="No such"):
-        load_model(tmp_path / "none")
+        read_model_file(tmp_path / "none")
     with pytest.raises(ModelError, match="directory"):
-        load_model(tmp_path)
+        read_model_file(tmp_path)
 
 
 def test_unknown_keys_in_the_description_are_refused(model_file):
     text = json.dumps(json.loads(info().model_dump_json()) | {"surprise": 1})
     rewritten(model_file, lambda header: header["__metadata__"].update(unet2015=text))
     with pytest.raises(ModelError, match="surprise"):
-        load_model(model_file)
+        read_model_file(model_file)
 
 
 def test_nothing_is_left_where_a_model_cannot_be_written(tmp_path):
@@ -155,7 +156,7 @@ def test_nothing_is_left_where_a_model_cannot_be_written(tmp_path):
 
 def outcome_of(path):
     try:
-        return load_model(path)
+        return read_model_file(path)
     except ModelError as error:
         return error
 
@@ -203,7 +204,7 @@ def described(path, **changes):
 def test_a_description_that_cannot_be_is_refused_in_one_line(tmp_path, changes, word):
     path = described(tmp_path / "m.safetensors", **changes)
     with pytest.raises(ModelError, match=word) as caught:
-        load_model(path)
+        read_model_file(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
@@ -213,7 +214,7 @@ def test_a_description_nested_without_end_is_refused(tmp_path):
     network = UNet(1, 2, width=1, depth=1)
     save_tensors(tmp_path / "m.safetensors", dict(network.state_dict()), "[" * 100_000)
     with pytest.raises(ModelError, match="description"):
-        load_model(tmp_path / "m.safetensors")
+        read_model_file(tmp_path / "m.safetensors")
 
 
 def test_the_same_tensors_and_words_give_the_same_bytes(tmp_path):

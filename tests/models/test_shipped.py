@@ -8,11 +8,12 @@ from safetensors.torch import load_file
 from scipy import ndimage
 
 import unet2015
-from unet2015 import models
 from unet2015.cli import main
 from unet2015.errors import ModelError, UsageError
-from unet2015.models import FOLDER, LARGEST, find_model, list_models, ship_model
+from unet2015.models import find_model, list_models, ship_model
+from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import ModelInfo, save_model
+from unet2015.models.shipped import FOLDER, LARGEST
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -46,7 +47,7 @@ def folder(tmp_path, monkeypatch):
     shipped, here = tmp_path / "shipped", tmp_path / "here"
     here.mkdir()
     ship_model(trained(tmp_path / "trained.safetensors"), shipped, name="test-cells", **WORDS)
-    monkeypatch.setattr(models, "FOLDER", shipped)
+    monkeypatch.setattr(shipped_models, "FOLDER", shipped)
     monkeypatch.chdir(here)
     return shipped
 
@@ -192,7 +193,7 @@ def test_an_unknown_name_says_what_there_is(folder, name, words):
 
 
 def test_nothing_shipped_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped_models, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="none is shipped"):
         find_model("em")
@@ -207,7 +208,7 @@ def test_shipping_twice_gives_the_same_bytes_in_half_precision(folder, tmp_path)
 
 def test_a_model_that_is_too_large_is_not_written(tmp_path, monkeypatch):
     path = trained(tmp_path / "m.safetensors", width=8)
-    monkeypatch.setattr(models, "LARGEST", 5000)
+    monkeypatch.setattr(shipped_models, "LARGEST", 5000)
     with pytest.raises(ModelError, match=r"em: the model has .* narrower"):
         ship_model(path, tmp_path / "out", name="em", **WORDS)
     assert list((tmp_path / "out").iterdir()) == []

@@ -9,7 +9,8 @@ import torch
 from tests.networks.others import EVERY, OTHERS, trained
 from unet2015.errors import ModelError
 from unet2015.models import ship_model
-from unet2015.models.model_file import Model, ModelInfo, load_model, load_tensors, save_model, save_tensors
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -34,7 +35,7 @@ def test_a_model_file_keeps_settings_weights_and_buffers(tmp_path, entry, chosen
     network = trained(entry, chosen, 2, 3, 5)
     path = tmp_path / "m.safetensors"
     save_model(path, network, info_of(chosen, 2, 3), dtype)
-    model = load_model(path)
+    model = read_model_file(path)
     assert type(model.network) is entry.network
     assert not model.network.training
     assert model.info.network == chosen
@@ -77,14 +78,14 @@ COUNTER = "down.0.1.num_batches_tracked"
 )
 def test_damaged_buffers_are_named(tmp_path, change, why):
     with pytest.raises(ModelError, match=why):
-        load_model(padded_file(tmp_path / "m.safetensors", change))
+        read_model_file(padded_file(tmp_path / "m.safetensors", change))
 
 
 @pytest.mark.parametrize("kind", ["hourglass", "unet2026", "x" * 10_000])
 def test_a_model_of_an_unknown_architecture_says_which_are_known(tmp_path, kind):
     path = padded_file(tmp_path / "m.safetensors", network={"kind": kind, "stacks": 8})
     with pytest.raises(ModelError) as caught:
-        load_model(path)
+        read_model_file(path)
     assert str(caught.value) == (
         f"{path}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows unet2015, "
         "padded, pointwise. A newer version may know it"
@@ -96,7 +97,7 @@ def test_a_model_of_an_unknown_architecture_says_which_are_known(tmp_path, kind)
 )
 def test_a_network_described_wrongly_is_one_line(tmp_path, network):
     with pytest.raises(ModelError, match=r"m\.safetensors: the description .*network[^\n]*$"):
-        load_model(padded_file(tmp_path / "m.safetensors", network=network))
+        read_model_file(padded_file(tmp_path / "m.safetensors", network=network))
 
 
 def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
@@ -106,7 +107,7 @@ def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
     described = json.loads(text)
     del described["network"]["kind"]
     save_tensors(path, weights, json.dumps(described))
-    assert load_model(path).info.network == NetworkSettings(width=2, depth=1)
+    assert read_model_file(path).info.network == NetworkSettings(width=2, depth=1)
 
 
 def test_large_running_variances_can_be_shipped(tmp_path):
@@ -114,4 +115,4 @@ def test_large_running_variances_can_be_shipped(tmp_path):
     network.down[0][1].running_var.fill_(1e6)  # half precision ends at 65504
     about = dict.fromkeys(("summary", "modality", "citation", "terms"), "x")
     path = ship_model(Model(network, info_of(PADDED.examples[0])), tmp_path, name="x", **about)
-    assert torch.equal(load_model(path).network.down[0][1].running_var, network.down[0][1].running_var)
+    assert torch.equal(read_model_file(path).network.down[0][1].running_var, network.down[0][1].running_var)

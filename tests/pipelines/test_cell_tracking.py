@@ -16,7 +16,7 @@ from unet2015.errors import DataSetError
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_seg
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 
 SIDE = 96
 CENTRES = [(24, 26), (30, 70), (70, 34), (68, 74)]
@@ -131,7 +131,9 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
         measured = evaluate_seg(drawn / f"ctc/Both/{split.test}_GT", out / split.name / f"{split.test}_RES")
         assert result["splits"][split.name]["seg"] == measured.value
         assert measured.value > 0
-        assert load_model(out / split.name / "run/model.safetensors").info.training["training_pages"] == 3
+        assert (
+            read_model_file(out / split.name / "run/model.safetensors").info.training["training_pages"] == 3
+        )
         for which, name in (("train", split.train), ("test", split.test)):
             source = ctc.Sequence(drawn / "ctc" / "Both", name)
             assert np.array_equal(

@@ -10,7 +10,7 @@ pytest.importorskip("doit")
 
 from pipelines import demo
 from unet2015.images.reader import open_image, read_pages
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.training.validation import Validation, advice
 
 
@@ -35,7 +35,7 @@ def times(out):
 def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     out = tmp_path / "demo"
     status = demo.main(["--out", str(out), "--device", "cpu"])
-    model = load_model(out / "demo-run" / "model.safetensors").info
+    model = read_model_file(out / "demo-run" / "model.safetensors").info
     assert status == (3 if model.learned is False else 0)
     printed = capfd.readouterr().out
     assert "pixel error on the unseen stack" in printed

@@ -19,7 +19,7 @@ from unet2015.geometry import unet_geometry
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.synthetic import em_stack
 from unet2015.training.validation import Validation
 
@@ -104,9 +104,11 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
         )
         assert np.array_equal(held_out, images[em.held_out(fold)])
         assert np.array_equal(trained, images[em.trained_on(fold)])
-        assert load_model(out / f"fold-{fold}/run/model.safetensors").info.training["training_pages"] == 24
-    assert load_model(out / "all/run/model.safetensors").info.training["training_pages"] == 30
-    shipped = load_model(out / "models/em-tiny.safetensors").info
+        assert (
+            read_model_file(out / f"fold-{fold}/run/model.safetensors").info.training["training_pages"] == 24
+        )
+    assert read_model_file(out / "all/run/model.safetensors").info.training["training_pages"] == 30
+    shipped = read_model_file(out / "models/em-tiny.safetensors").info
     assert shipped.training["training_pages"] == 30
     assert shipped.training["twin"]["slices"] == em.held_out(4)
     assert shipped.training["twin"]["none"] == result["folds"]["fold-4"]["none"]["at_training_threshold"]

@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 
 from pipelines import one_gpu_measures, one_gpu_ship
 from pipelines.one_gpu_pictures import LARGEST, small
-from unet2015.models.model_file import ModelInfo, load_model, save_model
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.report.overlays import overlay_classes
 from unet2015.settings import Mapping, NetworkSettings
@@ -245,7 +245,7 @@ def test_the_model_of_all_slices_is_shipped_with_thresholds_and_twin(maps, packe
     assert one_gpu_ship.main(missing) == 1
     assert run(maps, packed, tmp_path / "out") == 0
     assert one_gpu_ship.main([*words, "--result", str(tmp_path / "out" / "result.json")]) == 0
-    model = load_model(tmp_path / "shipped" / "em-membrane.safetensors")
+    model = read_model_file(tmp_path / "shipped" / "em-membrane.safetensors")
     assert model.info.dtype is None
     assert model.info.learned is not None
     assert model.info.threshold == model.info.thresholds["rand"]

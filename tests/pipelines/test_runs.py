@@ -5,7 +5,7 @@ import pytest
 
 from pipelines import runs
 from unet2015.images.writer import write_image
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
 from unet2015.training import loop
 from unet2015.training.log import read_log
@@ -54,7 +54,7 @@ def test_a_training_that_learns_nothing_is_tried_with_other_seeds_and_said_to_ha
     # What is allowed to learn nothing ends and keeps its seed.
     monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.5, 0.5, 0.7, constant=True, baseline=0.5))
     runs.train_run(*pages, tmp_path / "one", settings, "cpu", seeds=1)
-    assert load_model(tmp_path / "one" / "model.safetensors").info.training["seed"] == 3
+    assert read_model_file(tmp_path / "one" / "model.safetensors").info.training["seed"] == 3
 
 
 def test_an_unfinished_training_goes_on_and_another_begins_anew(pages, tmp_path, monkeypatch):
@@ -78,6 +78,6 @@ def test_an_unfinished_training_goes_on_and_another_begins_anew(pages, tmp_path,
     assert (run / "log.jsonl").read_bytes() == before
     other = load_settings(None, TINY | {"weight_map": {"w0": 1.0}, "seed": 7})
     runs.train_run(*pages, run, other, "cpu", seeds=1)
-    assert load_model(run / "model.safetensors").info.training["settings"]["weight_map"]["w0"] == 1.0
+    assert read_model_file(run / "model.safetensors").info.training["settings"]["weight_map"]["w0"] == 1.0
     assert len([line for line in read_log(run / "log.jsonl") if "loss" in line]) == 4
     assert runs.training_summary(run)["seed"] == 7

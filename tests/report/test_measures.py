@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from unet2015.models.model_file import ModelInfo, build_network, load_model, save_model
+from unet2015.models.model_file import ModelInfo, build_network, read_model_file, save_model
 from unet2015.report.figures import plot_curves
 from unet2015.report.html import Report, write_report
 from unet2015.report.measures import measures
@@ -67,7 +67,7 @@ def test_nothing_is_red_otherwise(run, tmp_path):
         assert 'role="alert"' not in text_of(run(*checks, model=model))
     # Nor of a model of before, which does not say.
     folder = run(STUCK, model=STUCK)
-    old = load_model(folder / "model.safetensors")
+    old = read_model_file(folder / "model.safetensors")
     save_model(folder / "model.safetensors", old.network, old.info.model_copy(update={"learned": None}))
     assert 'role="alert"' not in text_of(folder)
 

@@ -91,10 +91,10 @@ def test_damage_is_named_and_no_report_is_left(run, name, content, error):
 
 def test_pages_are_segmented_as_the_validation_did(run):
     """Pixel error at the threshold of best F1 and cross-entropy, of all pages, are those of the record."""
-    from unet2015.models.model_file import load_model
+    from unet2015.models.model_file import read_model_file
     from unet2015.report.run import _segmented
 
-    model = load_model(run / "model.safetensors")
+    model = read_model_file(run / "model.safetensors")
     assert model.info.threshold == model.info.thresholds["rand"]
     best = model.info.model_copy(update={"threshold": model.info.thresholds["f1"]})
     pages = _segmented(run, replace(model, info=best), "cpu")

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from unet2015.images.writer import ImageWriter, Layout
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.parts import PartWriter
 from unet2015.segmentation.segmenter import SegmentOptions
@@ -130,7 +130,7 @@ def one_job(out, all_calls, seconds, tiles):
 
 
 if __name__ == "__main__":
-    MODEL_LOADED = load_model(MODEL)
+    MODEL_LOADED = read_model_file(MODEL)
     Predictor.__call__ = counting
     deadly_after(PartWriter, "append")
     deadly_after(ImageWriter, "write")

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from unet2015 import safe_files
-from unet2015.models.model_file import ModelInfo, load_model, save_model
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation import estimate
 from unet2015.segmentation.batch import plan_files, segment_files
@@ -26,7 +26,7 @@ def model(tmp_path):
         class_names=("membrane", "cell"),
     )
     save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
-    return load_model(tmp_path / "m.safetensors")
+    return read_model_file(tmp_path / "m.safetensors")
 
 
 @pytest.fixture

@@ -101,8 +101,8 @@ def _count():
     from unet2015.segmentation import cluster as module
 
     module._loaded.clear()
-    module._loads, module._honest = [], module.load_model
-    module.load_model = lambda path: (module._loads.append(path), module._honest(path))[1]
+    module._loads, module._honest = [], module.read_model_file
+    module.read_model_file = lambda path: (module._loads.append(path), module._honest(path))[1]
 
 
 def _counted():
@@ -114,7 +114,7 @@ def _counted():
 def _restore():
     from unet2015.segmentation import cluster as module
 
-    module.load_model = module._honest
+    module.read_model_file = module._honest
 
 
 def test_a_batch_goes_file_by_file_and_bad_files_do_not_stop_it(tmp_path, job, dask):

@@ -14,7 +14,7 @@ import torch
 
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.images.mapping import MappedImage
-from unet2015.models.model_file import Model, ModelInfo, load_model, save_model
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import atomic_path, claim, leftovers
 from unet2015.segmentation.batch import segment_files
@@ -132,7 +132,7 @@ def test_the_plan_stays_when_less_memory_is_free(tmp_path, monkeypatch, image, m
 def test_what_was_begun_otherwise_is_not_used(tmp_path, monkeypatch, image, model, change):
     work, options = begin(monkeypatch, image, tmp_path / "out", model), TILE
     if change == "model":
-        network = load_model(model)
+        network = read_model_file(model)
         with torch.no_grad():
             network.network.head.weight.mul_(2)
         save_model(model, network.network, network.info)
@@ -267,7 +267,7 @@ def test_skipped_tiles_are_background_and_recorded(tmp_path, image, model):
     array = tifffile.imread(image)
     array[:112] = 7
     tifffile.imwrite(image, array)
-    loaded = load_model(model)
+    loaded = read_model_file(model)
     with torch.no_grad():
         loaded.network.head.bias.copy_(torch.tensor([-100.0, 100.0]))  # all is class 1
     loud = Model(loaded.network, loaded.info)

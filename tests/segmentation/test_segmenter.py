@@ -18,7 +18,7 @@ from unet2015.errors import (
     UsageError,
 )
 from unet2015.images.reader import open_image
-from unet2015.models.model_file import Model, ModelInfo, load_model, save_model
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation import batch
 from unet2015.segmentation.batch import plan_files, segment_files
@@ -142,7 +142,7 @@ def test_a_percentile_mapping_is_that_of_the_whole_image(tmp_path):
 @pytest.mark.parametrize("trained_on", ["uint8", "float32", None])
 def test_a_standardised_scene_is_segmented_alike_in_any_type(tmp_path, trained_on):
     path = make_model(tmp_path / "s.safetensors", method="standardise")
-    loaded = load_model(path)
+    loaded = read_model_file(path)
     save_model(path, loaded.network, loaded.info.model_copy(update={"dtype": trained_on}))
     scene = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
     scene[1] //= 3
@@ -180,7 +180,7 @@ def test_files_equal_the_python_call_and_keep_axes_and_calibration(tmp_path, mod
 def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
     segment_files([stack_file], tmp_path / "out", model, SegmentOptions(tile=60))
     record = json.loads((tmp_path / "out" / "stack.record.json").read_text())
-    assert record["model_sha256"] == load_model(model).sha256
+    assert record["model_sha256"] == read_model_file(model).sha256
     assert record["plan"]["tile"] == [60, 60]
     assert record["plan"]["tiles"] == 3 * 4 * 4
     assert record["settings"]["threshold"] == 0.5
@@ -309,7 +309,7 @@ def test_a_constant_prediction_warns(tmp_path, caplog):
     network = UNet(1, 2, 2, 2)
     with torch.no_grad():
         network.head.weight.zero_()
-    info = load_model(make_model(tmp_path / "m.safetensors")).info
+    info = read_model_file(make_model(tmp_path / "m.safetensors")).info
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 40), np.uint8))
     with caplog.at_level(logging.WARNING, "unet2015"):
         segment_files([tmp_path / "a.tif"], tmp_path / "out", Model(network.eval(), info))
@@ -373,7 +373,7 @@ def test_a_name_that_is_no_tiff_is_refused(tmp_path, model, stack_file):
 
 def test_an_integer_range_of_another_type_is_refused(tmp_path, stack):
     path = make_model(tmp_path / "m.safetensors")
-    model = load_model(path)
+    model = read_model_file(path)
     model = Model(model.network, model.info.model_copy(update={"dtype": "uint8"}))
     assert segment(stack, model).shape == stack.shape
     with pytest.raises(ImageValueError, match="trained on uint8"):
@@ -381,7 +381,7 @@ def test_an_integer_range_of_another_type_is_refused(tmp_path, stack):
 
 
 def test_a_network_that_gives_nan_is_an_error_that_names_the_file(tmp_path, model, stack_file):
-    loaded = load_model(model)
+    loaded = read_model_file(model)
     with torch.no_grad():
         loaded.network.head.weight.mul_(float("inf"))
     (result,) = segment_files([stack_file], tmp_path / "out", loaded)

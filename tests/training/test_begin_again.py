@@ -6,7 +6,8 @@ import logging
 import pytest
 import torch
 
-from unet2015.models.model_file import load_model, load_tensors
+from unet2015.models.model_file import read_model_file
+from unet2015.models.tensors import load_tensors
 from unet2015.settings import load_settings
 from unet2015.training import loop
 from unet2015.training.log import read_log
@@ -134,7 +135,7 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
     assert same(tmp_path / "whole", tmp_path / "parts")
-    assert load_model(tmp_path / "parts" / "model.safetensors").info.training["seed"] == 1
+    assert read_model_file(tmp_path / "parts" / "model.safetensors").info.training["seed"] == 1
 
 
 @pytest.mark.slow

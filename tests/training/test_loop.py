@@ -19,7 +19,8 @@ from unet2015.errors import (
     TrainingError,
     UsageError,
 )
-from unet2015.models.model_file import load_model, load_tensors
+from unet2015.models.model_file import read_model_file
+from unet2015.models.tensors import load_tensors
 from unet2015.settings import OptimisationSettings
 from unet2015.training import loop, recipe, steps
 from unet2015.training.augment import augment
@@ -108,7 +109,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small
     assert len(count) == 4 + 1 + 3 + 1 + 2
     assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
-    one, other = (load_model(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    one, other = (read_model_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert equal(one.network.state_dict(), other.network.state_dict())
     assert one.info.threshold == other.info.threshold
 
@@ -420,7 +421,7 @@ def test_a_damaged_model_of_a_finished_run_is_written_again(
     assert f"{run / 'model.safetensors'}: " in caplog.text
     assert "it is removed, and the next validation writes another" in caplog.text
     assert model.info.training["step"] == 8
-    assert "rand" in load_model(run / "model.safetensors").info.thresholds
+    assert "rand" in read_model_file(run / "model.safetensors").info.thresholds
     weights = {key: value for key, value in tensors(run).items() if key.startswith("network.")}
     assert equal(weights, {f"network.{key}": value for key, value in model.network.state_dict().items()})
 
@@ -447,7 +448,7 @@ def test_a_model_damaged_half_way_is_written_by_the_next_validation_as_a_lost_on
         spoil(tmp_path / name / "model.safetensors")
         model = train(*small_set, tmp_path / name, settings=small_settings(), device="cpu", resume=True)
         assert model.info.training["step"] == 8
-    one, other = (load_model(tmp_path / name / "model.safetensors") for name in ("damaged", "lost"))
+    one, other = (read_model_file(tmp_path / name / "model.safetensors") for name in ("damaged", "lost"))
     assert equal(one.network.state_dict(), other.network.state_dict())
 
 

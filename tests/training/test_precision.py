@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unet2015.errors import MemoryLimitError
-from unet2015.models.model_file import load_tensors
+from unet2015.models.tensors import load_tensors
 from unet2015.networks import build
 from unet2015.settings import NetworkSettings, OptimisationSettings
 from unet2015.training import loop, precision

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from unet2015.errors import SettingsError, UsageError
-from unet2015.models.model_file import load_model, load_tensors
+from unet2015.models.model_file import read_model_file
+from unet2015.models.tensors import load_tensors
 from unet2015.networks import build
 from unet2015.settings import SamplingSettings, TrainingSettings
 from unet2015.training.augment import Source, augment, draw
@@ -211,7 +212,7 @@ def test_one_process_trains_as_ever(launch, tmp_path, small_settings, one_thread
     assert equal(ended.tensors(), reference(settings, launch.set, 1))
     last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     assert "processes" not in load_tensors(last)[1]
-    assert "processes" not in load_model(tmp_path / "run" / "model.safetensors").info.training
+    assert "processes" not in read_model_file(tmp_path / "run" / "model.safetensors").info.training
 
 
 def test_torchrun_with_one_process_changes_nothing(launch, tmp_path, small_settings, one_thread):
@@ -241,7 +242,7 @@ def test_one_process_writes_and_speaks(whole):
     ]
     assert len(list((whole.run / "tensorboard").iterdir())) == 1
     assert len(list((whole.run / "checkpoints").iterdir())) == 2
-    assert load_model(model).info.training["processes"] == 2
+    assert read_model_file(model).info.training["processes"] == 2
 
 
 def test_an_interrupted_training_saves_once_and_goes_on_to_the_same_bits(launch, whole):

@@ -9,7 +9,7 @@ import tifffile
 import torch
 
 from unet2015.errors import DataSetError, ModelError, SettingsError
-from unet2015.models.model_file import load_tensors, save_tensors
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.training import loop, sampling, state
 from unet2015.training.log import read_log
 from unet2015.training.loop import train

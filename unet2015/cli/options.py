@@ -1,11 +1,11 @@
 """Options that several subcommands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-LabelKind = Literal["instances", "membrane", "classes"]
+from unet2015.settings.choices import LabelKind
 
 Axes = Annotated[
     str | None,

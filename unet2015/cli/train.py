@@ -3,23 +3,12 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from unet2015.cli.options import (
-    Axes,
-    Device,
-    Ignore,
-    Images,
-    LabelKind,
-    LabelKindOption,
-    Labels,
-    Settings,
-    Validate,
-)
-
-Precision = Literal["auto", "float32", "bfloat16"]
+from unet2015.cli.options import Axes, Device, Ignore, Images, LabelKindOption, Labels, Settings, Validate
+from unet2015.settings.choices import LabelKind, TrainingPrecision
 
 
 def train(
@@ -42,7 +31,7 @@ def train(
         float | None, typer.Option(help="Learning rate after the warm-up.", metavar="RATE")
     ] = None,
     precision: Annotated[
-        Precision | None,
+        TrainingPrecision | None,
         typer.Option(help="auto: bfloat16 where a short timing shows that it is faster here, else float32."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="From which all random draws follow.", metavar="N")] = None,

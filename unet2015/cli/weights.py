@@ -1,11 +1,12 @@
 """``unet2015 weights``: the weight map as an image to look at."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from unet2015.cli.options import KIND_HELP, Axes, Ignore, LabelKind
+from unet2015.cli.options import KIND_HELP, Axes, Ignore
+from unet2015.settings.choices import Gaps, LabelKind
 
 
 def weights(
@@ -17,7 +18,7 @@ def weights(
     w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
     sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
     gaps: Annotated[
-        Literal["background", "everywhere"],
+        Gaps,
         typer.Option(
             help="Where the second term is added: on background alone, as the authors' later plugin does, or "
             "everywhere, as the equation is printed."

@@ -4,8 +4,9 @@ Each measure is one file over one sparse contingency table. The names below load
 first used: the warping error and the thinned scores need numba, the others do not.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from unet2015.lazy import lazy_names
 
 if TYPE_CHECKING:
     from unet2015.metrics.contingency import contingency_table
@@ -45,30 +46,20 @@ __all__ = [
     "warping_mismatches",
 ]
 
-_FILES = {
-    "contingency": ["contingency_table"],
-    "em": ["evaluate_em"],
-    "figure": ["draw_failures"],
-    "homotopy": ["simple_points", "warp"],
-    "information": ["thinned_scores", "v_info"],
-    "overlap": ["dice", "f1", "iou", "pixel_overlap"],
-    "pixel": ["pixel_error"],
-    "rand": ["rand_error", "v_rand"],
-    "seg": ["evaluate_seg", "seg_score"],
-    "thinning": ["thin"],
-    "thresholds": ["threshold_steps"],
-    "warping": ["Mismatch", "warping_error", "warping_mismatches"],
-}
-_HOMES = {name: f"unet2015.metrics.{file}" for file, names in _FILES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(
-            f"module 'unet2015.metrics' has no attribute {name!r}; it offers {', '.join(__all__)}"
-        )
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "contingency": ["contingency_table"],
+        "em": ["evaluate_em"],
+        "figure": ["draw_failures"],
+        "homotopy": ["simple_points", "warp"],
+        "information": ["thinned_scores", "v_info"],
+        "overlap": ["dice", "f1", "iou", "pixel_overlap"],
+        "pixel": ["pixel_error"],
+        "rand": ["rand_error", "v_rand"],
+        "seg": ["evaluate_seg", "seg_score"],
+        "thinning": ["thin"],
+        "thresholds": ["threshold_steps"],
+        "warping": ["Mismatch", "warping_error", "warping_mismatches"],
+    },
+)

@@ -1,9 +1,5 @@
-"""The model file and the training state: safetensors, with all that is not a tensor as JSON.
+"""The model file: weights, and all that a model says of itself."""
 
-Nothing in such a file is executed on loading: no pickle, no code.
-"""
-
-import hashlib
 import json
 import math
 from collections.abc import Mapping as Dictionary
@@ -13,13 +9,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from unet2015 import networks
 from unet2015.errors import ModelError, SettingsError
-from unet2015.safe_files import atomic_path
+from unet2015.models.tensors import load_tensors, save_tensors, short
 from unet2015.settings import (
     NETWORK_KINDS,
     Frozen,
@@ -31,9 +25,6 @@ from unet2015.settings import (
 )
 
 ThresholdName = Literal["f1", "rand"]
-_KEY = "unet2015"
-_DIGEST = "sha256"
-_LONGEST = 500
 
 
 class ModelInfo(Frozen):
@@ -152,7 +143,7 @@ def save_model(
     save_tensors(path, weights, info.model_dump_json())
 
 
-def load_model(path: str | Path) -> Model:
+def read_model_file(path: str | Path) -> Model:
     """Read a model file.
 
     Raises
@@ -170,13 +161,13 @@ def load_model(path: str | Path) -> Model:
         raise
     except (SettingsError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path}: the description in the model file does not fit this version: {_short(error)}"
+            f"{path}: the description in the model file does not fit this version: {short(error)}"
         ) from error
     try:
         with torch.device("meta"):  # no memory is taken before the shapes are known to fit
             network = build_network(info)
     except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
-        raise ModelError(f"{path}: the model file describes no possible network: {_short(error)}") from error
+        raise ModelError(f"{path}: the model file describes no possible network: {short(error)}") from error
     check_weights(network, weights, str(path))
     network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)
     return Model(network.eval(), info, digest, Path(path))
@@ -221,79 +212,6 @@ def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _type(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
-    """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
-    with atomic_path(path) as temporary:
-        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        # Not the library's own file: it hides why writing fails, and keeps others from reading.
-        metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
-        data = save(contiguous, metadata)
-        header, end = _in_order(data)
-        with temporary.open("wb") as file:
-            file.write(header)
-            file.write(memoryview(data)[end:])
-
-
-def _in_order(data: bytes) -> tuple[bytes, int]:
-    """Return the header of a safetensors file, and where the given one ends.
-
-    Its metadata are in alphabetical order, which the library leaves to chance.
-    """
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    metadata = dict(sorted(header.pop("__metadata__").items()))
-    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the tensors stay aligned
-    return len(text).to_bytes(8, "little") + text, end
-
-
-def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
-    """Read what `save_tensors` wrote: the tensors, the JSON text, and the SHA-256 of the file.
-
-    The file is read whole, not mapped: what happens to it afterwards does not touch the tensors.
-
-    Raises
-    ------
-    ModelError
-        It cannot be read, is something else, or its bytes are not those that were written; files of
-        versions that stored no digest are taken as they are.
-    """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
-    try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header.get("__metadata__") or {}
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a readable model file (safetensors): {_short(error)}") from error
-    if _KEY not in metadata:
-        raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
-    if metadata.get(_DIGEST) not in (None, _digest(tensors, metadata[_KEY])):
-        raise ModelError(
-            f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
-            "take a copy of it, or another"
-        )
-    return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
-
-
-def _digest(tensors: Dictionary[str, Tensor], description: str) -> str:
-    """Return the SHA-256 over the description and the names, types, shapes and bytes of all tensors."""
-    digest = hashlib.sha256(description.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _short(error: object) -> str:
-    """Return what a library says in one line, which may hold what came, cut where it is long."""
-    words = " ".join(str(error).split())
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
-from unet2015.models.model_file import Model, load_model, load_tensors
+from unet2015.models.model_file import Model, read_model_file
+from unet2015.models.tensors import load_tensors
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
 from unet2015.report.measures import alert, measures, summary
@@ -96,7 +97,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     curves = plot_curves({"": log})
     settings = _settings(folder / "settings.json")
     path = folder / "model.safetensors"
-    model = load_model(path) if path.exists() else None
+    model = read_model_file(path) if path.exists() else None
     checks = [line for line in read_log(log) if "validation_f1" in line]
     steps = max(line["step"] for line in read_log(log) if "loss" in line)
     sections = [

@@ -27,7 +27,7 @@ from unet2015.images.mapping import MappedImage, Scale
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
 from unet2015.images.zarr_writer import ZarrLayout
-from unet2015.models.model_file import load_model
+from unet2015.models.model_file import read_model_file
 from unet2015.provenance import versions
 from unet2015.segmentation.batch import FileResult, Outputs, segment_file
 from unet2015.segmentation.parts import PartStore, compute_part
@@ -79,7 +79,7 @@ class Network:
         with _lock:
             if key not in _loaded:
                 usual_heap()
-                model = load_model(self.path)
+                model = read_model_file(self.path)
                 if model.sha256 != self.sha256:
                     raise ModelError(
                         f"{self.path}: on {_here()} this is another model; share one file system"

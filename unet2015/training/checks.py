@@ -116,7 +116,7 @@ def find_problems(
 def check_pairs(
     pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
 ) -> SetReport:
-    """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if there are any."""
+    """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
     report = inspect_set(pairs, settings, axes, keep_labels=True)
     if errors := _errors(report.problems):
         raise DataSetError(

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
-from unet2015.models.model_file import Model, load_model, save_model
+from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings
@@ -171,7 +171,7 @@ class Training(Descent):
             if self.writes:
                 self._add_rand_threshold()
             self.group.wait()  # for the model
-        model = load_model(self.model_path)
+        model = read_model_file(self.model_path)
         if model.info.learned is False:
             reasons = "; ".join(model.info.why_not_learned)
             _log.warning("the model that is kept has learned nothing: %s", reasons)
@@ -278,7 +278,7 @@ class Training(Descent):
 
     def _add_rand_threshold(self) -> None:
         """Store in a membrane model the threshold of the best Rand score on training pages."""
-        model = load_model(self.model_path)
+        model = read_model_file(self.model_path)
         if self.settings.labels.kind != "membrane" or "rand" in model.info.thresholds:
             return
         tile = self.settings.optimisation.tile

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.models.model_file import ModelInfo, load_model
+from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.training.pages import TrainingSet
@@ -52,7 +52,7 @@ def is_good_model(path: Path) -> bool:
         _log.warning("%s is gone; the next validation writes another", path)
         return False
     try:
-        load_model(path)
+        read_model_file(path)
     except ModelError as error:
         _log.warning("%s; it is removed, and the next validation writes another", error)
     else:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from unet2015.device import thread_count
 from unet2015.errors import DataSetError, ModelError, SettingsError
-from unet2015.models.model_file import check_weights, load_tensors, save_tensors
+from unet2015.models.model_file import check_weights
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
 from unet2015.safe_files import make_folder
 from unet2015.training.learner import Learner

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import LabelError, UsageError
-from unet2015.settings import LabelSettings, WeightMapSettings, parse_settings
+from unet2015.settings import Gaps, LabelKind, LabelSettings, WeightMapSettings, parse_settings
 from unet2015.training.distances import Block, Integers, each_block
 from unet2015.training.labels import (
     IGNORED,
@@ -29,8 +29,8 @@ def weight_map(
     w0: float = 10.0,
     sigma: float = 5.0,
     *,
-    gaps: Literal["background", "everywhere"] = "background",
-    kind: Literal["instances", "membrane", "classes"] = "instances",
+    gaps: Gaps = "background",
+    kind: LabelKind = "instances",
     class_weights: Literal["balanced"] | Sequence[float] = "balanced",
     ignore: int | None = None,
 ) -> Weights:

@@ -1,0 +1,210 @@
+"""Models that come with the package, found by name: files of this folder that describe themselves."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unet2015.errors import ModelError, UsageError
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.safe_files import atomic_path, make_folder
+
+FOLDER = Path(__file__).parent
+"""Where the shipped models lie, as ``NAME.safetensors``."""
+LARGEST = 16_000_000
+"""A shipped model has fewer bytes than this, as width 32 in half precision has: everyone who installs the
+package downloads it."""
+
+_log = logging.getLogger("unet2015")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A model that comes with the package.
+
+    Attributes
+    ----------
+    name : str
+        What ``--model`` takes.
+    path : Path
+        The model file.
+    bytes : int
+        Its size.
+    sha256 : str
+        Of the file.
+    info : ModelInfo
+        What it is for, citation, terms, training record.
+    """
+
+    name: str
+    path: Path
+    bytes: int
+    sha256: str
+    info: ModelInfo
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it for JSON."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            **self.info.model_dump(mode="json", exclude={"name", "format"}),
+        }
+
+
+def list_models() -> list[ShippedModel]:
+    """Return the models that come with the package, by name.
+
+    Returns
+    -------
+    list of ShippedModel
+        What ``unet2015 models`` shows of each: name, file, what it is for, what to cite, the terms.
+
+    Raises
+    ------
+    ModelError
+        One of the files is damaged.
+    """
+    found = []
+    for name, path in _shipped().items():
+        model = read_model_file(path)
+        found.append(ShippedModel(name, path, path.stat().st_size, model.sha256, model.info))
+    return found
+
+
+def find_model(model: str | Path) -> Path:
+    """Return the path of a model file, given it or the name of a shipped model.
+
+    A file of that name on disk wins over a shipped model. What has a folder or an ending in it is a
+    path, whether or not there is such a file.
+
+    Raises
+    ------
+    ModelError
+        There is neither such a file nor a shipped model of that name.
+    """
+    path, name = Path(model), str(model)
+    if path.is_file() or path.name != name or path.suffix:
+        return path
+    shipped = _shipped()
+    if name in shipped:
+        return shipped[name]
+    if path.exists():  # a folder, say: reading it says what is wrong
+        return path
+    close = difflib.get_close_matches(name, shipped, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    known = f"shipped are: {', '.join(shipped)}" if shipped else "none is shipped"
+    raise ModelError(f"{name}: there is no such file, and no model of this name; {known}{hint}")
+
+
+def load_model(model: str | Path) -> Model:
+    """Read a model file, or a model that comes with the package; warn of one that has not learned.
+
+    Parameters
+    ----------
+    model : path or str
+        The file; or a name that ``unet2015 models`` lists, where no file has it.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, is no model file, or its tensors do not fit the architecture it
+        declares; the message names tensor and shapes. Or no model has this name.
+    """
+    loaded = read_model_file(find_model(model))
+    warn_unless_learned(loaded)
+    return loaded
+
+
+def warn_unless_learned(model: Model) -> None:
+    """Log a warning where a model says of itself that it has not learned."""
+    if model.info.learned is False:
+        reasons = "; ".join(model.info.why_not_learned) or "its record does not say why"
+        _log.warning(
+            "%s: this model has not learned, and its results mean little: %s", model.path or "model", reasons
+        )
+
+
+def ship_model(
+    model: Model | str | Path,
+    folder: str | Path = FOLDER,
+    *,
+    name: str,
+    summary: str,
+    modality: str,
+    citation: str,
+    terms: str,
+    pixel_size_nm: float | None = None,
+    training: dict[str, Any] | None = None,
+) -> Path:
+    """Turn a trained model into one that is shipped: half precision, described, and small.
+
+    The same model and words give the same bytes.
+
+    Parameters
+    ----------
+    model : Model or path
+        As the training wrote it.
+    folder : path
+        Where ``NAME.safetensors`` is written; the package's own folder unless given.
+    name : str
+        Lower-case letters, digits and single hyphens.
+    summary, modality, citation, terms : str
+        What it segments, in one line; the kind of image; what to cite, with a DOI; what its use is
+        bound to, including that of the training data.
+    pixel_size_nm : float, optional
+        Side of the training images' pixels, in nanometres.
+    training : dict, optional
+        Added to the training record, such as how a twin did on pages that it never saw.
+
+    Returns
+    -------
+    Path
+        The shipped model.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written.
+    ModelError
+        The weights do not fit into half precision, or the file is too large.
+    UsageError
+        The name is none, or a text is missing.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"a model's name has lower-case letters, digits and single hyphens, not {name!r}")
+    texts = {"summary": summary, "modality": modality, "citation": citation, "terms": terms}
+    if missing := [key for key, text in texts.items() if not text.strip()]:
+        raise UsageError(f"a shipped model needs {', '.join(missing)}")
+    trained = model if isinstance(model, Model) else read_model_file(model)
+    record = trained.info.training | {"trained_model_sha256": trained.sha256} | (training or {})
+    about = texts | {"name": name, "pixel_size_nm": pixel_size_nm, "training": record}
+    info = ModelInfo.model_validate(trained.info.model_dump() | about)
+    for key, tensor in trained.network.named_parameters():  # buffers stay float32
+        if not bool(torch.isfinite(tensor.to(torch.float16)).all()):
+            raise ModelError(f"{name}: the weights of {key} are too large for half precision")
+    path = make_folder(folder) / f"{name}.safetensors"
+    with atomic_path(path) as temporary:
+        save_model(temporary, trained.network, info, torch.float16)
+        if (size := temporary.stat().st_size) >= LARGEST:
+            raise ModelError(
+                f"{name}: the model has {size / 1e6:.1f} MB, a shipped one less than {LARGEST / 1e6:g} MB; "
+                "train a narrower network"
+            )
+    return path
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}

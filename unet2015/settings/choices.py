@@ -1,0 +1,12 @@
+"""Words that settings, command line and functions share; nothing is loaded with them."""
+
+from typing import Literal
+
+Precision = Literal["float32", "bfloat16"]
+"""What a network computes in."""
+TrainingPrecision = Literal["auto", Precision]
+"""The same for a training; ``auto``: whichever the machine computes faster."""
+LabelKind = Literal["instances", "membrane", "classes"]
+"""What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
+Gaps = Literal["background", "everywhere"]
+"""Where the second term of the weight map is added; see :class:`unet2015.settings.WeightMapSettings`."""

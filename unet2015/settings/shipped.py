@@ -1,0 +1,89 @@
+"""Training settings from a file, or by the name of a file that comes with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import SettingsError
+from unet2015.settings.names import nearest
+from unet2015.settings.network import kind_of_network
+from unet2015.settings.reading import parse_settings, read_toml
+from unet2015.settings.sections import TrainingSettings
+
+SHIPPED = ("ronneberger2015", "quick", "gpu")
+"""Names of the settings files that come with the package."""
+
+
+def load_settings(
+    path: str | Path | None = None, overrides: dict[str, Any] | None = None
+) -> TrainingSettings:
+    """Read training settings from a TOML file.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        The file, or the bare name of one shipped with the package: ``ronneberger2015`` (the same as
+        None), ``quick`` or ``gpu``. A file of that name in the current folder wins. Of the settings of an
+        experiment under ``pipelines/`` the table ``training`` is taken.
+    overrides : dict, optional
+        Values that win over the file's, in the same nesting: ``{"labels": {"kind": "membrane"}}``.
+
+    Returns
+    -------
+    TrainingSettings
+        Frozen; `unet2015.train` takes them as `settings`.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, is not TOML, or has a key or value that is not allowed; or no shipped
+        settings have the name.
+    """
+    short = SHIPPED[0] if path is None else str(path).removesuffix(".toml")
+    if path is None or (short in SHIPPED and not Path(path).is_file()):
+        name = f"{short}.toml"
+        values = read_toml(files("unet2015.settings") / name, name)
+    elif Path(path).name == str(path) and short == Path(path).stem and not Path(path).exists():
+        raise SettingsError(
+            f"{path}: there is no settings file of this name, and none is shipped; {nearest(short, SHIPPED)}"
+        )
+    else:
+        name = str(path)
+        values = _training_part(read_toml(Path(path), name))
+    given = _without_empty(overrides or {})
+    if given:
+        name += " and the options given"
+    return parse_settings(TrainingSettings, _overridden(values, given), name)
+
+
+def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Leave out sections that change nothing: they must neither be blamed nor replace a wrong value."""
+    pruned = {
+        key: _without_empty(value) if isinstance(value, dict) else value for key, value in overrides.items()
+    }
+    return {key: value for key, value in pruned.items() if value != {}}
+
+
+def _training_part(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the training settings among those of an experiment, and others as they are."""
+    part = values.get("training")
+    return part if isinstance(part, dict) and not values.keys() & TrainingSettings.model_fields else values
+
+
+def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return nested settings in which `overrides` win."""
+    both = dict(values)
+    for key, value in overrides.items():
+        below = both.get(key)
+        both[key] = merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return both
+
+
+def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return settings in which `overrides` win; another network takes nothing from the one before."""
+    before, after = values.get("network", {}), overrides.get("network")
+    if isinstance(after, dict) and "kind" in after and kind_of_network(after) != kind_of_network(before):
+        values = values | {"network": {}}
+    return merged(values, overrides)
