@@ -1,7 +1,6 @@
 """What the EM experiment measures: thresholds from the training part, and the best over thresholds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ def compare(scores: EMScores, training: EMScores) -> dict[str, Any]:
 
 def values(scores: EMScores) -> Values:
     """Return the measures, each at its best threshold."""
-    assert {field.name for field in fields(scores)} == set(MEASURES)
+    assert scores.measures.keys() == set(MEASURES)
     return {name: getattr(scores, name).value for name in MEASURES}
 
 

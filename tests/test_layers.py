@@ -63,6 +63,49 @@ def violations(package: Path) -> list[str]:
     return found
 
 
+def circles(package: Path) -> list[tuple[str, ...]]:
+    """Return the groups of files that import each other, also through others or within functions."""
+    files = {
+        ".".join([package.name, *path.relative_to(package).with_suffix("").parts]): path
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    needs: dict[str, set[str]] = {}
+    for module, path in files.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [name for _, name in imported(tree, module.split(".")[:-1])]
+        needs[module] = {name for name in names if name in files}
+        needs[module] |= {parent for name in names if (parent := name.rpartition(".")[0]) in files}
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = needs[waiting.pop()] - found
+            found |= new
+            waiting += new
+        return found
+
+    reach = {module: reached(module) for module in needs}
+    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in reach if a in reach[a]})
+
+
+def test_no_two_files_import_each_other() -> None:
+    assert circles(PACKAGE) == []
+
+
+def test_a_circle_within_a_room_is_caught(tmp_path: Path) -> None:
+    room = tmp_path / "unet2015" / "tiling"
+    room.mkdir(parents=True)
+    (room / "plan.py").write_text("from unet2015.tiling import sinks")
+    (room / "sinks.py").write_text("def f():\n    from unet2015.tiling.engine import run")
+    (room / "engine.py").write_text("from .plan import TilePlan")
+    (room / "memory.py").write_text("from .plan import TilePlan")
+    assert circles(tmp_path / "unet2015") == [
+        ("unet2015.tiling.engine", "unet2015.tiling.plan", "unet2015.tiling.sinks")
+    ]
+
+
 def test_imports_run_downwards_only() -> None:
     assert len(list(PACKAGE.rglob("*.py"))) > 10
     assert violations(PACKAGE) == []

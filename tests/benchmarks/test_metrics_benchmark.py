@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from benchmarks import metrics, naive_metrics
-from unet2015.metrics.rand import components
+from unet2015.metrics.components import components
 
 
 @pytest.mark.slow

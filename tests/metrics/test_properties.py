@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from unet2015.metrics.components import components
 from unet2015.metrics.information import v_info
 from unet2015.metrics.pixel import pixel_error
-from unet2015.metrics.rand import components, rand_error, v_rand
+from unet2015.metrics.rand import rand_error
+from unet2015.metrics.thinned_rand import v_rand
 from unet2015.metrics.thresholds import ELEVEN, Measure
 from unet2015.metrics.warping import TEN, warping_error
 

@@ -6,7 +6,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage.metrics import adapted_rand_error
 
-from unet2015.metrics.rand import rand_error, v_rand
+from unet2015.metrics.rand import rand_error
+from unet2015.metrics.thinned_rand import v_rand
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 6)))
 

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import print_json, show_messages
+from unet2015.metrics import MEASURES
+
+if TYPE_CHECKING:
+    from unet2015.metrics.em import EMScores
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,14 +23,6 @@ app = typer.Typer(
 PerSlice = Annotated[
     Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
 ]
-
-_MEANING = {
-    "pixel_error": "1 - F of the interior pixels",
-    "rand_error": "1 - F of pairs of interior pixels (Rand, foreground-restricted)",
-    "warping_error": "pixels that split or merge cells / all pixels",
-    "v_rand": "F of pairs after thinning (Rand), mean of slices",
-    "v_info": "F of information after thinning, mean of slices",
-}
 
 
 @app.command()
@@ -86,17 +82,20 @@ def em(
     if figure is not None:
         from unet2015.metrics.figure import draw_failures
 
-        radius = 10 if script_2016 else 20
-        draw_failures(
-            figure, truth, proposal, scores.warping_error.threshold or 0.0, image=under, radius=radius
-        )
+        threshold, radius = scores.warping_error.threshold or 0.0, 10 if script_2016 else 20
+        draw_failures(figure, truth, proposal, threshold, image=under, radius=radius)
     if as_json:
         print_json(scores.as_dict())
-        return
+    else:
+        _print_scores(scores)
+
+
+def _print_scores(scores: "EMScores") -> None:
     typer.echo(f"{'measure':<15}{'value':<14}{'threshold':<11}definition")
-    for name, measure in scores.as_dict().items():
-        threshold = "none" if measure["threshold"] is None else f"{measure['threshold']:.1f}"
-        typer.echo(f"{name:<15}{measure['value']:<14.9f}{threshold:<11}{_MEANING[name]}")
+    for name, measure in scores.measures.items():
+        entry = MEASURES[name]
+        threshold = "none" if measure.threshold is None else f"{measure.threshold:.1f}"
+        typer.echo(f"{name:<15}{entry.show(measure.value):<14}{threshold:<11}{entry.meaning}")
     best = scores.warping_error.best
     typer.echo(f"warping error: {best.splits} pixels split and {best.mergers} merge cells")
 
@@ -123,11 +122,12 @@ def seg(
     if as_json:
         print_json(score.as_dict())
         return
-    typer.echo(f"{'frame':<9}{'objects':<9}{'matched':<9}SEG (mean IoU, 0 where unmatched)")
+    entry = MEASURES["seg_score"]
+    typer.echo(f"{'frame':<9}{'objects':<9}{'matched':<9}{entry.symbol} ({entry.meaning})")
     for row in frames:
         typer.echo(f"{row['frame']:<9}{row['objects']:<9}{row['matched']:<9}{row['seg']:.6f}")
     matched = sum(row["matched"] for row in frames)
-    typer.echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{score.value:.9f}")
+    typer.echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{entry.show(score.value)}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ first used: the warping error and the thinned scores need numba, the others do n
 from typing import TYPE_CHECKING
 
 from unet2015.lazy import lazy_names
+from unet2015.metrics.table import MEASURES
 
 if TYPE_CHECKING:
     from unet2015.metrics.contingency import contingency_table
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from unet2015.metrics.information import thinned_scores, v_info
     from unet2015.metrics.overlap import dice, f1, iou, pixel_overlap
     from unet2015.metrics.pixel import pixel_error
-    from unet2015.metrics.rand import rand_error, v_rand
+    from unet2015.metrics.rand import rand_error
     from unet2015.metrics.seg import evaluate_seg, seg_score
+    from unet2015.metrics.thinned_rand import v_rand
     from unet2015.metrics.thinning import thin
     from unet2015.metrics.thresholds import threshold_steps
     from unet2015.metrics.warping import Mismatch, warping_error, warping_mismatches
 
 __all__ = [
+    "MEASURES",
     "Mismatch",
     "contingency_table",
     "dice",
@@ -46,20 +49,20 @@ __all__ = [
     "warping_mismatches",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "contingency": ["contingency_table"],
-        "em": ["evaluate_em"],
-        "figure": ["draw_failures"],
-        "homotopy": ["simple_points", "warp"],
-        "information": ["thinned_scores", "v_info"],
-        "overlap": ["dice", "f1", "iou", "pixel_overlap"],
-        "pixel": ["pixel_error"],
-        "rand": ["rand_error", "v_rand"],
-        "seg": ["evaluate_seg", "seg_score"],
-        "thinning": ["thin"],
-        "thresholds": ["threshold_steps"],
-        "warping": ["Mismatch", "warping_error", "warping_mismatches"],
-    },
-)
+_FILES = {
+    "contingency": ["contingency_table"],
+    "em": ["evaluate_em"],
+    "figure": ["draw_failures"],
+    "homotopy": ["simple_points", "warp"],
+    "information": ["thinned_scores"],
+    "overlap": ["pixel_overlap"],
+    "seg": ["evaluate_seg"],
+    "table": ["MEASURES"],
+    "thinning": ["thin"],
+    "thresholds": ["threshold_steps"],
+    "warping": ["Mismatch", "warping_mismatches"],
+}
+for _entry in MEASURES.values():
+    _FILES.setdefault(_entry.file, []).append(_entry.name)
+
+__getattr__, __dir__ = lazy_names(__name__, _FILES)

@@ -1,65 +1,66 @@
-"""The five EM measures of a stack at once."""
+"""All EM measures of a stack at once."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import ImageValueError
-from unet2015.metrics.information import InformationScore, thinned_scores
-from unet2015.metrics.pixel import PixelScore, pixel_error
-from unet2015.metrics.rand import RandScore, rand_error
+from unet2015.metrics.table import measures_of
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
-from unet2015.metrics.warping import TEN, WarpingScore, warping_error
+from unet2015.metrics.warping import Mismatches
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class EMScores:
-    """The measures of the ISBI 2012 challenge for one stack: errors as 1 - F, scores as they are."""
+    """The measures of the ISBI 2012 challenge for one stack: errors as 1 - F, scores as they are.
 
-    pixel_error: Measure[PixelScore]
-    rand_error: Measure[RandScore]
-    warping_error: Measure[WarpingScore]
-    v_rand: Measure[RandScore]
-    v_info: Measure[InformationScore]
+    Attributes
+    ----------
+    measures : mapping of str to Measure
+        By name, in the order of :data:`unet2015.metrics.table.MEASURES`; each is an attribute, too.
+    """
+
+    measures: Mapping[str, Measure[Any]]
+
+    def __getattr__(self, name: str) -> Measure[Any]:
+        if name == "measures" or name not in self.measures:
+            raise AttributeError(f"EMScores has no measure {name!r}")
+        return self.measures[name]
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Plain values for JSON."""
-        return {field.name: getattr(self, field.name).as_dict() for field in fields(self)}
+        return {name: measure.as_dict() for name, measure in self.measures.items()}
 
     def per_slice(self) -> list[dict[str, float | int]]:
         """Each slice's own values (slices from 0), at the thresholds chosen for the stack."""
-        pixels, rand = self.pixel_error.best.slices, self.rand_error.best.slices
-        warped, v_rand, v_info = (
-            self.warping_error.best.slices,
-            self.v_rand.best.slices,
-            self.v_info.best.slices,
-        )
+        columns = {name: measure.best.slices for name, measure in self.measures.items()}
+        slices = zip(*columns.values(), strict=True)
         return [
-            {
-                "slice": k,
-                "pixel_error": pixels[k],
-                "rand_error": rand[k],
-                "warping_error": warped[k].error,
-                "splits": warped[k].splits,
-                "mergers": warped[k].mergers,
-                "v_rand": v_rand[k],
-                "v_info": v_info[k],
-            }
-            for k in range(len(pixels))
+            {"slice": number} | dict(chain(*map(_of_slice, columns, found)))
+            for number, found in enumerate(slices)
         ]
+
+
+def _of_slice(name: str, found: Any) -> list[tuple[str, float | int]]:
+    """Return what one measure says of one slice: its value, of the warping error what it is made of, too."""
+    if isinstance(found, Mismatches):
+        return [(name, found.error), ("splits", found.splits), ("mergers", found.mergers)]
+    return [(name, found)]
 
 
 def evaluate_em(
     labels: ArrayLike, proposal: ArrayLike, *, script_2016: bool = False, progress: Progress | None = None
 ) -> EMScores:
-    """All five measures of the ISBI 2012 challenge.
+    """All measures of the ISBI 2012 challenge, those of the table that compare stacks.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def evaluate_em(
         The warping error of the organisers' script of 2016 (radius 10, thresholds from 0.1) in place
         of the leaderboard's (radius 20, from 0.0).
     progress : callable, optional
-        Called with (slices done, slices), four times over all slices.
+        Called with (slices done, slices), over all slices once for each function that computes measures.
 
     Returns
     -------
@@ -82,17 +83,23 @@ def evaluate_em(
     DataSetError, ImageValueError, LabelError
         See `unet2015.metrics.thresholds.read_stack`.
     """
+    changed = {"thresholds": threshold_steps(0.1, 0.9), "radius": 10} if script_2016 else {}
+    groups = [
+        (function, [entry.name for entry in entries])
+        for function, entries in groupby(measures_of("stacks"), lambda entry: entry.computed_by)
+    ]
 
     def part(k: int) -> Progress | None:
-        return None if progress is None else lambda done, count: progress(k * count + done, 4 * count)
+        if progress is None:
+            return None
+        return lambda done, count: progress(k * count + done, len(groups) * count)
 
-    steps, radius = (threshold_steps(0.1, 0.9), 10) if script_2016 else (TEN, 20)
-    return EMScores(
-        pixel_error(labels, proposal, progress=part(0)),
-        rand_error(labels, proposal, progress=part(1)),
-        warping_error(labels, proposal, thresholds=steps, radius=radius, progress=part(2)),
-        *thinned_scores(labels, proposal, progress=part(3)),
-    )
+    found: dict[str, Measure[Any]] = {}
+    for k, (function, names) in enumerate(groups):
+        options = changed if "warping_error" in names else {}
+        measured = function(labels, proposal, progress=part(k), **options)
+        found |= zip(names, measured if len(names) > 1 else [measured], strict=True)
+    return EMScores(found)
 
 
 def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The information score after thinning (V_info)."""
+"""The information score after thinning (V_info); needs numba."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
+from unet2015.metrics.components import each_table
 from unet2015.metrics.contingency import Contingency, harmonic_mean
-from unet2015.metrics.rand import Pairs, RandScore, foreground_tables, mean_rand, pair_counts
+from unet2015.metrics.rand import Pairs, RandScore, mean_rand, pair_counts
 from unet2015.metrics.thinning import thin
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, each_slice, highest, read_stack
+from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, highest
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,8 @@ def v_info(
     Meila, J. Multivar. Anal. 98, 873 (2007), doi:10.1016/j.jmva.2006.11.013.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
-
-    def score(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[float]:
-        return [information_score(table) for table in foreground_tables(interior, values, thresholds, thin)]
-
-    return _mean_information(each_slice(score, read_stack(labels, proposal), progress), thresholds)
+    slices = each_table(labels, proposal, thresholds, thin, information_score, progress)
+    return _mean_information(slices, thresholds)
 
 
 def thinned_scores(
@@ -97,11 +95,10 @@ def thinned_scores(
         See `unet2015.metrics.thresholds.read_stack`.
     """
 
-    def score(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[tuple[Pairs, float]]:
-        tables = foreground_tables(interior, values, thresholds, thin)
-        return [(pair_counts(table), information_score(table)) for table in tables]
+    def both(table: Contingency) -> tuple[Pairs, float]:
+        return pair_counts(table), information_score(table)
 
-    slices = each_slice(score, read_stack(labels, proposal), progress)
+    slices = each_table(labels, proposal, thresholds, thin, both, progress)
     return (
         mean_rand([[pairs for pairs, _ in page] for page in slices], thresholds),
         _mean_information([[information for _, information in page] for page in slices], thresholds),

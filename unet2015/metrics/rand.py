@@ -1,16 +1,16 @@
-"""The challenge's Rand error, and the Rand score after thinning (V_rand)."""
+"""The Rand error of the challenge, and what V_rand has in common with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from numpy.typing import ArrayLike
 
-from unet2015.metrics.contingency import Contingency, contingency_table, f_score
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, each_slice, highest, read_stack
+from unet2015.metrics.components import components, each_table
+from unet2015.metrics.contingency import Contingency, f_score
+from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, highest
 
 Pairs = tuple[float, float, float, float]
 
@@ -78,11 +78,8 @@ def rand_error(
     Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
-
-    def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[Pairs]:
-        return [pair_counts(table) for table in foreground_tables(interior, values, thresholds, components)]
-
-    rows = _rand_rows(each_slice(count, read_stack(labels, proposal), progress), thresholds)
+    slices = each_table(labels, proposal, thresholds, components, pair_counts, progress)
+    rows = _rand_rows(slices, thresholds)
     errors = tuple(
         replace(row, value=1 - row.fscore, slices=tuple(1 - score for score in row.slices)) for row in rows
     )
@@ -90,69 +87,11 @@ def rand_error(
     return Measure(1 - best, chosen, errors)
 
 
-def v_rand(
-    labels: ArrayLike,
-    proposal: ArrayLike,
-    *,
-    thresholds: Sequence[float] = ELEVEN,
-    progress: Progress | None = None,
-) -> Measure[RandScore]:
-    """Rand score after thinning (V_rand) of the ISBI 2012 challenge's later leaderboard.
-
-    As `rand_error`, but the proposal's objects are grown by a watershed until dams of one pixel are
-    left between them (`unet2015.metrics.thin`); the truth is not thinned.
-
-    Parameters
-    ----------
-    labels, proposal, thresholds, progress
-        As for `unet2015.metrics.pixel_error`.
-
-    Returns
-    -------
-    Measure
-        ``value`` is the F-score of the slices, averaged over them, at the best threshold; a slice
-        without labelled interior adds 0. ``precision``, ``recall`` and ``fscore`` of the rows:
-        the first two come from the sums over the slices, so they do not combine to the third.
-
-    Raises
-    ------
-    DataSetError, ImageValueError, LabelError
-        See `unet2015.metrics.thresholds.read_stack`.
-
-    References
-    ----------
-    Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
-    """
-    from unet2015.metrics.thinning import thin  # needs numba
-
-    def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[Pairs]:
-        return [pair_counts(table) for table in foreground_tables(interior, values, thresholds, thin)]
-
-    return mean_rand(each_slice(count, read_stack(labels, proposal), progress), thresholds)
-
-
 def mean_rand(slices: Sequence[Sequence[Pairs]], thresholds: Sequence[float]) -> Measure[RandScore]:
     """V_rand from the pair counts of each slice at each threshold."""
     means = [(row, float(np.mean(row.slices))) for row in _rand_rows(slices, thresholds)]
     rows = tuple(replace(row, value=mean, fscore=mean) for row, mean in means)
     return Measure(*highest(rows, lambda row: row.value), rows)
-
-
-def components(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """4-connected components of one slice, from 1; 0 is background. SciPy's labelling."""
-    return ndimage.label(interior, output=np.int32)[0]  # type: ignore[no-any-return]
-
-
-def foreground_tables(
-    interior: NDArray[np.bool_],
-    proposal: NDArray[np.float32],
-    thresholds: Sequence[float],
-    objects: Callable[[NDArray[np.bool_]], NDArray[np.int32]],
-) -> list[Contingency]:
-    """One slice's table at each threshold, over the pixels of the truth's interior only."""
-    truth = components(interior)[interior]
-    wide = proposal.astype(np.float64)
-    return [contingency_table(truth, objects(wide > threshold)[interior]) for threshold in thresholds]
 
 
 def pair_counts(table: Contingency) -> Pairs:

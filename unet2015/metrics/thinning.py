@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.metrics.compiled import compiled
-from unet2015.metrics.rand import components
+from unet2015.metrics.components import components
 
 _DAM = 0
 _QUEUED = -1

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import UsageError
 from unet2015.metrics.compiled import compiled
+from unet2015.metrics.components import components
 from unet2015.metrics.homotopy import warp_slice
-from unet2015.metrics.rand import components
 from unet2015.metrics.thresholds import Measure, Progress, each_slice, read_stack, threshold_steps
 
 TEN = threshold_steps(0.0, 0.9)

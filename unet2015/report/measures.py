@@ -2,14 +2,26 @@
 
 from typing import Any
 
+from unet2015.metrics import MEASURES
 from unet2015.models.model_file import Model
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.training.validation import Validation
 
+_COLUMNS = {
+    "step": "step",
+    "validation_pixel_error": MEASURES["pixel_error"].symbol,
+    "validation_f1": MEASURES["f1"].symbol,
+    "validation_baseline": f"{MEASURES['f1'].symbol} of one answer",
+    "validation_auc": "AUC",
+    "validation_threshold": "threshold",
+    "validation_cross_entropy": "cross-entropy",
+}
+"""What the table shows of a line of the log, and the heads of its columns."""
+
 
 def alert(model: Model | None) -> str:
-    """Return why the model is none to rely on; empty where it has learned, or that is not known."""
+    """Return why the model is not reliable; empty where it has learned, or where that is not known."""
     if model is None or model.info.learned is not False:
         return ""
     return (
@@ -65,18 +77,9 @@ def measures(checks: list[dict[str, Any]]) -> Section:
     if not checks:
         return Section(title, "No validation has been made yet.")
     best = _best(checks)
-    keys = (
-        "step",
-        "validation_pixel_error",
-        "validation_f1",
-        "validation_baseline",
-        "validation_auc",
-        "validation_threshold",
-        "validation_cross_entropy",
-    )
 
     def row(name: str, line: dict[str, Any], kind: RowKind = "other") -> Row:
-        return Row([name, *(line.get(key) for key in keys)], kind)
+        return Row([name, *(line.get(key) for key in _COLUMNS)], kind)
 
     rows = [
         row("the model kept (best)", best, "ours"),
@@ -85,7 +88,7 @@ def measures(checks: list[dict[str, Any]]) -> Section:
     ]
     table = Table(
         "Validation",
-        ["", "step", "pixel error", "F1", "F1 of one answer", "AUC", "threshold", "cross-entropy"],
+        ["", *_COLUMNS.values()],
         rows,
         "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
         "threshold; beside it the F1 of the best constant answer, every pixel called the same. AUC, the area "
