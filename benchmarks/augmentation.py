@@ -26,7 +26,9 @@ from benchmarks.machine import keep_result, row, seconds
 from benchmarks.peers import peer, peer_versions
 from unet2015.heap import kept_heap
 from unet2015.settings import AugmentationSettings
-from unet2015.training.augment import Draw, Source, augment, draw, mirrored, sample_coordinates
+from unet2015.training.augment import augment
+from unet2015.training.draw import Draw, draw
+from unet2015.training.tile_source import TileSource, mirrored, sample_coordinates
 from unet2015.training.warp import warp, warp_nearest
 
 Image = NDArray[np.float32]
@@ -65,7 +67,7 @@ def ours(image: Image, labels: Labels, drawn: Draw) -> Deform:
     side = image.shape[0]
 
     def deform() -> Pair:
-        source = Source.of(drawn, side, side, side)
+        source = TileSource.of(drawn, side, side, side)
         window, classes = (
             mirrored(torch.from_numpy(source.cut(plane)), source) for plane in (image[None], labels)
         )
@@ -81,7 +83,7 @@ def trainings(image: Image, labels: Labels, weights: Image, drawn: Draw, output:
     side = image.shape[0]
 
     def deform() -> Pair:
-        source = Source.of(drawn, side, side, side)
+        source = TileSource.of(drawn, side, side, side)
         cut, classes, map_ = (torch.from_numpy(source.cut(p)) for p in (image[None], labels, weights))
         made = augment(cut, classes, map_, source, output)
         return made.image[0, 0].numpy(), made.classes[0].numpy()

@@ -22,10 +22,11 @@ from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
 from unet2015.device import exact_float32
 from unet2015.networks.unet2015 import UNet
+from unet2015.settings.choices import Precision
 from unet2015.tiling.engine import run
 from unet2015.tiling.memory import choose_plan
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.predictor import Precision, Predictor
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.reading import read_tile
 from unet2015.tiling.sinks import ArraySink
 

@@ -36,8 +36,8 @@ from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.segmenter import segment
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.settings.choices import Precision
 from unet2015.tiling.memory import choose_plan
-from unet2015.tiling.predictor import Precision
 
 OVERLAPS = (0.33, 0.25)
 AIMS = {0.33: 3.0, 0.25: 2.2}

@@ -47,7 +47,8 @@ from unet2015.networks import Network
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NetworkSettings, TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
-from unet2015.training.augment import Draw, Sample, draw
+from unet2015.training.augment import Sample
+from unet2015.training.draw import Draw, draw
 from unet2015.training.loop import Training
 from unet2015.training.pages import TrainingPage, TrainingSet, load_training_set
 

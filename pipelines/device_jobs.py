@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from unet2015.networks import geometry
 from unet2015.settings import TrainingSettings
-from unet2015.training.augment import draw
 from unet2015.training.deform import DevicePages, draw_row
+from unet2015.training.draw import draw
 from unet2015.training.labels import IGNORED
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.sampling import TileSampler

@@ -31,7 +31,7 @@ from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_em
-from unet2015.models import ship_model
+from unet2015.models import ModelDescription, ship_model
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings
@@ -276,10 +276,9 @@ class Experiment:
         def act() -> None:
             ship_model(
                 self.model("all"),
+                ModelDescription(name=name, **em.DESCRIPTION),
                 self.out / "models",
-                name=name,
                 training={"twin": em.twin(json.loads(measures.read_text(encoding="utf-8")))},
-                **em.DESCRIPTION,
             )
 
         target = self.out / "models" / f"{name}.safetensors"

@@ -24,7 +24,7 @@ from pipelines.device_sets import find_split, label_settings, load
 from unet2015.errors import DataSetError, UNet2015Error
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage
-from unet2015.models import ship_model
+from unet2015.models import ModelDescription, ship_model
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.models.shipped import FOLDER
 from unet2015.settings import load_settings
@@ -97,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> int:
             ) from error
         model = read_model_file(given.maps / f"{NAME}.safetensors")
         model = choose_thresholds(model, load(given.data), torch.device(given.device))
-        path = ship_model(model, given.to, name=NAME, training=training, **WORDS)
+        path = ship_model(model, ModelDescription(name=NAME, **WORDS), given.to, training=training)
     except UNet2015Error as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

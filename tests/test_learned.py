@@ -11,7 +11,7 @@ import torch
 import unet2015
 from unet2015.cli import main
 from unet2015.errors import ModelError, NothingLearnedError
-from unet2015.models import list_models, ship_model
+from unet2015.models import ModelDescription, list_models, ship_model
 from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
 from unet2015.segmentation.batch import plan_files, segment_files
@@ -156,8 +156,8 @@ def test_the_command_line_warns_and_goes_on(save, file, tmp_path, capsys):
 
 def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypatch, capsys, caplog):
     monkeypatch.setattr(shipped_models, "FOLDER", tmp_path / "shipped")
-    words = {"summary": "cells", "modality": "TEM", "citation": "nobody", "terms": "none"}
-    ship_model(read_model_file(save()), shipped_models.FOLDER, name="stuck", **words)
+    about = ModelDescription(name="stuck", summary="cells", modality="TEM", citation="nobody", terms="none")
+    ship_model(read_model_file(save()), about, shipped_models.FOLDER)
     caplog.clear()
     (listed,) = list_models()
     assert warnings(caplog) == []  # a list is no use
@@ -166,9 +166,7 @@ def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypat
     assert status == 0
     assert f"this model has not learned; {REASON}" in out
     assert "0.7 (f1 0.4, rand 0.7)" in out
-    ship_model(
-        read_model_file(save(learned=True, thresholds={})), shipped_models.FOLDER, name="stuck", **words
-    )
+    ship_model(read_model_file(save(learned=True, thresholds={})), about, shipped_models.FOLDER)
     status, out, _ = run(capsys, "models")
     assert "not learned" not in out
     assert "threshold 0.7" in [" ".join(line.split()) for line in out.splitlines()]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import augmentation
-from unet2015.training.augment import draw
+from unet2015.training.draw import draw
 
 
 def test_quick_run_writes_times_and_differences(tmp_path, capsys, benchmark):

@@ -21,13 +21,15 @@ def shipped(tmp_path, monkeypatch):
     )
     return shipped_models.ship_model(
         Model(UNet(width=2, depth=1), info),
+        shipped_models.ModelDescription(
+            name="em-test",
+            summary="membranes of neurites",
+            modality="serial section TEM",
+            citation="Cardona et al. 2010",
+            terms="non-commercial",
+            pixel_size_nm=4,
+        ),
         tmp_path / "models",
-        name="em-test",
-        summary="membranes of neurites",
-        modality="serial section TEM",
-        citation="Cardona et al. 2010",
-        terms="non-commercial",
-        pixel_size_nm=4,
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from unet2015.cli.train import changes
+from unet2015.cli.options import changes
 from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
 from unet2015.training.loop import choose_settings
@@ -120,18 +120,14 @@ def test_without_settings_a_cpu_takes_the_quick_ones_and_says_so(caplog):
 
 
 def test_options_that_are_not_given_change_nothing():
-    assert not any(changes().values())
-    assert changes(steps=5, ignore=0) == {
+    assert changes(seed=None, labels={"kind": None}) == {"labels": {}}
+    assert changes(optimisation={"steps": 5, "tile": None}, labels={"ignore": 0}) == {
         "labels": {"ignore": 0},
-        "validation": {},
         "optimisation": {"steps": 5},
-        "network": {},
     }
-    assert changes(tile=252, learning_rate=0.1, seed=7, network="unet2015", precision=None) == {
+    assert changes(seed=7, network={"kind": "unet2015"}, optimisation={"precision": None}) == {
         "seed": 7,
-        "labels": {},
-        "validation": {},
-        "optimisation": {"tile": 252, "learning_rate": 0.1},
+        "optimisation": {},
         "network": {"kind": "unet2015"},
     }
 
@@ -141,7 +137,10 @@ def test_the_same_training_from_python(train, data):
     from unet2015.training.loop import train as run
 
     assert train("--steps", "2", "--device", "cpu").status == 0
-    settings = load_settings(data / "tiny.toml", changes("membrane", steps=2, width=2))
+    settings = load_settings(
+        data / "tiny.toml",
+        {"labels": {"kind": "membrane"}, "optimisation": {"steps": 2}, "network": {"width": 2}},
+    )
     model = run(data / "images", data / "labels", data / "other", settings=settings, device="cpu")
     other = read_model_file(data / "run" / "model.safetensors").network.state_dict()
     for name, tensor in model.network.state_dict().items():

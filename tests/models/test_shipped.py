@@ -10,7 +10,7 @@ from scipy import ndimage
 import unet2015
 from unet2015.cli import main
 from unet2015.errors import ModelError, UsageError
-from unet2015.models import find_model, list_models, ship_model
+from unet2015.models import ModelDescription, find_model, list_models, ship_model
 from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.models.shipped import FOLDER, LARGEST
@@ -46,7 +46,9 @@ def folder(tmp_path, monkeypatch):
     """A folder of shipped models that holds one, made from a training's; the working folder is empty."""
     shipped, here = tmp_path / "shipped", tmp_path / "here"
     here.mkdir()
-    ship_model(trained(tmp_path / "trained.safetensors"), shipped, name="test-cells", **WORDS)
+    ship_model(
+        trained(tmp_path / "trained.safetensors"), ModelDescription(name="test-cells", **WORDS), shipped
+    )
     monkeypatch.setattr(shipped_models, "FOLDER", shipped)
     monkeypatch.chdir(here)
     return shipped
@@ -201,7 +203,9 @@ def test_nothing_shipped_is_said(tmp_path, monkeypatch):
 
 
 def test_shipping_twice_gives_the_same_bytes_in_half_precision(folder, tmp_path):
-    again = ship_model(tmp_path / "trained.safetensors", tmp_path / "again", name="test-cells", **WORDS)
+    again = ship_model(
+        tmp_path / "trained.safetensors", ModelDescription(name="test-cells", **WORDS), tmp_path / "again"
+    )
     assert again.read_bytes() == (folder / "test-cells.safetensors").read_bytes()
     assert {tensor.dtype for tensor in load_file(again).values()} == {torch.float16}
 
@@ -210,7 +214,7 @@ def test_a_model_that_is_too_large_is_not_written(tmp_path, monkeypatch):
     path = trained(tmp_path / "m.safetensors", width=8)
     monkeypatch.setattr(shipped_models, "LARGEST", 5000)
     with pytest.raises(ModelError, match=r"em: the model has .* narrower"):
-        ship_model(path, tmp_path / "out", name="em", **WORDS)
+        ship_model(path, ModelDescription(name="em", **WORDS), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -219,7 +223,7 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
     with torch.no_grad():
         model.network.head.bias[0] = 1e6
     with pytest.raises(ModelError, match=r"head\.bias.*half"):
-        ship_model(model, tmp_path / "out", name="em", **WORDS)
+        ship_model(model, ModelDescription(name="em", **WORDS), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
 def test_a_model_without_name_or_words_is_not_shipped(tmp_path, change, why):
     path = trained(tmp_path / "m.safetensors")
     with pytest.raises(UsageError, match=why):
-        ship_model(path, tmp_path / "out", **({"name": "em"} | WORDS | change))
+        ship_model(path, ModelDescription(**({"name": "em"} | WORDS | change)), tmp_path / "out")
 
 
 def test_a_model_file_without_the_new_words_still_loads(tmp_path):

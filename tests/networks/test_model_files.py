@@ -8,7 +8,7 @@ import torch
 
 from tests.networks.others import EVERY, OTHERS, trained
 from unet2015.errors import ModelError
-from unet2015.models import ship_model
+from unet2015.models import ModelDescription, ship_model
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks.unet2015 import UNet
@@ -114,5 +114,6 @@ def test_large_running_variances_can_be_shipped(tmp_path):
     network = trained(PADDED, PADDED.examples[0], 1, 2, 0)
     network.down[0][1].running_var.fill_(1e6)  # half precision ends at 65504
     about = dict.fromkeys(("summary", "modality", "citation", "terms"), "x")
-    path = ship_model(Model(network, info_of(PADDED.examples[0])), tmp_path, name="x", **about)
+    model = Model(network, info_of(PADDED.examples[0]))
+    path = ship_model(model, ModelDescription(name="x", **about), tmp_path)
     assert torch.equal(read_model_file(path).network.down[0][1].running_var, network.down[0][1].running_var)

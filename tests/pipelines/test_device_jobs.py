@@ -8,8 +8,8 @@ import torch
 
 from pipelines import device_jobs
 from pipelines.device_jobs import Job, draws, run_jobs, signature
-from unet2015.training.augment import draw
 from unet2015.training.deform import DevicePages, draw_row
+from unet2015.training.draw import draw
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.sampling import TileSampler
 

@@ -14,16 +14,10 @@ from scipy import ndimage, stats
 
 from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
-from unet2015.training.augment import (
-    Draw,
-    Sample,
-    Source,
-    augment,
-    draw,
-    mirrored,
-    sample_coordinates,
-)
+from unet2015.training.augment import Sample, augment
+from unet2015.training.draw import Draw, draw
 from unet2015.training.loss import total_weight, weighted_cross_entropy
+from unet2015.training.tile_source import TileSource, mirrored, sample_coordinates
 from unet2015.training.warp import blurred, cubic_weights, displacement, spline_basis, warp, warp_nearest
 
 DEFAULT = AugmentationSettings()
@@ -51,7 +45,7 @@ def planes(height: int, width: int, channels: int = 1, seed: int = 0) -> Planes:
 
 def deform(given_planes: Planes, drawn: Draw, tile: int, output: int, deviation: Any = 1.0) -> Sample:
     """Cut the source and augment it: the way of the training loop."""
-    source = Source.of(drawn, tile, *given_planes[1].shape)
+    source = TileSource.of(drawn, tile, *given_planes[1].shape)
     image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in given_planes)
     return augment(image, classes, weights, source, output, deviation=deviation)
 
@@ -136,7 +130,7 @@ def test_other_numbers_are_even_over_their_ranges() -> None:
 
 def test_without_shift_the_tile_stays_on_the_centre_of_the_image() -> None:
     assert draw(NOTHING, 0, 0, 572, 572).centre == (286, 286)
-    assert Source.of(draw(NOTHING, 0, 0, 572, 572), 572, 572, 572).box == (0, 572, 0, 572)
+    assert TileSource.of(draw(NOTHING, 0, 0, 572, 572), 572, 572, 572).box == (0, 572, 0, 572)
     image, classes, weights = planes(20, 30)
     sample = deform((image, classes, weights), draw(NOTHING, 0, 4, 20, 30), 12, 4)
     np.testing.assert_array_equal(sample.image[0], image[:, 4:16, 9:21])
@@ -332,7 +326,7 @@ def test_the_window_holds_every_sample_and_the_pixels_about_it(
     )
     drawn = draw(rule, seed, 0, 500, 500)
     beyond = 1 if interpolation == "bicubic" else 0
-    source = Source.of(drawn, tile, 500, 500)
+    source = TileSource.of(drawn, tile, 500, 500)
     first = sample_coordinates(drawn, tile).floor().long() + torch.tensor(source.origin)[:, None, None]
     assert first.min() >= beyond
     assert first[0].max() + 1 + beyond < len(source.rows)
@@ -345,7 +339,7 @@ def test_the_box_lies_in_the_image_and_is_no_larger_than_the_tile_needs(
     seed: int, height: int, width: int
 ) -> None:
     drawn = draw(SPATIAL, seed, 0, height, width)
-    y0, y1, x0, x1 = Source.of(drawn, 28, height, width).box
+    y0, y1, x0, x1 = TileSource.of(drawn, 28, height, width).box
     assert 0 <= y0 < y1 <= height
     assert 0 <= x0 < x1 <= width
     # The turned tile, the largest displacement (of a spline, up to 1.6 vectors) and rounding.
@@ -615,7 +609,7 @@ def test_a_window_put_together_is_the_window_taken_pixel_by_pixel(
     seed: int, height: int, width: int, tile: int, std: int
 ) -> None:
     drawn = draw(AugmentationSettings(elastic_std=std), seed, 0, height, width)
-    source = Source.of(drawn, tile, height, width)
+    source = TileSource.of(drawn, tile, height, width)
     for plane in planes(height, width, 2):
         box = source.cut(plane)
         expected = box[..., source.rows[:, None], source.columns]
@@ -668,7 +662,7 @@ def test_warp_by_hand(dtype: torch.dtype) -> None:
 
 def test_a_plane_that_was_not_cut_is_noticed() -> None:
     image, classes, weights = map(torch.from_numpy, planes(90, 90))
-    source = Source.of(still(40, 40), 20, 90, 90)
+    source = TileSource.of(still(40, 40), 20, 90, 90)
     with pytest.raises(AssertionError, match="not the box"):
         augment(source.cut(image), classes, source.cut(weights), source, 10)
 
@@ -678,7 +672,7 @@ def test_a_plane_that_was_not_cut_is_noticed() -> None:
 def test_no_number_of_a_device_is_waited_for(interpolation: str, deviation: Any) -> None:
     """On a device without numbers, any that the host asked for would be an error."""
     rule = DEFAULT.model_copy(update={"interpolation": interpolation})
-    source = Source.of(draw(rule, 0, 0, 80, 70), 40, 80, 70)
+    source = TileSource.of(draw(rule, 0, 0, 80, 70), 40, 80, 70)
     image, classes, weights = (
         torch.from_numpy(source.cut(plane).copy()).to("meta") for plane in planes(80, 70, 2)
     )
@@ -695,7 +689,7 @@ def test_the_device_makes_the_same_tile() -> None:
     data = planes(300, 260, channels=2)
     for step in range(6):
         rule = DEFAULT.model_copy(update={"interpolation": ("bilinear", "bicubic")[step % 2]})
-        source = Source.of(draw(rule, 0, step, 300, 260), 188, 300, 260)
+        source = TileSource.of(draw(rule, 0, step, 300, 260), 188, 300, 260)
         cut = [torch.from_numpy(source.cut(plane).copy()) for plane in data]
         host = augment(cut[0], cut[1], cut[2], source, 4)
         device = augment(cut[0].cuda(), cut[1].cuda(), cut[2].cuda(), source, 4)

@@ -12,9 +12,9 @@ from unet2015.settings import load_settings
 from unet2015.training import loop
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
-from unet2015.training.outcome import first_check, is_check
-from unet2015.training.processes import Group
+from unet2015.training.processes import ProcessGroup
 from unet2015.training.validation import Validation
+from unet2015.training.validation_steps import first_validation, is_validation_step
 
 
 class Killed(BaseException):
@@ -144,7 +144,7 @@ def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, sm
     settings = small_settings(validation={"attempts": 2})
     train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Group, "any", lambda self, stop, again, end: (again, again, end))
+        patch.setattr(ProcessGroup, "any", lambda self, stop, again, end: (again, again, end))
         with pytest.raises(KeyboardInterrupt):
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == [
@@ -169,7 +169,7 @@ def test_what_has_learned_nothing_says_so_in_model_and_messages(
 def test_the_first_look_comes_early_but_not_before_the_warm_up_is_long_over():
     def check(**values):
         interval = values.pop("interval", 500)
-        return first_check(
+        return first_validation(
             load_settings(None, {"optimisation": values, "validation": {"interval": interval}})
         )
 
@@ -185,8 +185,8 @@ def test_the_first_look_comes_early_but_not_before_the_warm_up_is_long_over():
     assert check(steps=99, warmup=0) == 99
     assert check(steps=600, warmup=10, interval=40) == 40
     settings = load_settings("quick")
-    checks = [step for step in range(1, 1201) if is_check(settings, step)]
-    assert checks == sorted({first_check(settings), 300, 600, 900, 1200})
+    checks = [step for step in range(1, 1201) if is_validation_step(settings, step)]
+    assert checks == sorted({first_validation(settings), 300, 600, 900, 1200})
 
 
 def test_it_ends_where_no_validation_is_better_for_long(tmp_path, small_set, small_settings, monkeypatch):

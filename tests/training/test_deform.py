@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.settings import AugmentationSettings
-from unet2015.training.augment import Draw, Sample, Source, augment, draw
+from unet2015.training.augment import Sample, augment
 from unet2015.training.deform import Deformer, DevicePages, draw_row
+from unet2015.training.draw import Draw, draw
+from unet2015.training.tile_source import TileSource
 
 CPU = torch.device("cpu")
 
@@ -29,7 +31,7 @@ def random_pages(count: int, channels: int, height: int, width: int) -> DevicePa
 
 
 def expected(pages: DevicePages, page: int, drawn: Draw, tile: int, output: int) -> Sample:
-    source = Source.of(drawn, tile, *pages.classes.shape[1:])
+    source = TileSource.of(drawn, tile, *pages.classes.shape[1:])
     planes = pages.images[page], pages.classes[page], pages.weights[page]
     image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in planes)
     return augment(image, classes, weights, source, output)

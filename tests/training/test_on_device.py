@@ -21,7 +21,7 @@ from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.pages import TrainingPage
 from unet2015.training.recipe import learning_rate
-from unet2015.training.steps import Descent
+from unet2015.training.steps import GradientDescent
 
 CPU = torch.device("cpu")
 STEPS = 5
@@ -67,7 +67,7 @@ def in_the_loop(settings, pages, folder):
         for k, planes in enumerate(zip(pages.classes, pages.weights, strict=True))
     ]
     data = SimpleNamespace(training=whole, channels=1, identity="", hashes={})
-    descent, losses = Descent(data, settings, folder, CPU), []
+    descent, losses = GradientDescent(data, settings, folder, CPU), []
     descent._choose_precision()
     for step in range(settings.optimisation.steps):
         tiles = Future()

@@ -26,7 +26,7 @@ def network():
 def pretend(monkeypatch, single, half):
     """Let a step take these seconds."""
     times = {"float32": single, "bfloat16": half}
-    monkeypatch.setattr(precision, "seconds", lambda network, shape, device, name: times[name])
+    monkeypatch.setattr(precision, "step_seconds", lambda network, shape, device, name: times[name])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_where_bfloat16_fails_float32_is_taken(network, monkeypatch):
             raise RuntimeError("no kernel for bfloat16\nat line 7")
         return 1.0
 
-    monkeypatch.setattr(precision, "seconds", fails)
+    monkeypatch.setattr(precision, "step_seconds", fails)
     found, why = choose_precision(network, OptimisationSettings(tile=60), CPU)
     assert (found, "no kernel" in why, "\n" in why) == ("float32", True, False)
 
@@ -136,7 +136,7 @@ def test_what_fits_tries_legal_sizes_alone_each_once(network, monkeypatch, tile)
         tried.append(shape)
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(precision, "attempt", full)
+    monkeypatch.setattr(precision, "try_step", full)
     what_fits(network, OptimisationSettings(tile=tile, batch=4), CPU, "float32")
     assert [shape[0] for shape in tried[:2]] == [2, 1]
     sides = [shape[-1] for shape in tried[1:]]

@@ -19,14 +19,16 @@ from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.networks import build
 from unet2015.settings import SamplingSettings, TrainingSettings
-from unet2015.training.augment import Source, augment, draw
+from unet2015.training.augment import augment
 from unet2015.training.dataset import pair_images
+from unet2015.training.draw import draw
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
 from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
-from unet2015.training.processes import Group
+from unet2015.training.processes import ProcessGroup
 from unet2015.training.sampling import TileSampler, page_order
+from unet2015.training.tile_source import TileSource
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +159,7 @@ def reference(settings, files, processes):
                 turn, position = divmod(number, len(data.training))
                 page = data.training[page_order(seed, turn, len(data.training))[position]]
                 shape = page.classes.shape
-                source = Source.of(draw(settings.augmentation, seed, number, *shape), rule.tile, *shape)
+                source = TileSource.of(draw(settings.augmentation, seed, number, *shape), rule.tile, *shape)
                 planes = (torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights))
                 image = torch.from_numpy(page.source.read(0, *source.box))
                 output = network.geometry.output_size(rule.tile)
@@ -322,13 +324,16 @@ def test_each_process_takes_the_gpu_of_its_own_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    assert [str(Group(rank, 4, rank % 2).device("cuda")) for rank in range(4)] == ["cuda:0", "cuda:1"] * 2
-    assert str(Group(1, 2, 1).device("auto")) == "cuda:1"
-    assert str(Group(1, 2, 1).device("cpu")) == "cpu"
+    assert [str(ProcessGroup(rank, 4, rank % 2).device("cuda")) for rank in range(4)] == [
+        "cuda:0",
+        "cuda:1",
+    ] * 2
+    assert str(ProcessGroup(1, 2, 1).device("auto")) == "cuda:1"
+    assert str(ProcessGroup(1, 2, 1).device("cpu")) == "cpu"
     with pytest.raises(UsageError, match="there are 2; give torchrun a smaller"):
-        Group(2, 3, 2).device("cuda")
+        ProcessGroup(2, 3, 2).device("cuda")
     with pytest.raises(UsageError, match="cuda:1"):
-        Group(1, 2, 1).device("cuda:1")
+        ProcessGroup(1, 2, 1).device("cuda:1")
 
 
 def test_every_process_of_several_shows_every_page_in_turn():

@@ -17,11 +17,11 @@ from unet2015.training.recipe import (
     LOSSES,
     OPTIMIZERS,
     SCHEDULES,
-    Average,
+    MovingAverage,
+    clip_gradient,
     descend,
     learning_rate,
     momentum,
-    shorten,
     tile_losses,
 )
 
@@ -119,7 +119,7 @@ def test_a_gradient_is_shortened_to_the_norm_and_not_turned(values, longest):
     weights = [nn.Parameter(torch.zeros(1, dtype=torch.float64)) for _ in values]
     for weight, value in zip(weights, values, strict=True):
         weight.grad = torch.tensor([value], dtype=torch.float64)
-    norm = shorten(weights, longest)
+    norm = clip_gradient(weights, longest)
     assert norm == pytest.approx(math.hypot(*values))
     scale = min(1, longest / norm) if longest and norm else 1
     after = [float(weight.grad) for weight in weights]
@@ -131,7 +131,7 @@ def test_a_gradient_is_shortened_to_the_norm_and_not_turned(values, longest):
 def test_the_norm_tells_of_a_gradient_that_is_not_finite(bad, longest):
     weights = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2))]
     weights[0].grad, weights[1].grad = torch.ones(3), torch.tensor([0.0, bad])
-    assert not math.isfinite(shorten(weights, longest))
+    assert not math.isfinite(clip_gradient(weights, longest))
 
 
 def test_each_tile_of_a_batch_counts_by_itself():
@@ -149,7 +149,7 @@ def test_each_tile_of_a_batch_counts_by_itself():
 
 def test_the_average_forgets_its_first_weights_and_takes_the_buffers_as_they_are():
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
-    average = Average(network, 0.5)
+    average = MovingAverage(network, 0.5)
     weight = mean = network[0].weight.item()
     for step in range(9):
         with torch.no_grad():

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from unet2015.settings import AugmentationSettings, LabelSettings, SamplingSettings, WeightMapSettings
-from unet2015.training.augment import Source, augment, draw
+from unet2015.training.augment import augment
+from unet2015.training.draw import draw
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
 from unet2015.training.loss import total_weight, weighted_cross_entropy
 from unet2015.training.sampling import Centres, TileSampler, allowed_range, draw_pages, page_order
+from unet2015.training.tile_source import TileSource
 from unet2015.training.weights import target_weights
 
 ALL = SamplingSettings(centres="anywhere", mirrored=1.0)
@@ -301,7 +303,7 @@ def shares(pages: list[NDArray[np.uint16]], rule: SamplingSettings, steps: int, 
     for step in range(steps):
         page = sampler.page(step)
         classes = targets[page].classes
-        source = Source.of(
+        source = TileSource.of(
             draw(AUGMENTATION, 0, step, *classes.shape, centres=sampler.centres[page]), 52, *classes.shape
         )
         planes = [torch.from_numpy(source.cut(plane)) for plane in (classes, weights[page])]
@@ -362,7 +364,7 @@ def test_every_tile_of_a_partly_annotated_page_teaches() -> None:
     for rule in (SamplingSettings(), ALL):
         chosen, taught[rule.centres] = Centres.of(classes, rule, 36), 0
         for step in range(60):
-            source = Source.of(draw(AUGMENTATION, 0, step, 200, 200, centres=chosen), 52, 200, 200)
+            source = TileSource.of(draw(AUGMENTATION, 0, step, 200, 200, centres=chosen), 52, 200, 200)
             planes = [torch.from_numpy(source.cut(plane)) for plane in (classes, weights)]
             sample = augment(torch.zeros((1, *planes[0].shape)), *planes, source, 36)
             taught[rule.centres] += bool(total_weight(sample.classes, sample.weights))

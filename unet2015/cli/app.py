@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         status = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # who read the results, such as head, has gone
+    except BrokenPipeError:  # the program that read the results, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)

@@ -1,11 +1,25 @@
 """``unet2015 check``: what is wrong with a training set."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
-from unet2015.cli.options import Axes, Ignore, Images, Json, LabelKindOption, Labels, Settings, Validate
+from unet2015.cli.options import (
+    Axes,
+    Ignore,
+    Images,
+    Json,
+    LabelKindOption,
+    Labels,
+    Settings,
+    Validate,
+    changes,
+)
 from unet2015.cli.output import print_json
+
+if TYPE_CHECKING:
+    from unet2015.training.checks import SetReport
 
 
 def check(
@@ -20,39 +34,48 @@ def check(
 ) -> None:
     """Say what is wrong with a training set.
 
-    Better before an hour is lost than after. Every pixel is read. Given the options of train it
-    names the pages that train would hold out.
-    Errors would stop or spoil a training, and make the exit status 1; warnings need not.
+    Run it before a long training. Every pixel is read. With the options of train it names the pages
+    that train would hold out.
+    Errors would stop or spoil a training, and the exit status is then 1; warnings may be harmless.
     """
-    from unet2015.cli.train import changes
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings
     from unet2015.training.checks import Problem, SetReport, inspect_set
-    from unet2015.training.dataset import describe_held_out, pair_images
+    from unet2015.training.dataset import pair_images
 
-    chosen = load_settings(settings, changes(label_kind, ignore, validate))
+    options = changes(labels={"kind": label_kind, "ignore": ignore}, validation={"pages": validate})
+    chosen = load_settings(settings, options)
     try:
         pairs = pair_images(images, labels)
         report = inspect_set(pairs, chosen, axes)
     except DataSetError as error:
         pairs, report = [], SetReport([Problem("error", "", str(error))], [])
-    problems = report.problems
-    errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         print_json(
             {
                 "pairs": [{"image": str(image), "labels": str(label)} for image, label in pairs],
                 "held_out": report.held_out,
-                "problems": [asdict(problem) for problem in problems],
+                "problems": [asdict(problem) for problem in report.problems],
             }
         )
     else:
-        for problem in problems:
-            typer.echo(f"{problem.severity}: {problem}")
-        if report.held_out:
-            typer.echo(describe_held_out(report.held_out))
-        typer.echo(
-            f"{len(pairs)} pairs of image and labels: {errors} errors, {len(problems) - errors} warnings"
-        )
-    if errors:
+        _print_report(report, len(pairs))
+    if _errors(report):
         raise typer.Exit(1)
+
+
+def _print_report(report: "SetReport", pairs: int) -> None:
+    from unet2015.training.dataset import describe_held_out
+
+    for problem in report.problems:
+        typer.echo(f"{problem.severity}: {problem}")
+    if report.held_out:
+        typer.echo(describe_held_out(report.held_out))
+    errors = _errors(report)
+    typer.echo(
+        f"{pairs} pairs of image and labels: {errors} errors, {len(report.problems) - errors} warnings"
+    )
+
+
+def _errors(report: "SetReport") -> int:
+    return sum(problem.severity == "error" for problem in report.problems)

@@ -1,7 +1,7 @@
-"""Options that several subcommands share."""
+"""Options that several subcommands share, and the settings that they change."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,3 +55,18 @@ Validate = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+
+
+def changes(**given: Any) -> dict[str, Any]:
+    """Return the settings that options change, in the nesting of the settings file.
+
+    Parameters
+    ----------
+    **given
+        Values, and sections as mappings of such; None where an option is not given.
+    """
+    return {
+        name: changes(**value) if isinstance(value, dict) else value
+        for name, value in given.items()
+        if value is not None
+    }

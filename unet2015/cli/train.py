@@ -3,12 +3,22 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from unet2015.cli.options import Axes, Device, Ignore, Images, LabelKindOption, Labels, Settings, Validate
-from unet2015.settings.choices import LabelKind, TrainingPrecision
+from unet2015.cli.options import (
+    Axes,
+    Device,
+    Ignore,
+    Images,
+    LabelKindOption,
+    Labels,
+    Settings,
+    Validate,
+    changes,
+)
+from unet2015.settings.choices import TrainingPrecision
 
 
 def train(
@@ -65,23 +75,23 @@ def train(
     from unet2015.errors import OtherProcessError
     from unet2015.training.loop import choose_settings
     from unet2015.training.loop import train as run
-    from unet2015.training.processes import join
+    from unet2015.training.processes import process_group
 
     show_messages()
     try:
-        with join() as group:
+        with process_group() as group:
             given = changes(
-                label_kind,
-                ignore,
-                validate,
-                steps,
-                width,
-                tile=tile,
-                batch=batch,
-                learning_rate=learning_rate,
-                precision=precision,
                 seed=seed,
-                network=network,
+                labels={"kind": label_kind, "ignore": ignore},
+                validation={"pages": validate},
+                network={"kind": network, "width": width},
+                optimisation={
+                    "steps": steps,
+                    "tile": tile,
+                    "batch": batch,
+                    "learning_rate": learning_rate,
+                    "precision": precision,
+                },
             )
             chosen = choose_settings(settings, group.device(device), given)
             model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
@@ -96,38 +106,3 @@ def train(
         draw_curves(out / "log.jsonl", out / "curves.png")
     if model.info.learned is False:
         raise typer.Exit(3)
-
-
-def changes(
-    label_kind: LabelKind | None = None,
-    ignore: int | None = None,
-    validate: str | None = None,
-    steps: int | None = None,
-    width: int | None = None,
-    *,
-    seed: int | None = None,
-    network: str | None = None,
-    **optimisation: Any,
-) -> dict[str, Any]:
-    """Return the settings that options change, in the nesting of the settings file.
-
-    Parameters
-    ----------
-    label_kind, ignore, validate, width, network
-        In the sections of labels, validation and network.
-    seed
-        Beside the sections.
-    steps, **optimisation
-        In the section of optimisation, by their names there.
-    """
-    given: dict[str, dict[str, Any]] = {
-        "labels": {"kind": label_kind, "ignore": ignore},
-        "validation": {"pages": validate},
-        "optimisation": {"steps": steps, **optimisation},
-        "network": {"kind": network, "width": width},
-    }
-    changed: dict[str, Any] = {
-        section: {key: value for key, value in values.items() if value is not None}
-        for section, values in given.items()
-    }
-    return changed if seed is None else changed | {"seed": seed}

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,49 +19,65 @@ MetadataKind = Literal["ome", "imagej", "plain"]
 _BAND_PIXELS = 2**22
 
 
-class Image(ABC):
-    """An image as pages, each a set of YX planes, one per channel; a context manager.
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file says of its image, beside the pixels.
 
     Attributes
     ----------
     name : str
         The path, or "array".
+    axes : str
+        One letter of TZCYXI for each length of `shape`, slowest first.
+    shape : tuple of int
+        Lengths along `axes`.
+    dtype : dtype_like
+        Type of the pixels, in any byte order.
+    axes_source : {"ome", "imagej", "file", "--axes", "array"}
+        Who says so.
     path : Path or None
         The file.
     kind : {"ome", "imagej", "plain"}
         The flavour of the file, which an output written like it keeps.
-    axes : str
-        One letter of TZCYXI for each length of `shape`, slowest first.
-    axes_source : {"ome", "imagej", "file", "--axes", "array"}
-        Who says so.
-    shape : tuple of int
-        Lengths along `axes`.
-    dtype : numpy.dtype
-        Type of the pixels, in the machine's byte order.
     calibration : Calibration
         Pixel size, spacing, interval and their units.
     """
 
-    def __init__(
-        self,
-        name: str,
-        axes: str,
-        shape: tuple[int, ...],
-        dtype: npt.DTypeLike,
-        *,
-        axes_source: AxesSource,
-        path: Path | None = None,
-        kind: MetadataKind = "plain",
-        calibration: Calibration = UNCALIBRATED,
-    ) -> None:
-        self.name = name
-        self.path = path
-        self.kind = kind
-        self.axes = match_axes(axes, shape, name)
-        self.axes_source = axes_source
-        self.shape = tuple(int(size) for size in shape)
-        self.dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
-        self.calibration = calibration
+    name: str
+    axes: str
+    shape: tuple[int, ...]
+    dtype: npt.DTypeLike
+    axes_source: AxesSource
+    path: Path | None = None
+    kind: MetadataKind = "plain"
+    calibration: Calibration = UNCALIBRATED
+
+
+class Image(ABC):
+    """An image as pages, each a set of YX planes, one per channel; a context manager.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        What the file says of it.
+
+    Attributes
+    ----------
+    name, path, kind, axes, axes_source, shape, calibration
+        As in the header.
+    dtype : numpy.dtype
+        Type of the pixels, in the machine's byte order.
+    """
+
+    def __init__(self, header: ImageHeader) -> None:
+        self.name = name = header.name
+        self.path = header.path
+        self.kind = header.kind
+        self.axes = match_axes(header.axes, header.shape, name)
+        self.axes_source = header.axes_source
+        self.shape = tuple(int(size) for size in header.shape)
+        self.dtype: np.dtype[Any] = np.dtype(header.dtype).newbyteorder("=")
+        self.calibration = header.calibration
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
         if self.dtype.kind not in "uif":
@@ -214,13 +231,15 @@ class ArrayImage(Image):
                 )
             axes = "YX" if array.ndim == 2 else "IYX"
         super().__init__(
-            name,
-            axes,
-            array.shape,
-            array.dtype,
-            axes_source=axes_source,
-            path=path,
-            calibration=calibration,
+            ImageHeader(
+                name,
+                axes,
+                array.shape,
+                array.dtype,
+                axes_source=axes_source,
+                path=path,
+                calibration=calibration,
+            )
         )
         order = self.page_axes + ("C" if "C" in self.axes else "") + "YX"
         self._view = array.transpose([self.axes.index(letter) for letter in order])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
-from unet2015.images.image import Image
+from unet2015.images.image import Image, ImageHeader
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -55,12 +55,14 @@ class PngImage(Image):
         within = "YXC"[: len(shape)]
         named = Declared("plain", "", ()).named(within, axes, name)
         super().__init__(
-            name,
-            named.lead + within,
-            named.sizes + shape,
-            np.uint8 if bits == 8 else np.uint16,
-            axes_source="--axes" if axes else "file",
-            path=path,
+            ImageHeader(
+                name,
+                named.lead + within,
+                named.sizes + shape,
+                np.uint8 if bits == 8 else np.uint16,
+                axes_source="--axes" if axes else "file",
+                path=path,
+            )
         )
         self._pixels: npt.NDArray[Any] | None = None
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ from unet2015.images.directories import (
     reason,
     within,
 )
-from unet2015.images.image import Image
+from unet2015.images.image import Image, ImageHeader
 
 _CACHE_BYTES = 2**26
 _TAGS = (282, 283, 296)
@@ -72,13 +72,15 @@ class TiffImage(Image):
         page = planes[0].page
         named = declared.named(within(page), axes, name)
         super().__init__(
-            name,
-            *_merged(named, page),
-            page.dtype,
-            axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
-            path=path,
-            kind=declared.kind,
-            calibration=declared.calibration,
+            ImageHeader(
+                name,
+                *_merged(named, page),
+                page.dtype,
+                axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
+                path=path,
+                kind=declared.kind,
+                calibration=declared.calibration,
+            )
         )
         self._samples = int(page.samplesperpixel)
         self._planes = planes

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
-from unet2015.images.image import Image
+from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import Multiscale, read_multiscale
 
 _CACHE_BYTES = 2**26
@@ -82,14 +82,16 @@ class ZarrImage(Image):
         shape = tuple(int(length) for length in self._array.shape)
         letters, kept = _named(declared, shape, axes, name)
         super().__init__(
-            name,
-            letters,
-            tuple(shape[axis] for axis in kept),
-            self._array.dtype,
-            axes_source="--axes" if axes else "ome",
-            path=path,
-            kind="ome",
-            calibration=declared.calibration,
+            ImageHeader(
+                name,
+                letters,
+                tuple(shape[axis] for axis in kept),
+                self._array.dtype,
+                axes_source="--axes" if axes else "ome",
+                path=path,
+                kind="ome",
+                calibration=declared.calibration,
+            )
         )
         self.origin = {
             letter: value

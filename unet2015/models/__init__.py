@@ -10,6 +10,7 @@ from unet2015.lazy import lazy_names
 if TYPE_CHECKING:
     from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
     from unet2015.models.shipped import (
+        ModelDescription,
         ShippedModel,
         find_model,
         list_models,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Model",
+    "ModelDescription",
     "ModelInfo",
     "ShippedModel",
     "find_model",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "model_file": ["Model", "ModelInfo", "read_model_file", "save_model"],
         "shipped": [
+            "ModelDescription",
             "ShippedModel",
             "find_model",
             "list_models",

@@ -45,7 +45,7 @@ class ModelInfo(Frozen):
     axes: Literal["YX", "CYX"] = "YX"
     """Axes of what the network reads of one page."""
     threshold: float | None = Field(None, ge=0, le=1)
-    """Two classes: probability of class 1 above which a pixel is of class 1, unless another is asked for."""
+    """Two classes: probability of class 1 above which a pixel is of class 1. Default of every use."""
     thresholds: dict[ThresholdName, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """Thresholds by what they were chosen for: ``f1``, the best F1 of pixels on the held-out pages;
     ``rand``, for membranes, the best Rand score on training pages. One of them is `threshold`."""

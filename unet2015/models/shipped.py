@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,8 @@ def list_models() -> list[ShippedModel]:
 def find_model(model: str | Path) -> Path:
     """Return the path of a model file, given it or the name of a shipped model.
 
-    A file of that name on disk wins over a shipped model. What has a folder or an ending in it is a
-    path, whether or not there is such a file.
+    A file of that name on disk takes precedence over a shipped model. A name with a folder or an ending in
+    it is a path, whether or not there is such a file.
 
     Raises
     ------
@@ -137,16 +137,39 @@ def warn_unless_learned(model: Model) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription:
+    """What a shipped model says of itself; every text is needed.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case letters, digits and single hyphens.
+    summary : str
+        What it segments, in one line.
+    modality : str
+        The kind of image.
+    citation : str
+        What to cite, with a DOI.
+    terms : str
+        What its use is bound to, including that of the training data.
+    pixel_size_nm : float, optional
+        Side of the training images' pixels, in nanometres.
+    """
+
+    name: str
+    summary: str
+    modality: str
+    citation: str
+    terms: str
+    pixel_size_nm: float | None = None
+
+
 def ship_model(
     model: Model | str | Path,
+    about: ModelDescription,
     folder: str | Path = FOLDER,
     *,
-    name: str,
-    summary: str,
-    modality: str,
-    citation: str,
-    terms: str,
-    pixel_size_nm: float | None = None,
     training: dict[str, Any] | None = None,
 ) -> Path:
     """Turn a trained model into one that is shipped: half precision, described, and small.
@@ -157,15 +180,10 @@ def ship_model(
     ----------
     model : Model or path
         As the training wrote it.
+    about : ModelDescription
+        What it says of itself.
     folder : path
-        Where ``NAME.safetensors`` is written; the package's own folder unless given.
-    name : str
-        Lower-case letters, digits and single hyphens.
-    summary, modality, citation, terms : str
-        What it segments, in one line; the kind of image; what to cite, with a DOI; what its use is
-        bound to, including that of the training data.
-    pixel_size_nm : float, optional
-        Side of the training images' pixels, in nanometres.
+        Where ``NAME.safetensors`` is written. Default: the package's own folder.
     training : dict, optional
         Added to the training record, such as how a twin did on pages that it never saw.
 
@@ -181,27 +199,28 @@ def ship_model(
     ModelError
         The weights do not fit into half precision, or the file is too large.
     UsageError
-        The name is none, or a text is missing.
+        The name is not allowed, or a text is missing.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"a model's name has lower-case letters, digits and single hyphens, not {name!r}")
-    texts = {"summary": summary, "modality": modality, "citation": citation, "terms": terms}
-    if missing := [key for key, text in texts.items() if not text.strip()]:
+    words = asdict(about)
+    if not _NAME.fullmatch(about.name):
+        raise UsageError(
+            f"a model's name has lower-case letters, digits and single hyphens, not {about.name!r}"
+        )
+    if missing := [key for key, text in words.items() if isinstance(text, str) and not text.strip()]:
         raise UsageError(f"a shipped model needs {', '.join(missing)}")
     trained = model if isinstance(model, Model) else read_model_file(model)
     record = trained.info.training | {"trained_model_sha256": trained.sha256} | (training or {})
-    about = texts | {"name": name, "pixel_size_nm": pixel_size_nm, "training": record}
-    info = ModelInfo.model_validate(trained.info.model_dump() | about)
+    info = ModelInfo.model_validate(trained.info.model_dump() | words | {"training": record})
     for key, tensor in trained.network.named_parameters():  # buffers stay float32
         if not bool(torch.isfinite(tensor.to(torch.float16)).all()):
-            raise ModelError(f"{name}: the weights of {key} are too large for half precision")
-    path = make_folder(folder) / f"{name}.safetensors"
+            raise ModelError(f"{about.name}: the weights of {key} are too large for half precision")
+    path = make_folder(folder) / f"{about.name}.safetensors"
     with atomic_path(path) as temporary:
         save_model(temporary, trained.network, info, torch.float16)
         if (size := temporary.stat().st_size) >= LARGEST:
             raise ModelError(
-                f"{name}: the model has {size / 1e6:.1f} MB, a shipped one less than {LARGEST / 1e6:g} MB; "
-                "train a narrower network"
+                f"{about.name}: the model has {size / 1e6:.1f} MB, a shipped one less than "
+                f"{LARGEST / 1e6:g} MB; train a narrower network"
             )
     return path
 

@@ -25,7 +25,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
     """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        # Not the library's own file: it hides why writing fails, and keeps others from reading.
+        # The library's own way of writing hides why it fails, and keeps others from reading.
         metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
         data = save(contiguous, metadata)
         header, end = _in_order(data)

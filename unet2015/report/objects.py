@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from unet2015.metrics.contingency import contingency_table
 from unet2015.metrics.seg import seg_score
 
-Fate = Literal["matched", "missed", "split", "merged"]
+MatchKind = Literal["matched", "missed", "split", "merged"]
 PART = 0.1
 """Share of a true object that a found one must hold to count as a part of it; less is a speck."""
 
 
 @dataclass(frozen=True)
-class Fates:
+class ObjectMatches:
     """What became of the true objects, by label, and which found objects lie where nothing is labelled.
 
     Attributes
@@ -28,11 +28,11 @@ class Fates:
         Found objects that touch no true object. Frames may be annotated in part, so they are no error.
     """
 
-    truth: dict[int, Fate]
+    truth: dict[int, MatchKind]
     unlabelled: tuple[int, ...]
 
 
-def fates(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> Fates:
+def match_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> ObjectMatches:
     """Compare two label images, 0 is background.
 
     Raises
@@ -43,7 +43,7 @@ def fates(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> 
         Labels are not whole numbers from 0 on.
     """
     if not truth.any():
-        return Fates({}, tuple(np.unique(result[result > 0]).tolist()))
+        return ObjectMatches({}, tuple(np.unique(result[result > 0]).tolist()))
     match = {found.label: found.match for found in seg_score([(0, truth, result)]).objects}
     (true, i), (found, j) = (np.unique(labels, return_inverse=True) for labels in (truth, result))
     table = contingency_table(i.reshape(truth.shape), j.reshape(truth.shape))
@@ -57,7 +57,7 @@ def fates(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> 
             parts[int(true[a])] += 1
     takers = list(match.values())
 
-    def fate(label: int) -> Fate:
+    def kind_of(label: int) -> MatchKind:
         if match[label] is not None and takers.count(match[label]) > 1:
             return "merged"
         if parts[label] > 1:
@@ -65,4 +65,4 @@ def fates(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> 
         return "missed" if match[label] is None else "matched"
 
     unlabelled = tuple(label for label in found.tolist() if label and label not in touched)
-    return Fates({label: fate(label) for label in match}, unlabelled)
+    return ObjectMatches({label: kind_of(label) for label in match}, unlabelled)

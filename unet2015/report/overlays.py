@@ -10,7 +10,7 @@ from skimage.measure import find_contours
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.report.figures import figure_of, png_of
-from unet2015.report.objects import Fate, fates
+from unet2015.report.objects import MatchKind, match_objects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ class _Line(NamedTuple):
     width: float
 
 
-_TRUTH: dict[Fate, _Line] = {
+_TRUTH: dict[MatchKind, _Line] = {
     "matched": _Line("#56b4e9", "solid", 1.3),
     "missed": _Line("#ff5a1f", "dashed", 2.0),
     "split": _Line("#f0e442", "solid", 2.0),
@@ -103,7 +103,7 @@ def overlay_em(
 def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
     """Draw the outlines of true and found objects over an image.
 
-    True objects are drawn by what became of them (see `unet2015.report.objects.fates`), found ones
+    True objects are drawn by what became of them (see `unet2015.report.objects.match_objects`), found ones
     dotted in white; those that touch no true object, in gray, are not called errors, as the truth may
     be annotated in part.
 
@@ -129,7 +129,7 @@ def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> 
     """
     image, true, found = np.asarray(image), np.asarray(truth), np.asarray(result)
     _same_shapes(image, true, found)
-    known = fates(true, found)
+    known = match_objects(true, found)
     figure, axes = _canvas(image)
     labels = set(np.unique(found[found > 0]).tolist()) - set(known.unlabelled)
     _outline(axes, found, known.unlabelled, _UNLABELLED)

@@ -3,6 +3,7 @@
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from unet2015.device import choose_device
 from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
-from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
@@ -21,15 +21,13 @@ from unet2015.report.html import Picture, Report, Row, Section, Table, write_rep
 from unet2015.report.measures import alert, measures, summary
 from unet2015.safe_files import sha256
 from unet2015.settings import TrainingSettings, parse_settings
-from unet2015.tiling.engine import run
-from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
-from unet2015.tiling.sinks import ArraySink
-from unet2015.training.dataset import read_labels, split_pages
+from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import read_log
 from unet2015.training.pages import PageSource
 from unet2015.training.state import checkpoints
+from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12
 """Held-out pages that are segmented for the report; of more, so many at even distances."""
@@ -68,7 +66,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
         What ``unet2015 train`` left: ``log.jsonl``, and what there is of ``settings.json``,
         ``model.safetensors`` and ``checkpoints/``.
     out : path, optional
-        The report; ``report.html`` in the folder unless given.
+        The report. Default: ``report.html`` in the folder.
     device : str
         What the pages are segmented on.
 
@@ -206,21 +204,31 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         chosen = held_out or training
         if len(chosen) > MOST_PAGES:
             chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, MOST_PAGES).astype(int)]
-        return [_segment(predict, model, settings, *places[k]) for k in chosen]
+        # A file holds many pages: its labels are read, and its mapping is chosen, once.
+        read, mapped = lru_cache(1)(read_labels), lru_cache(1)(MappedImage)
+        return [
+            _segment(
+                predict, model, settings, mapped(image, model.info.mapping), read(labels)[number], number
+            )
+            for image, labels, number in (places[k] for k in chosen)
+        ]
 
 
 def _segment(
-    predict: Predictor, model: Model, settings: TrainingSettings, image: Image, labels: Path, number: int
+    predict: Predictor,
+    model: Model,
+    settings: TrainingSettings,
+    mapped: MappedImage,
+    labels: Labels,
+    number: int,
 ) -> _Page:
+    image, tile = mapped.image, settings.optimisation.tile
     file = Path(image.name).name
     name = file if image.pages == 1 else f"{file} page {number}"
-    targets = make_targets(read_labels(labels)[number], settings.labels, name, numbered=True)
-    tile = settings.optimisation.tile
-    plan = TilePlan(1, image.height, image.width, (tile, tile), 1, model.network.geometry)
-    sink = ArraySink(plan, model.info.classes)
-    # The mapping is that of the whole file, of which this is one page.
-    run(plan, PageSource(MappedImage(image, model.info.mapping), number), predict, sink)
-    probabilities, threshold = sink.array[0], model.info.threshold
+    targets = make_targets(labels, settings.labels, name, numbered=True)
+    source = PageSource(mapped, number)
+    probabilities = segment_page(predict, model.network, source, (image.height, image.width), tile)
+    threshold = model.info.threshold
     classes = probabilities.argmax(0) if threshold is None else probabilities[1] > threshold
     pixels = image.read(number, 0, image.height, 0, image.width).mean(axis=0)
     return _Page(name, pixels, targets, probabilities[1], classes.astype(np.uint8))

@@ -22,11 +22,12 @@ from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.segmentation.parts import PartStore, in_order
 from unet2015.segmentation.threshold import choose_threshold
+from unet2015.settings.choices import Precision
 from unet2015.tiling.averaging import Averaging
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import choose_plan, job_bytes
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.predictor import Precision, Predictor
+from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Band, Render
 from unet2015.tiling.times import Times

@@ -4,7 +4,7 @@ import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from unet2015.device import exact_float32, is_out_of_memory, release_cached_memo
 from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks import Network, architecture_of
 from unet2015.networks.architecture import make_bfloat16
+from unet2015.settings.choices import Precision
 from unet2015.tiling.averaging import VERSIONS, Averaging
-
-Precision = Literal["float32", "bfloat16"]
 
 _log = logging.getLogger("unet2015")
 

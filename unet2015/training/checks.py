@@ -1,4 +1,4 @@
-"""What is wrong with a training set, said before an hour is lost."""
+"""Checks of a training set, before the training starts."""
 
 import hashlib
 import re
@@ -15,12 +15,12 @@ from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
 from unet2015.training.dataset import (
     Labels,
-    few,
     page_names,
     pages_of_each,
     read_labels,
+    shortened,
+    size_difference,
     split_pages,
-    unlike,
 )
 from unet2015.training.inspection import inspect_labels
 from unet2015.training.labelled import LabelledPages
@@ -58,7 +58,7 @@ def inspect_set(
     *,
     keep_labels: bool = False,
 ) -> SetReport:
-    """Say what is wrong with a training set, and which pages are held out, before an hour is lost.
+    """Say what is wrong with a training set, and which pages are held out.
 
     Every pixel is read; at most one image is open, and at most one label file in memory, at a time.
 
@@ -136,7 +136,7 @@ def _keep_labels(pairs: Sequence["_Pair"], validation: ValidationSettings) -> No
         return
     try:
         training, _ = split_pages(validation, sum(count for _, count in files), files)
-    except SettingsError:  # `set_problems` raises it when all files were looked at
+    except SettingsError:  # `set_problems` raises it, after all files were read
         return
     for pair, pages in zip(pairs, pages_of_each(files, training), strict=True):
         pair.trained_on = set(pages)
@@ -186,7 +186,7 @@ class _Pair:
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
-        if self.image is not None and (other := unlike(self.image, labels)):
+        if self.image is not None and (other := size_difference(self.image, labels)):
             self.label_problems.append(Problem("error", str(self.label_file), other))
         if settings.kind == "instances":
             self.holds_ids = holds_ids(labels, settings)
@@ -247,7 +247,7 @@ def _membrane_problems(file: Path, labels: Labels, settings: LabelSettings) -> I
         yield _problem(
             "warning",
             file,
-            f"has {len(inside)} different values beside 0 ({few(inside)}), all read as cell interior; "
+            f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as cell interior; "
             "instance labels need --label-kind instances, a blurred mask needs a threshold",
         )
     zeros = np.count_nonzero(labels == 0) / labels.size
@@ -265,7 +265,7 @@ def _grouped(texts: Sequence[str]) -> Iterator[str]:
         what = text[match.end() :] if match else text
         places.setdefault(what, []).append(match[1] if match else "")
     for what, pages in places.items():
-        several = f"{len(pages)} pages ({few(pages)})" if len(pages) > 1 else f"page {pages[0]}"
+        several = f"{len(pages)} pages ({shortened(pages)})" if len(pages) > 1 else f"page {pages[0]}"
         yield f"{several}: {what}" if pages[0] else what
 
 

@@ -46,7 +46,7 @@ def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> l
     else:
         by_name, labels_by_name = _by_stem(image_files, "images"), _by_stem(label_files, "labels")
         lonely = [
-            f"{len(names)} {what}: {few(names)}"
+            f"{len(names)} {what}: {shortened(names)}"
             for what, names in (
                 ("images without labels", sorted(by_name.keys() - labels_by_name.keys(), key=natural_order)),
                 (
@@ -87,7 +87,7 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
     return read_pages(path, None if axes is None else axes.upper().replace("C", "").replace("S", ""))
 
 
-def unlike(image: Image, labels: Labels) -> str | None:
+def size_difference(image: Image, labels: Labels) -> str | None:
     """Say how labels differ in size from their image; None where they do not."""
     expected = (image.pages, image.height, image.width)
     if labels.shape == expected:
@@ -223,10 +223,10 @@ def describe_held_out(names: Sequence[str]) -> str:
     """
     if not names:
         return "held out: no page"
-    return f"held out: {few_pages(names)} ({len(names)} page{'s' * (len(names) != 1)})"
+    return f"held out: {shortened_pages(names)} ({len(names)} page{'s' * (len(names) != 1)})"
 
 
-def few_pages(names: Sequence[str]) -> str:
+def shortened_pages(names: Sequence[str]) -> str:
     """List the first of the pages that `page_names` names, and say how many more there are."""
     shown = list(_joined(names))
     listed, more = shown[:_NAMED], shown[_NAMED:]
@@ -262,7 +262,7 @@ def _by_stem(files: Sequence[Path], what: str) -> dict[str, Path]:
     return found
 
 
-def few(items: Sequence[object]) -> str:
+def shortened(items: Sequence[object]) -> str:
     """List the first of `items` and say how many more there are."""
     shown = ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in items[:_NAMED])
     return shown if len(items) <= _NAMED else f"{shown} and {len(items) - _NAMED} more"

@@ -1,4 +1,4 @@
-"""Deformed tiles of pages that lie on a device, in few kernels and without a word to the host."""
+"""Deformed tiles of pages that lie on a device, in few kernels and without waiting for the host."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unet2015.training.augment import Draw
+from unet2015.training.draw import Draw
 from unet2015.training.labels import IGNORED
 from unet2015.training.warp import blurred, cubic_weights, spline_basis
 

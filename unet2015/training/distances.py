@@ -10,7 +10,7 @@ transform per cell. Here they come from one separable transform that carries two
    that of the pixel, the least from any other is g2; in any other column g1 is the least and counts.
 
 So two candidates per column suffice, and of the second only the distance matters. All of it runs on
-small integers over blocks that fit in the cache, no farther than the distances that are asked for.
+small integers over blocks that fit in the cache, no farther than the distance limit.
 """
 
 import os
@@ -142,7 +142,7 @@ def _block_squares(labels: Integers, bits: int, block: Block, limit: float) -> t
         near, q1 <= limit / 2 * (limit / 2) + 1, label, first, second, reach_x
     )  # as d1 <= d2
     here = slice(reach_x, reach_x + block[1].stop - block[1].start)
-    return q1[:, here], np.maximum(q1, q2)[:, here]  # q2 is 0 where it was not asked for
+    return q1[:, here], np.maximum(q1, q2)[:, here]  # q2 is 0 where it was not computed
 
 
 def _reach(limit: float, most: int) -> int:
@@ -164,7 +164,7 @@ def _along_columns(around: Integers, bits: int, reach: int, none: int) -> tuple[
     """Return the nearest label in each column, its distance, that of the nearest other; `none` at most."""
     up, up1, up2 = _upwards(around[: around.shape[0] - reach], bits, reach, none)
     down, down1, down2 = (a[::-1] for a in _upwards(around[reach:][::-1], bits, reach, none))
-    # Of the second on either side the label is not asked for: where both firsts are of one cell, both
+    # Of the second on either side the label is not needed: where both firsts are of one cell, both
     # seconds are of others; where they differ, the farther first is another and nearer than its second.
     second = np.maximum(up1, down1)
     np.maximum(second, np.multiply(up == down, none, dtype=second.dtype, casting="unsafe"), out=second)
@@ -216,7 +216,7 @@ def _nearest_along_rows(
 ) -> tuple[Integers, Integers]:
     """Return the nearest label within `reach` columns, and its squared distance.
 
-    `border` is the number of columns on each side that are there only to be looked at; what comes back
+    `border` is the number of columns on each side that are only read; what comes back
     for them means nothing.
     """
     most = int(first.max()) ** 2 + reach**2
@@ -226,7 +226,7 @@ def _nearest_along_rows(
     keys <<= packed.type(bits)
     keys |= label
     width = keys.shape[1] - 2 * border
-    # In one line from row to row: what a row finds beyond its borders is not looked at.
+    # In one line from row to row: what a row finds beyond its borders is not used.
     flat, size = keys.ravel(), keys.size - 2 * border
     best = keys.copy()
     inner, side = best.ravel()[border : border + size], np.empty(size, packed)

@@ -1,4 +1,4 @@
-"""What is wrong with one label file, or deserves a look, from one pass over its pages."""
+"""What is wrong, or may be wrong, with one label file; found in one pass over its pages."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class LabelReport:
     problems : list of str
         What would spoil a training, a line each, naming the file.
     notes : list of str
-        What deserves a look but may be meant; none where there are problems.
+        What may be wrong, but may also be intended; empty where there are problems.
     frequencies : ndarray of int64, shape (pages, classes)
         Pixels of each class on each page as the training would see it; 0 where there are problems.
     """

@@ -11,7 +11,7 @@ from unet2015.errors import DataSetError
 from unet2015.images.image import Image
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings
-from unet2015.training.dataset import Labels, read_labels, unlike
+from unet2015.training.dataset import Labels, read_labels, size_difference
 from unet2015.training.labels import Targets, class_frequencies, holds_ids, make_targets
 
 
@@ -79,7 +79,7 @@ class LabelledPages:
         """
         found = cls()
         for (labels, name, digest), image in zip(_label_files(pairs, settings, axes), images, strict=True):
-            if other := unlike(image, labels):
+            if other := size_difference(image, labels):
                 raise DataSetError(f"{name}: {other}")
             found.digests.append(digest)
             for number, page in enumerate(labels):

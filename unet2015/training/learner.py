@@ -1,4 +1,4 @@
-"""What learns: the network, its optimizer and the average of its weights."""
+"""The network in training, its optimizer and the moving average of its weights."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from unet2015.networks import Network, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
 from unet2015.training.precision import autocast
-from unet2015.training.processes import Group
-from unet2015.training.recipe import OPTIMIZERS, Average, descend, shorten, tile_losses
+from unet2015.training.processes import ProcessGroup
+from unet2015.training.recipe import OPTIMIZERS, MovingAverage, clip_gradient, descend, tile_losses
 
 
 class Learner:
@@ -24,7 +24,7 @@ class Learner:
         Of the first weights; one that torch takes.
     device : device
         Where the network lies.
-    group : Group
+    group : ProcessGroup
         The processes whose gradients are averaged.
 
     Attributes
@@ -33,14 +33,14 @@ class Learner:
         As the last step left it.
     optimizer : Optimizer
         Over the weights of the network, in their order.
-    average : Average or None
+    average : MovingAverage or None
         The moving average of the weights.
     shared : Module
         What a step calls: the network, in a shell where several processes train it.
     """
 
     def __init__(
-        self, channels: int, settings: TrainingSettings, seed: int, device: torch.device, group: Group
+        self, channels: int, settings: TrainingSettings, seed: int, device: torch.device, group: ProcessGroup
     ) -> None:
         self.rule, self.device, self.group = settings.optimisation, device, group
         with torch.random.fork_rng(devices=[]):
@@ -49,7 +49,7 @@ class Learner:
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = OPTIMIZERS[self.rule.optimizer](self.network.parameters(), self.rule)
-        self.average = Average(self.network, self.rule.average) if self.rule.average else None
+        self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
         self.shared: nn.Module = group.share(self.network)
 
     @property
@@ -71,7 +71,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         with self.group.exchange():
             torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
-        return shorten(self.network.parameters(), self.rule.clip)
+        return clip_gradient(self.network.parameters(), self.rule.clip)
 
     def descend(self, step: int, rate: float) -> None:
         """Go down the gradient; steps are counted from 0."""

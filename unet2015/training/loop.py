@@ -26,16 +26,16 @@ from unet2015.training.checks import check_pairs
 from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
-from unet2015.training.outcome import first_check, is_check
+from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
-from unet2015.training.processes import join
+from unet2015.training.processes import process_group
 from unet2015.training.recipe import learning_rate
 from unet2015.training.record import is_good_model, model_info
-from unet2015.training.room import check_room
 from unet2015.training.state import checkpoints, load_state, save_state
-from unet2015.training.steps import Descent
+from unet2015.training.steps import GradientDescent
 from unet2015.training.thresholds import rand_threshold
 from unet2015.training.validation import Validation, advice, validate
+from unet2015.training.validation_steps import first_validation, is_validation_step
 
 __all__ = ["Training", "choose_settings", "learning_rate", "train"]
 MODEL = "model.safetensors"
@@ -60,7 +60,7 @@ def train(
     a step costs the time of B tiles and learns from N * B; neither the number of steps nor the
     learning rate is changed.
 
-    Where the first validation finds that nothing is learned (see `first_check` for when that is), the
+    Where the first validation finds that nothing is learned (see `first_validation` for when that is), the
     training begins again with the next seed, at most ``validation.attempts`` times; the last attempt
     goes on to its end.
 
@@ -72,8 +72,8 @@ def train(
         Folder of the run: ``checkpoints/``, ``log.jsonl``, ``tensorboard/``, ``settings.json`` and
         ``model.safetensors``, the best model so far. No other training may be using it.
     settings : TrainingSettings, name or path, optional
-        The settings, the name of settings that are shipped, or a settings file; unless given
-        ``quick`` on a CPU, and the paper's ``ronneberger2015`` elsewhere.
+        The settings, the name of settings that are shipped, or a settings file. Default: ``quick`` on
+        a CPU, the paper's ``ronneberger2015`` elsewhere.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; with several processes ``auto``, ``cpu``
         or ``cuda``.
@@ -105,7 +105,7 @@ def train(
         The loss is not finite, or another process of the training is gone; the last good checkpoint
         stays.
     """
-    with join() as group:
+    with process_group() as group:
         target = group.device(device)
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
         geometry(chosen.network).check(chosen.optimisation.tile)
@@ -121,14 +121,14 @@ def train(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
             with closing(load_training_set(pairs, chosen, axes, checked.labelled)) as data:
-                check_room(chosen, data, target)
+                check_memory(chosen, data, target)
                 return Training(data, chosen, folder, target, group).run(resume)
 
 
 def choose_settings(
     settings: str | Path | None, device: torch.device, overrides: dict[str, Any] | None = None
 ) -> TrainingSettings:
-    """Read settings by name or from a file; where none are given take those made for the device.
+    """Read settings by name or from a file. Default: those made for the device.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def choose_settings(
     return load_settings(settings, overrides)
 
 
-class Training(Descent):
+class Training(GradientDescent):
     """One training from its first step to its last: checkpoints, validations, the log."""
 
     @property
@@ -194,7 +194,7 @@ class Training(Descent):
                 bar.set_postfix(loss="-" if loss is None else f"{loss:.4f}", refresh=False)
                 if not interrupted.is_set():  # the terminal may be gone
                     bar.update()
-                again = self.writes and is_check(rule, self.state.step) and self._validate(log)
+                again = self.writes and is_validation_step(rule, self.state.step) and self._validate(log)
                 stop, again, end = self.group.any(interrupted.is_set(), again, self._waited_enough())
                 if again:
                     self._begin_again()
@@ -266,7 +266,7 @@ class Training(Descent):
         if warning := advice(result):
             _log.warning("step %d: %s", self.state.step, warning)
         others = self.state.seed < rule.seed + rule.validation.attempts - 1
-        if result.plateau and others and not last and self.state.step == first_check(rule):
+        if result.plateau and others and not last and self.state.step == first_validation(rule):
             return True
         self.state.waited += 1
         best = self.state.best

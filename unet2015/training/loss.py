@@ -28,7 +28,7 @@ def weighted_cross_entropy(
     divisor : {"pixels", "weights"}
         ``pixels``: the number of annotated pixels, whatever their weights. A pixel then weighs in every
         tile what its weight says, so that balanced class weights do balance the classes over all tiles.
-        ``weights``: the sum of the weights. Each tile then counts alike, be it of heavy pixels or of
+        ``weights``: the sum of the weights. Each tile then counts the same, be it of heavy pixels or of
         light ones, and the scale of the weights does not matter.
 
     Returns

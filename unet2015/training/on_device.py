@@ -1,9 +1,9 @@
 """A training that lives on its device: pages, draws and recipe, the whole step one CUDA graph.
 
-The loop of :mod:`unet2015.training.loop` asks the host at every step: for a page, for the loss. A narrow
+The loop of :mod:`unet2015.training.loop` waits for the host at every step: for a page, for the loss. A narrow
 network on a large GPU waits for it most of the time. Here all that a step needs lies on the device before
-the first: the pages, the random numbers of every step (those of :func:`unet2015.training.augment.draw`),
-the rates. A step is recorded once and played again, without a word to the host; several trainings side by
+the first: the pages, the random numbers of every step (those of :func:`unet2015.training.draw.draw`),
+the rates. A step is recorded once and played again, without waiting for the host; several trainings side by
 side fill a card. On a CPU the same step runs as it stands, so that it can be tested.
 
 What a training learns is that of the same settings in the loop, up to rounding. Nothing is resumable
@@ -52,7 +52,7 @@ class DeviceTraining:
     Raises
     ------
     SettingsError
-        The settings ask for what cannot be recorded.
+        The settings need what cannot be recorded.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class DeviceTraining:
         return found | {"at": self.at, "losses": self.losses, "norms": self.norms}
 
     def run(self, steps: int) -> None:
-        """Take steps; on a GPU they are only asked for, and `wait` waits for them."""
+        """Take steps; on a GPU they are only started, and `wait` waits for their end."""
         if self.device.type == "cuda" and self._graph is None:
             self._record()
         with self._on():
@@ -150,7 +150,7 @@ class DeviceTraining:
                     self._graph.replay()
 
     def wait(self) -> None:
-        """Wait for the steps asked for."""
+        """Wait for the end of the steps that were started."""
         if self.stream is not None:
             self.stream.synchronize()
 
@@ -186,7 +186,7 @@ class DeviceTraining:
             parameter.grad = None
         with autocast(self.device, rule.precision):
             scores = self.network(images.contiguous(memory_format=torch.channels_last))
-        # Each tile counts alike, whatever is annotated on it.
+        # Each tile counts the same, whatever is annotated on it.
         loss = torch.stack(tile_losses(rule, scores, Sample(images, classes, weights))).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.update(self.rates.index_select(0, self.at)[0], self.at)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, ImageReadError
-from unet2015.images.image import Image
+from unet2015.images.image import Image, ImageHeader
 from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged
 
@@ -25,7 +25,7 @@ KEPT_BYTES = 2**25
 class PooledImage(Image):
     """An image that its pool opens when it is read; may be read from several threads.
 
-    Once its `sha256` was asked for, each read ends with a look whether the file is still the same.
+    After its `sha256` was read, each read ends with a check that the file is still the same.
 
     Raises
     ------
@@ -39,14 +39,16 @@ class PooledImage(Image):
         self._pool, self._given_axes = pool, axes
         with open_image(path, axes) as image:
             super().__init__(
-                image.name,
-                image.axes,
-                image.shape,
-                image.dtype,
-                axes_source=image.axes_source,
-                path=path,
-                kind=image.kind,
-                calibration=image.calibration,
+                ImageHeader(
+                    image.name,
+                    image.axes,
+                    image.shape,
+                    image.dtype,
+                    axes_source=image.axes_source,
+                    path=path,
+                    kind=image.kind,
+                    calibration=image.calibration,
+                )
             )
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
 

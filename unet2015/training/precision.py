@@ -47,24 +47,26 @@ def choose_precision(network: Network, rule: OptimisationSettings, device: torch
     tile = network.geometry.nearest_legal(min(rule.tile, _TILE))[0]
     shape = (rule.batch, network.in_channels, tile, tile)
     try:
-        single, half = (seconds(trial, shape, device, precision) for precision in ("float32", "bfloat16"))
+        single, half = (
+            step_seconds(trial, shape, device, precision) for precision in ("float32", "bfloat16")
+        )
     except RuntimeError as error:  # no room, or an operation that this device lacks
         return "float32", f"bfloat16 could not be tried ({str(error).splitlines()[0]})"
     times = f"bfloat16 takes {half / single:.2f} times the time of float32 here"
     return ("bfloat16" if single >= GAIN * half else "float32"), times
 
 
-def seconds(network: Network, shape: Shape, device: torch.device, precision: str) -> float:
+def step_seconds(network: Network, shape: Shape, device: torch.device, precision: str) -> float:
     """Return the seconds of a step forward and backward, the best of three."""
     times = []
     for _ in range(_REPEATS + 1):
         started = time.perf_counter()
-        attempt(network, shape, device, precision)
+        try_step(network, shape, device, precision)
         times.append(time.perf_counter() - started)
     return min(times[1:])
 
 
-def attempt(network: Network, shape: Shape, device: torch.device, precision: str) -> None:
+def try_step(network: Network, shape: Shape, device: torch.device, precision: str) -> None:
     """Go a step forward and backward on empty tiles, and wait for its end."""
     network.train()
     tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
@@ -79,7 +81,7 @@ def what_fits(network: Network, rule: OptimisationSettings, device: torch.device
     """Say which smaller batch or, of one tile, which smaller tile the device has room for, by trying."""
     for count, side in _smaller(network.geometry, rule):
         try:
-            attempt(network, (count, network.in_channels, side, side), device, precision)
+            try_step(network, (count, network.in_channels, side, side), device, precision)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -1,4 +1,4 @@
-"""How something wrong with a training set is said."""
+"""A problem of a training set, as a message."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,12 +1,12 @@
-"""Training with several processes, one for each GPU: who this one is, and what they tell each other.
+"""Data-parallel training (DDP) with several processes, one for each GPU: ranks and collective operations.
 
-``torchrun`` starts the processes and says by environment variables which is which. Each step every
-process shows the network a tile of its own, and all go down the mean of their gradients. Without
-torchrun, or with one process, nothing here does anything.
+``torchrun`` starts the processes and gives each its rank by environment variables. In every step each
+process shows the network tiles of its own, and all follow the mean of their gradients. Without torchrun, or
+with one process, nothing here has an effect.
 
-Who fails, leaves: its error is the one that is shown. The others notice that the connection is
-closed when they next wait for it, before their next gradient, and end without a word. They always
-wait through Gloo, on the processor, which notices; NCCL, on the GPUs, would wait for ever.
+A process that fails shows its error and ends. The others notice the closed connection at the next collective
+operation, before their next gradient, and end without a message. They always wait through Gloo, on the
+processor, which notices it; NCCL, on the GPUs, would wait for ever.
 """
 
 import hashlib
@@ -28,23 +28,23 @@ from unet2015.device import choose_device
 from unet2015.errors import OtherProcessError, TrainingError, UsageError
 
 _PATIENCE = timedelta(days=7)
-"""How long one waits for another: a validation on many pages must not end a training."""
+"""Timeout of collective operations: a validation on many pages must not end a training."""
 
 _log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
-class Group:
-    """The processes that train together.
+class ProcessGroup:
+    """The processes that train together, as DDP has them.
 
     Attributes
     ----------
     rank : int
-        Which one this is, from 0; process 0 alone writes, validates and shows messages.
+        Number of this process, from 0; rank 0 alone writes, validates and shows messages.
     size : int
-        How many there are.
+        Number of processes (the world size).
     local_rank : int
-        Which one this is on its machine: the number of its GPU.
+        Number of this process on its machine: the number of its GPU.
     """
 
     rank: int = 0
@@ -96,16 +96,16 @@ class Group:
             return DistributedDataParallel(network, None if device.type == "cpu" else [device])
 
     def exchange(self) -> AbstractContextManager[None]:
-        """Return the context in which a shared network goes backwards."""
+        """Return the context for the backward pass of a shared network."""
         return nullcontext() if self.size == 1 else _connected()
 
     def mean(self, values: Sequence[float]) -> float | None:
-        """Return the mean of all processes' numbers, None where there is none; waits for them."""
+        """Return the mean of the numbers of all processes, None where there is none; waits for all."""
         totals, counts = zip(*self._gather(sum(values), float(len(values))), strict=True)
         return sum(totals) / sum(counts) if any(counts) else None
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Return of each flag whether any process raises it; waits for them."""
+        """Return for each flag whether it is set in any process; waits for all."""
         every = zip(*self._gather(*map(float, flags)), strict=True)
         return tuple(any(one) for one in every)
 
@@ -137,12 +137,12 @@ class Group:
         return [tuple(one.tolist()) for one in every]
 
 
-ALONE = Group()
+SINGLE_PROCESS = ProcessGroup()
 """One process."""
 
 
 @contextmanager
-def join() -> Iterator[Group]:
+def process_group() -> Iterator[ProcessGroup]:
     """Yield the group of this process: of one process, unless torchrun has started several.
 
     Of several, only process 0 shows the messages of this package, and where several fail only one
@@ -157,9 +157,9 @@ def join() -> Iterator[Group]:
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
-    group = Group(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", 0)))
+    group = ProcessGroup(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", 0)))
     if distributed.is_initialized():
         yield group
         return
@@ -172,28 +172,28 @@ def join() -> Iterator[Group]:
     except KeyboardInterrupt as error:
         if group.first:
             raise
-        _wait_for_speaker(1)
+        _wait_for_report(1)
         raise OtherProcessError("interrupted", 130) from error
     except Exception as error:
-        if _speaks(store):
+        if _reports(store):
             raise
-        _wait_for_speaker(5)
+        _wait_for_report(5)
         raise OtherProcessError("another process of this training has failed, and says why") from error
     finally:
         _log.disabled = disabled
         distributed.destroy_process_group()
 
 
-def _speaks(store: Any) -> bool:
-    """Return whether this process is the first that fails."""
+def _reports(store: Any) -> bool:
+    """Return whether this process is the first that fails, and so reports its error."""
     try:
         return bool(store.add("unet2015/failures", 1) == 1)
     except RuntimeError:  # the store is gone with the process that kept it
         return True
 
 
-def _wait_for_speaker(seconds: float) -> None:
-    """Leave the process that says why the time to do so: torchrun ends all when the first is gone."""
+def _wait_for_report(seconds: float) -> None:
+    """Give the process that reports the error time to do so: torchrun ends all when the first has ended."""
     if distributed.is_torchelastic_launched():
         time.sleep(seconds)
 

@@ -74,7 +74,7 @@ def momentum(rule: OptimisationSettings, step: int) -> float:
 
 
 def tile_losses(rule: OptimisationSettings, scores: Tensor, sample: Sample) -> list[Tensor]:
-    """Return the loss of each tile of a batch by itself: each counts alike, whatever its weights."""
+    """Return the loss of each tile of a batch by itself: each counts the same, whatever its weights."""
     loss = LOSSES[rule.loss]
     tiles = [slice(k, k + 1) for k in range(len(scores))]
     return [loss(scores[k], sample.classes[k], sample.weights[k], rule) for k in tiles]
@@ -89,8 +89,8 @@ def descend(optimizer: torch.optim.Optimizer, rule: OptimisationSettings, step: 
     optimizer.step()
 
 
-def shorten(weights: Iterable[Tensor], longest: float) -> float:
-    """Shorten the gradient of all weights to a norm of `longest`, if it is longer; 0 leaves any.
+def clip_gradient(weights: Iterable[Tensor], longest: float) -> float:
+    """Clip the gradient of all weights to a norm of `longest`; 0: do not clip.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def shorten(weights: Iterable[Tensor], longest: float) -> float:
     return float(norm)
 
 
-class Average:
+class MovingAverage:
     """The exponential moving average of a network's weights; buffers are those of the network.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What only shows when all files of a training set, each right by itself, are seen together."""
+"""Problems that show only when all files of a training set are compared."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, 
 from unet2015.training.dataset import (
     Files,
     describe_held_out,
-    few,
-    few_pages,
     page_names,
     pages_of_each,
+    shortened,
+    shortened_pages,
     split_pages,
 )
 from unet2015.training.problems import Problem
@@ -91,7 +91,7 @@ def set_problems(
     if present.size == 1:
         yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
-        yield Problem("warning", "", f"no pixel of the set is of class {few(absent)}")
+        yield Problem("warning", "", f"no pixel of the set is of class {shortened(absent)}")
     training, held_out = split_pages(settings.validation, len(pages), files)
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
@@ -102,9 +102,7 @@ def set_problems(
     if len(training) == 1:
         yield Problem("warning", "", f"only one page, of {len(pages)}, is left for training")
     if not held_out:
-        yield Problem(
-            "warning", "", "no page is held out, so nothing will tell learning from learning by heart"
-        )
+        yield Problem("warning", "", "no page is held out, so overfitting will not be seen")
 
 
 def _mapping_problems(
@@ -137,7 +135,7 @@ def _mapping_problems(
 
 
 def _of_channels(image: Image, channels: Sequence[int]) -> str:
-    return f" in channel {few(channels)}" if image.channels > 1 else ""
+    return f" in channel {shortened(channels)}" if image.channels > 1 else ""
 
 
 def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
@@ -149,8 +147,8 @@ def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[
         yield Problem(
             "warning",
             "",
-            f"{len(empty)} of {len(pages)} pages {hold} ({few_pages(empty)}): annotated as background, or "
-            "not annotated? Set ignore to the value of what is not annotated, or leave those pages out",
+            f"{len(empty)} of {len(pages)} pages {hold} ({shortened_pages(empty)}): annotated as background, "
+            "or not annotated? Set ignore to the value of what is not annotated, or leave those pages out",
         )
 
 
@@ -203,8 +201,8 @@ def _on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts])
         yield Problem(
             "warning",
             "",
-            f"the same image is trained on and held out, so what is measured on it is too good: {few(twice)}"
-            "; leave one of them out, or hold out both",
+            f"the same image is trained on and held out, so what is measured on it is too good: "
+            f"{shortened(twice)}; leave one of them out, or hold out both",
         )
 
 
@@ -216,7 +214,7 @@ def _class_name(number: int, labels: LabelSettings) -> str:
 
 def _any_of(classes: Sequence[int], labels: LabelSettings) -> str:
     if labels.kind == "classes":
-        return f"a pixel of class {few(classes)}"
+        return f"a pixel of class {shortened(classes)}"
     return "a cell" if classes[0] else f"a pixel of {_class_name(0, labels)}"
 
 

@@ -14,23 +14,25 @@ from unet2015.device import is_out_of_memory
 from unet2015.errors import MemoryLimitError, TrainingError
 from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
-from unet2015.training.augment import Sample, Source, augment, draw
+from unet2015.training.augment import Sample, augment
+from unet2015.training.draw import draw
 from unet2015.training.learner import Learner
 from unet2015.training.loss import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import choose_precision, what_fits
-from unet2015.training.processes import ALONE, Group
+from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup
 from unet2015.training.sampling import TileSampler
 from unet2015.training.state import State, checkpoints, machine_of, torch_seed
+from unet2015.training.tile_source import TileSource
 
-Tile = tuple[TrainingPage, Source, Tensor]
+Tile = tuple[TrainingPage, TileSource, Tensor]
 """What one tile is made of: its page, the part of it, and that part's mapped pixels (C, h, w)."""
 
 _log = logging.getLogger("unet2015")
 
 
-class Descent:
-    """What learns, where it stands, and how it takes a step.
+class GradientDescent:
+    """Gradient descent: the network, the state of its training, and a step.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class Descent:
         Of the run.
     device : device
         Where it happens.
-    group : Group
+    group : ProcessGroup
         The processes that train together.
 
     Attributes
@@ -59,7 +61,7 @@ class Descent:
         settings: TrainingSettings,
         folder: Path,
         device: torch.device,
-        group: Group = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.data, self.settings, self.folder, self.device = data, settings, folder, device
         self.group, self.writes = group, group.first
@@ -117,7 +119,7 @@ class Descent:
         page, centres = self.data.training[index], self._sampler.centres[index]
         height, width = page.classes.shape
         chosen = draw(self.settings.augmentation, self.state.seed, number, height, width, centres=centres)
-        source = Source.of(chosen, self.settings.optimisation.tile, height, width)
+        source = TileSource.of(chosen, self.settings.optimisation.tile, height, width)
         return page, source, torch.from_numpy(page.source.read(0, *source.box))
 
     def _augment(self, prepared: Future[list[Tile]]) -> tuple[Sample, str]:
@@ -153,11 +155,11 @@ class Descent:
         torch.manual_seed(torch_seed(self.state.seed * 1_000_003 + number))  # for the drop-out
         losses = self.learner.forward(sample, self.state.precision)
         totals = map(total_weight, sample.classes, sample.weights)
-        # Together, as each question to a GPU waits for it.
+        # Together, because every copy from a GPU waits for it.
         values, teaching = torch.stack([torch.stack(losses).detach(), torch.stack([*totals])]).tolist()
         if not all(map(math.isfinite, values)):
             self._stop(f"the loss is {max(values, key=lambda value: not math.isfinite(value))}", name)
-        # Here all wait for each other, and learn who is gone.
+        # Here all processes wait for each other, and notice if one has ended.
         mean = self.group.mean([value for value, does in zip(values, teaching, strict=True) if does])
         norm = self.learner.backward(losses)
         if not math.isfinite(norm):

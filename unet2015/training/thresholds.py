@@ -58,7 +58,7 @@ def rand_threshold(
     tile : int
         Side of the tiles, in pixels.
     most : int, optional
-        `MOST_PAGES` unless given.
+        Default: `MOST_PAGES`.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def rates(rule: OptimisationSettings) -> Tensor:
 
 
 class Update:
-    """What :class:`unet2015.training.learner.Learner` does to weights, without a word to the host.
+    """What :class:`unet2015.training.learner.Learner` does to weights, without waiting for the host.
 
     Parameters
     ----------

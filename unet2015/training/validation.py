@@ -15,7 +15,7 @@ from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.reading import PixelReader
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.pages import TrainingPage
-from unet2015.training.pooled import Pooled
+from unet2015.training.pooled_pixels import PooledPixels
 
 LEAST_GAIN = 0.01
 """Share of the constant answer's pixel error that a network must at least take away."""
@@ -51,7 +51,7 @@ class Validation:
         Two classes: area under the ROC curve. None where one of them does not occur.
     repetition : float or None
         Share of the map's variance that repeats in the network's pooling grid and is not in the truth
-        (see :meth:`unet2015.training.pooled.Pooled.repetition`); None where that cannot be told.
+        (see :meth:`unet2015.training.pooled_pixels.PooledPixels.repetition`); None where that cannot be told.
     """
 
     f1: float | None
@@ -76,7 +76,7 @@ class Validation:
     def why(self) -> tuple[str, ...]:
         """Why the network has not learned, in words; empty where it has, or where that is not known."""
         if self.f1 is None or self.baseline is None or self.baseline >= 1:
-            return ()  # one class alone: whoever says it everywhere is right
+            return ()  # one class alone: to predict it everywhere is right
         reasons = []
         if self.constant:
             reasons.append("every pixel is predicted alike")
@@ -185,7 +185,7 @@ def validate(
     depend on how much happens to be free. None where the network's output is not finite.
     """
     predict = Predictor(network, device)
-    pooled = Pooled(network.classes, network.geometry.factor)
+    pooled = PooledPixels(network.classes, network.geometry.factor)
     for page in pages:
         probabilities = segment_page(predict, network, page.source, page.classes.shape, tile)
         if not np.isfinite(probabilities).all():

@@ -1,4 +1,4 @@
-"""What a training needs room for, seen before its first step: memory, and tiles that cover the pages."""
+"""Whether a training fits, seen before its first step: its memory, and tiles that cover the pages."""
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ from unet2015.tiling.plan import TilePlan
 from unet2015.training.pages import TrainingSet
 
 
-def kept_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
-    """Return the bytes that a step keeps of one tile for its way back, in float32.
+def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
+    """Return the bytes of the activations that a step keeps of one tile for the backward pass, in float32.
 
     Nothing is computed: the network goes forward without data. What a step needs beside that (gradients,
     workspaces, the libraries) is not counted, so that it is a lower bound.
@@ -35,8 +35,8 @@ def kept_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def check_room(settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
-    """See that a step fits into what is free, and that tiles can cover the pages that are looked at.
+def check_memory(settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
+    """Check that a step fits into the free memory, and that tiles can cover the pages of the validation.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def check_room(settings: TrainingSettings, data: TrainingSet, device: torch.devi
         TilePlan(1, height, width, (rule.tile, rule.tile), 1, shape)
     free = process_memory(device)
     share = 1.0 if rule.precision == "float32" else 0.5
-    one = kept_bytes(settings, data.channels, rule.tile) * share
+    one = activation_bytes(settings, data.channels, rule.tile) * share
     if one * rule.batch <= free:
         return
     if one <= free:

@@ -1,11 +1,11 @@
-"""When the held-out pages are looked at."""
+"""After which steps the held-out pages are segmented."""
 
 from unet2015.settings import TrainingSettings
 
 _EARLIEST = 100
 
 
-def first_check(settings: TrainingSettings) -> int:
+def first_validation(settings: TrainingSettings) -> int:
     """Return the step after which the first validation decides whether to begin again.
 
     Early, so that an attempt on the plateau costs little, but not before a network that learns can show
@@ -17,7 +17,7 @@ def first_check(settings: TrainingSettings) -> int:
     return min(early, settings.validation.interval, rule.steps)
 
 
-def is_check(settings: TrainingSettings, step: int) -> bool:
-    """Whether the held-out pages are looked at after so many steps."""
+def is_validation_step(settings: TrainingSettings, step: int) -> bool:
+    """Whether the held-out pages are segmented after so many steps."""
     at_end = step == settings.optimisation.steps
-    return at_end or step == first_check(settings) or step % settings.validation.interval == 0
+    return at_end or step == first_validation(settings) or step % settings.validation.interval == 0

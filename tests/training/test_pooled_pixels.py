@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from unet2015.synthetic import em_stack
-from unet2015.training.pooled import Pooled
+from unet2015.training.pooled_pixels import PooledPixels
 
 IGNORED = 255
 
@@ -19,7 +19,7 @@ def both(p):
 def pooled(*pages, factor=16):
     """Counts of pages of (probability of class 1 or of all, true classes)."""
     classes = 2 if pages[0][0].ndim == 2 else len(pages[0][0])
-    found = Pooled(classes, factor)
+    found = PooledPixels(classes, factor)
     for probability, truth in pages:
         found.add(both(probability) if classes == 2 else probability, truth.astype(np.uint8))
     return found
@@ -54,7 +54,7 @@ def test_the_area_under_the_curve_is_that_of_mann_and_whitney(pages):
 @pytest.mark.parametrize("shift", [-12.0, -5.0, 0.0, 5.0, 12.0])
 def test_a_ranking_far_from_one_half_is_seen(shift):
     scores = np.linspace(-1, 1, 400).reshape(20, 20) + shift
-    found = Pooled(2, 16)
+    found = PooledPixels(2, 16)
     odds = np.exp(scores)
     truth = (scores > shift).astype(np.uint8)
     found.add(np.stack([1 / (1 + odds), odds / (1 + odds)]).astype(np.float32), truth)

@@ -18,7 +18,7 @@ _HALF = (_SMALLEST - 1) << _MANTISSA
 _FEWEST_CELLS = 9
 
 
-class Pooled:
+class PooledPixels:
     """What is counted of the pixels of many pages; the pages themselves are not kept.
 
     Parameters
@@ -84,8 +84,8 @@ class Pooled:
     def f1(self) -> tuple[float | None, float | None]:
         """Return F1 and, with two classes, its threshold, the lowest of equals; 0.5 where F1 is undefined.
 
-        F1 is undefined where no annotated pixel is of a class from 1 on: it would then reward who finds
-        nothing, and say nothing of who finds something.
+        F1 is undefined where no annotated pixel is of a class from 1 on: it would then reward a network
+        that finds nothing, and say nothing of one that finds something.
         """
         if not self.counts[1:].any():
             return None, 0.5 if self.classes == 2 else None

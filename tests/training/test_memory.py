@@ -6,7 +6,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import build
-from unet2015.training import room
+from unet2015.training import memory
 from unet2015.training.loop import train
 
 
@@ -26,7 +26,7 @@ def test_what_is_kept_without_data_is_what_a_real_step_keeps(small_settings, wid
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         scores = network(torch.zeros(1, 1, 60, 60))
     assert scores.grad_fn is not None
-    assert room.kept_bytes(settings, 1, 60) == sum(kept.values())
+    assert memory.activation_bytes(settings, 1, 60) == sum(kept.values())
 
 
 @pytest.mark.slow
@@ -34,8 +34,8 @@ def test_a_batch_above_memory_is_refused_before_the_first_step(
     tmp_path, small_set, small_settings, monkeypatch
 ):
     settings = small_settings(optimisation={"batch": 50})
-    one = room.kept_bytes(settings, 1, 60)
-    monkeypatch.setattr(room, "process_memory", lambda device: 10 * one)
+    one = memory.activation_bytes(settings, 1, 60)
+    monkeypatch.setattr(memory, "process_memory", lambda device: 10 * one)
     with pytest.raises(MemoryLimitError, match=r"batch = 50 and tile = 60 .* a batch of 7 may fit"):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -45,7 +45,9 @@ def test_a_batch_above_memory_is_refused_before_the_first_step(
 
 def test_a_tile_above_memory_names_a_smaller_legal_one(tmp_path, small_set, small_settings, monkeypatch):
     settings = small_settings(optimisation={"tile": 188})
-    monkeypatch.setattr(room, "process_memory", lambda device: room.kept_bytes(settings, 1, 188) / 2)
+    monkeypatch.setattr(
+        memory, "process_memory", lambda device: memory.activation_bytes(settings, 1, 188) / 2
+    )
     with pytest.raises(MemoryLimitError, match=r"a tile of 108 px may fit"):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 
