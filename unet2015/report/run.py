@@ -21,6 +21,7 @@ from unet2015.report.html import Picture, Report, Row, Section, Table, write_rep
 from unet2015.report.measures import alert, measures, summary
 from unet2015.safe_files import sha256
 from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
@@ -228,10 +229,9 @@ def _segment(
     targets = make_targets(labels, settings.labels, name, numbered=True)
     source = PageSource(mapped, number)
     probabilities = segment_page(predict, model.network, source, (image.height, image.width), tile)
-    threshold = model.info.threshold
-    classes = probabilities.argmax(0) if threshold is None else probabilities[1] > threshold
+    classes = class_map(probabilities, model.info.threshold)
     pixels = image.read(number, 0, image.height, 0, image.width).mean(axis=0)
-    return _Page(name, pixels, targets, probabilities[1], classes.astype(np.uint8))
+    return _Page(name, pixels, targets, probabilities[1], classes)
 
 
 def _pairs(folder: Path) -> list[tuple[Path, Path]]:

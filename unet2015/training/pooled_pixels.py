@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.tiling.classes import class_map
 from unet2015.training.labels import IGNORED
 
 THRESHOLDS = np.arange(1, 100) / 100
@@ -55,7 +56,7 @@ class PooledPixels:
             _count(self.counts, truth, np.searchsorted(THRESHOLDS.astype(np.float32), values[1]))
             _count(self._ranks, truth, _rank(values[0], values[1]))
         else:
-            _count(self.counts, truth, values.argmax(axis=0))
+            _count(self.counts, truth, class_map(values))
         height, width = classes.shape
         rows, columns = np.arange(height) % self.factor, np.arange(width) % self.factor
         phase = (rows[:, None] * self.factor + columns)[known]
