@@ -16,7 +16,7 @@ def lazy_names(
     files : mapping of str to sequence of str
         For each file of the package, without ``.py``, the names that the package offers from it.
     """
-    homes = {name: f"{package}.{file}" for file, names in files.items() for name in names}
+    homes = homes_of(package, files)
 
     def load(name: str) -> object:
         if name not in homes:
@@ -26,3 +26,8 @@ def lazy_names(
         return getattr(import_module(homes[name]), name)
 
     return load, lambda: sorted(homes)
+
+
+def homes_of(package: str, files: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return for each name that a package offers the full name of the module that has it."""
+    return {name: f"{package}.{file}" for file, names in files.items() for name in names}

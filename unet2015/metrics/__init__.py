@@ -6,7 +6,7 @@ first used: the warping error and the thinned scores need numba, the others do n
 
 from typing import TYPE_CHECKING
 
-from unet2015.lazy import lazy_names
+from unet2015.lazy import homes_of, lazy_names
 from unet2015.metrics.table import MEASURES
 
 if TYPE_CHECKING:
@@ -65,4 +65,5 @@ _FILES = {
 for _entry in MEASURES.values():
     _FILES.setdefault(_entry.file, []).append(_entry.name)
 
+_HOMES = homes_of(__name__, _FILES)
 __getattr__, __dir__ = lazy_names(__name__, _FILES)
