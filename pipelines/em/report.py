@@ -9,6 +9,7 @@ import numpy as np
 from pipelines.base.files import read_json
 from pipelines.base.paper import MEASURES, TABLE_1
 from pipelines.base.trainings import alert
+from pipelines.base.words import AVERAGES
 from pipelines.em.files import EMFiles
 from pipelines.em.slices import SLICES
 from unet2015.images.reader import read_pages
@@ -18,12 +19,6 @@ from unet2015.report.overlays import overlay_em
 from unet2015.safe_files import atomic_path, make_folder
 
 COLUMNS = ("", "warping error", "Rand error", "pixel error", "V_rand", "V_info")
-AVERAGES = {
-    "none": "one pass",
-    "rotations": "7 rotated versions averaged",
-    "flips": "4 flips averaged",
-    "symmetries": "8 symmetries averaged",
-}
 WINDOW = (slice(100, 356), slice(100, 356))
 """What the pictures show of a slice: they may be passed on, so it is a crop."""
 
