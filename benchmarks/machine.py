@@ -1,8 +1,6 @@
 """What every result states: the machine, the versions, and how times were taken."""
 
 import json
-import os
-import platform
 import statistics
 import time
 from argparse import Namespace
@@ -13,32 +11,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers import peer_versions
+from unet2015 import provenance
 from unet2015.device import accelerator_names
-from unet2015.provenance import versions
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> dict[str, Any]:
     """Return what the times depend on."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "accelerators": accelerator_names(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "versions": versions() | peer_versions("numba", "distributed"),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    return provenance.machine(accelerator_names())
 
 
 def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import unet2015
-from pipelines.settings_table import measure_em
+from pipelines.on_device.measures import measure_em
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.synthetic import em_stack
 

@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.em import values
+from pipelines.base.settings import Changes
+from pipelines.base.stage import Stage
+from pipelines.base.stages import find_stage, train_stage
+from pipelines.em.files import EMFiles
+from pipelines.em.measures import values
+from pipelines.em.settings import AblationSettings
 from unet2015.device import choose_device
 from unet2015.geometry import Geometry
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.metrics import evaluate_em
 from unet2015.models.model_file import read_model_file
+from unet2015.settings import TrainingSettings
 from unet2015.tiling.plan import mirror
 from unet2015.tiling.predictor import Predictor
 
@@ -25,6 +31,56 @@ TILINGS = {
 """Titles of the ways to place tiles, each with its stride in pixels and what lies outside the image."""
 TILE = 572
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def ablation_stages(
+    ablation: AblationSettings, files: EMFiles, training: Callable[..., TrainingSettings], device: str
+) -> list[Stage]:
+    """Return a stage a row, which trains it, and one that measures them all on the held-out slices.
+
+    Parameters
+    ----------
+    ablation : AblationSettings
+        Rows, and the fold whose slices are measured.
+    files : EMFiles
+        Where that fold's slices lie, and where the results go.
+    training : callable
+        Changes to the settings of a training, later ones last.
+    device : str
+        As in :func:`unet2015.train`.
+    """
+    stacks = files.stacks(f"fold-{ablation.fold}")
+    images, labels = stacks[2:]
+    rows = {title: f"ablation-{number}" for number, title in enumerate(ablation.rows)}
+    models = {title: files.model(name) for title, name in rows.items()}
+
+    def train(title: str, name: str, changes: Changes) -> Stage:
+        settings = training(ablation.base, changes)
+        # A row keeps its seed: that it learns nothing is a result.
+        does = f"ablation: {title}"
+        return train_stage(f"train-{name}", does, stacks[:2], files.run(name), settings, device, seeds=1)
+
+    def measure() -> dict[str, Any]:
+        found = {
+            title: measure_run(model, images, labels, device)
+            | {"learned": read_model_file(model).info.learned}
+            for title, model in models.items()
+        }
+        base = next(iter(models.values()))
+        tilings = measure_tilings(base, images, labels, device) if ablation.tiling else {}
+        return {"fold": ablation.fold, "training": training_rows(found), "tiling": tilings}
+
+    return [
+        *(train(title, name, ablation.rows[title]) for title, name in rows.items()),
+        find_stage(
+            "ablation",
+            "measure what the open choices cost",
+            measure,
+            [*models.values(), images, labels],
+            files.ablation,
+            {"rows": rows, "tiling": ablation.tiling},
+        ),
+    ]
 
 
 def measure_run(model: Path, images: Path, labels: Path, device: str) -> dict[str, float]:

@@ -4,25 +4,26 @@ Both stacks are drawn from a seed, so nothing is downloaded. What it leaves in i
 the end; demo.png shows image, truth, weight map, probability and result side by side.
 """
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.runs import train_run
-from pipelines.stages import Stage, arguments, listing, run_stages
+from pipelines.base.command import attempt, options, stage_options
+from pipelines.base.files import read_json
+from pipelines.base.run import run_stages
+from pipelines.base.stage import Stage, listing
+from pipelines.base.stages import Pages, find_stage, segment_stage, stacks_stage, train_stage, weights_stage
 from unet2015.cli.output import show_messages
 from unet2015.errors import NothingLearnedError
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
-from unet2015.images.writer import write_image
 from unet2015.models.model_file import ModelInfo, read_model_file
-from unet2015.safe_files import write_json
-from unet2015.settings import load_settings
+from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.settings import WeightMapSettings, load_settings
 from unet2015.training.validation import Validation, advice
 
 SETTINGS = Path(__file__).with_name("demo.toml")
@@ -35,79 +36,59 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
     """Return the stages of the demo, whose files lie in `out`."""
     images, labels = out / "training-images.tif", out / "training-labels.tif"
     unseen, truth = out / "unseen-images.tif", out / "unseen-labels.tif"
-    weights, run = out / "training-weights.tif", out / "demo-run"
-    model, log = run / "model.safetensors", run / "log.jsonl"
-    classes, probability = out / "unseen-images.classes.tif", out / "unseen-images.probability.tif"
-    record = out / "unseen-images.record.json"
+    model, log = out / "demo-run" / "model.safetensors", out / "demo-run" / "log.jsonl"
+    ends = ("classes.tif", "probability.tif", "record.json")
+    classes, probability, _ = (out / f"unseen-images.{end}" for end in ends)
+    stacks, sizes = [images, labels, unseen, truth], {"training": TRAINING, "unseen": UNSEEN}
+    # What is measured is 1 - F1. A membrane model's own threshold is that of the best Rand score.
+    way = SegmentOptions(device=device, threshold="f1")
+    settings, rule = load_settings(SETTINGS), WeightMapSettings()
 
-    def draw() -> None:
+    def draw() -> Iterator[Pages]:
         from unet2015.synthetic import em_stack
 
-        for sizes, image_path, label_path in ((TRAINING, images, labels), (UNSEEN, unseen, truth)):
-            pictures, classes_ = em_stack(**sizes)
-            write_image(image_path, pictures, "IYX", PIXEL)
-            write_image(label_path, classes_, "IYX", PIXEL)
+        for drawn, paths in ((TRAINING, stacks[:2]), (UNSEEN, stacks[2:])):
+            yield from zip(paths, em_stack(**drawn), strict=True)
 
-    def weigh() -> None:
-        from unet2015 import weight_map
-
-        write_image(weights, weight_map(read_pages(labels), kind="membrane"), "IYX", PIXEL)
-
-    def train() -> None:
-        train_run(images, labels, run, load_settings(SETTINGS), device, seeds=1)
-
-    def segment() -> None:
-        from unet2015.segmentation.batch import segment_files
-        from unet2015.segmentation.segmenter import SegmentOptions
-
-        # The measure below is 1 - F1. A membrane model's own threshold is that of the best Rand score.
-        options = SegmentOptions(device=device, threshold="f1")
-        for result in segment_files([unseen], out, model, options, probability=True):
-            if result.error is not None:
-                raise result.error
-
-    def measure() -> None:
-        write_json(out / "result.json", pixel_error(read_pages(classes), read_pages(truth)))
+    def measure() -> dict[str, float]:
+        return pixel_error(read_pages(classes), read_pages(truth))
 
     def picture() -> None:
-        from unet2015 import weight_map
-        from unet2015.report.figures import draw_curves, draw_panel, mark_errors
+        from unet2015.report.figures import draw_curves
 
-        window = slice(300, 700)
-        true = read_pages(truth)[0]
-        result = read_pages(classes)[0]
-        scene = {
-            "image (unseen)": read_pages(unseen)[0],
-            "truth": true,
-            "weight map": weight_map(true, kind="membrane"),
-            "probability of cell": read_pages(probability)[0],
-            "result (red: missed, blue: invented)": mark_errors(result, true),
-        }
-        draw_panel({title: shown[window, window] for title, shown in scene.items()}, out / "demo.png")
+        draw_result(unseen, truth, probability, classes, out / "demo.png")
         draw_curves(log, out / "curves.png")
 
-    stacks = [images, labels, unseen, truth]
-    sizes = {"training": TRAINING, "unseen": UNSEEN}
+    shown, pictures = [unseen, truth, classes, probability, log], [out / "demo.png", out / "curves.png"]
+    does = "draw a labelled stack to train on and another to segment"
+    weighs = "the weight map of the training labels (Eq. 2)"
     return [
-        Stage("draw", "draw a labelled stack to train on and another to segment", draw, [], stacks, sizes),
-        Stage("weights", "the weight map of the training labels (Eq. 2)", weigh, [labels], [weights]),
-        Stage("train", "train a small U-Net", train, [images, labels, SETTINGS], [model, log]),
-        Stage(
-            "segment",
-            "segment the unseen stack with overlap tiles",
-            segment,
-            [unseen, model],
-            [classes, probability, record],
+        stacks_stage("draw", does, draw, PIXEL, [], stacks, sizes),
+        weights_stage(weighs, labels, out / "training-weights.tif", rule, PIXEL),
+        train_stage("train", "train a small U-Net", stacks[:2], out / "demo-run", settings, device, seeds=1),
+        segment_stage(
+            "segment", "segment the unseen stack with overlap tiles", [unseen], model, {out: way}, ends
         ),
-        Stage("measure", "compare with the truth", measure, [classes, truth], [out / "result.json"]),
-        Stage(
-            "picture",
-            "draw what happened",
-            picture,
-            [unseen, truth, classes, probability, log],
-            [out / "demo.png", out / "curves.png"],
-        ),
+        find_stage("measure", "compare with the truth", measure, [classes, truth], out / "result.json"),
+        Stage("picture", "draw what happened", picture, shown, pictures),
     ]
+
+
+def draw_result(unseen: Path, truth: Path, probability: Path, classes: Path, target: Path) -> None:
+    """Draw a part of the first unseen page: image, truth, weight map, probability and mistakes."""
+    from unet2015 import weight_map
+    from unet2015.report.figures import draw_panel, mark_errors
+
+    window = slice(300, 700)
+    true = read_pages(truth)[0]
+    scene = {
+        "image (unseen)": read_pages(unseen)[0],
+        "truth": true,
+        "weight map": weight_map(true, kind="membrane"),
+        "probability of cell": read_pages(probability)[0],
+        "result (red: missed, blue: invented)": mark_errors(read_pages(classes)[0], true),
+    }
+    draw_panel({title: shown[window, window] for title, shown in scene.items()}, target)
 
 
 def pixel_error(result: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
@@ -138,30 +119,34 @@ def told(model: ModelInfo, record: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def say(out: Path, chain: Sequence[Stage]) -> int:
+    """Print what a finished demo found and left; return the exit status."""
+    result, record = read_json(out / "result.json"), read_json(out / "unseen-images.record.json")
+    model = read_model_file(out / "demo-run" / "model.safetensors").info
+    print("\n" + "\n".join(told(model, record)))
+    print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")
+    print(f"(calling every pixel cell would give {result['pixel_error_of_calling_everything_cell']:.4f})\n")
+    for stage in chain:
+        for path in stage.outputs:
+            print(f"  {path!s:<42} {stage.does}")
+    print(f"\nlook at {out / 'demo.png'} first")
+    return NothingLearnedError.exit_status if model.learned is False else 0
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the demo and return the exit status: 3 where the network has not learned."""
-    parser = arguments(__doc__, "demo")
+    parser = options("demo", __doc__)
+    stage_options(parser, "demo")
     parser.epilog = listing(stages(Path()))
     given = parser.parse_args(words)
     show_messages()
-    chain = stages(given.out, given.device)
-    status = run_stages(chain, given.out, given.stages)
-    if status == 0 and not given.stages:
-        result = json.loads((given.out / "result.json").read_text())
-        model = read_model_file(given.out / "demo-run" / "model.safetensors").info
-        record = json.loads((given.out / "unseen-images.record.json").read_text(encoding="utf-8"))
-        print("\n" + "\n".join(told(model, record)))
-        print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")
-        print(
-            f"(calling every pixel cell would give {result['pixel_error_of_calling_everything_cell']:.4f})\n"
-        )
-        for stage in chain:
-            for path in stage.outputs:
-                print(f"  {path!s:<42} {stage.does}")
-        print(f"\nlook at {given.out / 'demo.png'} first")
-        if model.learned is False:
-            return NothingLearnedError.exit_status
-    return status
+
+    def work() -> int:
+        chain = stages(given.out, given.device)
+        status = run_stages(chain, given.out, given.stages)
+        return status or (0 if given.stages else say(given.out, chain))
+
+    return attempt(work)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ whose networks are wider and were trained without the extra variation of gray, b
 parts is put together first: ``cat em-membrane.safetensors.part* > em-membrane.safetensors``.)
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines import em
-from pipelines.device_sets import find_split, label_settings, load
-from unet2015.errors import DataSetError, UNet2015Error
+from pipelines.base.command import attempt, options
+from pipelines.em.measures import DESCRIPTION
+from pipelines.on_device.sets import find_split, label_settings, load
+from unet2015.errors import DataSetError
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage
 from unet2015.models import ModelDescription, ship_model
@@ -36,7 +36,11 @@ from unet2015.training.validation import validate
 NAME = "em-membrane"
 TILE = 700
 """Side of the tiles: one for a slice of 512 px."""
-WORDS = em.DESCRIPTION | {"modality": "serial section transmission electron microscopy, membranes dark"}
+TWIN = (
+    "not this network: width 64, the same recipe without the extra variation of gray, blur and scale, a "
+    "training for each fold, measured on the six slices that it did not see; mean"
+)
+WORDS = DESCRIPTION | {"modality": "serial section transmission electron microscopy, membranes dark"}
 
 
 def choose_thresholds(model: Model, arrays: Mapping[str, Any], device: torch.device) -> Model:
@@ -58,51 +62,54 @@ def choose_thresholds(model: Model, arrays: Mapping[str, Any], device: torch.dev
     return replace(model, info=model.info.model_copy(update=about))
 
 
-def record(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the model says of its training and of its twin."""
-    others = len(result["steps"]) - 1
-    rows = result["em"]["rows"]
-    return {
-        "seconds": result["training"]["seconds"],
-        "beside": f"{others} other trainings on the same device",
-        "thresholds": "chosen on the 30 slices trained on; validation: of the same slices",
-        "twin": {
-            "what": "not this network: width 64, the same recipe without the extra variation of gray, blur "
-            "and scale, a training for each fold, measured on the six slices that it did not see; mean",
-            "folds": rows["none"]["folds"],
-            "steps": {name: result["steps"][name] for name in rows["none"]["folds"]},
-            **{average: row["at_training_threshold"] for average, row in rows.items()},
-        },
-    }
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what the model says of its training and of its twin, by a result of one_gpu_measures.
+
+    Raises
+    ------
+    DataSetError
+        It is no such result, or has no EM folds.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        others, rows = len(result["steps"]) - 1, result["em"]["rows"]
+        return {
+            "seconds": result["training"]["seconds"],
+            "beside": f"{others} other trainings on the same device",
+            "thresholds": "chosen on the 30 slices trained on; validation: of the same slices",
+            "twin": {
+                "what": TWIN,
+                "folds": rows["none"]["folds"],
+                "steps": {name: result["steps"][name] for name in rows["none"]["folds"]},
+                **{average: row["at_training_threshold"] for average, row in rows.items()},
+            },
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataSetError(
+            f"{path}: expected a result of pipelines.one_gpu_measures with EM folds: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Ship from the command line and return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options("one_gpu_ship", __doc__)
     parser.add_argument("--maps", type=Path, required=True, help="folder that pipelines.one_gpu wrote")
     parser.add_argument("--data", type=Path, required=True, help="what pipelines.device_sets packed")
     parser.add_argument("--result", type=Path, required=True, help="of pipelines.one_gpu_measures")
     parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the model (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="default: %(default)s")
     given = parser.parse_args(words)
-    try:
-        try:
-            training = record(json.loads(given.result.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataSetError(
-                f"{given.result}: expected a result of pipelines.one_gpu_measures with EM folds: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+
+    def work() -> int:
+        training = read_record(given.result)
         model = read_model_file(given.maps / f"{NAME}.safetensors")
         model = choose_thresholds(model, load(given.data), torch.device(given.device))
         path = ship_model(model, ModelDescription(name=NAME, **WORDS), given.to, training=training)
-    except UNet2015Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, thresholds {model.info.thresholds}")
-    return 0
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, thresholds {model.info.thresholds}")
+        return 0
+
+    return attempt(work)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,18 @@ there already is replaced). With ``--check`` nothing is written: the exit status
 not say what the result says.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "pipelines" / "results" / "settings" / "result.json"
-DOCUMENT = ROOT / "docs" / "settings.md"
+from pipelines.base.command import options
+from pipelines.base.document import Block, bring_up
+from pipelines.base.settings import FOLDER
+
+RESULT = FOLDER / "results" / "settings" / "result.json"
+DOCUMENT = FOLDER.parent / "docs" / "settings.md"
 BEGIN = "<!-- settings: made by python -m pipelines.settings_report -->"
 END = "<!-- settings end -->"
 SPLITS = {"em-4": "EM", "dic-01": "DIC-HeLa", "phc-01": "PhC-U373"}
@@ -152,17 +154,9 @@ def _least(row: Sequence[Training], split: str) -> str:
     return f"{min(values):.3f}" if values else "-"
 
 
-def replaced(document: str, text: str) -> str:
-    """Return the document with `text` between its markers."""
-    if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(END) < document.index(BEGIN):
-        raise RuntimeError(f"the document needs one line {BEGIN!r} and, after it, one line {END!r}")
-    before, after = document[: document.index(BEGIN)], document[document.index(END) :]
-    return f"{before}{BEGIN}\n\n{text}\n\n{after}"
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Write the document's tables; with ``--check`` say whether they are up to date."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.settings_report", description=__doc__)
+    parser = options("settings_report", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where out of date")
     parser.add_argument("--add", type=Path, nargs="+", default=[], help="results to take in first")
     parser.add_argument("--result", type=Path, default=RESULT)
@@ -176,14 +170,8 @@ def main(words: Sequence[str] | None = None) -> int:
         given.result.write_text(as_text(result), encoding="utf-8")
         print(f"written to {given.result}")
     said = given.document.read_text(encoding="utf-8")
-    text = replaced(said, text_of(result))
-    if not given.check:
-        given.document.write_text(text, encoding="utf-8")
-        print(f"written to {given.document}")
-    elif text != said:
-        print(f"{given.document} is out of date; make it again with: {parser.prog}", file=sys.stderr)
-        return 1
-    return 0
+    text = Block(BEGIN, END).replaced(said, text_of(result))
+    return bring_up(given.document, text, given.check, parser.prog)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ SEG of the connected parts above 0.5, from one sequence to the other, or of the 
 is one sequence. Rows are run seed by seed, so that a time too short leaves whole rows with fewer seeds.
 """
 
-import argparse
-import json
 import multiprocessing
 import sys
 import time
@@ -21,80 +19,46 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pipelines.device_jobs import Job, run_jobs
-from pipelines.device_sets import Split, find_split, label_settings, load, test_pages, training_pages
-from unet2015.errors import UNet2015Error
-from unet2015.objects.instances import label_objects
+from pipelines.base.command import attempt, options
+from pipelines.base.curves import means
+from pipelines.on_device.jobs import Job, run_jobs
+from pipelines.on_device.measures import measure
+from pipelines.on_device.sets import Arrays, PackedSets, PackedSplit, find_split, label_settings, load
+from unet2015.device import hardware_name
 from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
-from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining
 
 SETTINGS = Path(__file__).with_name("settings_table.toml")
 SPLITS = ("em-4", "dic-01", "phc-01")
 
 
-def measure_em(truth: NDArray[Any], levels: NDArray[np.uint8]) -> dict[str, float]:
-    """Return the EM measures but warping, best over thresholds, of maps of 0 to 255."""
-    from unet2015.metrics import pixel_error, rand_error, thinned_scores
-
-    found = levels.astype(np.float32) / 255
-    v_rand, v_info = thinned_scores(truth, found)
-    return {
-        "pixel_error": pixel_error(truth, found).value,
-        "rand_error": rand_error(truth, found).value,
-        "v_rand": v_rand.value,
-        "v_info": v_info.value,
-    }
-
-
-def measure_cells(truth: NDArray[Any], levels: NDArray[np.uint8]) -> dict[str, float]:
-    """Return SEG at 0.5 and at the best of nine thresholds, of maps of 0 to 255."""
-    from unet2015.metrics import seg_score
-
-    found = levels.astype(np.float32) / 255
-
-    def seg(threshold: float) -> float:
-        objects = [label_objects(page, threshold, smallest=100, frame=50) for page in found]
-        return seg_score(zip(range(len(truth)), truth, objects, strict=True)).value
-
-    scores = {step / 10: seg(step / 10) for step in range(1, 10)}
-    return {"seg": scores[0.5], "seg_best": max(scores.values())}
-
-
-def auc(truth: NDArray[Any], levels: NDArray[np.uint8]) -> float:
-    """Return the area under the ROC curve of maps of 0 to 255 against truth above 0."""
-    inside, outside = (np.bincount(levels[mask].ravel(), minlength=256) for mask in (truth > 0, truth == 0))
-    below = np.cumsum(outside) - outside
-    pairs = inside.sum() * outside.sum()
-    return float((inside * (below + outside / 2)).sum() / pairs) if pairs else float("nan")
-
-
-def measure(kind: str, truth: NDArray[Any], levels: NDArray[np.uint8]) -> dict[str, float]:
-    """Return the measures of a split's maps; runs in a process of its own."""
-    found = measure_em(truth, levels) if kind == "em" else measure_cells(truth, levels)
-    return found | {"auc": auc(truth, levels)}
-
-
 class Table:
-    """The jobs and what becomes of them."""
+    """The jobs and what becomes of them.
 
-    def __init__(
-        self, arrays: dict[str, NDArray[Any]], out: Path, given: dict[str, Any], device: torch.device
-    ) -> None:
-        self.arrays, self.out, self.given, self.device = arrays, out, given, device
+    Parameters
+    ----------
+    arrays : mapping
+        The packed sets.
+    out : Path
+        Folder of the results.
+    given : dict
+        The values of a settings file.
+    device : torch.device
+        What is trained on.
+    """
+
+    def __init__(self, arrays: Arrays, out: Path, given: dict[str, Any], device: torch.device) -> None:
+        self.sets, self.out, self.given, self.device = PackedSets(arrays), out, given, device
         self.lines: list[dict[str, Any]] = []
-        self._pages: dict[str, DevicePages] = {}
-        self._tests: dict[str, tuple[NDArray[np.float32], NDArray[Any]]] = {}
         self._pending: list[tuple[dict[str, Any], Future[dict[str, float]]]] = []
         # Spawned, since a copy of a process that uses a GPU does not work.
         self.pool = ProcessPoolExecutor(
             given.get("processes", 2), mp_context=multiprocessing.get_context("spawn")
         )
 
-    def settings(self, split: Split, row: dict[str, Any], seed: int) -> TrainingSettings:
+    def settings(self, split: PackedSplit, row: dict[str, Any], seed: int) -> TrainingSettings:
         """Return the settings of a row on a split."""
         values = merged(self.given["base"], row)
         values = merged(values, self.given.get("only", {}).get(split.kind, {}))
@@ -109,30 +73,14 @@ class Table:
                 change = {key: value for key, value in row.items() if key not in ("splits", "seeds")}
                 if seed < row.get("seeds", seeds.stop):
                     for name in (name for name in splits if name in row.get("splits", splits)):
-                        split = find_split(self.arrays, name)
+                        split = find_split(self.sets.arrays, name)
                         yield self._job(split, title, self.settings(split, change, seed))
 
-    def _job(self, split: Split, title: str, settings: TrainingSettings) -> Job:
-        key = json.dumps(
-            [
-                split.name,
-                settings.mapping.model_dump(),
-                settings.weight_map.model_dump(),
-                settings.labels.model_dump(),
-            ]
-        )
-
-        def pages() -> DevicePages:
-            if key not in self._pages:
-                self._pages[key] = training_pages(self.arrays, split, settings)
-            return self._pages[key]
-
+    def _job(self, split: PackedSplit, title: str, settings: TrainingSettings) -> Job:
         started: list[float] = [time.monotonic()]
 
         def finish(training: DeviceTraining) -> None:
-            if key not in self._tests:
-                self._tests[key] = test_pages(self.arrays, split, settings)
-            images, truth = self._tests[key]
+            images, truth = self.sets.test(split, settings)
             levels = training.predict(list(images))
             steps = settings.optimisation.steps
             losses = training.losses[:steps].cpu().numpy()
@@ -143,13 +91,30 @@ class Table:
                 "seed": settings.seed,
                 "steps": steps,
                 "seconds": round(time.monotonic() - started[0], 2),
-                "loss": [round(float(part.mean()), 4) for part in np.array_split(losses, min(20, steps))],
+                "loss": means(losses, 20),
                 "norm": [round(float(part.max()), 3) for part in np.array_split(norms, min(20, steps))],
             }
             self._pending.append((line, self.pool.submit(measure, split.kind, truth, levels)))
             self.collect()
 
-        return Job(f"{title}, {split.name}, seed {settings.seed}", settings, pages, finish)
+        name = f"{title}, {split.name}, seed {settings.seed}"
+        return Job(name, settings, lambda: self.sets.training(split, settings), finish)
+
+    def run(self, jobs: Sequence[Job], slots: int, until: float, grace: float) -> int:
+        """Run jobs, measure what they give and write it; return the exit status: 1 where one is missing."""
+        torch.backends.cudnn.benchmark = True
+
+        def failed(job: Job, error: Exception) -> None:
+            print(f"{job.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+        # The compiled measures are made once, not by every process at once.
+        tiny = np.zeros((1, 8, 8), np.uint8)
+        self.pool.submit(measure, "em", tiny + 255, tiny + 255)
+        started = time.monotonic()
+        done = run_jobs(jobs, self.device, slots, until, failed)
+        print(f"{done} of {len(jobs)} trainings in {time.monotonic() - started:.0f} s", flush=True)
+        self.close(grace)
+        return 0 if done == len(jobs) else 1
 
     def collect(self) -> None:
         """Take the measures that are there."""
@@ -174,19 +139,20 @@ class Table:
 
     def write(self) -> None:
         """Write the lines."""
-        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         write_json(
             self.out / "settings_table.json",
-            {"settings": self.given, "device": where, "date": datetime.now(UTC).date().isoformat()}
-            | {"trainings": self.lines},
+            {
+                "settings": self.given,
+                "device": hardware_name(self.device),
+                "date": datetime.now(UTC).date().isoformat(),
+                "trainings": self.lines,
+            },
         )
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the table from the command line and return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options("settings_table", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="what pipelines.device_sets packed")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument(
@@ -201,31 +167,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--splits", nargs="+", default=list(SPLITS))
     given = parser.parse_args(words)
     until = time.monotonic() + given.seconds
-    try:
-        arrays = load(given.data)
-        table = Table(
-            arrays,
-            make_folder(given.out),
-            read_toml(given.settings, str(given.settings)),
-            torch.device(given.device),
-        )
+
+    def work() -> int:
+        arrays, values = load(given.data), read_toml(given.settings, str(given.settings))
+        table = Table(arrays, make_folder(given.out), values, torch.device(given.device))
         jobs = list(table.jobs(range(given.first, given.seeds), given.splits))
-    except UNet2015Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    torch.backends.cudnn.benchmark = True
+        return table.run(jobs, given.slots, until, given.grace)
 
-    def failed(job: Job, error: Exception) -> None:
-        print(f"{job.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-
-    # The compiled measures are made once, not by every process at once.
-    tiny = np.zeros((1, 8, 8), np.uint8)
-    table.pool.submit(measure, "em", tiny + 255, tiny + 255)
-    started = time.monotonic()
-    done = run_jobs(jobs, table.device, given.slots, until, failed)
-    print(f"{done} of {len(jobs)} trainings in {time.monotonic() - started:.0f} s", flush=True)
-    table.close(given.grace)
-    return 0 if done == len(jobs) else 1
+    return attempt(work)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""The versions that a record names."""
+"""The versions that a record names, and the machine that a result was found on."""
 
+import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 from unet2015 import __version__
 
@@ -16,3 +20,30 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def machine(accelerators: Sequence[str]) -> dict[str, Any]:
+    """Return what times depend on: processor, cores, system, the accelerators given, load, and versions."""
+    found = versions()
+    for name in ("numba", "distributed"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "accelerators": list(accelerators),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "versions": found,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -11,8 +11,14 @@ from skimage.draw import disk
 
 pytest.importorskip("doit")
 
-from pipelines import cell_tracking, ctc
+from pipelines import cell_tracking
+from pipelines.base.settings import FOLDER
+from pipelines.cells.frames import IGNORE
+from pipelines.cells.objects import THRESHOLDS, score
+from pipelines.cells.sequences import Sequence, with_ignored
+from pipelines.cells.splits import Split
 from unet2015.errors import DataSetError
+from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.metrics import evaluate_seg
@@ -43,7 +49,7 @@ def draw(folder, name, frames, gold, missing=()):
 
 def write(path, page):
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, page, "YX", cell_tracking.Calibration())
+    write_image(path, page, "YX", Calibration())
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +62,15 @@ def drawn(tmp_path_factory):
 
 
 def experiment(drawn, tiny_settings, tmp_path, head=""):
-    settings = tiny_settings('data_sets = ["Both", "Single"]\n' + head, "instances", f"ignore = {ctc.IGNORE}")
-    return cell_tracking.Experiment(drawn, tmp_path / "out", settings, "cpu"), settings
+    settings = tiny_settings('data_sets = ["Both", "Single"]\n' + head, "instances", f"ignore = {IGNORE}")
+    return cell_tracking.CellExperiment(drawn, tmp_path / "out", settings, "cpu"), settings
 
 
 def test_a_cell_with_a_marker_and_no_object_is_ignored_and_nothing_else(drawn):
-    sequence = ctc.Sequence(drawn / "ctc" / "Both", "01")
+    sequence = Sequence(drawn / "ctc" / "Both", "01")
     whole, partial = sequence.labels(0), sequence.labels(2)
-    assert not (whole == ctc.IGNORE).any()
-    ignored = partial == ctc.IGNORE
+    assert not (whole == IGNORE).any()
+    ignored = partial == IGNORE
     y, x = CENTRES[-1]
     assert ignored[disk((y + 2, x), 11, shape=ignored.shape)].all()
     assert not ignored[:20].any()
@@ -78,7 +84,7 @@ def test_a_cell_with_a_marker_and_no_object_is_ignored_and_nothing_else(drawn):
     hnp.arrays(np.uint16, (9, 11), elements=st.sampled_from([0, 0, 0, 0, 3, 4])),
 )
 def test_what_is_ignored_equals_brute_force(truth, markers):
-    found = ctc.with_ignored(truth, markers)
+    found = with_ignored(truth, markers)
     missing = [
         m
         for m in (3, 4)
@@ -89,7 +95,7 @@ def test_what_is_ignored_equals_brute_force(truth, markers):
     for place in np.ndindex(truth.shape):
         near = min((((point - place) ** 2).sum() for point in lone), default=np.inf)
         other = min((((point - place) ** 2).sum() for point in objects), default=np.inf)
-        expected = ctc.IGNORE if truth[place] == 0 and near < other else truth[place]
+        expected = IGNORE if truth[place] == 0 and near < other else truth[place]
         assert found[place] == expected
 
 
@@ -107,7 +113,7 @@ def test_both_sequences_are_swapped_and_a_single_one_is_split_in_time(drawn, tin
 @pytest.mark.parametrize("first", [0.01, 0.5, 0.6, 0.99])
 def test_a_split_in_time_trains_and_measures_something(tmp_path, gold, first):
     draw(tmp_path / "Set", "01", gold, range(gold))
-    train, test = cell_tracking.Split("Set", "01", "01", first).frames(tmp_path / "Set")
+    train, test = Split("Set", "01", "01", first).frames(tmp_path / "Set")
     assert train + test == list(range(gold))
     assert train
     assert test
@@ -135,23 +141,22 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
             read_model_file(out / split.name / "run/model.safetensors").info.training["training_pages"] == 3
         )
         for which, name in (("train", split.train), ("test", split.test)):
-            source = ctc.Sequence(drawn / "ctc" / "Both", name)
+            source = Sequence(drawn / "ctc" / "Both", name)
             assert np.array_equal(
-                read_pages(made.stack(split, which)), np.stack([source.image(frame) for frame in (0, 2, 3)])
+                read_pages(made.files.stack(split.name, which)),
+                np.stack([source.image(frame) for frame in (0, 2, 3)]),
             )
         # The threshold is that of the frames trained on.
-        gold = [ctc.Sequence(drawn / "ctc" / "Both", split.train).truth(frame) for frame in (0, 2, 3)]
-        maps = read_pages(made.stack(split, "train", ".probability"))
-        values = {
-            t: cell_tracking.score(gold, maps, t, made.experiment).value for t in cell_tracking.THRESHOLDS
-        }
+        gold = [Sequence(drawn / "ctc" / "Both", split.train).truth(frame) for frame in (0, 2, 3)]
+        maps = read_pages(made.files.stack(split.name, "train", ".probability"))
+        values = {t: score(gold, maps, t, made.settings).value for t in THRESHOLDS}
         assert result["splits"][split.name]["threshold_of_training"] == max(values, key=values.__getitem__)
     assert result["mean"]["Both"]["seg"] == pytest.approx(
         np.mean([result["splits"][split.name]["seg"] for split in made.splits[:2]])
     )
     assert result["data_sets"]["Both"]["01"]["share_ignored"].keys() == {"2"}
     labels = read_pages(out / made.splits[0].name / "train-labels.tif")
-    assert (labels[1] == ctc.IGNORE).any()
+    assert (labels[1] == IGNORE).any()
     page = (out / "report.html").read_text()
     assert "u-net 2015 (paper, Table 2)" in page
     assert page.count("data:image/png;base64") == 3 * 3 + 1
@@ -165,11 +170,11 @@ def test_every_stage_leaves_its_files_and_the_figures_are_those_of_the_masks(
 def test_stages_run_again_when_a_frame_a_marker_or_silver_truth_changes(tiny_settings, tmp_path, changed):
     draw(tmp_path / "Set", "01", 4, (0, 2, 3), missing=(2,))
     settings = tiny_settings('data_sets = ["Set"]\nsilver = true\n', "instances")
-    made = cell_tracking.Experiment(tmp_path, tmp_path / "out", settings, "cpu")
+    made = cell_tracking.CellExperiment(tmp_path, tmp_path / "out", settings, "cpu")
     words = ["--data", str(tmp_path), "--out", str(made.out), "--settings", str(settings)]
     prepare = [f"prepare-{made.splits[0].name}"]
     assert cell_tracking.main([*words, *prepare]) == 0
-    stacks = [made.stack(made.splits[0], "train", end) for end in ("", "-labels")]
+    stacks = [made.files.stack(made.splits[0].name, "train", end) for end in ("", "-labels")]
     before = [path.read_bytes() for path in stacks]
     path = tmp_path / "Set" / changed
     write(path, np.roll(read_pages(path)[0], 5, axis=0))
@@ -185,23 +190,23 @@ def test_silver_frames_train_and_never_those_after_the_split(drawn, tiny_setting
     words = ["--data", str(drawn), "--out", str(made.out), "--settings", str(settings)]
     prepare = [f"prepare-{split.name}" for split in made.splits]
     assert cell_tracking.main([*words, *prepare]) == 0
-    pages = [len(read_pages(made.stack(split, "train"))) for split in made.splits]
+    pages = [len(read_pages(made.files.stack(split.name, "train"))) for split in made.splits]
     assert pages == [4, 4, 3]
-    assert [len(read_pages(made.stack(split, "test"))) for split in made.splits] == [3, 3, 2]
+    assert [len(read_pages(made.files.stack(split.name, "test"))) for split in made.splits] == [3, 3, 2]
 
 
 def test_a_data_set_that_is_not_there_is_an_error_that_names_the_folder(tiny_settings, tmp_path):
     with pytest.raises(DataSetError, match=r"Missing: expected 01/tTTT\.tif"):
-        cell_tracking.Experiment(
+        cell_tracking.CellExperiment(
             tmp_path, tmp_path / "out", tiny_settings('data_sets = ["Missing"]\n', "instances"), "cpu"
         )
 
 
 @pytest.mark.parametrize("name", ["cell_tracking.toml", "cell_tracking-cpu.toml", "cell_tracking-quick.toml"])
 def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp_path):
-    chain = cell_tracking.Experiment(None, tmp_path, cell_tracking.HERE / name).stages()
+    chain = cell_tracking.CellExperiment(None, tmp_path, FOLDER / name).stages()
     trainings = [stage for stage in chain if stage.name.startswith("train-")]
     assert len(trainings) == 4
     for stage in trainings:
         assert stage.settings["validation"]["fraction"] == 0
-        assert stage.settings["labels"]["ignore"] == ctc.IGNORE
+        assert stage.settings["labels"]["ignore"] == IGNORE

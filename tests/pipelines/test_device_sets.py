@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from pipelines import device_sets
-from pipelines.device_sets import IGNORE, find_split, load, main, training_pages
+from pipelines.cells.frames import IGNORE
+from pipelines.device_sets import main
+from pipelines.on_device import sets
+from pipelines.on_device.sets import find_split, load, training_pages
 from unet2015.errors import DataSetError
 from unet2015.settings import load_settings
 
@@ -104,7 +106,7 @@ def test_what_a_split_lacks_is_named(packed):
 
 
 def test_pages_are_classes_weights_and_mapped_images(packed):
-    base = {"labels": device_sets.label_settings("dic"), "weight_map": {"class_weights": [1.0, 1.0]}}
+    base = {"labels": sets.label_settings("dic"), "weight_map": {"class_weights": [1.0, 1.0]}}
     settings, split = load_settings(None, base), find_split(packed, "dic-01")
     pages = training_pages(packed, split, settings)
     assert (pages.images.shape, pages.images.dtype) == ((3, 1, 20, 24), np.float32)
@@ -116,7 +118,7 @@ def test_pages_are_classes_weights_and_mapped_images(packed):
     more = training_pages(packed, split, settings, silver=True)
     assert len(more.images) == 3 + 3
     np.testing.assert_array_equal(more.classes[:3], pages.classes)
-    images, truth = device_sets.test_pages(packed, split, settings)
+    images, truth = sets.test_pages(packed, split, settings)
     assert images.shape == (3, 1, 20, 24)
     np.testing.assert_array_equal(truth, packed["DIC-C2DH-HeLa/02/truth"])
 

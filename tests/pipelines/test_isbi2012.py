@@ -13,7 +13,11 @@ import pytest
 pytest.importorskip("doit")
 pytest.importorskip("numba")
 
-from pipelines import ablation, em, isbi2012
+from pipelines import ablation, isbi2012
+from pipelines.base.paper import MEASURES
+from pipelines.base.settings import FOLDER
+from pipelines.em import data, measures
+from pipelines.em.slices import held_out, trained_on
 from unet2015.errors import SettingsError
 from unet2015.geometry import unet_geometry
 from unet2015.images.reader import read_pages
@@ -41,7 +45,7 @@ def drawn(tmp_path_factory):
     folder.mkdir()
     images, labels = em_stack(pages=30, height=64, width=72, seed=3)
     for name, stack in (("train-volume", images), ("train-labels", labels), ("test-volume", images[:2])):
-        write_image(folder / f"{name}.tif", stack, "IYX", isbi2012.PIXEL)
+        write_image(folder / f"{name}.tif", stack, "IYX", data.PIXEL)
     return folder
 
 
@@ -49,36 +53,52 @@ def drawn(tmp_path_factory):
 def known(drawn, monkeypatch):
     """Make the drawn pixels those that are expected."""
     hashes = {
-        name: hashlib.sha256(read_pages(drawn / f"{name}.tif").tobytes()).hexdigest()
-        for name in isbi2012.PIXELS
+        name: hashlib.sha256(read_pages(drawn / f"{name}.tif").tobytes()).hexdigest() for name in data.PIXELS
     }
-    monkeypatch.setattr(isbi2012, "PIXELS", hashes)
+    monkeypatch.setattr(data, "PIXELS", hashes)
     monkeypatch.setattr(ablation, "TILE", 44)
     return drawn.parent
 
 
 def test_folds_hold_out_neighbours_and_every_slice_once():
-    folds = [em.held_out(fold) for fold in range(5)]
+    folds = [held_out(fold) for fold in range(5)]
     assert sorted(page for fold in folds for page in fold) == list(range(30))
     for fold, pages in enumerate(folds):
         assert pages == list(range(pages[0], pages[0] + 6))
-        assert sorted(pages + em.trained_on(fold)) == list(range(30))
+        assert sorted(pages + trained_on(fold)) == list(range(30))
 
 
 def test_a_threshold_is_chosen_on_the_training_part_and_applied_to_the_held_out():
     rng = np.random.default_rng(0)
     _, labels = em_stack(pages=2, height=64, width=64, seed=1)
     noise = rng.uniform(0, 0.25, labels.shape)
-    held_out = np.where(labels > 0, 0.7 + noise, noise).astype(np.float32)
+    unseen = np.where(labels > 0, 0.7 + noise, noise).astype(np.float32)
     training = np.where(labels > 0, 0.25 + noise, noise / 2).astype(np.float32)
-    found = em.measure_fold(labels, held_out, labels, training)
-    for name in em.MEASURES:
+    found = measures.measure_fold(labels, unseen, labels, training)
+    for name in MEASURES:
         threshold = found["thresholds"]["of_training"][name]
         assert threshold == getattr(evaluate_em(labels, training), name).threshold
-        rows = {row.threshold: row.value for row in getattr(evaluate_em(labels, held_out), name).by_threshold}
+        rows = {row.threshold: row.value for row in getattr(evaluate_em(labels, unseen), name).by_threshold}
         assert found["at_training_threshold"][name] == rows[threshold]
     assert found["best_over_thresholds"]["pixel_error"] == 0
     assert found["at_training_threshold"]["pixel_error"] > 0
+
+
+def assert_figures_are_of_the_maps(result, out, known):
+    """Thresholds are of the slices trained on, and the best over thresholds of all held-out slices."""
+    for fold in (1, 4):
+        chosen = evaluate_em(
+            read_pages(out / f"fold-{fold}/train-labels.tif"),
+            read_pages(out / f"fold-{fold}/none/train.probability.tif"),
+        )
+        noted = result["folds"][f"fold-{fold}"]["none"]["thresholds"]["of_training"]
+        assert noted == {name: getattr(chosen, name).best.threshold for name in MEASURES}
+    for average in ("none", "flips"):
+        found = np.concatenate(
+            [read_pages(out / f"fold-{k}/{average}/held-out.probability.tif") for k in (1, 4)]
+        )
+        truth = read_pages(known / "isbi2012" / "train-labels.tif")[held_out(1) + held_out(4)]
+        assert result["rows"][average]["best_over_thresholds"] == measures.values(evaluate_em(truth, found))
 
 
 @pytest.mark.slow
@@ -94,37 +114,25 @@ def test_every_stage_leaves_its_files_and_runs_once(known, tiny_settings, tmp_pa
     printed = capsys.readouterr().out
     assert json.dumps(result["rows"], indent=2) in printed
     assert str(out / "report.html") in printed
-    chain = isbi2012.Experiment(known, out, settings, "cpu").stages()
+    chain = isbi2012.EMExperiment(known, out, settings, "cpu").stages()
     before = {path: path.stat().st_mtime_ns for stage in chain for path in stage.outputs}
     assert result["folds_held_out"] == [1, 4]
     images = read_pages(known / "isbi2012" / "train-volume.tif")
     for fold in (1, 4):
-        held_out, trained = (
+        unseen, trained = (
             read_pages(out / f"fold-{fold}" / f"{which}.tif") for which in ("held-out", "train")
         )
-        assert np.array_equal(held_out, images[em.held_out(fold)])
-        assert np.array_equal(trained, images[em.trained_on(fold)])
+        assert np.array_equal(unseen, images[held_out(fold)])
+        assert np.array_equal(trained, images[trained_on(fold)])
         assert (
             read_model_file(out / f"fold-{fold}/run/model.safetensors").info.training["training_pages"] == 24
         )
     assert read_model_file(out / "all/run/model.safetensors").info.training["training_pages"] == 30
     shipped = read_model_file(out / "models/em-tiny.safetensors").info
     assert shipped.training["training_pages"] == 30
-    assert shipped.training["twin"]["slices"] == em.held_out(4)
+    assert shipped.training["twin"]["slices"] == held_out(4)
     assert shipped.training["twin"]["none"] == result["folds"]["fold-4"]["none"]["at_training_threshold"]
-    for fold in (1, 4):
-        chosen = evaluate_em(
-            read_pages(out / f"fold-{fold}/train-labels.tif"),
-            read_pages(out / f"fold-{fold}/none/train.probability.tif"),
-        )
-        noted = result["folds"][f"fold-{fold}"]["none"]["thresholds"]["of_training"]
-        assert noted == {name: getattr(chosen, name).best.threshold for name in em.MEASURES}
-    for average in ("none", "flips"):
-        found = np.concatenate(
-            [read_pages(out / f"fold-{k}/{average}/held-out.probability.tif") for k in (1, 4)]
-        )
-        truth = read_pages(known / "isbi2012" / "train-labels.tif")[em.held_out(1) + em.held_out(4)]
-        assert result["rows"][average]["best_over_thresholds"] == em.values(evaluate_em(truth, found))
+    assert_figures_are_of_the_maps(result, out, known)
     page = (out / "report.html").read_text()
     assert "u-net (paper, Table 1)" in page
     assert "stride 388" in page
@@ -150,7 +158,8 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     code = (
-        f"import sys; from pipelines import isbi2012; isbi2012.PIXELS = {isbi2012.PIXELS!r}; "
+        f"import sys; from pipelines import isbi2012; from pipelines.em import data; "
+        f"data.PIXELS = {data.PIXELS!r}; "
         f"sys.exit(isbi2012.main({words(killed)!r}))"
     )
     done: dict[Path, int] = {}
@@ -165,7 +174,7 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         process.wait()
         # What was finished before is not done again: the stages before the training, the training, the rest.
         assert all(path.stat().st_mtime_ns == when for path, when in done.items())
-        chain = isbi2012.Experiment(known, killed, settings, "cpu").stages()
+        chain = isbi2012.EMExperiment(known, killed, settings, "cpu").stages()
         reached = next(k for k, stage in enumerate(chain) if killed / mark in stage.outputs)
         done = {path: path.stat().st_mtime_ns for stage in chain[:reached] for path in stage.outputs}
     statuses = [isbi2012.main(words(out)) for out in (straight, killed)]
@@ -236,12 +245,12 @@ def test_wrong_settings_are_refused_by_name(tmp_path, drawn, text, message):
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(SettingsError, match=message):
-        isbi2012.Experiment(drawn, tmp_path, path)
+        isbi2012.EMExperiment(drawn, tmp_path, path)
 
 
 @pytest.mark.parametrize("name", ["isbi2012.toml", "isbi2012-cpu.toml", "isbi2012-quick.toml"])
 def test_the_settings_that_are_shipped_hold_nothing_out_to_choose_from(name, tmp_path):
-    chain = isbi2012.Experiment(None, tmp_path, isbi2012.HERE / name).stages()
+    chain = isbi2012.EMExperiment(None, tmp_path, FOLDER / name).stages()
     trainings = [stage for stage in chain if stage.name.startswith("train-")]
     assert len(trainings) >= 3
     assert all(stage.settings["validation"]["fraction"] == 0 for stage in trainings)

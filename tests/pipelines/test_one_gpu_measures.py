@@ -9,8 +9,10 @@ import torch
 pytest.importorskip("numba")
 pytest.importorskip("matplotlib")
 
-from pipelines import one_gpu_measures, one_gpu_ship
-from pipelines.one_gpu_pictures import LARGEST, small
+from pipelines import one_gpu_ship
+from pipelines.one_gpu_measures import __main__ as one_gpu_measures
+from pipelines.one_gpu_measures import cells as cell_measures
+from pipelines.one_gpu_measures.pictures import LARGEST, small
 from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.report.overlays import overlay_classes
@@ -62,8 +64,8 @@ def packed(tmp_path_factory):
 @pytest.fixture
 def maps(tmp_path, packed, monkeypatch):
     """What a run left that was stopped before fold 3, and whose second sequence has no training maps."""
-    monkeypatch.setattr(one_gpu_measures, "LEVELS", (0.5, 0.8))
-    monkeypatch.setattr(one_gpu_measures, "BLURS", (2.0,))
+    monkeypatch.setattr(cell_measures, "LEVELS", (0.5, 0.8))
+    monkeypatch.setattr(cell_measures, "BLURS", (2.0,))
     folder = tmp_path / "maps"
     folder.mkdir()
     notes = {"settings": {"trainings": TRAININGS}, "device": "a GPU", "steps": {"em-4": 120}}
@@ -136,11 +138,6 @@ def test_what_is_there_is_measured_and_the_rest_is_named(maps, packed, tmp_path,
     assert {path.name for path in pictures} >= {"em.png", "dic-01.png", "dic-01-markers.png"}
     assert not list((tmp_path / "out").glob("dic*"))
     assert all(0 < path.stat().st_size <= LARGEST for path in pictures)
-
-
-def test_the_means_of_a_curve_are_those_of_its_equal_parts():
-    assert one_gpu_measures.means(np.arange(100.0), 4) == [12.0, 37.0, 62.0, 87.0]
-    assert one_gpu_measures.means(np.zeros(0)) == []
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pipelines import settings_table
-from pipelines.settings_table import SETTINGS, Table, auc, measure_cells
+from pipelines.on_device.measures import auc, measure_cells
+from pipelines.settings_table import SETTINGS, Table
 from unet2015.settings import load_settings, merged, read_toml
 
 

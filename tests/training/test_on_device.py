@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from pipelines.device_jobs import draws
+from pipelines.on_device.trainings import draws
 from unet2015.errors import SettingsError
 from unet2015.networks import build
 from unet2015.settings import load_settings

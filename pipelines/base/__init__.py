@@ -1,0 +1,1 @@
+"""What every experiment is built of: stages, the files that join them, settings, and the command line."""

@@ -1,0 +1,1 @@
+"""The cell experiment: sequences, what is trained on and measured, objects, the report."""
