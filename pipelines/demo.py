@@ -58,11 +58,11 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
 
     def segment() -> None:
         from unet2015.segmentation.batch import segment_files
-        from unet2015.segmentation.segmenter import SegmentOptions
+        from unet2015.segmentation.options import SegmentOptions
 
         # The measure below is 1 - F1. A membrane model's own threshold is that of the best Rand score.
-        options = SegmentOptions(device=device, threshold="f1")
-        for result in segment_files([unseen], out, model, options, probability=True):
+        options = SegmentOptions(device=device, threshold="f1", products=("classes", "probability"))
+        for result in segment_files([unseen], out, model, options):
             if result.error is not None:
                 raise result.error
 

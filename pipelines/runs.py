@@ -100,10 +100,10 @@ def alert(failed: Mapping[str, str]) -> str:
 def segment_into(out: Path, images: Sequence[Path], model: Path, average: Any, device: str) -> None:
     """Segment files into a folder, with probability maps; raise what went wrong."""
     from unet2015.segmentation.batch import segment_files
-    from unet2015.segmentation.segmenter import SegmentOptions
+    from unet2015.segmentation.options import SegmentOptions
 
-    options = SegmentOptions(device=device, average=average)
-    for result in segment_files(images, make_folder(out), model, options, probability=True):
+    options = SegmentOptions(device=device, average=average, products=("classes", "probability"))
+    for result in segment_files(images, make_folder(out), model, options):
         if result.error is not None:
             raise result.error
 
