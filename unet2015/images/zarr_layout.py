@@ -1,7 +1,7 @@
 """Shape and chunks of a segmentation in OME-Zarr: maps of the same pages, each in several resolutions.
 
-Arrays have no chunk that two rows of tiles share: chunks and shards begin where rows of tiles begin
-and go no further than one, so whoever has computed a row of tiles writes its files alone.
+Two rows of tiles never share a chunk: chunks and shards begin where rows of tiles begin and end within
+them, so that each file is written by one process alone, the one that computed its row of tiles.
 """
 
 import math
@@ -56,7 +56,7 @@ class ZarrMap:
 
 @dataclass(frozen=True)
 class ZarrLayout:
-    """Shape and chunks of the arrays of a segmentation: what whoever writes rows needs to know.
+    """Shape and chunks of the arrays of a segmentation: all that a writer of rows needs to know.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ _COLOURS = ((0, 0, 0), (255, 196, 0), (0, 158, 255), (230, 0, 92), (0, 200, 120)
 
 
 class ZarrSegmentation:
-    """The arrays of a segmentation in a folder that is not yet where it shall be.
+    """The arrays of a segmentation, in a folder that is moved to its path when they are complete.
 
     Parameters
     ----------
@@ -63,15 +63,16 @@ class ZarrSegmentation:
             for item in found:
                 self._create_label(root, labels.require_group(item.name), item, like)
             labels.attrs["ome"] = {"version": WRITTEN, "labels": [item.name for item in found]}
-            # Without an image of its own the group shows its first label image.
-            shown = self._describe(found[0], like)
+            # Without an image of its own the group describes its first label image.
+            described = self._describe(found[0], like)
             names: tuple[str, ...] = ("class",)
             top = len(found[0].names) - 1
             for item in self.layout.maps:
                 if not item.label:
                     self._create_arrays(root, item)
-                    shown, names, top = self._describe(item, like), item.names, 1
-            root.attrs["ome"] = {"version": WRITTEN, "multiscales": [shown], "omero": _display(names, top)}
+                    described, names, top = self._describe(item, like), item.names, 1
+            shown = _display(names, top)
+            root.attrs["ome"] = {"version": WRITTEN, "multiscales": [described], "omero": shown}
         except OSError as error:
             raise self._failure(error) from error
 

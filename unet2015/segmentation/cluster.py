@@ -1,10 +1,10 @@
 """Segments on the workers of a Dask scheduler: the same plan, the same bytes, on more machines.
 
 A task is one part of an image (see :mod:`unet2015.tiling.plan`), or one file where there are at least
-as many files as workers. A worker reads the input and writes what it computed by itself, so all paths
-must lead to the same files on all machines; through the network go a few kilobytes a task. A part is
-the same bytes whoever computes it, and is whole or absent: a task whose worker was killed is done
-again by another, and a run that was killed goes on with or without Dask.
+as many files as workers. A worker reads the input and writes its results itself, so all paths must lead
+to the same files on all machines; each task sends only a few kilobytes between them. A part has the same
+bytes on any worker, and is whole or absent: if a worker is killed, another does its task again, and a run
+that was killed goes on with or without Dask.
 """
 
 import logging

@@ -84,7 +84,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def check_workers(client: Any, paths: Sequence[Path]) -> None:
-    """See that there are workers, of our versions, who see our files.
+    """Check that there are workers, that they have our versions, and that they see our files.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
         jobs = [Job(path, _in_folder(path, out, options), options) for path in inputs]
     nameless = [path for path in inputs if path.stem in (".", "..")]
     if nameless:  # their results would lie outside of the folder
-        raise UsageError(f"{nameless[0]}: a file of this name gives its results none; rename it")
+        raise UsageError(f"{nameless[0]}: no result can be named after it; rename it")
     _check_collisions(inputs, jobs)
     return jobs
 

@@ -1,12 +1,12 @@
 """Parts of a plan: computed in any order and anywhere, put together in order.
 
-A `Part` (see :mod:`unet2015.tiling.plan`) is a pure function of the plan, and what it becomes is one of
-the image, the model and the plan. So a part that was computed once, by this process or another, need
-not be computed again, and the whole is the same bytes whoever computed what.
+The division into parts follows from the plan alone (see :mod:`unet2015.tiling.plan`), and the pixels of a
+part from the image, the model and the plan. So a part that was computed once, by this process or another,
+is never computed again, and the result is the same bytes wherever the parts were computed.
 
-- `compute_part`: one part, as bands in memory: for a worker elsewhere.
-- `in_order`: all bands of a plan from top to bottom, from the store where they are there, else
-  computed (and stored).
+- `compute_part` computes one part and returns its bands: for a worker elsewhere.
+- `in_order` gives all bands of a plan from top to bottom. It takes from the store what is there, and
+  computes and stores the rest.
 """
 
 from collections.abc import Callable, Sequence

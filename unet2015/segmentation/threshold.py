@@ -7,7 +7,7 @@ from unet2015.models.model_file import Model, ThresholdName
 
 
 def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tuple[float | None, str | None]:
-    """Return the threshold that is meant and its name; None and None with more than two classes.
+    """Return the number of a threshold and its name; None and None with more than two classes.
 
     The name is what the threshold was chosen for, ``f1`` or ``rand``; ``given`` for a number of the
     caller's, ``model`` where the model does not say, ``default`` where it has none.

@@ -1,10 +1,10 @@
 """A job in progress: what is done already, what goes on, and what is removed.
 
-A hidden work folder beside the output keeps what a run that is killed leaves to the next one. It is named
-after all that decides the bytes: input, model, settings, device, versions. A run that differs in any of
-these does not find it, and removes it. It holds ``job.json``, the plan and the mapping that were chosen, as
-free memory may suggest another plan the next time; and the finished parts. A job of a single part has no
-folder: there is nothing to go on from.
+If a run is killed, a hidden work folder beside the output keeps its finished parts for the next run. The
+folder is named after all that decides the bytes: input, model, settings, device, versions. A run in which
+any of these differs does not find it, and removes it. Beside the parts it holds ``job.json``: the plan and
+the mapping that were chosen, because free memory may suggest another plan the next time. A job of a single
+part has no folder: there is nothing to go on from.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 class Work:
     """The right to work on a job; a context manager.
 
-    While the body runs no other process works on the same outputs. What killed runs left of them is
-    removed first, but for the folder to go on from. Where the body fails because of the image, the folder
-    is removed; where running again may help (after a kill, Ctrl-C, a full disk), it stays.
+    While the body runs, no other process works on the same outputs. What killed runs left of them is
+    removed first, except the folder that this run can go on from. If the body fails because of the image,
+    the folder is removed; if running again may help (after a kill, Ctrl-C, a full disk), it stays.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A segmentation that becomes an OME-Zarr image: parts are written where they belong at once.
+"""A segmentation that becomes an OME-Zarr image: each part is written to its place in the arrays at once.
 
 The image grows in the work folder beside its final path. A part is finished when all its rows are in
-the arrays and its note, a small file, lies beside; so whoever runs again goes on with the others.
+the arrays and a small file, its note, says so; the next run goes on with the other parts.
 """
 
 import json
@@ -125,7 +125,7 @@ def write_zarr(
     Parameters
     ----------
     job : Job
-        Where the image shall be, and what it holds.
+        The path of the image, and what it holds.
     computation : Computation
         What its pixels are computed from.
     folder : Path
