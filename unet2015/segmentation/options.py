@@ -1,5 +1,7 @@
 """All that decides what a segmentation writes, in one place: for the command, functions, workers, records."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
