@@ -37,13 +37,17 @@ import torch
 from benchmarks.machine import keep_result, row, said, seconds, summary
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
-from unet2015.images.zarr_writer import ZarrSegmentation, plan_layout
+from unet2015.images.zarr_layout import ZarrMap, plan_layout
+from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
-from unet2015.segmentation.batch import plan_outputs, segment_files
-from unet2015.segmentation.cluster import connect, segment_on
-from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.cluster import segment_on
+from unet2015.segmentation.connection import connect
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.outputs import plan_jobs
+from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan as plans
 
@@ -66,10 +70,11 @@ def make_image(path: Path, rows: int, side: int, first: int = 0) -> Path:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, ((first + rows) * side, side)).astype(np.uint8)[first * side :]
     image = ArrayImage(pixels, "YX")
-    written = ZarrSegmentation(path, plan_layout(image, side, None, probability=False))
-    written.create(image, ["dark", "bright"])
+    shown = ZarrMap("classes", "class map", "uint8", None, label=True, names=("dark", "bright"))
+    written = ZarrSegmentation(path, plan_layout(image, side, [shown]))
+    written.create(image)
     for y in range(0, rows * side, side):
-        written.write(0, y, pixels[y : y + side], None)
+        written.write(0, y, {"classes": pixels[y : y + side]})
     written.make_levels()
     return path
 
@@ -252,8 +257,8 @@ class Runs:
 
     def _workers(self, address: str, tiles: int, size: int) -> None:
         plans.PART_PIXELS = size * 572 * 572
-        outputs = plan_outputs([self.images(tiles) / "image.zarr"], self._out(tiles), False)
-        (result,) = segment_on(address, self.segmenter, outputs, None)
+        jobs = plan_jobs([self.images(tiles) / "image.zarr"], self._out(tiles), self.options)
+        (result,) = segment_on(address, self.segmenter, jobs)
         if result.error:
             raise result.error
 

@@ -27,7 +27,9 @@ from unet2015.device import thread_count
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.classes import class_map, probability_map
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.reading import read_tile
 
@@ -54,8 +56,8 @@ def check(segmenter: Segmenter, plan: TilePlan, outputs: Sequence[Pixels], files
             kept = pixels[:, : tile.row.length, : tile.column.length]
             at = tile.page, tile.row.kept, tile.column.kept
             for name, file, expected in (
-                ("class", classes, segmenter.classify(kept)),
-                ("probability", probability, segmenter.shown(kept)),
+                ("class", classes, class_map(kept, segmenter.threshold)),
+                ("probability", probability, probability_map(kept)),
             ):
                 if not np.array_equal(file[at], expected):
                     raise RuntimeError(f"the {name} map is not what the network alone gives")
@@ -67,14 +69,14 @@ def measure(pages: int, width: int, depth: int, repeats: int) -> dict[str, Any]:
         place = Path(folder)
         image, model = place / "stack.tif", write_model(place / "model.safetensors", width, depth)
         draw_stack(image, pages)
-        options = SegmentOptions(device="cpu")
+        options = SegmentOptions(device="cpu", products=("classes", "probability"))
         segmenter = Segmenter(model, options)
         plan, read = tiles_of(segmenter, image)
         written: list[Path] = []
 
         def end_to_end() -> Sequence[Path]:
             written.append(place / f"out-{len(written)}.tif")
-            (result,) = segment_files([image], written[-1], model, options, probability=True)
+            (result,) = segment_files([image], written[-1], model, options)
             if result.error:
                 raise result.error
             return result.outputs

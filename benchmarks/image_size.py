@@ -31,11 +31,10 @@ import tifffile
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
 from unet2015.cli.sizes import parse_size
-from unet2015.images.writer import Layout
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = 512
@@ -47,14 +46,14 @@ def in_child(job: str, out: str) -> None:
     """Segment the page of a `job` (JSON) so often as it says, and write what it took to `out`."""
     task = json.loads(job)
     model = read_model_file(task["model"])
-    options = SegmentOptions(max_memory=task["cap"], device="cpu")
+    options = SegmentOptions(max_memory=task["cap"], device="cpu", tiled=True)
     folder, made = Path(task["folder"]), 0
 
     def run(image: str) -> dict[str, Any]:
         nonlocal made
         made += 1
         target = folder / f"{made}.tif"
-        (result,) = segment_files([image], target, model, options, layout=Layout(tiled=True))
+        (result,) = segment_files([image], target, model, options)
         if result.error:
             raise result.error
         record: dict[str, Any] = json.loads((folder / f"{made}.record.json").read_text())

@@ -29,7 +29,7 @@ from pipelines.cells.report import write_cell_report
 from pipelines.cells.settings import CellSettings
 from pipelines.cells.splits import Split, splits_of
 from unet2015.safe_files import write_json
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 
 
 class CellExperiment(Experiment[CellSettings]):

@@ -22,7 +22,7 @@ from unet2015.errors import NothingLearnedError
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.models.model_file import ModelInfo, read_model_file
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import WeightMapSettings, load_settings
 from unet2015.training.validation import Validation, advice
 

@@ -28,7 +28,7 @@ from pipelines.em.report import write_em_report
 from pipelines.em.settings import EMSettings
 from pipelines.em.slices import held_out
 from unet2015.models import ModelDescription, ship_model
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 
 
 class EMExperiment(Experiment[EMSettings]):

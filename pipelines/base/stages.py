@@ -1,6 +1,7 @@
 """The stages that experiments share: fetch, draw, weigh, train, segment, and find what a JSON file holds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from unet2015.images.reader import read_pages
 from unet2015.images.writer import write_image
 from unet2015.safe_files import make_folder, write_json
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import TrainingSettings, WeightMapSettings
 
 Pages = tuple[Path, NDArray[Any]]
@@ -122,7 +123,8 @@ def segment_stage(
 
     def act() -> None:
         for folder, options in ways.items():
-            for result in segment_files(images, make_folder(folder), model, options, probability=True):
+            wanted = replace(options, products=("classes", "probability"))
+            for result in segment_files(images, make_folder(folder), model, wanted):
                 if result.error is not None:
                     raise result.error
 

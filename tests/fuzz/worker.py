@@ -21,7 +21,8 @@ from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
 
 MEMORY = 2**30
@@ -73,7 +74,7 @@ def read_model(path: Path) -> str:
         return "result (not used)"
     segmenter = Segmenter(model, SegmentOptions(device="cpu"))
     image = ArrayImage(pixels, "CYX")
-    segmenter.to_array(image, probabilities=True)
+    segmenter.to_array(image, "probability")
     return "result"
 
 

@@ -16,18 +16,18 @@ from pathlib import Path
 
 import torch
 
-from unet2015.images.writer import ImageWriter, Layout
+from unet2015.images.writer import ImageWriter
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.parts import PartWriter
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.part_store import PartWriter
 from unet2015.tiling import plan
 from unet2015.tiling.predictor import Predictor
 
-LAYOUTS = {"strips": Layout(), "tiles": Layout(tiled=True), "pyramid": Layout(pyramid=True)}
+LAYOUTS = {"strips": {}, "tiles": {"tiled": True}, "pyramid": {"pyramid": True}}
 MODEL, INPUT, OUT, REFERENCE = map(Path, sys.argv[1:5])
 ROUNDS, SEED = int(sys.argv[5]), int(sys.argv[6])
-OPTIONS = {"probability": True, "layout": LAYOUTS[sys.argv[7]]}
+OPTIONS = SegmentOptions(tile=44, products=("classes", "probability"), **LAYOUTS[sys.argv[7]])
 plan.PART_PIXELS = 4 * 44 * 44
 os.fsync = lambda handle: None  # a kill, unlike a power cut, loses nothing that was written
 torch.set_num_threads(1)  # a forked child cannot use threads that its parent started
@@ -72,7 +72,7 @@ def child(out, kill_at=-1, after=None):
         os.close(read)
         sys.addaudithook(watch)
         calls, deadly = 0, kill_at
-        (result,) = segment_files([INPUT], out, MODEL_LOADED, SegmentOptions(tile=44), **OPTIONS)
+        (result,) = segment_files([INPUT], out, MODEL_LOADED, OPTIONS)
         os.write(write, json.dumps([str(result.error), computed, calls]).encode())
         os._exit(0)
     os.close(write)

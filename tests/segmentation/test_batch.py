@@ -9,12 +9,11 @@ import pytest
 import tifffile
 
 from unet2015 import safe_files
+from unet2015.errors import GeometryError, MemoryLimitError, UsageError
 from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
-from unet2015.segmentation import estimate
-from unet2015.segmentation.batch import plan_files, segment_files
-from unet2015.segmentation.estimate import in_words
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 
 
@@ -103,7 +102,7 @@ def test_a_hundred_files_some_of_them_bad(tmp_path, monkeypatch, model, page):
         else:
             (folder / name).unlink()
         tifffile.imwrite(folder / name, page)
-    monkeypatch.setattr("unet2015.segmentation.batch.write_json", count := Counting())
+    monkeypatch.setattr("unet2015.segmentation.work.write_json", count := Counting())
     assert not any(result.error for result in segment_files([folder], out, model))
     assert count.calls == len(reasons)
     assert not (out / "failures.csv").exists()
@@ -129,7 +128,7 @@ def test_an_interrupted_batch_keeps_what_is_known(tmp_path, monkeypatch, model, 
         raise KeyboardInterrupt
 
     tifffile.imwrite(tmp_path / "a.tif", page)
-    monkeypatch.setattr("unet2015.segmentation.batch.open_image", interrupt)
+    monkeypatch.setattr("unet2015.segmentation.run.open_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         segment_files(inputs, tmp_path / "out", model)
     assert (tmp_path / "out" / "failures.csv").read_bytes() == before
@@ -162,24 +161,33 @@ def test_names_that_are_no_text(tmp_path, model):
     assert b"caf\xe9" in (tmp_path / "out" / "failures.csv").read_bytes()
 
 
-def test_the_plan_estimates_the_time(tmp_path, monkeypatch, model, page):
-    for name, copies in (("one", 1), ("ten", 10)):
-        tifffile.imwrite(tmp_path / f"{name}.tif", np.tile(page, (copies * 10, 10)))
-    # A clock that advances by a second each time it is read: the network "takes" one a probe.
-    ticks = iter(range(10_000))
-    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(ticks))
-    inputs = [tmp_path / "one.tif", tmp_path / "ten.tif"]
-    one, ten = plan_files(inputs, tmp_path / "out", model, SegmentOptions(tile=44))
-    # Tiles of the size of the probe: one second a tile, and one to read it for the percentiles.
-    assert one.seconds == pytest.approx(2 * one.plan.tiles)
-    assert ten.seconds == pytest.approx(2 * ten.plan.tiles)
-    assert ten.plan.tiles > 5 * one.plan.tiles
-    assert "time         about" in one.describe()
-    assert one.as_dict()["seconds"] == one.seconds
-    assert not (tmp_path / "out").exists()
-
-
-def test_times_in_words():
-    assert [in_words(seconds) for seconds in (0.01, 90, 150, 9000)] == [
-        "about 1 s", "about 90 s", "about 2 min", "about 2 h",
+def test_one_bad_file_does_not_stop_the_others(tmp_path, model, stack):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.tif", "c.tif"):
+        tifffile.imwrite(folder / name, stack[0])
+    tifffile.imwrite(folder / "b.tif", stack[0])
+    cut = (folder / "b.tif").read_bytes()
+    (folder / "b.tif").write_bytes(cut[: len(cut) // 2])
+    results = segment_files([folder], tmp_path / "out", model)
+    assert [result.error is None for result in results] == [True, False, True]
+    assert "b.tif" in str(results[1].error)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a.classes.tif", "a.record.json", "c.classes.tif", "c.record.json", "failures.csv",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"tile": 61}, GeometryError),
+        ({"max_memory": 2**20}, MemoryLimitError),
+        ({"threshold": 1.5}, UsageError),
+        ({"device": "abacus"}, UsageError),
+        ({"batch": 0}, GeometryError),
+    ],
+)
+def test_options_that_no_image_could_meet_stop_before_the_first(tmp_path, model, stack_file, options, error):
+    with pytest.raises(error):
+        segment_files([stack_file], tmp_path / "out", model, SegmentOptions(**options))
+    assert not (tmp_path / "out").exists()

@@ -15,20 +15,21 @@ from unet2015.errors import UsageError
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
-from unet2015.segmentation import cluster
+from unet2015.segmentation import connection
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 
 pytestmark = pytest.mark.slow
 
 OPTIONS = SegmentOptions(tile=60, device="cpu")
+BOTH = SegmentOptions(tile=60, device="cpu", products=("classes", "probability"))
 
 
 @pytest.fixture(scope="module")
 def client():
     """A client of two worker processes, each a process of one thread."""
-    with cluster.connect("local:2") as client:
+    with connection.connect("local:2") as client:
         yield client
 
 
@@ -62,10 +63,10 @@ def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, 
     image, model = job
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    expected = digests(segment_files([image], tmp_path / "here" / out, model, OPTIONS, probability=True))
+    expected = digests(segment_files([image], tmp_path / "here" / out, model, BOTH))
     before = set(client.run(os.getpid).values())
     client.run(_arm, str(tmp_path / "died"))
-    results = segment_files([image], tmp_path / "there" / out, model, OPTIONS, probability=True, dask=dask)
+    results = segment_files([image], tmp_path / "there" / out, model, BOTH, dask=dask)
     assert digests(results) == expected
     client.wait_for_workers(2, timeout=60)
     assert len(before & set(client.run(os.getpid).values())) == 1
@@ -74,7 +75,7 @@ def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, 
 
 def _arm(flag):
     """Let the first worker that has computed a second part die before that is kept."""
-    from unet2015.segmentation import cluster as module
+    from unet2015.segmentation import worker as module
 
     honest, done = module.compute_part, []
 
@@ -98,7 +99,7 @@ def test_the_model_is_loaded_once_by_each_worker(tmp_path, job, dask, client):
 
 
 def _count():
-    from unet2015.segmentation import cluster as module
+    from unet2015.segmentation import worker as module
 
     module._loaded.clear()
     module._loads, module._honest = [], module.read_model_file
@@ -106,13 +107,13 @@ def _count():
 
 
 def _counted():
-    from unet2015.segmentation import cluster as module
+    from unet2015.segmentation import worker as module
 
     return len(module._loads)
 
 
 def _restore():
-    from unet2015.segmentation import cluster as module
+    from unet2015.segmentation import worker as module
 
     module.read_model_file = module._honest
 
@@ -151,7 +152,7 @@ def test_processes_here_share_the_threads_of_this_one_but_for_the_network(client
     image, model = job
     digests(segment_files([image], tmp_path / "out", model, OPTIONS, dask=dask))
     assert torch.get_num_threads() in client.run(torch.get_num_threads).values()
-    with cluster._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
+    with connection._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
         assert os.environ["UNET2015_TEST"] == "1"
     assert dict(os.environ) == environment
 
@@ -159,22 +160,22 @@ def test_processes_here_share_the_threads_of_this_one_but_for_the_network(client
 def settings_there():
     import dask
 
-    return {name: dask.config.get(name) for name in cluster._QUIET}
+    return {name: dask.config.get(name) for name in connection._QUIET}
 
 
 def test_processes_here_watch_themselves_less(client):
-    assert set(map(str, client.run(settings_there).values())) == {str(cluster._QUIET)}
+    assert set(map(str, client.run(settings_there).values())) == {str(connection._QUIET)}
 
 
 def test_workers_that_do_not_see_the_files(tmp_path, client):
     with pytest.raises(UsageError, match=r"does not see .*elsewhere\.tif.*share"):
-        cluster._check_workers(client, [tmp_path / "elsewhere.tif"])
+        connection.check_workers(client, [tmp_path / "elsewhere.tif"])
 
 
 def test_workers_of_other_versions(client, monkeypatch):
-    monkeypatch.setattr(cluster, "versions", lambda: {"torch": "1.0"})
+    monkeypatch.setattr(connection, "versions", lambda: {"torch": "1.0"})
     with pytest.raises(UsageError, match=r"has torch .*, not 1\.0"):
-        cluster._check_workers(client, [])
+        connection.check_workers(client, [])
 
 
 def test_schedulers_that_are_none(tmp_path, job, monkeypatch):
@@ -182,7 +183,7 @@ def test_schedulers_that_are_none(tmp_path, job, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setattr(cluster, "WAIT", 1)
+    monkeypatch.setattr(connection, "WAIT", 1)
     for address, words in (
         (nobody, "no Dask scheduler answers"),
         ("local:0", "local:4"),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_m
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import atomic_path, claim, leftovers
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import memory, plan
 from unet2015.tiling.predictor import Predictor
 
 SCRIPT = Path(__file__).with_name("killed.py")
 TILE = SegmentOptions(tile=44)
+BOTH = SegmentOptions(tile=44, products=("classes", "probability"))
 
 
 @pytest.fixture
@@ -234,12 +236,13 @@ FULL = """
 import resource, signal, sys
 from unet2015.tiling import plan
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 image, out, model, limit, pixels = sys.argv[1:]
 plan.PART_PIXELS = int(pixels)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-print(segment_files([image], out, model, SegmentOptions(tile=44), probability=True)[0].error)
+options = SegmentOptions(tile=44, products=("classes", "probability"))
+print(segment_files([image], out, model, options)[0].error)
 """
 
 
@@ -256,7 +259,7 @@ def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, image
     assert ended.stdout.count("\n") == 1
     assert "Traceback" not in ended.stderr
     assert not list(out.glob("*.tif"))
-    (result,) = segment_files([image], out, model, TILE, probability=True)
+    (result,) = segment_files([image], out, model, BOTH)
     assert result.error is None
     assert sorted(path.name for path in out.iterdir()) == [
         "a.classes.tif", "a.probability.tif", "a.record.json",
@@ -271,8 +274,8 @@ def test_skipped_tiles_are_background_and_recorded(tmp_path, image, model):
     with torch.no_grad():
         loaded.network.head.bias.copy_(torch.tensor([-100.0, 100.0]))  # all is class 1
     loud = Model(loaded.network, loaded.info)
-    options = SegmentOptions(tile=44, skip_empty=True)
-    segment_files([image], tmp_path / "out", loud, options, probability=True)
+    options = replace(BOTH, skip_empty=True)
+    segment_files([image], tmp_path / "out", loud, options)
     record = json.loads((tmp_path / "out" / "a.record.json").read_text())
     assert record["settings"]["skip_empty"] is True
     assert record["skipped_tiles"] == 3 * 4  # the fourth row's margin reaches the pixels below

@@ -12,8 +12,8 @@ from unet2015.cli.sizes import parse_threshold
 from unet2015.errors import UsageError
 from unet2015.models.model_file import Model, ModelInfo, build_network, save_model
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
-from unet2015.segmentation.segmenter import SegmentOptions
 from unet2015.segmentation.threshold import choose_threshold
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -126,7 +126,7 @@ def test_what_is_done_is_done_whatever_its_threshold_is_called(model, file, tmp_
 
 def test_workers_use_the_same(model, file, tmp_path):
     pytest.importorskip("distributed")
-    from unet2015.segmentation.cluster import Network
+    from unet2015.segmentation.worker import ModelOnWorkers
 
     path, values = model
     import hashlib
@@ -135,7 +135,8 @@ def test_workers_use_the_same(model, file, tmp_path):
 
     here = Segmenter(path, SegmentOptions(threshold="f1", device="cpu"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    there = Network(path, digest, here.options, here.device_name(), torch.get_num_threads()).load()
+    model = ModelOnWorkers(path, digest, here.device_name(), torch.get_num_threads())
+    there = model.load(here.options)
     assert (there.threshold, there.threshold_name) == (values["f1"], "f1")
 
 

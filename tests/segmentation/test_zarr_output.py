@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,20 @@ import pytest
 import tifffile
 import torch
 import zarr
-from hypothesis import given
-from hypothesis import strategies as st
 from ome_zarr_models.v05 import Image, ImageLabel, Labels
 
 import unet2015.tiling.plan as plan_module
-from unet2015.errors import AxesError, ImageWriteError, UsageError
-from unet2015.geometry import unet_geometry
-from unet2015.images import zarr_writer
-from unet2015.images.image import ArrayImage
+from unet2015.errors import ImageWriteError, UsageError
+from unet2015.images import zarr_layout
 from unet2015.images.reader import open_image, read_pages
-from unet2015.images.zarr_writer import ZarrLayout, plan_layout
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
-from unet2015.segmentation.segmenter import SegmentOptions
 from unet2015.segmentation.zarr_output import ZarrParts
 from unet2015.settings import Mapping, NetworkSettings
-from unet2015.tiling.plan import plan_axis
 
 OPTIONS = SegmentOptions(tile=60, device="cpu")
 
@@ -53,7 +48,7 @@ def make_model(path, classes=2):
 def job(tmp_path, monkeypatch):
     """A calibrated stack of two pages, its model, and plans of several parts and resolutions."""
     monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
-    monkeypatch.setattr(zarr_writer, "SMALLEST_LEVEL", 32)
+    monkeypatch.setattr(zarr_layout, "SMALLEST_LEVEL", 32)
     stack = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
     tifffile.imwrite(
         tmp_path / "a.tif",
@@ -77,8 +72,9 @@ def outcome(results):
 def test_pixels_axes_and_metadata(tmp_path, job, classes, probability):
     image, _ = job
     model = make_model(tmp_path / "m.safetensors", classes)
-    out = outcome(segment_files([image], tmp_path / "out.zarr", model, OPTIONS, probability=probability))
-    tiff = outcome(segment_files([image], tmp_path / "tiff", model, OPTIONS, probability=probability))
+    options = replace(OPTIONS, products=("classes", "probability")) if probability else OPTIONS
+    out = outcome(segment_files([image], tmp_path / "out.zarr", model, options))
+    tiff = outcome(segment_files([image], tmp_path / "tiff", model, options))
     group = zarr.open_group(out, mode="r")
     classes_0 = group["labels/classes/0"]
     np.testing.assert_array_equal(classes_0[...], read_pages(tiff))
@@ -109,33 +105,6 @@ def test_pixels_axes_and_metadata(tmp_path, job, classes, probability):
         np.testing.assert_allclose(means, blocks, rtol=1e-6)
         edge = group["1"][...].reshape(-1, 2, 31, 38)[:, 1, 30, 37]
         np.testing.assert_array_equal(edge, whole[:, 60, 74])
-
-
-@given(
-    height=st.integers(1, 9000),
-    width=st.integers(1, 9000),
-    depth=st.integers(1, 4),
-    steps=st.integers(1, 200),
-)
-def test_no_chunk_or_shard_belongs_to_two_rows_of_tiles(height, width, depth, steps):
-    geometry = unet_geometry(depth)
-    rows = plan_axis(height, geometry.input_for(min(height, geometry.factor * steps)), geometry)
-    layout = ZarrLayout("", (), height, width, rows[0].length, None, probability=True)
-    (down, across), (chunk_down, chunk_across) = layout.shard, layout.chunk
-    assert down % chunk_down == across % chunk_across == 0
-    owners = [set(range(row.kept_start // down, -(-row.kept_stop // down))) for row in rows]
-    assert sum(map(len, owners)) == len(set.union(*owners)) == -(-height // down)
-
-
-def test_axes_are_put_in_the_order_of_the_format():
-    image = ArrayImage(np.zeros((3, 2, 5, 6), np.uint8), "ZTYX")
-    layout = plan_layout(image, 5, 3, probability=True)
-    assert (layout.axes(True), layout.shape(True)) == ("TCZYX", (2, 3, 3, 5, 6))
-    assert layout.place(1, probability=False) == (1, 0)  # pages are counted along ZT
-    pages = ArrayImage(np.zeros((3, 5, 6), np.uint8), "IYX")
-    assert plan_layout(pages, 5, 3, probability=False).axes(False) == "IYX"
-    with pytest.raises(AxesError, match="T or Z, or write TIFF"):
-        plan_layout(pages, 5, 3, probability=True)
 
 
 def test_where_an_image_lies_goes_from_input_to_output(tmp_path, job):
@@ -208,11 +177,11 @@ def test_a_failure_leaves_nothing_at_the_path_and_is_gone_on_from(tmp_path, job,
 KILLED = """
 import os, signal, sys
 import unet2015.tiling.plan as plan_module
-from unet2015.images import zarr_writer
+from unet2015.images import zarr_layout, zarr_writer
 from unet2015.segmentation import zarr_output
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.segmenter import SegmentOptions
-plan_module.PART_PIXELS, zarr_writer.SMALLEST_LEVEL = 5000, 32
+from unet2015.segmentation.options import SegmentOptions
+plan_module.PART_PIXELS, zarr_layout.SMALLEST_LEVEL = 5000, 32
 left, where = int(sys.argv[4]), sys.argv[5]
 def dying(function):
     def call(*arguments, **options):

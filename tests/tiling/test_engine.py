@@ -106,12 +106,16 @@ def test_bands_equal_the_whole_array():
     array = np.random.default_rng(2).random((3, 1, 50, 41), np.float32)
     plan = TilePlan(3, 50, 41, (28, 34), 4, network.geometry)
     bands = []
-    sink = BandSink(plan, 3, lambda tile: (tile.argmax(axis=0).astype(np.uint8), tile), bands.append)
+
+    def render(tile):
+        return {"classes": tile.argmax(axis=0).astype(np.uint8), "probability": tile}
+
+    sink = BandSink(plan, 3, render, bands.append)
     run(plan, ArraySource(array), Predictor(network), sink)
     expected = tiled(network, array, (28, 34), 4)
-    came = np.concatenate([band.probability for band in bands], axis=1)
+    came = np.concatenate([band.pixels["probability"] for band in bands], axis=1)
     assert came.reshape(3, 3, 50, 41).swapaxes(0, 1).tobytes() == expected.tobytes()
-    classes = np.concatenate([band.classes for band in bands]).reshape(3, 50, 41)
+    classes = np.concatenate([band.pixels["classes"] for band in bands]).reshape(3, 50, 41)
     assert np.array_equal(classes, expected.argmax(axis=1))
     assert min(band.low for band in bands) == expected[:, 1].min()
     assert max(band.high for band in bands) == expected[:, 1].max()

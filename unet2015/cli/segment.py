@@ -9,87 +9,101 @@ from unet2015.cli.options import Axes, Device, Json
 from unet2015.cli.output import print_error, print_json, show_messages
 
 if TYPE_CHECKING:
-    from unet2015.segmentation.batch import FileResult
+    from unet2015.segmentation.file_plan import FilePlan
+    from unet2015.segmentation.run import FileResult
+
+Inputs = Annotated[
+    list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="INPUT...")
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder for the results, made if missing; for one input also a name in .tif or .zarr.",
+        metavar="OUT",
+    ),
+]
+ModelFile = Annotated[
+    Path,
+    typer.Option(help="Model file, as train writes it, or a name that models lists.", metavar="MODEL"),
+]
+Plan = Annotated[
+    bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
+]
+Probability = Annotated[bool, typer.Option("--probability", help="Write the probability maps as well.")]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        help="Probability above which a pixel is of class 1: a number, or what the training found best "
+        "for the F1 of pixels (f1) or, with membranes, for whole cells (rand).  [default: the model's; "
+        "with membranes rand]",
+        metavar="f1|rand|NUMBER",
+    ),
+]
+Average = Annotated[
+    Literal["none", "flips", "symmetries", "rotations"],
+    typer.Option(help="Average over flipped or turned copies: slower, a little better."),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"], typer.Option(help="Numbers that the network computes with.")
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(help="Memory cap, such as 4G or 512M.  [default: half of what is free]", metavar="SIZE"),
+]
+TileSide = Annotated[
+    int | None,
+    typer.Option(help="Side of the tiles in pixels; the result is the same.  [default: by memory]"),
+]
+Batch = Annotated[
+    int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Call tiles whose pixels all have the same value background, without the network.",
+    ),
+]
+Tiled = Annotated[
+    bool | None,
+    typer.Option(
+        "--tiled/--striped",
+        help="Write tiled BigTIFF, or strips.  [default: tiled where a page has over 2**26 pixels]",
+        show_default=False,
+    ),
+]
+Pyramid = Annotated[
+    bool, typer.Option("--pyramid", help="Write tiled BigTIFF with smaller copies for viewers.")
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Compute on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes.",
+        metavar="ADDRESS",
+    ),
+]
 
 
 def segment(
-    inputs: Annotated[
-        list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="INPUT...")
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder for the results, made if missing; for one input also a name in .tif or .zarr.",
-            metavar="OUT",
-        ),
-    ],
-    model: Annotated[
-        Path,
-        typer.Option(help="Model file, as train writes it, or a name that models lists.", metavar="MODEL"),
-    ],
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
-    ] = False,
-    probability: Annotated[
-        bool, typer.Option("--probability", help="Write the probability maps as well.")
-    ] = False,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            help="Probability above which a pixel is of class 1: a number, or what the training found best "
-            "for the F1 of pixels (f1) or, with membranes, for whole cells (rand).  [default: the model's; "
-            "with membranes rand]",
-            metavar="f1|rand|NUMBER",
-        ),
-    ] = None,
-    average: Annotated[
-        Literal["none", "flips", "symmetries", "rotations"],
-        typer.Option(help="Average over flipped or turned copies: slower, a little better."),
-    ] = "none",
+    inputs: Inputs,
+    out: Out,
+    model: ModelFile,
+    plan: Plan = False,
+    probability: Probability = False,
+    threshold: Threshold = None,
+    average: Average = "none",
     axes: Axes = None,
     device: Device = "auto",
-    precision: Annotated[
-        Literal["float32", "bfloat16"],
-        typer.Option(help="Numbers that the network computes with."),
-    ] = "float32",
-    max_memory: Annotated[
-        str | None,
-        typer.Option(help="Memory cap, such as 4G or 512M.  [default: half of what is free]", metavar="SIZE"),
-    ] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(help="Side of the tiles in pixels; the result is the same.  [default: by memory]"),
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
-    ] = None,
-    skip_empty: Annotated[
-        bool,
-        typer.Option(
-            "--skip-empty",
-            help="Call tiles whose pixels all have the same value background, without the network.",
-        ),
-    ] = False,
-    tiled: Annotated[
-        bool | None,
-        typer.Option(
-            "--tiled/--striped",
-            help="Write tiled BigTIFF, or strips.  [default: tiled where a page has over 2**26 pixels]",
-            show_default=False,
-        ),
-    ] = None,
-    pyramid: Annotated[
-        bool, typer.Option("--pyramid", help="Write tiled BigTIFF with smaller copies for viewers.")
-    ] = False,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Compute on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    precision: Precision = "float32",
+    max_memory: MaxMemory = None,
+    tile: TileSide = None,
+    batch: Batch = None,
+    skip_empty: SkipEmpty = False,
+    tiled: Tiled = None,
+    pyramid: Pyramid = False,
+    dask: Dask = None,
     as_json: Json = False,
 ) -> None:
     """Segment images of any size.
@@ -99,9 +113,9 @@ def segment(
     does only what is not done yet, and goes on inside an image.
     """
     from unet2015.cli.sizes import parse_size, parse_threshold
-    from unet2015.images.writer import Layout
-    from unet2015.segmentation.batch import plan_files, segment_files
-    from unet2015.segmentation.segmenter import SegmentOptions
+    from unet2015.segmentation.batch import segment_files
+    from unet2015.segmentation.file_plan import plan_files
+    from unet2015.segmentation.options import SegmentOptions
 
     show_messages()
     options = SegmentOptions(
@@ -113,20 +127,27 @@ def segment(
         average=average,
         threshold=None if threshold is None else parse_threshold(threshold),
         skip_empty=skip_empty,
+        axes=axes,
+        products=("classes", "probability") if probability else ("classes",),
+        tiled=tiled,
+        pyramid=pyramid,
     )
-    layout = Layout(tiled=tiled, pyramid=pyramid)
     if plan:
-        plans = plan_files(inputs, out, model, options, axes, probability, layout)
-        if as_json:
-            print_json([item.as_dict() for item in plans])
-        else:
-            for item in plans:
-                typer.echo(item.describe())
-        failed = any(item.error for item in plans)
+        failed = _report_plans(plan_files(inputs, out, model, options), as_json)
     else:
-        failed = _report(segment_files(inputs, out, model, options, axes, probability, layout, dask), as_json)
+        failed = _report(segment_files(inputs, out, model, options, dask=dask), as_json)
     if failed:
         raise typer.Exit(1)
+
+
+def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
+    """Print what each file would take; return whether any was refused."""
+    if as_json:
+        print_json([item.as_dict() for item in plans])
+    else:
+        for item in plans:
+            typer.echo(item.describe())
+    return any(item.error for item in plans)
 
 
 def _report(results: "list[FileResult]", as_json: bool) -> bool:

@@ -19,8 +19,8 @@ _log = logging.getLogger("unet2015")
 def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]]) -> None:
     """Write the list of failures, whole or not at all; without any, remove that of an earlier run.
 
-    A file of this name that is none of ours is left alone. That the list cannot be written is said,
-    and no error: the failures themselves are reported as well.
+    A file of this name that this program did not write is left alone. If the list cannot be written, that
+    is a warning and no error: the failures themselves are reported as well.
     """
     path = folder / NAME
     if path.exists() and not _is_ours(path):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageReadError, ModelError
-from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
-from unet2015.images.writer import Layout
 from unet2015.models import load_model
 from unet2015.provenance import versions
 from unet2015.safe_files import Unchanged, sha256
-from unet2015.segmentation.segmenter import Segmenter, SegmentOptions
-from unet2015.segmentation.zarr_output import write_zarr
+from unet2015.segmentation.options import RECORDED, SegmentOptions
+from unet2015.segmentation.outputs import Job, Outputs
+from unet2015.segmentation.parts import computation_of
+from unet2015.segmentation.run import write_products
+from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
 
 
@@ -65,7 +66,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     record : path
         A record, as :func:`unet2015.segmentation.batch.segment_files` writes it beside its outputs.
     image, model : path, optional
-        Where input and model are now; where the record says, unless given.
+        Where input and model are now. Default: where the record says.
 
     Returns
     -------
@@ -81,66 +82,63 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     """
     path = Path(record)
     said = _read(path)
-    settings = said["settings"]
-    source_path = Path(image or said["input"])
+    source = Path(image or said["input"])
     loaded = load_model(model or said["model"])
     if loaded.sha256 != said["model_sha256"]:
         raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; give that one")
-    watched = Unchanged(source_path)
-    options = SegmentOptions(**{field.name: settings[field.name] for field in fields(SegmentOptions)})
+    watched = Unchanged(source)
+    options = SegmentOptions.from_record(said["settings"])
     segmenter = Segmenter(loaded, options)
-    with open_image(source_path, settings["axes"]) as opened, tempfile.TemporaryDirectory() as folder:
+    with open_image(source, options.axes) as opened, tempfile.TemporaryDirectory() as folder:
         if watched.sha256 != said["input_sha256"]:
-            raise ImageReadError(
-                f"{source_path}: is not the input of {path}: its SHA-256 differs; give that one"
-            )
+            raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; give that one")
         segmenter.check(opened)
         tile, batch = tuple(said["plan"]["tile"]), said["plan"]["batch"]
         plan = TilePlan(opened.pages, opened.height, opened.width, tile, batch, loaded.network.geometry)
-        targets = [Path(folder) / Path(name).name for name in said["outputs"]]
-        source = MappedImage(opened, segmenter.info.mapping)
-        if targets[0].suffix.lower() == ".zarr":
+        job = Job(source, _outputs(said, options, Path(folder)), options)
+        work = None
+        if job.outputs.zarr:
             work = Path(folder, "work")
             work.mkdir()
-            write_zarr(
-                segmenter, source, plan, work, targets[0], settings["probability"], check=watched.check
-            )
-        else:
-            segmenter.to_files(
-                source,
-                plan,
-                targets[0],
-                targets[1] if settings["probability"] else None,
-                layout=Layout(tiled=settings["tiled"], pyramid=settings["pyramid"]),
-                check=watched.check,
-            )
+        write_products(job, computation_of(segmenter, opened, plan), work, watched.check)
         outputs = {
             name: sha256(target) == said["outputs"][name]
-            for name, target in zip(said["outputs"], targets, strict=True)
+            for name, target in zip(said["outputs"], job.outputs.paths, strict=True)
         }
-    now = versions() | {"device": segmenter.device_name()}
+    return Replay(path, outputs, _differences(said, segmenter.device_name()))
+
+
+def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Outputs:
+    """Return where the products of a record go in a folder."""
+    paths = [folder / Path(name).name for name in said["outputs"]]
+    if _is_zarr(said):
+        paths *= len(options.products)
+    return Outputs(dict(zip(options.products, paths, strict=True)), folder / "record.json")
+
+
+def _differences(said: dict[str, Any], device: str) -> dict[str, tuple[str, str]]:
+    """Return which versions, and whether the device, are not those of the record."""
+    now = versions() | {"device": device}
     then = said["versions"] | {"device": said["device"]}
     names = sorted(now.keys() | then.keys())
-    differences = {
+    return {
         name: (str(then.get(name)), str(now.get(name))) for name in names if then.get(name) != now.get(name)
     }
-    return Replay(path, outputs, differences)
 
 
 _EXPECTED = (
     *("input", "input_sha256", "model", "model_sha256", "settings"),
     *("plan", "outputs", "versions", "device"),
 )
-_SETTINGS = (*(field.name for field in fields(SegmentOptions)), "axes", "probability", "tiled", "pyramid")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         missing = [name for name in _EXPECTED if name not in said]
-        missing += [name for name in _SETTINGS if name not in said["settings"]]
-        zarr = any(name.lower().endswith(".zarr") for name in said["outputs"])
-        if missing or len(said["outputs"]) != 1 + bool(said["settings"]["probability"] and not zarr):
+        missing += [name for name in RECORDED if name not in said["settings"]]
+        files = 0 if missing else len(SegmentOptions.from_record(said["settings"]).products)
+        if missing or len(said["outputs"]) != (1 if _is_zarr(said) else files):
             raise ValueError(f"it does not say {', '.join(missing) or 'its outputs'}")
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error
@@ -149,3 +147,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: expected the record of a segmentation, such as NAME.record.json, but {error}"
         ) from error
     return dict(said)
+
+
+def _is_zarr(said: dict[str, Any]) -> bool:
+    return any(name.lower().endswith(".zarr") for name in said["outputs"])

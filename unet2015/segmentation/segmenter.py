@@ -1,10 +1,7 @@
-"""Segments images with a model: arrays and files in, class maps and probability maps out."""
+"""A model on its device that segments images; and the Python call that segments one in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,10 @@ from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.images.tiles import TILE
-from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
-from unet2015.segmentation.parts import PartStore, in_order
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.products import MAIN, PRODUCTS
 from unet2015.segmentation.threshold import choose_threshold
 from unet2015.settings.choices import Precision
 from unet2015.tiling.averaging import Averaging
@@ -29,22 +26,7 @@ from unet2015.tiling.memory import choose_plan, job_bytes
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import tile_bar
-from unet2015.tiling.sinks import ArraySink, Band, Render
-from unet2015.tiling.times import Times
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentOptions:
-    """How images are segmented; see :func:`segment`."""
-
-    tile: int | None = None
-    batch: int | None = None
-    max_memory: int | None = None
-    device: str = "auto"
-    precision: Precision = "float32"
-    average: Averaging = "none"
-    threshold: float | ThresholdName | None = None
-    skip_empty: bool = False
+from unet2015.tiling.sinks import ArraySink, Render
 
 
 def segment(
@@ -79,14 +61,14 @@ def segment(
     threshold : float or {"f1", "rand"}, optional
         Two classes: a pixel is of class 1 where its probability is above. ``f1`` and ``rand`` are those
         that the training found best for the F1 of pixels and, for membranes, for the Rand score of cells.
-        The model's default, unless given.
+        Default: the model's own.
     tile : int, optional
-        Side of the tiles, in pixels; by memory, unless given.
+        Side of the tiles, in pixels. Default: by memory.
     batch : int, optional
-        Tiles that go through the network together; by memory, unless given.
+        Tiles that go through the network together. Default: by memory.
     max_memory : int, optional
-        Bytes of memory to stay under: of the process on a CPU, else of the device. Half of what is
-        free, at most 4 GiB on a CPU, unless given.
+        Bytes of memory to stay under: of the process on a CPU, else of the device. Default: half of
+        what is free, at most 4 GiB on a CPU.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : {"float32", "bfloat16"}
@@ -123,40 +105,14 @@ def segment(
         average=average,
         threshold=threshold,
         skip_empty=skip_empty,
+        axes=axes,
     )
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else loading it has said so
         warn_unless_learned(model)
     opened = ArrayImage(image, axes) if isinstance(image, np.ndarray) else open_image(image, axes)
     with opened:
-        return segmenter.to_array(opened, probabilities)
-
-
-@dataclass
-class Summary:
-    """What was seen of the probabilities on the way.
-
-    Attributes
-    ----------
-    low, high : float
-        Least and largest probability of class 1 that the network gave.
-    skipped : int
-        Tiles left out as empty.
-    """
-
-    low: float = np.inf
-    high: float = -np.inf
-    skipped: int = 0
-
-    def add(self, band: Band) -> None:
-        """Take a band into account."""
-        self.low, self.high = min(self.low, band.low), max(self.high, band.high)
-        self.skipped += band.skipped
-
-    @property
-    def constant(self) -> bool:
-        """Whether all probabilities were alike, which no useful model gives."""
-        return 0 <= self.high - self.low < 1e-3
+        return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 
 class Segmenter:
@@ -186,16 +142,6 @@ class Segmenter:
         # What no image could meet is said before any is read.
         self._choose((1, 1, 1))
         self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
-
-    @property
-    def classes(self) -> int:
-        """Classes of the probabilities."""
-        return self.info.classes
-
-    @property
-    def skip_empty(self) -> bool:
-        """Whether tiles of constant pixels are left out."""
-        return self.options.skip_empty
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` where channels or type of an image do not fit the model."""
@@ -243,108 +189,31 @@ class Segmenter:
                 "must be decoded whole"
             ) from error
 
-    def to_array(self, image: Image, probabilities: bool = False) -> NDArray[Any]:
-        """Return the class map or the probabilities of an image, in memory."""
+    def to_array(self, image: Image, product: str = MAIN.name) -> NDArray[Any]:
+        """Return a product of an image, its class map or ``probability``, in memory."""
         plan = self.plan(image)
         source = MappedImage(image, self.info.mapping)
         sink = ArraySink(plan, self.info.classes)
         with tile_bar(plan, image.name) as progress:
-            run(plan, source, self.predict, sink, RunOptions(skip_empty=self.skip_empty), progress=progress)
+            options = RunOptions(skip_empty=self.options.skip_empty)
+            run(plan, source, self.predict, sink, options, progress=progress)
         _check_finite(sink.array, image.name)
-        bands = (sink.array[page] for page in range(plan.pages))
-        shown = self.shown if probabilities else self.classify
-        pages = np.stack([shown(band) for band in bands])
+        render = PRODUCTS[product].render
+        pages = np.stack([render(sink.array[page], self.threshold) for page in range(plan.pages)])
         return pages.reshape(*image.page_shape, *pages.shape[1:])
 
-    def to_files(
-        self,
-        source: MappedImage,
-        plan: TilePlan,
-        class_map: Path,
-        probability_map: Path | None = None,
-        *,
-        layout: Layout = Layout(),  # noqa: B008 - frozen
-        store: PartStore | None = None,
-        check: Callable[[], None] = lambda: None,
-        times: Times | None = None,
-    ) -> Summary:
-        """Write the class map and, asked for, the probability map of an image, in bounded memory.
+    def renderer(self, name: str) -> Render:
+        """Return what makes the pixels of all products from probabilities (classes, h, w).
 
-        Parameters
-        ----------
-        source : MappedImage
-            The image as the network shall see it.
-        plan : TilePlan
-            As `plan` returns it.
-        class_map, probability_map : Path
-            The files.
-        layout : Layout
-            Of the files.
-        store : PartStore, optional
-            Where finished parts are kept and taken from.
-        check : callable
-            Called before anything that was computed is kept; raises if it is not to be trusted.
-        times : Times, optional
-            What to add the times to.
+        It raises `ModelError`, with the `name` of the image, where they are not finite.
         """
-        image, found = source.image, Summary()
-        planes = None if self.info.classes == 2 else self.info.classes
-        with ExitStack() as stack:
-            classes = stack.enter_context(ImageWriter(class_map, image, np.uint8, None, layout))
-            shown = None
-            if probability_map is not None:
-                writer = ImageWriter(probability_map, image, np.float32, planes, layout)
-                shown = stack.enter_context(writer)
+        taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.products)
 
-            def emit(band: Band) -> None:
-                found.add(band)
-                classes.write(band.classes)
-                if shown is not None and band.probability is not None:
-                    shown.write(band.probability)
-
-            progress = stack.enter_context(tile_bar(plan, image.name))
-            in_order(
-                self,
-                source,
-                plan,
-                emit,
-                image.name,
-                shown is not None,
-                store=store,
-                check=check,
-                times=times,
-                progress=progress,
-            )
-            check()
-        return found
-
-    def renderer(self, name: str, probability: bool) -> Render:
-        """Return what makes pixels of probabilities (classes, h, w); it refuses what is not finite."""
-
-        def render(
-            probabilities: NDArray[np.float32],
-        ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        def render(probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
             _check_finite(probabilities, name)
-            return self.classify(probabilities), self.shown(probabilities) if probability else None
+            return {product: PRODUCTS[product].render(probabilities, self.threshold) for product in taken}
 
         return render
-
-    def classify(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Turn probabilities (classes, h, w) into classes (h, w)."""
-        if self.threshold is None:
-            found = probabilities.argmax(axis=0)
-        else:
-            found = probabilities[1] > np.float32(self.threshold)
-        classes: NDArray[np.uint8] = found.astype(np.uint8)
-        return classes
-
-    def shown(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return of probabilities (classes, h, w) what a probability map shows."""
-        return probabilities[1] if self.info.classes == 2 else probabilities
-
-    def settings(self) -> dict[str, Any]:
-        """Return the options for a record; whatever the threshold was asked for as, it is a number."""
-        return asdict(self.options) | {"threshold": self.threshold}
 
     def device_name(self) -> str:
         """Return the device for a record: its kind and, for a GPU, its name.

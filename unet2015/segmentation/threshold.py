@@ -6,8 +6,8 @@ from unet2015.errors import UsageError
 from unet2015.models.model_file import Model, ThresholdName
 
 
-def choose_threshold(model: Model, asked: float | ThresholdName | None) -> tuple[float | None, str | None]:
-    """Return the threshold that is meant and its name; None and None with more than two classes.
+def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tuple[float | None, str | None]:
+    """Return the number of a threshold and its name; None and None with more than two classes.
 
     The name is what the threshold was chosen for, ``f1`` or ``rand``; ``given`` for a number of the
     caller's, ``model`` where the model does not say, ``default`` where it has none.
@@ -19,26 +19,26 @@ def choose_threshold(model: Model, asked: float | ThresholdName | None) -> tuple
         more than two classes.
     """
     info = model.info
-    if asked is not None and info.classes > 2:
+    if wanted is not None and info.classes > 2:
         raise UsageError(f"a threshold needs a model of two classes; this one has {info.classes}")
     if info.classes > 2:
         return None, None
-    if isinstance(asked, str):
-        if asked not in get_args(ThresholdName):
-            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {asked!r}")
-        if asked not in info.thresholds:
+    if isinstance(wanted, str):
+        if wanted not in get_args(ThresholdName):
+            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {wanted!r}")
+        if wanted not in info.thresholds:
             known = [f"{name} ({value:g})" for name, value in info.thresholds.items()]
             unnamed = "none" if info.threshold is None else f"{info.threshold:g} without a name"
             stored = ", ".join(known) or unnamed
             raise UsageError(
-                f"{model.path or 'the model'} has no threshold {asked}; it stores {stored}; "
+                f"{model.path or 'the model'} has no threshold {wanted}; it stores {stored}; "
                 "leave the threshold out to take the model's own, or give a number"
             )
-        return info.thresholds[asked], asked
-    if asked is not None:
-        if not 0 <= asked <= 1:
-            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {asked:g}")
-        return float(asked), "given"
+        return info.thresholds[wanted], wanted
+    if wanted is not None:
+        if not 0 <= wanted <= 1:
+            raise UsageError(f"a threshold is f1, rand or a probability, 0 to 1, not {wanted:g}")
+        return float(wanted), "given"
     if info.threshold is None:
         return 0.5, "default"
     return info.threshold, info.threshold_name or "model"

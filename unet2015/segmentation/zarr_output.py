@@ -1,7 +1,7 @@
-"""A segmentation that becomes an OME-Zarr image: parts are written where they belong at once.
+"""A segmentation that becomes an OME-Zarr image: each part is written to its place in the arrays at once.
 
 The image grows in the work folder beside its final path. A part is finished when all its rows are in
-the arrays and its note, a small file, lies beside; so whoever runs again goes on with the others.
+the arrays and a small file, its note, says so; the next run goes on with the other parts.
 """
 
 import json
@@ -9,18 +9,20 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError
-from unet2015.images.mapping import MappedImage
-from unet2015.images.zarr_writer import ZarrLayout, ZarrSegmentation, plan_layout
+from unet2015.images.zarr_layout import ZarrLayout, plan_layout
+from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.safe_files import write_json
-from unet2015.segmentation.parts import compute_parts
-from unet2015.segmentation.segmenter import Segmenter, Summary
+from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
+from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.summary import Summary
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
-from unet2015.tiling.times import Times
 
 _IMAGE = "image.zarr"
 
@@ -37,7 +39,7 @@ class ZarrParts:
     layout : ZarrLayout
         Of the arrays, with a band as high as a row of tiles.
     check : callable
-        Called before a part is noted as finished; raises if it is not to be trusted.
+        Called before a part is noted as finished; raises where it cannot be trusted.
     """
 
     def __init__(
@@ -47,6 +49,11 @@ class ZarrParts:
         self.image = ZarrSegmentation(folder / _IMAGE, layout)
         self._ends = {(part.pages[-1], part.rows[-1]): part for part in plan.parts}
         self._seen = Summary()
+
+    @property
+    def opener(self) -> Callable[[TilePlan], "ZarrParts"]:
+        """What opens the same arrays in another process, for the same plan."""
+        return partial(ZarrParts, self.folder, layout=self.image.layout)
 
     def finished(self) -> dict[int, Summary]:
         """Return what was seen of each part that is there."""
@@ -64,7 +71,7 @@ class ZarrParts:
         ImageWriteError
             It cannot be written.
         """
-        self.image.write(band.page, self._plan.rows[band.row].kept_start, band.classes, band.probability)
+        self.image.write(band.page, self._plan.rows[band.row].kept_start, band.pixels)
         self._seen.add(band)
         part = self._ends.get((band.page, band.row))
         if part is not None:
@@ -79,7 +86,7 @@ class ZarrParts:
             self.take(band)
 
     def publish(self, path: Path) -> Summary:
-        """Make the lower resolutions, and put the image where it shall be; every part is finished.
+        """Make the lower resolutions, and move the image to its path; every part is finished.
 
         Raises
         ------
@@ -99,8 +106,7 @@ class ZarrParts:
             raise ImageWriteError(f"{path}: cannot write the image: {error.strerror or error}") from error
         total = Summary()
         for seen in finished.values():
-            total.low, total.high = min(total.low, seen.low), max(total.high, seen.high)
-            total.skipped += seen.skipped
+            total.add(seen)
         return total
 
     def _note(self, part: Part) -> Path:
@@ -108,35 +114,26 @@ class ZarrParts:
 
 
 def write_zarr(
-    segmenter: Segmenter,
-    source: MappedImage,
-    plan: TilePlan,
+    job: Job,
+    computation: Computation,
     folder: Path,
-    target: Path,
-    probability: bool,
-    *,
     check: Callable[[], None] = lambda: None,
-    times: Times | None = None,
-    compute: Callable[[ZarrParts, ZarrLayout], None] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Summary:
-    """Segment an image into an OME-Zarr image, going on from the parts that are finished.
+    """Segment an image into an OME-Zarr image; parts that are finished are not computed again.
 
     Parameters
     ----------
-    segmenter, source, plan
-        What computes, the image as the network shall see it, and the plan.
+    job : Job
+        The path of the image, and what it holds.
+    computation : Computation
+        What its pixels are computed from.
     folder : Path
-        Where the image grows; an existing folder beside `target`.
-    target : Path
-        Where it shall be.
-    probability : bool
-        Whether to write the probability map.
+        Where the image grows: an existing folder on the same disk.
     check : callable
-        Called before anything is kept; raises if it is not to be trusted.
-    times : Times, optional
-        What to add the times to.
-    compute : callable, optional
-        Has the missing parts computed elsewhere; here, unless given.
+        Called before anything is kept; raises where what was computed cannot be trusted.
+    elsewhere : callable, optional
+        Computes the missing parts. Default: they are computed here.
 
     Raises
     ------
@@ -145,34 +142,23 @@ def write_zarr(
     ImageWriteError
         It cannot be written.
     """
-    times = Times() if times is None else times
-    image = source.image
-    channels = None if segmenter.classes == 2 else segmenter.classes
-    layout = plan_layout(image, plan.rows[0].length, channels, probability)
-    parts = ZarrParts(folder, plan, layout, check)
+    plan, image, times = computation.plan, computation.source.image, computation.times
+    info = computation.segmenter.info
+    maps = [PRODUCTS[name].zarr_map(info) for name in job.options.products]
+    parts = ZarrParts(folder, plan, plan_layout(image, plan.rows[0].length, maps), check)
     with times.measure("write"):
-        parts.image.create(image, segmenter.info.class_names)
-    if compute is not None:
-        compute(parts, layout)
+        parts.image.create(image)
+    if elsewhere is not None:
+        elsewhere(job, computation, parts)
     else:
         finished = parts.finished()
         missing = [part for part in plan.parts if part.index not in finished]
         with tile_bar(plan, image.name) as progress:
             progress(plan.tiles - sum(len(part.tiles) for part in missing))
-            compute_parts(
-                segmenter,
-                source,
-                plan,
-                missing,
-                parts.take,
-                image.name,
-                probability,
-                times=times,
-                progress=progress,
-            )
+            compute_parts(computation, missing, parts.take, progress)
     check()
     with times.measure("write"):
-        return parts.publish(target)
+        return parts.publish(job.outputs.main)
 
 
 def _flush(folder: Path) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan
 
-Render = Callable[[NDArray[np.float32]], tuple[NDArray[np.uint8], NDArray[np.float32] | None]]
-"""Turns probabilities (classes, h, w) into the class map (h, w) and what a probability map shows."""
+Render = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
+"""Turns probabilities (classes, h, w) into pixels of each output by name: (h, w) or (planes, h, w)."""
 
 
 class Sink(Protocol):
@@ -51,9 +51,8 @@ class Band:
     ----------
     page, row : int
         The page, and the number of the row of tiles in it.
-    classes : ndarray of uint8, shape (rows, width)
-    probability : ndarray of float32 or None
-        Shape (rows, width) with two classes, else (classes, rows, width).
+    pixels : dict of ndarray
+        Of each output by its name, shape (rows, width) or (planes, rows, width).
     low, high : float
         Lowest and highest probability of class 1 that the network gave; inf and -inf for none.
     skipped : int
@@ -62,8 +61,7 @@ class Band:
 
     page: int
     row: int
-    classes: NDArray[np.uint8]
-    probability: NDArray[np.float32] | None
+    pixels: dict[str, NDArray[Any]]
     low: float
     high: float
     skipped: int
@@ -91,8 +89,7 @@ class BandSink:
         self._rows = {span.kept_start: index for index, span in enumerate(plan.rows)}
         self._at = (-1, -1, plan.width)  # page, top and right end of what is held
         self._low, self._high, self._skipped = np.inf, -np.inf, 0
-        self._pixels: NDArray[np.uint8]
-        self._shown: NDArray[np.float32] | None
+        self._pixels: dict[str, NDArray[Any]]
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Put the kept pixels of a tile in their band; emit the band when it is full."""
@@ -107,28 +104,27 @@ class BandSink:
         self._put(tile, values, np.inf, -np.inf, 1)
 
     def _put(self, tile: Tile, values: NDArray[np.float32], low: float, high: float, skipped: int) -> None:
-        pixels, shown = self._render(values)
+        pixels = self._render(values)
         page, top, right = self._at
         if tile.column.kept_start == 0:
             assert right == self._plan.width, "a row of tiles must be complete before the next"
-            self._open(tile, shown)
+            self._open(pixels)
         else:
             assert (page, top, right) == (tile.page, tile.row.kept_start, tile.column.kept_start)
         self._at = (tile.page, tile.row.kept_start, tile.column.kept_stop)
         self._low, self._high = min(self._low, low), max(self._high, high)
         self._skipped += skipped
-        self._pixels[:, tile.column.kept] = pixels
-        if shown is not None and self._shown is not None:
-            self._shown[..., tile.column.kept] = shown
+        for name, part in pixels.items():
+            self._pixels[name][..., tile.column.kept] = part
         if tile.column.kept_stop == self._plan.width:
             row = self._rows[tile.row.kept_start]
-            band = Band(tile.page, row, self._pixels, self._shown, self._low, self._high, self._skipped)
-            del self._pixels, self._shown  # so that `emit` holds the only reference, and can free the memory
+            band = Band(tile.page, row, self._pixels, self._low, self._high, self._skipped)
+            del self._pixels  # so that `emit` holds the only reference, and can free the memory
             self._emit(band)
 
-    def _open(self, tile: Tile, shown: NDArray[np.float32] | None) -> None:
+    def _open(self, pixels: dict[str, NDArray[Any]]) -> None:
         self._low, self._high, self._skipped = np.inf, -np.inf, 0
-        self._pixels = np.empty((tile.row.length, self._plan.width), np.uint8)
-        self._shown = None
-        if shown is not None:
-            self._shown = np.empty((*shown.shape[:-1], self._plan.width), np.float32)
+        width = self._plan.width
+        self._pixels = {
+            name: np.empty((*part.shape[:-1], width), part.dtype) for name, part in pixels.items()
+        }

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from unet2015.models.model_file import ModelInfo, save_model
+from unet2015.networks.unet2015 import UNet
+from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture
+def make_model():
+    """Write an untrained model of a small network whose classes differ over the image."""
+    return _make_model
+
+
+def _make_model(path, channels=1, classes=2, threshold=0.5, method="integer-range", seed=0):
+    torch.manual_seed(seed)
+    network = UNet(channels, classes, 2, 2)
+    with torch.no_grad():  # so that classes differ over the image
+        network.head.weight.mul_(3)
+    info = ModelInfo(
+        in_channels=channels,
+        classes=classes,
+        network=NetworkSettings(width=2, depth=2),
+        mapping=Mapping(method=method, low=(1.0,), high=(99.0,))
+        if method == "image-percentiles"
+        else Mapping(method=method),
+        class_names=tuple("abcd"[:classes]),
+        threshold=threshold if classes == 2 else None,
+    )
+    save_model(path, network, info)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    return _make_model(tmp_path / "m.safetensors")
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(0).integers(0, 256, (3, 61, 75)).astype(np.uint8)
+
+
+@pytest.fixture
+def stack_file(tmp_path, stack):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(
+        path, stack, imagej=True, resolution=(4, 4), metadata={"axes": "ZYX", "spacing": 2, "unit": "um"}
+    )
+    return path

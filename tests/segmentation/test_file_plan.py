@@ -1,0 +1,61 @@
+"""What a job would take: tiles, memory, disk, time; and nothing is written."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
+from unet2015.networks.unet2015 import UNet
+from unet2015.segmentation import estimate
+from unet2015.segmentation.estimate import in_words
+from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture
+def percentile_model(tmp_path):
+    info = ModelInfo(
+        network=NetworkSettings(width=1, depth=1),
+        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        class_names=("membrane", "cell"),
+    )
+    save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
+    return read_model_file(tmp_path / "m.safetensors")
+
+
+def test_the_plan_says_what_it_would_take_and_does_nothing(tmp_path, model, stack_file):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no image")
+    good, refused = plan_files([stack_file, bad], tmp_path / "out", model, SegmentOptions(tile=60))
+    assert good.plan.tiles == 48
+    assert good.disk == 3 * 61 * 75
+    assert "48 of 60 x 60 px" in good.describe()
+    assert good.as_dict()["plan"]["tiles"] == 48
+    assert refused.error is not None
+    assert "refused" in refused.describe()
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_estimates_the_time(tmp_path, monkeypatch, percentile_model):
+    page = np.random.default_rng(0).integers(0, 255, (20, 24)).astype(np.uint8)
+    for name, copies in (("one", 1), ("ten", 10)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.tile(page, (copies * 10, 10)))
+    # A clock that advances by a second each time it is read: the network "takes" one a probe.
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(ticks))
+    inputs = [tmp_path / "one.tif", tmp_path / "ten.tif"]
+    one, ten = plan_files(inputs, tmp_path / "out", percentile_model, SegmentOptions(tile=44))
+    # Tiles of the size of the probe: one second a tile, and one to read it for the percentiles.
+    assert one.seconds == pytest.approx(2 * one.plan.tiles)
+    assert ten.seconds == pytest.approx(2 * ten.plan.tiles)
+    assert ten.plan.tiles > 5 * one.plan.tiles
+    assert "time         about" in one.describe()
+    assert one.as_dict()["seconds"] == one.seconds
+    assert not (tmp_path / "out").exists()
+
+
+def test_times_in_words():
+    assert [in_words(seconds) for seconds in (0.01, 90, 150, 9000)] == [
+        "about 1 s", "about 90 s", "about 2 min", "about 2 h",
+    ]  # fmt: skip

@@ -1,0 +1,44 @@
+"""Records: what they say, and that they tell what is done from what is not."""
+
+import json
+
+import tifffile
+import torch
+
+from unet2015.models.model_file import read_model_file
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.outputs import plan_jobs
+from unet2015.segmentation.records import is_done
+
+
+def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(tile=60))
+    record = json.loads((tmp_path / "out" / "stack.record.json").read_text())
+    assert record["model_sha256"] == read_model_file(model).sha256
+    assert record["plan"]["tile"] == [60, 60]
+    assert record["plan"]["tiles"] == 3 * 4 * 4
+    assert record["settings"]["threshold"] == 0.5
+    assert set(record["versions"]) >= {"python", "torch", "unet2015"}
+    assert set(record["seconds"]) == {"read", "map", "network", "write"}
+    assert record["device"].startswith("cpu (") or torch.cuda.is_available()
+    assert list(record["outputs"]) == ["stack.classes.tif"]
+
+
+def test_is_done_needs_every_output(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path / "out", model)
+    (job,) = plan_jobs([stack_file], tmp_path / "out", SegmentOptions())
+    assert is_done(job.outputs, {})
+    job.outputs.main.unlink()
+    assert not is_done(job.outputs, {})
+
+
+def test_the_result_of_another_file_is_never_replaced(tmp_path, model, stack):
+    for name, page in (("one", 0), ("two", 1)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "x.tif", stack[page])
+    segment_files([tmp_path / "one" / "x.tif"], tmp_path / "out", model)
+    before = (tmp_path / "out" / "x.classes.tif").read_bytes()
+    (result,) = segment_files([tmp_path / "two" / "x.tif"], tmp_path / "out", model)
+    assert "another output folder" in str(result.error)
+    assert (tmp_path / "out" / "x.classes.tif").read_bytes() == before

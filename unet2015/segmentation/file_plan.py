@@ -1,0 +1,117 @@
+"""What segmenting files would take: tiles, memory, disk and time; nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import UNet2015Error
+from unet2015.images.image import Image
+from unet2015.images.reader import open_image
+from unet2015.models.model_file import Model
+from unet2015.segmentation.estimate import Estimator, in_words
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.outputs import Job, Outputs, find_inputs, plan_jobs
+from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.plan import TilePlan
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What segmenting one file would take.
+
+    Attributes
+    ----------
+    plan : TilePlan or None
+        None where the file was refused.
+    memory, disk : int
+        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed with
+        what is kept to go on from while they are made.
+    seconds : float
+        About how long it will take, from a short measurement.
+    """
+
+    input: Path
+    outputs: Outputs
+    axes: str = ""
+    shape: tuple[int, ...] = ()
+    plan: TilePlan | None = None
+    memory: int = 0
+    disk: int = 0
+    seconds: float = 0.0
+    error: UNet2015Error | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        return {
+            "input": str(self.input),
+            "outputs": [str(path) for path in self.outputs.paths],
+            "axes": self.axes,
+            "shape": list(self.shape),
+            "plan": None if self.plan is None else self.plan.as_dict(),
+            "memory_bytes": self.memory,
+            "disk_bytes": self.disk,
+            "seconds": round(self.seconds, 1),
+            "error": None if self.error is None else str(self.error),
+        }
+
+    def describe(self) -> str:
+        """Return the plan for a reader."""
+        if self.plan is None:
+            return f"{self.input}\n  refused      {self.error}"
+        rows, columns = self.plan.rows, self.plan.columns
+        return "\n".join(
+            [
+                str(self.input),
+                f"  axes         {self.axes} ({' x '.join(map(str, self.shape))})",
+                f"  tiles        {self.plan.tiles} of {self.plan.tile[0]} x {self.plan.tile[1]} px "
+                f"({self.plan.pages} pages of {len(rows)} x {len(columns)}), "
+                f"kept {rows[0].length} x {columns[0].length} px, batches of {self.plan.batch}",
+                f"  peak memory  {self.memory / 2**20:.0f} MiB",
+                f"  disk         up to {self.disk / 2**20:.1f} MiB",
+                f"  time         {in_words(self.seconds)}, by a short measurement",
+                *(f"  output       {path}" for path in self.outputs.paths),
+            ]
+        )
+
+
+def plan_files(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    model: Model | str | Path,
+    options: SegmentOptions | None = None,
+) -> list[FilePlan]:
+    """Say what :func:`unet2015.segmentation.batch.segment_files` would take, and do nothing."""
+    options = options or SegmentOptions()
+    segmenter = Segmenter(model, options)
+    estimator, plans = Estimator(segmenter), []
+    for job in plan_jobs(find_inputs(inputs), Path(out), options):
+        try:
+            with open_image(job.input, options.axes) as image:
+                plans.append(_plan_file(job, image, segmenter, estimator))
+        except UNet2015Error as error:
+            plans.append(FilePlan(job.input, job.outputs, error=error))
+    return plans
+
+
+def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimator) -> FilePlan:
+    plan = segmenter.plan(image)
+    return FilePlan(
+        job.input,
+        job.outputs,
+        image.axes,
+        image.shape,
+        plan,
+        segmenter.memory(image, plan),
+        _disk(job, image, plan, segmenter.info.classes),
+        estimator.seconds(image, plan),
+    )
+
+
+def _disk(job: Job, image: Image, plan: TilePlan, classes: int) -> int:
+    """Return the bytes that results and kept parts may take."""
+    bytes_a_pixel = sum(PRODUCTS[name].pixel_bytes(classes) for name in job.options.products)
+    maps = image.pages * image.height * image.width * bytes_a_pixel
+    smaller = maps // 3 if job.options.pyramid else 0
+    return maps + smaller + (maps if len(plan.parts) > 1 else 0)

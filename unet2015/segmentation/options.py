@@ -1,0 +1,87 @@
+"""All that decides what a segmentation writes, in one place: for the command, functions, workers, records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from unet2015.errors import UsageError
+from unet2015.images.writer import Layout
+from unet2015.models.model_file import ThresholdName
+from unet2015.segmentation.products import MAIN, PRODUCTS
+from unet2015.settings.choices import Precision
+from unet2015.tiling.averaging import Averaging
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOptions:
+    """How images are segmented, and what is written of them.
+
+    Attributes
+    ----------
+    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes
+        As for :func:`unet2015.segment`.
+    products : tuple of str
+        Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
+    tiled, pyramid
+        Of TIFF: see :class:`unet2015.images.writer.Layout`.
+
+    Raises
+    ------
+    UsageError
+        A product that there is not, or a pyramid in strips.
+    """
+
+    tile: int | None = None
+    batch: int | None = None
+    max_memory: int | None = None
+    device: str = "auto"
+    precision: Precision = "float32"
+    average: Averaging = "none"
+    threshold: float | ThresholdName | None = None
+    skip_empty: bool = False
+    axes: str | None = None
+    products: tuple[str, ...] = (MAIN.name,)
+    tiled: bool | None = None
+    pyramid: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.products if name not in PRODUCTS]
+        if unknown:
+            raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
+        ordered = tuple(name for name in PRODUCTS if name == MAIN.name or name in self.products)
+        object.__setattr__(self, "products", ordered)
+        _ = self.layout  # which refuses what contradicts itself
+
+    @property
+    def layout(self) -> Layout:
+        """How TIFF files are laid out."""
+        return Layout(tiled=self.tiled, pyramid=self.pyramid)
+
+    def as_record(self, threshold: float | None) -> dict[str, Any]:
+        """Return the options for a record.
+
+        Parameters
+        ----------
+        threshold : float or None
+            The number that is used, whichever name was given; None with more than two classes.
+        """
+        said: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name == "products":
+                said |= {other: other in self.products for other in PRODUCTS if other != MAIN.name}
+            else:
+                said[name] = value
+        return said | {"threshold": threshold}
+
+    @classmethod
+    def from_record(cls, said: Mapping[str, Any]) -> Self:
+        """Return the options that `as_record` wrote; raise `KeyError` where one is missing."""
+        names = [field.name for field in fields(cls) if field.name != "products"]
+        products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
+        return cls(products=tuple(products), **{name: said[name] for name in names})
+
+
+RECORDED = tuple(SegmentOptions().as_record(None))
+"""The names of all options in a record."""

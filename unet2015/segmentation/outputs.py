@@ -1,0 +1,179 @@
+"""Jobs: which files the inputs name, where their results go, and that none replaces another."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unet2015.errors import UsageError
+from unet2015.images.reader import find_images
+from unet2015.images.zarr import is_zarr
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.products import MAIN, PRODUCTS
+
+ZARR, RECORD = ".classes.zarr", ".record.json"
+ENDINGS = (*(product.ending for product in PRODUCTS.values()), ZARR)
+"""What the names of results end in."""
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results of one input go.
+
+    Attributes
+    ----------
+    products : dict of Path
+        Of each product by its name; all the same path where they lie in one OME-Zarr image.
+    record : Path
+        The record beside them.
+    """
+
+    products: dict[str, Path]
+    record: Path
+
+    @property
+    def main(self) -> Path:
+        """The path of the class map, or of the OME-Zarr image."""
+        return self.products[MAIN.name]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths of all products, each once."""
+        return tuple(dict.fromkeys(self.products.values()))
+
+    @property
+    def zarr(self) -> bool:
+        """Whether the results are an OME-Zarr image."""
+        return self.main.suffix.lower() == ".zarr"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The paths of all products, and the record."""
+        return (*self.paths, self.record)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and all that is wanted of it.
+
+    Attributes
+    ----------
+    input : Path
+        The image.
+    outputs : Outputs
+        Where its results go.
+    options : SegmentOptions
+        Its axes where it does not say, what is written, and how.
+    """
+
+    input: Path
+    outputs: Outputs
+    options: SegmentOptions
+
+    def absolute(self) -> "Job":
+        """Return the same job for a process that runs in another folder."""
+        products = {name: path.absolute() for name, path in self.outputs.products.items()}
+        outputs = Outputs(products, self.outputs.record.absolute())
+        return replace(self, input=self.input.absolute(), outputs=outputs)
+
+
+def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
+    """Return the files that the inputs name, without results of a segmentation that lie among them."""
+    found = find_images(inputs)
+    results = [path for path in found if _is_result(path)]
+    if results and len(results) < len(found):
+        _log.info("%d results of segmentations among the inputs are left out", len(results))
+        return [path for path in found if path not in results]
+    return found
+
+
+def _is_result(path: Path) -> bool:
+    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
+    return name is not None and path.with_name(name + RECORD).exists()
+
+
+def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:
+    """Say where the results of each input go.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        As `find_inputs` returns them.
+    out : Path
+        A folder or, for one input, the class map's own path.
+    options : SegmentOptions
+        What is wanted of each.
+
+    Raises
+    ------
+    UsageError
+        Two results would have the same path, or one would replace an input.
+    """
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
+        raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
+    if is_one_file(out):
+        if len(inputs) > 1:
+            raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
+        jobs = [Job(inputs[0], _outputs(out, out.with_suffix(""), options), options)]
+    else:
+        jobs = [Job(path, _in_folder(path, out, options), options) for path in inputs]
+    nameless = [path for path in inputs if path.stem in (".", "..")]
+    if nameless:  # their results would lie outside of the folder
+        raise UsageError(f"{nameless[0]}: no result can be named after it; rename it")
+    _check_collisions(inputs, jobs)
+    return jobs
+
+
+def is_one_file(out: Path) -> bool:
+    """Whether `out` names the class map of one input rather than a folder."""
+    if out.suffix.lower() == ".zarr":
+        return is_zarr(out) or not out.is_dir()
+    return out.suffix.lower() in (".tif", ".tiff") and not out.is_dir()
+
+
+def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
+    owners = {_real(path): path for path in inputs}
+    for job in jobs:
+        for target in job.outputs.files:
+            real = _real(target)
+            other = owners.setdefault(real, job.input)
+            if other is not job.input or real == _real(job.input):
+                also = "an input" if real in (_real(other), _real(job.input)) else f"that of {other}"
+                raise UsageError(
+                    f"the result of {job.input} would be {target}, which is also {also}; "
+                    "choose another output folder"
+                )
+            inside = next((one for one in inputs if _real(one) in real.parents), None)
+            if inside is not None:
+                raise UsageError(f"{target}: lies in the input {inside}; choose another output folder")
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; one whose links go round in a circle as it is: reading it says so."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
+
+
+def _in_folder(path: Path, out: Path, options: SegmentOptions) -> Outputs:
+    if is_zarr(path):
+        name = out / (path.stem if path.suffix.lower() == ".zarr" else path.name)
+        return _outputs(_extended(name, ZARR), name, options)
+    return _outputs(_extended(out / path.stem, MAIN.ending), out / path.stem, options)
+
+
+def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
+    """Return the outputs of which `main` is the first; the others are called `name` and their ending."""
+    if main.suffix.lower() == ".zarr":
+        products = dict.fromkeys(options.products, main)
+    else:
+        products = {other: _extended(name, PRODUCTS[other].ending) for other in options.products}
+        products[MAIN.name] = main
+    return Outputs(products, _extended(name, RECORD))
+
+
+def _extended(name: Path, ending: str) -> Path:
+    return name.with_name(name.name + ending)

@@ -1,0 +1,156 @@
+"""Finished parts of a plan in a folder: one file each, whole or absent.
+
+A part is a ZIP file with an array for each product of each band, and ``bands.json``: page, row of tiles and
+what was seen of each band, in order.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import ImageWriteError
+from unet2015.safe_files import atomic_path
+from unet2015.tiling.plan import Part, TilePlan
+from unet2015.tiling.sinks import Band
+
+
+class Store(Protocol):
+    """Where finished parts are kept; several processes may keep different parts at the same time."""
+
+    @property
+    def folder(self) -> Path:
+        """The work folder."""
+
+    @property
+    def opener(self) -> Callable[[TilePlan], "Store"]:
+        """What opens the same store in another process, for the same plan; it can be pickled."""
+
+    def finished(self) -> Collection[int]:
+        """Return the numbers of the parts that are there."""
+
+    def save(self, part: Part, bands: Sequence[Band]) -> None:
+        """Keep a part."""
+
+
+class PartStore:
+    """Finished parts of a plan, as files.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    plan : TilePlan
+        The plan whose parts are kept.
+    check : callable
+        Called before a part is kept; raises where what was computed cannot be trusted.
+    """
+
+    def __init__(self, folder: Path, plan: TilePlan, check: Callable[[], None] = lambda: None) -> None:
+        self.folder, self.plan, self.check = folder, plan, check
+
+    @property
+    def opener(self) -> Callable[[TilePlan], "PartStore"]:
+        """What opens the same store in another process, for the same plan."""
+        return partial(PartStore, self.folder)
+
+    def path(self, part: Part) -> Path:
+        """Return where a part is kept."""
+        return self.folder / f"{part.index:05d}.part"
+
+    def finished(self) -> set[int]:
+        """Return the numbers of the parts that are there."""
+        names = {path.name for path in self.folder.iterdir()}
+        return {part.index for part in self.plan.parts if self.path(part).name in names}
+
+    def save(self, part: Part, bands: Sequence[Band]) -> None:
+        """Keep a part.
+
+        Raises
+        ------
+        ImageWriteError
+            It cannot be written.
+        """
+        with PartWriter(self, part) as writer:
+            for band in bands:
+                writer.append(band)
+
+    def load(self, part: Part) -> Iterator[Band]:
+        """Yield the bands of a part, one in memory at a time.
+
+        Raises
+        ------
+        ImageWriteError
+            The file is damaged; it is removed, so that the next run computes the part again.
+        """
+        path = self.path(part)
+        try:
+            with zipfile.ZipFile(path) as file:
+                for index, (page, row, names, *seen) in enumerate(json.loads(file.read("bands.json"))):
+                    pixels = {name: _load(file, f"{index}.{name}") for name in names}
+                    yield Band(page, row, pixels, *seen)
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError) as error:
+            path.unlink(missing_ok=True)
+            raise ImageWriteError(
+                f"{path}: what an earlier run kept is damaged ({error}) and was removed; run again"
+            ) from error
+
+
+class PartWriter:
+    """Writes one part to a store, band by band; a context manager, whole or nothing at its end."""
+
+    def __init__(self, store: PartStore, part: Part) -> None:
+        self._store, self._part = store, part
+        self._bands: list[tuple[int, int, list[str], float, float, int]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "PartWriter":
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self._store.path(self._part)))
+            self._file = stack.enter_context(zipfile.ZipFile(temporary, "w"))
+            self._stack = stack.pop_all()
+        return self
+
+    def append(self, band: Band) -> None:
+        """Write the next band."""
+        for name, array in band.pixels.items():
+            # The noise of floats hardly packs.
+            method = zipfile.ZIP_STORED if array.dtype.kind == "f" else zipfile.ZIP_DEFLATED
+            _save(self._file, f"{len(self._bands)}.{name}", array, method)
+        self._bands.append((band.page, band.row, list(band.pixels), band.low, band.high, band.skipped))
+
+    @property
+    def full(self) -> bool:
+        """Whether all bands of the part came."""
+        return len(self._bands) == len(self._part.pages) * len(self._part.rows)
+
+    def __exit__(self, *error: Any) -> None:
+        with self._stack as stack:
+            if error[1] is not None:
+                stack.__exit__(*error)
+                return
+            assert self.full
+            self._store.check()
+            self._file.writestr("bands.json", json.dumps(self._bands))
+
+
+def _save(file: zipfile.ZipFile, name: str, array: NDArray[Any], method: int) -> None:
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = method
+    entry._compresslevel = 1  # type: ignore[attr-defined]  # read once, soon, then deleted
+    with file.open(entry, "w", force_zip64=True) as target:
+        np.lib.format.write_array(target, array, allow_pickle=False)
+
+
+def _load(file: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with file.open(name) as source:
+        array: NDArray[Any] = np.lib.format.read_array(source, allow_pickle=False)
+        source.read()  # to the end, where the checksum is compared
+        return array

@@ -1,0 +1,120 @@
+"""What a segmentation writes: a table of named products.
+
+Each says what its file is called, which pixels it has, and how they are made from probabilities. A new one
+is a class here and a line in `PRODUCTS`.
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.images.image import Image
+from unet2015.images.writer import ImageWriter, Layout
+from unet2015.images.zarr_layout import ZarrMap
+from unet2015.models.model_file import ModelInfo
+from unet2015.tiling.classes import class_map, probability_map
+
+
+class RowWriter(Protocol):
+    """What takes the rows of an image, page by page, from top to bottom."""
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Take the next rows, (rows, width) or (planes, rows, width)."""
+
+
+class Product(ABC):
+    """One kind of result.
+
+    Attributes
+    ----------
+    name : str
+        In settings, bands and OME-Zarr.
+    ending : str
+        What the name of its file ends in, where results are TIFF.
+    dtype : dtype
+        Of its pixels.
+    """
+
+    name: ClassVar[str]
+    ending: ClassVar[str]
+    dtype: ClassVar[npt.DTypeLike]
+
+    @property
+    def takes(self) -> str:
+        """The name of the product whose pixels of a band it is written from: its own."""
+        return self.name
+
+    def planes(self, classes: int) -> int | None:
+        """Return the length of its axis C for a model of so many classes; None without such an axis."""
+        return None
+
+    @abstractmethod
+    def render(self, probabilities: npt.NDArray[np.float32], threshold: float | None) -> npt.NDArray[Any]:
+        """Return its pixels, (h, w) or (planes, h, w), for probabilities (classes, h, w)."""
+
+    @abstractmethod
+    def zarr_map(self, info: ModelInfo) -> ZarrMap:
+        """Return how it lies in an OME-Zarr image."""
+
+    def writer(
+        self, path: Path, like: Image, classes: int, layout: Layout
+    ) -> AbstractContextManager[RowWriter]:
+        """Return what writes its TIFF, a context manager; the file is whole or absent."""
+        return ImageWriter(path, like, self.dtype, self.planes(classes), layout)
+
+    def pixel_bytes(self, classes: int) -> int:
+        """Return the bytes of a pixel, over all planes."""
+        return np.dtype(self.dtype).itemsize * (self.planes(classes) or 1)
+
+
+class ClassMap(Product):
+    """The class of each pixel."""
+
+    name = "classes"
+    ending = ".classes.tif"
+    dtype = np.uint8
+
+    def render(
+        self, probabilities: npt.NDArray[np.float32], threshold: float | None
+    ) -> npt.NDArray[np.uint8]:
+        """Return classes (h, w) for probabilities (classes, h, w)."""
+        return class_map(probabilities, threshold)
+
+    def zarr_map(self, info: ModelInfo) -> ZarrMap:
+        """Return a label image whose values are the classes."""
+        return ZarrMap(self.name, "class map", "uint8", None, label=True, names=tuple(info.class_names))
+
+
+class ProbabilityMap(Product):
+    """The probability of class 1 or, with more than two classes, of each class."""
+
+    name = "probability"
+    ending = ".probability.tif"
+    dtype = np.float32
+
+    def planes(self, classes: int) -> int | None:
+        """Return the length of its axis C: none with two classes."""
+        return None if classes == 2 else classes
+
+    def render(
+        self, probabilities: npt.NDArray[np.float32], threshold: float | None
+    ) -> npt.NDArray[np.float32]:
+        """Return (h, w) with two classes, else (classes, h, w)."""
+        return probability_map(probabilities)
+
+    def zarr_map(self, info: ModelInfo) -> ZarrMap:
+        """Return an image whose channels are the classes, or class 1 alone."""
+        planes = self.planes(info.classes)
+        names = tuple(info.class_names if planes else info.class_names[1:])
+        return ZarrMap(self.name, "probability map", "float32", planes, label=False, names=names)
+
+
+MAIN = ClassMap()
+"""The product that is always made; the path of a result that is one file is its path."""
+
+PRODUCTS: dict[str, Product] = {product.name: product for product in (MAIN, ProbabilityMap())}
+"""All products, in the order in which they are written and listed."""

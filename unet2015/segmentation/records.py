@@ -1,0 +1,80 @@
+"""The record beside a result: what it says, and whether a result is what is wanted."""
+
+import json
+from datetime import UTC, datetime
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageWriteError
+from unet2015.provenance import versions
+from unet2015.safe_files import sha256
+from unet2015.segmentation.outputs import Job, Outputs
+from unet2015.segmentation.parts import Computation
+from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.summary import Summary
+
+
+def identity_of(job: Job, segmenter: Segmenter, input_sha256: str) -> dict[str, Any]:
+    """Return what decides the bytes of the outputs: the part of a record that says how they are made."""
+    return {
+        "input_sha256": input_sha256,
+        "model_sha256": segmenter.model.sha256,
+        "settings": job.options.as_record(segmenter.threshold),
+    }
+
+
+def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, Any]:
+    """Return what a record says beside the identity, when the outputs are written."""
+    segmenter, source = computation.segmenter, computation.source
+    info, image = segmenter.info, source.image
+    return {
+        "input": str(job.input.resolve()),
+        "axes": image.axes,
+        "axes_source": image.axes_source,
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "model": str(segmenter.model.path),
+        "learned": info.learned,
+        "threshold": {"name": segmenter.threshold_name, "value": segmenter.threshold},
+        "mapping": info.mapping.model_dump(mode="json")
+        | {"offset": source.offset.tolist(), "gain": source.gain.tolist()},
+        "class_names": list(info.class_names),
+        "plan": computation.plan.as_dict(),
+        "skipped_tiles": found.skipped,
+        "device": segmenter.device_name(),
+        "seconds": computation.times.as_dict(),
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "outputs": {path.name: sha256(path) for path in job.outputs.paths},
+    }
+
+
+def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
+    """Whether the outputs are whole and their record says that they were made as `expected`."""
+    try:
+        record = json.loads(outputs.record.read_text(encoding="utf-8"))
+        return all(record[key] == value for key, value in expected.items()) and all(
+            record["outputs"][path.name] == sha256(path) for path in outputs.paths
+        )
+    except (OSError, JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+def check_free(job: Job) -> None:
+    """Raise `ImageWriteError` where anything but an earlier result of the same input would be replaced."""
+    main, record = job.outputs.main, job.outputs.record
+    if job.outputs.zarr and main.exists() and not record.exists():
+        raise ImageWriteError(
+            f"{main}: exists and is no result of this program (it has no {record.name} beside it); remove "
+            "it, or choose another name"
+        )
+    try:
+        other = Path(json.loads(record.read_text(encoding="utf-8"))["input"])
+    except (OSError, JSONDecodeError, KeyError, TypeError):
+        return
+    if other != job.input.resolve() and other.exists():
+        raise ImageWriteError(
+            f"{main}: is the result of {other}, and would be replaced by that of {job.input}; "
+            "choose another output folder"
+        )

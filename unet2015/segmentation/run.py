@@ -1,0 +1,97 @@
+"""Carries out one job, from the input to the record; here, or with parts that are computed elsewhere."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unet2015.errors import ImageReadError, UNet2015Error
+from unet2015.images.reader import open_image
+from unet2015.safe_files import Unchanged, make_folder
+from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
+from unet2015.segmentation.records import check_free, identity_of, outcome_of
+from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.summary import Summary
+from unet2015.segmentation.tiff_output import write_tiff
+from unet2015.segmentation.work import Work
+from unet2015.segmentation.zarr_output import write_zarr
+from unet2015.tiling.plan import TilePlan
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file: its outputs, or the error."""
+
+    input: Path
+    outputs: tuple[Path, ...]
+    error: UNet2015Error | None = None
+
+
+def run_job(
+    segmenter: Segmenter, job: Job, *, plan: TilePlan | None = None, elsewhere: Elsewhere | None = None
+) -> FileResult:
+    """Carry out a job; an error becomes part of the result.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The model on its device, with the options of the job.
+    job : Job
+        The input and what is wanted of it.
+    plan : TilePlan, optional
+        Default: chosen here, by memory.
+    elsewhere : callable, optional
+        Computes the parts that are missing. Default: they are computed here.
+    """
+    try:
+        _run(segmenter, job, plan, elsewhere)
+    except UNet2015Error as error:
+        return FileResult(job.input, (), error)
+    except (OSError, MemoryError) as error:
+        return FileResult(job.input, (), ImageReadError(f"{job.input}: {error or 'out of memory'}"))
+    return FileResult(job.input, job.outputs.paths)
+
+
+def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsewhere | None) -> None:
+    watched = Unchanged(job.input)
+    with open_image(job.input, job.options.axes) as image:
+        plan = segmenter.plan(image) if plan is None else plan
+        identity = identity_of(job, segmenter, watched.sha256)
+        check_free(job)
+        for note in image.notes:
+            _log.warning("%s: %s", job.input, note)
+        make_folder(job.outputs.main.parent)
+        with Work(job.outputs, identity, segmenter.device_name()) as work:
+            if work.done:
+                _log.info("%s: done before, with the same model and settings", job.input)
+                return
+            plan, scale = work.resume(plan)
+            computation = computation_of(segmenter, image, plan, scale)
+            single = job.outputs.zarr or elsewhere is not None
+            folder = work.folder(plan, computation.source, single=single)
+            found = write_products(job, computation, folder, watched.check, elsewhere)
+            if found.constant:
+                _log.warning(
+                    "%s: all pixels got the same probability; does the model suit the image?", image.path
+                )
+            work.finish(outcome_of(job, computation, found))
+
+
+def write_products(
+    job: Job,
+    computation: Computation,
+    folder: Path | None,
+    check: Callable[[], None] = lambda: None,
+    elsewhere: Elsewhere | None = None,
+) -> Summary:
+    """Write all products of a job, as TIFF files or as an OME-Zarr image.
+
+    The parameters are those of :func:`write_tiff` and :func:`write_zarr`; OME-Zarr needs a folder.
+    """
+    if not job.outputs.zarr:
+        return write_tiff(job, computation, folder, check, elsewhere)
+    assert folder is not None
+    return write_zarr(job, computation, folder, check, elsewhere)

@@ -1,0 +1,63 @@
+"""A segmentation that becomes TIFF files, one for each product, in bounded memory."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.part_store import PartStore
+from unet2015.segmentation.parts import Computation, Elsewhere, in_order
+from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.summary import Summary
+from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.sinks import Band
+
+
+def write_tiff(
+    job: Job,
+    computation: Computation,
+    folder: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+    elsewhere: Elsewhere | None = None,
+) -> Summary:
+    """Segment an image into TIFF files; parts that are finished are not computed again.
+
+    Parameters
+    ----------
+    job : Job
+        Where the files go, and which.
+    computation : Computation
+        What their pixels are computed from.
+    folder : Path, optional
+        Where finished parts are kept and taken from; without a folder they are not kept.
+    check : callable
+        Called before anything is kept; raises where what was computed cannot be trusted.
+    elsewhere : callable, optional
+        Computes what the folder lacks before the files are written. Default: it is computed here.
+
+    Raises
+    ------
+    ImageWriteError
+        A file cannot be written.
+    """
+    plan, image = computation.plan, computation.source.image
+    store = None if folder is None else PartStore(folder, plan, check)
+    if elsewhere is not None and store is not None:
+        elsewhere(job, computation, store)
+    found = Summary()
+    classes, layout = computation.segmenter.info.classes, job.options.layout
+    with ExitStack() as stack:
+        writers = [
+            (PRODUCTS[name].takes, stack.enter_context(PRODUCTS[name].writer(path, image, classes, layout)))
+            for name, path in job.outputs.products.items()
+        ]
+
+        def emit(band: Band) -> None:
+            found.add(band)
+            for taken, writer in writers:
+                writer.write(band.pixels[taken])
+
+        progress = stack.enter_context(tile_bar(plan, image.name))
+        in_order(computation, emit, store, progress)
+        check()
+    return found

@@ -1,0 +1,143 @@
+"""What a Dask worker does: it computes and keeps one part of an image, or segments one file."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unet2015.errors import ModelError, UsageError
+from unet2015.heap import usual_heap
+from unet2015.images.image import Image
+from unet2015.images.mapping import Scale
+from unet2015.images.reader import open_image
+from unet2015.models.model_file import read_model_file
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.part_store import Store
+from unet2015.segmentation.parts import computation_of, compute_part
+from unet2015.segmentation.run import FileResult, run_job
+from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.times import Times
+
+_lock = threading.Lock()
+_loaded: dict[tuple[Any, ...], Segmenter] = {}
+_opened = threading.local()  # an image a thread, as another thread may still read from it
+
+
+@dataclass(frozen=True)
+class ModelOnWorkers:
+    """Which model workers load, and what they must compute on, so that all give the same bytes.
+
+    Attributes
+    ----------
+    path : Path
+        The model file, on a file system that all machines share.
+    sha256 : str
+        Of its bytes.
+    device : str
+        The device of the client, as in a record.
+    threads : int
+        Threads of the client's network: another number may round in another way.
+    """
+
+    path: Path
+    sha256: str
+    device: str
+    threads: int
+
+    def load(self, options: SegmentOptions) -> Segmenter:
+        """Return the segmenter; the model is read once in each process.
+
+        Raises
+        ------
+        ModelError
+            The model cannot be read here, or is another one.
+        UsageError
+            This machine would compute on another device.
+        """
+        torch.set_num_threads(self.threads)  # whatever the worker's cores
+        key = (self.sha256, options)
+        with _lock:
+            if key not in _loaded:
+                usual_heap()
+                model = read_model_file(self.path)
+                if model.sha256 != self.sha256:
+                    raise ModelError(
+                        f"{self.path}: on {_here()} this is another model; share one file system"
+                    )
+                _loaded.clear()
+                _loaded[key] = Segmenter(model, options)
+            segmenter = _loaded[key]
+        if segmenter.device_name() != self.device:
+            raise UsageError(
+                f"the worker {_here()} computes on {segmenter.device_name()}, but the plan was made for "
+                f"{self.device}; run the command where the workers run, or choose with --device"
+            )
+        return segmenter
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """What a worker needs to compute any part of an image.
+
+    Attributes
+    ----------
+    model : ModelOnWorkers
+        What computes.
+    job : Job
+        The input and what is wanted of it; paths are absolute.
+    plan : TilePlan
+        The plan that the client made.
+    scale : tuple of ndarray
+        Offset and gain of the whole image.
+    open_store : callable
+        Opens the store where the parts are kept.
+    """
+
+    model: ModelOnWorkers
+    job: Job
+    plan: TilePlan
+    scale: Scale
+    open_store: Callable[[TilePlan], Store]
+
+
+def compute(task: ImageTask, index: int) -> Times:
+    """Compute and keep the part of this number; return its times."""
+    segmenter = task.model.load(task.job.options)
+    image = _open(task.job.input, task.job.options.axes)
+    computation, part = computation_of(segmenter, image, task.plan, task.scale), task.plan.parts[index]
+    bands = compute_part(computation, part)
+    with computation.times.measure("write"):
+        task.open_store(task.plan).save(part, bands)
+    return computation.times
+
+
+def compute_file(model: ModelOnWorkers, task: tuple[Job, TilePlan]) -> FileResult:
+    """Carry out one job with the plan of the client."""
+    job, plan = task
+    return run_job(model.load(job.options), job, plan=plan)
+
+
+def _open(path: Path, axes: str | None) -> Image:
+    """Return an image that stays open, in this thread, until another is opened."""
+    state = path.stat()
+    key = (path, axes, state.st_mtime_ns, state.st_ino)
+    if getattr(_opened, "key", None) != key:
+        if getattr(_opened, "image", None) is not None:
+            _opened.image.close()
+        _opened.key, _opened.image = None, None
+        _opened.image = open_image(path, axes)
+        _opened.key = key
+    image: Image = _opened.image
+    return image
+
+
+def _here() -> str:
+    import socket
+
+    return f"{socket.gethostname()} (process {os.getpid()})"
