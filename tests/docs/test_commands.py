@@ -60,6 +60,7 @@ def check_pip(words):
     assert "-c" not in words or (ROOT / words[words.index("-c") + 1]).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", EACH)
 def test_a_command_of_a_block(reader, words):
     program, *given = words
@@ -107,6 +108,7 @@ PYTHON = [
 FOREIGN = ("napari", "dask_jobqueue")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", PYTHON)
 def test_code_of_a_block(reader, monkeypatch, block):
     code = compile(block.text, str(block.document), "exec")
