@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv-peers
-SAYS := tests/benchmarks/test_summary.py::test_the_readme_says_what_the_results_say
+SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_results_say
 
-.PHONY: demo fast test chromium lint wheel bench clean
+.PHONY: demo fast test chromium lint wheel docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
@@ -38,6 +38,13 @@ lint: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
+.venv/.ready-docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch .venv/.ready-docs
+
+docs: .venv/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(PEERS)/.ready: pyproject.toml benchmarks/peers.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "the peers need Python 3.11 or 3.12, this is " + sys.version.split()[0] + "; say which: make bench PYTHON=python3.12")'
 	$(PYTHON) -m venv $(PEERS)
@@ -45,11 +52,11 @@ $(PEERS)/.ready: pyproject.toml benchmarks/peers.txt
 	$(PEERS)/bin/python -m benchmarks.peers
 	touch $(PEERS)/.ready
 
-# What is measured is first seen to run, at tiny size and with the peers. What the README says of the
+# What is measured is first seen to run, at tiny size and with the peers. What the documents say of the
 # results is made again at the end, also where a benchmark failed.
 bench: $(PEERS)/.ready
 	$(PEERS)/bin/python -m pytest -q --benchmark-disable tests/benchmarks --deselect $(SAYS)
 	$(PEERS)/bin/python -m benchmarks; status=$$?; $(PEERS)/bin/python -m benchmarks.summary && exit $$status
 
 clean:
-	rm -rf .venv $(PEERS) build dist *.egg-info demo
+	rm -rf .venv $(PEERS) build dist site *.egg-info demo

@@ -170,7 +170,7 @@ def row_of(tiles: int, size: int, taken: dict[str, list[Any]], runs: "Runs") -> 
 
 
 def table(rows: Sequence[dict[str, Any]], line: dict[str, float]) -> list[dict[str, Any]]:
-    """Return the rows of the README's table."""
+    """Return the rows of the table."""
     costs = f"a task costs {1000 * line['seconds_a_task']:.0f} ms"
 
     def note(found: dict[str, Any]) -> str:

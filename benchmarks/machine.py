@@ -115,7 +115,7 @@ def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
 def keep_result(options: Namespace, name: str, question: str, answer: dict[str, Any]) -> None:
     """Write a result to ``--out``; without it to ``results/NAME.json``, but not that of ``--quick``.
 
-    Rows for the README's table stand in `answer` under ``table``.
+    Rows for the table of all results stand in `answer` under ``table``.
     """
     out = options.out or (None if options.quick else RESULTS / f"{name}.json")
     if out is not None:

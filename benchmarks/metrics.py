@@ -145,7 +145,7 @@ def against_java(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def table(python: dict[str, Any], java: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the rows of the README's table."""
+    """Return the rows of the table."""
     rows = []
     for name, shown in (("warping_error", "warping error"), ("rand_error", "Rand error")):
         with_scipy = python[name]["speedup_over_scipy_label_cpu"]

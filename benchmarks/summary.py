@@ -1,9 +1,10 @@
-"""The table and the pictures of all results, in the README: ``python -m benchmarks.summary [--check]``.
+"""Table and pictures of all results, in ``docs/performance.md``: ``python -m benchmarks.summary [--check]``.
 
 Each result may hold rows of the table (see `benchmarks.machine.row`); a result that holds none, or is not
-there, is left out. What is written stands between two markers in the README, and nothing else there is
-touched. The pictures lie beside the results. With ``--check`` nothing is written: the exit status is 1
-where the README or a picture does not say what the results say.
+there, is left out. A few of the rows, `FRONT`, stand in the README as well. What is written stands between
+two markers in each of the two documents, and nothing else there is touched. The pictures lie beside the
+results. With ``--check`` nothing is written: the exit status is 1 where a document or a picture does not
+say what the results say.
 """
 
 import argparse
@@ -17,12 +18,20 @@ from typing import Any
 from benchmarks.machine import RESULTS
 from benchmarks.plots import PLOTS, Results, aim_in_words, digest, in_words, svg
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+README = ROOT / "README.md"
 BEGIN = "<!-- benchmarks: made by python -m benchmarks.summary -->"
 END = "<!-- benchmarks end -->"
-TITLE = (
-    "**Speed, next to others and to the machine** (`make bench`; one file alone: `python -m benchmarks.NAME`)"
+FRONT = (
+    ("tiled inference, width 64, 2048 x 2048, CPU, float32", "overlap 0.25, channels last"),
+    ("tiled inference, width 64, 2048 x 2048, CPU, bfloat16", "overlap 0.25, channels last"),
+    ("peak memory, TIFF to TIFF, 40,000 x 40,000 px", "the stated cap"),
+    ("weight map, 1024 x 1024, 300 cells", "one SciPy transform per cell"),
+    ("elastic augmentation, image and labels, 572 x 572", "elasticdeform"),
+    ("training step on a CPU, width 64, tile 572", "eager PyTorch"),
 )
+"""Rows of the README: the question, and words of what it is compared with."""
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
@@ -36,8 +45,23 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
+def front_of(results: Results) -> str:
+    """Return what stands between the markers of the README."""
+    found = [
+        (name, row)
+        for question, words in FRONT
+        for name, result in results.items()
+        for row in result.get("table", ())
+        if row["question"] == question and words in row["against"]
+    ]
+    if not found:
+        return "No results."
+    places = Places({name: results[name] for name in dict.fromkeys(name for name, _ in found)})
+    return f"{_table(found, places)}\n\n{places.text()}"
+
+
 def text_of(results: Results, pictures: str) -> str:
-    """Return what stands between the markers; `pictures` is the path of the results' folder."""
+    """Return what stands between the markers of the page; `pictures` is the path of the results' folder."""
     shown = {plot: figures for plot in PLOTS if (figures := plot.figures(results)) is not None}
     used = {
         name: result
@@ -45,7 +69,7 @@ def text_of(results: Results, pictures: str) -> str:
         if result.get("table") or any(plot.name == name for plot in shown)
     }
     places = Places(used)
-    parts = [TITLE]
+    parts = [] if used else ["No results."]
     if used:
         parts.append(places.text())
     rows = [(name, row) for name, result in used.items() for row in result.get("table", ())]
@@ -152,20 +176,29 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def replaced(readme: str, text: str) -> str:
-    """Return the README with `text` between its markers."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(BEGIN):
-        raise RuntimeError(f"the README needs one line {BEGIN!r} and, after it, one line {END!r}")
-    before, after = readme[: readme.index(BEGIN)], readme[readme.index(END) :]
+def replaced(document: str, text: str, name: str) -> str:
+    """Return a document with `text` between its markers."""
+    if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(END) < document.index(BEGIN):
+        raise RuntimeError(f"{name} needs one line {BEGIN!r} and, after it, one line {END!r}")
+    before, after = document[: document.index(BEGIN)], document[document.index(END) :]
     return f"{before}{BEGIN}\n\n{text}\n\n{after}"
 
 
-def differences(readme: Path, folder: Path) -> list[str]:
-    """Return in what README and pictures do not say what the results say."""
-    results, found = load(folder), []
-    said = readme.read_text(encoding="utf-8")
-    if replaced(said, text_of(results, _relative(folder, readme))) != said:
-        found.append(f"{readme}: the table or its notes")
+def documents(page: Path, readme: Path, folder: Path) -> dict[Path, str]:
+    """Return what the two documents should say."""
+    results = load(folder)
+    texts = {page: text_of(results, _relative(folder, page)), readme: front_of(results)}
+    return {path: replaced(path.read_text(encoding="utf-8"), text, path.name) for path, text in texts.items()}
+
+
+def differences(page: Path, readme: Path, folder: Path) -> list[str]:
+    """Return in what documents and pictures do not say what the results say."""
+    found = [
+        f"{path}: the table or its notes"
+        for path, text in documents(page, readme, folder).items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+    results = load(folder)
     for plot in PLOTS:
         picture, figures = folder / plot.file, plot.figures(results)
         if figures is None:
@@ -176,10 +209,9 @@ def differences(readme: Path, folder: Path) -> list[str]:
     return found
 
 
-def write(readme: Path, folder: Path) -> None:
-    """Write the table into the README and draw the pictures."""
-    results = load(folder)
-    text = replaced(readme.read_text(encoding="utf-8"), text_of(results, _relative(folder, readme)))
+def write(page: Path, readme: Path, folder: Path) -> None:
+    """Write the tables into the documents and draw the pictures."""
+    results, texts = load(folder), documents(page, readme, folder)
     for plot in PLOTS:
         picture, figures = folder / plot.file, plot.figures(results)
         if figures is None:
@@ -187,25 +219,27 @@ def write(readme: Path, folder: Path) -> None:
         else:
             picture.write_bytes(svg(plot, figures))
             print(f"written to {picture}")
-    readme.write_text(text, encoding="utf-8")
-    print(f"written to {readme}")
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"written to {path}")
 
 
-def _relative(folder: Path, readme: Path) -> str:
-    return Path(os.path.relpath(folder, readme.parent)).as_posix()
+def _relative(folder: Path, document: Path) -> str:
+    return Path(os.path.relpath(folder, document.parent)).as_posix()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the README's table and the pictures; with ``--check`` say whether they are up to date."""
+    """Write tables and pictures; with ``--check`` say whether they are up to date."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where out of date")
-    parser.add_argument("--readme", type=Path, default=README, help="file with the two markers")
+    parser.add_argument("--page", type=Path, default=PAGE, help="document of all rows, with two markers")
+    parser.add_argument("--readme", type=Path, default=README, help="document of a few, with two markers")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(arguments)
     if not options.check:
-        write(options.readme, options.results)
+        write(options.page, options.readme, options.results)
         return 0
-    found = differences(options.readme, options.results)
+    found = differences(options.page, options.readme, options.results)
     for line in found:
         print(line, file=sys.stderr)
     if found:

@@ -148,7 +148,7 @@ def against_one_per_cell(side: int, count: int, repeats: int) -> dict[str, Any]:
 
 
 def table(per_cell: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the README's table."""
+    """Return the rows of the table."""
     ratios = [each["ratio"] for each in rows]
     side, cells = per_cell["side"], [each["cells"] for each in rows]
     return [

@@ -1,4 +1,4 @@
-"""The README's table says what the results say, and nothing more."""
+"""The tables of documentation and README say what the results say, and nothing more."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 from benchmarks import plots, summary, weight_map
 from benchmarks.machine import RESULTS, row
 
-README = f"# A title\n\nBefore.\n\n{summary.BEGIN}\nold\n{summary.END}\n\nAfter.\n"
+PAGE = f"# A title\n\nBefore.\n\n{summary.BEGIN}\nold\n{summary.END}\n\nAfter.\n"
 SIZES = [
     {"side": side, "seconds_per_megapixel": cost, "peak_mib": peak}
     for side, cost, peak in ((512, 0.6, 400.0), (1024, 0.5, 600.0), (2048, 0.49, 610.0))
@@ -35,22 +35,42 @@ def result(*rows, day="2026-11-21", processor="P", **more):
 
 @pytest.fixture
 def place(tmp_path):
-    """A README with markers, and an empty folder of results; returns what runs the summary there."""
-    readme, folder = tmp_path / "README.md", tmp_path / "results"
-    readme.write_text(README)
+    """Two documents with markers, and an empty folder of results; returns what runs the summary there."""
+    page, readme, folder = tmp_path / "performance.md", tmp_path / "README.md", tmp_path / "results"
+    page.write_text(PAGE)
+    readme.write_text(PAGE)
     folder.mkdir()
 
     def run(*more, **results):
         for name, value in results.items():
             (folder / f"{name}.json").write_text(json.dumps(value))
-        status = summary.main(["--readme", str(readme), "--results", str(folder), *more])
-        return status, readme.read_text()
+        paths = ["--page", str(page), "--readme", str(readme), "--results", str(folder)]
+        return summary.main([*paths, *more]), page.read_text()
 
     return run
 
 
-def test_the_readme_says_what_the_results_say():
-    assert summary.main(["--check"]) == 0, "make it again with: python -m benchmarks.summary"
+def test_the_documents_say_what_the_results_say():
+    assert summary.main(["--check"]) == 0, "make them again with: python -m benchmarks.summary"
+
+
+def test_the_readme_has_a_few_of_the_rows(place, tmp_path):
+    question, words = summary.FRONT[0]
+    named = row(question, f"MONAI, {words}", 2, "x", 1, note="why")
+    place(a=result(named, row("q", "r", 5, "x", 1)), b=result(row("s", "t", 3, "x", 1), processor="Q"))
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("# A title\n\nBefore.\n\n")
+    assert f"| {question} | MONAI, {words} | >= 1x | 2x | yes |\n\nMeasured on 2026-11-21, P," in text
+    assert "why" not in text
+    assert "| 5x |" not in text
+    assert "Q, 2 cores" not in text
+    (tmp_path / "README.md").write_text(text.replace("2x", "4x"))
+    assert place("--check")[0] == 1
+
+
+def test_all_rows_of_the_readme_are_measured():
+    results = summary.load(RESULTS)
+    assert summary.front_of(results).count("\n| ") == len(summary.FRONT) + 1
 
 
 def test_rows_become_a_table_and_all_other_text_stays(place):
@@ -85,6 +105,7 @@ def test_results_without_rows_are_not_in_the_table(place):
     assert status == 0
     assert "| --- |" not in text
     assert "Measured on" not in text
+    assert "No results." in text
     assert place("--check")[0] == 0
 
 
@@ -94,7 +115,7 @@ def test_a_miss_that_nobody_explained_says_so(place):
 
 def test_check_writes_nothing_and_sees_each_change(place, tmp_path, capsys):
     first = result(row("q", "r", 2, "x", 1))
-    assert place("--check", a=first) == (1, README)
+    assert place("--check", a=first) == (1, PAGE)
     assert place()[0] == 0
     status, text = place("--check")
     assert status == 0
@@ -104,7 +125,7 @@ def test_check_writes_nothing_and_sees_each_change(place, tmp_path, capsys):
     (tmp_path / "results" / "overview.svg").unlink()
     assert place("--check")[0] == 1
     assert place()[0] == 0
-    (tmp_path / "README.md").write_text(text.replace("2x", "4x"))
+    (tmp_path / "performance.md").write_text(text.replace("2x", "4x"))
     assert place("--check")[0] == 1
 
 
@@ -167,12 +188,13 @@ def test_ratios_say_how_much_better_than_the_aim():
     assert plots.svg(plots.PLOTS[0], figures).count(b"<title>") == 1
 
 
-@pytest.mark.parametrize("text", ["no markers", README + summary.END, f"{summary.END} {summary.BEGIN}"])
-def test_markers_that_are_missing_are_an_error(place, tmp_path, text):
-    (tmp_path / "README.md").write_text(text)
-    with pytest.raises(RuntimeError, match="needs one line"):
+@pytest.mark.parametrize("text", ["no markers", PAGE + summary.END, f"{summary.END} {summary.BEGIN}"])
+@pytest.mark.parametrize("name", ["README.md", "performance.md"])
+def test_markers_that_are_missing_are_an_error(place, tmp_path, text, name):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RuntimeError, match=f"{name} needs one line"):
         place(a=result(row("q", "r", 2, "x", 1)))
-    assert (tmp_path / "README.md").read_text() == text
+    assert (tmp_path / name).read_text() == text
     assert not list((tmp_path / "results").glob("*.svg"))
 
 
