@@ -1,4 +1,4 @@
-"""Imports run downwards only, and ``import unet2015`` loads nothing heavy."""
+"""Imports run downwards only and never in a circle, and ``import unet2015`` loads nothing heavy."""
 
 import ast
 import subprocess
@@ -27,6 +27,13 @@ LAYERS = [  # from the lowest; rooms of one line stand side by side and do not k
     {"cli"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+ROOT = PACKAGE.parent
+MAY_IMPORT: dict[str, set[str]] = {  # the top-level folders, from the lowest; tests may import all of them
+    "unet2015": set(),
+    "pipelines": {"unet2015"},
+    "benchmarks": {"unet2015", "pipelines"},
+}
+FOLDERS = {*MAY_IMPORT, "tests"}
 
 
 def imported(module: ast.Module, package: list[str]) -> Iterator[tuple[int, str]]:
@@ -63,47 +70,55 @@ def violations(package: Path) -> list[str]:
     return found
 
 
-def circles(package: Path) -> list[tuple[str, ...]]:
-    """Return the groups of files that import each other, also through others or within functions."""
+def foreign(root: Path) -> list[str]:
+    """Return every import between top-level folders that `MAY_IMPORT` does not allow."""
+    found = []
+    for folder, allowed in MAY_IMPORT.items():
+        for path in sorted((root / folder).rglob("*.py")):
+            place = path.relative_to(root)
+            for line, name in imported(ast.parse(path.read_text(encoding="utf-8")), [*place.parent.parts]):
+                top = name.partition(".")[0]
+                if top in FOLDERS - allowed - {folder}:
+                    found.append(f"{place}:{line}: {folder} imports {name}")
+    return found
+
+
+def import_graph(root: Path) -> dict[str, set[str]]:
+    """Return for each module of the top-level folders the modules that it names in an import, anywhere.
+
+    The front door of `unet2015` is left out: it names what it offers, and loads it only when it is used.
+    """
     files = {
-        ".".join([package.name, *path.relative_to(package).with_suffix("").parts]): path
-        for path in package.rglob("*.py")
-        if path.name != "__init__.py"
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for folder in MAY_IMPORT
+        for path in sorted((root / folder).rglob("*.py"))
     }
-    needs: dict[str, set[str]] = {}
+    del files["unet2015"]
+    graph: dict[str, set[str]] = {}
     for module, path in files.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = [name for _, name in imported(tree, module.split(".")[:-1])]
-        needs[module] = {name for name in names if name in files}
-        needs[module] |= {parent for name in names if (parent := name.rpartition(".")[0]) in files}
-
-    def reached(start: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [start]
-        while waiting:
-            new = needs[waiting.pop()] - found
-            found |= new
-            waiting += new
-        return found
-
-    reach = {module: reached(module) for module in needs}
-    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in reach if a in reach[a]})
+        named = imported(ast.parse(path.read_text(encoding="utf-8")), [*path.relative_to(root).parent.parts])
+        # `from a.b import c` names the file a/b/c.py where there is one, else a/b.py.
+        targets = {name if name in files else name.rpartition(".")[0] for _, name in named}
+        graph[module] = (targets & files.keys()) - {module}
+    return graph
 
 
-def test_no_two_files_import_each_other() -> None:
-    assert circles(PACKAGE) == []
-
-
-def test_a_circle_within_a_room_is_caught(tmp_path: Path) -> None:
-    room = tmp_path / "unet2015" / "tiling"
-    room.mkdir(parents=True)
-    (room / "plan.py").write_text("from unet2015.tiling import sinks")
-    (room / "sinks.py").write_text("def f():\n    from unet2015.tiling.engine import run")
-    (room / "engine.py").write_text("from .plan import TilePlan")
-    (room / "memory.py").write_text("from .plan import TilePlan")
-    assert circles(tmp_path / "unet2015") == [
-        ("unet2015.tiling.engine", "unet2015.tiling.plan", "unet2015.tiling.sinks")
-    ]
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return a shortest circle through each module that lies on one, as ``a -> b -> a``, without repeats."""
+    found = {}
+    for start in sorted(graph):
+        before, row = dict.fromkeys(graph[start], start), [*sorted(graph[start])]
+        while row and start not in before:  # breadth first
+            for after in sorted(graph[module := row.pop(0)]):
+                if after not in before:
+                    before[after] = module
+                    row.append(after)
+        if start in before:
+            way = [start, before[start]]
+            while way[-1] != start:
+                way.append(before[way[-1]])
+            found.setdefault(frozenset(way), " -> ".join(reversed(way)))
+    return list(found.values())
 
 
 def test_imports_run_downwards_only() -> None:
@@ -160,6 +175,90 @@ def test_an_import_downwards_passes(tmp_path: Path, path: str, text: str) -> Non
     file.parent.mkdir(parents=True)
     file.write_text(text)
     assert violations(tmp_path / "unet2015") == []
+
+
+def written(root: Path, files: dict[str, str]) -> Path:
+    """Write modules, in folders that each top-level folder of the project has a stand-in of."""
+    for path, text in (dict.fromkeys((f"{folder}/__init__.py" for folder in FOLDERS), "") | files).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def test_the_package_knows_no_pipeline_and_nobody_imports_the_tests() -> None:
+    assert foreign(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("unet2015/report/page.py", "import pipelines.stages"),
+        ("unet2015/report/page.py", "def draw():\n    from benchmarks import machine"),
+        ("pipelines/demo.py", "from benchmarks.machine import machine"),
+        ("pipelines/demo.py", "from tests import reference"),
+        ("benchmarks/deep/one.py", "import tests"),
+    ],
+)
+def test_an_import_from_a_higher_folder_is_caught(tmp_path: Path, path: str, text: str) -> None:
+    (found,) = foreign(written(tmp_path, {path: text}))
+    assert found.startswith(f"{path}:{len(text.splitlines())}: {path.partition('/')[0]} imports ")
+
+
+def test_an_import_from_a_lower_folder_passes(tmp_path: Path) -> None:
+    files = {
+        "benchmarks/one.py": "import pipelines.demo\nfrom unet2015 import segment\nfrom . import two",
+        "pipelines/demo.py": "import unet2015\nfrom pipelines import stages\nimport benchmarksextra",
+        "tests/test_one.py": "import benchmarks, pipelines, unet2015",
+    }
+    assert foreign(written(tmp_path, files)) == []
+
+
+def test_no_files_import_each_other() -> None:
+    graph = import_graph(ROOT)
+    assert {"unet2015.models", "pipelines.demo", "benchmarks.machine"} < graph.keys()
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "unet2015/rand.py": "from unet2015.thin import thin",
+                "unet2015/thin.py": "def f():\n    from unet2015.rand import g",
+            },
+            "unet2015.rand -> unet2015.thin -> unet2015.rand",
+        ),
+        (
+            {
+                "pipelines/a.py": "from . import b",
+                "pipelines/b.py": "from .c import d",
+                "pipelines/c.py": "import pipelines.a",
+            },
+            "pipelines.a -> pipelines.b -> pipelines.c -> pipelines.a",
+        ),
+        (
+            {
+                "unet2015/room/__init__.py": "from unet2015.room.one import f",
+                "unet2015/room/one.py": "from unet2015.room import g",
+            },
+            "unet2015.room -> unet2015.room.one -> unet2015.room",
+        ),
+    ],
+)
+def test_a_circle_is_caught(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    assert circles(import_graph(written(tmp_path, files))) == [expected]
+
+
+def test_two_ways_to_one_file_are_no_circle(tmp_path: Path) -> None:
+    files = {
+        "unet2015/__init__.py": "from unet2015.top import f",
+        "unet2015/top.py": "from unet2015 import __version__\nfrom unet2015 import left, right",
+        "unet2015/left.py": "import unet2015.base",
+        "unet2015/right.py": "from .base import f\nfrom . import left",
+        "unet2015/base.py": "import os",
+    }
+    assert circles(import_graph(written(tmp_path, files))) == []
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -49,7 +49,7 @@ def targets():
 
 
 def test_there_is_a_workflow_for_each_thing_to_see_to():
-    assert {file.stem for file in FILES} == {"lint", "tests", "wheel"}
+    assert {file.stem for file in FILES} == {"docs", "lint", "tests", "wheel"}
     for file in FILES:
         workflow = read(file)
         assert workflow.keys() >= {"name", "on", "permissions", "jobs"}
