@@ -149,7 +149,7 @@ class OptimisationSettings(Frozen):
     """Tiles a step. Paper: 1."""
     tile: int = Field(572, ge=1)
     """Side of the tile that the network reads, in pixels."""
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     """Paper: sgd."""
     learning_rate: Positive = 3e-3
     """Learning rate after the warm-up (open in the paper). While the momentum of sgd rises it is multiplied
@@ -161,16 +161,17 @@ class OptimisationSettings(Frozen):
     power: Positive = 0.9
     """Exponent of ``polynomial``."""
     momentum: float = Field(0.99, ge=0, lt=1)
-    """Of sgd; the paper's."""
+    """Of sgd and muon. Paper: 0.99; for muon 0.95 is usual."""
     momentum_ramp: int = Field(400, ge=0)
-    """Steps over which the momentum of sgd rises from 0.9 to its value, the rate over (1 - momentum) held
-    constant; 0: none (open)."""
+    """Steps over which the momentum rises from 0.9 to its value; for sgd the rate over (1 - momentum) is held
+    constant meanwhile. 0: none (open)."""
     nesterov: bool = False
-    """Nesterov's momentum, for sgd."""
+    """Nesterov's momentum, for sgd; muon always has it."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Of adam and adamw: how slowly the means of the gradient and of its square change."""
+    """Of adam, adamw and what muon leaves to adam: how slowly the means of the gradient and of its square
+    change."""
     weight_decay: NotNegative = 0.0
-    """Weight decay (open in the paper); of adamw decoupled from the gradient."""
+    """Weight decay (open in the paper); of adamw and muon decoupled from the gradient."""
     clip: NotNegative = 1.0
     """Largest norm of a step's gradient; a longer one is shortened to it. 0: none (open)."""
     average: float = Field(0.0, ge=0, lt=1)

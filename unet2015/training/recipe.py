@@ -15,6 +15,7 @@ from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
 from unet2015.training.augment import Sample
 from unet2015.training.loss import weighted_cross_entropy
+from unet2015.training.muon import Muon
 
 Rule = OptimisationSettings
 
@@ -27,6 +28,9 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Rule], torch.optim.Optimizer]]
     ),
     "adamw": lambda weights, rule: torch.optim.AdamW(
         weights, rule.learning_rate, rule.betas, weight_decay=rule.weight_decay
+    ),
+    "muon": lambda weights, rule: Muon(
+        weights, rule.learning_rate, rule.momentum, rule.betas, rule.weight_decay
     ),
 }
 """Weights and rule to an optimizer."""

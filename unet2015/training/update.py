@@ -1,11 +1,13 @@
 """The step down a gradient for all weights at once, by rates that lie on the device: it can be recorded."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from unet2015.settings import OptimisationSettings
+from unet2015.training.muon import hidden_weights, muon_step
 from unet2015.training.recipe import learning_rate, momentum
 
 _EPS = 1e-8
@@ -72,10 +74,12 @@ class Update:
             torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp(max=1))
         if self.rule.optimizer == "sgd":
             self._sgd(gradients, rate, inertia)
+        elif self.rule.optimizer == "muon":
+            self._muon(gradients, rate, inertia, at)
         elif norm.device.type == "cuda":
             self._fused_adam(gradients, rate, at)
         else:
-            self._adam(gradients, rate, at)
+            self._adam(gradients, rate, at, range(len(gradients)))
         if self.average:
             torch._foreach_mul_(self.average, decay)
             torch._foreach_add_(self.average, torch._foreach_mul(self.parameters, 1 - decay))
@@ -112,12 +116,25 @@ class Update:
             maximize=False,
         )
 
-    def _adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
-        rule, (mean, square) = self.rule, self.moments
+    def _muon(self, gradients: list[Tensor], rate: Tensor, inertia: Tensor, at: Tensor) -> None:
+        if self.rule.weight_decay:
+            torch._foreach_mul_(self.parameters, 1 - rate * self.rule.weight_decay)
+        hidden = hidden_weights(self.parameters)
+        for number in hidden:
+            step = muon_step(gradients[number], self.moments[0][number], inertia)
+            self.parameters[number].sub_(step * rate)
+        self._adam(gradients, rate, at, [k for k in range(len(gradients)) if k not in hidden])
+
+    def _adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor, numbers: Sequence[int]) -> None:
+        """Take Adam's step for the weights of these numbers."""
+        rule = self.rule
+        weights, gradients, mean, square = (
+            [tensors[k] for k in numbers] for tensors in (self.parameters, gradients, *self.moments)
+        )
         if rule.optimizer == "adamw":
-            torch._foreach_mul_(self.parameters, 1 - rate * rule.weight_decay)
-        elif rule.weight_decay:
-            torch._foreach_add_(gradients, self.parameters, alpha=rule.weight_decay)
+            torch._foreach_mul_(weights, 1 - rate * rule.weight_decay)
+        elif rule.optimizer == "adam" and rule.weight_decay:
+            torch._foreach_add_(gradients, weights, alpha=rule.weight_decay)
         torch._foreach_lerp_(mean, gradients, 1 - rule.betas[0])
         torch._foreach_mul_(square, rule.betas[1])
         torch._foreach_addcmul_(square, gradients, gradients, 1 - rule.betas[1])
@@ -125,4 +142,4 @@ class Update:
         spread = torch._foreach_sqrt(torch._foreach_div(square, second))
         torch._foreach_add_(spread, _EPS)
         steps = torch._foreach_div(mean, spread)
-        torch._foreach_sub_(self.parameters, torch._foreach_mul(steps, rate / first))
+        torch._foreach_sub_(weights, torch._foreach_mul(steps, rate / first))
