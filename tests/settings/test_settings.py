@@ -109,10 +109,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "augmentation.interpolation": "bilinear", "validation.interval": 500,
     },
     "quick": {
-        "network.width": 16, "network.dropout": 0.0, "optimisation.optimizer": "adam",
-        "optimisation.learning_rate": 2e-3, "optimisation.warmup": 200, "optimisation.clip": 0.3,
-        "optimisation.steps": 1200, "optimisation.precision": "auto",
-        "augmentation.interpolation": "bicubic", "validation.interval": 300,
+        "network.width": 16, "network.dropout": 0.0, "optimisation.optimizer": "muon",
+        "optimisation.learning_rate": 2e-3, "optimisation.warmup": 50, "optimisation.clip": 0.3,
+        "optimisation.momentum": 0.95, "optimisation.momentum_ramp": 0,
+        "optimisation.steps": 600, "optimisation.precision": "auto",
+        "augmentation.interpolation": "bicubic", "validation.interval": 200,
     },
     "gpu": {
         "network.width": 64, "network.dropout": 0.0, "optimisation.optimizer": "adam",

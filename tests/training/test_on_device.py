@@ -108,6 +108,14 @@ def assert_same_state(training, state):
             "average": 0.7,
             "learning_rate": 1e-3,
         },
+        {
+            "optimizer": "muon",
+            "momentum": 0.95,
+            "momentum_ramp": 0,
+            "weight_decay": 0.1,
+            "average": 0.7,
+            "learning_rate": 1e-3,
+        },
         {"batch": 2, "clip": 0.5, "momentum": 0.9},
         {"batch": 2, "loss_divisor": "weights", "schedule": "polynomial"},
     ],
@@ -127,7 +135,7 @@ def test_the_steps_are_those_of_the_loop(rule, pages, tmp_path):
     assert int(training.at) == STEPS
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
 def test_a_training_put_back_goes_on_as_if_nothing_had_been(optimizer, pages):
     settings = recipe(optimizer=optimizer, average=0.6)
     whole = on_device(settings, pages)

@@ -59,6 +59,7 @@ RECIPES = {
     "nesterov": {"optimizer": "sgd", "momentum": 0.99, "nesterov": True, "momentum_ramp": 5},
     "adam": {"optimizer": "adam", "clip": 0.1},
     "adamw": {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "polynomial"},
+    "muon": {"optimizer": "muon", "momentum": 0.95, "weight_decay": 0.1},
     "average, batch of 2": {"optimizer": "adam", "average": 0.8, "batch": 2},
 }
 
