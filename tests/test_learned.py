@@ -9,10 +9,10 @@ import tifffile
 import torch
 
 import unet2015
-from unet2015 import models
 from unet2015.cli import main
 from unet2015.errors import ModelError, NothingLearnedError
-from unet2015.models import list_models, ship_model
+from unet2015.models import ModelDescription, list_models, ship_model
+from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
@@ -98,7 +98,7 @@ def test_python_warns_once_a_use(save, pixels, file, tmp_path, caplog):
     path = save()
     model = read_model_file(path)
     for use in (
-        lambda: unet2015.read_model_file(path),
+        lambda: unet2015.load_model(path),
         lambda: unet2015.segment(pixels, path),
         lambda: unet2015.segment(pixels, model),
         lambda: segment_files([file], tmp_path / "one", path),
@@ -156,9 +156,9 @@ def test_the_command_line_warns_and_goes_on(save, file, tmp_path, capsys):
 
 
 def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypatch, capsys, caplog):
-    monkeypatch.setattr(models, "FOLDER", tmp_path / "shipped")
-    words = {"summary": "cells", "modality": "TEM", "citation": "nobody", "terms": "none"}
-    ship_model(read_model_file(save()), models.FOLDER, name="stuck", **words)
+    monkeypatch.setattr(shipped_models, "FOLDER", tmp_path / "shipped")
+    about = ModelDescription(name="stuck", summary="cells", modality="TEM", citation="nobody", terms="none")
+    ship_model(read_model_file(save()), about, shipped_models.FOLDER)
     caplog.clear()
     (listed,) = list_models()
     assert warnings(caplog) == []  # a list is no use
@@ -167,7 +167,7 @@ def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypat
     assert status == 0
     assert f"this model has not learned; {REASON}" in out
     assert "0.7 (f1 0.4, rand 0.7)" in out
-    ship_model(read_model_file(save(learned=True, thresholds={})), models.FOLDER, name="stuck", **words)
+    ship_model(read_model_file(save(learned=True, thresholds={})), about, shipped_models.FOLDER)
     status, out, _ = run(capsys, "models")
     assert "not learned" not in out
     assert "threshold 0.7" in [" ".join(line.split()) for line in out.splitlines()]
