@@ -35,6 +35,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import keep_result, row, said, seconds, summary
+from unet2015 import SegmentOptions, segment_files
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_layout import ZarrMap, plan_layout
@@ -42,10 +43,8 @@ from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
-from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.connection import connect
-from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.outputs import plan_jobs
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
@@ -283,9 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dask_overhead", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small image, to see that it runs")
-    parser.add_argument(
-        "--out", type=Path, help="result file (default: results/dask_overhead.json beside this)"
-    )
+    parser.add_argument("--out", type=Path, help="result file (default: in results, beside this file)")
     parser.add_argument("--tiles", type=int, default=64, help="tiles of the image")
     parser.add_argument("--width", type=int, default=16, help="channels of the network's first level")
     parser.add_argument("--repeats", type=int, default=2, help="how often each is timed")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet2015.errors import AxesError
+from unet2015.errors import AxesError, UsageError
 from unet2015.geometry import unet_geometry
 from unet2015.images.image import ArrayImage
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap, plan_layout
@@ -41,3 +41,11 @@ def test_axes_are_put_in_the_order_of_the_format():
     assert plan_layout(pages, 5, [CLASSES]).axes("classes") == "IYX"
     with pytest.raises(AxesError, match="T or Z, or write TIFF"):
         plan_layout(pages, 5, [CLASSES, PROBABILITY])
+
+
+def test_two_maps_that_would_be_the_image_itself_are_refused():
+    image = ArrayImage(np.zeros((5, 6), np.uint8), "YX")
+    entropy = ZarrMap("entropy", "entropy map", "float32", None, label=False, names=("entropy",))
+    assert plan_layout(image, 5, [CLASSES, entropy]).paths("entropy") == ["0"]
+    with pytest.raises(UsageError, match="one of probability map and entropy map, not both"):
+        plan_layout(image, 5, [CLASSES, PROBABILITY, entropy])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from unet2015.errors import UsageError
 from unet2015.images.image import Image
 from unet2015.images.ngff import ordered_axes
 
@@ -132,7 +133,15 @@ def plan_layout(image: Image, band: int, maps: Sequence[ZarrMap]) -> ZarrLayout:
     ------
     AxesError
         OME-Zarr cannot have these axes.
+    UsageError
+        Two maps would be the image itself, whose arrays lie at one place.
     """
+    images = [item.title for item in maps if not item.label]
+    if len(images) > 1:
+        raise UsageError(
+            f"{image.name}: an OME-Zarr image holds one of {' and '.join(images)}, not both; write TIFF, or "
+            "one of them"
+        )
     channel = "C" if any(item.channels for item in maps) else ""
     ordered_axes(image.page_axes + channel + "YX", image.name)
     return ZarrLayout(image.page_axes, image.page_shape, image.height, image.width, band, tuple(maps))
