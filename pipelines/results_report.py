@@ -174,9 +174,61 @@ def tilings(result: Mapping[str, Any]) -> str:
     return table(titles, rows)
 
 
+# What the pipelines of one experiment find, on two cores.
+
+
+def table_1_two_cores(result: Mapping[str, Any]) -> str:
+    """Return the rows of `pipelines.isbi2012`: means, and each fold."""
+    titles = ["", "warping error", "Rand error", "pixel error", "V_rand", "V_info"]
+    rows = [
+        _em_row(f"ours, held-out training slices, {AVERAGES[average]}, {words}", row[key])
+        for average, row in result["rows"].items()
+        for key, words in THRESHOLDS.items()
+    ]
+    last = list(result["rows"])[-1]
+    for name, fold in result["folds"].items():
+        title = f"of these, {name.replace('-', ' ')}, {AVERAGES[last]}, training part"
+        rows.append(_em_row(title, fold[last]["at_training_threshold"]))
+    title = f"the slices trained on, {AVERAGES[last]}, best over thresholds"
+    rows.append(_em_row(title, result["rows"][last]["on_training_slices"]))
+    return f"{_two_cores(result, result['folds'])}\n\n{table(titles, rows)}"
+
+
+def table_2_two_cores(result: Mapping[str, Any]) -> str:
+    """Return the rows of `pipelines.cell_tracking`: SEG of each split, and the mean of a data set."""
+    titles = ["", *SEG.values()]
+    rows = []
+    for name, mean in result["mean"].items():
+        parts = [part for part in result["splits"].values() if part["data_set"] == name]
+        found = [
+            (part["seg"], part["seg_at_0.5"], part["seg_best_over_thresholds"]["seg"]) for part in parts
+        ]
+        for part, values in zip(parts, found, strict=True):
+            rows.append([part["split"], *(f"{value:.4f}" for value in values)])
+        if len(parts) > 1:
+            best = sum(values[2] for values in found) / len(found)
+            means = (mean["seg"], mean["seg_at_0.5"], best)
+            rows.append([f"{name}, mean", *(f"{value:.4f}" for value in means)])
+    return f"{_two_cores(result, result['splits'])}\n\n{table(titles, rows)}"
+
+
+def _two_cores(result: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """Return how the trainings were made, in a sentence."""
+    training, seeds = result["settings"]["training"], {part["training"]["seed"] for part in parts.values()}
+    rule, machine = training["optimisation"], result["machine"]
+    return (
+        f"{machine['processor']}, {result['date']}: width {training['network']['width']}, {rule['steps']:,} "
+        f"steps of one tile of {rule['tile']} px each, {rule['optimizer']} {rule['learning_rate']:g}, "
+        f"one thread, {AVERAGES.get(result['settings'].get('average', ''), 'as each row says')}. "
+        f"Seed {', '.join(map(str, sorted(seeds)))}."
+    )
+
+
 PARTS = {
     "table 1": ("one_gpu", table_1),
     "table 2": ("one_gpu", table_2),
+    "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
+    "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),
 }
 """By the block's name, the folder of the result and what it says."""
