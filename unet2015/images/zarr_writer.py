@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
-from unet2015.images.ngff import WRITTEN, describe_multiscale
+from unet2015.images.ngff_description import WRITTEN, describe_multiscale
 from unet2015.images.zarr import ZarrImage, zarr_library
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap
 
