@@ -24,6 +24,7 @@ from scipy import ndimage
 
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.peers import peer, peer_versions
+from unet2015.device import thread_count
 from unet2015.heap import kept_heap
 from unet2015.settings import AugmentationSettings
 from unet2015.training.augment import augment
@@ -273,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, help="result file (default: results/augmentation.json beside this)"
     )
     options = parser.parse_args(arguments)
-    threads = torch.get_num_threads()
+    threads = thread_count()
     side, output, repeats = (108, 4, 2) if options.quick else (572, 388, 25)
     try:
         rows = [compare(side, output, repeats, count) for count in sorted({1, threads})]

@@ -48,6 +48,7 @@ from benchmarks.machine import RESULTS, row, write_result
 from benchmarks.peers import peer, peer_versions
 from benchmarks.quality_curves import Point, Task, read_task, tiny_task, train_ours
 from benchmarks.quality_peers import train_peer
+from unet2015.device import thread_count
 from unet2015.safe_files import write_json
 
 DATA = Path(os.environ.get("UNET2015_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -79,7 +80,7 @@ def run_one(side: str, seed: int, task: Task, target: Path) -> None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread."""
-    before = torch.get_num_threads()
+    before = thread_count()
     torch.set_num_threads(1)
     try:
         yield

@@ -9,7 +9,7 @@ import pytest
 import torch
 import zarr
 
-from benchmarks import dask_overhead, plots
+from benchmarks import dask_overhead, dask_runs, plots
 from unet2015.tiling import plan as plan_module
 
 
@@ -40,7 +40,7 @@ def test_tasks_from_1_to_64_tiles_are_asked_for():
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
 def test_all_threads_of_one_process_have_one_core(tmp_path):
-    runs = dask_overhead.Runs(tmp_path, 1)
+    runs = dask_runs.Runs(tmp_path, 1)
     with runs.ready("process") as way:
         way(2, 1)
         pool = next(cell.cell_contents for cell in way.__closure__ if hasattr(cell.cell_contents, "submit"))
@@ -85,7 +85,7 @@ def test_the_table_shows_all_sizes():
 
 
 def test_two_processes_have_the_halves_of_the_image(tmp_path):
-    runs = dask_overhead.Runs(tmp_path, 1)
+    runs = dask_runs.Runs(tmp_path, 1)
     place = runs.images(4)
     whole, upper, lower = (
         zarr.open_group(place / f"{name}.zarr", mode="r")["labels/classes/0"][:].squeeze()
@@ -96,9 +96,9 @@ def test_two_processes_have_the_halves_of_the_image(tmp_path):
 
 
 def test_outputs_that_differ_are_not_timed(tmp_path):
-    runs = dask_overhead.Runs(tmp_path, 1)
+    runs = dask_runs.Runs(tmp_path, 1)
     place = runs.images(2)
-    for which in ("image", *dask_overhead.HALVES):
+    for which in ("image", *dask_runs.HALVES):
         for number in range(2):
             (place / f"{which}-{number}.zarr").write_text("the same")
     runs.check(2)

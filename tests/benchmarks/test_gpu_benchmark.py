@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import __main__ as every
 from benchmarks import device as devices
-from benchmarks import gpu, gpu_inference, gpu_training
+from benchmarks import gpu, gpu_inference, gpu_segmenters, gpu_training
 from unet2015.networks.unet2015 import UNet
 
 CPU = torch.device("cpu")
@@ -28,8 +28,8 @@ def test_quick_run_on_the_cpu_writes_all_figures(tmp_path, benchmark):
         assert training["share_of_augmentation"] > 0
         assert training["variants"]["compile"]["times_as_fast"] > 0, training["variants"]
         assert {"engine", "network alone", "compile"} <= set(inference["times"]), inference["left_out"]
-        assert inference["errors"]["engine"] < gpu_inference.FARTHEST
-    assert result["inference"]["float32"]["errors"]["engine"] < gpu_inference.ROUNDING
+        assert inference["errors"]["engine"] < gpu_segmenters.FARTHEST
+    assert result["inference"]["float32"]["errors"]["engine"] < gpu_segmenters.ROUNDING
     assert result["training"]["float32"]["gradients_error"] < 1e-6
     assert 0 < result["training"]["bfloat16"]["gradients_error"] < gpu_training.FARTHEST
     assert [row["aim"] for row in result["table"]][:2] == [40, 5]
@@ -79,12 +79,12 @@ def test_a_padded_network_of_other_weights_is_not_timed(monkeypatch):
 
 
 def test_a_wrong_result_is_not_timed(monkeypatch):
-    right = gpu_inference.Inference.__call__
-    monkeypatch.setattr(gpu_inference.Inference, "__call__", lambda self, image: 1 - right(self, image) ** 2)
+    right = gpu_segmenters.Inference.__call__
+    monkeypatch.setattr(gpu_segmenters.Inference, "__call__", lambda self, image: 1 - right(self, image) ** 2)
     torch.manual_seed(0)
     network, image = UNet(1, 2, 2, 2), torch.rand(1, 100, 100).numpy()
     plan = gpu_inference.choose_plan(network, (1, 100, 100), CPU)
-    exact = right(gpu_inference.Inference(network, CPU, "float32", plan), image)
+    exact = right(gpu_segmenters.Inference(network, CPU, "float32", plan), image)
     case = gpu_inference.Case(network, CPU, SIZES, "float32", plan, image, exact)
     with pytest.raises(RuntimeError, match="tiled inference in float32: off by"):
         gpu_inference._measure(case, None, 1.0)
@@ -119,7 +119,7 @@ def test_monai_is_seen_to_give_the_padded_network():
     image = torch.rand(1, 100, 100).numpy()
 
     def window(slide):
-        return gpu_inference.SlidingWindow(slide, network, CPU, "float32", 0.25, SIZES)
+        return gpu_segmenters.SlidingWindow(slide, network, CPU, "float32", 0.25, SIZES.roi)
 
     window(lambda x, roi, together, scores, overlap: scores(x)).check(image)
     with pytest.raises(RuntimeError, match="MONAI on one window"):
@@ -139,7 +139,7 @@ def test_a_recorded_network_gives_the_same():
     network = UNet(1, 2, 2, 2).eval().cuda()
     with torch.inference_mode():
         one, two = torch.rand(2, 1, 1, 60, 60, device="cuda")
-        recorded = gpu_inference.Recorded(network, one)
+        recorded = gpu_segmenters.Recorded(network, one)
         for image in (one, two):
             assert torch.allclose(recorded(image), network(image), atol=1e-5)
         assert recorded(torch.rand(2, 1, 60, 60, device="cuda")).shape[0] == 2

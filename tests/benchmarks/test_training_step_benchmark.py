@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from benchmarks import training_step
+from benchmarks import training_candidates, training_step
+from benchmarks.eager_unet import EagerUNet
 from unet2015.networks.unet2015 import UNet
 
 
@@ -25,7 +26,7 @@ def test_quick_run_writes_losses_times_and_rows(tmp_path, capsys, benchmark):
 
 
 def test_unequal_work_is_not_timed(monkeypatch):
-    monkeypatch.setattr(training_step, "loss_of", lambda scores, classes, weights: scores.mean())
+    monkeypatch.setattr(training_candidates, "loss_of", lambda scores, classes, weights: scores.mean())
     monkeypatch.setattr(training_step, "measure", None)
     with pytest.raises(RuntimeError, match="the first loss of eager"):
         training_step.main(["--quick"])
@@ -33,7 +34,7 @@ def test_unequal_work_is_not_timed(monkeypatch):
 
 def test_the_eager_network_is_the_paper_s():
     network = UNet(1, 2, width=3, depth=2, dropout=0.0)
-    eager = training_step.EagerUNet(3, 2)
+    eager = EagerUNet(3, 2)
     eager.take(network)
     assert sum(p.numel() for p in eager.parameters()) == sum(p.numel() for p in network.parameters())
     image = torch.randn(1, 1, 60, 60, generator=torch.Generator().manual_seed(0))
@@ -53,7 +54,7 @@ def test_steps_go_down_alike(tmp_path):
     )
     with training_step.training_set(tmp_path, settings, 70) as data:
         training = training_step.Training(data, settings, tmp_path / "run", torch.device("cpu"))
-        eager, ours = training_step.eager(training), training_step.ours(training)
+        eager, ours = training_candidates.eager(training), training_candidates.ours(training)
         losses = [(eager.step()[0], ours.step()[0]) for _ in range(3)]
     for theirs, mine in losses:
         assert theirs == pytest.approx(mine, rel=1e-4)

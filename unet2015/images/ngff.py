@@ -1,4 +1,4 @@
-"""The metadata of OME-Zarr: 0.4 (Zarr 2, read) and 0.5 (Zarr 3, read and written).
+"""The metadata of OME-Zarr as they are read: 0.4 (Zarr 2) and 0.5 (Zarr 3).
 
 Source: https://ngff.openmicroscopy.org/0.4/ and https://ngff.openmicroscopy.org/0.5/
 """
@@ -14,27 +14,10 @@ from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 VERSIONS = {"0.4": 2, "0.5": 3}
 """The versions that are read, and the format of Zarr in which each stands."""
 
-WRITTEN = "0.5"
-
-_SPATIAL = "ZYX"
-_ORDER = "TCIZYX"
-"""The order that OME-Zarr asks for; I is an axis of no declared type, which stands where C may."""
+SPATIAL = "ZYX"
+"""The letters of the axes that are lengths."""
 
 _BY_NAME = {"t": "T", "c": "C", "z": "Z", "y": "Y", "x": "X", "i": "I"}
-_UNITS = {"pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "mm": "millimeter"} | {
-    "cm": "centimeter",
-    "in": "inch",
-    "m": "meter",
-}
-_TIME_UNITS = {
-    "s": "second",
-    "sec": "second",
-    "seconds": "second",
-    "ms": "millisecond",
-    "msec": "millisecond",
-}
-_TIME_UNITS |= {"min": "minute", "minutes": "minute", "h": "hour", "hours": "hour", "us": "microsecond"}
-_TIME_UNITS |= {"µs": "microsecond"}
 
 
 @dataclass(frozen=True)
@@ -170,7 +153,7 @@ def _letter(axis: Mapping[str, Any]) -> str:
         return by_type[kind]
     letter = _BY_NAME.get(name, "?")
     if kind == "space":
-        return letter if letter in _SPATIAL else "?"
+        return letter if letter in SPATIAL else "?"
     return letter if kind is None else "?"
 
 
@@ -210,107 +193,10 @@ def _calibration(letters: str, scale: Sequence[float], units: Sequence[str | Non
         if unit is not None or size != 1
     }
     unit = next((found[letter][1] for letter in "XYZ" if letter in found), None)
-    lengths: dict[str, float | None] = dict.fromkeys(_SPATIAL)
-    for letter in set(_SPATIAL) & set(found):
+    lengths: dict[str, float | None] = dict.fromkeys(SPATIAL)
+    for letter in set(SPATIAL) & set(found):
         size, own = found[letter]
         factor = unit_factor(own, unit)
         lengths[letter] = None if factor is None else size * factor
     interval, time_unit = found.get("T", (None, None))
     return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit)
-
-
-def ordered_axes(axes: str, name: str) -> str:
-    """Return axes in the order that OME-Zarr asks for.
-
-    Raises
-    ------
-    AxesError
-        OME-Zarr cannot have these: it allows one axis beside time and space.
-    """
-    if {"I", "C"} <= set(axes):
-        raise AxesError(
-            f"{name}: OME-Zarr cannot hold both channels and pages of no declared meaning (I); say with "
-            "--axes "
-            "whether the pages are T or Z, or write TIFF"
-        )
-    return "".join(letter for letter in _ORDER if letter in axes)
-
-
-def describe_axes(axes: str, calibration: Calibration) -> list[dict[str, str]]:
-    """Return the metadata of axes; units that OME-Zarr does not name are kept as they are."""
-    kinds = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-    described = []
-    for letter in axes:
-        axis = {"name": letter.lower()}
-        if letter in kinds:
-            axis["type"] = kinds[letter]
-        unit = None
-        if letter == "T" and calibration.time_interval is not None and calibration.time_unit:
-            unit = _TIME_UNITS.get(calibration.time_unit, calibration.time_unit)
-        elif letter in _SPATIAL and _scale(letter, calibration) is not None and calibration.unit:
-            unit = _unit(calibration.unit)
-        described.append(axis | ({"unit": unit} if unit else {}))
-    return described
-
-
-def describe_multiscale(
-    name: str,
-    axes: str,
-    calibration: Calibration,
-    paths: Sequence[str],
-    *,
-    mean: bool,
-    origin: Mapping[str, float],
-) -> dict[str, Any]:
-    """Return the metadata of a multiscale image whose levels halve Y and X.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    axes : str
-        Letters, in the order of the arrays.
-    calibration : Calibration
-        Of the full resolution.
-    paths : sequence of str
-        The arrays, full resolution first.
-    mean : bool
-        Whether a pixel is the mean of those that it stands for, and so lies in their middle; else
-        it is the first of them.
-    origin : mapping
-        Where the first pixel of the full resolution lies, for each letter; 0 where it is absent.
-    """
-    base = [_scale(letter, calibration) or 1.0 for letter in axes]
-    datasets = []
-    for level, path in enumerate(paths):
-        factors = [2**level if letter in "YX" else 1 for letter in axes]
-        scale = [size * factor for size, factor in zip(base, factors, strict=True)]
-        shift = [
-            origin.get(letter, 0.0) + (size * (factor - 1) / 2 if mean else 0.0)
-            for letter, size, factor in zip(axes, base, factors, strict=True)
-        ]
-        steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if any(shift):
-            steps.append({"type": "translation", "translation": shift})
-        datasets.append({"path": path, "coordinateTransformations": steps})
-    return {
-        "name": name,
-        "type": "mean" if mean else "nearest",
-        "axes": describe_axes(axes, calibration),
-        "datasets": datasets,
-    }
-
-
-def _unit(unit: str) -> str:
-    from unet2015.images.axes import unit_symbol
-
-    return _UNITS.get(unit_symbol(unit) or "", unit)
-
-
-def _scale(letter: str, calibration: Calibration) -> float | None:
-    return {
-        "T": calibration.time_interval,
-        "Z": calibration.z_spacing,
-        "Y": calibration.pixel_size_y,
-        "X": calibration.pixel_size_x,
-    }.get(letter)

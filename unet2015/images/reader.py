@@ -14,7 +14,8 @@ from unet2015.errors import ImageReadError, ImageValueError, UsageError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
-from unet2015.images.zarr import ZarrImage, is_zarr
+from unet2015.images.zarr import ZarrImage
+from unet2015.images.zarr_group import is_zarr
 
 __all__ = [
     "ArrayImage",

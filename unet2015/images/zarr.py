@@ -11,36 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
-from unet2015.images.declared import Declared
+from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.image import Image, ImageHeader
-from unet2015.images.ngff import Multiscale, read_multiscale
+from unet2015.images.ngff import read_multiscale
+from unet2015.images.zarr_group import check_levels, named_axes, open_group, open_level
 
 _CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
-_MARKERS = ("zarr.json", ".zgroup", ".zarray")
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is an image, or claims to be one, rather than a folder of files."""
-    return path.is_dir() and (
-        path.name.lower().endswith(".zarr") or any((path / marker).is_file() for marker in _MARKERS)
-    )
-
-
-def zarr_library() -> Any:
-    """Return the module zarr.
-
-    Raises
-    ------
-    UsageError
-        It is not installed.
-    """
-    try:
-        import zarr
-    except ImportError as error:
-        raise UsageError("OME-Zarr needs zarr: pip install 'unet2015[zarr]'") from error
-    return zarr
 
 
 class ZarrImage(Image):
@@ -74,13 +51,13 @@ class ZarrImage(Image):
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         name = str(path)
-        group = _open_group(path)
-        declared = read_multiscale(_attributes(group), int(group.metadata.zarr_format), name)
-        arrays = [_array(group, level.path, name) for level in declared.levels]
-        _check_levels(arrays, declared, name)
+        group = open_group(path)
+        declared = read_multiscale(dict(group.attrs.asdict()), int(group.metadata.zarr_format), name)
+        arrays = [open_level(group, level.path, name) for level in declared.levels]
+        check_levels(arrays, declared, name)
         self._array, self._level = arrays[0], declared.levels[0].path
         shape = tuple(int(length) for length in self._array.shape)
-        letters, kept = _named(declared, shape, axes, name)
+        letters, kept = named_axes(declared, shape, axes, name)
         super().__init__(
             ImageHeader(
                 name,
@@ -235,99 +212,3 @@ class ZarrImage(Image):
                     f"{self.name}: array {self._level}: chunk {key} cannot be read: it is cut short at byte "
                     f"{size}; copy the image again"
                 )
-
-
-def _open_group(path: Path) -> Any:
-    zarr = zarr_library()
-    try:
-        node = zarr.open(
-            store=zarr.storage.LocalStore(path, read_only=True), mode="r", use_consolidated=False
-        )
-    except Exception as error:  # damaged metadata make zarr fail in any way
-        if not any((path / marker).is_file() for marker in _MARKERS):
-            raise ImageReadError(
-                f"{path}: expected an OME-Zarr image, but the folder has neither zarr.json nor .zgroup"
-            ) from error
-        raise ImageReadError(f"{path}: the Zarr metadata cannot be read: {_first_line(error)}") from error
-    if isinstance(node, zarr.Array):
-        raise ImageReadError(
-            f"{path}: this is a Zarr array without OME-Zarr metadata; give the group that declares the image"
-        )
-    return node
-
-
-def _attributes(group: Any) -> dict[str, Any]:
-    return dict(group.attrs.asdict())
-
-
-def _array(group: Any, path: str, name: str) -> Any:
-    zarr = zarr_library()
-    try:
-        node = group[path]
-    except KeyError as error:
-        raise ImageReadError(
-            f"{name}: the OME-Zarr metadata declare array {path}, but it is not there; copy the image again"
-        ) from error
-    except Exception as error:  # as above
-        raise ImageReadError(f"{name}: array {path} cannot be read: {_first_line(error)}") from error
-    if not isinstance(node, zarr.Array):
-        raise ImageReadError(f"{name}: the OME-Zarr metadata declare array {path}, but it is a group")
-    return node
-
-
-def _check_levels(arrays: list[Any], declared: Multiscale, name: str) -> None:
-    """See that the arrays have the declared axes, one type, and become no larger."""
-    full = arrays[0]
-    for level, array in zip(declared.levels, arrays, strict=True):
-        if array.ndim != len(declared.names):
-            raise ImageReadError(
-                f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{level.path} has "
-                f"shape {array.shape}"
-            )
-        names = getattr(array.metadata, "dimension_names", None)
-        if names and all(names) and tuple(names) != declared.names:
-            raise ImageReadError(
-                f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{level.path} calls "
-                f"them {', '.join(names)}"
-            )
-        grown = any(a > b for a, b in zip(array.shape, full.shape, strict=True))
-        if array.dtype != full.dtype or grown:
-            raise ImageReadError(
-                f"{name}: expected levels of {full.dtype} no larger than {full.shape}, but array "
-                f"{level.path} is "
-                f"{array.dtype} of shape {array.shape}"
-            )
-
-
-def _named(
-    declared: Multiscale, shape: tuple[int, ...], axes: str | None, name: str
-) -> tuple[str, tuple[int, ...]]:
-    """Return the letters of the image, and the axis of the array that each is."""
-    letters = declared.axes
-    if axes is None and "?" not in letters:
-        return letters, tuple(range(len(shape)))
-    if axes is None:
-        strange = ", ".join(n for n, letter in zip(declared.names, letters, strict=True) if letter == "?")
-        raise AxesError(
-            f"{name}: the OME-Zarr metadata have axes of other kinds than time, channel and z, y, x: "
-            f"{strange}; "
-            f"name all {len(shape)} axes of shape {shape}, for example --axes {'TCZYX'[-len(shape) :]}"
-        )
-    lead = tuple(shape[:-2])
-    named = Declared("ome", letters[:-2], lead).named("YX", axes, name)
-    if len(named.lead) == len(lead):
-        return named.lead + "YX", tuple(range(len(shape)))
-    kept = tuple(axis for axis, length in enumerate(lead) if length > 1)
-    if len(named.lead) != len(kept):
-        raise AxesError(
-            f"{name}: --axes {axes}: expected a letter for each axis of shape {shape}, with or without "
-            "those of "
-            "length 1"
-        )
-    return named.lead + "YX", (*kept, len(shape) - 2, len(shape) - 1)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
-from unet2015.images.ngff import ordered_axes
+from unet2015.images.ngff_description import ordered_axes
 
 SMALLEST_LEVEL = 1024
 """Levels are halved until Y and X are no longer than this."""

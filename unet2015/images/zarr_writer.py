@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
-from unet2015.images.ngff import WRITTEN, describe_multiscale
-from unet2015.images.zarr import ZarrImage, zarr_library
+from unet2015.images.ngff_description import WRITTEN, describe_multiscale
+from unet2015.images.zarr import ZarrImage
+from unet2015.images.zarr_group import zarr_library
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap
 
 _COLOURS = ((0, 0, 0), (255, 196, 0), (0, 158, 255), (230, 0, 92), (0, 200, 120), (160, 90, 255))

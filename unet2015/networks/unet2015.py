@@ -66,6 +66,8 @@ class UNet(Network):
         self.in_channels, self.classes, self.width, self.depth = in_channels, classes, width, depth
         self.variant, self.dropout = variant, dropout
         self.geometry = unet_geometry(depth)
+        # Here and not in a step: torch.compile cannot follow a cached function.
+        self.borders = [crop_border(depth, level) for level in range(depth)]
         widths = [width << level for level in range(depth + 1)]
         # The channels that each up-convolution makes.
         self.raised = [widths[level + (variant == "release" and level == 0)] for level in range(depth)]
@@ -109,7 +111,7 @@ class UNet(Network):
 
     def _crop(self, x: Tensor, level: int) -> Tensor:
         """Cut the border that the levels below lose; copied in inference, to free the large map."""
-        border = crop_border(self.depth, level)
+        border = self.borders[level]
         cut = x[..., border:-border, border:-border]
         if torch.is_grad_enabled():
             return cut

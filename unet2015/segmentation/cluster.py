@@ -15,8 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from unet2015.device import thread_count
 from unet2015.errors import UNet2015Error, UsageError, WorkerError
 from unet2015.images.reader import open_image
 from unet2015.segmentation.connection import check_workers, connect
@@ -54,7 +53,7 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[
         raise UsageError("workers read the model from its file; give a path, not a model in memory")
     jobs = [job.absolute() for job in jobs]
     path, digest = segmenter.model.path.absolute(), segmenter.model.sha256
-    model = ModelOnWorkers(path, digest, segmenter.device_name(), torch.get_num_threads())
+    model = ModelOnWorkers(path, digest, segmenter.device_name(), thread_count())
     with connect(address) as client:
         check_workers(client, [path, *(job.input for job in jobs)])
         workers = len(client.scheduler_info(n_workers=-1)["workers"])

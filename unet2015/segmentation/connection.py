@@ -8,8 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from unet2015.device import thread_count
 from unet2015.errors import UsageError
 from unet2015.provenance import versions
 
@@ -52,7 +51,7 @@ def connect(address: str) -> Iterator[Any]:
         return
     if not count.isdecimal() or int(count) < 1:
         raise UsageError(f"--dask {address}: expected local:N with a number of processes, such as local:4")
-    threads = str(max(1, torch.get_num_threads() // int(count)))
+    threads = str(max(1, thread_count() // int(count)))
     with (
         _environment(dict.fromkeys(_THREADS, threads)),
         import_module("dask").config.set(_QUIET),

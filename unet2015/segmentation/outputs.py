@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unet2015.errors import UsageError
 from unet2015.images.reader import find_images
-from unet2015.images.zarr import is_zarr
+from unet2015.images.zarr_group import is_zarr
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
-from unet2015.settings import Mapping, TrainingSettings
+from unet2015.settings import Mapping, TrainingSettings, WeightMapSettings
 from unet2015.tiling.reading import PixelReader
 from unet2015.training.dataset import page_names, pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
@@ -154,14 +154,8 @@ def load_training_set(
             raise DataSetError(
                 "no pixel of the training pages is annotated; annotate some, or hold out other pages"
             )
-        given = settings.weight_map.class_weights
-        counts = np.sum([labelled.counts[i] for i in taught], axis=0)
-        weights = tuple(balanced_weights(counts) if given == "balanced" else given)
+        weights, training = _weighed(pages, taught, labelled, settings.weight_map)
         digests = [(image.sha256, digest) for image, digest in zip(images, labelled.digests, strict=True)]
-        training = []
-        for i in taught:  # the cells go as the weights come, as both take 4 bytes a pixel
-            weighed = target_weights(labelled.take(i), settings.weight_map, weights)
-            training.append(replace(pages[i], weights=weighed))
         failed.pop_all()
     return TrainingSet(
         training=training,
@@ -203,3 +197,16 @@ def _training_pages(
                 deviation=spread,
                 annotated=int(counts.sum()),
             )
+
+
+def _weighed(
+    pages: Sequence[TrainingPage], taught: Sequence[int], labelled: LabelledPages, settings: WeightMapSettings
+) -> tuple[tuple[float, ...], list[TrainingPage]]:
+    """Return w_c of Eq. 2 and, with their weight maps, the pages that are trained on (`taught`)."""
+    given = settings.class_weights
+    counts = np.sum([labelled.counts[i] for i in taught], axis=0)
+    weights = tuple(balanced_weights(counts) if given == "balanced" else given)
+    training = []
+    for i in taught:  # the cells go as the weights come, as both take 4 bytes a pixel
+        training.append(replace(pages[i], weights=target_weights(labelled.take(i), settings, weights)))
+    return weights, training
