@@ -1,8 +1,8 @@
 """How time, memory and rates are measured on a GPU; to try the code, a CPU stands in."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import summary
+from unet2015.device import cuda_arithmetic
 
 
 def device_seconds(
@@ -62,21 +63,11 @@ def peak_mib(device: torch.device, candidate: Callable[[], object]) -> float | N
     return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
 
 
-@contextmanager
-def tensor_float32(device: torch.device, allowed: bool, benchmark: bool = False) -> Iterator[None]:
+def tensor_float32(
+    device: torch.device, allowed: bool, benchmark: bool = False
+) -> AbstractContextManager[None]:
     """Allow or forbid TensorFloat-32, and have cuDNN search for the fastest convolution if `benchmark`."""
-    if device.type != "cuda":
-        yield
-        return
-    matmul = torch.backends.cuda.matmul
-    before, matmul.allow_tf32 = matmul.allow_tf32, allowed
-    try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=benchmark, deterministic=False, allow_tf32=allowed
-        ):
-            yield
-    finally:
-        matmul.allow_tf32 = before
+    return cuda_arithmetic(device, tensor_float32=allowed, benchmark=benchmark, deterministic=False)
 
 
 def matrix_rates(device: torch.device, sizes: Sequence[int], repeats: int) -> dict[str, dict[str, Any]]:

@@ -7,8 +7,9 @@ MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
 when they are first used, so that ``import unet2015`` stays fast.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from unet2015.lazy import homes_of, lazy_names
 
 if TYPE_CHECKING:
     from unet2015 import metrics
@@ -57,16 +58,5 @@ _FILES = {
     "training.loop": ["train"],
     "training.weights": ["weight_map"],
 }
-_HOMES = {name: f"unet2015.{file}" for file, names in _FILES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name == "metrics":
-        return import_module("unet2015.metrics")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'unet2015' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+_HOMES = homes_of(__name__, _FILES)
+__getattr__, __dir__ = lazy_names(__name__, _FILES, others=("__version__", "metrics"))

@@ -5,7 +5,7 @@ No other file looks this up in torch, so that a new kind of device changes one f
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -136,20 +136,41 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     )
 
 
-@contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
+def exact_float32(device: torch.device) -> AbstractContextManager[None]:
     """Compute float32 on CUDA as float32, and reproducibly.
 
     TensorFloat-32 would round inputs to 10 bits, and cuDNN's search for the fastest algorithm may choose
     another one, with another order of summation, in each process.
     """
+    return cuda_arithmetic(device, tensor_float32=False, benchmark=False, deterministic=True)
+
+
+@contextmanager
+def cuda_arithmetic(
+    device: torch.device, *, tensor_float32: bool, benchmark: bool, deterministic: bool
+) -> Iterator[None]:
+    """Say how CUDA computes products and convolutions for a while; other devices are left alone.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it will be computed.
+    tensor_float32 : bool
+        Allow TensorFloat-32 for float32.
+    benchmark : bool
+        Have cuDNN search for the fastest convolution.
+    deterministic : bool
+        Have cuDNN take only algorithms that always sum in the same order.
+    """
     if device.type != "cuda":
         yield
         return
     matmul = torch.backends.cuda.matmul
-    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    before, matmul.allow_tf32 = matmul.allow_tf32, tensor_float32
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=benchmark, deterministic=deterministic, allow_tf32=tensor_float32
+        ):
             yield
     finally:
         matmul.allow_tf32 = before

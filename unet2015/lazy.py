@@ -5,7 +5,7 @@ from importlib import import_module
 
 
 def lazy_names(
-    package: str, files: Mapping[str, Sequence[str]]
+    package: str, files: Mapping[str, Sequence[str]], others: Sequence[str] = ()
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
@@ -15,17 +15,20 @@ def lazy_names(
         Its full name.
     files : mapping of str to sequence of str
         For each file of the package, without ``.py``, the names that the package offers from it.
+    others : sequence of str
+        What it offers beside them: subpackages, and names that it sets itself.
     """
     homes = homes_of(package, files)
+    offered = sorted([*homes, *others])
 
     def load(name: str) -> object:
-        if name not in homes:
-            raise AttributeError(
-                f"module {package!r} has no attribute {name!r}; it offers {', '.join(sorted(homes))}"
-            )
-        return getattr(import_module(homes[name]), name)
+        if name in homes:
+            return getattr(import_module(homes[name]), name)
+        if name in others:
+            return import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}; it offers {', '.join(offered)}")
 
-    return load, lambda: sorted(homes)
+    return load, offered.copy
 
 
 def homes_of(package: str, files: Mapping[str, Sequence[str]]) -> dict[str, str]:
