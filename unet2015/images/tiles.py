@@ -13,14 +13,20 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.images.strips import Resolution, encode_directory, resolution_tags
+from unet2015.images.encoding import (
+    LONG,
+    LONG8,
+    SHORT,
+    Resolution,
+    deflate_level,
+    encode_directory,
+    encode_header,
+    plane_tags,
+    resolution_tags,
+)
 
 TILE = 256
 """Side of the tiles, in pixels."""
-
-_DEFLATE = 8
-_SHORT, _LONG, _LONG8 = 3, 4, 16
-_SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
 
 
 class TileWriter:
@@ -28,12 +34,8 @@ class TileWriter:
 
     Parameters
     ----------
-    file : binary file
-        Open for writing, at its beginning.
-    planes, height, width : int
-        What will come.
-    dtype : dtype
-        Type of the pixels.
+    file, planes, height, width, dtype
+        As for `unet2015.images.strips.StripWriter`.
     pyramid : bool
         Write each plane also at half, a quarter, ... of its size, down to one tile.
     """
@@ -53,9 +55,8 @@ class TileWriter:
         self._counts: list[list[list[int]]] = [[[] for _ in levels] for _ in range(planes)]
         self._pending: dict[tuple[int, int], list[npt.NDArray[Any]]] = {}
         self._taken: dict[tuple[int, int], int] = {}  # rows that came, of planes that are not complete
-        # Deeper levels gain nothing on the noise of floats.
-        self._effort = 1 if self.dtype.kind == "f" else 6
-        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
+        self._effort = deflate_level(self.dtype)
+        file.write(encode_header(big=True))
 
     def write_strip(self, plane: int, rows: npt.NDArray[Any]) -> None:
         """Append the next rows of a plane: `self.rows` of them, the last time what is left."""
@@ -107,23 +108,17 @@ class TileWriter:
         height, width = self._sizes[level]
         x, y, unit = resolution
         smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
-        tags: list[tuple[int, int, Sequence[int]]] = [
-            (254, _LONG, [1 if level else 0]),
-            (256, _LONG, [width]),
-            (257, _LONG, [height]),
-            (258, _SHORT, [self.dtype.itemsize * 8]),
-            (259, _SHORT, [_DEFLATE]),
-            (262, _SHORT, [1]),
-            (277, _SHORT, [1]),
-            (322, _SHORT, [TILE]),
-            (323, _SHORT, [TILE]),
-            (324, _LONG8, self._offsets[plane][level]),
-            (325, _LONG8, self._counts[plane][level]),
-            (339, _SHORT, [_SAMPLE_FORMATS[self.dtype.kind]]),
+        tags = [
+            *plane_tags(height, width, self.dtype),
+            (254, LONG, [1 if level else 0]),
+            (322, SHORT, [TILE]),
+            (323, SHORT, [TILE]),
+            (324, LONG8, self._offsets[plane][level]),
+            (325, LONG8, self._counts[plane][level]),
             *resolution_tags(smaller),
         ]
         if below:
-            tags.append((330, _LONG8, below))
+            tags.append((330, LONG8, below))
         self._file.write(b"\0" * (-self._file.tell() % 8))
         position = self._file.tell()
         directory, link = encode_directory(tags, description, position, True)
