@@ -56,19 +56,25 @@ def test_percentiles_of_an_image_are_over_all_pages_for_each_channel(dtype):
         assert gain[channel] == pytest.approx(1 / (high - low), rel=1e-12)
 
 
-def test_percentiles_read_bands_not_pages(tmp_path, monkeypatch):
+@pytest.fixture
+def band_reads(monkeypatch):
+    """The number of pixels of each read of an image, whose bands hold 1000 at the most."""
     monkeypatch.setattr("unet2015.images.image._BAND_PIXELS", 1000)
-    array = np.random.default_rng(0).integers(0, 4000, (3, 100, 80), np.uint16)
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, array, compression="zlib", rowsperstrip=7, photometric="minisblack")
     sizes = []
     read = Image.read
     monkeypatch.setattr(
         Image, "read", lambda self, *a: sizes.append((a[2] - a[1]) * (a[4] - a[3])) or read(self, *a)
     )
+    return sizes
+
+
+def test_percentiles_read_bands_not_pages(tmp_path, band_reads):
+    array = np.random.default_rng(0).integers(0, 4000, (3, 100, 80), np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, array, compression="zlib", rowsperstrip=7, photometric="minisblack")
     with open_image(path) as image:
         offset, _ = intensity_scale(PERCENTILES, image)
-    assert max(sizes) <= 1000
+    assert max(band_reads) <= 1000
     assert offset[0] == np.percentile(array, 1.0)
 
 
@@ -132,20 +138,14 @@ def test_an_image_is_standardised_over_all_pages_for_each_channel(dtype):
     assert mapped[1].mean() > mapped[0].mean() + 0.1
 
 
-def test_to_standardise_reads_every_pixel_once_and_in_bands(tmp_path, monkeypatch):
-    monkeypatch.setattr("unet2015.images.image._BAND_PIXELS", 1000)
+def test_to_standardise_reads_every_pixel_once_and_in_bands(tmp_path, band_reads):
     array = np.random.default_rng(0).integers(0, 4000, (3, 2, 100, 80), np.uint16)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, array, imagej=True, metadata={"axes": "ZCYX"})
-    sizes = []
-    real = Image.read
-    monkeypatch.setattr(
-        Image, "read", lambda self, *a: sizes.append((a[2] - a[1]) * (a[4] - a[3])) or real(self, *a)
-    )
     with open_image(path) as image:
         offset, gain = intensity_scale(STANDARDISE, image)
-    assert max(sizes) <= 1000
-    assert sum(sizes) == 3 * 100 * 80
+    assert max(band_reads) <= 1000
+    assert sum(band_reads) == 3 * 100 * 80
     np.testing.assert_allclose(offset, array.mean(axis=(0, 2, 3)), rtol=1e-15)
     np.testing.assert_allclose(1 / gain, array.std(axis=(0, 2, 3)), rtol=1e-14)
 

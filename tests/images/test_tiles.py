@@ -1,7 +1,6 @@
 """Tiled BigTIFF, with and without smaller copies: what goes in comes out, calibrated."""
 
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.images.bands import write_in_bands
 from unet2015.errors import UsageError
 from unet2015.images import tiles, writer
 from unet2015.images.axes import Calibration
@@ -60,17 +60,15 @@ def test_bands_of_any_height_make_the_same_file_of_tiles(data):
     cuts = sorted(data.draw(st.lists(st.integers(0, count * height), max_size=5)))
     array = np.random.default_rng(0).integers(0, 3, (channels or 1, count * height, width)).astype(dtype)
     image = like(kind, (count, height, width), calibration=Calibration(0.25, 0.5, 2.0, None, "µm", None))
-    files = []
+    layout = Layout(tiled=True, pyramid=pyramid)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE", 16)
         patch.setattr(tiles.TileWriter, "rows", 16)
         path = Path(folder) / "a.tif"
-        for bands in ([0, *cuts, count * height], [0, count * height]):
-            with ImageWriter(path, image, dtype, channels, Layout(tiled=True, pyramid=pyramid)) as out:
-                for start, stop in pairwise(bands):
-                    rows = array[:, start:stop]
-                    out.write(rows[0] if channels is None else rows)
-            files.append(path.read_bytes())
+        files = [
+            write_in_bands(path, image, array, channels, bands, layout)
+            for bands in ([0, *cuts, count * height], [0, count * height])
+        ]
         assert files[0] == files[1]
         expected = array.reshape(channels or 1, count, height, width).swapaxes(0, 1)
         with tifffile.TiffFile(path) as tif:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +14,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.images.bands import write_in_bands
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.images import strips, writer
 from unet2015.images.axes import Calibration
@@ -62,14 +62,8 @@ def test_bands_of_any_height_make_the_same_file(job):
         patch.setattr(strips, "_STRIP_BYTES", strip)
         if big:
             patch.setattr(writer, "_CLASSIC_BYTES", 0)
-        files = []
-        for bands in (cuts, [0, count * height]):
-            path = Path(folder) / "a.tif"
-            with ImageWriter(path, image, dtype, channels) as out:
-                for start, stop in pairwise(bands):
-                    rows = array[:, start:stop]
-                    out.write(rows[0] if channels is None else rows)
-            files.append(path.read_bytes())
+        path = Path(folder) / "a.tif"
+        files = [write_in_bands(path, image, array, channels, bands) for bands in (cuts, [0, count * height])]
         assert files[0] == files[1]
         expected = array.reshape(channels or 1, count, height, width).swapaxes(0, 1)
         with tifffile.TiffFile(path) as tif:
@@ -222,17 +216,6 @@ def test_more_than_4_gb_make_a_bigtiff_which_imagej_cannot_read(tmp_path, shape,
     image.shape = shape
     out = ImageWriter(tmp_path / "a.tif", image, dtype, channels, Layout(tiled=False))
     assert (out._big, out.kind) == (big, "ome" if big else "imagej")
-
-
-@pytest.mark.parametrize("value", [1e-9, 1e-3, 0.19, 1 / 3, 1.0, 52631.578, 2.5e6, 4e9, 1e12, 1e-12])
-def test_rationals(value):
-    numerator, denominator = strips._rational(value)
-    assert 0 < numerator < 2**32
-    assert 0 < denominator < 2**32
-    if 1e-6 < value < 4e9:
-        assert numerator / denominator == pytest.approx(value, rel=1e-6)
-    if 1e-3 < value < 1e6:
-        assert numerator / denominator == pytest.approx(value, rel=1e-9)
 
 
 def left_over(folder):

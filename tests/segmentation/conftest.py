@@ -3,7 +3,7 @@ import pytest
 import tifffile
 import torch
 
-from unet2015.models.model_file import ModelInfo, save_model
+from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -36,6 +36,18 @@ def _make_model(path, channels=1, classes=2, threshold=0.5, method="integer-rang
 @pytest.fixture
 def model(tmp_path):
     return _make_model(tmp_path / "m.safetensors")
+
+
+@pytest.fixture
+def percentile_model(tmp_path):
+    """The smallest model, read from its file; each image is mapped by its own percentiles."""
+    info = ModelInfo(
+        network=NetworkSettings(width=1, depth=1),
+        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
+        class_names=("membrane", "cell"),
+    )
+    save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
+    return read_model_file(tmp_path / "m.safetensors")
 
 
 @pytest.fixture

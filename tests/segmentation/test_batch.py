@@ -10,22 +10,13 @@ import tifffile
 
 from unet2015 import safe_files
 from unet2015.errors import GeometryError, MemoryLimitError, UsageError
-from unet2015.models.model_file import ModelInfo, read_model_file, save_model
-from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.settings import Mapping, NetworkSettings
 
 
 @pytest.fixture
-def model(tmp_path):
-    info = ModelInfo(
-        network=NetworkSettings(width=1, depth=1),
-        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
-        class_names=("membrane", "cell"),
-    )
-    save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
-    return read_model_file(tmp_path / "m.safetensors")
+def model(percentile_model):
+    return percentile_model
 
 
 @pytest.fixture

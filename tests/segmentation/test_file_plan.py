@@ -4,24 +4,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.models.model_file import ModelInfo, read_model_file, save_model
-from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation import estimate
 from unet2015.segmentation.estimate import in_words
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.settings import Mapping, NetworkSettings
-
-
-@pytest.fixture
-def percentile_model(tmp_path):
-    info = ModelInfo(
-        network=NetworkSettings(width=1, depth=1),
-        mapping=Mapping(method="image-percentiles", low=(1.0,), high=(99.0,)),
-        class_names=("membrane", "cell"),
-    )
-    save_model(tmp_path / "m.safetensors", UNet(width=1, depth=1), info)
-    return read_model_file(tmp_path / "m.safetensors")
 
 
 def test_the_plan_says_what_it_would_take_and_does_nothing(tmp_path, model, stack_file):

@@ -29,6 +29,13 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def refusal(folder: Path, text: str) -> str:
+    """Return the message with which a file of this text is refused."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(folder, text))
+    return str(refused.value)
+
+
 def kinds(model: type[BaseModel]) -> list[type[BaseModel]]:
     """A kind of settings and those below it; of networks, those of every kind."""
     below = [field.annotation for field in model.model_fields.values()]
@@ -189,9 +196,7 @@ def test_the_settings_of_a_pipeline_can_be_trained_with(name: str) -> None:
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, text: str, meant: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, text))
-    assert meant in str(refused.value)
+    assert meant in refusal(tmp_path, text)
 
 
 # Reading
@@ -273,9 +278,7 @@ def test_settings_survive_json() -> None:
 def test_an_unknown_key_is_refused_and_the_known_ones_named(
     tmp_path: Path, text: str, key: str, known: str
 ) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, text))
-    message = str(refused.value)
+    message = refusal(tmp_path, text)
     assert message.startswith(f"{tmp_path / 'mine.toml'}: {key}: no such setting; known here: {known}")
     assert "\n" not in message
 
@@ -320,9 +323,7 @@ def test_every_kind_of_settings_refuses_unknown_keys(kind: type[Frozen]) -> None
     ],
 )
 def test_a_value_that_is_not_allowed_is_named_with_its_rule(tmp_path: Path, text: str, place: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, text))
-    start, _, rule = str(refused.value).partition(f"{place}: ")
+    start, _, rule = refusal(tmp_path, text).partition(f"{place}: ")
     assert start == f"{tmp_path / 'mine.toml'}: "
     assert len(rule) > 10
 
@@ -336,10 +337,9 @@ def test_a_value_that_is_not_allowed_is_named_with_its_rule(tmp_path: Path, text
     ],
 )
 def test_values_that_contradict_each_other_are_refused(tmp_path: Path, text: str, rule: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, text))
-    assert rule in str(refused.value)
-    assert "Value error" not in str(refused.value)
+    refused = refusal(tmp_path, text)
+    assert rule in refused
+    assert "Value error" not in refused
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
@@ -414,9 +414,7 @@ def test_a_network_of_another_kind_has_settings_of_its_own(tmp_path: Path) -> No
     ],
 )
 def test_what_another_network_does_not_allow_is_named(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, f"[network]\n{text}"))
-    assert str(refused.value) == f"{tmp_path / 'mine.toml'}: {message}"
+    assert refusal(tmp_path, f"[network]\n{text}") == f"{tmp_path / 'mine.toml'}: {message}"
 
 
 @pytest.mark.usefixtures("other")
@@ -442,9 +440,8 @@ def test_another_network_takes_nothing_of_the_one_that_it_replaces(tmp_path: Pat
 def test_an_unknown_network_is_refused_with_the_nearest_known(
     tmp_path: Path, kind: str, message: str
 ) -> None:
-    with pytest.raises(SettingsError) as refused:
-        load_settings(written(tmp_path, f"[network]\nkind = {kind}\nwhatever = 1"))
-    assert str(refused.value) == f"{tmp_path / 'mine.toml'}: {message}unet2015, other-net"
+    refused = refusal(tmp_path, f"[network]\nkind = {kind}\nwhatever = 1")
+    assert refused == f"{tmp_path / 'mine.toml'}: {message}unet2015, other-net"
 
 
 # Frozen and documented
