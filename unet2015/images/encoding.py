@@ -38,8 +38,8 @@ def deflate_level(dtype: np.dtype[Any]) -> int:
     return 1 if dtype.kind == "f" else 6
 
 
-def plane_tags(height: int, width: int, dtype: np.dtype[Any]) -> list[Tag]:
-    """Return the tags that say what the pixels of a deflated plane are."""
+def plane_tags(height: int, width: int, dtype: np.dtype[Any], resolution: Resolution) -> list[Tag]:
+    """Return the tags that say what the pixels of a deflated plane are, and how large one is."""
     return [
         (256, LONG, [width]),
         (257, LONG, [height]),
@@ -48,6 +48,7 @@ def plane_tags(height: int, width: int, dtype: np.dtype[Any]) -> list[Tag]:
         (262, SHORT, [1]),
         (277, SHORT, [1]),
         (339, SHORT, [_SAMPLE_FORMATS[dtype.kind]]),
+        *_resolution_tags(resolution),
     ]
 
 
@@ -83,8 +84,7 @@ def encode_directory(tags: Sequence[Tag], description: str, position: int, big: 
     return directory + bytes(cell) + extra, link
 
 
-def resolution_tags(resolution: Resolution) -> list[Tag]:
-    """Return the tags that say how large a pixel is."""
+def _resolution_tags(resolution: Resolution) -> list[Tag]:
     tags: list[Tag] = [(296, SHORT, [resolution[2]])]
     for code, pixels in zip((282, 283), resolution, strict=False):
         if pixels is not None:

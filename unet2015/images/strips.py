@@ -20,7 +20,6 @@ from unet2015.images.encoding import (
     encode_directory,
     encode_header,
     plane_tags,
-    resolution_tags,
 )
 
 _STRIP_BYTES = 2**18
@@ -81,10 +80,9 @@ class StripWriter:
         """Return the bytes of a directory at `position` and where in them the link to the next is."""
         wide = LONG8 if self._big else LONG
         tags = [
-            *plane_tags(self.height, self.width, self.dtype),
+            *plane_tags(self.height, self.width, self.dtype, resolution),
             (273, wide, self._offsets[plane]),
             (278, LONG, [self.rows]),
             (279, wide, self._counts[plane]),
-            *resolution_tags(resolution),
         ]
         return encode_directory(tags, description, position, self._big)

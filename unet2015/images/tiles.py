@@ -22,7 +22,6 @@ from unet2015.images.encoding import (
     encode_directory,
     encode_header,
     plane_tags,
-    resolution_tags,
 )
 
 TILE = 256
@@ -109,13 +108,12 @@ class TileWriter:
         x, y, unit = resolution
         smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
         tags = [
-            *plane_tags(height, width, self.dtype),
+            *plane_tags(height, width, self.dtype, smaller),
             (254, LONG, [1 if level else 0]),
             (322, SHORT, [TILE]),
             (323, SHORT, [TILE]),
             (324, LONG8, self._offsets[plane][level]),
             (325, LONG8, self._counts[plane][level]),
-            *resolution_tags(smaller),
         ]
         if below:
             tags.append((330, LONG8, below))
