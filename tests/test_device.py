@@ -10,6 +10,7 @@ from unet2015.device import (
     accelerator_names,
     available_memory,
     choose_device,
+    cuda_arithmetic,
     exact_float32,
     hardware_name,
     has_bfloat16,
@@ -154,6 +155,19 @@ def test_exact_float32_is_restored_and_leaves_other_devices_alone():
         assert matmul.allow_tf32
     finally:
         matmul.allow_tf32 = before
+
+
+def test_what_cuda_may_do_is_said_for_a_while():
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+
+    def state():
+        return matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
+
+    before = state()
+    for allowed, search, fixed in ((True, True, False), (False, False, True)):
+        with cuda_arithmetic(CUDA, tensor_float32=allowed, benchmark=search, deterministic=fixed):
+            assert state() == (allowed, allowed, search, fixed)
+        assert state() == before
 
 
 def test_on_a_cpu_there_is_nothing_to_wait_for_or_release():

@@ -45,6 +45,13 @@ def test_a_public_name_is_what_its_own_file_calls_so(module):
     assert list(module.__all__) == sorted(module.__all__)
 
 
+def test_the_front_door_offers_a_subpackage_and_names_all_that_it_has():
+    assert unet2015.__getattr__("metrics") is unet2015.metrics
+    assert dir(unet2015) == unet2015.__all__
+    with pytest.raises(AttributeError, match="'unet2015' has no attribute 'unet'; it offers Markers, Seg"):
+        unet2015.unet  # noqa: B018
+
+
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS, ids=[f"{m.__name__}.{n}" for m, n in FUNCTIONS])
 def test_a_public_function_says_what_goes_in_and_what_comes_out(module, name):
     function = getattr(module, name)
