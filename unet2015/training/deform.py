@@ -128,7 +128,7 @@ class Deformer:
         return planes[:, :, columns].permute(1, 2, 0, 3)
 
     def __call__(self, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return image (C, tile, tile), classes (output, output) int64 and weights; `row` is by `draw_row`."""
+        """Return image (C, tile, tile), classes (output, output) int64 and weights; `row` by `draw_row`."""
         at = self._coordinates(row)
         whole = at.floor()
         way, index = at.sub_(whole), self._index(whole.int(), row[0].int())
