@@ -3,8 +3,8 @@
 If a run is killed, a hidden work folder beside the output keeps its finished parts for the next run. The
 folder's name has a digest of everything that decides the bytes: input, model, settings, device, versions. If
 any of these differs, a run does not use the folder, and removes it. Beside the parts it holds ``job.json``:
-the chosen plan and mapping, because free memory may suggest another plan the next time. A job of a single part
-has no folder, because there is nothing to resume.
+the chosen plan and mapping, because free memory may suggest another plan the next time. A job of a single
+part has no folder, because there is nothing to resume.
 """
 
 import hashlib
