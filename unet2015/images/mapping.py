@@ -47,12 +47,12 @@ def choose_mapping(
         There is no image, or no page to train on; or `pages` are not those of the images.
     """
     if not images:
-        raise UsageError("expected at least one training image to choose the intensity mapping by")
+        raise UsageError("the intensity mapping needs at least one training image")
     chosen = [range(image.pages) for image in images] if pages is None else pages
     if len(chosen) != len(images) or not any(map(len, chosen)):
         raise UsageError(
-            "expected the training pages of each image, one at least, to choose the intensity mapping by, "
-            f"but there are {sum(map(len, chosen))} pages, of {len(chosen)} of {len(images)} images"
+            "the intensity mapping needs the training pages of each image, and at least one page; got "
+            f"{sum(map(len, chosen))} pages of {len(chosen)} images, for {len(images)} images"
         )
     method = settings.method
     if method == "auto":
@@ -226,8 +226,8 @@ class MappedImage:
 def _integer_range(image: Image) -> tuple[int, int]:
     if image.dtype.kind == "f":
         raise ImageValueError(
-            f"{image.name}: expected integer pixels, as the intensity mapping is by integer range, but they "
-            f"are {image.dtype}; train with the mapping standardise or by percentiles, or convert the image"
+            f"{image.name}: the intensity mapping integer-range needs integer pixels, but they are "
+            f"{image.dtype}; train with the mapping standardise or with percentiles, or convert the image"
         )
     limits = np.iinfo(image.dtype)
     return int(limits.min), int(limits.max)

@@ -42,7 +42,7 @@ class Markers:
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 1 or not 0 <= self.blur < np.inf:
             raise UsageError(
-                "expected a level of markers from 0 to 1 and a blur from 0 px on, got "
+                "markers need a level from 0 to 1 and a blur of 0 px or more, got "
                 f"{self.level} and {self.blur}"
             )
 
@@ -116,7 +116,7 @@ def label_objects(
         keep &= seen
     keep[0] = False
     if (count := int(np.count_nonzero(keep))) > np.iinfo(np.uint16).max:
-        raise DataSetError(f"{count} objects are more than a label image of 16 bits holds; is it noise?")
+        raise DataSetError(f"{count} objects are too many for a label image of 16 bits; is it noise?")
     numbers = np.zeros(len(sizes), np.uint16)
     numbers[keep] = np.arange(1, count + 1)
     labelled: NDArray[np.uint16] = numbers[objects]

@@ -25,7 +25,7 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
     path = folder / NAME
     if path.exists() and not _is_ours(path):
         if failures:
-            _log.warning("%s is no list of failures and is left alone", path)
+            _log.warning("%s is not a list of failures by this program, and is not changed", path)
         return
     if not failures:
         with suppress(OSError):

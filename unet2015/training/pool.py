@@ -100,8 +100,8 @@ class PooledImage(Image):
             self._watch.check()
         except ImageReadError as error:
             raise DataSetError(
-                f"{self.name}: the file was changed or replaced since the training began, which would go on "
-                "with other data; put it back as it was and resume, or begin a new training"
+                f"{self.name}: the file was changed or replaced since the training began, so the training cannot "
+                "go on; restore the file and resume, or begin a new training"
             ) from error
         if self.path.is_dir():  # with very many files: spend a tenth of the time on this at most
             self._look_again = monotonic() + 10 * (monotonic() - started)

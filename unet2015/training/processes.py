@@ -178,7 +178,7 @@ def process_group() -> Iterator[ProcessGroup]:
         if _reports(store):
             raise
         _wait_for_report(5)
-        raise OtherProcessError("another process of this training has failed, and says why") from error
+        raise OtherProcessError("another process of this training has failed, and shows its error") from error
     finally:
         _log.disabled = disabled
         distributed.destroy_process_group()

@@ -176,7 +176,7 @@ def _split_problems(
         yield Problem(
             "warning",
             "",
-            f"no training page holds {_any_of(missing, labels)}, which held-out pages do ({names}), so it "
+            f"no training page holds {_any_of(missing, labels)}, but held-out pages do ({names}), so it "
             f"cannot be learned; {choose}",
         )
     if held_out and not measured.any():

@@ -138,8 +138,8 @@ def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
         changed = ", ".join(_differences(state.machine, expected.machine))
         if changed:
             _log.warning(
-                "%s: the training goes on otherwise than it was begun (%s); the last bits may differ from "
-                "those of a training in one go",
+                "%s: the training goes on under other conditions (%s); the last bits may differ from those "
+                "of an uninterrupted training",
                 folder.parent,
                 changed,
             )

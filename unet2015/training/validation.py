@@ -154,17 +154,16 @@ def advice(validation: Validation) -> str:
     """
     if validation.learned is None:
         return (
-            "whether the network has learned cannot be told, as the held-out pages hold one class alone; "
+            "whether the network has learned cannot be told, because the held-out pages hold only one class; "
             "hold out pages with every class (--validate)"
         )
     if validation.learned:
         return ""
     tries = [
-        "see that images and labels belong together and the labels are coded as --label-kind says (unet2015 "
-        "check)"
+        "check that images and labels belong together, and that --label-kind fits the labels (unet2015 check)"
     ]
     if validation.auc is not None and validation.auc < REVERSED_AUC:
-        tries.append("see that the labels of the held-out pages mean the same as the others")
+        tries.append("check that the labels of the held-out pages have the same meaning as the others")
     if validation.constant or validation.periodic:
         tries.append("another seed")
         tries.append("a lower learning_rate, or a smaller clip in [optimisation]")
