@@ -100,7 +100,7 @@ class PooledImage(Image):
             self._watch.check()
         except ImageReadError as error:
             raise DataSetError(
-                f"{self.name}: the file was changed or replaced since the training began, so the training cannot "
+                f"{self.name}: the file was changed or replaced since the training began, so training cannot "
                 "go on; restore the file and resume, or begin a new training"
             ) from error
         if self.path.is_dir():  # with very many files: spend a tenth of the time on this at most
