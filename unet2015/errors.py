@@ -6,19 +6,19 @@ the settings were wrong, 3 where a training has not learned.
 
 
 class UNet2015Error(Exception):
-    """Whatever this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
     exit_status = 1
 
 
 class UsageError(UNet2015Error, ValueError):
-    """The call cannot mean anything: a wrong option, argument or combination."""
+    """The call makes no sense: a wrong option, argument or combination."""
 
     exit_status = 2
 
 
 class SettingsError(UsageError):
-    """A settings file, or a value in it, is not what the settings allow."""
+    """A settings file, or a value in it, is not allowed."""
 
 
 class GeometryError(UsageError):
@@ -26,11 +26,11 @@ class GeometryError(UsageError):
 
 
 class MemoryLimitError(UsageError, MemoryError):
-    """No plan fits in the memory that was allowed, or the device ran out of it."""
+    """No plan fits in the allowed memory, or the device ran out of memory."""
 
 
 class ImageError(UNet2015Error):
-    """Something about an image file or array."""
+    """Base class of errors about an image file or array."""
 
 
 class ImageReadError(ImageError, OSError):
@@ -64,7 +64,7 @@ class ModelError(UNet2015Error, ValueError):
 
 
 class WorkerError(UNet2015Error, RuntimeError):
-    """Workers of a cluster died, or did not do what they said; what is finished stays."""
+    """Workers of a cluster died, or a result that they reported is missing; finished parts stay."""
 
 
 class TrainingError(UNet2015Error, RuntimeError):
@@ -72,13 +72,13 @@ class TrainingError(UNet2015Error, RuntimeError):
 
 
 class NothingLearnedError(TrainingError):
-    """A training that has not learned when it is checked, and was told to stop then."""
+    """A training that has not learned when it is checked, and should stop then."""
 
     exit_status = 3
 
 
 class OtherProcessError(TrainingError):
-    """Another process of a training shows why it ended; the command line adds nothing."""
+    """Another process of a training has failed and shows its error; the command line adds nothing."""
 
     def __init__(self, message: str, exit_status: int = 1) -> None:
         super().__init__(message)

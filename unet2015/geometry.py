@@ -1,10 +1,10 @@
-"""Which sizes a network takes, and what becomes of them: pure integers, along one axis.
+"""Legal input sizes of a network, and its output sizes: pure integers, along one axis.
 
-A network that loses pixels at its border and pools inside is described by three numbers; the
-tiling asks for nothing else, so any network that declares its :class:`Geometry` can be tiled.
+Three numbers describe a network that loses pixels at its border and pools inside. The tiling needs
+nothing else, so any network that declares its :class:`Geometry` can be tiled.
 
-Beside that, the arithmetic of the U-Net's layers stands here: how many rows or columns each layer needs
-and gives, and with it the side of each map (:func:`unet_sides`).
+This file also has the arithmetic of the U-Net's layers: how many rows or columns each layer needs and
+makes, and so the side of each map (:func:`unet_sides`).
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class Geometry:
     def kept_size(self, size: int) -> int:
         """Return the largest multiple of `factor` within the output of a legal side: 572 -> 384.
 
-        Zero where the output is smaller than `factor`: such a tile can cover only a whole image.
+        Zero if the output is smaller than `factor`: such a tile can only cover a whole image.
         """
         return self.output_size(size) // self.factor * self.factor
 
@@ -134,7 +134,7 @@ class UNetSides:
         What the block of each level reads on the way down, from the uppermost to the lowest.
     expand : tuple of int
         What the block of each level reads on the way up, from the uppermost; the lowest has none. It is
-        the side of the up-convolution's output, and of the map that crop-and-copy puts beside it.
+        the side of the up-convolution's output, and of the map that crop-and-copy adds to it.
     """
 
     contract: tuple[int, ...]
@@ -161,8 +161,8 @@ def unet_sides(size: int, depth: int) -> UNetSides:
 def unet_geometry(depth: int) -> Geometry:
     """Return the geometry of the unpadded U-Net with `depth` poolings (paper: 4).
 
-    An input side is legal if every pooling gets an even side and an output is left. So it follows from
-    the side at the lowest level, and two sides that differ by 1 there differ by ``2**depth`` at the input.
+    An input side is legal if every pooling gets an even side and an output is left. So the side at the
+    lowest level determines it: if two sides differ by 1 there, they differ by ``2**depth`` at the input.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def unet_geometry(depth: int) -> Geometry:
 def crop_border(depth: int, level: int) -> int:
     """Return the pixels that crop-and-copy cuts from each side of a level's map: 88, 40, 16, 4 at depth 4.
 
-    They are what the levels below lose. Those are a U-Net of their own between a pooling and an
+    The levels below lose these pixels. They form a U-Net of their own between a pooling and an
     up-convolution, so each pixel of its margin is two pixels here.
     """
     return after_upsampling(unet_geometry(depth - level - 1).margin)

@@ -14,7 +14,7 @@ from typing import Any
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
-# What glibc's dynamic thresholds reach in a process that has freed large tensors.
+# The values that glibc's dynamic thresholds reach in a process that has freed large tensors.
 _USUAL = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
 
 _lock = threading.Lock()
@@ -38,7 +38,7 @@ def kept_heap() -> Iterator[bool]:
     Notes
     -----
     Contexts may be nested, also across threads. The last one to end restores glibc's settings. They cannot be
-    read, so it sets what glibc's dynamic thresholds reach in a process that has freed large tensors: blocks
+    read, so it sets what glibc's dynamic thresholds reach by themselves once large tensors were freed: blocks
     of 32 MiB and more are mapped.
     """
     global _users
@@ -63,7 +63,7 @@ def kept_heap() -> Iterator[bool]:
 
 
 def usual_heap() -> bool:
-    """Set glibc's thresholds to what they become by themselves; return whether anything was changed.
+    """Set glibc's thresholds to the values that they reach by themselves; return whether this changed any.
 
     If the environment sets one threshold, glibc no longer adjusts any, and maps fresh pages for every block
     of more than 128 KiB. Dask starts its workers like that (``MALLOC_TRIM_THRESHOLD_=65536``), which makes

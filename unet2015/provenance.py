@@ -1,4 +1,4 @@
-"""The versions that a record names, and the machine that a result was found on."""
+"""The versions for a record, and the machine on which a result was measured."""
 
 import os
 import platform
@@ -11,8 +11,8 @@ from unet2015 import __version__
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of what computes for it."""
-    # Its own version it knows: a checkout may have no metadata, or those of an older installation.
+    """Return the versions of Python, of this package and of the libraries that it computes with."""
+    # Its own version comes from the code: a checkout may have no metadata, or older metadata.
     found = {"python": platform.python_version(), "unet2015": __version__}
     for name in ("torch", "numpy", "scipy", "tifffile", "imagecodecs", "zarr"):
         try:

@@ -1,7 +1,7 @@
 """Files that are whole or absent: written under a temporary name, flushed, then renamed.
 
-All that a killed process can leave behind is hidden, and its name begins as `hidden_prefix` says, so
-that the next who writes the same file finds and removes it.
+If a process is killed, it leaves only hidden files whose names begin with `hidden_prefix`. The next process
+that writes the same file finds and removes them.
 """
 
 import errno
@@ -18,10 +18,10 @@ from unet2015.errors import ImageReadError, ImageWriteError, UNet2015Error
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`, which takes its place if the body succeeds.
+    """Yield a temporary path in the folder of `path`; if the body succeeds, the file is renamed to `path`.
 
     The temporary file exists, empty, when the body starts; its name begins with a dot and ends in
-    ``.tmp``. If the body fails it is removed, and whatever was at `path` stays.
+    ``.tmp``. If the body fails, it is removed, and an earlier file at `path` stays.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _flush(temporary, os.O_RDWR)
         os.replace(temporary, path)
     except OSError as error:
-        # Errors of this package, and those about other files, keep their own words.
+        # Errors of this package, and errors about other files, keep their messages.
         about = error.filename in (None, str(temporary), temporary)
         if isinstance(error, UNet2015Error) or not about:
             raise
@@ -48,21 +48,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    with suppress(OSError):
+    with suppress(OSError):  # the new name is on the disk only once the folder is flushed
         _flush(path.parent, os.O_RDONLY)
 
 
 def hidden_prefix(path: Path) -> str:
     """Return how the names of hidden files that belong to `path` begin.
 
-    The name is cut, so that they stay within the 255 bytes of file systems, and told from others
-    that begin alike by a digest.
+    The name is cut, so that they stay within the 255 bytes of file systems. A digest of the whole name tells
+    names with the same beginning apart.
     """
     return f".{path.name[:40]}.{hashlib.sha256(path.name.encode()).hexdigest()[:8]}-"
 
 
 def leftovers(path: Path) -> list[Path]:
-    """Return the temporary files and folders that belong to `path`, but for its lock."""
+    """Return the temporary files and folders that belong to `path`, without its lock."""
     prefix = hidden_prefix(path)
     try:
         found = sorted(item for item in path.parent.iterdir() if item.name.startswith(prefix))
@@ -73,16 +73,16 @@ def leftovers(path: Path) -> list[Path]:
 
 @contextmanager
 def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
-    """Keep other processes from claiming `path` while the body runs; ended also by a kill.
+    """Keep other processes from claiming `path` while the body runs. A kill also ends the claim.
 
-    Where the file system or the system has no locks, nothing is kept.
+    If the file system or the operating system has no locks, this does nothing.
 
     Parameters
     ----------
     path : Path
-        What is claimed; it need not exist, but its folder must.
+        The path to claim; it need not exist, but its folder must.
     busy : UNet2015Error, optional
-        Raised where another process holds it, for a `path` that no file will ever have.
+        Error to raise if another process has claimed it, for a `path` that is never a file.
 
     Raises
     ------
@@ -103,7 +103,8 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
         held = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who held it may have removed the file in between; two would then hold two locks.
+            # The former holder may have removed the file after we opened it: our lock would then be on a file
+            # that no other process will open.
             held = os.path.samestat(os.fstat(handle), lock.stat())
         except (BlockingIOError, FileNotFoundError):
             held = False
@@ -124,12 +125,12 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
 
 
 class Unchanged:
-    """Watches a file, or a folder that is an image, while it is read for long.
+    """Notices a change of a file, or of a folder that is an image, while it is read for a long time.
 
     Parameters
     ----------
     path : Path
-        The file; looked at now, so make this before the file is opened.
+        The file. Its state is noted now, so make this object before the file is opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,8 +150,8 @@ class Unchanged:
     def check(self) -> None:
         """Raise `ImageReadError` if the file no longer holds the bytes that it held.
 
-        Its contents are looked at only where size, place or times differ: a new link to it or other
-        permissions do no harm.
+        Its contents are compared only if its size, place or times differ. So a new link to it, or other
+        permissions, are no error.
         """
         now = self._look()
         if now != self._state:
@@ -195,7 +196,7 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def make_folder(path: str | Path) -> Path:
-    """Make a folder and its parents where missing, and see that files can be made in it.
+    """Make a folder and its parents if missing, and check that files can be made in it.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Labelled images that look like electron micrographs of nervous tissue, drawn from a seed.
 
-They stand in for the real data where there is none: in the demo, in tests and in benchmarks. As in
-the ISBI 2012 set, cells of very different sizes lie wall to wall, a dark membrane a few pixels wide
-between them; mitochondria, vesicles and microtubules inside are nearly as dark as membranes, so that
-mostly their surroundings tell them apart. All numbers below were fitted to that set by eye.
+They replace real data in the demo, in tests and in benchmarks. As in the ISBI 2012 set, cells of very
+different sizes lie side by side, with a dark membrane a few pixels wide between them. Mitochondria,
+vesicles and microtubules inside are nearly as dark as membranes, so mostly their surroundings tell them
+apart. All numbers below were fitted to that set by eye.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def em_stack(
     pages, height, width : int
         Size of the stack, each 1 or more.
     seed : int
-        From which everything follows; page `k` does not depend on the number of pages.
+        Determines everything; page `k` does not depend on the number of pages.
 
     Returns
     -------

@@ -354,7 +354,7 @@ def test_training_percentiles_come_from_training_pages_alone():
 @pytest.mark.parametrize("pages", [[], [[0], [1]], [[]]])
 @pytest.mark.parametrize("method", ["standardise", "training-percentiles"])
 def test_pages_that_are_not_those_of_the_images(pages, method):
-    with pytest.raises(UsageError, match=r"training pages of each image.*of 1 images"):
+    with pytest.raises(UsageError, match=r"training pages of each image.*for 1 images"):
         choose_mapping(MappingSettings(method=method), images("uint8"), pages)
 
 

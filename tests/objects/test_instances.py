@@ -157,5 +157,5 @@ def test_a_pixel_that_is_no_number_does_not_spread():
 
 @pytest.mark.parametrize("wrong", [(1.5, 2), (-0.1, 2), (np.nan, 2), (0.5, -1), (0.5, np.nan), (0.5, np.inf)])
 def test_markers_that_cannot_be_are_refused(wrong):
-    with pytest.raises(UsageError, match="level of markers"):
+    with pytest.raises(UsageError, match="markers need a level"):
         Markers(*wrong)

@@ -80,7 +80,7 @@ def test_one_of_several_classes_on_one_side_alone(report):
     assert said(found, "warning", "no held-out page holds a pixel of class 2 (held out: t2.tif")
     found = report(pages, labels=coding, validation={"pages": "0-1,3"})
     (message,) = said(found, "warning", "no training page holds a pixel of class 2")
-    assert "which held-out pages do (held out: t0.tif, t1.tif, t3.tif (3 pages))" in message
+    assert "but held-out pages do (held out: t0.tif, t1.tif, t3.tif (3 pages))" in message
     assert not said(report(pages, labels=coding, validation={"pages": "3"}), "warning", "class 2")
 
 

@@ -100,7 +100,7 @@ def test_held_out_pages_of_one_class_cannot_tell(judged, value, classes):
     p[value] = 1 - 1e-4 * (classes - 1)
     certain = judged((p, truth), classes=classes)
     assert certain.learned is None
-    assert "one class alone" in advice(certain)
+    assert "only one class" in advice(certain)
     assert certain.why == ()
     # Who is less certain is worse, though it is more certain than 0.5 everywhere.
     p = np.full((classes, 64, 64), 0.3 / (classes - 1))

@@ -23,7 +23,7 @@ from unet2015.cli.train import train
 from unet2015.cli.weights import weights
 from unet2015.errors import UNet2015Error
 
-# Typer's only public name in the family of its parser's errors, which moved house between versions.
+# Typer's only public name among its parser's errors, whose module differs between versions.
 _BadCall = cast(type[Exception], typer.BadParameter.__base__)
 
 _ENDING = (
@@ -97,7 +97,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _call_message(error: Any) -> str:
-    """Say what is wrong with the call, and where to read how it should be."""
+    """Say what is wrong with the call, and which help to read."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "unet2015"
     message = error.format_message().rstrip(".").replace(": Value error, ", ": ")

@@ -34,9 +34,9 @@ def check(
 ) -> None:
     """Say what is wrong with a training set.
 
-    Run it before a long training. Every pixel is read. With the options of train it names the pages
-    that train would hold out.
-    Errors would stop or spoil a training, and the exit status is then 1; warnings may be harmless.
+    Run it before a long training. Every pixel is read. With the options of train, it names the pages
+    that train would hold out. Errors would stop or spoil a training; the exit status is then 1.
+    Warnings may be harmless.
     """
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings

@@ -44,7 +44,7 @@ def em(
     ] = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="What the figure is drawn over.  [default: the prediction]", metavar="FILE"),
+        typer.Option(help="Image under the figure.  [default: the prediction]", metavar="FILE"),
     ] = None,
     script_2016: Annotated[
         bool,

@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Show what a file holds, or why it is refused.
 
-    Shown are the axes and where they come from, the pages, the type of the pixels and the calibration.
+    It shows the axes and where they come from, the pages, the type of the pixels and the calibration.
     """
     from unet2015.errors import ImageError
     from unet2015.images.reader import find_images, open_image

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def models(as_json: Json = False) -> None:
     """List the models that come with the package; segment takes them by name.
 
-    Shown are what each is for, what to cite, the terms of its use, and how it was trained.
+    It shows the purpose of each, what to cite, the terms of use, and how it was trained.
     """
     from unet2015.models import list_models
 

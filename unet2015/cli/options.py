@@ -58,12 +58,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")
 
 
 def changes(**given: Any) -> dict[str, Any]:
-    """Return the settings that options change, in the nesting of the settings file.
+    """Return the settings that options change, nested as in the settings file.
 
     Parameters
     ----------
     **given
-        Values, and sections as mappings of such; None where an option is not given.
+        Values, and sections as mappings of values; None if an option is not given.
     """
     return {
         name: changes(**value) if isinstance(value, dict) else value

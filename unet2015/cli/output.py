@@ -17,7 +17,7 @@ def print_error(error: object) -> None:
 
 
 def print_rows(title: str, rows: dict[str, str]) -> None:
-    """Print a title and, under it, names and what they are."""
+    """Print a title and, below it, names and their values."""
     typer.echo(title)
     wide = max(map(len, rows), default=0)
     for name, text in rows.items():
@@ -25,7 +25,7 @@ def print_rows(title: str, rows: dict[str, str]) -> None:
 
 
 def show_messages() -> None:
-    """Let the messages of the package appear on standard error, each once however often this is asked."""
+    """Show the messages of the package on standard error; calling this again does not repeat them."""
     import logging
 
     logger = logging.getLogger("unet2015")

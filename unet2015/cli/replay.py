@@ -1,4 +1,4 @@
-"""``unet2015 replay``: whether a segmentation gives the same bytes again."""
+"""``unet2015 replay``: tests whether a segmentation gives the same bytes again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +22,9 @@ def replay(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run again what a record describes, in a temporary folder, and compare the bytes.
+    """Repeat the segmentation of a record, in a temporary folder, and compare the bytes.
 
-    Exit status 0 where they are the same, 1 where not, or where input or model are gone or changed.
+    The exit status is 0 if they are the same; 1 if not, or if input or model are missing or changed.
     """
     from unet2015.segmentation.replay import replay as run
 

@@ -19,8 +19,8 @@ def report(
 ) -> None:
     """Write a report of a training: one HTML file that needs no network.
 
-    Curves, measures, settings and the training record; and, where images and labels are still where they
-    were, the best, median and worst held-out page with what is wrong marked.
+    It shows curves, measures, settings and the training record. If images and labels are still at the
+    same paths, it also shows the best, median and worst held-out page, with errors marked.
     """
     from unet2015.report.run import report_run
 

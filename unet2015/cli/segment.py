@@ -63,7 +63,7 @@ SkipEmpty = Annotated[
     bool,
     typer.Option(
         "--skip-empty",
-        help="Call tiles whose pixels all have the same value background, without the network.",
+        help="Do not run the network on tiles whose pixels are all equal; they become background.",
     ),
 ]
 Tiled = Annotated[
@@ -109,8 +109,8 @@ def segment(
     """Segment images of any size.
 
     The results keep axes and pixel size, with a record beside each. Files that fail are listed
-    with the reason, also in failures.csv, while the others are done. Run again, the same command
-    does only what is not done yet, and goes on inside an image.
+    with the reason, also in failures.csv, while the others are done. If the same command runs again,
+    it does only what is not done yet, and also goes on inside an image.
     """
     from unet2015.cli.sizes import parse_size, parse_threshold
     from unet2015.segmentation.batch import segment_files
@@ -141,7 +141,7 @@ def segment(
 
 
 def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
-    """Print what each file would take; return whether any was refused."""
+    """Print the needs of each file; return whether any was refused."""
     if as_json:
         print_json([item.as_dict() for item in plans])
     else:
@@ -151,7 +151,7 @@ def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
 
 
 def _report(results: "list[FileResult]", as_json: bool) -> bool:
-    """Print what became of each file; return whether any failed."""
+    """Print the result of each file; return whether any failed."""
     failed = [result for result in results if result.error]
     if as_json:
         print_json(

@@ -11,7 +11,7 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 def parse_size(text: str) -> int:
     """Return the bytes that a text like ``512M``, ``4G``, ``1.5GiB`` or ``4GB`` means.
 
-    K, M, G and T, alone or with iB, are powers of 1024; with B, powers of 1000, as for GNU's tools.
+    K, M, G and T, alone or with iB, are powers of 1024; with B, powers of 1000, as in GNU's tools.
 
     Raises
     ------

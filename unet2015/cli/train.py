@@ -44,7 +44,7 @@ def train(
         TrainingPrecision | None,
         typer.Option(help="auto: bfloat16 where a short timing shows that it is faster here, else float32."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="From which all random draws follow.", metavar="N")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random draws.", metavar="N")] = None,
     network: Annotated[
         str | None, typer.Option(help="Which network; unet2015 is the paper's.", metavar="KIND")
     ] = None,
@@ -59,14 +59,14 @@ def train(
 ) -> None:
     """Train a model on images and labels.
 
-    What no option says is in the settings. RUN_DIR gets model.safetensors (the best on the held-out
-    pages), checkpoints, log.jsonl and the settings. The path of the model is printed. Where the first
-    validation shows that nothing is learned, the training begins again with the next seed; where nothing
-    is learned in the end, the exit status is 3.
+    The settings decide everything that is not an option. RUN_DIR gets model.safetensors (the best on the
+    held-out pages), checkpoints, log.jsonl and the settings. The path of the model is printed. If the
+    first validation shows that nothing is learned, the training begins again with the next seed. If
+    nothing is learned in the end, the exit status is 3.
 
     On N GPUs: torchrun --nproc-per-node N -m unet2015 train ... Each step then shows N tiles, one on
-    each GPU, and follows the mean of their gradients; steps and learning rate stay as they are set. For
-    as many tiles as one GPU would show, divide --steps by N; the steadier gradient then often bears a
+    each GPU, and follows the mean of their gradients; steps and learning rate do not change. To show as
+    many tiles as with one GPU, divide --steps by N. The gradient is steadier then, and often allows a
     higher learning_rate (up to N times; try it). --resume needs the same N. Ctrl-C, SIGTERM or SIGHUP
     saves a checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes
     train on the processor.

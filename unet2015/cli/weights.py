@@ -13,7 +13,7 @@ def weights(
     labels: Annotated[Path, typer.Argument(help="Label image.", metavar="LABELS")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="TIFF to write; one that is there is replaced.", metavar="OUT"),
+        typer.Option("--out", "-o", help="TIFF to write; an existing one is replaced.", metavar="OUT"),
     ],
     w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
     sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
@@ -30,8 +30,8 @@ def weights(
 ) -> None:
     """Write a weight map to look at.
 
-    It is that of the paper's equation 2, a 32-bit TIFF with the axes and pixel size of the labels, and of the
-    labels as they are: no separation border is drawn between touching cells.
+    It is the weight map of the paper's equation 2, as a 32-bit TIFF with the axes and pixel size of the
+    labels. The labels are not changed: no separation border is drawn between touching cells.
     """
     from unet2015.errors import LabelError, UsageError
     from unet2015.images.reader import open_image, read_pages

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unet2015.errors import AxesError
 
 LETTERS = "TZCYXI"
-"""Time, depth, channel, row, column, and I: pages in sequence, of no declared meaning."""
+"""Time, depth, channel, row, column, and I: a sequence of pages without a declared meaning."""
 
 _UNITS = (
     # OME's symbol, metres, other names
@@ -25,7 +25,7 @@ _SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *o
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a pixel measures; None where the file does not say.
+    """The size of a pixel; None if the file does not tell it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ UNCALIBRATED = Calibration()
 
 
 def unit_factor(unit: str | None, other: str | None) -> float | None:
-    """Return how many of `other` one `unit` is; None where either is not a known length."""
+    """Return how many of `other` one `unit` is; None if either is not a known length."""
     if unit == other:
         return 1.0
     metres, others = _METRES.get(unit or ""), _METRES.get(other or "")

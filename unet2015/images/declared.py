@@ -1,4 +1,4 @@
-"""What a TIFF header says about its image, in one shape for all flavours."""
+"""What a TIFF header says about its image, in one form for all flavours."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Declared:
     kind : {"ome", "imagej", "plain"}
         The flavour.
     lead : str
-        A letter for each axis of planes; "?" where the file gives none.
+        A letter for each axis of planes; "?" if the file gives none.
     sizes : tuple of int
         Their lengths.
     calibration : Calibration
@@ -43,7 +43,7 @@ class Declared:
         return math.prod(self.sizes)
 
     def named(self, within: str, axes: str | None, name: str) -> "Declared":
-        """Return the same with every axis named, and axes of length 1 left out unless asked for.
+        """Return the same with every axis named. Axes of length 1 are dropped, except those named in `axes`.
 
         Parameters
         ----------
@@ -91,10 +91,10 @@ class Declared:
 
 
 def tag_calibration(tags: Mapping[int, Any]) -> Calibration:
-    """Return the pixel size by XResolution, YResolution and ResolutionUnit, in micrometres.
+    """Return the pixel size from XResolution, YResolution and ResolutionUnit, in micrometres.
 
-    Without a unit there is no size, only a ratio; 72 pixels per inch mean that none is known, as
-    in ImageJ.
+    Without a unit there is no size, only a ratio. As in ImageJ, 72 pixels per inch mean that the size is
+    not known.
     """
     factor = _TAG_UNITS.get(tags.get(296, 2))
     x, y = pixel_sizes(tags)
@@ -104,7 +104,7 @@ def tag_calibration(tags: Mapping[int, Any]) -> Calibration:
 
 
 def pixel_sizes(tags: Mapping[int, Any]) -> tuple[float | None, float | None]:
-    """Return the inverse of XResolution and YResolution; None where absent or zero."""
+    """Return the inverses of XResolution and YResolution; None if absent or zero."""
     sizes = []
     for code in (282, 283):
         pixels, units = tags.get(code) or (0, 0)

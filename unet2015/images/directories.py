@@ -18,15 +18,17 @@ from unet2015.images.ome import is_ome
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
+# Photometric interpretation; a bit of NewSubfileType; the tag ImageDepth (SGI).
 _PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
 
 _LONGEST = 300
 
 _EXPANSION = {1: 4, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
-"""How many bytes one can become at most: as it is (subsampled colour), LZW, deflate (twice), PackBits."""
+"""How many bytes one can become at most, by compression: none (subsampled colour), LZW, deflate (two codes),
+PackBits. Deflate: https://zlib.net/zlib_tech.html."""
 
 _ANY_EXPANSION, _SMALL = 2**16, 2**28
-"""The same for other compressions; and the bytes that even next to none may become: a blank image."""
+"""The same for other compressions; and how many bytes a blank image may have, however few it is made from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Plane:
     rows, columns : int
         Size of a segment.
     raw : bool
-        Segments are strips of pixels as they are, in the file's byte order.
+        Segments are strips of pixels without compression, in the file's byte order.
     """
 
     page: Any
@@ -89,12 +91,12 @@ def within(page: Any) -> str:
 
 
 def read_directories(tif: Any, name: str) -> list[Any]:
-    """Return a `tifffile.TiffPage` for each directory, without thumbnails that say so.
+    """Return a `tifffile.TiffPage` for each directory, without those marked as thumbnails.
 
     Raises
     ------
     ImageReadError
-        The chain of directories leaves the file, ends in the middle, or bites its tail.
+        The chain of directories leaves the file, ends in the middle, or comes back to an earlier one.
     """
     pages = []
     for index, offset in enumerate(_chain(tif, name)):
@@ -139,7 +141,7 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
 
 
 def check_page(page: Any, imagej: bool, name: str) -> None:
-    """Raise `ImageReadError` if what a page holds is not intensities that can be decoded."""
+    """Raise `ImageReadError` if a page does not hold intensities that can be decoded."""
     problem = None
     sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
     several = [name for name in sizes if not isinstance(getattr(page, name), int)]
@@ -183,16 +185,16 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
             f"{where}: expected {expected} strips or tiles, but the file lists {len(offsets)}"
         )
     _check_counts(plane, counts[:expected], where)
-    # Each by itself before their sum, which may be more than 64 bits hold.
+    # First each by itself: their sum may exceed 64 bits.
     check_end(int(max(offsets[:expected].max(), counts[:expected].max())), size, where)
     check_end(int((offsets + counts)[:expected].max()), size, where)
     return plane
 
 
 def _check_counts(plane: Plane, counts: npt.NDArray[np.int64], where: str) -> None:
-    """Raise `ImageReadError` if a strip or tile has fewer bytes than its pixels can be made from.
+    """Raise `ImageReadError` if a strip or tile has too few bytes for its pixels.
 
-    So a file that declares more pixels than it can hold is refused before there is memory for them.
+    So a file that declares more pixels than it can hold is refused before memory is taken for them.
     """
     page = plane.page
     samples = 1 if plane.separate else page.samplesperpixel
@@ -214,7 +216,7 @@ def _check_counts(plane: Plane, counts: npt.NDArray[np.int64], where: str) -> No
 
 
 def _fewest_bytes(pixels: int, compression: int, raw: bool) -> int:
-    """Return the fewest bytes in a file that can become so many bytes of pixels."""
+    """Return the smallest number of bytes in a file that can become `pixels` bytes of pixels."""
     if raw:
         return pixels
     if compression in _EXPANSION:
@@ -225,8 +227,8 @@ def _fewest_bytes(pixels: int, compression: int, raw: bool) -> int:
 def contiguous_planes(page: Any, planes: int, size: int, name: str) -> list[Plane] | None:
     """Return `planes` planes that lie one after the other from the first directory's pixels on.
 
-    ImageJ writes stacks of more than 4 GB so, tifffile "truncated" ones. None if the pixels of the
-    first cannot be continued: they are compressed or scattered.
+    ImageJ writes stacks of more than 4 GB like this, and tifffile "truncated" ones. None if the pixels of
+    the first directory cannot go on like this: they are compressed or scattered.
 
     Raises
     ------
@@ -265,6 +267,6 @@ def open_tiff(path: Path) -> Any:
 
 
 def reason(error: Exception) -> str:
-    """Return in one short line what a library raised; that of a `MemoryError` has no words."""
+    """Return the message of an error in one short line, or its type if it has none (`MemoryError`)."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

@@ -1,4 +1,4 @@
-"""What every image offers, wherever its pixels lie: axes, calibration, and region reads."""
+"""The common interface of images, wherever their pixels are: axes, calibration, and region reads."""
 
 import math
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ _BAND_PIXELS = 2**22
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file says of its image, beside the pixels.
+    """What a file says about its image, besides the pixels.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class ImageHeader:
     dtype : dtype_like
         Type of the pixels, in any byte order.
     axes_source : {"ome", "imagej", "file", "--axes", "array"}
-        Who says so.
+        Where the axes come from.
     path : Path or None
         The file.
     kind : {"ome", "imagej", "plain"}
-        The flavour of the file, which an output written like it keeps.
+        The flavour of the file; an output like this image has the same.
     calibration : Calibration
         Pixel size, spacing, interval and their units.
     """
@@ -59,7 +59,7 @@ class Image(ABC):
     Parameters
     ----------
     header : ImageHeader
-        What the file says of it.
+        What the file says about the image.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Image(ABC):
             )
 
     def size(self, letter: str) -> int:
-        """Return the length along one axis, 1 where the image lacks it."""
+        """Return the length along one axis, 1 if the image lacks it."""
         return self.shape[self.axes.index(letter)] if letter in self.axes else 1
 
     @property
@@ -122,26 +122,26 @@ class Image(ABC):
 
     @property
     def band_rows(self) -> int:
-        """Rows that are best read at a time by who reads whole pages."""
+        """How many rows to read at a time when whole pages are read."""
         return max(1, min(self.height, _BAND_PIXELS // (self.width * self.channels)))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing about the image, and no error; may take a look at all of its files."""
+        """Remarks on the image that are not errors; may look at all of its files."""
         return ()
 
     @property
     def decoding_bytes(self) -> int:
-        """Memory that reading a region takes beyond the usual: large strips or tiles, decoded whole."""
+        """Extra memory for reading a region, where large strips or tiles must be decoded whole."""
         return 0
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of decoded pixels that the image keeps at present, for the next read."""
+        """Bytes of decoded pixels that the image now keeps for the next read."""
         return 0
 
     def forget(self) -> None:  # noqa: B027 - most keep nothing
-        """Give back decoded pixels, but not the file."""
+        """Free decoded pixels; the file stays open."""
 
     def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Read a region of one page; may be called from several threads.
@@ -177,7 +177,7 @@ class Image(ABC):
         """Read a region that is known to be inside the image."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to give back
-        """Give back what the image holds."""
+        """Close the file and free the memory of the image."""
 
     def __enter__(self) -> Self:
         return self
@@ -196,11 +196,11 @@ class ArrayImage(Image):
     array : numpy.ndarray
         Pixels; not copied.
     axes : str, optional
-        One letter for each dimension. Without it two dimensions are YX, three IYX.
+        One letter for each dimension. Default: YX for two dimensions, IYX for three.
     calibration : Calibration
-        What a pixel measures.
+        The size of a pixel.
     name, path, axes_source
-        Where the pixels came from, if not from the caller.
+        Where the pixels come from. Default: an array of the caller.
 
     Raises
     ------

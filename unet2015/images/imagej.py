@@ -55,7 +55,7 @@ def read_imagej(
     order = order[::-1] if sorted(order) == sorted(ORDER) else ORDER
     sizes = tuple(counts[letter] for letter in order)
     known = math.prod(sizes)
-    # A stack that is no hyperstack may declare nothing but the number of its images.
+    # A stack that is not a hyperstack may declare only the number of its images.
     images = directories if images == known and directories > known == 1 else images
     if images > known and images % known == 0:
         order, sizes = "?" + order, (images // known, *sizes)
@@ -104,7 +104,7 @@ def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> Calibrat
 
 
 def _converted(length: float | None, unit: str | None, to: str) -> float | None:
-    """Return a length that the header gives in a unit of its own; None where it is not known."""
+    """Return a length for which the header has a unit of its own; None if the unit is not known."""
     if length is None or unit is None:
         return length
     factor = unit_factor(_unescape(unit), to)

@@ -1,9 +1,9 @@
 """The intensity mapping: one rule for a whole image, chosen once and stored in the model.
 
 The network's input is ``(raw - offset) * gain``, with one offset and gain for each channel of the
-image, so that a result does not depend on the tiling. The paper leaves the mapping open. What an image
-itself decides (``standardise``, ``image-percentiles``) is measured over the whole file, all of its pages
-together: a page of a stack is mapped otherwise than the same page in a file of its own.
+image, so that a result does not depend on the tiling. The paper leaves the mapping open. Mappings that depend
+on the image (``standardise``, ``image-percentiles``) are measured over all pages of the file together. So a
+page of a stack is mapped differently from the same page in its own file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,33 +26,33 @@ Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 def choose_mapping(
     settings: MappingSettings, images: Sequence[Image], pages: Sequence[Sequence[int]] | None = None
 ) -> Mapping:
-    """Return the mapping that a model trained on these images shall have.
+    """Return the mapping for a model that is trained on these images.
 
     Parameters
     ----------
     settings : MappingSettings
-        ``auto`` becomes ``integer-range`` where all images have 8 bit, else ``image-percentiles``;
-        ``training-percentiles`` are taken over all pixels of the training pages, for each channel.
+        ``auto`` becomes ``integer-range`` if all images have 8 bits, else ``image-percentiles``.
+        ``training-percentiles`` are those of all pixels of the training pages, for each channel.
     images : sequence of Image
-        All images of the training set, those held out too.
+        All images of the training set, also those held out.
     pages : sequence of sequences of int, optional
-        For each image the pages that are trained on, perhaps none; all of them unless given.
+        For each image the pages to train on, perhaps none. Default: all.
 
     Raises
     ------
     ImageValueError
-        NaN or infinity among the pixels; different numbers of channels or types of pixels where
-        percentiles are taken over all images.
+        NaN or infinity among the pixels; or, for percentiles over all images, different numbers of channels
+        or types of pixels.
     UsageError
         There is no image, or no page to train on; or `pages` are not those of the images.
     """
     if not images:
-        raise UsageError("expected at least one training image to choose the intensity mapping by")
+        raise UsageError("the intensity mapping needs at least one training image")
     chosen = [range(image.pages) for image in images] if pages is None else pages
     if len(chosen) != len(images) or not any(map(len, chosen)):
         raise UsageError(
-            "expected the training pages of each image, one at least, to choose the intensity mapping by, "
-            f"but there are {sum(map(len, chosen))} pages, of {len(chosen)} of {len(images)} images"
+            "the intensity mapping needs the training pages of each image, and at least one page; got "
+            f"{sum(map(len, chosen))} pages of {len(chosen)} images, for {len(images)} images"
         )
     method = settings.method
     if method == "auto":
@@ -78,11 +78,11 @@ def choose_mapping(
 
 
 def intensity_scale(mapping: Mapping, image: Image) -> Scale:
-    """Return what makes network input of an image: ``(raw - offset) * gain``.
+    """Return offset and gain that make network input of an image: ``(raw - offset) * gain``.
 
     Percentiles, mean and standard deviation are over all pages; memory is bounded by a band of rows.
-    Percentiles are exact, and so are the sums of integers. Where the two intensities are equal, or the
-    standard deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere.
+    Percentiles are exact, and so are the sums of integers. If the two intensities are equal, or the standard
+    deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
 def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt.NDArray[np.float64]:
     """Return the standard deviation of an image as the network sees it, over all of its pages.
 
-    By it a change of intensity can be given in deviations of the image, whatever the mapping.
+    With it, a change of intensity can be given in deviations of the image, whatever the mapping.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt
     Returns
     -------
     numpy.ndarray of float64, shape (channels,)
-        1 for ``standardise``, for a constant image too; else 0 where the network sees but one value.
+        1 for ``standardise``, also for a constant image; otherwise 0 if the network sees only one value.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt
 
 
 class MappedImage:
-    """An image as the network shall see it.
+    """An image as the network sees it.
 
     Parameters
     ----------
@@ -176,11 +176,12 @@ class MappedImage:
     def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
         self.offset, self.gain = intensity_scale(mapping, image) if scale is None else scale
-        # Float32 holds 8 and 16 bit integers exactly, but no mean among many alike pixels; all but the former
+        # Float32 holds integers of 8 and 16 bits exactly, but not the small differences from a mean: all else
         # is mapped in float64.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
         self._work = np.float32 if exact else np.float64
-        # The difference of two of the largest float64 is infinite, that of their quarters is not.
+        # The difference of the largest float64 and its negative is infinite, that of their quarters is not.
+        # Only such a large range has so small a gain.
         huge = (self.gain < 2.0**-900) & (image.dtype == np.float64)
         self._factor = np.where(huge, 4.0, 1.0)[:, None, None] if huge.any() else None
 
@@ -225,8 +226,8 @@ class MappedImage:
 def _integer_range(image: Image) -> tuple[int, int]:
     if image.dtype.kind == "f":
         raise ImageValueError(
-            f"{image.name}: expected integer pixels, as the intensity mapping is by integer range, but they "
-            f"are {image.dtype}; train with the mapping standardise or by percentiles, or convert the image"
+            f"{image.name}: the intensity mapping integer-range needs integer pixels, but they are "
+            f"{image.dtype}; train with the mapping standardise or with percentiles, or convert the image"
         )
     limits = np.iinfo(image.dtype)
     return int(limits.min), int(limits.max)

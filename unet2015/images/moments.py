@@ -11,8 +11,8 @@ Floats = npt.NDArray[np.float64]
 Bands = Iterable[npt.NDArray[Any]]
 
 _PIECE = 2**17
-"""Pixels that are looked at together, about: their few arrays of float64 stay in the cache."""
-_DIGIT = 16
+"""About how many pixels are processed together: their few arrays of float64 stay in the cache."""
+_DIGIT = 16  # bits
 _QUARTER = 0.25  # so that no difference of two float64 is infinite
 
 
@@ -20,8 +20,8 @@ def mean_and_deviation(pages: Iterable[Bands], dtype: npt.DTypeLike, channels: i
     """Return mean and standard deviation (of all pixels, not estimated) of each channel.
 
     They do not depend on how pages are cut into bands. Integers are summed exactly. Floats are summed in
-    float64: rows by NumPy's pairwise sums, then the rows of a page, then the pages, each about its own mean,
-    and scaled so that squares neither overflow nor vanish.
+    float64 by NumPy's pairwise sums: each row, then the rows of a page, then the pages. Squares are taken
+    about the mean of each, and scaled so that they neither overflow nor vanish.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def mean_and_deviation(pages: Iterable[Bands], dtype: npt.DTypeLike, channels: i
     Returns
     -------
     mean, deviation : ndarray of float64, shape (channels,)
-        The deviation is 0 just where all pixels are alike.
+        The deviation is 0 exactly if all pixels are equal.
     """
     dtype = np.dtype(dtype)
     kind = _FloatMoments if dtype.kind == "f" else _IntegerMoments
@@ -64,8 +64,9 @@ class _IntegerMoments:
     def add(self, plane: npt.NDArray[Any]) -> None:
         pixels = plane.ravel().view(self._unsigned)
         for start in range(0, pixels.size, _PIECE):
-            piece = pixels[start : start + _PIECE] ^ self._unsigned.type(-self._least)  # less the least
-            # A float64 holds sums of 2^17 products of two digits of 16 bits exactly.
+            # Flipping the sign bit of two's complement subtracts the least value; unsigned pixels stay.
+            piece = pixels[start : start + _PIECE] ^ self._unsigned.type(-self._least)
+            # Sums of 2^17 products of two 16-bit digits are below 2^49: exact in float64 (up to 2^53).
             digits = [((piece >> shift) & self._mask).astype(np.float64) for shift in self._shifts]
             self._count += piece.size
             for i, digit in enumerate(digits):
@@ -74,9 +75,10 @@ class _IntegerMoments:
                     self._squares += int(np.dot(digit, other)) << _DIGIT * (i + j)
 
     def end_page(self) -> None:
-        """Nothing is kept by page."""
+        """Do nothing: sums are not kept by page."""
 
     def result(self) -> tuple[float, float]:
+        # In Python's whole numbers until the division; the variance does not depend on the least.
         mean = (self._sum + self._count * self._least) / self._count
         variance = (self._count * self._squares - self._sum**2) / self._count**2
         return mean, math.sqrt(variance)
@@ -85,7 +87,8 @@ class _IntegerMoments:
 class _FloatMoments:
     """Means and deviations of one channel: of the rows of the present page, and of the pages before it.
 
-    All is about the first pixel, so that alike pixels have deviation 0 and a large offset costs no digits.
+    The first pixel is subtracted from all, so that equal pixels have deviation 0 and a large offset costs no
+    digits.
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
@@ -117,6 +120,7 @@ class _FloatMoments:
 def _joined(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return mean and deviation, shape (1,), of parts of one size, given those of each part."""
     means, deviations = (np.concatenate(side)[None] for side in zip(*parts, strict=True))
+    # The variance of the whole is that of the means, and the mean of those of the parts.
     mean, between = _mean_and_rms(means)
     return mean, np.hypot(between, _rms(deviations))
 
@@ -138,7 +142,8 @@ def _rms(values: Floats) -> Floats:
 
 
 def _power_of_two(values: Floats) -> Floats:
-    """Return what brings the largest magnitude along the last axis near 1, where that is possible."""
+    """Return the factor that brings the largest magnitude along the last axis near 1, if possible."""
+    # Powers of two change no digit. At most 2**1000, so that the factor does not overflow.
     largest = np.maximum(values.max(axis=-1, keepdims=True), -values.min(axis=-1, keepdims=True))
     factor: Floats = np.ldexp(1.0, -np.maximum(np.frexp(largest)[1], -1000))
     return factor

@@ -71,9 +71,9 @@ def read_ome(
     samples : int
         Samples per pixel: they count as one plane.
     page : tuple of int
-        Height and width of the first.
+        Height and width of the first page.
     name, file_name : str
-        The file, and its last part.
+        The path of the file, and its last part.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
 
 
 def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibration: Calibration) -> str:
-    """Return the OME-XML, in ASCII, of an image whose planes lie along `axes` but YX, in this order.
+    """Return the OME-XML, in ASCII, of an image whose planes lie along `axes` without YX, in this order.
 
     A unit that OME does not know becomes its "reference frame".
     """

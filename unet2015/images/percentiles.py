@@ -17,8 +17,9 @@ def exact_percentiles(
 ) -> npt.NDArray[np.float64]:
     """Return percentiles of all values in `blocks`, by linear interpolation, as `numpy.percentile`.
 
-    Values become unsigned integers of the same order; each pass counts 16 more bits of those that
-    agree with a wanted value in the bits so far: one pass for 8 and 16 bit, two for 32.
+    Values become unsigned integers (keys) in the same order. The first pass counts the highest 16 bits of all
+    keys; each later pass counts the next 16 bits of the keys that begin like a wanted one. So values of 8 and
+    16 bits take one pass, those of 32 bits two.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def exact_percentiles(
     places = np.asarray(percents, np.float64) / 100 * (total - 1)
     ranks = sorted({int(rank) for place in places for rank in (math.floor(place), math.ceil(place))})
     found = dict.fromkeys(ranks, 0)
-    left = {rank: rank for rank in ranks}
+    left = {rank: rank for rank in ranks}  # rank among the keys that begin like `found`
     shift = bits - digit
     while True:
         for rank in ranks:
@@ -74,7 +75,11 @@ def _counts(
 
 
 def _keys(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return unsigned integers in the order of the values: negative floats have all bits flipped."""
+    """Return unsigned integers in the order of the values.
+
+    Signed integers get their sign bit flipped. IEEE 754 floats are ordered like integers with a sign, so
+    positive ones get their sign bit set, and negative ones all bits flipped.
+    """
     unsigned = np.dtype(f"u{block.dtype.itemsize}")
     if block.dtype.kind == "u":
         return block
@@ -88,12 +93,13 @@ def _keys(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _value(key: int, dtype: np.dtype[Any]) -> float:
+    """Undo `_keys` for one value."""
     unsigned = np.dtype(f"u{dtype.itemsize}")
     sign = 1 << (dtype.itemsize * 8 - 1)
     if dtype.kind == "i":
         key ^= sign
     elif dtype.kind == "f":
-        key = key ^ sign if key & sign else key ^ (2 * sign - 1)
+        key = key ^ sign if key & sign else key ^ (2 * sign - 1)  # all bits
     return float(np.array(key, unsigned).view(dtype))
 
 

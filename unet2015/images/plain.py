@@ -15,7 +15,7 @@ _KNOWN = "TZCYXSI"
 def read_plain(
     descriptions: list[str], tags: Mapping[int, Any], directories: int, page: tuple[int, ...], name: str
 ) -> Declared:
-    """Return what a TIFF declares that is neither ImageJ's nor OME's.
+    """Return what the header of a TIFF declares that is neither ImageJ's nor OME's.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def read_plain(
     directories : int
         How many there are.
     page : tuple of int
-        The shape of the first page: YX, and samples where there are several.
+        The shape of the first page: YX, and samples if there are several.
     name : str
         The file.
     """
@@ -74,7 +74,7 @@ def _json_header(description: str) -> dict[str, Any] | None:
 
 
 def _lead(shape: tuple[int, ...], page: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the lengths before those of one page; None if the page does not end the shape."""
+    """Return the lengths before those of one page; None if the shape does not end with those of the page."""
     padded = list(shape)
     if tuple(padded[-len(page) :]) == page:
         return tuple(padded[: -len(page)])

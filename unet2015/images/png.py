@@ -23,8 +23,8 @@ _EXPANSION = 1032  # what deflate can make of one byte
 class PngImage(Image):
     """A PNG file; decoded as a whole when first read, as PNG has no regions.
 
-    Alpha must be opaque everywhere and is then dropped: intensities behind transparency have no
-    defined value. Palettes and less than 8 bits are refused.
+    Alpha must be opaque everywhere, and is dropped: pixels that are transparent have no defined
+    intensity. Palettes and less than 8 bits are refused.
 
     Parameters
     ----------

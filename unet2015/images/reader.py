@@ -44,8 +44,8 @@ def open_image(path: str | Path, axes: str | None = None) -> Image:
     path : str or Path
         The file or folder.
     axes : str, optional
-        What the axes are where the file does not know or is wrong: one letter of TZCYXI (S is read
-        as C) for each axis of the file, slowest first; those of length 1 may be left out.
+        The axes, if the file does not tell them or is wrong: one letter of TZCYXI (S is read as C) for
+        each axis of the file, slowest first; those of length 1 may be left out.
 
     Returns
     -------
@@ -110,11 +110,11 @@ def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the images that the inputs name: files, folders and patterns, each image once.
 
-    A folder stands for the .tif, .tiff, .png and .zarr images in it, in natural order (see
-    `natural_order`), hidden ones left out; a pattern for the images that match, in the same order, ``**``
-    also in folders below. A folder that is an
-    OME-Zarr image is one image, and what lies in it is not searched. What has the name of an image
-    and is none, a folder without images or a broken link, is among them: opening it says what is wrong.
+    A folder stands for the .tif, .tiff, .png and .zarr images in it, without hidden ones, in natural order
+    (see `natural_order`). A pattern stands for the images that match, in the same order; ``**`` also matches
+    folders below. A folder that is an OME-Zarr image is one image, and is not searched. Something with the
+    name of an image that is not one, such as a folder without images or a broken link, is returned, too:
+    opening it says what is wrong.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
     """Return a key by which paths sort with the numbers in them as numbers: t2 before t10.
 
-    Names that differ in leading zeros alone follow each other in the order of their characters.
+    Names that differ only in leading zeros are sorted by their characters.
     """
     parts = [re.split("([0-9]+)", part) for part in Path(path).parts]
     # What re.split gives alternates, so texts are compared with texts and numbers with numbers.

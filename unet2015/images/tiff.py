@@ -25,25 +25,25 @@ from unet2015.images.directories import (
 from unet2015.images.image import Image, ImageHeader
 
 _CACHE_BYTES = 2**26
-_TAGS = (282, 283, 296)
+_TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
 
 
 class TiffImage(Image):
     """A TIFF file, read by regions.
 
-    The strips or tiles decoded last are kept, up to 64 MiB and at least one, as neighbouring
-    regions share them. Of uncompressed strips only the rows asked for are read; all else is decoded
-    by whole strips or tiles. So a compressed strip that holds the whole page costs its decoded size
-    for each of two readers, and, beyond what is kept, that work again for each region: save such a
-    file in tiles, or in strips of a few rows. `decoding_bytes` says what to expect.
+    The strips or tiles decoded last are kept, up to 64 MiB and at least one, because neighbouring
+    regions share them. In uncompressed strips only the rows of the region are read; otherwise whole
+    strips or tiles are decoded. So if a compressed strip holds the whole page, each of two readers needs
+    memory for the decoded page, and if it is too large to be kept, each region decodes it again. Save
+    such a file in tiles, or in strips of a few rows. `decoding_bytes` tells the memory.
 
     Parameters
     ----------
     path : Path
         The file.
     axes : str, optional
-        What the axes are, if the file does not know: one letter for each axis of the file, with or
-        without those of length 1.
+        The axes, if the file does not tell them: one letter for each axis of the file, with or without
+        those of length 1.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class TiffImage(Image):
                 planes = _planes(declared, pages, tif.filehandle.size, name)
                 self._byte_order = tif.byteorder
                 for plane in planes:
-                    plane.page.decode  # noqa: B018 - made now, as later the file is closed
+                    plane.page.decode  # noqa: B018 - made now, while the file is open
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
@@ -96,13 +96,13 @@ class TiffImage(Image):
 
     @property
     def band_rows(self) -> int:
-        """Rows that are best read at a time: a row of tiles, or as many as a band may have."""
+        """How many rows to read at a time: a row of tiles, or as many as a band may have."""
         plane = self._planes[0]
         return min(plane.rows, self.height) if plane.across > 1 else super().band_rows
 
     @property
     def decoding_bytes(self) -> int:
-        """Memory beyond the cache that decoding takes: two readers, each with the bytes of its segment."""
+        """Memory for decoding beyond the cache: two readers, each with its segment, encoded and decoded."""
         plane = self._planes[0]
         if plane.raw:
             return 0
@@ -141,7 +141,7 @@ class TiffImage(Image):
     def _fill_raw(
         self, number: int, sample: int, region: tuple[int, int, int, int], target: npt.NDArray[Any]
     ) -> None:
-        """Copy a region of a plane whose strips are pixels as they are."""
+        """Copy a region of a plane whose strips are not compressed."""
         plane = self._planes[number]
         y0, y1, x0, x1 = region
         pixel = plane.row_bytes // self.width
@@ -150,6 +150,7 @@ class TiffImage(Image):
         y = y0
         while y < y1:
             strip, inside = divmod(y, plane.rows)
+            # Full rows follow each other in the file and are read at once; parts of rows one by one.
             end = min(y1, (strip + 1) * plane.rows) if full else y + 1
             first = int(plane.offsets[sample * plane.down + strip]) + inside * plane.row_bytes + x0 * pixel
             data = self._bytes(first, (end - y) * (x1 - x0) * pixel, plane)
@@ -182,6 +183,7 @@ class TiffImage(Image):
                 return self._cache[key]
         segment = self._decode(number, index)
         with self._cache_lock:
+            # Another thread may have decoded the same segment meanwhile.
             self._cached += segment.nbytes if key not in self._cache else 0
             self._cache[key] = segment
             while len(self._cache) > 1 and self._cached > _CACHE_BYTES:
@@ -216,7 +218,7 @@ class TiffImage(Image):
 
 
 def _merged(named: Declared, page: Any) -> tuple[str, tuple[int, ...]]:
-    """Return axes and shape of the image; samples of C planes multiply their number."""
+    """Return axes and shape of the image; if both planes and samples are channels, their numbers multiply."""
     tail = within(page)
     size = {"Y": page.imagelength, "X": page.imagewidth, "C": page.samplesperpixel}
     lead_sizes = named.sizes
@@ -230,7 +232,7 @@ def _merged(named: Declared, page: Any) -> tuple[str, tuple[int, ...]]:
 
 
 def _declared(pages: list[Any], path: Path) -> Declared:
-    """Return what the header of the file declares, whichever flavour it is."""
+    """Return what the header of the file declares, in any flavour."""
     first, name = pages[0], str(path)
     descriptions = [str(tag.value) for tag in first.tags.getall(270, default=[])]
     tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
@@ -267,5 +269,6 @@ def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[
         raise ImageReadError(
             f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
         )
+    # OME-XML may name a directory several times: one plane is made for each.
     made = {id(page): make_plane(page, size, name) for page in {id(page): page for page in used}.values()}
     return [made[id(page)] for page in used]

@@ -24,10 +24,10 @@ from unet2015.safe_files import atomic_path
 __all__ = ["ImageWriter", "Layout", "write_image"]
 
 _CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
-"""What a classic TIFF holds, less what deflate may add; more than a directory takes."""
+"""Most bytes in a classic TIFF, less what deflate may add; more bytes than a directory needs."""
 
 _LARGE_PAGE = 2**26
-"""Pixels above which a page is written in tiles, as no viewer shows it whole."""
+"""A page with more pixels is written in tiles, because no viewer shows all of it."""
 
 _IMAGEJ_TYPES = ("uint8", "uint16", "int16", "float32")
 
@@ -41,8 +41,9 @@ class Layout:
     tiled : bool or None
         In tiles, as BigTIFF; None: where a page has more than 2**26 pixels (8192 x 8192).
     pyramid : bool
-        In tiles and, in SubIFDs, at half, a quarter, ... of the size, down to one tile. Integers are
-        taken for classes: the most frequent of four, the first of equals; floats are averaged.
+        In tiles, with smaller copies in SubIFDs: half, a quarter, ... of the size, down to one tile.
+        Integers count as classes: of four pixels the most frequent value is taken, the first of equally
+        frequent ones. Floats are averaged.
     """
 
     tiled: bool | None = None
@@ -56,24 +57,24 @@ class Layout:
 class ImageWriter:
     """Writes the rows of an image to a TIFF; a context manager.
 
-    The file appears at its path when the body ends well; if it fails, whatever was there stays.
-    Flavour: that of `like`, where it can hold the result. An ImageJ TIFF cannot be BigTIFF, has its
-    planes in the order TZC and 8, 16 or 32 bit floating pixels; else OME-TIFF is written. OME-XML
-    has no axis I; else a plain TIFF is written, with its axes in tifffile's JSON header and the
-    pixel size in the resolution tags. All are deflated, in strips, ImageJ's too: ImageJ follows the
-    directories of a compressed stack. More than 4 GB of pixels make a BigTIFF, and so does a `layout`
-    in tiles.
+    The file appears at its path when the body ends without an error; otherwise an earlier file stays.
+    The flavour is that of `like`, if it can hold the result. An ImageJ TIFF cannot be BigTIFF; its
+    planes have the order TZC, its pixels 8 or 16 bit integers or 32 bit floats. If that does not fit,
+    OME-TIFF is written. OME-XML has no axis I; then a plain TIFF is written, with its axes in tifffile's
+    JSON header and the pixel size in the resolution tags. All are deflated, in strips. This holds for
+    ImageJ, too, which follows the directories of a compressed stack. More than 4 GB of pixels make a
+    BigTIFF, and so does a `layout` in tiles.
 
     Parameters
     ----------
     path : str or Path
-        Where the image shall be.
+        Path of the new image.
     like : Image
         The image whose axes (without C), calibration and flavour the result has.
     dtype : dtype
         Type of the pixels.
     channels : int, optional
-        If given, the result has an axis C of this length before YX.
+        Length of an axis C before YX. Default: no such axis.
     layout : Layout
         Strips or tiles.
 
@@ -125,12 +126,12 @@ class ImageWriter:
         return self
 
     def write(self, rows: npt.NDArray[Any]) -> None:
-        """Append rows: page 0 from top to bottom, then page 1, ...; as many at a time as you like.
+        """Append any number of rows: page 0 from top to bottom, then page 1, ...
 
         Parameters
         ----------
         rows : numpy.ndarray, shape (h, width) or (channels, h, width)
-            Without and with an axis C.
+            Without or with an axis C.
 
         Raises
         ------
@@ -159,6 +160,7 @@ class ImageWriter:
             raise ImageWriteError(f"{self.path}: expected {self._pages * self._height} rows, but more came")
         strip_end = min((self._row // self._strips.rows + 1) * self._strips.rows, self._height)
         taken, rest = np.split(band, [strip_end - self._row], axis=1)
+        # Rows that wait are copied, as the caller may reuse its array; the others are written below.
         self._pending.append(taken.copy() if rest.shape[1] == 0 else taken)
         self._row += taken.shape[1]
         if self._row == strip_end:

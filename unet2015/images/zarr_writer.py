@@ -7,8 +7,8 @@ The layout::
       labels/classes/          the class map as a label image
         0, 1, ...              classes at full resolution, and every second pixel, again and again
 
-A label image needs an image that it belongs to. Without a probability map the metadata of the image
-name the arrays of the class map, so that viewers show something and nothing is stored twice.
+A label image must belong to an image. If there is no probability map, the metadata of the image name the
+arrays of the class map, so that viewers show something and nothing is stored twice.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class ZarrSegmentation:
         self._open: dict[str, Any] = {}
 
     def create(self, like: Image) -> None:
-        """Make groups, arrays and metadata; what is there already stays.
+        """Make groups, arrays and metadata; existing ones stay.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class ZarrSegmentation:
 
 
 def _below(multiscale: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Return the metadata with paths as they are seen from `folder`."""
+    """Return the metadata with paths relative to `folder`."""
     datasets = [level | {"path": level["path"].removeprefix(folder)} for level in multiscale["datasets"]]
     return multiscale | {"datasets": datasets}
 
@@ -214,7 +214,7 @@ def _blocks(shape: tuple[int, ...], block: tuple[int, int]) -> Iterator[tuple[tu
 
 
 def _halved(pixels: npt.NDArray[Any], mean: bool) -> npt.NDArray[Any]:
-    """Halve both axes: means of two by two pixels (at an odd end of those there are), or the first."""
+    """Halve both axes: means of 2 x 2 pixels (at an odd end of fewer), or the first of them."""
     if not mean:
         return pixels[::2, ::2]
     height, width = pixels.shape

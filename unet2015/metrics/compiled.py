@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """Compile on the first call, keep the result on disk for the next process, run without the GIL.
 
-    Where no folder can be written, each process compiles anew.
+    If no folder can be written, each process compiles again.
     """
     try:
         return cast(F, numba.njit(cache=True, nogil=True)(function))

@@ -1,4 +1,4 @@
-"""Objects of truth and proposal at each threshold, and their tables: what the object measures share."""
+"""Objects of truth and proposal at each threshold, and their tables; all object measures share this."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -28,7 +28,7 @@ def each_table(
     measure: Callable[[Contingency], T],
     progress: Progress | None,
 ) -> list[list[T]]:
-    """Return what `measure` says of each slice (outer list) at each threshold (inner list).
+    """Return the result of `measure` for each slice (outer list) at each threshold (inner list).
 
     It gets the contingency table over the pixels of the truth's interior only. The objects of the truth are
     its components; `objects` says what those of the proposal are.

@@ -1,4 +1,4 @@
-"""How the pixels of two label images meet: the sparse table that every object measure reads."""
+"""How often each pair of labels of two images meets: the sparse table behind every object measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unet2015.errors import DataSetError
 
 _PAIRS_A_PIXEL = 8
 _MOST_PAIRS = 2**24
-"""Where there are more possible pairs of labels, a table of them all would cost more than sorting."""
+"""With more possible pairs of labels than this, a table of all pairs would cost more than sorting."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     Parameters
     ----------
     truth, prediction : int arrays of one shape
-        Labels from 0 on. 0 is a label as any other here; each measure has its own rule for it.
+        Labels from 0 on. Here 0 is a label like any other; each measure has its own rule for it.
 
     Returns
     -------
     Contingency
-        Without the cells that are empty.
+        Only the cells that hold pixels.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
 
     Notes
     -----
-    Equal to scikit-image's ``contingency_table``, which sorts the pixels; here they are counted, unless
+    Equal to scikit-image's ``contingency_table``, which sorts the pixels. Here they are counted, except if
     there are many more possible pairs than pixels.
     """
     if truth.shape != prediction.shape:
@@ -72,11 +72,13 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     width = int(prediction.max()) + 1
     pairs = (int(truth.max()) + 1) * width
     if pairs > np.iinfo(np.int64).max:
+        # One number for a pair would overflow: replace the labels by their ranks first.
         (rows, i), (columns, j) = (np.unique(a, return_inverse=True) for a in (truth, prediction))
         table = contingency_table(i, j)
         return Contingency(
             rows[table.truth].astype(np.int64), columns[table.prediction].astype(np.int64), table.pixels
         )
+    # A pair as one number, truth * width + prediction; np.divmod takes it apart again.
     numbers = truth.ravel().astype(np.int64)
     numbers *= width
     numbers += prediction.ravel().astype(np.int64, copy=False)
@@ -90,7 +92,7 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
 
 
 def f_score(tp: float, fp: float, fn: float) -> tuple[float, float, float]:
-    """Precision, recall and F-score with the challenge's conventions for nothing at all.
+    """Precision, recall and F-score, with the challenge's conventions if there is nothing to count.
 
     Precision is 1 when there are no false positives, recall 1 when there are no false negatives
     (also when there are no true positives), and the F-score is 0 where it is not defined, NaN

@@ -51,7 +51,7 @@ class EMScores:
 
 
 def _of_slice(name: str, found: Any) -> list[tuple[str, float | int]]:
-    """Return what one measure says of one slice: its value, of the warping error what it is made of, too."""
+    """Return the value of one measure for one slice; for the warping error also its counts."""
     if isinstance(found, Mismatches):
         return [(name, found.error), ("splits", found.splits), ("mergers", found.mergers)]
     return [(name, found)]
@@ -60,7 +60,7 @@ def _of_slice(name: str, found: Any) -> list[tuple[str, float | int]]:
 def evaluate_em(
     labels: ArrayLike, proposal: ArrayLike, *, script_2016: bool = False, progress: Progress | None = None
 ) -> EMScores:
-    """All measures of the ISBI 2012 challenge, those of the table that compare stacks.
+    """All measures of the ISBI 2012 challenge: the entries of the table that compare stacks.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def evaluate_em(
         The warping error of the organisers' script of 2016 (radius 10, thresholds from 0.1) in place
         of the leaderboard's (radius 20, from 0.0).
     progress : callable, optional
-        Called with (slices done, slices), over all slices once for each function that computes measures.
+        Called with (slices done, slices); each function that computes measures goes through all slices once.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.
         Float probabilities, or a class map of 0 and 1 (1 = interior), or probabilities stored as
         8- or 16-bit integers.
     name : str
-        Named in errors.
+        Name of the prediction, for errors.
 
     Returns
     -------

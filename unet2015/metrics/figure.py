@@ -14,7 +14,7 @@ from unet2015.metrics.warping import Mismatch, warping_mismatches
 from unet2015.safe_files import atomic_path
 
 COLOURS = {Mismatch.SPLIT: "#ff9500", Mismatch.MERGER: "#00c8ff"}
-"""Told apart from each other and from gray by every kind of colour vision."""
+"""Colours that every kind of colour vision can tell from each other and from gray."""
 
 
 def draw_failures(
@@ -38,16 +38,16 @@ def draw_failures(
     threshold : float
         Usually the one that the warping error chose.
     image : array of the same shape, optional
-        What lies beneath; without it the proposal.
+        The picture underneath. Default: the proposal.
     radius : int
         As for `unet2015.metrics.warping_error`.
     panels : int
-        At most so many slices: those with the most splits and mergers, in the order of the stack.
+        Most slices to show: those with the most splits and mergers, in the order of the stack.
 
     Raises
     ------
     DataSetError
-        When the image's shape is another.
+        When the image has another shape than the labels.
     ImageWriteError
         When the picture cannot be written.
     UsageError

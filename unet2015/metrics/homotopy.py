@@ -38,9 +38,9 @@ def simple_points() -> NDArray[np.bool_]:
 
     Notes
     -----
-    Yokoi's crossing number: of the four sides of the centre, those in the foreground whose corner does
-    not close the way to the next side. It is 1 at simple points. The challenge's 3-D test
-    (6-connected, on the slice between empty ones) gives the same 512 answers.
+    Yokoi's crossing number counts, of the four sides of the centre, those in the foreground that are not
+    connected to the next side through the corner between them. It is 1 at simple points. The challenge's
+    3-D test (6-connected, on the slice between empty ones) gives the same 512 answers.
 
     References
     ----------
@@ -61,8 +61,10 @@ def warp_slice(
     """One slice of `warp`."""
     wide = values.astype(np.float64)
     target = wide > threshold
-    x, y = np.nonzero((interior != target).T)  # column by column
+    x, y = np.nonzero((interior != target).T)
+    # In float32, stable, column by column: the order of the challenge's code, on which the result depends.
     surest = np.argsort(-np.abs(wide[y, x] - threshold).astype(np.float32), kind="stable")
+    # Outside the image is background, so every pixel has eight neighbours.
     framed = np.pad(interior, 1).view(np.uint8)
     _flip(framed, y[surest] + 1, x[surest] + 1, _SIMPLE)
     return framed[1:-1, 1:-1].astype(np.bool_)
@@ -72,7 +74,7 @@ def warp_slice(
 def _flip(
     image: NDArray[np.uint8], ys: NDArray[np.int64], xs: NDArray[np.int64], simple: NDArray[np.bool_]
 ) -> None:
-    """Flip listed pixels that are simple, in order, again and again until a pass flips none."""
+    """Flip the listed pixels that are simple, in order; repeat until a pass flips none."""
     waiting = len(ys)
     while True:
         kept = 0

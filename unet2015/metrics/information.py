@@ -47,9 +47,9 @@ def v_info(
     Returns
     -------
     Measure
-        ``value`` is the score averaged over the slices, at the best threshold. A slice whose truth is
-        one object, or whose proposal is one region, has no information to share and scores 0 even when
-        it is perfect; a slice without labelled interior adds 0.
+        ``value`` is the score averaged over the slices, at the best threshold. If the truth of a slice is
+        one object, or its proposal is one region, there is no information to share, and the score is 0 even
+        for a perfect slice. A slice without labelled interior adds 0.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def v_info(
 
     Notes
     -----
-    Where the challenge's code meets one object it may divide rounding residues and score about 1e-16
-    or less than nothing by that much; sizes are whole numbers here, and the score is exactly 0.
+    With a single object, the challenge's code may divide rounding errors and give a score of about 1e-16
+    or -1e-16. Here sizes are whole numbers, and the score is exactly 0.
 
     References
     ----------

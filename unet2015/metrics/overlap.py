@@ -14,7 +14,7 @@ from unet2015.metrics.contingency import contingency_table, f_score
 class Overlap:
     """Pixels of two masks: in both (tp), only predicted (fp), only true (fn), in none (tn).
 
-    What has nothing to find and finds nothing is perfect (1), as in the EM challenge.
+    If there is nothing to find and nothing was found, the result is perfect (1), as in the EM challenge.
     """
 
     tp: int
@@ -57,7 +57,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     truth, prediction : arrays of one shape, any number of axes
         Masks (foreground is what is not 0) or class maps.
     label : int, optional
-        The class to compare; without it everything that is not 0.
+        The class to compare. Default: everything that is not 0.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The Rand error of the challenge, and what V_rand has in common with it."""
+"""The Rand error of the challenge, and the code that V_rand shares with it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def rand_error(
 ) -> Measure[RandScore]:
     """Foreground-restricted Rand error of the ISBI 2012 challenge.
 
-    Pairs of interior pixels of the ground truth are counted, slice by slice: together in both (tp),
-    only in the proposal (fp), only in the truth (fn). A pixel that the proposal calls membrane is an
-    object of its own. Objects are 4-connected components.
+    Pairs of interior pixels of the ground truth are counted, slice by slice: in one object in both images
+    (tp), only in the proposal (fp), only in the truth (fn). A pixel that is membrane in the proposal counts
+    as an object of one pixel. Objects are 4-connected components.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def rand_error(
 
     Notes
     -----
-    ``skimage.metrics.adapted_rand_error`` is another measure: the proposal's background is one
-    ordinary segment there, a pixel's pair with itself is left out, precision and recall change
-    places, there are no thresholds, and it is NaN without ground truth.
+    ``skimage.metrics.adapted_rand_error`` is a different measure: there the proposal's background is one
+    ordinary segment, the pair of a pixel with itself does not count, precision and recall are exchanged,
+    there are no thresholds, and the result is NaN without ground truth.
     Pair counts here are whole numbers; the challenge's code squares fractions and multiplies
     back, so that its counts carry rounding errors (relative size 1e-15).
 
@@ -95,13 +95,15 @@ def mean_rand(slices: Sequence[Sequence[Pairs]], thresholds: Sequence[float]) ->
 
 
 def pair_counts(table: Contingency) -> Pairs:
-    """Pairs (tp, fp, fn, tn) of one slice, ordered pairs and a pixel with itself included.
+    """Ordered pairs (tp, fp, fn, tn) of one slice, each pixel with itself included.
 
-    NaN where the truth has no interior: the challenge's code divides by its size.
+    NaN if the truth has no interior: the challenge's code divides by its size.
     """
     pixels = float(table.pixels.sum())
     if pixels == 0:
         return np.nan, np.nan, np.nan, np.nan
+    # n pixels with the same labels make n^2 ordered pairs, each pixel with itself included. Pairs together in
+    # neither image: all pairs, less those of the proposal and of the truth, plus those of both.
     inside = table.prediction > 0
     alone = float(table.pixels[~inside].sum())  # each its own object
     both = float((table.pixels[inside] ** 2).sum()) + alone

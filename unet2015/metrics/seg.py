@@ -83,7 +83,7 @@ def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
     -----
     The match of a true object R is the result object S with ``|R n S| > |R| / 2`` (exactly half is no
     match); it scores ``|R n S| / |R u S|``, or 0 without one. Result objects that match nothing cost
-    nothing, and one may match several true objects. A label is one object even if it is in pieces.
+    nothing, and one may match several true objects. A label is one object even if it is in several pieces.
     The challenge's hidden sets leave out objects wholly outside the field of interest, 50 px from
     the border in the two sets of the U-Net paper; here nothing is left out.
 

@@ -17,9 +17,9 @@ class MeasureEntry:
     Attributes
     ----------
     name : str
-        Of the measure, in results and as the function ``unet2015.metrics.NAME``.
+        Name of the measure in results, and of the function ``unet2015.metrics.NAME``.
     symbol : str
-        As a reader knows it.
+        The name that readers know.
     file : str
         Where the function is.
     better : {"lower", "higher"}
@@ -30,9 +30,9 @@ class MeasureEntry:
     meaning : str
         A definition in one line.
     together : str
-        A function that computes this and its neighbours in the table at once. Default: none does.
+        A function that computes this measure and its neighbours in the table together. Default: none.
     format : str
-        Of its value.
+        How its value is printed.
     """
 
     name: str

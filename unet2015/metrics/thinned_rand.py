@@ -33,8 +33,8 @@ def v_rand(
     -------
     Measure
         ``value`` is the F-score of the slices, averaged over them, at the best threshold; a slice
-        without labelled interior adds 0. ``precision``, ``recall`` and ``fscore`` of the rows:
-        the first two come from the sums over the slices, so they do not combine to the third.
+        without labelled interior adds 0. In the rows, ``precision`` and ``recall`` come from the sums over
+        the slices, so ``fscore`` is not their harmonic mean.
 
     Raises
     ------

@@ -30,12 +30,12 @@ def thin(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
     Notes
     -----
     Vincent and Soille's flooding of a picture with two levels, 4-connected, as the challenge's
-    code does it: membrane pixels beside a region are queued column by column, and so on outwards, first
+    code does it: membrane pixels beside a region are queued column by column, then their neighbours, first
     in first out. A pixel that is taken from the queue joins the region that it touches; where it touches
-    several, or only dams, it is a dam. (That code says so with a flag that remembers how the last dam
-    arose, and asks left, up, right, down; neither changes where dams fall.) Which of two regions gets
-    the middle of a membrane of even width depends on the order of the columns, so that thinning, unlike
-    components, does not commute with flips or transposition. ``skimage.segmentation.watershed`` (with
+    several, or only dams, it is a dam. (The challenge's code has a flag for how the last dam arose, and
+    looks left, up, right, down; neither changes where the dams are.) If a membrane has an even width, the
+    order of the columns decides which region gets its middle. So thinning does not commute with flips
+    or transposition, while components do. ``skimage.segmentation.watershed`` (with
     ``watershed_line``) floods by priority and puts the lines elsewhere.
 
     References
@@ -53,6 +53,7 @@ def thin(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
 @compiled
 def _flood(regions: NDArray[np.int32]) -> None:
     """Flood the zeros of ``regions``, indexed [x, y], in place."""
+    # From here on 0 means a dam; membrane that no region has reached is _UNTOUCHED.
     width, height = regions.shape
     queue = np.empty((regions.size, 2), np.int32)
     end = 0

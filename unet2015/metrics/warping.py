@@ -1,4 +1,4 @@
-"""Warping error: what is left after the truth is bent, without tearing, towards the proposal."""
+"""Warping error: the pixels that still differ after the truth is bent, without tearing, to the proposal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEN = threshold_steps(0.0, 0.9)
 
 
 class Mismatch(IntEnum):
-    """What a pixel that could not be warped stands for."""
+    """The kind of error that a pixel shows if it could not be warped."""
 
     NONE = 0
     MERGER = 1
@@ -33,7 +33,7 @@ class Mismatch(IntEnum):
 
 @dataclass(frozen=True)
 class Mismatches:
-    """Pixels by what they stand for, in one slice or a stack."""
+    """Numbers of pixels by kind of error, in one slice or a stack."""
 
     splits: int
     mergers: int
@@ -94,8 +94,8 @@ def warping_error(
     Returns
     -------
     Measure
-        ``value`` is the smallest over the thresholds. Lost and added objects and holes do not count, so
-        that a proposal of membrane alone has the error 0: read it beside the other measures.
+        ``value`` is the smallest over the thresholds. Lost and added objects and holes do not count, so a
+        proposal that is membrane everywhere has the error 0: always look at the other measures, too.
 
     Raises
     ------
@@ -158,8 +158,9 @@ def _mismatches(
     interior: NDArray[np.bool_], values: NDArray[np.float32], threshold: float, radius: int
 ) -> NDArray[np.uint8]:
     warped = warp_slice(interior, values, threshold)
+    # float64: NumPy would round a Python threshold to float32 first.
     left = warped != (values.astype(np.float64) > threshold)
-    # The challenge's component step takes labels that are interior everywhere for background everywhere.
+    # If labels are interior everywhere, the challenge's code finds no component at all.
     objects = np.zeros(warped.shape, np.int32) if interior.all() else components(warped)
     classes = np.zeros(warped.shape, np.uint8)
     ys, xs = np.nonzero(left)
@@ -183,7 +184,8 @@ def _classify(
     queue = np.empty((objects.size, 2), np.int32)
     for k in range(len(ys)):
         y, x = ys[k], xs[k]
-        low, high, numbers = -1, -1, 0  # of the neighbours: one number, another, how many (3 = more)
+        # Object numbers among the neighbours: one, another, and how many there are (3: three or more).
+        low, high, numbers = -1, -1, 0
         for i in range(max(y - 1, 0), min(y + 2, height)):
             for j in range(max(x - 1, 0), min(x + 2, width)):
                 number = objects[i, j]
@@ -194,6 +196,7 @@ def _classify(
                 elif numbers == 1:
                     high = number
                 numbers = min(numbers + 1, 3)
+        # The rules of the challenge's code; the values are those of Mismatch.
         inside = objects[y, x] > 0
         if numbers == 2 and inside:
             parts = _parts(objects, y, x, radius, seen, queue, k)
@@ -218,11 +221,12 @@ def _parts(
     queue: NDArray[np.int32],
     mark: int,
 ) -> int:
-    """Count numbers around (y, x), 0 included, once it is cleared and its window labelled anew."""
+    """Count the objects around (y, x), background included, after it is cleared and its window relabelled."""
     height, width = objects.shape
     top, bottom = max(y - radius, 0), min(y + radius + 1, height)
     left, right = max(x - radius, 0), min(x + radius + 1, width)
     seen[y, x] = mark
+    # `mark` is new in each call, so `seen` need not be cleared. Each neighbour not seen floods its part.
     parts, background = 0, 0
     for i in range(max(y - 1, top), min(y + 2, bottom)):
         for j in range(max(x - 1, left), min(x + 2, right)):

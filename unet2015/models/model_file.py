@@ -1,4 +1,4 @@
-"""The model file: weights, and all that a model says of itself."""
+"""The model file: weights, and the description of the model."""
 
 import json
 import math
@@ -28,7 +28,7 @@ ThresholdName = Literal["f1", "rand"]
 
 
 class ModelInfo(Frozen):
-    """What a model file says beside its weights."""
+    """The description of a model in its file, besides the weights."""
 
     format: Literal["unet2015 model 1"] = "unet2015 model 1"
     in_channels: int = Field(1, ge=1)
@@ -39,22 +39,22 @@ class ModelInfo(Frozen):
     mapping: Mapping
     """How raw intensities become network input."""
     dtype: str | None = None
-    """Type of the pixels of the training images, such as ``uint8``; None where they differed."""
+    """Type of the pixels of the training images, such as ``uint8``; None if they differed."""
     class_names: tuple[str, ...]
-    """One name a class, in the order of the class map's values."""
+    """One name for each class, in the order of the class map's values."""
     axes: Literal["YX", "CYX"] = "YX"
-    """Axes of what the network reads of one page."""
+    """Axes of the part of a page that the network reads."""
     threshold: float | None = Field(None, ge=0, le=1)
-    """Two classes: probability of class 1 above which a pixel is of class 1. Default of every use."""
+    """Two classes: a pixel with a higher probability of class 1 is of class 1. The default for every use."""
     thresholds: dict[ThresholdName, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
-    """Thresholds by what they were chosen for: ``f1``, the best F1 of pixels on the held-out pages;
-    ``rand``, for membranes, the best Rand score on training pages. One of them is `threshold`."""
+    """Thresholds by name: ``f1`` has the best F1 of pixels on the held-out pages; ``rand``, for membranes,
+    the best Rand score on training pages. One of them is `threshold`."""
     learned: bool | None = None
-    """Whether the network had learned by its validation; None where that is not known."""
+    """Whether the network has learned, by its validation; None if that is not known."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
     name: str = ""
-    """Under which the model is shipped; empty as a training writes it, as is all that follows."""
+    """Name of a shipped model. This and all fields below are empty in a model that a training writes."""
     summary: str = ""
     """What it segments, in one line."""
     modality: str = ""
@@ -90,14 +90,14 @@ class ModelInfo(Frozen):
 
     @property
     def why_not_learned(self) -> tuple[str, ...]:
-        """Why the network has not learned, as the record of its validation says; empty where it has."""
+        """Why the network has not learned, from the record of its validation; empty if it has."""
         said = self.training.get("validation")
         reasons = said.get("why") if isinstance(said, dict) else None
         return tuple(map(str, reasons)) if self.learned is False and isinstance(reasons, list) else ()
 
     @property
     def threshold_name(self) -> ThresholdName | None:
-        """What the threshold was chosen for, where that is known."""
+        """What the threshold was chosen for, if that is known."""
         return next((name for name, value in self.thresholds.items() if value == self.threshold), None)
 
 
@@ -112,7 +112,7 @@ class Model:
     info : ModelInfo
         Mapping, classes, threshold and training record.
     sha256 : str
-        Of the model file; empty for a model that was never one.
+        SHA-256 of the model file; empty for a model without a file.
     path : Path or None
         The model file.
     """
@@ -164,7 +164,7 @@ def read_model_file(path: str | Path) -> Model:
             f"{path}: the description in the model file does not fit this version: {short(error)}"
         ) from error
     try:
-        with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+        with torch.device("meta"):  # no memory is taken until the shapes are checked
             network = build_network(info)
     except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
         raise ModelError(f"{path}: the model file describes no possible network: {short(error)}") from error

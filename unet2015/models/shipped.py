@@ -18,7 +18,7 @@ from unet2015.safe_files import atomic_path, make_folder
 FOLDER = Path(__file__).parent
 """Where the shipped models lie, as ``NAME.safetensors``."""
 LARGEST = 16_000_000
-"""A shipped model has fewer bytes than this, as width 32 in half precision has: everyone who installs the
+"""A shipped model must have fewer bytes than this (width 32 in half precision has): everyone who installs the
 package downloads it."""
 
 _log = logging.getLogger("unet2015")
@@ -81,7 +81,7 @@ def list_models() -> list[ShippedModel]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Return the path of a model file, given it or the name of a shipped model.
+    """Return the path of a model file, from its path or from the name of a shipped model.
 
     A file of that name on disk takes precedence over a shipped model. A name with a folder or an ending in
     it is a path, whether or not there is such a file.
@@ -111,7 +111,7 @@ def load_model(model: str | Path) -> Model:
     Parameters
     ----------
     model : path or str
-        The file; or a name that ``unet2015 models`` lists, where no file has it.
+        The file, or a name that ``unet2015 models`` lists; a file of that name takes precedence.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def load_model(model: str | Path) -> Model:
 
 
 def warn_unless_learned(model: Model) -> None:
-    """Log a warning where a model says of itself that it has not learned."""
+    """Log a warning if a model has not learned, according to its description."""
     if model.info.learned is False:
         reasons = "; ".join(model.info.why_not_learned) or "its record does not say why"
         _log.warning(
@@ -139,7 +139,7 @@ def warn_unless_learned(model: Model) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDescription:
-    """What a shipped model says of itself; every text is needed.
+    """The description of a shipped model; every text is needed.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class ModelDescription:
     citation : str
         What to cite, with a DOI.
     terms : str
-        What its use is bound to, including that of the training data.
+        The terms of its use, including those of the training data.
     pixel_size_nm : float, optional
         Side of the training images' pixels, in nanometres.
     """
@@ -181,11 +181,11 @@ def ship_model(
     model : Model or path
         As the training wrote it.
     about : ModelDescription
-        What it says of itself.
+        Its description.
     folder : path
         Where ``NAME.safetensors`` is written. Default: the package's own folder.
     training : dict, optional
-        Added to the training record, such as how a twin did on pages that it never saw.
+        Added to the training record, for example the measures of a twin model on unseen pages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tensors and a JSON text in one safetensors file: what a model and a checkpoint are written as.
+"""Tensors and a JSON text in one safetensors file: the form of models and checkpoints.
 
 Nothing in such a file is executed on loading: no pickle, no code.
 """
@@ -25,7 +25,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
     """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        # The library's own way of writing hides why it fails, and keeps others from reading.
+        # The library's own function hides the reason of an error, and its file is not readable for others.
         metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
         data = save(contiguous, metadata)
         header, end = _in_order(data)
@@ -37,7 +37,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
 def _in_order(data: bytes) -> tuple[bytes, int]:
     """Return the header of a safetensors file, and where the given one ends.
 
-    Its metadata are in alphabetical order, which the library leaves to chance.
+    Its metadata are in alphabetical order; the library's order is random.
     """
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
@@ -50,13 +50,13 @@ def _in_order(data: bytes) -> tuple[bytes, int]:
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
     """Read what `save_tensors` wrote: the tensors, the JSON text, and the SHA-256 of the file.
 
-    The file is read whole, not mapped: what happens to it afterwards does not touch the tensors.
+    The file is read whole, not mapped, so later changes of the file do not affect the tensors.
 
     Raises
     ------
     ModelError
-        It cannot be read, is something else, or its bytes are not those that were written; files of
-        versions that stored no digest are taken as they are.
+        It cannot be read, is not such a file, or its bytes have changed since they were written. Files of
+        versions without a digest are not checked.
     """
     path = Path(path)
     try:
@@ -89,6 +89,6 @@ def _digest(tensors: Mapping[str, Tensor], description: str) -> str:
 
 
 def short(error: object) -> str:
-    """Return what a library says in one line, which may hold what came, cut where it is long."""
+    """Return the message of a library's error in one line; a long message is cut."""
     words = " ".join(str(error).split())
     return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

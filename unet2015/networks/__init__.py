@@ -1,4 +1,4 @@
-"""The table of networks: to build, load, plan, predict, train or report, look here.
+"""The table of networks: code that builds, loads, plans, predicts, trains or reports uses it.
 
 A new network is one file in this folder, with the module and its :class:`Architecture`; one class of
 settings in :mod:`unet2015.settings`; and one line in the table. The tests of the table go over all entries.
@@ -40,7 +40,7 @@ def architecture(settings: AnyNetworkSettings) -> Architecture[Any, Any]:
 
 
 def architecture_of(network: nn.Module) -> Architecture[Any, Any]:
-    """Return the entry that builds networks of this class; not of a subclass, which may compute otherwise.
+    """Return the entry that builds networks of exactly this class; a subclass may compute differently.
 
     Raises
     ------

@@ -40,7 +40,7 @@ class Network(nn.Module):
 def exactly(head: nn.Conv2d, x: Tensor) -> Tensor:
     """Return ``head(x)`` in the precision of the head's weights, whatever that of `x`, also under autocast.
 
-    Scores feed a softmax: rounded to the 8 bits of bfloat16, probabilities near 0 and 1 become coarse.
+    A softmax follows: from scores with the 8 bits of bfloat16, probabilities near 0 and 1 become coarse.
     """
     x = x.to(head.weight.dtype)
     kind = x.device.type

@@ -1,6 +1,6 @@
 """From probabilities to objects: connected parts above a threshold, filled, without what is too small.
 
-What touches is one part. That is the paper's way; markers, which are not the paper's, divide such parts.
+Objects that touch are one part, as in the paper. Markers, which are not in the paper, can divide such parts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIELD_OF_INTEREST = 50
 
 @dataclass(frozen=True)
 class Markers:
-    """How the hearts of objects are found, from which a watershed divides objects that touch.
+    """How the centres of objects are found, from which a watershed divides objects that touch.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Markers:
     Raises
     ------
     UsageError
-        Level or blur cannot be.
+        Level or blur is out of range.
     """
 
     level: float = 0.8
@@ -42,7 +42,7 @@ class Markers:
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 1 or not 0 <= self.blur < np.inf:
             raise UsageError(
-                "expected a level of markers from 0 to 1 and a blur from 0 px on, got "
+                "markers need a level from 0 to 1 and a blur of 0 px or more, got "
                 f"{self.level} and {self.blur}"
             )
 
@@ -69,19 +69,19 @@ def label_objects(
     probability : ndarray of float, shape (height, width)
         Of class 1, 0 to 1.
     threshold : float
-        A pixel belongs to an object where its probability is above. At 0.5 it is the higher score.
+        A pixel belongs to an object if its probability is above this. At 0.5, class 1 has the higher score.
     connectivity : {1, 2}
-        Neighbours that share an edge, or an edge or a corner.
+        1: neighbours share an edge. 2: they share an edge or a corner.
     fill_holes : bool
         Whether background that an object encloses becomes part of it.
     smallest : int
-        Area in pixels below which an object is left out; counted after holes are filled.
+        Smaller objects are left out; area in pixels, after holes are filled.
     frame : int
-        Objects wholly within so many pixels of the border are left out: 50 for the data sets of the
-        paper, whose challenge does not count them.
+        Objects that lie wholly within this distance of the border, in pixels, are left out. 50 for the data
+        sets of the paper, whose challenge does not count such objects.
     markers : Markers, optional
         Divide connected parts with two or more markers by a watershed of the blurred probability; parts
-        with one marker or none stay as they are. Not the paper's; without it what touches is one object.
+        with one marker or none do not change. Not in the paper. Default: objects that touch are one.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def label_objects(
     Raises
     ------
     UsageError
-        The array has not two axes, or a threshold, connectivity, area or frame that cannot be.
+        The array does not have two axes, or threshold, connectivity, area or frame is out of range.
     DataSetError
         There are more than 65,535 objects.
     """
@@ -116,7 +116,7 @@ def label_objects(
         keep &= seen
     keep[0] = False
     if (count := int(np.count_nonzero(keep))) > np.iinfo(np.uint16).max:
-        raise DataSetError(f"{count} objects are more than a label image of 16 bits holds; is it noise?")
+        raise DataSetError(f"{count} objects are too many for a label image of 16 bits; is it noise?")
     numbers = np.zeros(len(sizes), np.uint16)
     numbers[keep] = np.arange(1, count + 1)
     labelled: NDArray[np.uint16] = numbers[objects]
@@ -130,8 +130,8 @@ def _parts(inside: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
 def _divided(
     parts: NDArray[np.int32], probability: NDArray[np.floating], markers: Markers, connectivity: int
 ) -> NDArray[np.int32]:
-    """Divide parts among their markers, numbered anew from top to bottom."""
-    # What is no number is no object, and shall not spread.
+    """Divide parts among their markers, with new numbers from top to bottom."""
+    # NaN is not part of an object, and must not spread by the blur.
     smooth = ndimage.gaussian_filter(np.nan_to_num(probability).astype(np.float32), markers.blur)
     inside = parts > 0
     seeds = _parts(inside & (smooth > markers.level), connectivity)
@@ -146,7 +146,7 @@ def _divided(
 
 
 def _fill(objects: NDArray[np.int32]) -> None:
-    """Fill each object by itself, so that a cell in a ring of another stays apart from it."""
+    """Fill each object by itself, so that a cell inside a ring-shaped cell stays separate."""
     background = _parts(objects == 0, 1)  # as binary_fill_holes: a diagonal gap is none
     edge = np.concatenate([background[[0, -1]].ravel(), background[:, [0, -1]].ravel()])
     enclosed = (background > 0) & ~np.isin(background, edge)

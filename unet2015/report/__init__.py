@@ -1,1 +1,1 @@
-"""Figures, and reports made of them; needs matplotlib (the extra ``figures``)."""
+"""Figures and reports; needs matplotlib (the extra ``figures``)."""

@@ -1,4 +1,4 @@
-"""Figures that show what a training and a segmentation did."""
+"""Figures of a training and of a segmentation."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -44,7 +44,7 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
     Raises
     ------
     DataSetError
-        A log is none, or holds no step.
+        A file is not a log, or holds no step.
     UsageError
         No log is given, or matplotlib is not installed.
     """
@@ -54,7 +54,7 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
     figure = figure_of(9, 3.4)
     left, right = figure.subplots(1, 2)
     highest = 0.0
-    # F1 is undefined on held-out pages without a pixel of a class from 1 on.
+    # F1 is undefined if no held-out pixel has a class of 1 or more.
     errors = [line["validation_pixel_error"] for _, checks in runs.values() for line in checks]
     undefined = bool(errors) and all(error is None for error in errors)
     shown = "validation_cross_entropy" if undefined else "validation_pixel_error"
@@ -86,7 +86,7 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
 
 
 def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the lines of a log that tell of a step, and those that tell of a validation."""
+    """Return the lines of a log about a step, and those about a validation."""
     try:
         lines = read_log(log)
         if not all(isinstance(line, dict) for line in lines):
@@ -101,9 +101,9 @@ def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 
 def best_median_worst(values: Sequence[float], *, higher_is_better: bool = False) -> tuple[int, int, int]:
-    """Return where the best, the median and the worst of some values stand; the first of equals.
+    """Return the positions of the best, the median and the worst of some values; the first of equals.
 
-    Of an even number of values the better of the two in the middle is the median.
+    If the number of values is even, the median is the better of the two in the middle.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
     Parameters
     ----------
     images : mapping of str to ndarray
-        Title and picture: (H, W) of any type, scaled to its range, or (H, W, 3) uint8 as it is. A title
-        that begins with "weight" or "probability" gets a colour bar.
+        Title and picture: (H, W) of any type, scaled to its range, or (H, W, 3) uint8, not scaled. A
+        picture gets a colour bar if its title begins with "weight" or "probability".
     out : path
         The PNG.
 
@@ -154,7 +154,7 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
 def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a class map of two classes as a picture (H, W, 3) in which its errors are coloured.
 
-    Pixels of class 1 that were missed are vermilion, those that were invented are blue.
+    Pixels of class 1 that were not found are vermilion; pixels that were wrongly found are blue.
     """
     picture = np.where(result > 0, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=-1)
     picture[(result == 0) & (truth > 0)] = MISSED
@@ -163,7 +163,7 @@ def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def figure_of(width: float, height: float) -> "Figure":
-    """Return an empty figure, in inches; a `UsageError` says so where matplotlib is missing."""
+    """Return an empty figure of a size in inches; without matplotlib raise a `UsageError`."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -13,7 +13,7 @@ from unet2015.report.numbers import Cell, Shown, shown_columns
 from unet2015.safe_files import atomic_path
 
 RowKind = Literal["ours", "paper", "other", "ablation"]
-"""Whose row it is: of this run, of the paper, of this run with a setting changed, or of someone else."""
+"""Where a row comes from: this run, the paper, this run with one setting changed, or others."""
 
 _MEANING = {"ours": "this run", "paper": "the paper", "ablation": "this run with one thing changed"}
 
@@ -25,9 +25,9 @@ class Row:
     Attributes
     ----------
     cells : sequence of str, float or None
-        One a column, the first names the row; None where there is no value.
+        One for each column; the first names the row. None if there is no value.
     kind : {"ours", "paper", "other", "ablation"}
-        Whose row it is; told apart by colour and a key beneath the table.
+        Where the row comes from; shown by colour, with a key below the table.
     """
 
     cells: Sequence[Cell]
@@ -38,7 +38,7 @@ class Row:
 class Table:
     """A table with a title above and a note beneath it.
 
-    Numbers are shown with up to four significant digits, their decimal points in one line.
+    Numbers are shown with up to four significant digits, with their decimal points aligned.
     """
 
     title: str
@@ -72,9 +72,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A title, a summary in a few sentences, sections, and what a reader must know before anything else.
+    """A title, a summary in a few sentences, sections, and a warning.
 
-    ``alert`` stands in red beneath the title; empty where there is nothing to warn of.
+    The warning ``alert`` is shown in red below the title; empty if there is none.
     """
 
     title: str
@@ -86,13 +86,13 @@ class Report:
 def write_report(report: Report, out: str | Path) -> None:
     """Write a report as one HTML file, whole or not at all.
 
-    Pictures lie within the file, and the page forbids itself to load or run anything. The same
+    Pictures are part of the file, and a policy in the page forbids to load or run anything. The same
     report gives the same bytes.
 
     Parameters
     ----------
     report : Report
-        What it says; every text is shown as it is, never read as HTML.
+        Its contents; every text is shown literally, never read as HTML.
     out : path
         The file, usually ending in .html.
 
@@ -103,7 +103,7 @@ def write_report(report: Report, out: str | Path) -> None:
     ImageWriteError
         The file cannot be written.
     UsageError
-        A row has not one cell for each column, or Jinja2 is not installed.
+        The cells of a row do not match the columns, or Jinja2 is not installed.
     """
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -127,7 +127,7 @@ def write_report(report: Report, out: str | Path) -> None:
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:
-    """Return a section as the template reads it: numbered, tables as text, pictures as addresses."""
+    """Return a section for the template: numbered, with tables as text and pictures as data URLs."""
     return {
         "id": f"section-{number}",
         "number": number,
@@ -161,7 +161,7 @@ def _table(table: Table) -> dict[str, Any]:
             {"kind": row.kind, "cells": [_cell(column.cells[k], column.number) for column in columns]}
             for k, row in enumerate(table.rows)
         ],
-        # Rows of one run alone need no key.
+        # Rows from a single run need no key.
         "key": [(kind, _MEANING[kind]) for kind in kinds] if {"paper", "ablation"} & {*kinds} else [],
     }
 
@@ -171,7 +171,7 @@ def _cell(shown: Shown, number: bool) -> dict[str, Any]:
 
 
 def _source(picture: Picture) -> str:
-    """Return a picture as the address under which it lies in the page itself."""
+    """Return a picture as a data URL, so that it is part of the page."""
     if isinstance(picture.png, bytes):
         data, name = picture.png, f"picture {picture.title!r}"
     else:

@@ -1,4 +1,4 @@
-"""What a report says of a training's validations: a warning, a summary, a table."""
+"""The validations of a training in its report: a warning, a summary, a table."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ _COLUMNS = {
     "validation_threshold": "threshold",
     "validation_cross_entropy": "cross-entropy",
 }
-"""What the table shows of a line of the log, and the heads of its columns."""
+"""The columns of the table: keys in a line of the log, and their titles."""
 
 
 def alert(model: Model | None) -> str:
-    """Return why the model is not reliable; empty where it has learned, or where that is not known."""
+    """Return why the model is not reliable; empty if it has learned, or if that is not known."""
     if model is None or model.info.learned is not False:
         return ""
     return (
@@ -30,7 +30,7 @@ def alert(model: Model | None) -> str:
 
 
 def _best(checks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the validation of the model that was kept, found as the training found it."""
+    """Return the validation of the model that was kept, chosen in the same way as by the training."""
     best = checks[0]
     for line in checks[1:]:
         if _validation(line).better_than(_validation(best)):
@@ -46,7 +46,7 @@ def _validation(line: dict[str, Any]) -> Validation:
 
 
 def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> str:
-    """Return what came of a training, in a few sentences."""
+    """Return the outcome of a training in a few sentences."""
     if model is None or not checks:
         return (
             f"After {steps} steps there is no model yet: the training has not come to its first validation."

@@ -1,4 +1,4 @@
-"""Numbers of a table's column as text whose decimal points stand in one line."""
+"""Numbers of a table's column as text, with their decimal points aligned."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 Cell = str | float | None
 DIGITS = 4
-"""Significant digits of a number with a fraction; what has fewer keeps its own."""
+"""Most significant digits of a number with a fraction."""
 
 _POINT, _DIGIT = "\u2008", "\u2007"  # spaces as wide as a point and as a digit
 _THIN = "\u202f"
@@ -15,7 +15,7 @@ _THIN = "\u202f"
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell's text, and the blank after it that brings the decimal points into line."""
+    """A cell's text, and the spaces after it that align the decimal points."""
 
     text: str
     pad: str = ""
@@ -23,7 +23,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's cells; `number` says whether it holds numbers and stands on the right."""
+    """A column's cells; `number` says whether it holds numbers, which are aligned to the right."""
 
     cells: tuple[Shown, ...]
     number: bool
@@ -35,10 +35,10 @@ def shown_columns(columns: Sequence[Sequence[Cell]]) -> list[Column]:
 
 
 def format_number(value: float) -> str:
-    """Return a number as a reader wants it: with a fraction only as far as four significant digits go.
+    """Return a number with a fraction only up to four significant digits.
 
-    Whole numbers are shown whole, with narrow spaces between thousands. A number that was given with
-    fewer digits, such as 0.0611 from a paper, gets no zeros that nobody measured.
+    Whole numbers keep all digits, with narrow spaces between thousands. A number that was given with
+    fewer digits, such as 0.0611 from a paper, gets no extra zeros.
     """
     if isinstance(value, bool):
         return str(value)

@@ -1,4 +1,4 @@
-"""What became of each true object, and what each found object is: matched, missed, split, merged."""
+"""The fate of each true object (matched, missed, split, merged), and found objects without a true one."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,21 +11,21 @@ from unet2015.metrics.seg import seg_score
 
 MatchKind = Literal["matched", "missed", "split", "merged"]
 PART = 0.1
-"""Share of a true object that a found one must hold to count as a part of it; less is a speck."""
+"""A found object counts as a part of a true one if it covers at least this share of it."""
 
 
 @dataclass(frozen=True)
 class ObjectMatches:
-    """What became of the true objects, by label, and which found objects lie where nothing is labelled.
+    """The fate of each true object, by label, and the found objects where nothing is labelled.
 
     Attributes
     ----------
     truth : dict of int to {"matched", "missed", "split", "merged"}
-        ``merged``: its match in the sense of SEG (a found object on more than half of it) is also that
-        of another true object. ``split``: two or more found objects, each with at least `PART` of it,
-        lie mostly within it. Else ``matched`` where SEG finds a match, and ``missed``.
+        ``merged``: its match in the sense of SEG (a found object that covers more than half of it) also
+        matches another true object. ``split``: two or more found objects lie mostly within it, and each
+        covers at least `PART` of it. Otherwise ``matched`` if SEG finds a match, else ``missed``.
     unlabelled : tuple of int
-        Found objects that touch no true object. Frames may be annotated in part, so they are no error.
+        Found objects that touch no true object. Frames may be annotated in part, so these are not errors.
     """
 
     truth: dict[int, MatchKind]

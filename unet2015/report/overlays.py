@@ -1,4 +1,4 @@
-"""Results drawn over the image, with what is wrong marked in colours that every reader tells apart."""
+"""Results drawn over the image, with errors marked in colours that every reader can tell apart."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -103,9 +103,9 @@ def overlay_em(
 def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
     """Draw the outlines of true and found objects over an image.
 
-    True objects are drawn by what became of them (see `unet2015.report.objects.match_objects`), found ones
-    dotted in white; those that touch no true object, in gray, are not called errors, as the truth may
-    be annotated in part.
+    The colour of a true object shows its fate (see `unet2015.report.objects.match_objects`). Found objects
+    are dotted: in white, or in gray if they touch no true object. The gray ones are not called errors,
+    because the truth may be annotated in part.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> 
 
 
 def overlay_classes(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
-    """Draw the pixels of an image whose class is wrong; where `truth` is 255 nothing is known.
+    """Draw the pixels of an image whose class is wrong; pixels with `truth` 255 are not annotated.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def _one(colour: str) -> Any:
 
 
 def _ring(axes: "Axes", rows: slice, columns: slice, colour: str) -> None:
-    """Ring an error: a few pixels would not be seen in a slice of some hundred."""
+    """Draw a ring around an error: a few pixels are easily overlooked in a slice."""
     from matplotlib.patches import Circle
 
     centre = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
@@ -233,7 +233,7 @@ def _patch(colour: str, text: str) -> Any:
 
 
 def _stroke(line: _Line, text: str) -> Any:
-    """Return a key's line, on black as light colours would not show on the page."""
+    """Return a line of the key, on black, because light colours are hard to see on the page."""
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import Normal, Stroke
 

@@ -1,4 +1,4 @@
-"""The report of a training: what its folder holds, and its held-out pages where the images still are."""
+"""The report of a training: the contents of its folder, and held-out pages if the images still exist."""
 
 import json
 from contextlib import ExitStack
@@ -31,12 +31,12 @@ from unet2015.training.state import checkpoints
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12
-"""Held-out pages that are segmented for the report; of more, so many at even distances."""
+"""Most held-out pages that are segmented for the report, spread evenly over all of them."""
 
 
 @dataclass(frozen=True)
 class _Page:
-    """One held-out page: pixels (H, W), what it should be, and what the model makes of it."""
+    """One held-out page: pixels (H, W), true classes, and the result of the model."""
 
     name: str
     image: NDArray[Any]
@@ -57,19 +57,19 @@ class _Page:
 def report_run(folder: str | Path, out: str | Path | None = None, *, device: str = "auto") -> Path:
     """Write the report of a training.
 
-    Curves, measures, settings and the training record come from the folder. Where the images and
-    labels are still where the training read them, unchanged, held-out pages are segmented again and
-    the best, the median and the worst are drawn; else the report says why they are missing.
+    Curves, measures, settings and the training record come from the folder. If images and labels are
+    unchanged and at the same paths as in the training, held-out pages are segmented again, and the best,
+    the median and the worst are drawn; otherwise the report says why they are missing.
 
     Parameters
     ----------
     folder : path
-        What ``unet2015 train`` left: ``log.jsonl``, and what there is of ``settings.json``,
+        Folder of ``unet2015 train``: ``log.jsonl`` and, if they exist, ``settings.json``,
         ``model.safetensors`` and ``checkpoints/``.
     out : path, optional
         The report. Default: ``report.html`` in the folder.
     device : str
-        What the pages are segmented on.
+        Device for the segmentation of the pages.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def _overlay(page: _Page, model: Model, membrane: bool) -> bytes:
 
 
 def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
-    """Segment the held-out pages as the validation does, those of the training where none were held out.
+    """Segment the held-out pages as the validation does; the training pages if none were held out.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def _segment(
 
 
 def _pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Return images and their labels where the newest checkpoint says that they are, if unchanged."""
+    """Return the images and labels that the newest checkpoint names, if they have not changed."""
     for checkpoint in reversed(checkpoints(folder / "checkpoints")):
         try:
             hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]

@@ -1,4 +1,4 @@
-"""Segments files, folders and patterns; what fails does not stop the rest."""
+"""Segments files, folders and patterns; a file that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def segment_files(
     *,
     dask: str | None = None,
 ) -> list[FileResult]:
-    """Segment files, folders and patterns into `out`; what fails does not stop the rest.
+    """Segment files, folders and patterns into `out`; a file that fails does not stop the others.
 
     Parameters
     ----------
     inputs : sequence of path
         TIFF or PNG files, OME-Zarr images, folders of them, patterns.
     out : path
-        A folder; or, for one input, the class map's own path, ending in .tif, .tiff or .zarr. In a
-        folder, OME-Zarr in gives OME-Zarr out, ``NAME.classes.zarr``, and all else TIFF. An OME-Zarr
-        image holds all products (see :mod:`unet2015.images.zarr_writer`).
+        A folder; or, for one input, the path of the class map, ending in .tif, .tiff or .zarr. In a
+        folder, the results of OME-Zarr images are OME-Zarr (``NAME.classes.zarr``), all others TIFF. An
+        OME-Zarr image holds all products (see :mod:`unet2015.images.zarr_writer`).
     model : Model or path
         What to segment with.
     options : SegmentOptions, optional
-        How to segment, and what to write. Default: the class map, with tiles by memory.
+        How to segment, and what to write. Default: the class map, with tiles chosen by memory.
     dask : str, optional
         Compute on the workers of a Dask scheduler at this address, or ``local:N`` for N processes
         here; the results are the same bytes.
@@ -44,18 +44,18 @@ def segment_files(
     Returns
     -------
     list of FileResult
-        One a file. A file whose outputs are there, made from the same bytes by the same model with
-        the same options, is not done again; one that was begun goes on from its last finished part.
-        In a folder, ``failures.csv`` lists the files that failed this time, if any.
+        One result for each file. A file is not segmented again if its outputs exist and were made from
+        the same bytes with the same model and options. A file that was begun goes on after its last
+        finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any.
 
     Raises
     ------
     UsageError
-        No input, outputs that collide, or options that no image can meet; nothing is written then.
+        There is no input, outputs collide, or no image can meet the options. Then nothing is written.
     """
     options = options or SegmentOptions()
     segmenter = Segmenter(model, options)
-    if isinstance(model, Model):  # else loading it has said so
+    if isinstance(model, Model):  # else the warning came when it was loaded
         warn_unless_learned(model)
     out = Path(out)
     jobs = plan_jobs(find_inputs(inputs), out, options)
@@ -68,7 +68,7 @@ def segment_files(
                 results.append(run_job(segmenter, job))
     finally:
         failures = [(result.input, result.error) for result in results if result.error]
-        # A run that was interrupted has not seen all files, and keeps what is known of the others.
+        # An interrupted run has not seen all files, so an earlier list may still be right about the others.
         if not is_one_file(out) and (failures or len(results) == len(jobs)):
             write_failures(out, failures)
     return results

@@ -41,12 +41,12 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[
     segmenter : Segmenter
         The model, from a file, with the options of the jobs.
     jobs : sequence of Job
-        Inputs and what is wanted of them.
+        Inputs, outputs and options.
 
     Raises
     ------
     UsageError
-        Dask is not installed, the scheduler does not answer or has no workers, or a worker has other
+        Dask is not installed, the scheduler does not answer or has no workers, or a worker has different
         versions or does not see the files.
     """
     if segmenter.model.path is None:
@@ -64,9 +64,9 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[
 
 
 def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computation, store: Store) -> None:
-    """Have the missing parts of an image computed by the workers."""
+    """Let the workers compute the missing parts of an image."""
     source = computation.source
-    plan = replace(computation.plan)  # without what it has worked out so far: each worker does that by itself
+    plan = replace(computation.plan)  # without its cached values: each worker computes them itself
     task = ImageTask(model, job, plan, (source.offset, source.gain), store.opener)
     name = source.image.name
     finished = store.finished()
@@ -90,7 +90,7 @@ def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computat
 def _by_file(
     client: Any, segmenter: Segmenter, model: ModelOnWorkers, jobs: Sequence[Job]
 ) -> list[FileResult]:
-    """Have each file done by one worker, with the plan that this machine would choose."""
+    """Let one worker do each file, with the plan that this machine would choose."""
     results: dict[Path, FileResult] = {}
     tasks = []
     for job in jobs:
@@ -120,7 +120,7 @@ def _gather(
     name: str,
     failed: Callable[[int, UNet2015Error], None] | None = None,
 ) -> None:
-    """Run `function` on all tasks; tell of each; stop at the first error unless `failed` takes it."""
+    """Run `function` on all tasks and report each; stop at the first error unless `failed` handles it."""
     as_completed = import_module("distributed").as_completed
     futures = client.map(function, tasks, pure=False)
     places = {future.key: position for position, future in enumerate(futures)}
@@ -139,7 +139,7 @@ def _gather(
 
 
 def _translated(error: BaseException, name: str) -> UNet2015Error:
-    """Return an error of this package for what came from a worker."""
+    """Return an error of this package for an error from a worker."""
     from distributed.scheduler import KilledWorker
 
     if isinstance(error, UNet2015Error):

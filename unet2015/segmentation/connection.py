@@ -13,7 +13,7 @@ from unet2015.errors import UsageError
 from unet2015.provenance import versions
 
 WAIT = 20
-"""Seconds in which a scheduler must answer, and a first worker be there."""
+"""Seconds to wait for an answer of the scheduler, and for its first worker."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # What Dask watches of itself takes a tenth of a core where two workers and their scheduler only wait.
@@ -69,7 +69,7 @@ def connect(address: str) -> Iterator[Any]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for processes that are started in the body, again and again if they die."""
+    """Set environment variables for processes that start in the body; those that die are restarted."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -83,7 +83,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def check_workers(client: Any, paths: Sequence[Path]) -> None:
-    """Check that there are workers, that they have our versions, and that they see our files.
+    """Check that there are workers, with the same versions as here, and that they see the same files.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.reading import window
 
 _PROBE = 572
-"""Side of the tile that is measured, at most: a large one alone may take a minute."""
+"""Largest side of the tile that is measured: a single large tile may take a minute."""
 
 
 class Estimator:
@@ -23,8 +23,8 @@ class Estimator:
     def seconds(self, image: Image, plan: TilePlan) -> float:
         """Return about how long an image will take by the clock.
 
-        Network and reading overlap, so the slower of both counts. A mapping by the image's own mean or
-        percentiles reads it once more. The work of the network grows with the area of the tiles.
+        Network and reading overlap, so the slower of the two counts. A mapping by the image's own mean or
+        percentiles reads the image once more. The time of the network grows with the area of the tiles.
         """
         tile = plan.tile_at(plan.tiles // 2)
         region, _ = window(tile, plan.height, plan.width)
@@ -52,7 +52,7 @@ class Estimator:
 
 
 def in_words(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time in words."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"about {seconds / length:.0f} {unit}"

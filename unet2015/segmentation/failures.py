@@ -19,13 +19,13 @@ _log = logging.getLogger("unet2015")
 def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]]) -> None:
     """Write the list of failures, whole or not at all; without any, remove that of an earlier run.
 
-    A file of this name that this program did not write is left alone. If the list cannot be written, that
-    is a warning and no error: the failures themselves are reported as well.
+    A file of this name that this program did not write is not touched. If the list cannot be written, there
+    is only a warning, because the failures themselves are reported as well.
     """
     path = folder / NAME
     if path.exists() and not _is_ours(path):
         if failures:
-            _log.warning("%s is no list of failures and is left alone", path)
+            _log.warning("%s is not a list of failures by this program, and is not changed", path)
         return
     if not failures:
         with suppress(OSError):
@@ -39,7 +39,7 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
     try:
         make_folder(folder)
         with atomic_path(path) as temporary:
-            # Names that are no UTF-8 must not cost the list.
+            # The list must be written even if a name is not UTF-8.
             temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
     except ImageWriteError as error:
         _log.warning("%s", error)

@@ -1,4 +1,4 @@
-"""What segmenting files would take: tiles, memory, disk and time; nothing is written."""
+"""The needs of a segmentation, without doing it: tiles, memory, disk and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from unet2015.tiling.plan import TilePlan
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What segmenting one file would take.
+    """The needs of segmenting one file.
 
     Attributes
     ----------
     plan : TilePlan or None
-        None where the file was refused.
+        None if the file was refused.
     memory, disk : int
-        Bytes: the peak of the process (on a GPU: of the device), and the results uncompressed with
-        what is kept to go on from while they are made.
+        Bytes: the peak of the process (on a GPU: of the device); and the uncompressed results, with the
+        finished parts that are kept while they are made.
     seconds : float
         About how long it will take, from a short measurement.
     """
@@ -82,7 +82,7 @@ def plan_files(
     model: Model | str | Path,
     options: SegmentOptions | None = None,
 ) -> list[FilePlan]:
-    """Say what :func:`unet2015.segmentation.batch.segment_files` would take, and do nothing."""
+    """Return the needs of :func:`unet2015.segmentation.batch.segment_files`, and segment nothing."""
     options = options or SegmentOptions()
     segmenter = Segmenter(model, options)
     estimator, plans = Estimator(segmenter), []

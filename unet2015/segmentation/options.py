@@ -1,4 +1,4 @@
-"""All that decides what a segmentation writes, in one place: for the command, functions, workers, records."""
+"""The options of a segmentation in one place: for the command, functions, workers and records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unet2015.tiling.averaging import Averaging
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions:
-    """How images are segmented, and what is written of them.
+    """How images are segmented, and what is written.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class SegmentOptions:
     Raises
     ------
     UsageError
-        A product that there is not, or a pyramid in strips.
+        A product does not exist, or a pyramid is to be written in strips.
     """
 
     tile: int | None = None
@@ -52,7 +52,7 @@ class SegmentOptions:
             raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
         ordered = tuple(name for name in PRODUCTS if name == MAIN.name or name in self.products)
         object.__setattr__(self, "products", ordered)
-        _ = self.layout  # which refuses what contradicts itself
+        _ = self.layout  # this raises an error if they contradict each other
 
     @property
     def layout(self) -> Layout:
@@ -65,7 +65,7 @@ class SegmentOptions:
         Parameters
         ----------
         threshold : float or None
-            The number that is used, whichever name was given; None with more than two classes.
+            The number that is used, also if a name was given; None with more than two classes.
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():

@@ -1,4 +1,4 @@
-"""Jobs: which files the inputs name, where their results go, and that none replaces another."""
+"""Jobs: the input files, the paths of their results, and checks that no result replaces another file."""
 
 import logging
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Outputs:
     Attributes
     ----------
     products : dict of Path
-        Of each product by its name; all the same path where they lie in one OME-Zarr image.
+        Path of each product by its name; all are the same path if they lie in one OME-Zarr image.
     record : Path
         The record beside them.
     """
@@ -56,7 +56,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and all that is wanted of it.
+    """One input, its outputs and its options.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Job:
     outputs : Outputs
         Where its results go.
     options : SegmentOptions
-        Its axes where it does not say, what is written, and how.
+        Its axes if the file does not tell them, what is written, and how.
     """
 
     input: Path
@@ -80,7 +80,7 @@ class Job:
 
 
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the files that the inputs name, without results of a segmentation that lie among them."""
+    """Return the files that the inputs name, without results of earlier segmentations."""
     found = find_images(inputs)
     results = [path for path in found if _is_result(path)]
     if results and len(results) < len(found):
@@ -95,7 +95,7 @@ def _is_result(path: Path) -> bool:
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:
-    """Say where the results of each input go.
+    """Return where the results of each input go.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
     out : Path
         A folder or, for one input, the class map's own path.
     options : SegmentOptions
-        What is wanted of each.
+        Which results each input gets.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
 
 
 def _real(path: Path) -> Path:
-    """Return a path without links; one whose links go round in a circle as it is: reading it says so."""
+    """Return a path without links. If the links form a circle, return it unchanged: reading it fails."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):
@@ -166,7 +166,7 @@ def _in_folder(path: Path, out: Path, options: SegmentOptions) -> Outputs:
 
 
 def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
-    """Return the outputs of which `main` is the first; the others are called `name` and their ending."""
+    """Return the outputs with `main` as the first; the names of the others are `name` and their ending."""
     if main.suffix.lower() == ".zarr":
         products = dict.fromkeys(options.products, main)
     else:

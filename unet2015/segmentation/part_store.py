@@ -1,7 +1,7 @@
 """Finished parts of a plan in a folder: one file each, whole or absent.
 
-A part is a ZIP file with an array for each product of each band, and ``bands.json``: page, row of tiles and
-what was seen of each band, in order.
+A part is a ZIP file with an array for each product of each band. Its ``bands.json`` lists the bands in order:
+page, row of tiles, names of the products, and low, high and skipped as in `Band`.
 """
 
 import json
@@ -31,7 +31,7 @@ class Store(Protocol):
 
     @property
     def opener(self) -> Callable[[TilePlan], "Store"]:
-        """What opens the same store in another process, for the same plan; it can be pickled."""
+        """A function that opens the same store in another process, for the same plan; it can be pickled."""
 
     def finished(self) -> Collection[int]:
         """Return the numbers of the parts that are there."""
@@ -50,7 +50,7 @@ class PartStore:
     plan : TilePlan
         The plan whose parts are kept.
     check : callable
-        Called before a part is kept; raises where what was computed cannot be trusted.
+        Called before a part is kept; raises an error if the part cannot be trusted.
     """
 
     def __init__(self, folder: Path, plan: TilePlan, check: Callable[[], None] = lambda: None) -> None:
@@ -58,7 +58,7 @@ class PartStore:
 
     @property
     def opener(self) -> Callable[[TilePlan], "PartStore"]:
-        """What opens the same store in another process, for the same plan."""
+        """A function that opens the same store in another process, for the same plan."""
         return partial(PartStore, self.folder)
 
     def path(self, part: Part) -> Path:
@@ -121,7 +121,7 @@ class PartWriter:
     def append(self, band: Band) -> None:
         """Write the next band."""
         for name, array in band.pixels.items():
-            # The noise of floats hardly packs.
+            # Floats are mostly noise, which hardly shrinks.
             method = zipfile.ZIP_STORED if array.dtype.kind == "f" else zipfile.ZIP_DEFLATED
             _save(self._file, f"{len(self._bands)}.{name}", array, method)
         self._bands.append((band.page, band.row, list(band.pixels), band.low, band.high, band.skipped))
@@ -136,6 +136,7 @@ class PartWriter:
             if error[1] is not None:
                 stack.__exit__(*error)
                 return
+            # bands.json comes last; the file gets its name only when the stack closes.
             assert self.full
             self._store.check()
             self._file.writestr("bands.json", json.dumps(self._bands))
@@ -145,6 +146,7 @@ def _save(file: zipfile.ZipFile, name: str, array: NDArray[Any], method: int) ->
     entry = zipfile.ZipInfo(name)
     entry.compress_type = method
     entry._compresslevel = 1  # type: ignore[attr-defined]  # read once, soon, then deleted
+    # force_zip64: the size is not known beforehand, and may be above 2 GiB.
     with file.open(entry, "w", force_zip64=True) as target:
         np.lib.format.write_array(target, array, allow_pickle=False)
 

@@ -38,7 +38,7 @@ class Computation:
     plan : TilePlan
         Its tiles and parts.
     times : Times
-        What its stages have taken so far.
+        Times of its stages so far.
     """
 
     segmenter: Segmenter
@@ -48,13 +48,13 @@ class Computation:
 
 
 Elsewhere = Callable[[Job, Computation, Store], None]
-"""Computes the parts that a store lacks, on other machines, and keeps them there."""
+"""Computes the parts that a store lacks, on other machines, and keeps them in the store."""
 
 
 def computation_of(
     segmenter: Segmenter, image: Image, plan: TilePlan, scale: Scale | None = None
 ) -> Computation:
-    """Return what an image is computed from; without `scale` a mapping may read the whole image."""
+    """Return what an image is computed from; without `scale`, the mapping may read the whole image."""
     times = Times()
     with times.measure("map"):
         source = MappedImage(image, segmenter.info.mapping, scale)
@@ -114,7 +114,7 @@ def in_order(
     computation, emit, progress
         As for :func:`compute_parts`.
     store : PartStore, optional
-        Where finished parts are, and where those are kept that are computed now.
+        Holds the finished parts; parts computed now are added.
     """
     plan = computation.plan
     finished = set() if store is None else store.finished()
@@ -127,7 +127,7 @@ def in_order(
 
 
 class _Assembly:
-    """Puts bands that are computed, in order but with gaps, and those of the store together."""
+    """Merges computed bands, which come in order but with gaps, with the bands in the store."""
 
     def __init__(
         self,
@@ -139,16 +139,17 @@ class _Assembly:
     ) -> None:
         self._plan, self._finished, self._store = plan, finished, store
         self._emit, self._progress = emit, progress
-        self._next = 0  # the part that is being handed on
+        self._next = 0  # the part that is emitted now
         self._writer: PartWriter | None = None
         self.stack = ExitStack()
 
     def take(self, band: Band) -> None:
-        """Hand on a computed band, after the stored parts before it; keep its part when it is full."""
+        """Emit a computed band, after the stored parts before it; keep its part when it is full."""
         if self._store is None:
             self._emit(band)
             return
         if self._writer is None:
+            # The number of the band's first tile tells its part; all parts before that one are in the store.
             first = (band.page * len(self._plan.rows) + band.row) * len(self._plan.columns)
             self.replay(next(part.index for part in self._plan.parts[self._next :] if first in part.tiles))
             self._writer = self.stack.enter_context(PartWriter(self._store, self._plan.parts[self._next]))
@@ -160,7 +161,7 @@ class _Assembly:
             self._next += 1
 
     def replay(self, stop: int) -> None:
-        """Hand on the stored parts before number `stop`."""
+        """Emit the stored parts before number `stop`."""
         if self._store is None:
             return
         for part in self._plan.parts[self._next : stop]:

@@ -1,7 +1,7 @@
 """What a segmentation writes: a table of named products.
 
-Each says what its file is called, which pixels it has, and how they are made from probabilities. A new one
-is a class here and a line in `PRODUCTS`.
+Each product declares the name of its file, its pixels, and how they are made from probabilities. A new one
+needs a class here and a line in `PRODUCTS`.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from unet2015.tiling.classes import class_map, probability_map
 
 
 class RowWriter(Protocol):
-    """What takes the rows of an image, page by page, from top to bottom."""
+    """Takes the rows of an image, page by page, from top to bottom."""
 
     def write(self, rows: npt.NDArray[Any]) -> None:
         """Take the next rows, (rows, width) or (planes, rows, width)."""
@@ -34,9 +34,9 @@ class Product(ABC):
     name : str
         In settings, bands and OME-Zarr.
     ending : str
-        What the name of its file ends in, where results are TIFF.
+        Ending of its file name, if results are TIFF.
     dtype : dtype
-        Of its pixels.
+        Type of its pixels.
     """
 
     name: ClassVar[str]
@@ -45,7 +45,7 @@ class Product(ABC):
 
     @property
     def takes(self) -> str:
-        """The name of the product whose pixels of a band it is written from: its own."""
+        """The name of the product whose pixels in a band are written: its own name."""
         return self.name
 
     def planes(self, classes: int) -> int | None:
@@ -58,12 +58,12 @@ class Product(ABC):
 
     @abstractmethod
     def zarr_map(self, info: ModelInfo) -> ZarrMap:
-        """Return how it lies in an OME-Zarr image."""
+        """Return its map in an OME-Zarr image."""
 
     def writer(
         self, path: Path, like: Image, classes: int, layout: Layout
     ) -> AbstractContextManager[RowWriter]:
-        """Return what writes its TIFF, a context manager; the file is whole or absent."""
+        """Return a context manager that writes its TIFF; the file is whole or absent."""
         return ImageWriter(path, like, self.dtype, self.planes(classes), layout)
 
     def pixel_bytes(self, classes: int) -> int:
@@ -114,7 +114,7 @@ class ProbabilityMap(Product):
 
 
 MAIN = ClassMap()
-"""The product that is always made; the path of a result that is one file is its path."""
+"""The product that is always made; if the output is one file, it is this product."""
 
 PRODUCTS: dict[str, Product] = {product.name: product for product in (MAIN, ProbabilityMap())}
 """All products, in the order in which they are written and listed."""

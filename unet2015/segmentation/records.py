@@ -1,4 +1,4 @@
-"""The record beside a result: what it says, and whether a result is what is wanted."""
+"""The record beside a result, and whether a result is already the wanted one."""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from unet2015.segmentation.summary import Summary
 
 
 def identity_of(job: Job, segmenter: Segmenter, input_sha256: str) -> dict[str, Any]:
-    """Return what decides the bytes of the outputs: the part of a record that says how they are made."""
+    """Return everything that decides the bytes of the outputs: a part of the record."""
     return {
         "input_sha256": input_sha256,
         "model_sha256": segmenter.model.sha256,
@@ -25,7 +25,7 @@ def identity_of(job: Job, segmenter: Segmenter, input_sha256: str) -> dict[str, 
 
 
 def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, Any]:
-    """Return what a record says beside the identity, when the outputs are written."""
+    """Return the other part of a record, known once the outputs are written."""
     segmenter, source = computation.segmenter, computation.source
     info, image = segmenter.info, source.image
     return {
@@ -51,7 +51,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
 
 
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
-    """Whether the outputs are whole and their record says that they were made as `expected`."""
+    """Whether the outputs are whole and were made as `expected`, according to their record."""
     try:
         record = json.loads(outputs.record.read_text(encoding="utf-8"))
         return all(record[key] == value for key, value in expected.items()) and all(
@@ -62,7 +62,7 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
 
 
 def check_free(job: Job) -> None:
-    """Raise `ImageWriteError` where anything but an earlier result of the same input would be replaced."""
+    """Raise `ImageWriteError` unless the outputs replace only earlier results of the same input."""
     main, record = job.outputs.main, job.outputs.record
     if job.outputs.zarr and main.exists() and not record.exists():
         raise ImageWriteError(

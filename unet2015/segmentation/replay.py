@@ -1,4 +1,4 @@
-"""Runs again what a record describes, and says whether the bytes are the same."""
+"""Repeats the segmentation that a record describes, and tells whether the bytes are the same."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from unet2015.tiling.plan import TilePlan
 
 @dataclass(frozen=True)
 class Replay:
-    """What came out when a record was run again.
+    """The result of repeating the segmentation of a record.
 
     Attributes
     ----------
     outputs : dict
         For each output whether its bytes are the same.
     differences : dict
-        What else is not as it was: versions, device; then and now.
+        What else has changed: versions, device; each then and now.
     """
 
     record: Path
@@ -59,26 +59,26 @@ class Replay:
 
 
 def replay(record: str | Path, image: str | Path | None = None, model: str | Path | None = None) -> Replay:
-    """Run again what a record describes, in a temporary folder, with the same tiles and batches.
+    """Repeat the segmentation of a record, in a temporary folder, with the same tiles and batches.
 
     Parameters
     ----------
     record : path
         A record, as :func:`unet2015.segmentation.batch.segment_files` writes it beside its outputs.
     image, model : path, optional
-        Where input and model are now. Default: where the record says.
+        Where input and model are now. Default: the paths in the record.
 
     Returns
     -------
     Replay
-        Whether the bytes of each output are the same, and what else is not as it was.
+        Whether the bytes of each output are the same, and what else has changed.
 
     Raises
     ------
     ImageReadError
-        The record is none, or the input is gone or no longer the same.
+        The file is not a record, or the input is missing or has changed.
     ModelError
-        The model is gone or no longer the same.
+        The model is missing or has changed.
     """
     path = Path(record)
     said = _read(path)

@@ -23,7 +23,7 @@ _log = logging.getLogger("unet2015")
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file: its outputs, or the error."""
+    """The result of one file: its outputs, or the error."""
 
     input: Path
     outputs: tuple[Path, ...]
@@ -40,9 +40,9 @@ def run_job(
     segmenter : Segmenter
         The model on its device, with the options of the job.
     job : Job
-        The input and what is wanted of it.
+        The input, its outputs and its options.
     plan : TilePlan, optional
-        Default: chosen here, by memory.
+        Default: one is chosen here, by memory.
     elsewhere : callable, optional
         Computes the parts that are missing. Default: they are computed here.
     """

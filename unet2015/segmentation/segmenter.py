@@ -55,17 +55,17 @@ def segment(
     model : Model, path or str
         What to segment with: a model file, or the name of a model that comes with the package.
     axes : str, optional
-        One letter of TZCYXI for each axis of the image, slowest first, where it does not say.
+        One letter of TZCYXI for each axis of the image, slowest first, if the file does not tell them.
     probabilities : bool
         Return probabilities rather than classes.
     threshold : float or {"f1", "rand"}, optional
-        Two classes: a pixel is of class 1 where its probability is above. ``f1`` and ``rand`` are those
-        that the training found best for the F1 of pixels and, for membranes, for the Rand score of cells.
-        Default: the model's own.
+        With two classes, a pixel is of class 1 if its probability is above the threshold. ``f1`` is the
+        best one for the F1 of pixels in the training, ``rand`` (for membranes) the best for the Rand score
+        of cells. Default: the model's own.
     tile : int, optional
-        Side of the tiles, in pixels. Default: by memory.
+        Side of the tiles, in pixels. Default: chosen by memory.
     batch : int, optional
-        Tiles that go through the network together. Default: by memory.
+        Tiles that go through the network together. Default: chosen by memory.
     max_memory : int, optional
         Bytes of memory to stay under: of the process on a CPU, else of the device. Default: half of
         what is free, at most 4 GiB on a CPU.
@@ -77,15 +77,15 @@ def segment(
         Average the scores over the release's 4 flips, the 8 symmetries of the square, or 7 rotated
         versions (see :mod:`unet2015.tiling.averaging`).
     skip_empty : bool
-        Leave out the network for empty tiles: those of which all pixels that the network would read,
-        margin included, have the same raw value in each channel. They become class 0, with
-        probability 0 of class 1 (1 of class 0 with more than two classes).
+        Do not run the network on empty tiles. A tile is empty if all pixels that the network would read,
+        margin included, have the same raw value in each channel. It becomes class 0; the probability of
+        class 1 is 0 (with more than two classes: that of class 0 is 1).
 
     Returns
     -------
     ndarray
-        The axes of the image without C. Classes as uint8. Probabilities as float32: of class 1 where
-        there are two classes, else with an axis C before YX.
+        With the axes of the image, without C. Classes are uint8. Probabilities are float32: of class 1 if
+        there are two classes, otherwise of all classes, with an axis C before YX.
 
     Raises
     ------
@@ -123,15 +123,15 @@ class Segmenter:
     model : Model or path
         What to segment with.
     options : SegmentOptions
-        Checked here, as far as they do not depend on an image.
+        They are checked here, as far as they do not depend on an image.
 
     Attributes
     ----------
     threshold : float or None
         Probability of class 1 above which a pixel is of class 1; None with more than two classes.
     threshold_name : str or None
-        What it was chosen for, ``f1`` or ``rand``; ``given`` for a number of the caller's, ``model`` where
-        the model does not say, ``default`` where it has none.
+        What it was chosen for, ``f1`` or ``rand``; ``given`` if the caller gave a number, ``model`` if the
+        model does not tell, ``default`` if the model has no threshold.
     """
 
     def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
@@ -139,12 +139,12 @@ class Segmenter:
         self.options, self.info = options, self.model.info
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
-        # What no image could meet is said before any is read.
+        # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1))
         self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
 
     def check(self, image: Image) -> None:
-        """Raise `ImageValueError` where channels or type of an image do not fit the model."""
+        """Raise `ImageValueError` if channels or type of an image do not fit the model."""
         if image.channels != self.info.in_channels:
             raise ImageValueError(
                 f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
@@ -159,7 +159,7 @@ class Segmenter:
             )
 
     def plan(self, image: Image) -> TilePlan:
-        """Return the tile plan of an image; raise `ImageValueError` where it does not fit the model."""
+        """Return the tile plan of an image; raise `ImageValueError` if it does not fit the model."""
         self.check(image)
         return self._choose((image.pages, image.height, image.width), image.decoding_bytes)
 
@@ -203,9 +203,9 @@ class Segmenter:
         return pages.reshape(*image.page_shape, *pages.shape[1:])
 
     def renderer(self, name: str) -> Render:
-        """Return what makes the pixels of all products from probabilities (classes, h, w).
+        """Return a function that makes the pixels of all products from probabilities (classes, h, w).
 
-        It raises `ModelError`, with the `name` of the image, where they are not finite.
+        It raises `ModelError`, with the `name` of the image, if they are not finite.
         """
         taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.products)
 

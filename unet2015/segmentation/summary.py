@@ -1,4 +1,4 @@
-"""What is seen of the probabilities while an image is segmented."""
+"""Facts about the probabilities, collected while an image is segmented."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from unet2015.tiling.sinks import Band
 
 @dataclass
 class Summary:
-    """What was seen of the probabilities of an image, or of a part of it.
+    """Facts about the probabilities of an image, or of a part of it.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class Summary:
     skipped: int = 0
 
     def add(self, seen: "Band | Summary") -> None:
-        """Take a band or the summary of a part into account."""
+        """Add a band, or the summary of a part."""
         self.low, self.high = min(self.low, seen.low), max(self.high, seen.high)
         self.skipped += seen.skipped
 
     @property
     def constant(self) -> bool:
-        """Whether all probabilities were alike, which no useful model gives."""
+        """Whether all probabilities were equal; no useful model gives that."""
         return 0 <= self.high - self.low < 1e-3

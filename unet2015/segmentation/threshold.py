@@ -9,14 +9,14 @@ from unet2015.models.model_file import Model, ThresholdName
 def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tuple[float | None, str | None]:
     """Return the number of a threshold and its name; None and None with more than two classes.
 
-    The name is what the threshold was chosen for, ``f1`` or ``rand``; ``given`` for a number of the
-    caller's, ``model`` where the model does not say, ``default`` where it has none.
+    The name is what the threshold was chosen for, ``f1`` or ``rand``; ``given`` if the caller gave a number,
+    ``model`` if the model does not tell, ``default`` if the model has no threshold.
 
     Raises
     ------
     UsageError
-        It is neither a probability nor the name of a threshold, or the model has none of that name, or
-        more than two classes.
+        It is neither a probability nor the name of a threshold, the model has no threshold of that name, or
+        the model has more than two classes.
     """
     info = model.info
     if wanted is not None and info.classes > 2:

@@ -25,15 +25,15 @@ def write_tiff(
     Parameters
     ----------
     job : Job
-        Where the files go, and which.
+        Which files to write, and where.
     computation : Computation
         What their pixels are computed from.
     folder : Path, optional
-        Where finished parts are kept and taken from; without a folder they are not kept.
+        Where finished parts are kept and read. Default: they are not kept.
     check : callable
-        Called before anything is kept; raises where what was computed cannot be trusted.
+        Called before anything is kept; raises an error if the results cannot be trusted.
     elsewhere : callable, optional
-        Computes what the folder lacks before the files are written. Default: it is computed here.
+        Computes the missing parts before the files are written. Default: they are computed here.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""A job in progress: what is done already, what goes on, and what is removed.
+"""A job in progress: whether it is done, what a killed run has left, and what is removed.
 
 If a run is killed, a hidden work folder beside the output keeps its finished parts for the next run. The
-folder is named after all that decides the bytes: input, model, settings, device, versions. A run in which
-any of these differs does not find it, and removes it. Beside the parts it holds ``job.json``: the plan and
-the mapping that were chosen, because free memory may suggest another plan the next time. A job of a single
-part has no folder: there is nothing to go on from.
+folder's name has a digest of everything that decides the bytes: input, model, settings, device, versions. If
+any of these differs, a run does not use the folder, and removes it. Beside the parts it holds ``job.json``:
+the chosen plan and mapping, because free memory may suggest another plan the next time. A job of a single
+part has no folder, because there is nothing to resume.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from unet2015.tiling.plan import TilePlan
 
 _JOB = "job.json"
 _FORMAT = 2
-"""Of the files in the folder; part of its name, so that those of another version are not read."""
+"""Version of the files in the folder; part of its name, so that files of another version are not read."""
 _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 """Errors after which running again may help: the folder stays, as after a kill or Ctrl-C."""
 
@@ -36,23 +36,23 @@ _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 class Work:
     """The right to work on a job; a context manager.
 
-    While the body runs, no other process works on the same outputs. What killed runs left of them is
-    removed first, except the folder that this run can go on from. If the body fails because of the image,
-    the folder is removed; if running again may help (after a kill, Ctrl-C, a full disk), it stays.
+    While the body runs, no other process works on the same outputs. First, files left by killed runs are
+    removed, except the folder that this run can resume. If the body fails because of the image, the folder
+    is removed; if running again may help (after a kill, Ctrl-C, a full disk), it stays.
 
     Parameters
     ----------
     outputs : Outputs
         Where the results go; their folder exists.
     identity : dict
-        What decides the bytes of the outputs, for JSON; a part of the record.
+        Everything that decides the bytes of the outputs, for JSON; a part of the record.
     device : str
-        What computes.
+        The device that computes.
 
     Attributes
     ----------
     done : bool
-        Whether the outputs are there, whole and made as `identity` says. Known when the body starts.
+        Whether the outputs exist, are whole, and were made as `identity` says. Known when the body starts.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class Work:
         return self
 
     def resume(self, plan: TilePlan) -> tuple[TilePlan, Scale | None]:
-        """Return plan and mapping of the run before; `plan` and None where there was none."""
+        """Return plan and mapping of the earlier run; `plan` and None if there was none."""
         try:
             job = json.loads((self._folder / _JOB).read_text(encoding="utf-8"))
             tile = tuple(job["tile"])
@@ -95,14 +95,14 @@ class Work:
         return before, scale
 
     def folder(self, plan: TilePlan, source: MappedImage, *, single: bool = False) -> Path | None:
-        """Return the work folder, that of the run before or a new one.
+        """Return the work folder: that of the earlier run, or a new one.
 
         Parameters
         ----------
         plan, source
-            What a new folder notes: the plan, and the mapping of the image.
+            The plan and the image with its mapping, which a new folder stores.
         single : bool
-            Make a folder for a plan of a single part, too; without it such a plan has none.
+            Make a folder also for a plan of a single part. Default: such a plan has none.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Work:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:
+        with self._stack:  # the claim ends after the folder is removed
             if isinstance(error, UNet2015Error) and not isinstance(error, _KEPT_AFTER):
                 self._remove_folder()
 
@@ -140,7 +140,7 @@ class Work:
 
 
 def _clean(outputs: Sequence[Path], keep: Path | None) -> None:
-    """Remove what killed runs left of these outputs; the caller has claimed them."""
+    """Remove files of these outputs that killed runs left; the caller has claimed the outputs."""
     for output in outputs:
         for item in leftovers(output):
             if item != keep:

@@ -26,7 +26,7 @@ from unet2015.tiling.times import Times
 
 _lock = threading.Lock()
 _loaded: dict[tuple[Any, ...], Segmenter] = {}
-_opened = threading.local()  # an image a thread, as another thread may still read from it
+_opened = threading.local()  # one image per thread, because another thread may still read from its own
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ModelOnWorkers:
     device : str
         The device of the client, as in a record.
     threads : int
-        Threads of the client's network: another number may round in another way.
+        Threads of the client's network; with another number, results may round differently.
     """
 
     path: Path
@@ -88,9 +88,9 @@ class ImageTask:
     Attributes
     ----------
     model : ModelOnWorkers
-        What computes.
+        The model, and the device to compute on.
     job : Job
-        The input and what is wanted of it; paths are absolute.
+        The input, its outputs and its options; paths are absolute.
     plan : TilePlan
         The plan that the client made.
     scale : tuple of ndarray

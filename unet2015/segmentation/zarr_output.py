@@ -1,7 +1,7 @@
-"""A segmentation that becomes an OME-Zarr image: each part is written to its place in the arrays at once.
+"""A segmentation that becomes an OME-Zarr image: each part is written directly to its place in the arrays.
 
-The image grows in the work folder beside its final path. A part is finished when all its rows are in
-the arrays and a small file, its note, says so; the next run goes on with the other parts.
+The image grows in the work folder beside its final path. When all rows of a part are in the arrays, a small
+file (a note) marks the part as finished; the next run goes on with the other parts.
 """
 
 import json
@@ -39,7 +39,7 @@ class ZarrParts:
     layout : ZarrLayout
         Of the arrays, with a band as high as a row of tiles.
     check : callable
-        Called before a part is noted as finished; raises where it cannot be trusted.
+        Called before a part is marked as finished; raises an error if it cannot be trusted.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class ZarrParts:
 
     @property
     def opener(self) -> Callable[[TilePlan], "ZarrParts"]:
-        """What opens the same arrays in another process, for the same plan."""
+        """A function that opens the same arrays in another process, for the same plan."""
         return partial(ZarrParts, self.folder, layout=self.image.layout)
 
     def finished(self) -> dict[int, Summary]:
-        """Return what was seen of each part that is there."""
+        """Return the summary of each finished part."""
         found = {}
         for part in self._plan.parts:
             with suppress(OSError, ValueError, TypeError):
@@ -131,7 +131,7 @@ def write_zarr(
     folder : Path
         Where the image grows: an existing folder on the same disk.
     check : callable
-        Called before anything is kept; raises where what was computed cannot be trusted.
+        Called before anything is kept; raises an error if the results cannot be trusted.
     elsewhere : callable, optional
         Computes the missing parts. Default: they are computed here.
 
@@ -162,7 +162,7 @@ def write_zarr(
 
 
 def _flush(folder: Path) -> None:
-    """Remove what killed writers left, and see that the rest is on the disk."""
+    """Remove files that killed writers left, and flush the others to the disk."""
     for place, _, files in os.walk(folder, topdown=False):
         for name in files:
             file = Path(place, name)

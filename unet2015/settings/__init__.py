@@ -1,8 +1,7 @@
 """Frozen settings, read from TOML; a key that is not known is refused by name.
 
-What the paper fixes is the default; what it leaves open says so. The file
-``ronneberger2015.toml`` shipped with the package spells all of it out; ``quick.toml`` and ``gpu.toml``
-name what they do otherwise.
+Defaults are the values of the paper; settings that the paper leaves open are marked. The shipped file
+``ronneberger2015.toml`` lists all of them; ``quick.toml`` and ``gpu.toml`` list what they change.
 
 The names below load when they are first used, so that the command line shows its help without pydantic.
 """

@@ -1,11 +1,11 @@
-"""Words that settings, command line and functions share; nothing is loaded with them."""
+"""Words that settings, command line and functions share; this file loads no library."""
 
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
 """What a network computes in."""
 TrainingPrecision = Literal["auto", Precision]
-"""The same for a training; ``auto``: whichever the machine computes faster."""
+"""The same for a training; ``auto``: the one that the machine computes faster."""
 LabelKind = Literal["instances", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]

@@ -1,16 +1,16 @@
-"""What to say of a name that is not known: which known one looks most like it."""
+"""Hints for an unknown name: the most similar known name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return words on what is known, for a name that is not; the one that looks most like it first."""
+    """Return a text that lists the known names, for an unknown one; the most similar name first."""
     names = list(known)
     close = difflib.get_close_matches(str(name), names, 1)
     return "".join(f"did you mean {match!r}? " for match in close) + f"known here: {', '.join(names)}"
 
 
 def closest(name: object, known: Iterable[str]) -> str:
-    """Return words on what was probably meant; none where nothing known looks like it."""
+    """Return a text with the name that was probably meant; empty if no known name is similar."""
     return "".join(f"; did you mean {match!r}?" for match in difflib.get_close_matches(str(name), known, 1))

@@ -10,7 +10,7 @@ from unet2015.settings.names import nearest
 
 
 class AnyNetworkSettings(Frozen):
-    """What the settings of every network have: their kind, whose default is the name in the table."""
+    """Common to the settings of every network: the kind, whose default is the name in the table."""
 
     kind: str
     """Which network of the table :mod:`unet2015.networks`."""
@@ -23,7 +23,7 @@ N = TypeVar("N", bound=AnyNetworkSettings)
 
 
 def network_kind(settings: type[N]) -> type[N]:
-    """Make a class of settings known by the default of its `kind`."""
+    """Register a class of settings under the default of its `kind`."""
     NETWORK_KINDS[settings.model_fields["kind"].default] = settings
     return settings
 
@@ -33,7 +33,7 @@ class NetworkSettings(AnyNetworkSettings):
     """The network of the paper (Fig. 1)."""
 
     kind: Literal["unet2015"] = "unet2015"
-    """Which network of the table :mod:`unet2015.networks`; the paper's where it is absent."""
+    """Which network of the table :mod:`unet2015.networks`. Default: the paper's."""
 
     width: int = Field(64, ge=1)
     """Channels of the first level; each level below has twice as many."""
@@ -46,7 +46,7 @@ class NetworkSettings(AnyNetworkSettings):
 
 
 def kind_of_network(values: Any) -> Any:
-    """Return the `kind` that settings of a network declare: the paper's where they do not say."""
+    """Return the `kind` in the settings of a network. Default: the paper's."""
     default = NetworkSettings.model_fields["kind"].default
     return values.get("kind", default) if isinstance(values, dict) else getattr(values, "kind", default)
 

@@ -1,4 +1,4 @@
-"""TOML to settings; an error names the file, the key, the value and the rule."""
+"""From TOML to settings; an error names the file, the key, the value and the rule."""
 
 import re
 import tomllib
@@ -17,7 +17,7 @@ S = TypeVar("S", bound=Frozen)
 
 
 def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
-    """Return the values of a TOML file; a `SettingsError` names `name`."""
+    """Return the values of a TOML file; `name` is its name in a `SettingsError`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -27,7 +27,7 @@ def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
 
 
 def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
-    """Return `values` as settings of one kind; a `SettingsError` names `name`, key, value and rule."""
+    """Return `values` as settings of one kind. A `SettingsError` tells `name`, key, value and rule."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The sections of the training settings. What the paper fixes is the default; what it leaves open says so."""
+"""The sections of the training settings. Defaults are the paper's; what the paper leaves open is marked."""
 
 from typing import Annotated, Literal, Self
 
@@ -47,7 +47,7 @@ class Mapping(Frozen):
         return self.method in ("standardise", "image-percentiles")
 
     def in_words(self) -> str:
-        """Return the rule as a person reads it."""
+        """Return the rule in words."""
         if self.method == "standardise":
             return "each image minus its mean, divided by its standard deviation"
         if self.method == "integer-range":
@@ -58,7 +58,7 @@ class Mapping(Frozen):
 
 
 class LabelSettings(Frozen):
-    """What the label images hold; never guessed."""
+    """The meaning of the label images; it is never guessed."""
 
     kind: LabelKind = "instances"
     """``instances``: 0 is background, every other value a cell. ``membrane``: 0 is membrane, any
@@ -85,7 +85,7 @@ class InitialisationSettings(Frozen):
     """N of an up-convolution (open: no ReLU follows it). ``incoming``: its input channels. ``release``: 4
     times its output channels, as Caffe's filler counts; half that variance."""
     head: NotNegative = 1.0
-    """The last layer's first weights are multiplied by this (open); 0: all pixels begin alike."""
+    """Factor of the last layer's initial weights (open); 0: all pixels begin with equal scores."""
 
 
 class WeightMapSettings(Frozen):
@@ -96,8 +96,8 @@ class WeightMapSettings(Frozen):
     sigma: Positive = 5.0
     """Width of the gaps that matter, in pixels."""
     gaps: Gaps = "background"
-    """Where the second term lands (open): on background alone, as in the authors' later plugin, or inside
-    cells too, where d1 is 0."""
+    """Where the second term is added (open): on background only, as in the authors' later plugin, or also
+    inside cells, where d1 is 0."""
     class_weights: Literal["balanced"] | tuple[NotNegative, ...] = "balanced"
     """w_c. ``balanced``: N / (C N_c) over the training set (the formula is open in the paper)."""
 
@@ -106,8 +106,8 @@ class SamplingSettings(Frozen):
     """Which tiles are shown (open in the paper)."""
 
     pages: Literal["area", "alike"] = "area"
-    """How often a page is drawn: in proportion to its area, so that every pixel teaches alike, or all
-    pages alike."""
+    """How often a page is drawn: in proportion to its area, so that every pixel has the same influence, or
+    all pages equally often."""
     centres: Literal["annotated", "anywhere"] = "annotated"
     """Where a tile's centre may fall: on annotated pixels, or on every pixel."""
     mirrored: float = Field(0.0, ge=0, le=1)
@@ -115,7 +115,7 @@ class SamplingSettings(Frozen):
 
 
 class AugmentationSettings(Frozen):
-    """Random deformation of every training tile (section 3.1); ranges other than 10 px are open."""
+    """Random deformation of every training tile (section 3.1). Ranges are open, except the 10 px."""
 
     elastic_std: NotNegative = 10.0
     """Standard deviation of the displacement vectors, in pixels."""
@@ -124,13 +124,13 @@ class AugmentationSettings(Frozen):
     rotation: float = Field(180.0, ge=0, le=180)
     """Rotation by an angle drawn evenly from +-rotation, in degrees."""
     shift: bool = True
-    """Draw the tile's position evenly over the image, rather than stay on its centre."""
+    """Draw the tile's position evenly over the image; otherwise it is the centre of the image."""
     scale: float = Field(0.0, ge=0, le=1)
     """Distances on the tile are multiplied by exp(u), u even in +-scale (not in the paper)."""
     flip: bool = True
     """Mirror every other tile."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """Of the image between pixels (open)."""
+    """Interpolation of the image between pixels (open)."""
     gray_scale: float = Field(0.05, ge=0, lt=1)
     """The contrast about the mean is multiplied by 1 + u, u even in +-gray_scale..."""
     gray_shift: NotNegative = 0.2
@@ -152,8 +152,8 @@ class OptimisationSettings(Frozen):
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     """Paper: sgd."""
     learning_rate: Positive = 3e-3
-    """Learning rate after the warm-up (open in the paper). While the momentum of sgd rises it is multiplied
-    by (1 - momentum then) / (1 - momentum), so that a step carries as far."""
+    """Learning rate after the warm-up (open in the paper). While the momentum of sgd rises, the rate is
+    multiplied by (1 - present momentum) / (1 - final momentum), which keeps the length of the steps."""
     warmup: int = Field(100, ge=0)
     """Steps over which the rate rises linearly to its peak."""
     schedule: Literal["constant", "cosine", "linear", "polynomial"] = "cosine"
@@ -161,17 +161,17 @@ class OptimisationSettings(Frozen):
     power: Positive = 0.9
     """Exponent of ``polynomial``."""
     momentum: float = Field(0.99, ge=0, lt=1)
-    """Of sgd and muon. Paper: 0.99; for muon 0.95 is usual."""
+    """Momentum of sgd and muon. Paper: 0.99; for muon 0.95 is usual."""
     momentum_ramp: int = Field(400, ge=0)
-    """Steps over which the momentum rises from 0.9 to its value; for sgd the rate over (1 - momentum) is held
-    constant meanwhile. 0: none (open)."""
+    """Steps over which the momentum rises from 0.9 to its value; for sgd, rate / (1 - momentum) is constant
+    meanwhile. 0: it does not rise (open)."""
     nesterov: bool = False
     """Nesterov's momentum, for sgd; muon always has it."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Of adam, adamw and what muon leaves to adam: how slowly the means of the gradient and of its square
-    change."""
+    """For adam, adamw and the weights that muon leaves to adam: how slowly the means of the gradient and of
+    its square change."""
     weight_decay: NotNegative = 0.0
-    """Weight decay (open in the paper); of adamw and muon decoupled from the gradient."""
+    """Weight decay (open in the paper); with adamw and muon it is decoupled from the gradient."""
     clip: NotNegative = 1.0
     """Largest norm of a step's gradient; a longer one is shortened to it. 0: none (open)."""
     average: float = Field(0.0, ge=0, lt=1)
@@ -182,7 +182,7 @@ class OptimisationSettings(Frozen):
     """The sum of Eq. 1 is divided by the annotated pixels, or by the sum of their weights (open)."""
     precision: TrainingPrecision = "float32"
     """``bfloat16``: the network runs under autocast; head, weights and loss stay float32. ``auto``:
-    whichever the machine computes faster, timed at the start."""
+    the one that the machine computes faster, timed at the start."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -205,21 +205,21 @@ class ValidationSettings(Frozen):
     """Which images (pages counted from 0 over the whole set, or files by name): ``"24-29"``,
     ``"3,7,20-22"`` or ``"t3.tif,t9.tif"``."""
     fraction: float = Field(0.2, ge=0, lt=1)
-    """Where `pages` is absent: the share held out, taken from the end, as neighbours look alike."""
+    """If `pages` is absent: the share held out. It is taken from the end, because neighbours look alike."""
     interval: int = Field(500, ge=1)
     """Steps between two validations."""
     patience: int = Field(0, ge=0)
-    """Validations without a better one after which the training ends; 0: it goes on to the last step."""
+    """The training ends after so many validations without a better one; 0: it runs to the last step."""
     attempts: int = Field(3, ge=1)
-    """Seeds to begin with: where the first validation shows that nothing is learned, the training begins
-    again with the next."""
+    """Most seeds to try: if the first validation shows that nothing is learned, the training begins again
+    with the next seed."""
 
 
 class TrainingSettings(Frozen):
-    """All that a training depends on beside its images."""
+    """Everything that a training depends on, except its images."""
 
     seed: int = Field(0, ge=0)
-    """From which every random draw follows."""
+    """Determines all random draws."""
     checkpoint_interval: int = Field(250, ge=1)
     """Steps between two checkpoints; the last two are kept."""
     network: Network = NetworkSettings()

@@ -25,10 +25,10 @@ def load_settings(
     ----------
     path : str, Path or None
         The file, or the bare name of one shipped with the package: ``ronneberger2015`` (the same as
-        None), ``quick`` or ``gpu``. A file of that name in the current folder takes precedence. Of the
-        settings of an experiment under ``pipelines/`` the table ``training`` is taken.
+        None), ``quick`` or ``gpu``. A file of that name in the current folder takes precedence. From the
+        settings of an experiment under ``pipelines/``, the table ``training`` is used.
     overrides : dict, optional
-        Values that replace those of the file, in the same nesting: ``{"labels": {"kind": "membrane"}}``.
+        Values that replace those of the file, nested in the same way: ``{"labels": {"kind": "membrane"}}``.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def load_settings(
 
 
 def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Leave out empty sections: they must not be named in errors, nor replace a wrong value."""
+    """Leave out empty sections: errors must not name them, and they must not replace a wrong value."""
     pruned = {
         key: _without_empty(value) if isinstance(value, dict) else value for key, value in overrides.items()
     }
@@ -67,7 +67,7 @@ def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def _training_part(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the training settings among those of an experiment, and others as they are."""
+    """Return the training settings from those of an experiment; other settings do not change."""
     part = values.get("training")
     return part if isinstance(part, dict) and not values.keys() & TrainingSettings.model_fields else values
 
@@ -82,7 +82,7 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return settings in which `overrides` take precedence; of another kind of network nothing is kept."""
+    """Return settings in which `overrides` take precedence; a network of another kind is replaced whole."""
     before, after = values.get("network", {}), overrides.get("network")
     if isinstance(after, dict) and "kind" in after and kind_of_network(after) != kind_of_network(before):
         values = values | {"network": {}}

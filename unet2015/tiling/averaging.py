@@ -41,7 +41,7 @@ VERSIONS: dict[Averaging, tuple[Symmetry, ...]] = {
     "rotations": SYMMETRIES[1:],
 }
 """``flips``: the release's four (none, left-right, up-down, both). ``symmetries``: all eight.
-``rotations``: the paper's EM result "averaged over 7 rotated versions of the input data" does not say
-which. A square plate in space has eight rotations onto itself: three quarter turns, four half turns
-about an axis in its plane (mirror images, seen from above), and the one that leaves it alone. The
-other seven are taken here: rotated versions, seven, and none of them interpolated."""
+``rotations``: the paper's EM result is "averaged over 7 rotated versions of the input data", but the paper
+does not say which. A square plate in space has eight rotations onto itself: the identity, three quarter
+turns, and four half turns about an axis in its plane (seen from above, these are mirror images). All but the
+identity are used here: seven rotated versions, none of them interpolated."""

@@ -1,4 +1,4 @@
-"""What is written of probabilities: the class map and the probability map; pure functions of arrays."""
+"""Class map and probability map from probabilities; pure functions of arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ def class_map(probabilities: NDArray[np.float32], threshold: float | None = None
     probabilities : ndarray of float32, shape (classes, ...)
         Of each class, for each pixel.
     threshold : float, optional
-        With two classes: a pixel is of class 1 where its probability of class 1 is greater. Without a
-        threshold the most probable class is taken, of equals the first.
+        With two classes: a pixel is of class 1 if its probability of class 1 is greater. Default: the most
+        probable class, the first of equal ones.
 
     Returns
     -------

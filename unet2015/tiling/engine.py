@@ -94,6 +94,7 @@ def run(
                 with times.measure("network"):
                     probabilities = predict(tiles)
             behind.append(writer.submit(write, batch, empty, probabilities))
+            # Waits if too much is unwritten; raises an error of the writer as soon as it is known.
             while len(behind) > AHEAD or (behind and behind[0].done()):
                 behind.popleft().result()
         while behind:

@@ -28,8 +28,8 @@ get tiles of one pixel."""
 def default_cap(device: torch.device) -> int:
     """Return the default memory cap: half of what is free, as a power of two, at most 4 GiB on a CPU.
 
-    A power of two, so that small changes of what is free do not change the plan. On a CPU the cap is
-    that of the whole process, whose libraries are no longer among what is free.
+    It is a power of two, so that small changes of the free memory do not change the plan. On a CPU the cap
+    is for the whole process; its libraries are loaded already, so they are added to the free memory.
     """
     half = max(1, available_memory(device) // 2)
     power = 1 << (half.bit_length() - 1)
@@ -90,7 +90,7 @@ def choose_plan(
     shape : tuple of int
         (pages, height, width) in pixels.
     tile : int, optional
-        Side of the tile, in pixels; a smaller legal one is taken along an axis that needs less.
+        Side of the tile, in pixels; along a short axis the smallest legal side that covers it is used.
     batch : int, optional
         Tiles that go through the network together.
     cap : int, optional
@@ -130,13 +130,13 @@ def choose_plan(
             (plan_of(sides, together) for sides in candidates), key=lambda plan: plan.tile[0] * plan.tile[1]
         )
         if cap is None:
-            # The cap is only the default: what little memory is free may still be enough.
+            # The cap is only a default, half of the free memory: the plan may still fit.
             _log.warning("little memory is free; going on with a plan that needs %s", _mib(needed(least)))
             return least
         raise MemoryLimitError(_refusal(limit, least, needed(least), tile is not None))
     chosen = plan_of(fitting, together)
     if batch is None and device.type != "cpu":
-        # Small tiles alone do not fill a GPU; a CPU is filled by one.
+        # A single small tile does not keep a GPU busy; it does keep a CPU busy.
         sizes = (plan_of(fitting, count) for count in (8, 4, 2) if count <= chosen.tiles)
         chosen = next((plan for plan in sizes if needed(plan) <= limit), chosen)
     return chosen
@@ -177,7 +177,7 @@ def _first_fitting(
 ) -> tuple[int, int] | None:
     """Return the first candidate that fits, or None.
 
-    One that is at least as large along both axes as one that did not fit is not tried.
+    A candidate is not tried if one that is no larger along either axis did not fit.
     """
     refused: list[tuple[int, int]] = []
     for y, x in candidates:

@@ -32,12 +32,12 @@ from unet2015.geometry import Geometry
 PART_PIXELS = 2**22
 """Pixels that the network reads for a part, at least: a second to a minute of work."""
 MOST_PARTS = 1024
-"""About how many parts a plan has at most, as each becomes a file; beyond, parts are larger."""
+"""About the most parts of a plan, because each becomes a file; larger images have larger parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One tile along one axis, in image coordinates; what is read may lie outside the image."""
+    """One tile along one axis, in image coordinates; the pixels to read may lie outside the image."""
 
     read_start: int
     read_stop: int
@@ -89,6 +89,7 @@ class Part:
 
 def count_tiles(length: int, tile: int, geometry: Geometry) -> int:
     """Return how many tiles of side `tile` cover `length` pixels; `tile` is legal and can cover them."""
+    # One tile, and more for what its output does not cover; -(-a // b) rounds up.
     beyond = max(0, length - geometry.output_size(tile))
     return 1 + -(-beyond // geometry.kept_size(tile)) if beyond else 1
 
@@ -155,7 +156,7 @@ class TilePlan:
             )
         if self.batch < 1:
             raise GeometryError(f"a batch has at least one tile, not {self.batch}")
-        _ = self.rows, self.columns
+        _ = self.rows, self.columns  # raises now if the tile cannot cover the image
 
     @cached_property
     def rows(self) -> tuple[Span, ...]:
@@ -228,7 +229,7 @@ class TilePlan:
         return (self[index] for index in range(len(self)))
 
     def as_dict(self) -> dict[str, object]:
-        """Return the plan for a record: enough to make it again."""
+        """Return the values for a record, from which the same plan can be made."""
         return {
             "tile": list(self.tile),
             "kept": [self.rows[0].length, self.columns[0].length],
@@ -244,11 +245,12 @@ class TilePlan:
 def mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
     """Return the pixels that positions `start` to `stop` show in an image of `length` pixels.
 
-    Beyond the border the image is mirrored without repeating the edge pixel, over and over where
-    need be: NumPy's 'reflect', for any distance and down to one pixel.
+    Beyond the border the image is mirrored without repeating the edge pixel, several times if needed: as
+    NumPy's 'reflect', but for any distance and for images down to one pixel.
     """
     if length == 1:
         return np.zeros(stop - start, np.intp)
     period = 2 * (length - 1)
     position = np.arange(start, stop) % period
+    # Up to length - 1 and down again: a triangle wave.
     return np.minimum(position, period - position)

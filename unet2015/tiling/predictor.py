@@ -28,8 +28,8 @@ class Predictor:
     Attributes
     ----------
     network : Network
-        Copied, so that the caller's network stays as it is. One of the table that has a fast path on a
-        CPU takes it there.
+        It is copied, so the caller's network does not change. On a CPU, its fast path is used if the table
+        has one.
     scores : callable
         (N, channels, H, W) -> (N, classes, h, w), on the device: the network before the softmax.
     device, precision, average

@@ -11,6 +11,6 @@ from unet2015.tiling.plan import TilePlan
 
 @contextmanager
 def tile_bar(plan: TilePlan, name: str) -> Iterator[Callable[[int], object]]:
-    """Show how many tiles of an image are done; gives the function to call with each number."""
+    """Show how many tiles of an image are done; yield the function to call with each number."""
     with tqdm(total=plan.tiles, desc=Path(name).name, unit="tile", disable=None, leave=False) as bar:
         yield bar.update

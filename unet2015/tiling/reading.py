@@ -1,4 +1,4 @@
-"""From pages of pixels to batches of tiles: what a tile shows of an image, mirrored at the border."""
+"""From pages of pixels to batches of tiles, mirrored at the border of the image."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable

@@ -14,7 +14,7 @@ Render = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 
 
 class Sink(Protocol):
-    """What becomes of the probabilities."""
+    """Takes the probabilities of tiles."""
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Take the kept pixels of one tile, (classes, height, width)."""
@@ -22,10 +22,10 @@ class Sink(Protocol):
 
 @runtime_checkable
 class SkippingSink(Sink, Protocol):
-    """A sink that knows what to put where the network was left out."""
+    """A sink that can also fill in tiles for which the network was left out."""
 
     def skip(self, tile: Tile) -> None:
-        """Take note that a tile is background."""
+        """Make a tile background."""
 
 
 class ArraySink:
@@ -45,7 +45,7 @@ class ArraySink:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """What becomes of a row of tiles of one page: rows over the whole width.
+    """The pixels of a row of tiles of one page: rows over the whole width.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Band:
 
 
 class BandSink:
-    """Joins a row of tiles to a band over the whole width, and hands each full band on.
+    """Joins a row of tiles to a band over the whole width, and passes on each full band.
 
     The tiles of a band come in the plan's order; one band is held at a time, whatever the image's
     height.

@@ -53,12 +53,12 @@ def augment(
     weights : Tensor
         (h, w) float32.
     source : Source
-        What to make of them.
+        Which tile to make of them.
     output : int
         Side of the network's output, in pixels: the centre of the tile.
     deviation : array_like or Tensor
-        Standard deviation of the image, after the mapping: one number, or (C,) floats. The default is
-        that of a standardised image.
+        Standard deviation of the image, after the mapping: one number, or (C,) floats. Default: 1, as for a
+        standardised image.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def _vary(image: Tensor, draw: Draw, deviation: npt.ArrayLike | Tensor) -> Tenso
     varied = (image - image.mean(dim=(1, 2), keepdim=True)).mul_(draw.gray_scale).add_(image)
     if isinstance(deviation, Tensor):
         return varied.add_(deviation.to(image).view(-1, 1, 1), alpha=draw.gray_shift)
-    # Numbers of the host go along with each channel's kernel: nothing is copied, and nothing waits.
+    # Numbers on the host are arguments of each channel's kernel: nothing is copied, nothing waits.
     for channel, one in zip(varied, np.broadcast_to(np.asarray(deviation), len(image)), strict=True):
         channel.add_(draw.gray_shift * float(one))
     return varied

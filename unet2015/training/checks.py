@@ -41,9 +41,9 @@ class SetReport:
     problems : list of Problem
         Errors and warnings, those of one file together, those of the whole set last.
     held_out : list of str
-        Names of the held-out pages (see `training.dataset.page_names`); empty where errors leave them open.
+        Names of the held-out pages (see `training.dataset.page_names`); empty if errors make them unknown.
     labelled : LabelledPages or None
-        What a training takes from the labels, if it was to be kept and there is no error.
+        What a training needs of the labels, if `keep_labels` was set and there is no error.
     """
 
     problems: list[Problem]
@@ -67,12 +67,12 @@ def inspect_set(
     pairs : sequence of (image, labels)
         See `pair_images`.
     settings : TrainingSettings
-        What the labels are said to hold, and which pages are held out.
+        What the labels mean, and which pages are held out.
     axes : str, optional
         Axes of the images, where the files do not say.
     keep_labels : bool
-        Whether the report gets what a training needs of the labels, so that it need not read them again.
-        It takes 5 bytes per pixel of each page, of a held-out page 1.
+        Whether the report keeps what a training needs of the labels, so that they are read only once. It
+        takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def inspect_set(
             _keep_labels(found, settings.validation)
         for pair in found:
             pair.look(settings.labels, axes)
-        # Where other files show that the cells have ids, a file of 0 and 255 alone is one of a single cell.
+        # If other files show that the cells have ids, a file with only 0 and 255 has a single cell.
         if any(pair.holds_ids for pair in found):
             for pair in found:
                 if pair.refused_as_mask:
@@ -130,7 +130,7 @@ def _errors(problems: Sequence[Problem]) -> list[str]:
 
 
 def _keep_labels(pairs: Sequence["_Pair"], validation: ValidationSettings) -> None:
-    """Let the pairs keep their labels, unless it is clear already that no training follows."""
+    """Keep the labels of the pairs, unless it is already clear that no training follows."""
     files = [(pair.image_file, pair.image.pages) for pair in pairs if pair.image is not None]
     if len(files) < len(pairs):
         return
@@ -144,7 +144,7 @@ def _keep_labels(pairs: Sequence["_Pair"], validation: ValidationSettings) -> No
 
 @dataclass
 class _Pair:
-    """What is known of an image and its labels by themselves; no pixels."""
+    """What is known of one image and its labels, without the other files; no pixels."""
 
     image_file: Path
     label_file: Path
@@ -156,7 +156,7 @@ class _Pair:
     holds_ids: bool = False
     refused_as_mask: bool = False
     trained_on: set[int] | None = None
-    """Pages of this pair to train on, where the labels are to be kept."""
+    """Pages of this pair to train on, if the labels are kept."""
     kept: LabelledPages | None = None
 
     @classmethod
@@ -191,7 +191,7 @@ class _Pair:
         if settings.kind == "instances":
             self.holds_ids = holds_ids(labels, settings)
             self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())
-            # A mask beside instances by mistake mostly has several cells.
+            # A mask that lies among instance labels by mistake usually has several cells.
             numbered = numbered and all(components(page == 255, connectivity=2).max() < 2 for page in labels)
         report = inspect_labels(
             labels, settings, str(self.label_file), numbered=numbered or self.holds_ids, keep=self._keep
@@ -216,7 +216,7 @@ def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]
 
 
 def _read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
-    """Read all pixels, a band at a time; return a digest of each page, None where it is of one value."""
+    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal."""
     lows: list[float] = []
     highs: list[float] = []
     digests: list[bytes | None] = []
@@ -241,7 +241,7 @@ def _read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
 
 
 def _membrane_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
-    """Say where labels do not look like those of membranes."""
+    """Say if labels do not look like membranes."""
     inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
     if len(inside) > 1:
         yield _problem(
@@ -258,7 +258,7 @@ def _membrane_problems(file: Path, labels: Labels, settings: LabelSettings) -> I
 
 
 def _grouped(texts: Sequence[str]) -> Iterator[str]:
-    """Say once what is wrong with several pages."""
+    """Say a problem of several pages only once."""
     places: dict[str, list[str]] = {}
     for text in texts:
         match = re.search(r", page ([0-9]+): ", text)

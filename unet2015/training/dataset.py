@@ -26,8 +26,8 @@ def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> l
     Parameters
     ----------
     images, labels : sequence of str or Path
-        Files, folders or patterns. A single image goes with a single label file whatever their
-        names; several go together by name, without the suffix.
+        Files, folders or patterns. One image and one label file belong together, whatever their
+        names. Several are paired by name, without the suffix.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
     path : str or Path
         The label file.
     axes : str, optional
-        Axes of the *image*, where the files do not say; those of its labels are the same without C.
+        Axes of the *image*, if the files do not say; its labels have the same axes without C.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def select_pages(spec: str, total: int, files: Files = ()) -> list[int]:
     ----------
     spec : str
         Page numbers from 0, ranges that include both ends, and image files by name (with or without
-        folder and suffix, with ``page N`` after it for one page of a stack), with commas between. What
-        is a number or a range is never a name.
+        folder and suffix; ``page N`` after it for one page of a stack), separated by commas. A number or
+        a range is never taken for a name.
     total : int
         Pages of the whole set, the files one after the other.
     files : sequence of (path, pages), optional
@@ -172,10 +172,10 @@ def _nearest(name: str, files: Files) -> str:
 
 
 def split_pages(validation: ValidationSettings, total: int, files: Files = ()) -> tuple[list[int], list[int]]:
-    """Return the pages for training and those held out, which are the last where none are named.
+    """Return the pages for training and those held out; the last pages are held out if none are named.
 
-    A share above zero holds out at least one page, and leaves at least one; a set of a single page
-    is all for training. `files` are needed where `validation.pages` names some (see `select_pages`).
+    A share above zero holds out at least one page, and leaves at least one; a set with a single page
+    is used for training only. `files` are needed where `validation.pages` names some (see `select_pages`).
 
     Raises
     ------
@@ -205,7 +205,7 @@ def pages_of_each(files: Files, chosen: Sequence[int]) -> list[list[int]]:
 
 
 def page_names(files: Files) -> list[str]:
-    """Return a name for every page of a set: ``t24.tif``, or ``stack.tif page 24`` of several pages."""
+    """Return a name for every page of a set: ``t24.tif``, or ``stack.tif page 24`` in a stack."""
     return [
         path.name if pages == 1 else f"{path.name} page {number}"
         for path, pages in files
@@ -219,7 +219,7 @@ def describe_held_out(names: Sequence[str]) -> str:
     Parameters
     ----------
     names : sequence of str
-        Those of the held-out pages, as `page_names` gives them.
+        The names of the held-out pages, as `page_names` returns them.
     """
     if not names:
         return "held out: no page"

@@ -42,6 +42,7 @@ class DevicePages:
 def draw_row(chosen: Draw, page: int, deviation: float = 1.0) -> NDArray[np.float32]:
     """Return a draw as the numbers that a `Deformer` takes: float32, (10 + 2 n n,)."""
     angle = math.radians(chosen.angle)
+    # Rounded, so that quarter turns are exact.
     cosine, sine = (chosen.scale * round(part, 15) for part in (math.cos(angle), math.sin(angle)))
     mirror = -1 if chosen.flip else 1
     numbers = [
@@ -56,9 +57,10 @@ def draw_row(chosen: Draw, page: int, deviation: float = 1.0) -> NDArray[np.floa
 
 
 class Deformer:
-    """Cuts and deforms tiles of pages that lie on a device, as :func:`unet2015.training.augment.augment`.
+    """Cuts and deforms tiles of pages on a device, as :func:`unet2015.training.augment.augment` does.
 
-    Every shape is the same in each call, and no number is asked of the device: it can be recorded.
+    All shapes are the same in each call, and no number goes from the device to the host, so that a CUDA
+    graph can record it.
 
     Parameters
     ----------
@@ -75,10 +77,10 @@ class Deformer:
 
     Notes
     -----
-    A large GPU is done with a plane of a tile in about the time that it takes to begin a kernel. So
-    that few are needed, each pixel is kept together with those beside it in its row, and the rows go on,
-    mirrored, for a whole period: one index then takes a row of neighbours at once. A page takes 8 times
-    its size for the images (bilinear 4), and 8 times for the weights.
+    A large GPU computes one plane of a tile in about the time that it takes to start a kernel, so few
+    kernels should be needed. Therefore each pixel is stored together with its neighbours in the row, and
+    each row goes on, mirrored, for a whole period: one index then reads all neighbours in a row. A page
+    takes 8 times its size for the images (bilinear: 4 times), and 8 times for the weights.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Deformer:
         self.cubic, self.radius = cubic, math.ceil(4 * blur)
         first = (tile - output) // 2
         self.centre = slice(first, first + output)
+        # `start`: from the pixel tile // 2, which lies on the draw's centre, to the middle of the tile.
         self.grid, self.start = grid, (tile - 1) / 2 - tile // 2
         pages, channels, height, width = shape
         self.periods = tuple(max(1, 2 * (length - 1)) for length in (height, width))
@@ -108,7 +111,7 @@ class Deformer:
         self.rows = torch.tensor(self.near, dtype=torch.int32, device=device).view(-1, 1, 1)
 
     def load(self, pages: DevicePages) -> None:
-        """Put pages in the place of those that are there; there may be fewer."""
+        """Replace the pages; there may be fewer than before."""
         images = torch.from_numpy(pages.images)
         targets = torch.from_numpy(np.stack([pages.weights, pages.classes.astype(np.float32)], axis=1))
         for kept, given, near in ((self.images, images, self.near), (self.targets, targets, (0, 1))):
@@ -117,21 +120,22 @@ class Deformer:
                 kept_page.copy_(self._beside(page.to(kept.device), near).flatten())
 
     def _beside(self, planes: Tensor, near: tuple[int, ...]) -> Tensor:
-        """Return of planes (K, H, W) each pixel and its neighbours in the row: (H, period, K, n)."""
+        """Return each pixel of planes (K, H, W) with its neighbours in the row: (H, period, K, n)."""
         period = self.periods[1]
         columns = torch.stack([torch.arange(period, device=planes.device) + step for step in near], dim=1)
-        columns = columns.remainder(period)
+        columns = columns.remainder(period)  # then mirrored, without repeating the edge pixel
         columns = torch.minimum(columns, period - columns)
         return planes[:, :, columns].permute(1, 2, 0, 3)
 
     def __call__(self, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return image (C, tile, tile), classes (output, output) int64 and weights of a draw's row."""
+        """Return image (C, tile, tile), classes (output, output) int64 and weights; `row` by `draw_row`."""
         at = self._coordinates(row)
         whole = at.floor()
         way, index = at.sub_(whole), self._index(whole.int(), row[0].int())
         image = self._image(index, way)
         if self.radius:
             image = blurred(image, row[9], self.radius)
+        # (image - mean) * (1 + scale) + mean + shift, with one multiplication a pixel.
         factor, shift = 1 + row[7], row[8] - image.mean(dim=(1, 2), keepdim=True) * row[7]
         return torch.addcmul(shift, image, factor), *self._targets(index, way)
 
@@ -153,7 +157,7 @@ class Deformer:
         return torch.add(columns, rows, alpha=self.periods[1])
 
     def _image(self, index: Tensor, way: Tensor) -> Tensor:
-        """Return the image (C, h, w) of pixels; Keys' convolution or linear, along columns, then rows."""
+        """Return the interpolated image (C, h, w), cubic (Keys) or linear: along columns, then along rows."""
         taken = self.images.index_select(0, index.flatten()).view(*index.shape, *self.images.shape[1:])
         columns = taken.unbind(-1)
         y, x = way[..., None]
@@ -165,7 +169,7 @@ class Deformer:
         return _weighted(rows, [share[0] for share in shares]).permute(2, 0, 1)
 
     def _targets(self, index: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
-        """Return classes at the nearest pixels and weights between them, over the output."""
+        """Return the output's classes, from the nearest pixels, and its weights, interpolated."""
         first = self.near.index(0)
         index = index[first : first + 2, self.centre, self.centre].contiguous()
         y, x = way[:, self.centre, self.centre]

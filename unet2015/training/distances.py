@@ -1,4 +1,4 @@
-"""Distances to the two nearest cells: exact, in whole numbers, at a cost that no cell adds to.
+"""Distances to the two nearest cells: exact, in whole numbers, at a cost that does not grow with the cells.
 
 The distances of Eq. 2 (doi:10.1007/978-3-319-24574-4_28) are usually computed with one distance
 transform per cell. Here they come from one separable transform that carries two candidates:
@@ -45,9 +45,9 @@ def two_nearest_cells(
     cells : ndarray of integers, shape (height, width)
         0 where there is no cell, elsewhere any number that tells the cells apart.
     limit : float, optional
-        Where ``d1 + d2`` exceeds it, both come back as infinity; the time grows with it.
+        Where ``d1 + d2`` exceeds it, both distances are infinity. A larger limit takes more time.
     threads : int, optional
-        Threads to use, at most 4 by default; the result does not depend on it.
+        Threads to use. Default: one for each core, at most 4. The result does not depend on it.
 
     Returns
     -------
@@ -82,14 +82,15 @@ def each_block(
 ) -> None:
     """Call ``use(block, d1^2, d2^2)`` for blocks that cover `cells`; see `two_nearest_cells`.
 
-    Where ``d1 + d2`` exceeds `limit`, or there is no such cell, the roots are of some other two numbers
-    whose sum exceeds it; without a limit they are at least height + width - 1. The calls come from several
-    threads, each block once.
+    Where ``d1 + d2`` exceeds `limit`, or there is no such cell, the two squares are not exact: they only say
+    that the sum exceeds `limit`. Without a limit, the roots are then at least height + width - 1. The calls
+    come from several threads, one call for each block.
     """
     if cells.ndim != 2 or not np.issubdtype(cells.dtype, np.integer):
         raise LabelError(f"cells must be a plane of integers, not {cells.dtype} of shape {cells.shape}")
     if not cells.size:
         return
+    # Labels share an integer with distances below: the fewer bits they have, the smaller the integers.
     most = int(cells.max())
     if cells.min() < 0 or most > cells.size:
         labels, _ = compact(cells)
@@ -97,6 +98,7 @@ def each_block(
         labels = cells.astype(np.min_scalar_type(most))
     bits = int(labels.max()).bit_length()
     height, width = labels.shape
+    # At least as large as the border read around it, which would otherwise cost more than the block.
     rows, columns = (max(least, _reach(limit, 2**30)) for least in (_ROWS, _COLUMNS))
     blocks = [
         (slice(y, min(y + rows, height)), slice(x, min(x + columns, width)))
@@ -130,17 +132,16 @@ def compact(labels: npt.NDArray[np.integer[Any]]) -> tuple[Integers, Integers]:
 
 
 def _block_squares(labels: Integers, bits: int, block: Block, limit: float) -> tuple[Integers, Integers]:
-    """Return d1^2 and d2^2 of one block; where d1 + d2 > limit, some other two of which that is true."""
+    """Return d1^2 and d2^2 of one block; where d1 + d2 > limit, two other numbers for which this holds."""
     reach_y, reach_x = (_reach(limit, size - 1) for size in labels.shape)
     around = _read_around(labels, block, reach_y, reach_x)
     # Stands for no cell: longer than any distance that counts.
     none = min(reach_y + reach_x, _reach(limit, 2**30)) + 1
 
     label, first, second = _along_columns(around, bits, reach_y, none)
+    # As d1 <= d2, d1 counts up to half the limit only (+ 1 for rounding).
     near, q1 = _nearest_along_rows(label, first, bits, reach_x, _reach(limit / 2, reach_x))
-    q2 = _next_along_rows(
-        near, q1 <= limit / 2 * (limit / 2) + 1, label, first, second, reach_x
-    )  # as d1 <= d2
+    q2 = _next_along_rows(near, q1 <= limit / 2 * (limit / 2) + 1, label, first, second, reach_x)
     here = slice(reach_x, reach_x + block[1].stop - block[1].start)
     return q1[:, here], np.maximum(q1, q2)[:, here]  # q2 is 0 where it was not computed
 
@@ -161,7 +162,10 @@ def _read_around(labels: Integers, block: Block, reach_y: int, reach_x: int) -> 
 
 
 def _along_columns(around: Integers, bits: int, reach: int, none: int) -> tuple[Integers, Integers, Integers]:
-    """Return the nearest label in each column, its distance, that of the nearest other; `none` at most."""
+    """Return, along columns, the nearest label, its distance, and the distance to the nearest other label.
+
+    Distances are at most `none`.
+    """
     up, up1, up2 = _upwards(around[: around.shape[0] - reach], bits, reach, none)
     down, down1, down2 = (a[::-1] for a in _upwards(around[reach:][::-1], bits, reach, none))
     # Of the second on either side the label is not needed: where both firsts are of one cell, both
@@ -170,12 +174,12 @@ def _along_columns(around: Integers, bits: int, reach: int, none: int) -> tuple[
     np.maximum(second, np.multiply(up == down, none, dtype=second.dtype, casting="unsafe"), out=second)
     np.minimum(second, up2, out=second)
     np.minimum(second, down2, out=second)
-    label = up ^ ((up ^ down) * (down1 < up1))  # np.where, without a branch for every pixel
+    label = up ^ ((up ^ down) * (down1 < up1))  # a ^ (a ^ b) is b: np.where without a branch
     return label, np.minimum(up1, down1), second
 
 
 def _upwards(labels: Integers, bits: int, reach: int, none: int) -> tuple[Integers, Integers, Integers]:
-    """Return, for all but the first `reach` rows, what `_along_columns` does of what is above."""
+    """Return the same as `_along_columns`, but only of the rows above; without the first `reach` rows."""
     # Row and label in one number: the greatest so far is the last labelled pixel, with its label. Rows
     # count from `none`, so that 0, nothing found yet, is at least that far away.
     end = none + labels.shape[0]
@@ -188,7 +192,7 @@ def _upwards(labels: Integers, bits: int, reach: int, none: int) -> tuple[Intege
     label = (last & packed.type((1 << bits) - 1)).astype(labels.dtype, copy=False)
     last >>= packed.type(bits)
     row = last.astype(small)
-    # The last pixel of another label is the one that preceded the run of labels now going on.
+    # The last pixel of another label is the one just before the present run of equal labels.
     starts = labels[1:] != label[:-1]
     starts &= inside[1:]
     other = np.zeros_like(row)
@@ -200,8 +204,8 @@ def _upwards(labels: Integers, bits: int, reach: int, none: int) -> tuple[Intege
 
 
 def _greatest_above(a: Integers, reach: int) -> Integers:
-    """Return the greatest of each value and at least `reach` above it, in the column; `a` is used up."""
-    # Twice as far with each step. (np.maximum.accumulate would walk down one column at a time.)
+    """Return, for each value, the greatest of it and at least `reach` values above it; `a` is overwritten."""
+    # The window doubles with each step. (np.maximum.accumulate would walk down one column at a time.)
     step, other = 1, np.empty_like(a)
     while step <= min(reach, a.shape[0] - 1):
         np.maximum(a[step:], a[:-step], out=other[step:])
@@ -221,6 +225,7 @@ def _nearest_along_rows(
     """
     most = int(first.max()) ** 2 + reach**2
     packed, square = np.min_scalar_type((most + 1) << bits), np.min_scalar_type(most)
+    # The squared distance in the high bits, the label in the low: the minimum is the nearest, with its label.
     keys = first.astype(packed)
     keys *= keys
     keys <<= packed.type(bits)
@@ -232,7 +237,7 @@ def _nearest_along_rows(
     inner, side = best.ravel()[border : border + size], np.empty(size, packed)
     for dx in range(1, reach + 1):
         if dx**2 << bits > best[:, border : border + width].max():
-            break
+            break  # columns this far away cannot be nearer anywhere
         np.minimum(flat[border - dx :][:size], flat[border + dx :][:size], out=side)
         side += packed.type(dx**2 << bits)
         np.minimum(inner, side, out=inner)
@@ -251,8 +256,8 @@ def _next_along_rows(
 ) -> Integers:
     """Return the squared distance to the nearest label other than `near`, where `wanted`, elsewhere 0.
 
-    `first` and `second` are not squared: they take a byte each, and what is done most often is done
-    on bytes. As in `_nearest_along_rows`, all rows are one line.
+    `first` and `second` are not squared: each takes one byte, so the most frequent operations work on
+    bytes. As in `_nearest_along_rows`, all rows are one line.
     """
     square = np.min_scalar_type(int(second.max()) ** 2 + border**2)
     columns = slice(border, near.shape[1] - border)
@@ -269,10 +274,10 @@ def _next_along_rows(
         there = slice(border + dx, border + dx + size)
         np.equal(label[there], centre, out=same)
         np.multiply(second[there], ones, out=out)
-        return np.maximum(out, first[there], out=out)
+        return np.maximum(out, first[there], out=out)  # second >= first, and 0 where another label is
 
     best = np.zeros(near.shape, square)
-    best[:, columns] = wanted[:, columns]
+    best[:, columns] = wanted[:, columns]  # as a factor 0 or 1
     inner = best.ravel()[border : border + size]
     inner *= from_column(0, left)
     inner *= inner

@@ -57,16 +57,16 @@ def draw(
 ) -> Draw:
     """Draw the augmentation of one step, for an image of `height` x `width` pixels.
 
-    It depends on (seed, step) alone: the same on every device, and in a resumed training. Every
-    number is drawn whatever the settings, so that switching one kind off leaves the others as
-    they were. The tile's centre falls on every pixel of `centres` with the same probability; without
-    them on every pixel of the image, so that, mirrored at the border, those near it are seen no less
-    often than the others.
+    It depends on (seed, step) alone: the same on every device, and in a resumed training. All numbers
+    are drawn, whatever the settings, so that switching off one kind of change does not alter the others.
+    The tile's centre falls on every pixel of `centres` with the same probability. Default: every pixel of
+    the image; as it is mirrored at the border, pixels near the border are shown as often as the others.
     """
+    # The spawn key gives every step an independent stream (numpy.random.SeedSequence).
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(step,))))
     y, x, angle, flip, scale, shift = random.random(6)
     vectors = random.standard_normal((2, settings.elastic_grid, settings.elastic_grid))
-    size, blur = random.random(2)
+    size, blur = random.random(2)  # last, so that the numbers before are those of trainings without them
     if not settings.shift:
         centre = height // 2, width // 2
     else:

@@ -34,7 +34,7 @@ class LabelReport:
     Attributes
     ----------
     problems : list of str
-        What would spoil a training, a line each, naming the file.
+        What would spoil a training: one line for each problem, which names the file.
     notes : list of str
         What may be wrong, but may also be intended; empty where there are problems.
     frequencies : ndarray of int64, shape (pages, classes)
@@ -65,10 +65,10 @@ def inspect_labels(
     name : str
         The file.
     numbered : bool, optional
-        As for `make_targets`. Default: what the file itself shows.
+        As for `make_targets`. Default: decided by this file alone.
     keep : callable, optional
-        Called with what `make_targets` returns for each page that has no problem, and the pixels of each
-        class on it, so that nobody has to make them again.
+        Called for each page without a problem, with the result of `make_targets` and the number of pixels
+        of each class, so that these need not be computed again.
     """
     if numbered is None:
         numbered = settings.kind == "instances" and holds_ids(labels, settings)
@@ -112,7 +112,7 @@ def inspect_labels(
 
 @dataclass(frozen=True)
 class _Instances:
-    """The cells of one page of instance labels; of all arrays each item is for one id.
+    """The cells of one page of instance labels; each array has one item for each id.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class _Instances:
 
     @classmethod
     def of(cls, page: Labels, cells: Cells, drawn: Cells) -> "_Instances":
-        """Return what there is to say of the cells of a page, before and after the border is drawn."""
+        """Return facts about the cells of a page, before and after the border is drawn."""
         count = int(cells.max())
         ids = np.zeros(count + 1, page.dtype)
         ids[cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
@@ -146,12 +146,12 @@ class _Instances:
 
     @cached_property
     def erased(self) -> Labels:
-        """The ids of which the border leaves nothing."""
+        """The ids of cells that the border erases."""
         return np.compress(self.left == 0, self.ids)
 
     @cached_property
     def torn(self) -> Labels:
-        """The ids that the border parts into more pieces than before."""
+        """The ids of cells that the border cuts into more pieces than before."""
         return np.compress(self.left > self.pieces, self.ids)
 
 
@@ -163,7 +163,7 @@ def _pieces(cells: Cells, parts: npt.NDArray[np.integer[Any]], count: int) -> Co
 
 
 def _mask_problems(cells: _Instances, place: str) -> Iterator[str]:
-    """Say where instance labels look like a mask, or like an image."""
+    """Say if instance labels look like a mask, or like an image."""
     ids, counts = cells.ids, cells.pieces
     if ids.size == 1 and counts[0] > 2:
         yield f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {_ADVICE}"

@@ -13,8 +13,9 @@ _log = logging.getLogger("unet2015")
 def interruptible(alone: bool) -> Iterator[threading.Event]:
     """Turn the first Ctrl-C, SIGTERM or SIGHUP into an event, so that a step is never cut in half.
 
-    The second is as ever, if the process is alone: torchrun may hand on what came already. A signal
-    that is ignored, as SIGHUP is under nohup, stays so.
+    If the process is alone, the second signal acts as usual. With torchrun it does nothing, because
+    torchrun may pass on a signal that the process has already received. A signal that was ignored before,
+    as SIGHUP under nohup, stays ignored.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

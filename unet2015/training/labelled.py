@@ -1,4 +1,4 @@
-"""What the label files of a training set hold; each file is read once, each page is made ready once."""
+"""The contents of the label files of a training set; each file is read once, each page is prepared once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class LabelledPages:
     counts : list of ndarray
         Annotated pixels of each class.
     cells : dict
-        (H, W) int32, of the pages to train on, by page.
+        By page, for the pages to train on: (H, W) int32.
     digests : list of str
         SHA-256 of each file.
     """
@@ -37,14 +37,14 @@ class LabelledPages:
     digests: list[str] = field(default_factory=list)
 
     def add(self, targets: Targets, counts: NDArray[np.int64], *, trained_on: bool) -> None:
-        """Take the next page; of a held-out page the cells are not needed."""
+        """Add the next page; the cells of a held-out page are not needed."""
         if trained_on:
             self.cells[len(self.classes)] = targets.cells
         self.classes.append(targets.classes)
         self.counts.append(counts)
 
     def take(self, page: int) -> Targets:
-        """Return the targets of a page to train on, and forget its cells: a weight map takes their place."""
+        """Return the targets of a page to train on, and free its cells: its weight map replaces them."""
         return Targets(self.classes[page], self.cells.pop(page))
 
     @classmethod
@@ -68,7 +68,7 @@ class LabelledPages:
         axes: str | None,
         training: set[int],
     ) -> "LabelledPages":
-        """Read the label files of a set that was not checked; `training`: the pages to train on.
+        """Read the label files of a set that was not checked before; `training` are the pages to train on.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class LabelledPages:
 def _label_files(
     pairs: Sequence[tuple[Path, Path]], settings: LabelSettings, axes: str | None
 ) -> Iterator[tuple[Labels, str, str]]:
-    """Yield labels, name and SHA-256 of each file; a set of nothing but masks is no set of instances."""
+    """Yield labels, name and SHA-256 of each file; a set of masks only is refused as instances."""
     numbered, mask = settings.kind != "instances", None
     for _, path in pairs:
         watch = Unchanged(path)

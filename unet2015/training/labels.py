@@ -37,7 +37,7 @@ class Targets:
 def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered: bool = False) -> Targets:
     """Read one page of labels as `settings` say.
 
-    ``instances``: every value but 0 is a cell; where the settings say so, a separation border is drawn
+    ``instances``: every value but 0 is a cell; if the settings say so, a separation border is drawn
     between cells that touch. ``membrane``: the cells are the 4-connected components of what is not 0
     (a membrane of one pixel, drawn diagonally, then still separates). ``classes``: the cells are the
     4-connected components of each class but 0; components of different classes may touch.
@@ -51,8 +51,8 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
     name : str
         The file (and page), for the messages.
     numbered : bool
-        Other pages of the set show that instances have ids (see `holds_ids`), so a page of 0 and 255 alone
-        is no mask, but has a single cell.
+        Other pages of the set show that instances have ids (see `holds_ids`). Then a page with only 0 and
+        255 is not a mask, but has a single cell.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
 
 
 def draw_border(targets: Targets) -> Targets:
-    """Return one page of instances with the separation border drawn; see `separation_border`."""
+    """Return one page of instances with the separation border; see `separation_border`."""
     cells = separation_border(targets.cells)
     classes = targets.classes * (cells == targets.cells)  # the border is class 0, all else stays
     return Targets(classes.astype(np.uint8, copy=False), cells)
@@ -124,7 +124,7 @@ def _whole_numbers(labels: Labels, settings: LabelSettings, name: str) -> Labels
 
 
 def holds_ids(labels: Labels, settings: LabelSettings) -> bool:
-    """Return whether instance labels have an id other than 255, so that 255 is an id among others."""
+    """Return whether instance labels have an id other than 255; then 255 is an id, too."""
     ids = (labels != 0) & (labels != 255)
     if settings.ignore is not None:
         ids &= labels != settings.ignore
@@ -147,8 +147,8 @@ def separation_border(labels: Labels, *, ignore: int | None = None) -> Labels:
     The rule of the authors' plugin (the paper says only "using morphological operations", section 3.1,
     doi:10.1007/978-3-319-24574-4_28): a pixel of a cell becomes 0 when its north-west, north, north-east
     or west neighbour belongs to another cell. All pixels are judged by the labels as given. Afterwards
-    no two cells touch, not even by a corner: of two pixels that do, one comes later in reading order, has
-    the other among those four neighbours, and is gone.
+    no two cells touch, not even at a corner: of two pixels that touch, one comes later in reading order. It
+    has the other among those four neighbours, so it has become 0.
 
     Parameters
     ----------
@@ -178,17 +178,17 @@ def class_frequencies(targets: Targets, classes: int = 2) -> npt.NDArray[np.int6
     """Count the annotated pixels of each class on one page: int64, shape (classes,)."""
     if classes > 8:
         return np.bincount(targets.classes.ravel(), minlength=IGNORED + 1)[:classes].astype(np.int64)
-    # Many times as fast, as bytes are compared and counted as bytes.
+    # Many times as fast as bincount, because bytes are compared and counted as bytes.
     return np.array([np.count_nonzero(targets.classes == number) for number in range(classes)], np.int64)
 
 
 def balanced_weights(counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[float, ...]:
     """Return the w_c that balance the classes: N / (C N_c).
 
-    N is the number of annotated pixels, N_c of those of class c, C the number of classes that occur. So
-    each class weighs the same in total, and the mean over all annotated pixels is 1, the scale against
-    which w0 = 10 makes sense (the formula is open in the paper, Eq. 2). A class that does not occur gets
-    1, the mean.
+    N is the number of annotated pixels, N_c the number of those of class c, C the number of classes that
+    occur. So all classes have the same total weight, and the mean over all annotated pixels is 1, which is
+    the scale for w0 = 10 (the formula is open in the paper, Eq. 2). A class that does not occur gets the
+    mean, 1.
     """
     numbers = [int(count) for count in counts]
     present = sum(number > 0 for number in numbers)

@@ -21,7 +21,7 @@ class Learner:
     settings : TrainingSettings
         Network and recipe.
     seed : int
-        Of the first weights; one that torch takes.
+        Of the initial weights; a number that torch accepts.
     device : device
         Where the network lies.
     group : ProcessGroup
@@ -36,7 +36,7 @@ class Learner:
     average : MovingAverage or None
         The moving average of the weights.
     shared : Module
-        What a step calls: the network, in a shell where several processes train it.
+        What a step calls: the network, wrapped (DDP) if several processes train it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Learner:
         return tile_losses(self.rule, scores, sample)
 
     def backward(self, losses: list[Tensor]) -> float:
-        """Find the gradient of the mean loss, of all processes; return its norm before it is clipped."""
+        """Compute the gradient of the mean loss over all processes; return its norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         with self.group.exchange():
             torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ class TrainingLog:
         Steps done so far. Lines beyond them, left by a run that was killed after its last
         checkpoint, are removed: those steps are done again.
     begin : dict, optional
-        Figures of step 0: what the log begins with. They take the place of those there.
+        Figures of step 0, the first line of the log. They replace those of an earlier run.
     """
 
     def __init__(self, folder: Path, step: int = 0, begin: dict[str, Any] | None = None) -> None:
@@ -60,7 +60,7 @@ class TrainingLog:
 
 
 class SilentLog:
-    """The log of the processes that leave writing to the first."""
+    """The log of all processes but the first, which alone writes."""
 
     def write(self, step: int, **figures: Any) -> None:
         """Write nothing."""

@@ -54,15 +54,15 @@ def train(
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
 
-    Started by ``torchrun --nproc-per-node N``, N processes train one network, each on a GPU of its
-    own: of the batches of B tiles, process r shows at step s number s * N + r, and all go down the
-    mean of the gradients of all tiles. Each tile counts the same, whatever the sum of its weights. So
-    a step costs the time of B tiles and learns from N * B; neither the number of steps nor the
-    learning rate is changed.
+    Started by ``torchrun --nproc-per-node N``, N processes train one network, each on its own GPU.
+    At step s, process r shows batch number s * N + r, with B tiles, and all processes follow the mean
+    of the gradients of all tiles. Each tile counts the same, whatever the sum of its weights. So a step
+    takes the time of B tiles and learns from N * B tiles. The number of steps and the learning rate do
+    not change.
 
-    Where the first validation finds that nothing is learned (see `first_validation` for when that is), the
-    training begins again with the next seed, at most ``validation.attempts`` times; the last attempt
-    goes on to its end.
+    If the first validation (see `first_validation`) finds that nothing is learned, the training begins
+    again with the next seed. There are at most ``validation.attempts`` attempts; the last one runs to
+    its end.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def train(
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; with several processes ``auto``, ``cpu``
         or ``cuda``.
     resume : bool
-        Go on from the last checkpoint in `out`; the result is that of an uninterrupted training
-        (on a CPU with as many threads to the last bit). There must be as many processes as before.
+        Go on from the last checkpoint in `out`. The result equals that of an uninterrupted training, on
+        a CPU with the same number of threads to the last bit. The number of processes must be the same.
     axes : str, optional
         Axes of the images where the files do not say.
 
@@ -100,7 +100,7 @@ def train(
     ImageWriteError
         The folder cannot be written.
     MemoryLimitError
-        A step does not fit into the memory of the device; the message says what does.
+        A step does not fit into the memory of the device; the message says what fits.
     TrainingError
         The loss is not finite, or another process of the training is gone; the last good checkpoint
         stays.
@@ -128,7 +128,7 @@ def train(
 def choose_settings(
     settings: str | Path | None, device: torch.device, overrides: dict[str, Any] | None = None
 ) -> TrainingSettings:
-    """Read settings by name or from a file. Default: those made for the device.
+    """Read settings by name or from a file. Default: those for the device.
 
     Raises
     ------
@@ -178,7 +178,7 @@ class Training(GradientDescent):
         return model
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
-        """Train with one seed; return whether to the end, or False where the next is to be tried."""
+        """Train with one seed; return True at the end, or False if the next seed should be tried."""
         rule, again = self.settings, False
         started = time.perf_counter() - self.state.seconds
         with self._bar() as bar, self._open_log() as log:
@@ -232,7 +232,7 @@ class Training(GradientDescent):
         return TrainingLog(self.folder, state.step, begin)
 
     def _begin_again(self) -> None:
-        """Take the next seed; what the last one left goes with its first checkpoint."""
+        """Take the next seed; its first checkpoint removes the files of the last one."""
         self.state = replace(self.state, seed=self.state.seed + 1, step=0, best={}, waited=0)
         self.learner = self._new_learner()
         if self.writes:
@@ -256,7 +256,7 @@ class Training(GradientDescent):
 
     def _validate(self, log: TrainingLog | SilentLog, last: bool = False) -> bool:
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
-        # With one page alone nothing can be held out, and check_pairs has said so.
+        # A single page cannot be held out; check_pairs has said so.
         pages, rule = self.data.validation or self.data.training, self.settings
         result = validate(self.learner.model, pages, self.device, rule.optimisation.tile)
         if result is None:
@@ -290,7 +290,7 @@ class Training(GradientDescent):
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a training that was killed has left half written."""
+    """Remove files that a killed training has left half written."""
     for place in (folder, folder / "checkpoints"):
         for path in place.glob(".*.tmp"):
             path.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ def weighted_cross_entropy(
 ) -> Tensor:
     """Return the sum of ``-w log(softmax(scores)[class])`` over the annotated pixels, divided.
 
-    Eq. 1 of doi:10.1007/978-3-319-24574-4_28, printed there without the minus and without a divisor; with
-    one, the learning rate does not depend on the size of the tile.
+    Eq. 1 of doi:10.1007/978-3-319-24574-4_28, which is printed without the minus and without a divisor. With
+    a divisor, the learning rate does not depend on the size of the tile.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ def weighted_cross_entropy(
     weights : Tensor
         (N, h, w), not negative (Eq. 2).
     divisor : {"pixels", "weights"}
-        ``pixels``: the number of annotated pixels, whatever their weights. A pixel then weighs in every
-        tile what its weight says, so that balanced class weights do balance the classes over all tiles.
-        ``weights``: the sum of the weights. Each tile then counts the same, be it of heavy pixels or of
-        light ones, and the scale of the weights does not matter.
+        ``pixels``: the number of annotated pixels, whatever their weights. A pixel then has the same
+        influence in every tile, so balanced class weights do balance the classes over all tiles.
+        ``weights``: the sum of the weights. Each tile then counts the same, with large or with small
+        weights, and the scale of the weights does not matter.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def weighted_cross_entropy(
 def total_weight(classes: Tensor, weights: Tensor) -> Tensor:
     """Return the sum of the weights of the annotated pixels: a scalar on the device, 0 if they teach nothing.
 
-    Taken to the host together with the loss, it costs no further wait::
+    Copied to the host together with the loss, it costs no additional wait::
 
         value, weight = torch.stack([loss.detach(), total_weight(classes, weights)]).tolist()
     """

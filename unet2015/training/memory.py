@@ -1,4 +1,4 @@
-"""Whether a training fits, seen before its first step: its memory, and tiles that cover the pages."""
+"""Checks before the first step of a training: it fits into memory, and its tiles cover the pages."""
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ from unet2015.training.pages import TrainingSet
 def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
     """Return the bytes of the activations that a step keeps of one tile for the backward pass, in float32.
 
-    Nothing is computed: the network goes forward without data. What a step needs beside that (gradients,
-    workspaces, the libraries) is not counted, so that it is a lower bound.
+    Nothing is computed: the network runs forward without data. It is a lower bound, because gradients,
+    workspaces and libraries are not counted.
     """
     with torch.device("meta"):
         network = build(settings.network, channels, settings.labels.classes)
@@ -43,7 +43,7 @@ def check_memory(settings: TrainingSettings, data: TrainingSet, device: torch.de
     MemoryLimitError
         A step surely needs more than is free; the message says what fits.
     GeometryError
-        Pages larger than a tile's output cannot be covered by such tiles in phase.
+        Pages are larger than a tile's output, and such tiles cannot cover them in phase.
     """
     rule, shape = settings.optimisation, geometry(settings.network)
     for page in data.validation or data.training:

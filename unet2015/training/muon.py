@@ -1,12 +1,12 @@
 """Muon: gradient descent whose steps are made orthogonal, matrix by matrix.
 
-The step of a weight matrix is its momentum with all singular values brought near 1, so that the directions in
-which a gradient is small are learned as fast as those in which it is large. A network without normalisation
-layers, as the paper's is, needs it most.
+The step of a weight matrix is its momentum with all singular values brought near 1. So directions with a
+small gradient are learned as fast as those with a large one. A network without normalisation layers, such as
+the paper's, needs this most.
 
 Source: Jordan et al. 2024, *Muon: An optimizer for hidden layers in neural networks*,
 https://kellerjordan.github.io/posts/muon/; the size of a step as in Liu et al. 2025, *Muon is scalable for
-LLM training*, arXiv:2502.16982, section 2.2. torch has it from 2.9 on, for matrices alone.
+LLM training*, arXiv:2502.16982, section 2.2. torch has it from 2.9 on, but only for matrices.
 """
 
 import math
@@ -18,11 +18,11 @@ from torch import Tensor
 
 from unet2015.errors import UsageError
 
-# Of Jordan et al.: a polynomial that brings singular values between 0.001 and 1 to 0.7 to 1.2 in five turns.
+# From Jordan et al.: five turns of this polynomial map singular values from 0.001 ... 1 to 0.7 ... 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _TURNS = 5
 _SIZE = 0.2
-"""Root mean square of an Adam step over its rate, by Liu et al.: so the rates of Adam suit Muon as well."""
+"""Root mean square of an Adam step divided by its rate (Liu et al.), so that Adam's rates suit Muon."""
 _EPS = 1e-7
 _ADAM_EPS = 1e-8
 
@@ -30,8 +30,8 @@ _ADAM_EPS = 1e-8
 def hidden_weights(weights: Sequence[Tensor]) -> set[int]:
     """Return which of a network's weights Muon makes orthogonal: all matrices but the first and the last.
 
-    A convolution's weights are a matrix of its first axis by all others. What reads the image, what gives
-    the scores, and biases are left to Adam, as the source has it.
+    A convolution's weights count as a matrix: the first axis by all others. The first layer, the last layer
+    and biases are left to Adam, as in the source.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
     Notes
     -----
-    Newton-Schulz iteration X <- (a + b X X' + c (X X')^2) X. All factors are polynomials of the one matrix
-    X X', so they are multiplied first, in its m x m (n x n, if smaller), and X once at the end: 0.4 times
-    the operations for a convolution of 256 to 256 channels.
+    Newton-Schulz iteration X <- (a + b X X' + c (X X')^2) X. All factors are polynomials of the same matrix
+    X X'. So they are multiplied with each other first, as m x m matrices (n x n if smaller), and with X only
+    once at the end: 0.4 times the operations for a convolution of 256 to 256 channels.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
@@ -64,7 +64,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor = torch.addmm(gram, gram, gram, beta=_B, alpha=_C)
         factor.diagonal().add_(_A)
         product = factor if product is None else factor @ product
-        if turn < _TURNS - 1:  # of the next X, which the factor makes
+        if turn < _TURNS - 1:  # X X' of the next X, which is factor X
             gram = factor @ gram @ factor
     assert product is not None
     found: Tensor = product @ wide
@@ -72,7 +72,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def muon_step(gradient: Tensor, velocity: Tensor, momentum: float | Tensor) -> Tensor:
-    """Take a gradient into the velocity and return the step for a rate of 1, of the gradient's shape.
+    """Update the velocity with a gradient and return the step for a rate of 1, in the gradient's shape.
 
     Nesterov's momentum, made orthogonal and scaled by 0.2 sqrt(max(m, n)).
     """
@@ -82,14 +82,14 @@ def muon_step(gradient: Tensor, velocity: Tensor, momentum: float | Tensor) -> T
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the hidden matrices of a network, Adam for the rest, at one rate.
+    """Muon for the hidden matrices of a network, Adam for the rest, both with the same rate.
 
     Parameters
     ----------
     weights : iterable of Tensor
-        All of a network's, in its order; see `hidden_weights`.
+        All weights of a network, in its order; see `hidden_weights`.
     lr : float
-        Learning rate, of the size that Adam takes.
+        Learning rate, as large as for Adam.
     momentum : float
         Of the hidden matrices, Nesterov's.
     betas : tuple of float

@@ -1,13 +1,13 @@
 """A training that lives on its device: pages, draws and recipe, the whole step one CUDA graph.
 
-The loop of :mod:`unet2015.training.loop` waits for the host at every step: for a page, for the loss. A narrow
-network on a large GPU waits for it most of the time. Here all that a step needs lies on the device before
-the first: the pages, the random numbers of every step (those of :func:`unet2015.training.draw.draw`),
-the rates. A step is recorded once and played again, without waiting for the host; several trainings side by
-side fill a card. On a CPU the same step runs as it stands, so that it can be tested.
+The loop of :mod:`unet2015.training.loop` waits for the host at every step: for a page, and for the loss. A
+narrow network on a large GPU spends most of its time waiting. Here everything that the steps need is on the
+device before the first one: the pages, the random numbers of every step (those of
+:func:`unet2015.training.draw.draw`) and the rates. A step is recorded once and then replayed, without waiting
+for the host; several trainings side by side fill a card. On a CPU the same step runs directly, for tests.
 
-What a training learns is that of the same settings in the loop, up to rounding. Nothing is resumable
-inside a training: this is for trainings of seconds to minutes.
+The result is that of the loop with the same settings, up to rounding. A training cannot be resumed in the
+middle: this is for trainings of seconds to minutes.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ _WARM = 3
 
 
 class DeviceTraining:
-    """A network in training on a device; can be loaded with one training after another.
+    """A network in training on a device; `load` begins one training after another.
 
     Parameters
     ----------
     settings : TrainingSettings
-        What decides the graph: network, tile, batch, optimizer, loss, precision, interpolation, whether
+        They decide the graph: network, tile, batch, optimizer, loss, precision, interpolation, and whether
         there is drop-out, clipping and an average. The rest comes with `load`.
     shape : tuple of int
         (pages, channels, height, width) of the largest training set.
@@ -52,7 +52,7 @@ class DeviceTraining:
     Raises
     ------
     SettingsError
-        The settings need what cannot be recorded.
+        The settings need an operation that cannot be recorded.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class DeviceTraining:
             self.rates[: settings.optimisation.steps].copy_(rates(settings.optimisation))
 
     def extend(self, settings: TrainingSettings, draws: NDArray[np.float32]) -> None:
-        """Give a training that has begun its final number of steps: all its draws, and its rates.
+        """Set the final number of steps of a training that has begun: all its draws, and its rates.
 
-        What is done already stays; the draws of those steps must be those that were shown.
+        Steps that are done stay done; their draws must be the ones that were used.
         """
         with self._on(), torch.no_grad():
             self.draws[: len(draws)].copy_(torch.from_numpy(draws))
@@ -139,7 +139,7 @@ class DeviceTraining:
         return found | {"at": self.at, "losses": self.losses, "norms": self.norms}
 
     def run(self, steps: int) -> None:
-        """Take steps; on a GPU they are only started, and `wait` waits for their end."""
+        """Take steps; on a GPU this only starts them, and `wait` waits for their end."""
         if self.device.type == "cuda" and self._graph is None:
             self._record()
         with self._on():
@@ -158,7 +158,7 @@ class DeviceTraining:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def _record(self) -> None:
-        """Record a step; the training stands afterwards where it stood before."""
+        """Record a step; afterwards the training is in the same state as before."""
         kept = list(self._changing().values())
         with self._on():
             before = [tensor.detach().clone() for tensor in kept]
@@ -201,8 +201,8 @@ class DeviceTraining:
     ) -> NDArray[np.uint8]:
         """Return the probability of class 1 of pages (channels, height, width) as 0 to 255.
 
-        One pass over each whole page, mirrored; scores are averaged over versions of the input. The
-        weights are the averaged ones, if the recipe has any.
+        One pass over each whole page, mirrored at the border; scores are averaged over versions of the
+        input. The weights are the averaged ones, if the recipe has an average.
         """
         with self._on():
             averaged = self.update.average

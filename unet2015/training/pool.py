@@ -1,4 +1,4 @@
-"""Many images of which few are open at a time, watched so that none changes while it is trained on."""
+"""Many images of which few are open at a time; a change of a file during the training is noticed."""
 
 import threading
 from collections import OrderedDict
@@ -19,18 +19,18 @@ from unet2015.safe_files import Unchanged
 OPEN = 64
 """Files open at a time: a process may have 1,024 on most Linux systems, 256 on macOS."""
 KEPT_BYTES = 2**25
-"""Decoded pixels that all open images may keep together for the next read; the one read last in any case."""
+"""Bytes of decoded pixels that all open images keep together; those of the image read last always stay."""
 
 
 class PooledImage(Image):
     """An image that its pool opens when it is read; may be read from several threads.
 
-    After its `sha256` was read, each read ends with a check that the file is still the same.
+    Once `sha256` was read, each read checks at its end that the file is still the same.
 
     Raises
     ------
     DataSetError
-        By reads: the file was changed, replaced or removed since `sha256` was taken.
+        While reading: the file was changed, replaced or removed since `sha256` was computed.
     """
 
     def __init__(self, pool: "ImagePool", path: Path, axes: str | None) -> None:
@@ -54,12 +54,12 @@ class PooledImage(Image):
 
     @property
     def band_rows(self) -> int:
-        """Rows that are best read at a time."""
+        """How many rows to read at a time."""
         return self._band_rows
 
     @property
     def decoding_bytes(self) -> int:
-        """Memory that reading a region takes beyond the usual."""
+        """Extra memory for reading a region."""
         return self._decoding_bytes
 
     @property
@@ -70,7 +70,7 @@ class PooledImage(Image):
         return digest
 
     def open(self) -> Image:
-        """Open the file; what it is must be what it was."""
+        """Open the file; type and shape must be the same as before."""
         assert self.path is not None
         image = open_image(self.path, self._given_axes)
         if (image.axes, image.shape, image.dtype) != (self.axes, self.shape, self.dtype):
@@ -100,10 +100,10 @@ class PooledImage(Image):
             self._watch.check()
         except ImageReadError as error:
             raise DataSetError(
-                f"{self.name}: the file was changed or replaced since the training began, which would go on "
-                "with other data; put it back as it was and resume, or begin a new training"
+                f"{self.name}: the file was changed or replaced since the training began, so training cannot "
+                "go on; restore the file and resume, or begin a new training"
             ) from error
-        if self.path.is_dir():  # of very many files: look at them for a tenth of the time at most
+        if self.path.is_dir():  # with very many files: spend a tenth of the time on this at most
             self._look_again = monotonic() + 10 * (monotonic() - started)
 
 
@@ -119,9 +119,9 @@ class ImagePool:
     Parameters
     ----------
     most : int
-        Files open at a time, but for those that are being read.
+        Files open at a time, not counting those that are being read.
     kept_bytes : int
-        Decoded pixels that they keep together; those of the image read last are kept in any case.
+        Bytes of decoded pixels that they keep together; those of the image read last always stay.
     """
 
     def __init__(self, most: int = OPEN, kept_bytes: int = KEPT_BYTES) -> None:
@@ -130,7 +130,7 @@ class ImagePool:
         self._lock = threading.Lock()
 
     def add(self, path: str | Path, axes: str | None = None) -> PooledImage:
-        """Return an image to be read whenever; raises what `open_image` does."""
+        """Return an image that can be read at any time; raises the errors of `open_image`."""
         return PooledImage(self, Path(path), axes)
 
     @contextmanager
@@ -156,7 +156,7 @@ class ImagePool:
             self._shrink(0)
 
     def _shrink(self, most: int) -> None:
-        """Close what is too much and nobody reads, and forget pixels, the oldest first."""
+        """Close files above the limit that nobody reads, and free pixels, the oldest first."""
         idle = [image for image, opened in self._opened.items() if not opened.readers]
         for image in idle[: max(0, len(self._opened) - most)]:
             self._opened.pop(image).image.close()

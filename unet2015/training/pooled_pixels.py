@@ -9,10 +9,11 @@ from unet2015.training.labels import IGNORED
 THRESHOLDS = np.arange(1, 100) / 100
 """Thresholds tried on the probability of class 1; a pixel is of class 1 strictly above."""
 CONSTANT = 1e-3
-"""Where the probabilities of all pixels lie closer together than this, they are alike."""
+"""Probabilities count as equal if all pixels lie within a range smaller than this."""
 
 _MANTISSA, _SMALLEST = 12, 32
-# Probabilities that share sign, exponent and the first 12 bits of the fraction fall into one bin.
+# One bin holds the float32 that share exponent and the first 12 of the 23 bits of the fraction. The exponent
+# of 1 is stored as 127; probabilities below 2**-32 share the lowest bin.
 _SHIFT = 23 - _MANTISSA
 _LOWEST = (127 - _SMALLEST) << _MANTISSA
 _HALF = (_SMALLEST - 1) << _MANTISSA
@@ -20,7 +21,7 @@ _FEWEST_CELLS = 9
 
 
 class PooledPixels:
-    """What is counted of the pixels of many pages; the pages themselves are not kept.
+    """Counts over the pixels of many pages; the pages themselves are not kept.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ class PooledPixels:
         if not truth.size:
             return
         values = probabilities[:, known]
+        # 1e-30: the log of a probability that was rounded to 0 stays finite.
         right = np.maximum(values[truth, np.arange(truth.size)], 1e-30)
         self._loss -= float(np.log(right).sum(dtype=np.float64))
         self._low = np.minimum(self._low, values.min(axis=1))
@@ -60,6 +62,7 @@ class PooledPixels:
         height, width = classes.shape
         rows, columns = np.arange(height) % self.factor, np.arange(width) % self.factor
         phase = (rows[:, None] * self.factor + columns)[known]
+        # One number for class and phase, so that a single bincount sums over both.
         number, shape = truth * self.factor**2 + phase, self._phases.shape[1:]
         shown = 1 - values[0].astype(np.float64)
         for total, weights in zip(self._phases, (None, shown, shown * shown), strict=True):
@@ -85,8 +88,8 @@ class PooledPixels:
     def f1(self) -> tuple[float | None, float | None]:
         """Return F1 and, with two classes, its threshold, the lowest of equals; 0.5 where F1 is undefined.
 
-        F1 is undefined where no annotated pixel is of a class from 1 on: it would then reward a network
-        that finds nothing, and say nothing of one that finds something.
+        F1 is undefined if no annotated pixel has a class of 1 or more: it could not tell a network that
+        finds something from one that finds nothing.
         """
         if not self.counts[1:].any():
             return None, 0.5 if self.classes == 2 else None
@@ -101,10 +104,10 @@ class PooledPixels:
         return float(f1[best]), float(THRESHOLDS[best])
 
     def baseline(self) -> float | None:
-        """Return the F1 of the best constant answer, every pixel of one class; None where F1 is undefined.
+        """Return the F1 of the best constant answer (all pixels get one class); None if F1 is undefined.
 
-        With the share p of the class that is answered it is 2 p / (1 + p); with more than two classes the
-        others that occur have an F1 of 0, and the mean over all that occur is taken.
+        If the class has the share p, precision is p and recall is 1, so F1 is 2 p / (1 + p). With more than
+        two classes, the F1 of the other classes is 0, and the mean over all classes that occur is taken.
         """
         shares = self.frequencies[1:]
         if not shares.any():
@@ -114,53 +117,56 @@ class PooledPixels:
     def auc(self) -> float | None:
         """Return the area under the ROC curve of class 1; None with more classes, or without both.
 
-        That is the chance that a random pixel of class 1 has a higher probability than a random one of
-        class 0, equal ones (to 12 bits, from either end) counted half.
+        It is the chance that a random pixel of class 1 has a higher probability than a random pixel of
+        class 0. Equal probabilities (to 12 bits of p or of 1 - p) count as half.
         """
         negative, positive = self._ranks
         if not negative.any() or not positive.any():
             return None
+        # The Mann-Whitney statistic (doi:10.1148/radiology.143.1.7063747): pairs in order, ties half.
         below = negative.cumsum() - negative / 2
         return float((positive * below).sum() / positive.sum() / negative.sum())
 
     def repetition(self) -> float | None:
         """Return the share of the map's variance that repeats in the pooling grid and is not in the truth.
 
-        The map is the probability of all classes but 0. A network whose deep levels say the same
-        everywhere gives a pattern that depends on the position modulo the pooling factor alone. So: from
-        the map its mean over each true class is taken off (what the truth explains: cells that truly stand
-        in such a grid must not count), and of the rest the mean product of pixels at the same position in
-        different cells of the grid is taken, over the variance of the whole map. A pattern that repeats
-        in all cells gives 1, and whatever differs from cell to cell gives 0 on average. The plain share of
-        variance between positions would not: of few cells, the mean of each position varies by chance.
+        The map is the probability of all classes but 0. If the deep levels of a network give the same output
+        everywhere, the map depends only on the position modulo the pooling factor. To find this, the mean of
+        the map over each true class is subtracted first: cells that really stand in such a grid must not
+        count. Then the product of two pixels at the same position in different cells of the grid is averaged,
+        and divided by the variance of the whole map. A pattern that repeats in all cells gives 1; what
+        differs from cell to cell gives 0 on average. The plain share of variance between positions does not:
+        with few cells, the mean at each position varies by chance.
 
-        None where there is no variance, or too few cells (9 at a position on average) to tell.
+        None if there is no variance, or if there are fewer than 9 cells for a position on average.
         """
         if self.factor == 1:
             return None
         number, total, squares = self._phases
         pixels = number.sum()
         at = number.sum(axis=0)
-        pairs = (at * (at - 1)).sum()
+        pairs = (at * (at - 1)).sum()  # ordered pairs of two pixels at the same position
         if not pixels or pairs < (_FEWEST_CELLS - 1) * pixels:
             return None
         variance = squares.sum() / pixels - (total.sum() / pixels) ** 2
         if variance < CONSTANT**2 / 4:
             return None
         mean = (total.sum(axis=1) / np.maximum(1, number.sum(axis=1)))[:, None]
+        # Sum of x y over pairs of different pixels: (sum of x)^2 - sum of x^2.
         rest = (total - mean * number).sum(axis=0)
         rest_squares = (squares - 2 * mean * total + mean**2 * number).sum(axis=0)
         return float(np.clip((rest**2 - rest_squares).sum() / pairs / variance, 0, 1))
 
 
 def _count(counts: NDArray[np.int64], truth: NDArray[np.int64], found: NDArray[np.integer]) -> None:
-    """Add pixels of true classes to the bins in which they were found."""
+    """Count pixels by true class and by the bin in which they were found."""
     wide = counts.shape[1]
     counts += np.bincount(truth * wide + found, minlength=counts.size).reshape(counts.shape)
 
 
 def _rank(p0: NDArray[np.float32], p1: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return bins that rise with p1, fine near 0 and, as p0 is known there, near 1."""
+    """Return bins that rise with p1. They are fine near 0, and also near 1, because p0 is known there."""
+    # The bits of a positive float, read as an integer, rise with its value: the high bits are the bin.
     less = np.clip(np.minimum(p0, p1), 2.0**-_SMALLEST, 0.5).astype(np.float32)
     bins = (less.view(np.int32) >> _SHIFT).astype(np.int64) - _LOWEST
     return np.where(p1 <= p0, bins, 2 * _HALF - bins)

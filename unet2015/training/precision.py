@@ -25,13 +25,13 @@ Shape = tuple[int, int, int, int]
 def autocast(device: torch.device, precision: str) -> Any:
     """Return the context in which a network runs forward in a precision.
 
-    Each weight is used once, so that nothing is gained by keeping its cast.
+    Autocast does not cache casts, because each weight is used only once.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
 
 
 def choose_precision(network: Network, rule: OptimisationSettings, device: torch.device) -> tuple[str, str]:
-    """Find out which precision this device trains this network faster in.
+    """Find out in which precision this device trains this network faster.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def step_seconds(network: Network, shape: Shape, device: torch.device, precision
 
 
 def try_step(network: Network, shape: Shape, device: torch.device, precision: str) -> None:
-    """Go a step forward and backward on empty tiles, and wait for its end."""
+    """Run a step forward and backward on empty tiles, and wait for its end."""
     network.train()
     tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
     with autocast(device, precision):
@@ -78,7 +78,7 @@ def try_step(network: Network, shape: Shape, device: torch.device, precision: st
 
 
 def what_fits(network: Network, rule: OptimisationSettings, device: torch.device, precision: str) -> str:
-    """Say which smaller batch or, of one tile, which smaller tile the device has room for, by trying."""
+    """Say which smaller batch (or, for a batch of 1, smaller tile) fits on the device; found by trying."""
     for count, side in _smaller(network.geometry, rule):
         try:
             try_step(network, (count, network.in_channels, side, side), device, precision)

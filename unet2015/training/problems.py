@@ -13,9 +13,9 @@ class Problem:
     Attributes
     ----------
     severity : {"error", "warning"}
-        Whether a training would fail or be spoilt, or only may be.
+        ``error``: a training would fail or be spoilt. ``warning``: it may be.
     file : str
-        The file that it is about; empty where it is the whole set.
+        The file with the problem; empty if it concerns the whole set.
     message : str
         What was expected, what came, and what to do.
     """

@@ -61,12 +61,12 @@ class ProcessGroup:
         return step * self.size + self.rank
 
     def device(self, name: str) -> torch.device:
-        """Return the device of this process: of several, each takes the GPU of its own number.
+        """Return the device of this process; each of several processes takes the GPU with its own number.
 
         Raises
         ------
         UsageError
-            There is no such device, or not one for each process.
+            There is no such device, or there are fewer than processes.
         """
         if self.size == 1:
             return choose_device(name)
@@ -100,7 +100,7 @@ class ProcessGroup:
         return nullcontext() if self.size == 1 else _connected()
 
     def mean(self, values: Sequence[float]) -> float | None:
-        """Return the mean of the numbers of all processes, None where there is none; waits for all."""
+        """Return the mean of the numbers of all processes, None if there is no number; waits for all."""
         totals, counts = zip(*self._gather(sum(values), float(len(values))), strict=True)
         return sum(totals) / sum(counts) if any(counts) else None
 
@@ -118,7 +118,7 @@ class ProcessGroup:
         self._gather(0.0)
 
     def check_same(self, what: str, value: object) -> None:
-        """Raise a `TrainingError` if the processes do not agree on a value, of which `repr` tells all."""
+        """Raise a `TrainingError` if a value differs between processes; its `repr` must show all of it."""
         digest = float(int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:6], "big"))
         if self.first_of(digest) != digest:
             raise TrainingError(
@@ -145,15 +145,15 @@ SINGLE_PROCESS = ProcessGroup()
 def process_group() -> Iterator[ProcessGroup]:
     """Yield the group of this process: of one process, unless torchrun has started several.
 
-    Of several, only process 0 shows the messages of this package, and where several fail only one
-    shows why.
+    With several processes, only process 0 shows the messages of this package. If several fail, only one
+    shows its error.
 
     Raises
     ------
     OtherProcessError
         Another process has failed, and shows its error; or all were interrupted, and process 0 says so.
     TrainingError
-        Another process is gone without one.
+        Another process ended without an error.
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
@@ -178,7 +178,7 @@ def process_group() -> Iterator[ProcessGroup]:
         if _reports(store):
             raise
         _wait_for_report(5)
-        raise OtherProcessError("another process of this training has failed, and says why") from error
+        raise OtherProcessError("another process of this training has failed, and shows its error") from error
     finally:
         _log.disabled = disabled
         distributed.destroy_process_group()
@@ -193,14 +193,14 @@ def _reports(store: Any) -> bool:
 
 
 def _wait_for_report(seconds: float) -> None:
-    """Give the process that reports the error time to do so: torchrun ends all when the first has ended."""
+    """Wait until the error can be reported: torchrun ends all processes when the first has ended."""
     if distributed.is_torchelastic_launched():
         time.sleep(seconds)
 
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Make a `TrainingError` of what Gloo and NCCL raise when another process is gone."""
+    """Turn the errors that Gloo and NCCL raise when another process is gone into a `TrainingError`."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -48,7 +48,7 @@ SCHEDULES: dict[str, Callable[[float, Rule], float]] = {
     "linear": lambda done, rule: 1 - done,
     "polynomial": lambda done, rule: (1 - done) ** rule.power,
 }
-"""Share of the steps after the warm-up that is done, and rule, to the share of the peak rate."""
+"""From the share of the steps after the warm-up that is done, and the rule, to the share of the peak rate."""
 
 _LOWEST = 0.9
 """Where a momentum ramp begins."""
@@ -57,8 +57,9 @@ _LOWEST = 0.9
 def learning_rate(rule: OptimisationSettings, step: int) -> float:
     """Return the learning rate of a step, counted from 0: a linear warm-up, then the schedule.
 
-    A warm-up longer than the training ends with it. While the momentum rises, the rate over
-    ``1 - momentum``, which is how far a constant gradient carries, is as if it had risen already.
+    A warm-up longer than the training ends with it. A constant gradient moves a weight by
+    rate / (1 - momentum) a step. While the momentum of sgd rises, the rate is scaled so that this quotient
+    has its final value already.
     """
     warmup = min(rule.warmup, rule.steps)
     if step < warmup:
@@ -71,21 +72,21 @@ def learning_rate(rule: OptimisationSettings, step: int) -> float:
 
 
 def momentum(rule: OptimisationSettings, step: int) -> float:
-    """Return the momentum of a step, counted from 0: from 0.9 along a line where there is a ramp."""
+    """Return the momentum of a step, counted from 0; with a ramp it rises linearly from 0.9."""
     if step >= rule.momentum_ramp or rule.momentum <= _LOWEST:
         return rule.momentum
     return _LOWEST + (rule.momentum - _LOWEST) * step / rule.momentum_ramp
 
 
 def tile_losses(rule: OptimisationSettings, scores: Tensor, sample: Sample) -> list[Tensor]:
-    """Return the loss of each tile of a batch by itself: each counts the same, whatever its weights."""
+    """Return the loss of each tile of a batch, so that each tile counts the same, whatever its weights."""
     loss = LOSSES[rule.loss]
     tiles = [slice(k, k + 1) for k in range(len(scores))]
     return [loss(scores[k], sample.classes[k], sample.weights[k], rule) for k in tiles]
 
 
 def descend(optimizer: torch.optim.Optimizer, rule: OptimisationSettings, step: int, rate: float) -> None:
-    """Go a step down the gradients that the weights hold, at the rate and the momentum of the step."""
+    """Take a step down the gradients of the weights, with the rate and the momentum of this step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
         if "momentum" in group:
@@ -117,8 +118,8 @@ class MovingAverage:
     network : Module
         Copied.
     decay : float
-        Share of the average that a step keeps; in the beginning less, ``(1 + t) / (10 + t)`` at step
-        t, so that the first weights are soon forgotten.
+        Share of the average that a step keeps. At the beginning it is smaller, ``(1 + t) / (10 + t)`` at
+        step t, so that the initial weights soon lose their influence.
 
     Attributes
     ----------

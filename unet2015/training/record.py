@@ -1,4 +1,4 @@
-"""What a model file says of its training, and whether it can still be read."""
+"""The record of a training in its model file, and whether that file can still be read."""
 
 import logging
 from datetime import UTC, datetime
@@ -38,10 +38,10 @@ def model_info(
 
 
 def is_good_model(path: Path) -> bool:
-    """Return whether the best model of a training is there and whole, and warn where it is not.
+    """Return whether the best model of a training exists and is whole; warn if not.
 
-    One that cannot be read is removed: at its end a training reads its best model, and while a file lies
-    there it writes no other.
+    A model that cannot be read is removed. Otherwise the training would not write a new one, and would fail
+    when it reads its best model at the end.
 
     Raises
     ------

@@ -34,20 +34,20 @@ def draw_pages(
     Parameters
     ----------
     seed, turn : int
-        From which the round follows.
+        They determine the round.
     areas : sequence of int
         Annotated pixels of each page.
     rule : {"area", "alike"}
         ``alike``: each page once, as `page_order` gives them. ``area``: as many draws as there are
-        pages, each page ``len(areas) * area / sum(areas)`` times on average over the rounds, in any
-        one round that number rounded down or up. With equal areas both rules give the same order.
-        A page of area 0 is not drawn, unless all are 0.
+        pages. On average over the rounds, a page is drawn ``len(areas) * area / sum(areas)`` times; in
+        one round, this number rounded down or up. With equal areas both rules give the same order.
+        A page of area 0 is not drawn. If all areas are 0, each page is drawn once.
 
     Notes
     -----
     Systematic sampling: the pages lie one after the other on a line, each as long as its area, and
-    the draws lie on it at equal distances from a random start. In which order they lie there is random
-    too, so that a set of large and small pages in turn is not drawn in step with them.
+    the draws lie on it at equal distances from a random start. The order of the pages on the line is
+    random too; else a set in which large and small pages alternate could be drawn in step with them.
     """
     generator, count = _generator(seed, turn), len(areas)
     order = generator.permutation(count)
@@ -63,6 +63,7 @@ def draw_pages(
 
 
 def _generator(seed: int, turn: int) -> np.random.Generator:
+    # Philox is keyed, so any round can be drawn without those before it. Key: top bit, round, seed.
     return np.random.Generator(np.random.Philox(key=(1 << 127) + (turn << 64) + seed % 2**64))
 
 
@@ -75,9 +76,9 @@ class Centres:
     rows, columns : tuple of int
         The allowed range: first, and one after the last.
     classes : ndarray or None
-        (H, W) uint8, the page's classes: in the range, annotated pixels alone count. None: all do.
+        (H, W) uint8, the page's classes: only annotated pixels in the range count. None: all pixels count.
     ends : ndarray or None
-        Annotated pixels of the range up to and with each of its rows; int64.
+        For each row of the range: the number of annotated pixels up to and including it; int64.
     """
 
     rows: tuple[int, int]
@@ -100,8 +101,8 @@ class Centres:
 
         Notes
         -----
-        Where the range that `mirrored` leaves holds no annotated pixel, all annotated pixels of the page
-        count, and where the page has none either, all pixels of the range.
+        If the range that `mirrored` allows has no annotated pixel, all annotated pixels of the page are used.
+        If the page has none either, all pixels of the range are used.
         """
         rows, columns = (allowed_range(length, output, rule.mirrored) for length in classes.shape)
         if rule.centres == "anywhere":
@@ -145,6 +146,7 @@ def allowed_range(length: int, output: int, mirrored: float) -> tuple[int, int]:
         Never empty: where the image is too small for the share, the centre stays in the middle or
         where the output covers the whole axis, so that the share is as small as it can be.
     """
+    # 1e-9: a share that means whole pixels must not lose one by rounding.
     outside = math.floor(output * (1 - math.sqrt(1 - mirrored)) + 1e-9)
     first = max(0, output // 2 - outside)
     last = min(length - 1, length - output + output // 2 + outside)

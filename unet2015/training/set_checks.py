@@ -33,7 +33,7 @@ class PageFacts:
     frequencies : ndarray of int64, shape (classes,)
         Annotated pixels of each class.
     digest : bytes or None
-        The same for pages with the same pixels; None where all pixels have one value.
+        Equal for pages with equal pixels; None if all pixels of the page have one value.
     """
 
     name: str
@@ -58,9 +58,9 @@ def set_problems(
     Parameters
     ----------
     images : sequence of Image
-        Of all pairs; read again where the mapping is by percentiles.
+        The images of all pairs; they are read again if the mapping is by percentiles.
     files : sequence of (path, pages)
-        The same as files.
+        The image files, with their numbers of pages.
     pages : sequence of PageFacts
         The pages of all images, one after the other.
     settings : TrainingSettings
@@ -69,7 +69,8 @@ def set_problems(
     Raises
     ------
     SettingsError
-        The pages to hold out are not in the set, or leave none for training: wrong usage, not a wrong set.
+        The pages to hold out are not in the set, or leave none for training. This is wrong usage, not a
+        problem of the set.
     """
     if len({image.channels for image in images}) > 1:
         yield Problem(
@@ -108,7 +109,7 @@ def set_problems(
 def _mapping_problems(
     images: Sequence[Image], training: Sequence[Sequence[int]], settings: MappingSettings
 ) -> Iterator[Problem]:
-    """Say where percentiles would make a blank image, and where no mapping can be chosen."""
+    """Say if percentiles would make an image blank, or if no mapping can be chosen."""
     try:
         mapping = choose_mapping(settings, images, training)
         what = f"the percentiles {settings.low:g} and {settings.high:g}"
@@ -139,7 +140,7 @@ def _of_channels(image: Image, channels: Sequence[int]) -> str:
 
 
 def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
-    """Say where most pages hold nothing but background: perhaps nobody has annotated them."""
+    """Say if most pages hold only background: perhaps nobody has annotated them."""
     annotated = [page for page in pages if page.frequencies.any()]
     empty = [page.name for page in annotated if not page.frequencies[1:].any()]
     if 2 * len(empty) > len(annotated):
@@ -155,7 +156,7 @@ def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[
 def _split_problems(
     training: Sequence[PageFacts], held_out: Sequence[PageFacts], labels: LabelSettings
 ) -> Iterator[Problem]:
-    """Say what one side of the split lacks, and what is on both."""
+    """Say what one side of the split lacks, and which images are on both sides."""
     learned = sum((page.frequencies for page in training), np.zeros(labels.classes, np.int64))
     measured = sum((page.frequencies for page in held_out), np.zeros(labels.classes, np.int64))
     names = describe_held_out([page.name for page in held_out])
@@ -175,7 +176,7 @@ def _split_problems(
         yield Problem(
             "warning",
             "",
-            f"no training page holds {_any_of(missing, labels)}, which held-out pages do ({names}), so it "
+            f"no training page holds {_any_of(missing, labels)}, but held-out pages do ({names}), so it "
             f"cannot be learned; {choose}",
         )
     if held_out and not measured.any():

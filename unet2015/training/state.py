@@ -22,7 +22,7 @@ from unet2015.training.learner import Learner
 from unet2015.training.sampling import page_order as page_order  # others may import it from here
 
 KEPT = 2
-"""Checkpoints that stay: should the newest be damaged, the one before is good."""
+"""Checkpoints that are kept: if the newest is damaged, the one before can be used."""
 
 _log = logging.getLogger("unet2015")
 
@@ -31,17 +31,15 @@ _log = logging.getLogger("unet2015")
 class State:
     """Where a training stands, beside weights and the optimizer's memory.
 
-    Every random draw follows from (seed, step): augmentation, drop-out, and the order of each
-    round through the pages. These are the random states.
+    There is no other random state: every random draw follows from (seed, step), for augmentation, drop-out,
+    and the order of each round through the pages.
 
     Attributes
     ----------
     seed : int
-        From which all randomness follows: the settings' own, or a later one where the training has
-        begun again.
+        Determines all random draws: the seed of the settings, or a later one if the training began again.
     processes : int
-        How many train together, of which each shows a batch a step: a resumed training must have as
-        many.
+        How many processes train together, each with one batch a step; the same in a resumed training.
     step : int
         Steps done.
     best : dict
@@ -51,14 +49,14 @@ class State:
     seconds : float
         Time spent training, over all runs.
     precision : str
-        In which the network runs, once that is chosen.
+        Precision in which the network runs, once it is chosen.
     settings, identity : dict
-        The settings, and what tells the images and labels and their order from others: a resumed
-        training must have the same.
+        The settings, and what identifies the images, the labels and their order: the same in a resumed
+        training.
     hashes : dict
         The SHA-256 of each file trained on, by its path.
     machine : dict
-        What the last bits depend on beside: threads, device, version of torch.
+        What else the last bits depend on: threads, device, version of torch.
     """
 
     seed: int
@@ -82,7 +80,7 @@ def torch_seed(seed: int) -> int:
 
 
 def machine_of(device: torch.device) -> dict[str, Any]:
-    """Return what the last bits of a training depend on beside settings and data."""
+    """Return what the last bits of a training depend on, apart from settings and data."""
     return {
         "threads": thread_count(),
         "device": device.type,
@@ -99,7 +97,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def save_state(folder: Path, learner: Learner, state: State) -> Path:
     """Write a checkpoint and remove all but the last two.
 
-    What is there of later steps is removed, too: it was damaged, or is of an attempt given up.
+    Checkpoints of later steps are removed, too: they are damaged, or belong to an attempt that was given up.
     """
     tensors = _named("network.", learner.network.state_dict())
     if learner.average is not None:
@@ -140,8 +138,8 @@ def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
         changed = ", ".join(_differences(state.machine, expected.machine))
         if changed:
             _log.warning(
-                "%s: the training goes on otherwise than it was begun (%s); the last bits may differ from "
-                "those of a training in one go",
+                "%s: the training goes on under other conditions (%s); the last bits may differ from those "
+                "of an uninterrupted training",
                 folder.parent,
                 changed,
             )
@@ -154,7 +152,7 @@ def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
 def _parse(text: str, path: Path) -> State:
     try:
         values = json.loads(text)
-        # What another version says beside is not needed, what it lacks will differ from what is expected.
+        # Extra values from another version are not needed; missing ones will differ from the expected ones.
         return State(**{name: values[name] for name in _FIELDS if name in values})
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the description in the checkpoint cannot be read: {error}") from error
@@ -164,7 +162,7 @@ _FIELDS = tuple(one.name for one in fields(State))
 
 
 def _restore(tensors: dict[str, Tensor], learner: Learner, path: Path) -> None:
-    """Put tensors into their places, after all of them were found to fit."""
+    """Check all tensors, then copy them into their places."""
     found = [(learner.network, _part(tensors, "network."))]
     if learner.average is not None:
         found.append((learner.average.network, _part(tensors, "average.")))
@@ -178,7 +176,7 @@ def _restore(tensors: dict[str, Tensor], learner: Learner, path: Path) -> None:
 
 
 def _memory(tensors: dict[str, Tensor], network: Network, path: Path) -> dict[int, dict[str, Tensor]]:
-    """Return the optimizer's memory by the number of the weight, laid out in memory as the weight is."""
+    """Return the optimizer's state by the number of the weight, with the memory layout of the weight."""
     places = {name: (k, weight) for k, (name, weight) in enumerate(network.named_parameters())}
     memory: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():

@@ -43,7 +43,7 @@ class GradientDescent:
     folder : Path
         Of the run.
     device : device
-        Where it happens.
+        Where the network is trained.
     group : ProcessGroup
         The processes that train together.
 
@@ -94,7 +94,7 @@ class GradientDescent:
         return Learner(self.data.channels, self.settings, seed, self.device, self.group)
 
     def _choose_precision(self) -> None:
-        """Settle the precision of all processes where it is left open; a resumed training keeps its own."""
+        """Choose one precision for all processes if the settings do not; a resumed training keeps its own."""
         rule, state = self.settings.optimisation, self.state
         if rule.precision != "auto":
             return
@@ -107,7 +107,7 @@ class GradientDescent:
         _log.info("precision: %s; %s", state.precision, why)
 
     def _read(self, step: int) -> list[Tile]:
-        """Read what one step needs of its pages; runs beside the step before."""
+        """Read the pixels that one step needs, during the step before."""
         batch = self.settings.optimisation.batch
         first = self.group.draw(step) * batch
         return [self._read_tile(number) for number in range(first, first + batch)]
@@ -123,7 +123,7 @@ class GradientDescent:
         return page, source, torch.from_numpy(page.source.read(0, *source.box))
 
     def _augment(self, prepared: Future[list[Tile]]) -> tuple[Sample, str]:
-        """Return the batch of a step, and in words what is in it."""
+        """Return the batch of a step, and a description of its tiles."""
         samples, names = [], []
         for page, source, image in prepared.result():
             planes = (image, *(torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights)))
@@ -140,7 +140,7 @@ class GradientDescent:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        # Not in the block above, which holds on to the tensors of the step that failed.
+        # Not in the block above, where the error keeps the tensors of the failed step alive.
         rule = self.settings.optimisation
         self.learner.optimizer.zero_grad(set_to_none=True)
         fits = what_fits(self.network, rule, self.device, self.state.precision)
@@ -150,7 +150,7 @@ class GradientDescent:
         )
 
     def _step(self, sample: Sample, rate: float, name: str) -> float | None:
-        """Take a step; return the mean loss before it of all tiles that teach, None if none does."""
+        """Take a step; return the mean loss before it over tiles with annotated pixels, or None."""
         number = self.group.draw(self.state.step) * self.settings.optimisation.batch
         torch.manual_seed(torch_seed(self.state.seed * 1_000_003 + number))  # for the drop-out
         losses = self.learner.forward(sample, self.state.precision)

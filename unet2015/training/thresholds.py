@@ -17,9 +17,9 @@ from unet2015.training.pages import TrainingPage
 from unet2015.training.validation import Validation, segment_page
 
 MOST_PAGES = 6
-"""Training pages that are segmented for the Rand threshold; of more, so many at even distances."""
+"""Most training pages that are segmented for the Rand threshold, spread evenly over the set."""
 LARGEST_SIDE = 1024
-"""Of a page with longer sides (in pixels) the best annotated window of this side is taken."""
+"""If a page has a longer side than this (in pixels), only the best annotated window of this side is used."""
 CANDIDATES = tuple(float(value) for value in (*(np.arange(1, 20) / 20), 0.97, 0.98, 0.99))
 """Thresholds tried; closer together near 1, where broken membranes close."""
 SAME = 1e-3
@@ -37,24 +37,24 @@ def rand_threshold(
 ) -> float | None:
     """Return the threshold on the probability of cell interior with the best Rand score on training pages.
 
-    The score is the foreground-restricted Rand F of the ISBI challenge (:func:`unet2015.metrics.rand_error`,
-    1 - error), over the 4-connected parts above the threshold: what a class map's reader takes for cells, and
-    the paper's Rand error (Table 1). V_rand grows the parts by a watershed first, which the class map does
-    not do, and needs numba; a threshold for it may differ. One gap in a membrane merges two cells, which the
-    F1 of pixels hardly sees; this score is made of it.
+    The score is the foreground-restricted Rand F of the ISBI challenge (1 - error of
+    :func:`unet2015.metrics.rand_error`; the paper's Table 1) over the 4-connected parts above the threshold:
+    these are the cells of a class map. V_rand first grows the parts by a watershed, which a class map does
+    not, and needs numba; the best threshold for it may differ. One gap in a membrane merges two cells. The F1
+    of pixels hardly changes then, but this score does.
 
-    Where a run of thresholds is as good as the best, its middle is taken: on unseen images either end
-    is nearer to a merger or a split.
+    If several neighbouring thresholds are as good as the best, the middle one is taken: on unseen images,
+    either end is nearer to a merger or a split.
 
     Parameters
     ----------
     network : Network
         Trained, two classes: membrane 0, interior 1.
     pages : sequence of TrainingPage
-        Of which `most` at most are segmented, windows of `LARGEST_SIDE` pixels at most. What is not
-        annotated does not count.
+        At most `most` of them are segmented, in windows of at most `LARGEST_SIDE` pixels. Pixels that are
+        not annotated do not count.
     device : torch.device
-        What computes.
+        Device that computes.
     tile : int
         Side of the tiles, in pixels.
     most : int, optional
@@ -63,8 +63,8 @@ def rand_threshold(
     Returns
     -------
     float or None
-        None where no page has an annotated cell, the network's output is not finite, or no threshold leaves
-        two pixels of a cell together.
+        None if no page has an annotated cell, the network's output is not finite, or no threshold keeps two
+        pixels of a cell together.
 
     References
     ----------
@@ -96,9 +96,9 @@ def model_thresholds(result: Validation, rand: float | None = None) -> dict[str,
     Parameters
     ----------
     result : Validation
-        Of the model that is kept.
+        The validation of the model that is kept.
     rand : float, optional
-        What `rand_threshold` found, for membranes; the default then.
+        For membranes, the result of `rand_threshold`; it becomes the model's threshold.
     """
     thresholds: dict[str, float] = {}
     if result.f1 is not None and result.threshold is not None:

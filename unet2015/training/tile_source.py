@@ -23,14 +23,14 @@ class TileSource:
     Attributes
     ----------
     draw : Draw
-        What becomes of it.
+        The random numbers of the tile.
     tile : int
         Side of the tile that the network reads, in pixels.
     box : tuple of int
         ``y0, y1, x0, x1``: rows and columns of the image that the tile needs; inside the image.
     rows, columns : ndarray
-        The window that surely holds all samples: for each of its rows (columns) the row (column)
-        of the box, mirrored at the border of the image.
+        The window is a rectangle that is large enough for all samples. For each of its rows (columns):
+        the row (column) of the box that it shows, mirrored at the border of the image.
     origin : tuple of int
         Row and column of the window where `draw.centre` lies.
     """
@@ -72,11 +72,12 @@ def mirrored(plane: Tensor, source: TileSource) -> Tensor:
 
     rows, columns = source.rows, source.columns
     height, width = plane.shape[-2:]
+    # The mirrored index is 0 where the box begins in the window.
     top, left = int(rows.argmin()), int(columns.argmin())
     y, x = slice(top, top + height), slice(left, left + width)
     if not (np.array_equal(rows[y], np.arange(height)) and np.array_equal(columns[x], np.arange(width))):
         return plane.index_select(-2, at(rows)).index_select(-1, at(columns))
-    # Most of the window is the box as it stands, and index by index that would take long.
+    # Most of the window is the unchanged box: one copy is faster than an index for each pixel.
     window = plane.new_empty((*plane.shape[:-2], len(rows), len(columns)))
     window[..., y, x] = plane
     for part in (slice(x.start), slice(x.stop, None)):
@@ -103,7 +104,7 @@ def sample_coordinates(
     x = -y if draw.flip else y
     start = middle - size // 2
     one = np.ones(size)
-    # Both are sums of products of a column and a row: those of the displacement, and these two.
+    # y and x are each a sum of products of a column and a row: those of the spline, and two for the turn.
     turn_y = (np.stack([cosine * y, one], axis=1), np.stack([one, start - sine * x]))
     turn_x = (np.stack([sine * y, one], axis=1), np.stack([one, start + cosine * x]))
     basis = spline_basis(size, draw.vectors.shape[-1])
@@ -124,11 +125,13 @@ def _reach(draw: Draw, size: int) -> list[tuple[int, int]]:
     """Return, per axis, the range of pixels from `draw.centre` that holds all samples of a tile."""
     cosine, sine = _turn(draw)
     middle = (size - 1) / 2
+    # A displacement is at most the largest vector times the sum of the absolute spline weights, which is
+    # the product of the sums along the two axes.
     largest = np.abs(spline_basis(size, draw.vectors.shape[-1])).sum(axis=1).max() ** 2
     beyond = 1 if draw.interpolation == "bicubic" else 0
     ranges = []
     for vectors in draw.vectors:
-        # 0.01 px for the rounding of the coordinates; the last pixel has one after it, or more.
+        # 0.01 px for the rounding of coordinates. Interpolation reads one pixel more after the last, or two.
         reach = middle * (abs(cosine) + abs(sine)) + largest * np.abs(vectors).max() + 0.01
         low, high = (math.floor(middle - size // 2 + end) for end in (-reach, reach))
         ranges.append((low - beyond, high + 2 + beyond))

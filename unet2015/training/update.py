@@ -1,4 +1,4 @@
-"""The step down a gradient for all weights at once, by rates that lie on the device: it can be recorded."""
+"""A step down the gradient for all weights at once, with rates that lie on the device, for a CUDA graph."""
 
 import math
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from unet2015.training.muon import hidden_weights, muon_step
 from unet2015.training.recipe import learning_rate, momentum
 
 _EPS = 1e-8
-"""Of adam and adamw, as the library has it."""
+"""Of adam and adamw: torch's default."""
 
 
 def rates(rule: OptimisationSettings) -> Tensor:
-    """Return what the steps of a recipe differ in: (steps, 4) float32.
+    """Return the numbers that change from step to step: (steps, 4) float32.
 
-    Learning rate, momentum, decay of the average, largest norm of the gradient.
+    They are learning rate, momentum, decay of the average, largest norm of the gradient.
     """
     rows = [
         (
@@ -32,12 +32,12 @@ def rates(rule: OptimisationSettings) -> Tensor:
 
 
 class Update:
-    """What :class:`unet2015.training.learner.Learner` does to weights, without waiting for the host.
+    """Changes weights as :class:`unet2015.training.learner.Learner` does, but never waits for the host.
 
     Parameters
     ----------
     rule : OptimisationSettings
-        What decides which operations there are: optimizer, weight decay, Nesterov, clipping, average.
+        Decides which operations are done: optimizer, weight decay, Nesterov, clipping, average.
     parameters : list of Tensor
         The weights; their gradients are read, and may be changed.
 
@@ -56,7 +56,7 @@ class Update:
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Begin with the weights as they are."""
+        """Begin anew, from the present weights."""
         for mean, value in zip(self.average, self.parameters, strict=False):
             mean.copy_(value)
         for moments in self.moments:
@@ -65,12 +65,16 @@ class Update:
 
     @torch.no_grad()
     def __call__(self, values: Tensor, at: Tensor) -> Tensor:
-        """Take a step by a row of `rates`, its number (1,) from 0; return the gradient's norm before."""
+        """Take a step with a row of `rates`; return the norm of the gradient before it was clipped.
+
+        `at` is the number of the step, from 0, shape (1,).
+        """
         rate, inertia, decay, longest = values.unbind()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         assert len(gradients) == len(self.parameters)
         norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if self.rule.clip:
+            # 1e-6 as in torch.nn.utils.clip_grad_norm_.
             torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp(max=1))
         if self.rule.optimizer == "sgd":
             self._sgd(gradients, rate, inertia)
@@ -97,7 +101,7 @@ class Update:
         torch._foreach_sub_(self.parameters, torch._foreach_mul(way, rate))
 
     def _fused_adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
-        """Go one pass over all; the library's own kernel wants a counter for each parameter."""
+        """Update all weights in one kernel, torch's own; it takes a step counter for each parameter."""
         mean, square = self.moments
         kernel = torch._fused_adamw_ if self.rule.optimizer == "adamw" else torch._fused_adam_
         kernel(
@@ -105,7 +109,7 @@ class Update:
             gradients,
             mean,
             square,
-            [],
+            [],  # largest squares: for amsgrad only
             [(at + 1.0)[0].float()] * len(mean),
             lr=rate,
             beta1=self.rule.betas[0],
@@ -138,6 +142,7 @@ class Update:
         torch._foreach_lerp_(mean, gradients, 1 - rule.betas[0])
         torch._foreach_mul_(square, rule.betas[1])
         torch._foreach_addcmul_(square, gradients, gradients, 1 - rule.betas[1])
+        # The means began at 0: dividing by 1 - beta^t corrects that (Kingma and Ba 2015, arXiv:1412.6980).
         first, second = (1 - beta ** (at + 1.0)[0] for beta in rule.betas)
         spread = torch._foreach_sqrt(torch._foreach_div(square, second))
         torch._foreach_add_(spread, _EPS)

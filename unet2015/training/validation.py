@@ -18,27 +18,27 @@ from unet2015.training.pages import TrainingPage
 from unet2015.training.pooled_pixels import PooledPixels
 
 LEAST_GAIN = 0.01
-"""Share of the constant answer's pixel error that a network must at least take away."""
+"""A network must reduce the pixel error of the constant answer by at least this share."""
 LEAST_AUC = 0.6
-"""Below this a map tells the classes hardly better apart than guessing; untrained networks reach 0.56."""
+"""Below this AUC, a map is hardly better than guessing; untrained networks reach 0.56."""
 NEARLY = 0.01
-"""Nats of cross-entropy that are no reason to keep an earlier network where F1 is undefined."""
+"""If F1 is undefined, a difference in cross-entropy below this (in nats) does not count."""
 REVERSED_AUC = 0.3
-"""Below this a map tells them apart well, but the wrong way round."""
+"""Below this AUC, a map separates the classes well, but the wrong way round."""
 MOST_REPETITION = 0.5
-"""Above this share of the variance a map is a pattern of the pooling grid."""
+"""If more than this share of its variance repeats, a map is a pattern of the pooling grid."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What the held-out pages say of a network.
+    """How good a network is on the held-out pages.
 
     Attributes
     ----------
     f1 : float or None
-        Two classes: F1 of class 1 over all annotated pixels at the best threshold. More: the mean of the
-        F1 of each class from 1 on that occurs, every pixel given the class of the highest probability.
-        None where no annotated pixel is of a class from 1 on: F1 is undefined there.
+        Two classes: F1 of class 1 over all annotated pixels at the best threshold. More classes: each pixel
+        gets its most probable class, and F1 is averaged over the classes from 1 on that occur. None if no
+        annotated pixel has a class of 1 or more: F1 is then undefined.
     threshold : float or None
         The best threshold, 0.5 where F1 is undefined; None with more than two classes.
     cross_entropy : float
@@ -51,7 +51,7 @@ class Validation:
         Two classes: area under the ROC curve. None where one of them does not occur.
     repetition : float or None
         Share of the map's variance that repeats in the network's pooling grid and is not in the truth
-        (see :meth:`unet2015.training.pooled_pixels.PooledPixels.repetition`); None where that cannot be told.
+        (see :meth:`unet2015.training.pooled_pixels.PooledPixels.repetition`); None if it is unknown.
     """
 
     f1: float | None
@@ -74,7 +74,7 @@ class Validation:
 
     @property
     def why(self) -> tuple[str, ...]:
-        """Why the network has not learned, in words; empty where it has, or where that is not known."""
+        """Why the network has not learned, in words; empty if it has, or if that is not known."""
         if self.f1 is None or self.baseline is None or self.baseline >= 1:
             return ()  # one class alone: to predict it everywhere is right
         reasons = []
@@ -95,14 +95,14 @@ class Validation:
 
     @property
     def plateau(self) -> bool:
-        """Whether the network still calls all pixels alike, or guesses; another seed may not."""
+        """Whether the network still gives all pixels one class, or guesses; another seed may help."""
         return self.learned is False and (
             self.constant or self.periodic or self.auc is None or self.auc < LEAST_AUC
         )
 
     @property
     def learned(self) -> bool | None:
-        """Whether the network has learned; None where the held-out pages hold one class alone."""
+        """Whether the network has learned; None if the held-out pages hold only one class."""
         if self.f1 is None or self.baseline is None or self.baseline >= 1:
             return None
         return not self.why
@@ -110,9 +110,9 @@ class Validation:
     def better_than(self, other: "Validation | None") -> bool:
         """Whether this network is better than an earlier one of the same training.
 
-        By F1 or, where two are equal, cross-entropy. Where F1 is undefined by cross-entropy alone, and of
-        nearly equal ones the later is better: on pages without cells almost nothing shows how well cells
-        are found, and a network that has seen more steps finds them better.
+        By F1; if it is equal, by cross-entropy. If F1 is undefined, by cross-entropy alone, and if that is
+        nearly equal, the later network is better: pages without cells hardly show how well cells are found,
+        and a network after more steps finds them better.
         """
         if other is None:
             return True
@@ -134,7 +134,7 @@ class Validation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the validation of which `as_dict` made `values`; other keys may stand beside it."""
+        """Return the validation from the `values` of `as_dict`, which may hold other keys, too."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
     def describe(self) -> str:
@@ -148,23 +148,22 @@ class Validation:
 
 
 def advice(validation: Validation) -> str:
-    """Return a warning that says why nothing was learned and what to try; empty where it was.
+    """Return a warning that says why nothing was learned and what to try; empty if the network has learned.
 
-    Where the held-out pages cannot tell, it says what they lack.
+    If the held-out pages cannot show it, the warning says what they lack.
     """
     if validation.learned is None:
         return (
-            "whether the network has learned cannot be told, as the held-out pages hold one class alone; "
+            "whether the network has learned cannot be told, because the held-out pages hold only one class; "
             "hold out pages with every class (--validate)"
         )
     if validation.learned:
         return ""
     tries = [
-        "see that images and labels belong together and the labels are coded as --label-kind says (unet2015 "
-        "check)"
+        "check that images and labels belong together, and that --label-kind fits the labels (unet2015 check)"
     ]
     if validation.auc is not None and validation.auc < REVERSED_AUC:
-        tries.append("see that the labels of the held-out pages mean the same as the others")
+        tries.append("check that the labels of the held-out pages have the same meaning as the others")
     if validation.constant or validation.periodic:
         tries.append("another seed")
         tries.append("a lower learning_rate, or a smaller clip in [optimisation]")
@@ -181,8 +180,8 @@ def validate(
 ) -> Validation | None:
     """Segment `pages` and compare them with their classes, pooled over all annotated pixels.
 
-    The tiles are those of the training, whose memory is known to do, so that the figures do not
-    depend on how much happens to be free. None where the network's output is not finite.
+    The tiles have the size used in training: they are known to fit into memory, and the figures do not
+    depend on how much memory is free. None if the network's output is not finite.
     """
     predict = Predictor(network, device)
     pooled = PooledPixels(network.classes, network.geometry.factor)

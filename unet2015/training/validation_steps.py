@@ -8,9 +8,9 @@ _EARLIEST = 100
 def first_validation(settings: TrainingSettings) -> int:
     """Return the step after which the first validation decides whether to begin again.
 
-    Early, so that an attempt on the plateau costs little, but not before a network that learns can show
-    it: a tenth of the steps, at least 100 and twice the warm-up, and never later than the first validation
-    that the settings ask for.
+    It is early, so that an attempt that does not learn costs little, but late enough that a network that
+    learns can show it: after a tenth of the steps, at least 100 and twice the warm-up, and never later than
+    the first validation in the settings.
     """
     rule = settings.optimisation
     early = max(_EARLIEST, 2 * rule.warmup, rule.steps // 10)

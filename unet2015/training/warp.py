@@ -23,10 +23,11 @@ def spline_basis(size: int, grid: int) -> NDArray[np.float64]:
     order=3, mode="mirror")``.
     """
     positions = np.linspace(0, grid - 1, size)
+    # Interpolation is linear in the values, so unit vectors give the columns of its matrix.
     basis = np.stack(
         [ndimage.map_coordinates(unit, [positions], order=3, mode="mirror") for unit in np.eye(grid)], axis=1
     )
-    basis.setflags(write=False)
+    basis.setflags(write=False)  # all callers share the cached array
     return basis
 
 
@@ -36,9 +37,9 @@ class Corners(NamedTuple):
     pixel: Tensor
     """(h, w) int32: the pixel above and to the left, in the flattened image."""
     y: Tensor
-    """(h, w): the way from there to the next row, from 0 to 1."""
+    """(h, w): the distance from that pixel's row to the sample, from 0 to 1."""
     x: Tensor
-    """(h, w): the way to the next column."""
+    """(h, w): the same along the columns."""
     width: int
     """Columns of the image."""
 
@@ -64,6 +65,7 @@ class Corners(NamedTuple):
             made = [self._bicubic(plane, index, near) for plane in planes]
         else:
             made = [self._bilinear(plane) for plane in planes]
+        # A single plane is not copied.
         return made[0][None] if len(made) == 1 else torch.stack(made)
 
     def _bilinear(self, pixels: Tensor) -> Tensor:
@@ -98,9 +100,9 @@ class Corners(NamedTuple):
 def cubic_weights(way: Tensor) -> tuple[Tensor, ...]:
     """Return the weights of four pixels in a row for a sample between the second and the third.
 
-    Cubic convolution with a = -1/2 (doi:10.1109/TASSP.1981.1163711): the one value for which straight
-    and quadratic courses are met exactly. The slope at a pixel is that between its neighbours; with the
-    -3/4 of PyTorch and OpenCV it is half as steep again, and edges overshoot more.
+    Cubic convolution with a = -1/2 (doi:10.1109/TASSP.1981.1163711): only this value reproduces linear and
+    quadratic functions exactly. The slope at a pixel is that between its two neighbours; with a = -3/4, as in
+    PyTorch and OpenCV, it is 1.5 times as steep, and edges overshoot more.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ def cubic_weights(way: Tensor) -> tuple[Tensor, ...]:
     rest = 1 - way
     half = (way * rest).mul_(-0.5)
     before, after = half * rest, half * way
-    # What is left follows from sum 1 and first moment `way`.
+    # The other two follow from two conditions: the weights sum to 1, and their mean position is `way`.
     first = torch.add(rest, after).sub_(before, alpha=2)
     second = torch.add(way, before).sub_(after, alpha=2)
     return before, first, second, after
@@ -138,8 +140,8 @@ def warp(
         it must lie in the image: ``0 <= floor(y) + origin[0] < H - 1``; for ``bicubic`` one more pixel
         on each side too.
     origin : tuple of int
-        Row and column that the coordinates count from; kept apart, so that the fractions do not
-        depend on where a part was cut out.
+        Row and column that the coordinates count from. It is not added to the coordinates, so that their
+        fractions do not depend on where the image was cut out.
     interpolation : {"bilinear", "bicubic"}
         ``bicubic`` as in :func:`cubic_weights`.
 
@@ -163,7 +165,7 @@ def warp_nearest(labels: Tensor, coordinates: Tensor, origin: tuple[int, int] = 
 def _index(whole: Tensor, width: int, origin: tuple[int, int]) -> Tensor:
     """Return where pixels (2, h, w) lie in a flattened image with `width` columns: (h, w) int32.
 
-    Taking by 32 bits from a flat tensor is several times as fast as by 64 from rows and columns.
+    Indexing a flat tensor by 32-bit numbers is several times as fast as by 64-bit rows and columns.
     """
     row, column = whole.int()
     return torch.add(column, row, alpha=width).add_(origin[0] * width + origin[1])
@@ -218,6 +220,7 @@ def blurred(image: Tensor, deviation: float | Tensor, radius: int) -> Tensor:
         Pixels on each side that count; 4 deviations are all that matters.
     """
     offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    # At 0.001 px all weights but the middle one are 0 in floating point: the image stays as it is.
     least = torch.as_tensor(deviation, device=image.device, dtype=image.dtype).clamp(min=1e-3)
     kernel = torch.exp(-0.5 * (offsets / least) ** 2)
     kernel = kernel / kernel.sum()

@@ -38,7 +38,7 @@ def weight_map(
 
     d1 and d2 are the distances to the nearest and to the second nearest cell, from pixel centre to pixel
     centre, as ``scipy.ndimage.distance_transform_edt(labels != i)`` gives them for cell i. The second term
-    is added on background alone unless `gaps` says otherwise. With fewer than two cells it is 0.
+    is added on background only. Default of `gaps`: ``"background"``. With fewer than two cells it is 0.
 
     No separation border is drawn here; `training.labels.separation_border` does that beforehand, and the
     training does so by default.
@@ -80,8 +80,9 @@ def weight_map(
 
     Notes
     -----
-    Equal to one distance transform per cell within rounding, at a cost that does not depend on the number
-    of cells: terms that no float32 weight could show are left out, which bounds the distance to look at.
+    The result equals that of one distance transform per cell, up to rounding, but the cost does not depend
+    on the number of cells. Terms too small to change a float32 weight are left out, which limits the
+    distance that must be searched.
 
     Examples
     --------
@@ -107,6 +108,7 @@ def weight_map(
             "kind": kind,
             "ignore": ignore,
             "separation_border": False,
+            # As many as a uint8 can tell from "ignored": here no value is too large.
             "classes": IGNORED if kind == "classes" else 2,
         },
         "weight_map",
@@ -148,7 +150,7 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
         highest = int(np.where(targets.classes == IGNORED, 0, targets.classes).max())
     if highest >= len(class_weights):
         raise UsageError(f"{len(class_weights)} class weights, but class {highest} is among the labels")
-    table = np.zeros(IGNORED + 1)
+    table = np.zeros(IGNORED + 1)  # w_c by class; ignored pixels find 0
     table[: min(len(class_weights), IGNORED)] = class_weights[:IGNORED]
     on_background = settings.gaps == "background"
     least = class_weights[0] if on_background else min(class_weights)
@@ -166,6 +168,7 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
             counts &= classes == 0
         elif ignored:
             counts &= classes != IGNORED
+        # In place: a block's arrays stay in the cache.
         gaps /= settings.sigma
         gaps *= gaps
         gaps /= -2
@@ -182,8 +185,9 @@ def target_weights(targets: Targets, settings: WeightMapSettings, class_weights:
 def gap_limit(w0: float, sigma: float, least: float) -> float:
     """Return the d1 + d2 beyond which the second term of Eq. 2 does not change a weight.
 
-    There it is less than half the last bit of a float32 weight, the least of which is `least`, or less
+    Beyond it, the term is less than half the last bit of the smallest weight `least` in float32, or less
     than half the smallest float32.
     """
+    # 2**-25: half the last of the 24 bits of a float32. 2**-150: half the smallest float32 above 0.
     vanishing = max(least * 2.0**-25, 2.0**-150)
     return sigma * math.sqrt(2 * math.log(w0 / vanishing)) if w0 > vanishing else 0.0

@@ -27,7 +27,7 @@ def workspace_values(
 ) -> int:
     """Return how many values are alive at most while one input goes through, without the input.
 
-    The ring buffers, which stay between inputs, the maps of a row block, and the scores.
+    They are the ring buffers, which stay between inputs, the maps of a row block, and the scores.
 
     Parameters
     ----------

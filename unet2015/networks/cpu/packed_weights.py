@@ -1,4 +1,4 @@
-"""Convolutions on weights packed for oneDNN, with a fused ReLU, and a bound of what they can give.
+"""Convolutions with weights packed for oneDNN and a fused ReLU, and a bound of their outputs.
 
 oneDNN's kernels read weights in blocks that fit the registers of the processor. Usually each call reorders
 them; here it is done once (https://uxlfoundation.github.io/oneDNN, "Memory Format Propagation"). The ReLU is

@@ -77,7 +77,7 @@ class Capacities:
     skips : tuple of int
         Of the cropped maps of the levels above the lowest.
     outputs : tuple of int
-        Of what each level below the uppermost hands up.
+        Of what each level below the uppermost passes upwards.
     """
 
     inputs: tuple[int, ...]
@@ -104,7 +104,7 @@ class Workspace:
     Parameters
     ----------
     network : UNet
-        Its widths and levels count, not its weights.
+        Only its widths and levels are used, not its weights.
     height, width : int
         Of the input, in pixels; legal.
     rows : int
@@ -117,7 +117,7 @@ class Workspace:
     strips : list of Strip
         From top to bottom.
     inputs, outputs : list of RingBuffer
-        What each level below the uppermost reads, and what it hands up.
+        What each level below the uppermost reads, and what it passes upwards.
     skips : list of RingBuffer
         The cropped maps of the levels above the lowest.
     """

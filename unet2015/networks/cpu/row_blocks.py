@@ -23,7 +23,7 @@ def rows_per_block(block_bytes: int, row_bytes: int) -> int:
 def row_blocks(start: int, stop: int, most: int) -> Iterator[Rows]:
     """Divide rows into blocks of about equal height: even numbers of rows, of at most `most`, an even one.
 
-    Only the last block may be odd, where the rows are.
+    Only the last block may be odd, if the number of rows is odd.
     """
     count = -(-(stop - start) // most)
     if count == 0:
@@ -39,8 +39,8 @@ def strip_rows(
 ) -> int:
     """Return how many rows of an input of `width` pixels enter with each strip.
 
-    So many that the lowest level gets `strip_pixels`, and that a row block of the uppermost level, with
-    values of `size` bytes, is full.
+    They are enough to give the lowest level `strip_pixels`, and to fill a row block of the uppermost level
+    with values of `size` bytes.
     """
     lowest = after_block(unet_sides(width, network.depth).contract[-1])
     rows = -(-strip_pixels // lowest) << network.depth

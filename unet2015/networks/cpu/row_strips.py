@@ -1,7 +1,7 @@
 """The scores of a U-Net on a CPU, computed in strips of rows: equal to the network, faster, in less memory.
 
-A large tile makes maps of a gigabyte. Memory that large comes fresh from the system each time, page by
-page, which takes as long as a convolution; and it fits no cache. So a tile goes through from top to bottom in
+The maps of a large tile take a gigabyte. The system gives so much memory anew each time, page by page, which
+takes as long as a convolution; and no cache can hold it. So a tile goes through from top to bottom in
 strips of rows (:mod:`~unet2015.networks.cpu.strip_schedule`). Between the levels, ring buffers hold the rows
 that are still needed (:mod:`~unet2015.networks.cpu.ring_buffer`). Within a strip, each level is computed in
 row blocks, so that its large map is never whole (:mod:`~unet2015.networks.cpu.strip_pass`).
@@ -93,7 +93,7 @@ class RowStripUNet:
         return StripPass(self.network, layers, self._upsample, self._head, space, self.block_bytes)
 
     def _choose_layers(self, height: int, width: int) -> None:
-        """Make the layers anew where a tile is aligned for Winograd and the last one was not, or reversed."""
+        """Make new layers if this tile is aligned for Winograd and the last one was not, or the reverse."""
         use_winograd = self._aligned.is_legal(height) and self._aligned.is_legal(width)
         if use_winograd != self._use_winograd:
             self._use_winograd = use_winograd

@@ -33,12 +33,12 @@ class UpConvolutions:
 
 
 class StripPass:
-    """A pass of one image.
+    """One pass of one image through the network.
 
     Parameters
     ----------
     network : UNet
-        Its shape counts; the weights come from the layers.
+        Only its shape is used; the weights come from `layers`.
     layers : Layers
     upsample : UpConvolutions
     head : nn.Conv2d
@@ -137,7 +137,7 @@ class StripPass:
         self._drop_input(depth, rows[1])
 
     def _expand(self, level: int, rows: Rows) -> None:
-        """Add rows to the output of a level; to that of the uppermost, the scores."""
+        """Add rows to the output of a level; the output of the uppermost level are the scores."""
         if rows[0] == rows[1]:
             return
         skip, outputs = self.space.skips[level], self.space.outputs[level]

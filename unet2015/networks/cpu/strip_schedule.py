@@ -1,7 +1,7 @@
 """Which rows of its maps a U-Net computes when its input enters from top to bottom, strip by strip.
 
-Each level computes what the rows so far allow, no row twice. How far it is behind the input is given by the
-receptive field of its rows; so are the rows that must stay, whatever the height of the input.
+Each level computes what the rows so far allow, no row twice. The receptive field of a row decides how far a
+level is behind the input, and which rows must be kept; the height of the input does not matter.
 """
 
 from collections.abc import Iterator, Sequence

@@ -151,6 +151,7 @@ def _max_tile_rows(across: int, channels_in: int, channels_out: int) -> int:
 
 def _row_chunks(rows: int, across: int, channels_in: int, channels_out: int) -> Iterator[tuple[int, int]]:
     """Divide an even number of output rows into chunks of about equal height that the scratch can hold."""
+    # -(-a // b) rounds up.
     parts = -(-rows // (2 * _max_tile_rows(across, channels_in, channels_out)))
     step = -(-rows // (2 * parts)) * 2
     for top in range(0, rows, step):
@@ -186,6 +187,7 @@ def _transform_input(pixels: Tensor, out: Tensor, scratch: Tensor) -> None:
 
 def _input_row(x: Sequence[Tensor], i: int, out: Tensor) -> None:
     """Write row `i` of ``B' x``: each has two terms."""
+    # The columns of the 1 and the -1 in each row of B'; row 1 has two 1s.
     one, other = ((0, 2), (1, 2), (2, 1), (1, 3))[i]
     (torch.add if i == 1 else torch.sub)(x[one], x[other], out=out)
 
@@ -196,6 +198,7 @@ def _inverse_transform(products: Tensor, scratch: Tensor, out: Tensor) -> None:
     The products are overwritten.
     """
     _, _, down, across, channels = products.shape
+    # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1).
     upper, lower = products[0], _view(scratch, 4, down, across, channels)
     one = _view(scratch[lower.numel() :], down, across, channels)
     torch.add(products[1], products[2], out=lower)
