@@ -25,8 +25,8 @@ from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.connection import connect
+from unet2015.segmentation.jobs import plan_jobs
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.outputs import plan_jobs
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import plan as plans

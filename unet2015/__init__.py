@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from unet2015.segmentation.segmenter import segment
     from unet2015.settings import load_settings
     from unet2015.training.loop import train
-    from unet2015.training.weights import weight_map
+    from unet2015.training.weight_map import weight_map
 
 # The only place of the version: pyproject.toml reads it here, without importing anything.
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ _FILES = {
     "segmentation.segmenter": ["segment"],
     "settings": ["load_settings"],
     "training.loop": ["train"],
-    "training.weights": ["weight_map"],
+    "training.weight_map": ["weight_map"],
 }
 _HOMES = homes_of(__name__, _FILES)
 __getattr__, __dir__ = lazy_names(__name__, _FILES, others=("__version__", "metrics"))

@@ -19,7 +19,7 @@ from unet2015.images.mapping import MappedImage, choose_mapping
 from unet2015.settings import TrainingSettings
 from unet2015.training.deform import DevicePages
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
-from unet2015.training.weights import target_weights
+from unet2015.training.weight_map import target_weights
 
 Arrays = Dictionary[str, NDArray[Any]]
 _DAMAGED = (OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 
 from unet2015.images.reader import open_image, read_pages
-from unet2015.training.weights import weight_map
+from unet2015.training.weight_map import weight_map
 
 
 def test_the_map_is_that_of_the_python_function_with_the_axes_and_calibration_of_the_labels(cli, data):

@@ -24,7 +24,7 @@ from unet2015.tiling.predictor import Predictor
 pytestmark = pytest.mark.usefixtures("others")
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PACKAGE = Path(unet2015.__file__).parent
-OWN = {"unet2015", "cpu", "paper"}
+OWN = {"unet2015", "cpu", "unet2015_entry"}
 PADDED, POINTWISE = OTHERS
 
 
@@ -129,7 +129,7 @@ def known_by_name(path):
 
 def test_nobody_but_the_table_knows_the_network_of_the_paper():
     room = PACKAGE / "networks"
-    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "paper")} | {*room.glob("cpu/*.py")}
+    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "unet2015_entry")} | {*room.glob("cpu/*.py")}
     assert all(path.is_file() for path in table)
     assert len(table) > 6
     modules = [path for path in PACKAGE.rglob("*.py") if path not in table | {PACKAGE / "__init__.py"}]

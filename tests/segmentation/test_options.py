@@ -3,8 +3,8 @@
 import pytest
 
 from unet2015.errors import UsageError
+from unet2015.segmentation.jobs import plan_jobs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
-from unet2015.segmentation.outputs import plan_jobs
 
 
 def test_a_record_gives_the_options_back():

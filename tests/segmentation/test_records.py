@@ -7,8 +7,8 @@ import torch
 
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.jobs import plan_jobs
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.outputs import plan_jobs
 from unet2015.segmentation.records import is_done
 
 

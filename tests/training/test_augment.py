@@ -16,7 +16,7 @@ from unet2015.settings import AugmentationSettings
 from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample, augment
 from unet2015.training.draw import Draw, draw
-from unet2015.training.loss import total_weight, weighted_cross_entropy
+from unet2015.training.losses import total_weight, weighted_cross_entropy
 from unet2015.training.tile_source import TileSource, mirrored, sample_coordinates
 from unet2015.training.warp import blurred, cubic_weights, displacement, spline_basis, warp, warp_nearest
 

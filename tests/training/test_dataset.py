@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unet2015.errors import DataSetError, SettingsError, UsageError
 from unet2015.settings import TrainingSettings, ValidationSettings
-from unet2015.training.checks import check_pairs, find_problems
+from unet2015.training.checks.training_set import check_pairs, find_problems
 from unet2015.training.dataset import (
     describe_held_out,
     page_names,

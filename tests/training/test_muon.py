@@ -13,7 +13,7 @@ from unet2015.errors import UsageError
 from unet2015.networks import build
 from unet2015.settings import OptimisationSettings, load_settings
 from unet2015.training.muon import Muon, hidden_weights, orthogonal
-from unet2015.training.recipe import OPTIMIZERS, descend
+from unet2015.training.optimizers import OPTIMIZERS, descend
 
 sides = st.integers(1, 40)
 

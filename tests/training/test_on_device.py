@@ -20,7 +20,7 @@ from unet2015.tiling.sinks import ArraySink
 from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.pages import TrainingPage
-from unet2015.training.recipe import learning_rate
+from unet2015.training.schedules import learning_rate
 from unet2015.training.steps import GradientDescent
 
 CPU = torch.device("cpu")

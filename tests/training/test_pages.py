@@ -11,11 +11,11 @@ import tifffile
 from unet2015.errors import DataSetError, LabelError
 from unet2015.settings import TrainingSettings
 from unet2015.training import inspection, labelled
-from unet2015.training.checks import check_pairs
+from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.dataset import pair_images, read_labels
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import load_training_set
-from unet2015.training.weights import target_weights
+from unet2015.training.weight_map import target_weights
 
 RNG = np.random.default_rng(0)
 CELLS = np.zeros((20, 24), np.uint16)

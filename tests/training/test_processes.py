@@ -24,7 +24,7 @@ from unet2015.training.dataset import pair_images
 from unet2015.training.draw import draw
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
-from unet2015.training.loss import weighted_cross_entropy
+from unet2015.training.losses import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
 from unet2015.training.processes import ProcessGroup
 from unet2015.training.sampling import TileSampler, page_order

@@ -12,10 +12,10 @@ from unet2015.settings import AugmentationSettings, LabelSettings, SamplingSetti
 from unet2015.training.augment import augment
 from unet2015.training.draw import draw
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets
-from unet2015.training.loss import total_weight, weighted_cross_entropy
+from unet2015.training.losses import total_weight, weighted_cross_entropy
 from unet2015.training.sampling import Centres, TileSampler, allowed_range, draw_pages, page_order
 from unet2015.training.tile_source import TileSource
-from unet2015.training.weights import target_weights
+from unet2015.training.weight_map import target_weights
 
 ALL = SamplingSettings(centres="anywhere", mirrored=1.0)
 ANNOTATED = SamplingSettings(mirrored=1.0)

@@ -19,7 +19,7 @@ from unet2015.cli.options import (
 from unet2015.cli.output import print_json
 
 if TYPE_CHECKING:
-    from unet2015.training.checks import SetReport
+    from unet2015.training.checks.training_set import SetReport
 
 
 def check(
@@ -40,7 +40,7 @@ def check(
     """
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings
-    from unet2015.training.checks import Problem, SetReport, inspect_set
+    from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
     from unet2015.training.dataset import pair_images
 
     options = changes(labels={"kind": label_kind, "ignore": ignore}, validation={"pages": validate})

@@ -36,7 +36,7 @@ def weights(
     from unet2015.errors import LabelError, UsageError
     from unet2015.images.reader import open_image, read_pages
     from unet2015.images.writer import ImageWriter
-    from unet2015.training.weights import weight_map
+    from unet2015.training.weight_map import weight_map
 
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")

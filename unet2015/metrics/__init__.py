@@ -7,7 +7,7 @@ first used: the warping error and the thinned scores need numba, the others do n
 from typing import TYPE_CHECKING
 
 from unet2015.lazy import homes_of, lazy_names
-from unet2015.metrics.table import MEASURES
+from unet2015.metrics.measures import MEASURES
 
 if TYPE_CHECKING:
     from unet2015.metrics.contingency import contingency_table
@@ -57,7 +57,7 @@ _FILES = {
     "information": ["thinned_scores"],
     "overlap": ["pixel_overlap"],
     "seg": ["evaluate_seg"],
-    "table": ["MEASURES"],
+    "measures": ["MEASURES"],
     "thinning": ["thin"],
     "thresholds": ["threshold_steps"],
     "warping": ["Mismatch", "warping_mismatches"],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import ImageValueError
-from unet2015.metrics.table import measures_of
+from unet2015.metrics.measures import measures_of
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
 from unet2015.metrics.warping import Mismatches
 
@@ -26,7 +26,7 @@ class EMScores:
     Attributes
     ----------
     measures : mapping of str to Measure
-        By name, in the order of :data:`unet2015.metrics.table.MEASURES`; each is an attribute, too.
+        By name, in the order of :data:`unet2015.metrics.measures.MEASURES`; each is an attribute, too.
     """
 
     measures: Mapping[str, Measure[Any]]

@@ -11,7 +11,7 @@ from torch import nn
 from unet2015.errors import UsageError
 from unet2015.geometry import Geometry
 from unet2015.networks.architecture import Architecture, FastPath, Network
-from unet2015.networks.paper import Paper
+from unet2015.networks.unet2015_entry import Paper
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
 __all__ = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unet2015.geometry import Geometry
-from unet2015.networks.weights import draw_weights
+from unet2015.networks.initialisation import draw_weights
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from unet2015.errors import UsageError
 from unet2015.geometry import crop_border, unet_geometry
 from unet2015.networks.architecture import Network, exactly
-from unet2015.networks.weights import draw_weights
+from unet2015.networks.initialisation import draw_weights
 from unet2015.settings import InitialisationSettings
 
 Variant = Literal["paper", "release"]

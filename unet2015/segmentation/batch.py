@@ -9,8 +9,8 @@ from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failures import write_failures
+from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.outputs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 

@@ -19,7 +19,7 @@ from unet2015.device import thread_count
 from unet2015.errors import UNet2015Error, UsageError, WorkerError
 from unet2015.images.reader import open_image
 from unet2015.segmentation.connection import check_workers, connect
-from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import Store
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.run import FileResult, run_job

@@ -10,8 +10,8 @@ from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model
 from unet2015.segmentation.estimate import Estimator, in_words
+from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.outputs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.products import PRODUCTS
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan

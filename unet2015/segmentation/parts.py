@@ -16,7 +16,7 @@ from itertools import chain
 
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, Scale
-from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import PartStore, PartWriter, Store
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.engine import RunOptions, run

@@ -9,7 +9,7 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
 from unet2015.safe_files import sha256
-from unet2015.segmentation.outputs import Job, Outputs
+from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary

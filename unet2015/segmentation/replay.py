@@ -13,8 +13,8 @@ from unet2015.images.reader import open_image
 from unet2015.models import load_model
 from unet2015.provenance import versions
 from unet2015.safe_files import Unchanged, sha256
+from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
-from unet2015.segmentation.outputs import Job, Outputs
 from unet2015.segmentation.parts import computation_of
 from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter

@@ -8,7 +8,7 @@ from pathlib import Path
 from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged, make_folder
-from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.records import check_free, identity_of, outcome_of
 from unet2015.segmentation.segmenter import Segmenter

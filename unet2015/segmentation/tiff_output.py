@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import PartStore
 from unet2015.segmentation.parts import Computation, Elsewhere, in_order
 from unet2015.segmentation.products import PRODUCTS

@@ -22,7 +22,7 @@ from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, Us
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.provenance import versions
 from unet2015.safe_files import claim, hidden_prefix, leftovers, write_json
-from unet2015.segmentation.outputs import Outputs
+from unet2015.segmentation.jobs import Outputs
 from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 

@@ -15,8 +15,8 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import Scale
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.outputs import Job
 from unet2015.segmentation.part_store import Store
 from unet2015.segmentation.parts import computation_of, compute_part
 from unet2015.segmentation.run import FileResult, run_job

@@ -16,7 +16,7 @@ from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.safe_files import write_json
-from unet2015.segmentation.outputs import Job
+from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
 from unet2015.segmentation.products import PRODUCTS
 from unet2015.segmentation.summary import Summary

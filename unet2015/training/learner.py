@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from unet2015.networks import Network, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
+from unet2015.training.losses import tile_losses
+from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
 from unet2015.training.precision import autocast
 from unet2015.training.processes import ProcessGroup
-from unet2015.training.recipe import OPTIMIZERS, MovingAverage, clip_gradient, descend, tile_losses
 
 
 class Learner:

@@ -22,15 +22,15 @@ from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings
-from unet2015.training.checks import check_pairs
+from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
 from unet2015.training.processes import process_group
-from unet2015.training.recipe import learning_rate
 from unet2015.training.record import is_good_model, model_info
+from unet2015.training.schedules import learning_rate
 from unet2015.training.state import checkpoints, load_state, save_state
 from unet2015.training.steps import GradientDescent
 from unet2015.training.thresholds import rand_threshold

@@ -27,8 +27,8 @@ from unet2015.tiling.averaging import VERSIONS, Averaging
 from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample
 from unet2015.training.deform import NUMBERS, Deformer, DevicePages
+from unet2015.training.losses import tile_losses
 from unet2015.training.precision import autocast
-from unet2015.training.recipe import tile_losses
 from unet2015.training.state import torch_seed
 from unet2015.training.update import Update, rates
 

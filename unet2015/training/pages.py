@@ -18,7 +18,7 @@ from unet2015.training.dataset import page_names, pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import balanced_weights
 from unet2015.training.pool import ImagePool
-from unet2015.training.weights import target_weights
+from unet2015.training.weight_map import target_weights
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def load_training_set(
     axes : str, optional
         Axes of the images, where the files do not say.
     labelled : LabelledPages, optional
-        What the check of the set (`training.checks.inspect_set`) has read of the labels. Its cells are used
-        up. Default: the labels are read here.
+        What the check of the set (`training.checks.training_set.inspect_set`) has read of the labels. Its
+        cells are used up. Default: the labels are read here.
 
     Raises
     ------

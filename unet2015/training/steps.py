@@ -17,7 +17,7 @@ from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample, augment
 from unet2015.training.draw import draw
 from unet2015.training.learner import Learner
-from unet2015.training.loss import total_weight
+from unet2015.training.losses import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unet2015.settings import OptimisationSettings
 from unet2015.training.muon import hidden_weights, muon_step
-from unet2015.training.recipe import learning_rate, momentum
+from unet2015.training.schedules import learning_rate, momentum
 
 _EPS = 1e-8
 """Of adam and adamw: torch's default."""

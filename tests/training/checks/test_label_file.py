@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
 from unet2015.settings import LabelSettings
-from unet2015.training.inspection import inspect_labels
+from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.labels import class_frequencies, make_targets, separation_border
 
 MEMBRANE = LabelSettings(kind="membrane")

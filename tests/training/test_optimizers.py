@@ -1,4 +1,4 @@
-"""Optimizers, losses, schedules: each by its name, and what they do to the weights."""
+"""Optimizers by name, and what they do to the weights."""
 
 import math
 from typing import get_args
@@ -11,19 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from unet2015.settings import OptimisationSettings
-from unet2015.training.augment import Sample
-from unet2015.training.loss import weighted_cross_entropy
-from unet2015.training.recipe import (
-    LOSSES,
-    OPTIMIZERS,
-    SCHEDULES,
-    MovingAverage,
-    clip_gradient,
-    descend,
-    learning_rate,
-    momentum,
-    tile_losses,
-)
+from unet2015.training.losses import LOSSES
+from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
+from unet2015.training.schedules import SCHEDULES, learning_rate, momentum
 
 
 def rule(**values):
@@ -37,39 +27,6 @@ def rule(**values):
 )
 def test_the_settings_know_the_names_of_the_table(name, table):
     assert get_args(OptimisationSettings.model_fields[name].annotation) == tuple(table)
-
-
-@given(
-    steps=st.integers(1, 300),
-    warmup=st.integers(0, 400),
-    schedule=st.sampled_from(list(SCHEDULES)),
-    power=st.floats(0.1, 3),
-)
-@few(max_examples=40)
-def test_the_rate_rises_to_its_peak_and_never_again(steps, warmup, schedule, power):
-    chosen = rule(steps=steps, warmup=warmup, schedule=schedule, power=power)
-    rates = [learning_rate(chosen, step) for step in range(steps)]
-    peak = min(warmup, steps) - 1 if warmup else 0
-    assert rates[peak] == pytest.approx(2)
-    assert rates[: peak + 1] == sorted(rates[: peak + 1])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert all(0 < rate <= 2 + 1e-12 for rate in rates)
-
-
-def test_the_schedules_by_hand():
-    half = {name: learning_rate(rule(schedule=name, power=2.0, warmup=0), 50) / 2 for name in SCHEDULES}
-    assert half == pytest.approx({"constant": 1, "cosine": 0.5, "linear": 0.5, "polynomial": 0.25})
-    quarter = {name: learning_rate(rule(schedule=name, warmup=0), 25) / 2 for name in SCHEDULES}
-    assert quarter["cosine"] == pytest.approx((1 + math.sqrt(0.5)) / 2)
-    assert quarter["polynomial"] == pytest.approx(0.75**0.9)
-
-
-def test_a_momentum_that_rises_keeps_the_way_of_a_constant_gradient():
-    ramped, plain = rule(momentum=0.99, momentum_ramp=40), rule(momentum=0.99)
-    assert [momentum(ramped, step) for step in (0, 20, 40, 99)] == pytest.approx([0.9, 0.945, 0.99, 0.99])
-    for step in range(100):
-        reach = learning_rate(ramped, step) / (1 - momentum(ramped, step))
-        assert reach == pytest.approx(learning_rate(plain, step) / (1 - 0.99))
 
 
 def by_hand(name, weight, gradients, rates, momenta, rule):
@@ -132,19 +89,6 @@ def test_the_norm_tells_of_a_gradient_that_is_not_finite(bad, longest):
     weights = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2))]
     weights[0].grad, weights[1].grad = torch.ones(3), torch.tensor([0.0, bad])
     assert not math.isfinite(clip_gradient(weights, longest))
-
-
-def test_each_tile_of_a_batch_counts_by_itself():
-    random = torch.Generator().manual_seed(0)
-    scores = torch.randn((3, 2, 4, 4), generator=random)
-    classes = torch.randint(2, (3, 4, 4), generator=random)
-    weights = torch.rand((3, 4, 4), generator=random) * torch.tensor([1.0, 100.0, 0.0])[:, None, None]
-    losses = tile_losses(rule(), scores, Sample(torch.empty(0), classes, weights))
-    expected = [
-        weighted_cross_entropy(scores[k : k + 1], classes[k : k + 1], weights[k : k + 1]) for k in range(3)
-    ]
-    assert losses == expected
-    assert losses[2] == 0
 
 
 def test_the_average_forgets_its_first_weights_and_takes_the_buffers_as_they_are():

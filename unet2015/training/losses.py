@@ -1,12 +1,20 @@
-"""The loss: pixel-wise softmax and weighted cross-entropy (Eq. 1)."""
+"""Losses by name; the paper's is the pixel-wise softmax and the weighted cross-entropy (Eq. 1).
 
+A new one needs a line in `LOSSES`, and its name in :class:`unet2015.settings.OptimisationSettings`.
+"""
+
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unet2015.settings import OptimisationSettings
+from unet2015.training.augment import Sample
 from unet2015.training.labels import IGNORED
+
+Rule = OptimisationSettings
 
 
 def weighted_cross_entropy(
@@ -52,3 +60,18 @@ def total_weight(classes: Tensor, weights: Tensor) -> Tensor:
         value, weight = torch.stack([loss.detach(), total_weight(classes, weights)]).tolist()
     """
     return weights.masked_fill(classes == IGNORED, 0).sum()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Rule], Tensor]] = {
+    "cross-entropy": lambda scores, classes, weights, rule: weighted_cross_entropy(
+        scores, classes, weights, rule.loss_divisor
+    ),
+}
+"""Scores (N, K, h, w), classes (N, h, w), weights (N, h, w) and rule to a scalar."""
+
+
+def tile_losses(rule: OptimisationSettings, scores: Tensor, sample: Sample) -> list[Tensor]:
+    """Return the loss of each tile of a batch, so that each tile counts the same, whatever its weights."""
+    loss = LOSSES[rule.loss]
+    tiles = [slice(k, k + 1) for k in range(len(scores))]
+    return [loss(scores[k], sample.classes[k], sample.weights[k], rule) for k in tiles]

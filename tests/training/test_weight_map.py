@@ -11,7 +11,7 @@ from scipy import ndimage
 from unet2015.errors import LabelError, UsageError
 from unet2015.settings import LabelSettings, WeightMapSettings
 from unet2015.training.labels import make_targets
-from unet2015.training.weights import gap_limit, target_weights, weight_map
+from unet2015.training.weight_map import gap_limit, target_weights, weight_map
 
 
 def equation_2(cells, w_c, w0=10.0, sigma=5.0, where=None):

@@ -13,6 +13,9 @@ from unet2015.errors import DataSetError, SettingsError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
+from unet2015.training.checks.label_file import inspect_labels
+from unet2015.training.checks.problem import Problem, Severity
+from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     Labels,
     page_names,
@@ -22,12 +25,9 @@ from unet2015.training.dataset import (
     size_difference,
     split_pages,
 )
-from unet2015.training.inspection import inspect_labels
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.pool import ImagePool, PooledImage
-from unet2015.training.problems import Problem, Severity
-from unet2015.training.set_checks import PageFacts, held_out_names, set_problems
 
 __all__ = ["Problem", "SetReport", "check_pairs", "find_problems", "inspect_set"]
 

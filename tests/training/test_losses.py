@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unet2015.training.labels import IGNORED
-from unet2015.training.loss import total_weight, weighted_cross_entropy
+from unet2015.training.losses import total_weight, weighted_cross_entropy
 
 DIVISORS = ("pixels", "weights")
 

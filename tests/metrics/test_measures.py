@@ -5,7 +5,7 @@ import pytest
 
 from unet2015 import metrics
 from unet2015.metrics.em import evaluate_em
-from unet2015.metrics.table import MEASURES, measures_of
+from unet2015.metrics.measures import MEASURES, measures_of
 
 LABELS = np.zeros((2, 12, 16), np.uint8)
 LABELS[:, 1:11, 1:7] = LABELS[:, 1:11, 9:15] = 1

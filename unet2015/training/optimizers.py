@@ -1,10 +1,8 @@
-"""The recipe: optimizers, losses and schedules by name, and what a step does with them.
+"""Optimizers by name, and what a step does with them.
 
-Each table has one line an entry; a new one needs that line and its name in
-:class:`unet2015.settings.OptimisationSettings`.
+A new one needs a line in `OPTIMIZERS`, and its name in :class:`unet2015.settings.OptimisationSettings`.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 
@@ -13,9 +11,8 @@ from torch import Tensor
 
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
-from unet2015.training.augment import Sample
-from unet2015.training.loss import weighted_cross_entropy
 from unet2015.training.muon import Muon
+from unet2015.training.schedules import momentum
 
 Rule = OptimisationSettings
 
@@ -34,55 +31,6 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Rule], torch.optim.Optimizer]]
     ),
 }
 """Weights and rule to an optimizer."""
-
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Rule], Tensor]] = {
-    "cross-entropy": lambda scores, classes, weights, rule: weighted_cross_entropy(
-        scores, classes, weights, rule.loss_divisor
-    ),
-}
-"""Scores (N, K, h, w), classes (N, h, w), weights (N, h, w) and rule to a scalar."""
-
-SCHEDULES: dict[str, Callable[[float, Rule], float]] = {
-    "constant": lambda done, rule: 1.0,
-    "cosine": lambda done, rule: (1 + math.cos(math.pi * done)) / 2,
-    "linear": lambda done, rule: 1 - done,
-    "polynomial": lambda done, rule: (1 - done) ** rule.power,
-}
-"""From the share of the steps after the warm-up that is done, and the rule, to the share of the peak rate."""
-
-_LOWEST = 0.9
-"""Where a momentum ramp begins."""
-
-
-def learning_rate(rule: OptimisationSettings, step: int) -> float:
-    """Return the learning rate of a step, counted from 0: a linear warm-up, then the schedule.
-
-    A warm-up longer than the training ends with it. A constant gradient moves a weight by
-    rate / (1 - momentum) a step. While the momentum of sgd rises, the rate is scaled so that this quotient
-    has its final value already.
-    """
-    warmup = min(rule.warmup, rule.steps)
-    if step < warmup:
-        share = (step + 1) / warmup
-    else:
-        share = SCHEDULES[rule.schedule]((step - warmup) / max(1, rule.steps - warmup), rule)
-    if rule.optimizer == "sgd":
-        share *= (1 - momentum(rule, step)) / (1 - rule.momentum)
-    return rule.learning_rate * share
-
-
-def momentum(rule: OptimisationSettings, step: int) -> float:
-    """Return the momentum of a step, counted from 0; with a ramp it rises linearly from 0.9."""
-    if step >= rule.momentum_ramp or rule.momentum <= _LOWEST:
-        return rule.momentum
-    return _LOWEST + (rule.momentum - _LOWEST) * step / rule.momentum_ramp
-
-
-def tile_losses(rule: OptimisationSettings, scores: Tensor, sample: Sample) -> list[Tensor]:
-    """Return the loss of each tile of a batch, so that each tile counts the same, whatever its weights."""
-    loss = LOSSES[rule.loss]
-    tiles = [slice(k, k + 1) for k in range(len(scores))]
-    return [loss(scores[k], sample.classes[k], sample.weights[k], rule) for k in tiles]
 
 
 def descend(optimizer: torch.optim.Optimizer, rule: OptimisationSettings, step: int, rate: float) -> None:

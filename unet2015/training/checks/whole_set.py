@@ -10,6 +10,7 @@ from unet2015.errors import SettingsError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
+from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import (
     Files,
     describe_held_out,
@@ -19,7 +20,6 @@ from unet2015.training.dataset import (
     shortened_pages,
     split_pages,
 )
-from unet2015.training.problems import Problem
 
 
 @dataclass(frozen=True)

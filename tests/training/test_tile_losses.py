@@ -1,0 +1,26 @@
+"""Losses by name: each tile of a batch counts by itself."""
+
+import torch
+
+from unet2015.settings import OptimisationSettings
+from unet2015.training.augment import Sample
+from unet2015.training.losses import tile_losses, weighted_cross_entropy
+
+
+def rule(**values):
+    return OptimisationSettings(
+        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
+    )
+
+
+def test_each_tile_of_a_batch_counts_by_itself():
+    random = torch.Generator().manual_seed(0)
+    scores = torch.randn((3, 2, 4, 4), generator=random)
+    classes = torch.randint(2, (3, 4, 4), generator=random)
+    weights = torch.rand((3, 4, 4), generator=random) * torch.tensor([1.0, 100.0, 0.0])[:, None, None]
+    losses = tile_losses(rule(), scores, Sample(torch.empty(0), classes, weights))
+    expected = [
+        weighted_cross_entropy(scores[k : k + 1], classes[k : k + 1], weights[k : k + 1]) for k in range(3)
+    ]
+    assert losses == expected
+    assert losses[2] == 0
