@@ -80,7 +80,7 @@ def test_the_wrong_way_round(judged, truth):
     assert result.auc < 0.1
     assert result.learned is False
     assert any("upside down" in reason for reason in result.why)
-    assert "mean the same" in advice(result)
+    assert "the same meaning" in advice(result)
 
 
 def test_rare_cells_that_are_found_are_learned_at_a_low_f1(judged):
@@ -181,7 +181,7 @@ def test_the_advice_fits_the_reason(truth):
     # A little below one half is chance, and no reason to doubt the labels.
     chance = Validation(0.75, 0.01, 0.69, constant=False, baseline=0.75, auc=0.4)
     assert "ROC curve is 0.400, that of guessing 0.5" in advice(chance)
-    assert "mean the same" not in advice(chance)
+    assert "the same meaning" not in advice(chance)
 
 
 @pytest.mark.parametrize("auc", [0.5, 0.564, 0.599, 0.6, 0.65])
