@@ -129,7 +129,9 @@ def known_by_name(path):
 
 def test_nobody_but_the_table_knows_the_network_of_the_paper():
     room = PACKAGE / "networks"
-    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "unet2015_entry")} | {*room.glob("cpu/*.py")}
+    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "unet2015_entry")} | {
+        *room.glob("cpu/*.py")
+    }
     assert all(path.is_file() for path in table)
     assert len(table) > 6
     modules = [path for path in PACKAGE.rglob("*.py") if path not in table | {PACKAGE / "__init__.py"}]
