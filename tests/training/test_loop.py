@@ -22,7 +22,7 @@ from unet2015.errors import (
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.settings import OptimisationSettings
-from unet2015.training import loop, recipe, steps
+from unet2015.training import loop, losses, steps
 from unet2015.training.augment import augment
 from unet2015.training.dataset import describe_held_out
 from unet2015.training.interruption import interruptible
@@ -217,7 +217,7 @@ def test_the_loss_of_tiles_that_teach_nothing_is_null(tmp_path, small_set, small
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop.Training, "_augment", note)
-        patch.setitem(recipe.LOSSES, "cross-entropy", one)
+        patch.setitem(losses.LOSSES, "cross-entropy", one)
         settings = small_settings(optimisation={"batch": batch})
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     logged = [line["loss"] for line in lines(tmp_path / "run") if "loss" in line]
@@ -238,7 +238,7 @@ def test_a_gradient_that_is_not_finite_stops_with_step_and_file(tmp_path, small_
         return (scores - scores.detach()).clamp(min=0).sqrt().sum()  # 0, but infinitely steep
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.LOSSES, "cross-entropy", endless)
+        patch.setitem(losses.LOSSES, "cross-entropy", endless)
         with pytest.raises(TrainingError, match=r"gradient is (nan|inf) at step 1, on .*images.tif page \d"):
             train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -247,7 +247,7 @@ def test_a_gradient_that_is_not_finite_stops_with_step_and_file(tmp_path, small_
 def test_all_files_of_a_batch_are_named(tmp_path, small_set, small_settings):
     settings = small_settings(optimisation={"batch": 2})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("inf"))
+        patch.setitem(losses.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("inf"))
         with pytest.raises(
             TrainingError, match=r"step 1, on .*page \d, tile.*; .*page \d, tile.*; there is no"
         ):
@@ -295,7 +295,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_file(tmp_path, small_set,
 def test_the_file_of_a_bad_loss_is_named(tmp_path, small_set, small_settings):
     settings = small_settings()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("nan"))
+        patch.setitem(losses.LOSSES, "cross-entropy", lambda scores, *rest: scores.sum() * float("nan"))
         with pytest.raises(TrainingError, match=r"step 1, on .*images.tif page \d"):
             train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 

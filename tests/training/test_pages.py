@@ -10,7 +10,8 @@ import tifffile
 
 from unet2015.errors import DataSetError, LabelError
 from unet2015.settings import TrainingSettings
-from unet2015.training import inspection, labelled
+from unet2015.training import labelled
+from unet2015.training.checks import label_file
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.dataset import pair_images, read_labels
 from unet2015.training.labels import make_targets
@@ -116,9 +117,9 @@ def test_a_checked_set_is_not_read_again_and_the_same(pairs, labels, monkeypatch
         read.append(path)
         return read_labels(path, axes)
 
-    for module in (inspection, labelled):
+    for module in (label_file, labelled):
         monkeypatch.setattr(module, "make_targets", make)
-    for module in ("checks", "labelled"):
+    for module in ("checks.training_set", "labelled"):
         monkeypatch.setattr(f"unet2015.training.{module}.read_labels", open_labels)
     checked = check_pairs(pairs, chosen)
     assert set(checked.labelled.cells) == {0, 2, 4}

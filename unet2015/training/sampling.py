@@ -63,7 +63,8 @@ def draw_pages(
 
 
 def _generator(seed: int, turn: int) -> np.random.Generator:
-    # Philox is keyed, so any round can be drawn without those before it. Key: top bit, round, seed.
+    # Philox is keyed, so any round can be drawn without those before it.
+    # Key, from the top: a bit that is always set, the round, the seed.
     return np.random.Generator(np.random.Philox(key=(1 << 127) + (turn << 64) + seed % 2**64))
 
 
