@@ -27,14 +27,14 @@ import torch
 from benchmarks import gpu_inference, gpu_training
 from benchmarks.device import matrix_rates
 from benchmarks.machine import keep_result, row
-from unet2015.device import hardware_name
+from unet2015.device import gpu_count, hardware_name
 
 MATRICES = (2048, 4096, 8192, 16_384)
 
 
 def lacking() -> str:
     """Return what this benchmark needs that is not here; nothing where it can run."""
-    if torch.cuda.is_available():
+    if gpu_count():
         return ""
     return "this benchmark needs a GPU with CUDA; `--device cpu --quick` tries its code without one"
 

@@ -14,7 +14,7 @@ PANELS = (("pixel_error", "pixel error"), ("v_rand", "V_rand"))
 
 
 def of_quality(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return the curves of each side, one for each seed, and the quality that was asked for."""
+    """Return the curves of each side, one for each seed, and the quality that is wanted."""
     result = results.get("time_to_quality", {})
     if not result.get("sides"):
         return None
@@ -35,7 +35,7 @@ def draw_quality(figures: dict[str, Any]) -> "Figure":
     for i, (axes, (key, label)) in enumerate(zip(figure.subplots(1, 2), PANELS, strict=True)):
         plain(axes)
         wanted = figures["quality"][key]
-        axes.axhline(wanted, linestyle="--", color=GREY, label=f"asked for: {wanted:g}")
+        axes.axhline(wanted, linestyle="--", color=GREY, label=f"wanted: {wanted:g}")
         for side, given in figures["sides"].items():
             colour, marker = STYLES[side]
             for seed, curve in enumerate(given["curves"]):

@@ -4,7 +4,7 @@
 [--sides ours monai nnunet] [--checkpoints 16]``
 
 Trained on slices 0-23 of the ISBI 2012 training stack, measured on 24-29 in one pass, with the challenge's
-measures, best over thresholds. The quality asked for is a pixel error of at most 0.055 and a V_rand of at
+measures, best over thresholds. The quality wanted is a pixel error of at most 0.055 and a V_rand of at
 least 0.93. All sides have one thread, the same budget of processor time, the same seeds, and their own usual
 settings:
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipelines.base.settings import Changes
 from pipelines.base.stage import Stage
 from pipelines.base.stages import find_stage, train_stage
-from pipelines.em.files import EMFiles
+from pipelines.em.em_files import EMFiles
 from pipelines.em.measures import values
 from pipelines.em.settings import AblationSettings
 from unet2015.device import choose_device

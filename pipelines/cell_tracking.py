@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from pipelines.base.experiment import Experiment, run_experiment
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.stage import Stage
 from pipelines.base.stages import segment_stage, train_stage
 from pipelines.base.trainings import not_learned
+from pipelines.cells.cell_files import CellFiles
 from pipelines.cells.data import CellData
-from pipelines.cells.files import CellFiles
 from pipelines.cells.frames import IGNORE
 from pipelines.cells.measures import measure_split
 from pipelines.cells.report import write_cell_report

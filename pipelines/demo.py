@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.base.command import attempt, options, stage_options
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.run import run_stages
 from pipelines.base.stage import Stage, listing
 from pipelines.base.stages import Pages, find_stage, segment_stage, stacks_stage, train_stage, weights_stage

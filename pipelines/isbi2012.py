@@ -17,12 +17,12 @@ from typing import Any
 
 from pipelines.ablation import ablation_stages
 from pipelines.base.experiment import Experiment, run_experiment
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.stage import Stage
 from pipelines.base.stages import find_stage, segment_stage, train_stage, weights_stage
 from pipelines.base.trainings import not_learned, training_summary
 from pipelines.em.data import PIXEL, EMData
-from pipelines.em.files import EMFiles
+from pipelines.em.em_files import EMFiles
 from pipelines.em.measures import DESCRIPTION, measure_files, table_row, twin
 from pipelines.em.report import write_em_report
 from pipelines.em.settings import EMSettings

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.base.command import options
 from pipelines.base.document import Block, bring_up
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.paper import MEASURES, TABLE_1, TABLE_2
 from pipelines.base.settings import FOLDER
 from pipelines.base.words import AVERAGES

@@ -22,10 +22,10 @@ import torch
 
 from pipelines.base.command import attempt, options
 from pipelines.base.curves import means
-from pipelines.on_device.jobs import Job, run_jobs
+from pipelines.on_device.jobs import QueuedTraining, run_jobs
 from pipelines.on_device.measures import measure
 from pipelines.on_device.sets import Arrays, PackedSets, PackedSplit, find_split, label_settings, load
-from unet2015.device import hardware_name
+from unet2015.device import gpu_count, hardware_name
 from unet2015.safe_files import make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
 from unet2015.training.on_device import DeviceTraining
@@ -65,7 +65,7 @@ class Table:
         values = merged(values, {"seed": seed, "labels": label_settings(split.kind)})
         return load_settings(None, values)
 
-    def jobs(self, seeds: range, splits: Sequence[str]) -> Iterator[Job]:
+    def jobs(self, seeds: range, splits: Sequence[str]) -> Iterator[QueuedTraining]:
         """Yield the trainings, seed by seed; a row may have more seeds, or fewer splits, than the others."""
         rows = self.given["rows"]
         for seed in range(seeds.start, max(row.get("seeds", seeds.stop) for row in rows.values())):
@@ -76,7 +76,7 @@ class Table:
                         split = find_split(self.sets.arrays, name)
                         yield self._job(split, title, self.settings(split, change, seed))
 
-    def _job(self, split: PackedSplit, title: str, settings: TrainingSettings) -> Job:
+    def _job(self, split: PackedSplit, title: str, settings: TrainingSettings) -> QueuedTraining:
         started: list[float] = [time.monotonic()]
 
         def finish(training: DeviceTraining) -> None:
@@ -98,13 +98,13 @@ class Table:
             self.collect()
 
         name = f"{title}, {split.name}, seed {settings.seed}"
-        return Job(name, settings, lambda: self.sets.training(split, settings), finish)
+        return QueuedTraining(name, settings, lambda: self.sets.training(split, settings), finish)
 
-    def run(self, jobs: Sequence[Job], slots: int, until: float, grace: float) -> int:
+    def run(self, jobs: Sequence[QueuedTraining], slots: int, until: float, grace: float) -> int:
         """Run jobs, measure what they give and write it; return the exit status: 1 where one is missing."""
         torch.backends.cudnn.benchmark = True
 
-        def failed(job: Job, error: Exception) -> None:
+        def failed(job: QueuedTraining, error: Exception) -> None:
             print(f"{job.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
         # The compiled measures are made once, not by every process at once.
@@ -160,7 +160,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, default=300, help="time (default: %(default)s)")
     parser.add_argument("--grace", type=float, default=120, help="and for the last measures")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="cuda" if gpu_count() else "cpu")
     parser.add_argument("--slots", type=int, default=6, help="trainings side by side")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="first seed (default: %(default)s)")

@@ -35,12 +35,12 @@ def choose_device(name: str = "auto") -> torch.device:
         The name is not known, or this machine has no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if gpu_count() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
         usable = {
             "cpu": True,
-            "cuda": (device.index or 0) < torch.cuda.device_count(),
+            "cuda": (device.index or 0) < gpu_count(),
             "mps": torch.backends.mps.is_available(),
         }[device.type]
     except (RuntimeError, KeyError) as error:
@@ -48,6 +48,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if not usable:
         raise UsageError(f"device {name!r} is not available on this machine; choose auto or cpu")
     return device
+
+
+def gpu_count() -> int:
+    """Return how many CUDA devices this machine has."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def thread_count() -> int:
@@ -75,7 +80,7 @@ def record_name(device: torch.device) -> str:
 
 def accelerator_names() -> list[str]:
     """Return the product names of all CUDA GPUs of this machine."""
-    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return [torch.cuda.get_device_name(number) for number in range(gpu_count())]
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic
 
 from pipelines.base.command import attempt, options, stage_options
-from pipelines.base.files import Files, read_json
+from pipelines.base.json_files import Files, read_json
 from pipelines.base.run import run_stages
 from pipelines.base.settings import FOLDER, Changes, S, load_experiment, training_settings
 from pipelines.base.stage import Stage, listing

@@ -11,7 +11,7 @@ import numpy as np
 from pipelines.base.stage import Stage
 from pipelines.base.stages import Pages, fetch_stage, find_stage, stacks_stage
 from pipelines.cells import sequences
-from pipelines.cells.files import CellFiles
+from pipelines.cells.cell_files import CellFiles
 from pipelines.cells.frames import IGNORE
 from pipelines.cells.splits import Split
 from pipelines.fetch import unpack_folder

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.base.trainings import training_summary
+from pipelines.cells.cell_files import CellFiles
 from pipelines.cells.data import calibration_of
-from pipelines.cells.files import CellFiles
 from pipelines.cells.objects import best, by_threshold, objects_of
 from pipelines.cells.sequences import Sequence
 from pipelines.cells.settings import CellSettings

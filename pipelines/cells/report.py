@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.paper import TABLE_2
 from pipelines.base.trainings import alert
-from pipelines.cells.files import CellFiles
+from pipelines.cells.cell_files import CellFiles
 from pipelines.cells.frames import IGNORE
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from pipelines.base.settings import Changes, ExperimentSettings, all_different
 from pipelines.cells.frames import FIRST
-from unet2015.tiling.averaging import Averaging
+from unet2015.settings.choices import Averaging
 
 
 class CellSettings(ExperimentSettings):

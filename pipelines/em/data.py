@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.base.stage import Stage
 from pipelines.base.stages import Pages, fetch_stage, find_stage, stacks_stage
-from pipelines.em.files import EMFiles
+from pipelines.em.em_files import EMFiles
 from pipelines.em.slices import SLICES, held_out, trained_on
 from pipelines.fetch import unpack
 from unet2015.errors import DataSetError

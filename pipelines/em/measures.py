@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.base.paper import MEASURES
-from pipelines.em.files import EMFiles
+from pipelines.em.em_files import EMFiles
 from unet2015.images.reader import read_pages
 from unet2015.metrics.em import EMScores, evaluate_em
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.base.files import read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.paper import MEASURES, TABLE_1
 from pipelines.base.trainings import alert
 from pipelines.base.words import AVERAGES
-from pipelines.em.files import EMFiles
+from pipelines.em.em_files import EMFiles
 from pipelines.em.slices import SLICES
 from unet2015.images.reader import read_pages
 from unet2015.report.figures import best_median_worst, plot_curves

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from pipelines.base.settings import Changes, ExperimentSettings, all_different
 from pipelines.em.slices import FOLDS
 from unet2015.settings import Frozen
-from unet2015.tiling.averaging import Averaging
+from unet2015.settings.choices import Averaging
 
 
 class AblationSettings(Frozen):

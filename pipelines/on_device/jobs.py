@@ -19,7 +19,7 @@ from unet2015.training.on_device import DeviceTraining
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedTraining:
     """One training.
 
     Attributes
@@ -57,7 +57,7 @@ def signature(settings: TrainingSettings, shape: tuple[int, ...]) -> str:
 
 @dataclass(eq=False)
 class _Slot:
-    job: Job
+    job: QueuedTraining
     training: DeviceTraining
     asked: int = 0
     waiting: list[Any] = field(default_factory=list)
@@ -78,11 +78,11 @@ class _Slot:
 
 
 def run_jobs(
-    jobs: Iterable[Job],
+    jobs: Iterable[QueuedTraining],
     device: torch.device,
     slots: int,
     until: float,
-    failed: Callable[[Job, Exception], object],
+    failed: Callable[[QueuedTraining, Exception], object],
 ) -> int:
     """Run jobs, `slots` at a time, in their order; none is begun after `until` (`time.monotonic`).
 
@@ -123,7 +123,7 @@ def run_jobs(
     return finished
 
 
-def _begin(job: Job, device: torch.device, idle: dict[str, list[DeviceTraining]]) -> _Slot:
+def _begin(job: QueuedTraining, device: torch.device, idle: dict[str, list[DeviceTraining]]) -> _Slot:
     pages = job.pages()
     shape = (*pages.images.shape,)
     free = idle.get(signature(job.settings, shape), [])

@@ -1,4 +1,4 @@
-"""Trainings on a device: begun with the draws of the loop, and asked for their steps in turn."""
+"""Trainings on a device: begun with the draws of the loop, and given their steps in turn."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from unet2015.training.on_device import DeviceTraining
 from unet2015.training.sampling import TileSampler
 
 CHUNK = 16
-"""Steps asked for at once; of each training two chunks wait for the device, so that it is never idle."""
+"""Steps given at once; of each training two chunks wait for the device, so that it is never idle."""
 
 
 _drawn: dict[str, NDArray[np.float32]] = {}
@@ -100,7 +100,7 @@ def take_turns(
     while left and go_on():
         largest = max(left.values())
         for name in list(left):
-            # Those with more to do are asked for more, so that all end together.
+            # Those with more to do are given more, so that all end together.
             count = min(left[name], max(1, round(CHUNK * left[name] / largest)))
             trainings[name].run(count)
             left[name] -= count

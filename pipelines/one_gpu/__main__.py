@@ -21,6 +21,7 @@ from pipelines.base.command import attempt, options
 from pipelines.on_device.sets import load
 from pipelines.one_gpu.plan import Clock, Plan
 from pipelines.one_gpu.run import OneGPU
+from unet2015.device import gpu_count
 from unet2015.errors import TrainingError, UsageError
 from unet2015.safe_files import claim, make_folder
 
@@ -40,7 +41,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"expected a device such as cuda, cuda:1 or cpu, got {name!r}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type == "cuda" and not gpu_count():
         raise UsageError("there is no GPU with CUDA here; `--device cpu --quick` tries the code")
     return device
 

@@ -18,7 +18,7 @@ from pipelines.on_device.sets import (
 )
 from unet2015.errors import SettingsError, UNet2015Error
 from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
-from unet2015.tiling.averaging import Averaging
+from unet2015.settings.choices import Averaging
 from unet2015.training.deform import DevicePages
 
 RESERVED = 0.12

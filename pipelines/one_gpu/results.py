@@ -63,7 +63,7 @@ class Results:
         training.restore(load_tensors(self.stopped(name))[0])
 
     def finish(self, name: str, training: DeviceTraining, settings: TrainingSettings) -> None:
-        """Write maps, losses and, where it is asked for, the model of a training."""
+        """Write maps, losses and, where it is wanted, the model of a training."""
         found: dict[str, NDArray[Any]] = {}
         averages = self.plan.averages(name)
         for which, images in self.plan.maps_of(name, settings).items():

@@ -1,12 +1,13 @@
 """``unet2015 segment``: class maps, or probability maps, of images of any size."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unet2015.cli.options import Axes, Device, Json
 from unet2015.cli.output import print_error, print_json, show_messages
+from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
     from unet2015.segmentation.file_plan import FilePlan
@@ -41,13 +42,10 @@ Threshold = Annotated[
         metavar="f1|rand|NUMBER",
     ),
 ]
-Average = Annotated[
-    Literal["none", "flips", "symmetries", "rotations"],
-    typer.Option(help="Average over flipped or turned copies: slower, a little better."),
+AverageOption = Annotated[
+    Averaging, typer.Option(help="Average over flipped or turned copies: slower, a little better.")
 ]
-Precision = Annotated[
-    Literal["float32", "bfloat16"], typer.Option(help="Numbers that the network computes with.")
-]
+PrecisionOption = Annotated[Precision, typer.Option(help="Numbers that the network computes with.")]
 MaxMemory = Annotated[
     str | None,
     typer.Option(help="Memory cap, such as 4G or 512M.  [default: half of what is free]", metavar="SIZE"),
@@ -93,10 +91,10 @@ def segment(
     plan: Plan = False,
     probability: Probability = False,
     threshold: Threshold = None,
-    average: Average = "none",
+    average: AverageOption = "none",
     axes: Axes = None,
     device: Device = "auto",
-    precision: Precision = "float32",
+    precision: PrecisionOption = "float32",
     max_memory: MaxMemory = None,
     tile: TileSide = None,
     batch: Batch = None,

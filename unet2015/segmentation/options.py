@@ -10,8 +10,7 @@ from unet2015.errors import UsageError
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
 from unet2015.segmentation.products import MAIN, PRODUCTS
-from unet2015.settings.choices import Precision
-from unet2015.tiling.averaging import Averaging
+from unet2015.settings.choices import Averaging, Precision
 
 
 @dataclass(frozen=True, kw_only=True)

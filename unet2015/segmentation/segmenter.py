@@ -19,8 +19,7 @@ from unet2015.models.model_file import Model, ThresholdName
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS
 from unet2015.segmentation.threshold import choose_threshold
-from unet2015.settings.choices import Precision
-from unet2015.tiling.averaging import Averaging
+from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import choose_plan, job_bytes
 from unet2015.tiling.plan import TilePlan

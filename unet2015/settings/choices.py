@@ -6,6 +6,8 @@ Precision = Literal["float32", "bfloat16"]
 """What a network computes in."""
 TrainingPrecision = Literal["auto", Precision]
 """The same for a training; ``auto``: the one that the machine computes faster."""
+Averaging = Literal["none", "flips", "symmetries", "rotations"]
+"""Over which versions of the input scores are averaged; see :mod:`unet2015.tiling.averaging`."""
 LabelKind = Literal["instances", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]

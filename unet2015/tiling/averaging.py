@@ -6,12 +6,11 @@ averaging over tiles equals averaging over the whole image.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Averaging = Literal["none", "flips", "symmetries", "rotations"]
+from unet2015.settings.choices import Averaging
 
 
 @dataclass(frozen=True, slots=True)

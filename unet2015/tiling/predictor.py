@@ -4,7 +4,7 @@ import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from unet2015.device import exact_float32, is_out_of_memory, release_cached_memo
 from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks import Network, architecture_of
 from unet2015.networks.architecture import make_bfloat16
-from unet2015.settings.choices import Precision
-from unet2015.tiling.averaging import VERSIONS, Averaging
+from unet2015.settings.choices import Averaging, Precision
+from unet2015.tiling.averaging import VERSIONS
 
 _log = logging.getLogger("unet2015")
 
@@ -50,8 +50,8 @@ class Predictor:
     def __post_init__(self) -> None:
         if self.average not in VERSIONS:
             raise UsageError(f"average must be one of {', '.join(VERSIONS)}, not {self.average!r}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise UsageError(f"precision must be float32 or bfloat16, not {self.precision!r}")
+        if self.precision not in get_args(Precision):
+            raise UsageError(f"precision must be {' or '.join(get_args(Precision))}, not {self.precision!r}")
         self._limit: int | None = None
         self._dtype = next(self.network.parameters()).dtype
         if self.precision == "bfloat16":

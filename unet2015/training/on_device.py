@@ -23,7 +23,8 @@ from torch.nn import functional
 from unet2015.errors import SettingsError
 from unet2015.networks import build
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.averaging import VERSIONS, Averaging
+from unet2015.settings.choices import Averaging
+from unet2015.tiling.averaging import VERSIONS
 from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample
 from unet2015.training.deform import NUMBERS, Deformer, DevicePages

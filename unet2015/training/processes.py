@@ -24,7 +24,7 @@ from torch import distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from unet2015.device import choose_device
+from unet2015.device import choose_device, gpu_count
 from unet2015.errors import OtherProcessError, TrainingError, UsageError
 
 _PATIENCE = timedelta(days=7)
@@ -78,10 +78,10 @@ class ProcessGroup:
             )
         if device.type == "cpu":
             return device
-        if self.local_rank >= torch.cuda.device_count():
+        if self.local_rank >= gpu_count():
             raise UsageError(
                 f"process {self.local_rank} of this machine needs a GPU of its own, but there are "
-                f"{torch.cuda.device_count()}; give torchrun a smaller --nproc-per-node"
+                f"{gpu_count()}; give torchrun a smaller --nproc-per-node"
             )
         torch.cuda.set_device(self.local_rank)
         return torch.device("cuda", self.local_rank)
@@ -164,7 +164,7 @@ def process_group() -> Iterator[ProcessGroup]:
         yield group
         return
     store, rank, size = next(rendezvous("env://"))
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if gpu_count() else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE, rank=rank, world_size=size, store=store)
     disabled, _log.disabled = _log.disabled, _log.disabled or not group.first
     try:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipelines.on_device import jobs as device_jobs
-from pipelines.on_device.jobs import Job, run_jobs, signature
+from pipelines.on_device.jobs import QueuedTraining, run_jobs, signature
 from pipelines.on_device.trainings import draws
 from unet2015.training.deform import DevicePages, draw_row
 from unet2015.training.draw import draw
@@ -44,7 +44,7 @@ def make(small_settings, pages):
             job.weights[name] = training.weights()
             job.trainings.append(training)
 
-        return Job(name, settings, given, finish)
+        return QueuedTraining(name, settings, given, finish)
 
     job.weights, job.trainings = {}, []
     return job

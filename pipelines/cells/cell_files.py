@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.base.files import Files
+from pipelines.base.json_files import Files
 
 
 class CellFiles(Files):
