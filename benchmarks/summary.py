@@ -31,7 +31,6 @@ FRONT = (
     ("tiled inference, width 64, 2048 x 2048, CPU, float32", "overlap 0.25, channels last"),
     ("tiled inference, width 64, 2048 x 2048, CPU, bfloat16", "overlap 0.25, channels last"),
     ("peak memory, TIFF to TIFF, 40,000 x 40,000 px", "the stated cap"),
-    ("weight map, 1024 x 1024, 300 cells", "one SciPy transform per cell"),
     ("elastic augmentation, image and labels, 572 x 572", "elasticdeform"),
     ("training step on a CPU, width 64, tile 572", "eager PyTorch"),
     (TIME_TO_QUALITY, "MONAI: BasicUNet"),
@@ -63,7 +62,7 @@ def front_of(results: Results) -> str:
     if not found:
         return "No results."
     places = Places({name: results[name] for name in dict.fromkeys(name for name, _ in found)})
-    return f"{_table(found, places)}\n\n{places.text()}"
+    return f"{_table(found, places)}\n\n{places.short()}"
 
 
 def text_of(results: Results, pictures: str) -> str:
@@ -106,6 +105,14 @@ class Places:
             return f"Measured on {self._describe(self._keys[0])}."
         lines = (f"- [{_letter(i)}] {self._describe(key)}" for i, key in enumerate(self._keys))
         return "Measured on\n\n" + "\n".join(lines)
+
+    def short(self) -> str:
+        """Return all places in one line, without versions."""
+        machines = [key[0] for key in self._keys]
+        if len(machines) == 1:
+            return f"Measured on {machines[0]}."
+        marked = (f"[{_letter(i)}] {machine}" for i, machine in enumerate(machines))
+        return f"Measured on {'; '.join(marked)}."
 
     def _describe(self, key: tuple[str, ...]) -> str:
         here = [result for result in self._results.values() if _place(result) == key]

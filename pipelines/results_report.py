@@ -202,7 +202,7 @@ def table_2_two_cores(result: Mapping[str, Any]) -> str:
         parts = [part for part in result["splits"].values() if part["data_set"] == name]
         found = [(part["seg"], part["seg_at_0.5"], part["seg_best_over_thresholds"]["seg"]) for part in parts]
         for part, values in zip(parts, found, strict=True):
-            rows.append([part["split"], *(f"{value:.4f}" for value in values)])
+            rows.append([f"{name}, {part['split']}", *(f"{value:.4f}" for value in values)])
         if len(parts) > 1:
             best = sum(values[2] for values in found) / len(found)
             means = (mean["seg"], mean["seg_at_0.5"], best)
