@@ -174,6 +174,9 @@ class OneGPU:
         except BaseException:
             kept = side.keep(names)
             self.say(f"kept as they stand: {', '.join(kept) or 'no training'}")
+            earlier = [n for n in names if n not in kept and self.results.stopped(n).exists()]
+            if earlier:
+                self.say(f"as they stood some time ago: {', '.join(earlier)}")
             raise
         self._finish(side)
 

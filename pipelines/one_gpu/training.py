@@ -22,6 +22,8 @@ from unet2015.training.on_device import DeviceTraining
 Say = Callable[[str], None]
 _SPOKEN = 20
 """Seconds between two lines on how it goes."""
+KEPT = 60
+"""Seconds after which all trainings are kept as they stand: a device that is gone gives nothing back."""
 
 
 def try_recipe(plan: Plan, name: str, recipe: str, device: torch.device) -> dict[str, Any]:
@@ -148,16 +150,19 @@ class SideBySide:
 
         They are when it was stopped, or the time was up.
         """
-        spoken = time.monotonic()
+        spoken = kept = time.monotonic()
 
         def go_on() -> bool:
             return not self.stop.is_set() and self.clock.left >= RESERVED / 2 * self.clock.seconds
 
         def speak(left: Mapping[str, int]) -> None:
-            nonlocal spoken
+            nonlocal spoken, kept
             if say and time.monotonic() - spoken > _SPOKEN:
                 spoken = time.monotonic()
                 self.say(f"steps left: {sum(left.values())}; losses {self._losses()}")
+            if say and time.monotonic() - kept > KEPT:
+                self.keep(name for name, count in left.items() if count)
+                kept = time.monotonic()
 
         trainings = {name: begun.training for name, begun in self.begun.items()}
         return take_turns(trainings, counts, go_on, speak)

@@ -89,7 +89,7 @@ def test_a_ratio_is_of_the_median_seeds():
         "ours": time_to_quality.times_of([run((100, *GOOD)), run((120, *GOOD)), run((90, *POOR))]),
         "monai": time_to_quality.times_of([run((200, *GOOD)), run((360, *GOOD)), run((480, *POOR))]),
     }
-    assert times["ours"] == {"seeds": [100, 120, None], "median": 120, "bound": 100}
+    assert times["ours"] == {"seeds": [100, 120, None], "median": 120, "bound": 100, "ends": [100, 120, 90]}
     (row,) = time_to_quality.table(times)
     assert row["figure"] == 3
     assert row["met"]

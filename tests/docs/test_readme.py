@@ -42,6 +42,19 @@ def test_a_row_says_what_was_measured(measure):
     assert cpu == f"{value_at(TWO_CORES[kind], keys):.{len(cpu) - 2}f}"
 
 
+def test_what_is_not_the_papers_is_marked_and_measured():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"^\| \*not the paper's:\* DIC-HeLa, .*\| ([0-9.]+) \| \|$", text, re.MULTILINE)
+    group = "DIC-C2DH-HeLa, gold and silver truth"
+    keys = ("cells", "mean", group, "flips", "seg_markers_and_watershed")
+    assert said == f"{value_at(RESULT, keys):.4f}"
+    at_half = [
+        value_at(RESULT, ("cells", "mean", "DIC-C2DH-HeLa", "flips", "seg_at_0.5")),
+        value_at(TWO_CORES["cells"], ("mean", "DIC-C2DH-HeLa", "seg_at_0.5")),
+    ]
+    assert " and ".join(f"{value:.4f}" for value in at_half) in text
+
+
 def test_date_and_device_are_those_of_the_result():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     result = json.loads(RESULT.read_text())

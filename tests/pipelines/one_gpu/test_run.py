@@ -10,8 +10,9 @@ import pytest
 from pipelines.base.command import INTERRUPTED
 from pipelines.on_device import trainings
 from pipelines.one_gpu import __main__ as one_gpu
-from pipelines.one_gpu import results
+from pipelines.one_gpu import results, training
 from unet2015 import load_model
+from unet2015.models.tensors import load_tensors
 from unet2015.training.on_device import DeviceTraining
 
 SIDE = 40
@@ -142,6 +143,40 @@ def test_a_gpu_taken_away_leaves_what_is_there_and_says_so(whole, command, tmp_p
     assert "inference" in found
     assert command(out=tmp_path / "again") == 0
     assert notes(tmp_path / "again")["failed"] == {}
+    assert_same(contents(tmp_path / "again"), expected)
+
+
+@pytest.mark.slow
+def test_a_gpu_that_answers_no_more_leaves_the_trainings_kept_before(
+    whole, command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(trainings, "CHUNK", 2)
+    monkeypatch.setattr(training, "KEPT", 0)
+    expected, calls = contents(whole), []
+
+    def lost(name):
+        original = getattr(DeviceTraining, name)
+
+        def gone(self, *given):
+            calls.extend([name] * (name == "run"))
+            if len(calls) > 15:
+                raise RuntimeError("CUDA error: device lost")
+            return original(self, *given)
+
+        return gone
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        for name in ("run", "state", "predict"):
+            patch.setattr(DeviceTraining, name, lost(name))
+        assert command(out=tmp_path / "again") == 1
+    said = capsys.readouterr().out
+    assert "kept as they stand: no training" in said
+    assert "as they stood some time ago: em-4" in said
+    kept = list((tmp_path / "again").glob("*.stopped"))
+    assert kept
+    assert all(json.loads(load_tensors(path)[1])["at"] > 0 for path in kept)
+    assert command(out=tmp_path / "again") == 0
     assert_same(contents(tmp_path / "again"), expected)
 
 
