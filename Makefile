@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo
 
-# While working: at least one test of every promise, in under a minute on two cores. What takes longer is
+# While working: at least one test of every promise, in a minute and a half on two cores. What takes longer is
 # marked slow (pyproject.toml). Words go through: make fast TESTS="tests/images -x"
 fast: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(TESTS)
