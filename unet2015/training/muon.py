@@ -24,7 +24,8 @@ _TURNS = 5
 _SIZE = 0.2
 """Root mean square of an Adam step divided by its rate (Liu et al.), so that Adam's rates suit Muon."""
 _EPS = 1e-7
-_ADAM_EPS = 1e-8
+ADAM_EPS = 1e-8
+"""Of Adam: torch's default."""
 
 
 def hidden_weights(weights: Sequence[Tensor]) -> set[int]:
@@ -149,5 +150,5 @@ class Muon(torch.optim.Optimizer):
         first, second = (1 - beta ** float(memory["step"]) for beta in group["betas"])
         memory["exp_avg"].lerp_(gradient, 1 - group["betas"][0])
         memory["exp_avg_sq"].mul_(group["betas"][1]).addcmul_(gradient, gradient, value=1 - group["betas"][1])
-        spread = (memory["exp_avg_sq"] / second).sqrt_().add_(_ADAM_EPS)
+        spread = (memory["exp_avg_sq"] / second).sqrt_().add_(ADAM_EPS)
         weight.addcdiv_(memory["exp_avg"], spread, value=-group["lr"] / first)

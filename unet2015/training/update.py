@@ -7,11 +7,8 @@ import torch
 from torch import Tensor
 
 from unet2015.settings import OptimisationSettings
-from unet2015.training.muon import hidden_weights, muon_step
+from unet2015.training.muon import ADAM_EPS, hidden_weights, muon_step
 from unet2015.training.schedules import learning_rate, momentum
-
-_EPS = 1e-8
-"""Of adam and adamw: torch's default."""
 
 
 def rates(rule: OptimisationSettings) -> Tensor:
@@ -115,7 +112,7 @@ class Update:
             beta1=self.rule.betas[0],
             beta2=self.rule.betas[1],
             weight_decay=self.rule.weight_decay,
-            eps=_EPS,
+            eps=ADAM_EPS,
             amsgrad=False,
             maximize=False,
         )
@@ -145,6 +142,6 @@ class Update:
         # The means began at 0: dividing by 1 - beta^t corrects that (Kingma and Ba 2015, arXiv:1412.6980).
         first, second = (1 - beta ** (at + 1.0)[0] for beta in rule.betas)
         spread = torch._foreach_sqrt(torch._foreach_div(square, second))
-        torch._foreach_add_(spread, _EPS)
+        torch._foreach_add_(spread, ADAM_EPS)
         steps = torch._foreach_div(mean, spread)
         torch._foreach_sub_(weights, torch._foreach_mul(steps, rate / first))
