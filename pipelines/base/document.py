@@ -1,6 +1,7 @@
 """Documents with parts that a command writes from results, between two markers."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,3 +45,9 @@ def bring_up(path: Path, text: str, check: bool, command: str) -> int:
         print(f"{path} is out of date; make it again with: {command}", file=sys.stderr)
         return 1
     return 0
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -20,13 +20,17 @@ import torch
 from pipelines.base.command import attempt, options
 from pipelines.on_device.sets import load
 from pipelines.one_gpu.plan import Clock, Plan
-from pipelines.one_gpu.run import OneGPU
+from pipelines.one_gpu.run import Run
+from pipelines.one_gpu.stages import agree, augmentation, choose, inference, peak
+from pipelines.one_gpu.train_stage import train
 from unet2015.device import gpu_count
 from unet2015.errors import TrainingError, UsageError
 from unet2015.safe_files import claim, make_folder
 
 FOLDER = Path(__file__).parents[1]
 SETTINGS, QUICK = FOLDER / "one_gpu.toml", FOLDER / "one_gpu-quick.toml"
+STAGES = (agree, peak, augmentation, choose, train, inference)
+"""In the order in which they are taken."""
 
 
 def find_device(name: str) -> torch.device:
@@ -68,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
             f"{given.out}: another run is writing into this folder; wait until it ends, or choose another"
         )
         with claim(make_folder(given.out) / "one_gpu", busy):
-            return OneGPU(plan, given.out, device, clock).run()
+            return Run(plan, given.out, device, clock).take(STAGES)
 
     return attempt(work)
 

@@ -8,6 +8,8 @@ import pytest
 
 from pipelines import results_report as report
 from pipelines.base.paper import TABLE_1, TABLE_2
+from pipelines.cells.tables import direction, table_2
+from pipelines.em.tables import table_1
 
 ONE_GPU = json.loads((report.RESULTS / "one_gpu" / "result.json").read_text())
 EMPTY = "\n".join(f"{report.block(name).begin}\n{report.block(name).end}" for name in report.PARTS)
@@ -42,7 +44,7 @@ def test_the_document_says_what_the_results_say():
 
 
 def test_table_1_has_the_papers_rows_beside_ours_and_every_fold():
-    text = report.table_1(ONE_GPU)
+    text = table_1(ONE_GPU)
     for title, values in TABLE_1.items():
         (row,) = rows_of(text, title)
         assert [float(cell) for cell in row[1:] if cell] == pytest.approx(list(values.values()), abs=5e-5)
@@ -60,11 +62,11 @@ def test_table_1_has_the_papers_rows_beside_ours_and_every_fold():
 
 
 def test_table_2_has_both_directions_and_names_what_is_not_the_papers():
-    text = report.table_2(ONE_GPU)
+    text = table_2(ONE_GPU)
     titles = rows_of(text)[0]
     trainings = ONE_GPU["cells"]["trainings"]
     column = {
-        name: titles.index(f"{one['data_set']}, {report._direction(one)}")
+        name: titles.index(f"{one['data_set']}, {direction(one)}")
         for name, one in trainings.items()
         if not one["silver"]
     }
@@ -92,7 +94,7 @@ def test_what_a_result_lacks_is_an_empty_cell():
     less = json.loads(json.dumps(ONE_GPU))
     del less["cells"]["mean"]["DIC-C2DH-HeLa, gold and silver truth"]
     del less["cells"]["mean"]["PhC-C2DH-U373"]["flips"]["seg_markers_and_watershed"]
-    text = report.table_2(less)
+    text = table_2(less)
     (row,) = rows_of(text, "*not the paper's:* markers and watershed, 4 flips averaged")
     assert row[1:] == ["0.7205", "0.6709", "0.7702", ""]
     assert len(rows_of(text, "*not the paper's:* gold and silver")[0]) == len(rows_of(text)[0])
