@@ -1,16 +1,11 @@
 """What a TIFF header says about its image, in one form for all flavours."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from unet2015.errors import AxesError
 from unet2015.images.axes import UNCALIBRATED, Calibration, check_letters
 from unet2015.images.image import MetadataKind
-
-_TAG_UNITS = {2: 25_400.0, 3: 10_000.0}  # micrometres in the inch and centimetre of ResolutionUnit
-_SCREEN = 72  # pixels per inch that programs write where they know none
 
 
 @dataclass(frozen=True)
@@ -29,6 +24,8 @@ class Declared:
         What a pixel measures.
     directories : tuple of int or None
         For each plane, the image file directory that holds it; None means in order.
+    notes : tuple of str
+        Remarks on the header that are not errors.
     """
 
     kind: MetadataKind
@@ -36,6 +33,7 @@ class Declared:
     sizes: tuple[int, ...]
     calibration: Calibration = UNCALIBRATED
     directories: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def planes(self) -> int:
@@ -90,28 +88,6 @@ class Declared:
         )
 
 
-def tag_calibration(tags: Mapping[int, Any]) -> Calibration:
-    """Return the pixel size from XResolution, YResolution and ResolutionUnit, in micrometres.
-
-    Without a unit there is no size, only a ratio. As in ImageJ, 72 pixels per inch mean that the size is
-    not known.
-    """
-    factor = _TAG_UNITS.get(tags.get(296, 2))
-    x, y = pixel_sizes(tags)
-    if factor is None or x is None or y is None or (factor == _TAG_UNITS[2] and x == y == 1 / _SCREEN):
-        return UNCALIBRATED
-    return Calibration(pixel_size_y=y * factor, pixel_size_x=x * factor, unit="µm")
-
-
-def pixel_sizes(tags: Mapping[int, Any]) -> tuple[float | None, float | None]:
-    """Return the inverses of XResolution and YResolution; None if absent or zero."""
-    sizes = []
-    for code in (282, 283):
-        pixels, units = tags.get(code) or (0, 0)
-        sizes.append(units / pixels if pixels and units else None)
-    return sizes[0], sizes[1]
-
-
 def as_number(value: object) -> float | None:
     """Return `value` as a finite number above zero, or None."""
     try:
@@ -119,3 +95,19 @@ def as_number(value: object) -> float | None:
     except ValueError:
         return None
     return number if 0 < number < math.inf else None
+
+
+def magnitude(value: object, what: str) -> tuple[float | None, tuple[str, ...]]:
+    """Return a distance in z or time without its sign, and a remark if it has one or is no distance.
+
+    The sign is the direction in which the planes were taken; ImageJ leaves it out as well.
+    """
+    if value is None:
+        return None, ()
+    number = as_number(value)
+    if number is not None:
+        return number, ()
+    number = as_number(str(value).strip().removeprefix("-"))
+    if number is None:
+        return None, (f"the header's {what} is {str(value)[:40]!r}, not a number other than 0: left out",)
+    return number, (f"the header's {what} is {value}; taken as {number:g}",)

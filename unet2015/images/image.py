@@ -41,6 +41,8 @@ class ImageHeader:
         The flavour of the file; an output like this image has the same.
     calibration : Calibration
         Pixel size, spacing, interval and their units.
+    notes : tuple of str
+        Remarks that are not errors, such as metadata that could not be used.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ImageHeader:
     path: Path | None = None
     kind: MetadataKind = "plain"
     calibration: Calibration = UNCALIBRATED
+    notes: tuple[str, ...] = ()
 
 
 class Image(ABC):
@@ -78,6 +81,7 @@ class Image(ABC):
         self.shape = tuple(int(size) for size in header.shape)
         self.dtype: np.dtype[Any] = np.dtype(header.dtype).newbyteorder("=")
         self.calibration = header.calibration
+        self._notes = header.notes
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
         if self.dtype.kind not in "uif":
@@ -128,7 +132,7 @@ class Image(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on the image that are not errors; may look at all of its files."""
-        return ()
+        return self._notes
 
     @property
     def decoding_bytes(self) -> int:

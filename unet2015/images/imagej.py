@@ -11,13 +11,15 @@ from typing import Any
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
-from unet2015.images.declared import Declared, as_number, pixel_sizes, tag_calibration
+from unet2015.images.declared import Declared, magnitude
+from unet2015.images.resolution import read_resolution
 
 ORDER = "TZC"
 """The order of planes in a hyperstack, slowest first."""
 
 _KEYS = ("frames", "slices", "channels")
 _NO_UNIT = {"", "pixel", "pixels"}
+_TOO_SMALL = 1e-3
 
 
 def is_imagej(description: str) -> bool:
@@ -59,7 +61,8 @@ def read_imagej(
     images = directories if images == known and directories > known == 1 else images
     if images > known and images % known == 0:
         order, sizes = "?" + order, (images // known, *sizes)
-    return Declared("imagej", order, sizes, _calibration(values, tags))
+    calibration, notes = _calibration(values, tags)
+    return Declared("imagej", order, sizes, calibration, notes=notes)
 
 
 def describe_imagej(axes: str, shape: tuple[int, ...], calibration: Calibration) -> str:
@@ -89,18 +92,56 @@ def _count(values: Mapping[str, str], key: str, name: str) -> int:
     return int(text.split(".")[0])
 
 
-def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> Calibration:
-    interval = as_number(values.get("finterval"))
+def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[Calibration, tuple[str, ...]]:
+    interval, notes = magnitude(values.get("finterval"), "finterval")
     time_unit = _unescape(values.get("tunit", "sec")) if interval is not None else None
-    spacing = as_number(values.get("spacing"))
+    spacing, more = magnitude(values.get("spacing"), "spacing")
     unit = _unescape(values.get("unit", ""))
+    notes += more
     if unit in _NO_UNIT:
-        found = tag_calibration(tags)
-        return Calibration(found.pixel_size_y, found.pixel_size_x, spacing, interval, found.unit, time_unit)
-    x, y = pixel_sizes(tags)
-    y = _converted(y, values.get("yunit"), unit)
-    spacing = _converted(spacing, values.get("zunit"), unit)
-    return Calibration(y, x, spacing, interval, unit, time_unit)
+        found, more = read_resolution(tags).calibration()
+        if spacing is not None and found.unit:
+            more += (
+                f"the header's spacing of {spacing:g} has no unit; taken in {found.unit} as the pixel size",
+            )
+        y, x, unit = found.pixel_size_y, found.pixel_size_x, found.unit or ""
+    else:
+        x, y, more = _sizes(tags, unit, values.get("yunit"))
+        spacing = _converted(spacing, values.get("zunit"), unit)
+    return Calibration(y, x, spacing, interval, unit or None, time_unit), (*notes, *more)
+
+
+def _sizes(
+    tags: Mapping[int, Any], unit: str, yunit: str | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Return width and height of a pixel in the header's `unit`, and remarks.
+
+    The two units may differ: old versions of tifffile wrote "inch" into the tags beside sizes in the
+    header's unit, and other programs write pixels per centimetre beside ``unit=um``. ImageJ takes the
+    header's unit, except for this last pair (``FileOpener.decodeDescriptionString``). Here the tags' unit is
+    also taken where the header's would make a pixel smaller than a thousandth of it.
+    """
+    found = read_resolution(tags, default=None)
+    in_header = found.x, _converted(found.y, yunit, unit)
+    factor = unit_factor(found.unit, unit) if found.unit else None
+    if factor is None or found.x is None:
+        return *in_header, found.notes
+    if found.of_a_screen:
+        said = (
+            f"the resolution tags say {1 / found.x:g} pixels per {found.unit}, as programs write for a screen"
+        )
+        return None, None, (*found.notes, f"{said}, beside unit={unit}: taken as no pixel size")
+    if factor == 1:
+        return *in_header, found.calibration()[1]
+    in_tags = found.x * factor, None if found.y is None else found.y * factor
+    by_tags = (found.unit, unit) == ("cm", "um") or found.x < _TOO_SMALL
+    taken, other = (in_tags, in_header) if by_tags else (in_header, in_tags)
+    who = "the tags" if by_tags else "the header"
+    said = (
+        f"the header's unit is {unit}, that of the resolution tags {found.unit}: the width of a pixel is "
+        f"taken as {taken[0]:g} {unit}, as {who} would have it, and not {other[0]:g}"
+    )
+    return *taken, (*found.notes, said)
 
 
 def _converted(length: float | None, unit: str | None, to: str) -> float | None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from unet2015.images.axes import Calibration, unit_factor
-from unet2015.images.declared import Declared, as_number, pixel_sizes, tag_calibration
+from unet2015.images.declared import Declared, magnitude
+from unet2015.images.resolution import MICROMETRES, read_resolution
 
 _KNOWN = "TZCYXSI"
 
@@ -31,17 +32,17 @@ def read_plain(
         The file.
     """
     header = next(filter(None, map(_json_header, descriptions)), {})
-    calibration = _calibration(header, tags)
+    calibration, notes = _calibration(header, tags)
     shape = tuple(header.get("shape", ()))
     lead = _lead(shape, page)
     # Images of the same size written one after the other each have a header of their own.
     if lead is None or (math.prod(lead) == 1 and directories > 1):
-        return Declared("plain", "?", (directories,), calibration)
+        return Declared("plain", "?", (directories,), calibration, notes=notes)
     letters = str(header.get("axes", "")).upper()
     if len(letters) == len(shape) and len(set(letters) - {"Q"}) == len(letters.replace("Q", "")):
         named = "".join(letter if letter in _KNOWN else "?" for letter in letters[: len(lead)])
-        return Declared("plain", named.replace("S", "C"), lead, calibration)
-    return Declared("plain", "?" * len(lead), lead, calibration)
+        return Declared("plain", named.replace("S", "C"), lead, calibration, notes=notes)
+    return Declared("plain", "?" * len(lead), lead, calibration, notes=notes)
 
 
 def describe_plain(axes: str, shape: tuple[int, ...], calibration: Calibration) -> str:
@@ -83,22 +84,22 @@ def _lead(shape: tuple[int, ...], page: tuple[int, ...]) -> tuple[int, ...] | No
     return tuple(padded[: -len(page)]) if tuple(padded[-len(page) :]) == page else None
 
 
-def _calibration(header: Mapping[str, Any], tags: Mapping[int, Any]) -> Calibration:
-    found = tag_calibration(tags)
+def _calibration(header: Mapping[str, Any], tags: Mapping[int, Any]) -> tuple[Calibration, tuple[str, ...]]:
+    resolution = read_resolution(tags)
+    found, notes = resolution.calibration()
     unit = header.get("unit") if isinstance(header.get("unit"), str) else None
     y, x = found.pixel_size_y, found.pixel_size_x
     if unit is not None:
-        factor = unit_factor(found.unit, unit) if found.unit else None
-        if factor is not None and y is not None and x is not None:
-            y, x = y * factor, x * factor
-        elif tags.get(296) == 1 and header.get("axes"):
-            x, y = pixel_sizes(tags)
-    interval = as_number(header.get("finterval"))
-    return Calibration(
-        y,
-        x,
-        as_number(header.get("spacing")),
-        interval,
-        unit or found.unit,
-        header.get("tunit", "sec") if interval is not None else None,
-    )
+        # Who names a unit in the header means the tags, whatever their numbers are.
+        y, x, notes = resolution.y, resolution.x, resolution.notes
+        factor = unit_factor("µm", unit)
+        if resolution.unit is None:
+            y, x = (y, x) if tags.get(296) == 1 and header.get("axes") else (None, None)
+        else:
+            scale = MICROMETRES[resolution.unit] * (1 if factor is None else factor)
+            y, x = y and y * scale, x and x * scale
+            unit = "µm" if factor is None else unit
+    spacing, more = magnitude(header.get("spacing"), "spacing")
+    interval, others = magnitude(header.get("finterval"), "finterval")
+    time_unit = header.get("tunit", "sec") if interval is not None else None
+    return Calibration(y, x, spacing, interval, unit or found.unit, time_unit), (*notes, *more, *others)

@@ -80,6 +80,7 @@ class TiffImage(Image):
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
+                notes=declared.notes,
             )
         )
         self._samples = int(page.samplesperpixel)

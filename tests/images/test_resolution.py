@@ -1,0 +1,193 @@
+"""The size of a pixel in the resolution tags: its unit, odd values, and what is a screen's."""
+
+import math
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.images.reader import open_image
+
+PIXELS = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Write a TIFF, change its tags, and return the calibration and the notes that it is read with."""
+
+    def read(description=None, resolution=(2, 2), unit="NONE", tags=(), delete=(), metadata=None):
+        path = tmp_path / "a.tif"
+        options = {"description": description, "resolution": resolution, "resolutionunit": unit}
+        tifffile.imwrite(path, PIXELS, metadata=metadata, photometric="minisblack", **options)
+        with tifffile.TiffFile(path, mode="r+b") as tif:
+            page = tif.pages[0]
+            for code, value, kind in tags:
+                page.tags[code].overwrite(value, dtype=kind)
+            for code in delete:  # a number that no program knows
+                tif.filehandle.seek(page.tags[code].offset)
+                tif.filehandle.write((65535).to_bytes(2, "little"))
+        with open_image(path) as image:
+            return image.calibration, " ".join(image.notes)
+
+    return read
+
+
+def imagej(unit=None, **values):
+    lines = {"ImageJ": "1.53t", "images": 3, "slices": 3, **({"unit": unit} if unit else {}), **values}
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+MICROMETRE = ("um", "\\u00B5m", "micron", "microns", "micrometer")
+
+
+@pytest.mark.parametrize("unit", MICROMETRE)
+def test_pixels_per_centimetre_beside_micrometres(opened, unit):
+    """1.531394 pixels per micrometre; as ImageJ takes it with unit=um."""
+    found, notes = opened(imagej(unit, spacing=5), (15313.94, 7656.97), "CENTIMETER")
+    assert found.pixel_size_x == pytest.approx(0.653, rel=1e-4)
+    assert found.pixel_size_y == pytest.approx(1.306, rel=1e-4)
+    assert found.z_spacing == 5, "in the header's unit"
+    assert "6.53e-05" in notes
+
+
+def test_pixels_per_inch_beside_nanometres(opened):
+    found, notes = opened(imagej("nm"), (25.4e6 / 4, 25.4e6 / 4), "INCH")
+    assert (found.pixel_size_x, found.unit) == (pytest.approx(4), "nm")
+    assert "nm" in notes
+
+
+@pytest.mark.parametrize("unit", ["um", "nm", "micron", "mm"])
+def test_old_tifffile_wrote_inch_beside_sizes_in_the_headers_unit(opened, unit):
+    found, notes = opened(imagej(unit), (0.373759, 0.373759), "INCH")
+    assert found.pixel_size_x == pytest.approx(1 / 0.373759)
+    assert found.unit == unit
+    assert "resolution tags in" in notes
+
+
+@pytest.mark.parametrize("unit", [*MICROMETRE, "nm", "mm", "inch", "cm", "furlong"])
+def test_without_a_unit_of_the_tags_the_headers_is_taken(opened, unit):
+    for more in ({"unit": "NONE"}, {"unit": "NONE", "delete": [296]}):
+        found, notes = opened(imagej(unit), (15313.94, 15313.94), **more)
+        assert found.pixel_size_x == pytest.approx(1 / 15313.94)
+        assert found.unit == unit.replace("\\u00B5", "µ")
+        assert not notes
+
+
+@pytest.mark.parametrize(("unit", "tag"), [("inch", "INCH"), ("cm", "CENTIMETER")])
+def test_units_that_agree_are_no_matter_for_a_note(opened, unit, tag):
+    found, notes = opened(imagej(unit), (4000, 2000), tag)
+    assert (found.pixel_size_x, found.pixel_size_y, found.unit) == (1 / 4000, 1 / 2000, unit)
+    assert not notes
+
+
+@pytest.mark.parametrize("unit", [None, "pixel", "pixels"])
+def test_without_a_unit_of_the_header_the_tags_is_taken(opened, unit):
+    found, notes = opened(imagej(unit, spacing=2), (20000, 10000), "CENTIMETER")
+    assert (found.pixel_size_x, found.pixel_size_y, found.unit, found.z_spacing) == (0.5, 1.0, "µm", 2)
+    assert "spacing" in notes
+    assert opened(imagej(unit), (4, 4), "NONE")[0].pixel_size_x is None
+
+
+@pytest.mark.parametrize("description", [None, imagej("um"), imagej()], ids=["plain", "imagej", "no unit"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ((0, 1), "2I"),
+        ((5, 0), "2I"),
+        ((0, 0), "2I"),
+        ((-5, 1), "2i"),
+        (math.nan, "d"),
+        (math.inf, "d"),
+        (-2.5, "d"),
+        ("many", "s"),
+    ],
+    ids=str,
+)
+def test_an_odd_resolution_is_left_out_and_said(opened, description, value, kind):
+    kinds = {"2I": 5, "2i": 10, "d": 12, "s": 2}
+    found, notes = opened(
+        description, (20000, 20000), "CENTIMETER", [(code, value, kinds[kind]) for code in (282, 283)]
+    )
+    assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+    assert "XResolution" in notes
+    assert "YResolution" in notes
+    assert "left out" in notes
+
+
+def test_a_resolution_of_another_type_is_read(opened):
+    found, notes = opened(None, (1, 1), "CENTIMETER", [(282, 20000.0, 12), (283, 10000, 4)])
+    assert (found.pixel_size_x, found.pixel_size_y, notes) == (0.5, 1.0, "")
+
+
+@pytest.mark.parametrize("value", [0, 7, 65535])
+def test_an_odd_unit_is_left_out_and_said(opened, value):
+    found, notes = opened(None, (20000, 20000), "CENTIMETER", [(296, value, 3)])
+    assert found.pixel_size_x is None
+    assert "ResolutionUnit" in notes
+    found, notes = opened(imagej("um"), (4, 4), "CENTIMETER", [(296, value, 3)])
+    assert (found.pixel_size_x, found.unit) == (0.25, "um")
+    assert "ResolutionUnit" in notes
+
+
+@pytest.mark.parametrize("per_inch", [96, 95.9866, 96.012, 144, 192, 72.009, 71.12, 96.52])
+@pytest.mark.parametrize("description", [None, imagej(), imagej("um"), imagej("inch")])
+def test_a_screens_resolution_is_no_calibration(opened, per_inch, description):
+    for resolution, unit in ((per_inch, "INCH"), (per_inch / 2.54, "CENTIMETER")):
+        found, notes = opened(description, (resolution, resolution), unit)
+        assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+        assert "screen" in notes
+
+
+def test_72_pixels_per_inch_are_known_to_mean_nothing(opened):
+    assert opened(None, (72, 72), "INCH")[1] == ""
+
+
+@pytest.mark.parametrize(("resolution", "unit"), [(1, "INCH"), (1, "CENTIMETER"), (0.5, "CENTIMETER")])
+def test_a_pixel_of_a_centimetre_is_no_calibration(opened, resolution, unit):
+    found, notes = opened(None, (resolution, resolution), unit)
+    assert found.pixel_size_x is None
+    assert "no calibration" in notes
+
+
+@pytest.mark.parametrize("per_inch", [150, 300, 600])
+def test_a_printers_resolution_is_doubtful(opened, per_inch):
+    found, notes = opened(None, (per_inch, per_inch), "INCH")
+    assert found.pixel_size_x == pytest.approx(25400 / per_inch)
+    assert "doubtful" in notes
+
+
+@pytest.mark.parametrize(
+    ("resolution", "unit"), [((96, 72), "INCH"), ((96, 96), "NONE"), ((254, 254), "INCH")]
+)
+def test_other_resolutions_are_taken_without_a_word(opened, resolution, unit):
+    found, notes = opened(None, resolution, unit)
+    assert (found.pixel_size_x is None) == (unit == "NONE")
+    assert not notes
+
+
+def test_who_names_a_unit_in_the_header_means_the_tags(opened):
+    """As our own plain TIFFs: 96 pixels per inch are then the size of a pixel."""
+    found, notes = opened(None, (96, 96), "INCH", metadata={"axes": "ZYX", "unit": "mm"})
+    assert (found.pixel_size_x, found.unit, notes) == (pytest.approx(25.4 / 96), "mm", "")
+    found, _ = opened(None, (96, 96), "INCH", metadata={"axes": "ZYX", "unit": "furlong"})
+    assert (found.pixel_size_x, found.unit) == (pytest.approx(25400 / 96), "µm"), "no other size is known"
+
+
+@pytest.mark.parametrize("flavour", ["imagej", "plain"])
+@pytest.mark.parametrize(("key", "field"), [("spacing", "z_spacing"), ("finterval", "time_interval")])
+def test_a_distance_has_no_sign(opened, flavour, key, field):
+    def read(value):
+        if flavour == "imagej":
+            return opened(imagej("micron", **{key: value}))
+        return opened(metadata={"axes": "ZYX", "unit": "um", key: value})
+
+    assert getattr(read(1.5)[0], field) == 1.5
+    assert read(1.5)[1] == ""
+    found, notes = read(-1.5)
+    assert getattr(found, field) == 1.5
+    assert "-1.5" in notes
+    for odd in (0, "nan", "inf", "-inf", "wide"):
+        found, notes = read(odd)
+        assert getattr(found, field) is None
+        assert key in notes
+        assert "left out" in notes

@@ -1,0 +1,131 @@
+"""The resolution tags of a TIFF, and when they are no calibration.
+
+Sources: TIFF 6.0, section 8 (XResolution, YResolution, ResolutionUnit); ``TiffDecoder.java`` of ImageJ,
+where 72 pixels per inch mean that the size is not known.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unet2015.images.axes import UNCALIBRATED, Calibration
+
+MICROMETRES = {"in": 25_400.0, "cm": 10_000.0, "mm": 1_000.0, "µm": 1.0}
+"""Micrometres in the units that ResolutionUnit has."""
+
+_UNITS = {2: "in", 3: "cm", 4: "mm", 5: "µm"}  # the last two are not in TIFF 6.0, but are met
+_INCH = 2
+
+_SCREENS = (72.0, 96.0, 144.0, 192.0, 28 * 2.54, 38 * 2.54)
+"""Pixels per inch of screens, also at twice the size; and 72 and 96 in whole pixels per centimetre."""
+
+_PRINTERS = (100, 120, 150, 180, 200, 240, 250, 300, 350, 360, 400, 600, 720, 1200, 2400)
+_ROUNDING = 1e-3  # 96 pixels per inch are also written as 3,779 pixels per metre
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What the resolution tags say.
+
+    Attributes
+    ----------
+    x, y : float or None
+        Width and height of a pixel; None if the tag is absent or cannot be one.
+    unit : {"in", "cm", "mm", "µm"} or None
+        Their unit; None if the tags name none.
+    notes : tuple of str
+        What was left out.
+    """
+
+    x: float | None
+    y: float | None
+    unit: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def of_a_screen(self) -> bool:
+        """Whether these are the pixels of a screen, which say nothing of the image."""
+        found = self._per_inch()
+        return found is not None and any(
+            math.isclose(found, screen, rel_tol=_ROUNDING) for screen in _SCREENS
+        )
+
+    def calibration(self) -> tuple[Calibration, tuple[str, ...]]:
+        """Return the size of a pixel in micrometres, and remarks on it.
+
+        Without a unit there is no size, only a ratio. The resolution of a screen is no calibration, nor is a
+        pixel of a centimetre or more; that of a printer is doubtful.
+        """
+        if self.unit is None or self.x is None or self.y is None:
+            return UNCALIBRATED, self.notes
+        factor = MICROMETRES[self.unit]
+        found = Calibration(pixel_size_y=self.y * factor, pixel_size_x=self.x * factor, unit="µm")
+        said = f"the resolution tags say {1 / self.x:g} pixels per {self.unit}"
+        if self.of_a_screen:
+            known = self.unit == "in" and self.x == self.y == 1 / 72
+            why = f"{said}, as programs write for a screen: taken as no calibration"
+            return UNCALIBRATED, self.notes if known else (*self.notes, why)
+        if min(self.x, self.y) * factor >= MICROMETRES["cm"]:
+            return UNCALIBRATED, (*self.notes, f"{said}: taken as no calibration")
+        per_inch = self._per_inch()
+        if per_inch and any(math.isclose(per_inch, dots, rel_tol=_ROUNDING) for dots in _PRINTERS):
+            why = f"{said}, as programs write for printing: a pixel of {self.x * factor:g} µm is doubtful"
+            return found, (*self.notes, why)
+        return found, self.notes
+
+    def _per_inch(self) -> float | None:
+        """Return pixels per inch; None if they are not known or not the same in x and y."""
+        if (
+            self.unit is None
+            or not self.x
+            or not self.y
+            or not math.isclose(self.x, self.y, rel_tol=_ROUNDING)
+        ):
+            return None
+        return MICROMETRES["in"] / (self.x * MICROMETRES[self.unit])
+
+
+def read_resolution(tags: Mapping[int, Any], default: int | None = _INCH) -> Resolution:
+    """Return what the resolution tags say; never an error, as an image can be read without them.
+
+    Parameters
+    ----------
+    tags : Mapping
+        Values of the tags by their numbers.
+    default : int or None
+        What an absent ResolutionUnit stands for.
+    """
+    sizes: list[float | None] = []
+    notes = []
+    for code, name in ((282, "XResolution"), (283, "YResolution")):
+        pixels = _number(tags.get(code))
+        size = 1 / pixels if pixels and 0 < pixels < math.inf else None
+        sizes.append(size if size and size < math.inf else None)
+        if code in tags and sizes[-1] is None:
+            notes.append(f"the tag {name} is {_shown(tags[code])}, not a number above 0: left out")
+    unit = tags.get(296, default)
+    if isinstance(unit, tuple) and len(unit) == 1:
+        unit = unit[0]
+    known = isinstance(unit, int) and (unit in _UNITS or unit == 1)
+    if not known and unit is not None:
+        notes.append(f"the tag ResolutionUnit is {_shown(unit)}, not 1, 2 or 3: left out")
+    return Resolution(sizes[0], sizes[1], _UNITS.get(int(unit)) if known else None, tuple(notes))
+
+
+def _number(value: object) -> float | None:
+    """Return a rational, or a number of another type, as a float; NaN if it is neither; None if absent."""
+    if value is None:
+        return None
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int) for part in value):
+        return value[0] / value[1] if value[1] else math.nan
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _shown(value: object) -> str:
+    """Return a tag's value in few letters."""
+    if isinstance(value, tuple) and len(value) == 2:
+        return f"{value[0]}/{value[1]}"
+    return repr(value)[:40]
