@@ -67,8 +67,8 @@ def em(
 
     show_messages()
     truth = read_pages(labels, axes)
-    proposal = read_proposal(read_pages(prediction, axes), str(prediction))
-    under = None if image is None else read_pages(image, axes)
+    proposal = read_proposal(read_pages(prediction, axes, labels=False), str(prediction))
+    under = None if image is None else read_pages(image, axes, labels=False)
     with _progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():

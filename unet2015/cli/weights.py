@@ -47,7 +47,7 @@ def weights(
         weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
     except LabelError as error:
         raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
-    with open_image(labels, axes) as like, ImageWriter(out, like, weighed.dtype) as writer:
+    with open_image(labels, axes, labels=True) as like, ImageWriter(out, like, weighed.dtype) as writer:
         for page in weighed:
             writer.write(page)
     typer.echo(out)

@@ -1,5 +1,6 @@
 """Axis letters, calibration, and the units that lengths come in."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,18 @@ _METRES = {name: metres for symbol, metres, others in _UNITS for name in (symbol
 _SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *others)}
 
 
+_SMALLEST, _LARGEST = 1e-30, 1e30
+"""Lengths beyond these are damage; their inverses would not fit into the tags of a TIFF."""
+
+_LONGEST = 64
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The size of a pixel; None if the file does not tell it.
+
+    What comes from a file goes into the headers of our outputs. So this is the one place where it is made
+    harmless: numbers that are no sizes become None, and of units only their plain text is kept.
 
     Attributes
     ----------
@@ -43,6 +53,29 @@ class Calibration:
     time_interval: float | None = None
     unit: str | None = None
     time_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("pixel_size_y", "pixel_size_x", "z_spacing", "time_interval"):
+            value = getattr(self, field)
+            if value is not None and not _SMALLEST < value < _LARGEST:
+                object.__setattr__(self, field, None)
+        for field in ("unit", "time_unit"):
+            object.__setattr__(self, field, plain_unit(getattr(self, field)))
+
+
+def plain_unit(unit: object) -> str | None:
+    """Return a unit as one short line of plain text, or None if nothing of it is left.
+
+    Control characters and what is no character (lone surrogates) are removed, as are "=" and the backslash,
+    by which a unit could add entries to the header of an ImageJ TIFF. A text of more than 64 characters is
+    no unit.
+    """
+    if not isinstance(unit, str):
+        return None
+    lines = unit[: 4 * _LONGEST].strip().splitlines() or [""]
+    kept = "".join(c for c in lines[0] if unicodedata.category(c)[0] != "C" and c not in "=\\")
+    kept = " ".join(kept.split())
+    return kept if 0 < len(kept) <= _LONGEST else None
 
 
 UNCALIBRATED = Calibration()

@@ -14,6 +14,7 @@ import tifffile
 
 from unet2015.errors import ImageReadError
 from unet2015.images.ome import is_ome
+from unet2015.images.samples import REFUSED, shows_its_indices
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -83,13 +84,6 @@ def page_key(page: Any) -> tuple[Any, ...]:
     return (page.imagelength, page.imagewidth, page.samplesperpixel, page.planarconfig, page.dtype)
 
 
-def within(page: Any) -> str:
-    """Return the axes of one plane in the file's order."""
-    if page.samplesperpixel == 1:
-        return "YX"
-    return "CYX" if page.planarconfig == 2 else "YXC"
-
-
 def read_directories(tif: Any, name: str) -> list[Any]:
     """Return a `tifffile.TiffPage` for each directory, without those marked as thumbnails.
 
@@ -140,17 +134,20 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
         raise ImageReadError(f"{name}: the TIFF has no image")
 
 
-def check_page(page: Any, imagej: bool, name: str) -> None:
-    """Raise `ImageReadError` if a page does not hold intensities that can be decoded."""
+def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
+    """Raise `ImageReadError` if a page does not hold intensities, or labels, that can be decoded.
+
+    `indices`: with a palette, the indices are what counts; the colours are a way of display.
+    """
     problem = None
     sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
     several = [name for name in sizes if not isinstance(getattr(page, name), int)]
     if several:
         problem = f"the header is damaged: {several[0]} is not one number; copy it again"
-    elif page.dtype is None or page.dtype.kind not in "uif":
+    elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
         problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
-    elif page.photometric == _PALETTE and not imagej:
-        problem = "its pixels are indices of a colour palette, not intensities; save it as gray values"
+    elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):
+        problem = REFUSED
     elif page.is_stk:
         problem = "MetaMorph STK is not supported; save it as TIFF, for example with Fiji"
     elif page.tags.valueof(_IMAGE_DEPTH, 1) != 1:

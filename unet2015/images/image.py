@@ -43,6 +43,8 @@ class ImageHeader:
         Pixel size, spacing, interval and their units.
     notes : tuple of str
         Remarks that are not errors, such as metadata that could not be used.
+    labels : bool
+        The pixels are labels, and may be of type bool.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ImageHeader:
     kind: MetadataKind = "plain"
     calibration: Calibration = UNCALIBRATED
     notes: tuple[str, ...] = ()
+    labels: bool = False
 
 
 class Image(ABC):
@@ -84,7 +87,7 @@ class Image(ABC):
         self._notes = header.notes
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
-        if self.dtype.kind not in "uif":
+        if self.dtype.kind not in ("uifb" if header.labels else "uif"):
             raise ImageReadError(
                 f"{name}: pixels of type {self.dtype} are not supported; save it with 8 or 16 bit integers "
                 "or 32 bit floats"

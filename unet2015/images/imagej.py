@@ -153,8 +153,12 @@ def _converted(length: float | None, unit: str | None, to: str) -> float | None:
 
 
 def _escape(text: str) -> str:
-    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in text)
+    # As Java does: a letter beyond 16 bits is two of them.
+    units = text.encode("utf-16-be").hex().upper()
+    codes = (units[i : i + 4] for i in range(0, len(units), 4))
+    return "".join(chr(int(code, 16)) if code < "0080" else f"\\u{code}" for code in codes)
 
 
 def _unescape(text: str) -> str:
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+    plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

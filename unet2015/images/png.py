@@ -1,7 +1,8 @@
-"""PNG files as images: 8 or 16 bit, gray or RGB."""
+"""PNG files as images: 8 or 16 bit, gray or RGB; as labels also fewer bits, and indices of a palette."""
 
 import struct
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy.typing as npt
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.samples import NO_ALPHA, REFUSED, is_gray_ramp
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type: gray, RGB, gray and alpha, RGB and alpha
-_PALETTE, _ALPHA = 3, 4
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, gray and alpha, RGB and alpha
+_GRAY, _PALETTE, _ALPHA = 0, 3, 4
 _EXPANSION = 1032  # what deflate can make of one byte
 
 
@@ -24,7 +26,7 @@ class PngImage(Image):
     """A PNG file; decoded as a whole when first read, as PNG has no regions.
 
     Alpha must be opaque everywhere, and is dropped: pixels that are transparent have no defined
-    intensity. Palettes and less than 8 bits are refused.
+    intensity. What a palette shows is refused, unless it is gray and shows each index as itself.
 
     Parameters
     ----------
@@ -32,6 +34,9 @@ class PngImage(Image):
         The file.
     axes : str, optional
         YX or YXC, as the file has it, with I, Z or T of length 1 before them.
+    labels : bool
+        The pixels are labels: the indices of a palette are the labels whatever its colours, and one bit
+        is a mask, of type bool.
 
     Raises
     ------
@@ -41,16 +46,18 @@ class PngImage(Image):
         `axes` do not fit.
     """
 
-    def __init__(self, path: Path, axes: str | None = None) -> None:
+    def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        width, height, bits, colour = _header(path)
-        if colour == _PALETTE or colour not in _SAMPLES or bits not in (8, 16):
-            what = "a colour palette" if colour == _PALETTE else f"{bits} bit pixels"
+        width, height, bits, colour, palette = _header(path)
+        if colour == _PALETTE and not labels and not _shows_its_indices(palette, bits):
+            raise ImageReadError(f"{name}: {REFUSED}")
+        few = bits in (1, 2, 4) and labels and colour in (_GRAY, _PALETTE)
+        if colour not in _SAMPLES or not (few or bits in (8, 16)):
             raise ImageReadError(
-                f"{name}: PNG with {what} is not supported; save it as 8 or 16 bit gray or RGB"
+                f"{name}: PNG with {bits} bit pixels is not supported; save it as 8 or 16 bit gray or RGB"
             )
-        self._alpha = bool(colour & _ALPHA)
-        channels = _SAMPLES[colour] - self._alpha
+        self._stored = colour, bits
+        channels = _SAMPLES[colour] - bool(colour & _ALPHA)
         shape = (height, width) if channels == 1 else (height, width, channels)
         within = "YXC"[: len(shape)]
         named = Declared("plain", "", ()).named(within, axes, name)
@@ -59,9 +66,10 @@ class PngImage(Image):
                 name,
                 named.lead + within,
                 named.sizes + shape,
-                np.uint8 if bits == 8 else np.uint16,
+                np.bool_ if bits == 1 else np.uint8 if bits <= 8 else np.uint16,
                 axes_source="--axes" if axes else "file",
                 path=path,
+                labels=labels,
             )
         )
         self._pixels: npt.NDArray[Any] | None = None
@@ -90,19 +98,46 @@ class PngImage(Image):
     def _decode(self) -> npt.NDArray[Any]:
         assert self.path is not None
         try:
-            decoded = np.asarray(imagecodecs.png_decode(self.path.read_bytes()))
+            colour, bits = self._stored
+            data = self.path.read_bytes()
+            decoded = np.asarray(imagecodecs.png_decode(_as_gray(data) if colour == _PALETTE else data))
+            if bits < 8:  # spread over 0 to 255 by the decoder
+                decoded //= 255 // (2**bits - 1)
             pixels = decoded.reshape(self.height, self.width, -1)
         except Exception as error:  # imagecodecs has errors of its own
             raise ImageReadError(f"{self.name}: cannot decode the PNG: {error}; copy it again") from error
-        if self._alpha and (pixels[..., -1] != np.iinfo(self.dtype).max).any():
+        if pixels.shape[-1] > self.channels and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
             raise ImageReadError(
-                f"{self.name}: the PNG has transparent pixels, whose intensity is not defined; remove alpha"
+                f"{self.name}: the PNG has transparent pixels, whose intensity is not defined; {NO_ALPHA}"
             )
         return pixels[..., : self.channels]
 
 
-def _header(path: Path) -> tuple[int, int, int, int]:
-    """Return width, height, bits and colour type, having checked that the file is whole."""
+def _shows_its_indices(palette: bytes, bits: int) -> bool:
+    return bits == 8 and is_gray_ramp(
+        np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3).T
+    )
+
+
+def _as_gray(data: bytes) -> bytes:
+    """Return a PNG with a palette as one of the same pixels that are gray: the indices.
+
+    Only these three kinds of chunks are needed; the palette would be applied, and so would its transparency.
+    """
+    out, position = [SIGNATURE], len(SIGNATURE)
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        body = data[position + 8 : position + 8 + length]
+        if kind == b"IHDR":
+            body = body[:9] + bytes([_GRAY]) + body[10:]
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            out.append(struct.pack(">I4s", length, kind) + body + struct.pack(">I", zlib.crc32(kind + body)))
+        position += 12 + length
+    return b"".join(out)
+
+
+def _header(path: Path) -> tuple[int, int, int, int, bytes]:
+    """Return width, height, bits, colour type and palette, having checked that the file is whole."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -118,15 +153,17 @@ def _header(path: Path) -> tuple[int, int, int, int]:
                 f"{path}: the PNG declares {height} x {width} pixels, more than its {size} bytes can become; "
                 "it is damaged: copy it again"
             )
-        position, kind = 33, b""
+        position, kind, palette = 33, b"", b""
         while kind != b"IEND":
             file.seek(position)
             chunk = file.read(8)
             length, kind = struct.unpack(">I4s", chunk) if len(chunk) == 8 else (0, b"")
+            if kind == b"PLTE":
+                palette = file.read(min(length, 3 * 256))
             position += 12 + length
             if position > size or not kind:
                 raise ImageReadError(
                     f"{path}: expected the PNG to go on to byte {position}, but it ends at byte {size}; it "
                     "was cut short: copy it again"
                 )
-    return width, height, bits, colour
+    return width, height, bits, colour, palette

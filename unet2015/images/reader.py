@@ -34,7 +34,7 @@ SUFFIXES = (".tif", ".tiff", ".png")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def open_image(path: str | Path, axes: str | None = None) -> Image:
+def open_image(path: str | Path, axes: str | None = None, *, labels: bool = False) -> Image:
     """Open a TIFF or PNG file, or the folder of an OME-Zarr image.
 
     What a file is follows from its first bytes, not its name.
@@ -46,6 +46,9 @@ def open_image(path: str | Path, axes: str | None = None) -> Image:
     axes : str, optional
         The axes, if the file does not tell them or is wrong: one letter of TZCYXI (S is read as C) for
         each axis of the file, slowest first; those of length 1 may be left out.
+    labels : bool
+        The pixels are labels: the indices of a palette are the labels, whatever its colours, and one bit
+        is a mask, of type bool. Otherwise such files are refused, as they hold no intensities.
 
     Returns
     -------
@@ -70,9 +73,9 @@ def open_image(path: str | Path, axes: str | None = None) -> Image:
         with path.open("rb") as file:
             start = file.read(8)
         if start == SIGNATURE:
-            return PngImage(path, axes)
+            return PngImage(path, axes, labels=labels)
         if start.startswith(_TIFF_STARTS):
-            return TiffImage(path, axes)
+            return TiffImage(path, axes, labels=labels)
     except ImageReadError:
         raise
     except OSError as error:
@@ -81,13 +84,18 @@ def open_image(path: str | Path, axes: str | None = None) -> Image:
     raise ImageReadError(f"{path}: expected a TIFF or PNG file, but {came}")
 
 
-def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
+def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True) -> npt.NDArray[Any]:
     """Read all pages of an image of one channel, such as labels.
+
+    Parameters
+    ----------
+    path, axes, labels
+        As for `open_image`; `labels` is false where the pixels are intensities or probabilities.
 
     Returns
     -------
     numpy.ndarray, shape (pages, height, width)
-        In the file's type.
+        In the file's type; bool where a pixel is one bit.
 
     Raises
     ------
@@ -96,10 +104,11 @@ def read_pages(path: str | Path, axes: str | None = None) -> npt.NDArray[Any]:
     ImageValueError
         The image has several channels.
     """
-    with open_image(path, axes) as image:
+    with open_image(path, axes, labels=labels) as image:
         if image.channels != 1:
             raise ImageValueError(
-                f"{path}: expected one channel of labels, but it has {image.channels} (axes {image.axes})"
+                f"{path}: expected one channel{' of labels' * labels}, but it has {image.channels} "
+                f"(axes {image.axes})"
             )
         out = np.empty((image.pages, image.height, image.width), image.dtype)
         for page in range(image.pages):

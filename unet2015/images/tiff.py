@@ -20,9 +20,9 @@ from unet2015.images.directories import (
     page_key,
     read_directories,
     reason,
-    within,
 )
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.samples import value_samples, within, without_alpha
 
 _CACHE_BYTES = 2**26
 _TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
@@ -44,6 +44,9 @@ class TiffImage(Image):
     axes : str, optional
         The axes, if the file does not tell them: one letter for each axis of the file, with or without
         those of length 1.
+    labels : bool
+        The pixels are labels: the indices of a palette are the labels whatever its colours, and one bit
+        is a mask, of type bool.
 
     Raises
     ------
@@ -53,12 +56,14 @@ class TiffImage(Image):
         The file does not say what its axes are, or `axes` do not fit.
     """
 
-    def __init__(self, path: Path, axes: str | None = None) -> None:
+    def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
         with open_tiff(path) as tif:
             try:
                 pages = read_directories(tif, name)
                 declared = _declared(pages, path)
+                for page in pages:
+                    check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
                 planes = _planes(declared, pages, tif.filehandle.size, name)
                 self._byte_order = tif.byteorder
                 for plane in planes:
@@ -70,19 +75,23 @@ class TiffImage(Image):
                     f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
                 ) from error
         page = planes[0].page
-        named = declared.named(within(page), axes, name)
+        values = value_samples(page, axes)
+        tail = within(page, len(values))
+        named = declared.named(tail, axes, name)
         super().__init__(
             ImageHeader(
                 name,
-                *_merged(named, page),
+                *_merged(named, page, tail, len(values)),
                 page.dtype,
                 axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
                 notes=declared.notes,
+                labels=labels,
             )
         )
+        self._values = values
         self._samples = int(page.samplesperpixel)
         self._planes = planes
         # Row: page; column: the planes that hold its channels.
@@ -128,16 +137,16 @@ class TiffImage(Image):
         self.forget()
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
-        out = np.empty((self.channels, y1 - y0, x1 - x0), self.dtype)
-        samples = self._samples
-        for i, number in enumerate(self._order[page].tolist()):
+        samples, numbers = self._samples, self._order[page].tolist()
+        out = np.empty((len(numbers) * samples, y1 - y0, x1 - x0), self.dtype)
+        for i, number in enumerate(numbers):
             plane = self._planes[number]
             part = out[i * samples : (i + 1) * samples]
             for sample in range(samples if plane.separate else 1):
                 target = part[sample : sample + 1] if plane.separate else part
                 fill = self._fill_raw if plane.raw else self._fill_decoded
                 fill(number, sample, (y0, y1, x0, x1), target)
-        return out
+        return out if len(self._values) == samples else without_alpha(out, samples, self._values, self.name)
 
     def _fill_raw(
         self, number: int, sample: int, region: tuple[int, int, int, int], target: npt.NDArray[Any]
@@ -218,14 +227,13 @@ class TiffImage(Image):
         return data
 
 
-def _merged(named: Declared, page: Any) -> tuple[str, tuple[int, ...]]:
+def _merged(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, tuple[int, ...]]:
     """Return axes and shape of the image; if both planes and samples are channels, their numbers multiply."""
-    tail = within(page)
-    size = {"Y": page.imagelength, "X": page.imagewidth, "C": page.samplesperpixel}
+    size = {"Y": page.imagelength, "X": page.imagewidth, "C": samples}
     lead_sizes = named.sizes
     if "C" in named.lead and "C" in tail:
         lead_sizes = tuple(
-            length * page.samplesperpixel if letter == "C" else length
+            length * samples if letter == "C" else length
             for letter, length in zip(named.lead, lead_sizes, strict=True)
         )
         tail = "YX"
@@ -249,8 +257,6 @@ def _declared(pages: list[Any], path: Path) -> Declared:
 
 def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
     """Return the planes in their declared order, checked against each other and the file."""
-    for page in pages:
-        check_page(page, declared.kind == "imagej", name)
     expected = declared.planes
     if declared.directories is not None:
         used = [pages[i] for i in declared.directories]

@@ -184,4 +184,5 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
 def _read(path: Path) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
 
-    return read_pages(path)
+    pages = read_pages(path)
+    return pages.astype(np.uint8) if pages.dtype == bool else pages

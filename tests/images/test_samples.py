@@ -1,0 +1,204 @@
+"""Palettes, alpha, single bits: as labels the stored numbers count, as images only what is an intensity."""
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image as Pillow
+
+from unet2015.errors import ImageReadError, LabelError
+from unet2015.images.reader import open_image, read_pages
+from unet2015.settings import LabelSettings
+from unet2015.training.labels import make_targets
+
+IDS = (np.arange(19 * 23).reshape(19, 23) % 200).astype(np.uint8)
+COLOURS = np.random.default_rng(1).integers(0, 255, (256, 3), dtype=np.uint8)
+GRAYS = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
+
+
+def paletted(path, ids, colours, **options):
+    image = Pillow.fromarray(ids, mode="P")
+    image.putpalette(colours.tobytes())
+    image.save(path, **options)
+    return path
+
+
+def refusal(path, **options):
+    with pytest.raises(ImageReadError) as caught, open_image(path, **options) as image:
+        image.read(0, 0, image.height, 0, image.width)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_the_indices_of_a_palette_are_the_labels(tmp_path, ending):
+    path = paletted(tmp_path / f"a.{ending}", IDS, COLOURS)
+    np.testing.assert_array_equal(read_pages(path)[0], IDS)
+    assert read_pages(path).dtype == np.uint8
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("mode", ["P", "L"])
+def test_labels_of_few_bits_keep_their_numbers(tmp_path, bits, mode):
+    ids = IDS % 2**bits
+    path = tmp_path / "a.png"
+    if mode == "P":
+        paletted(path, ids, COLOURS[: 2**bits], bits=bits)
+    else:  # as tools that know no palette write class numbers
+        data = paletted(path, ids, COLOURS[: 2**bits], bits=bits).read_bytes()
+        path.write_bytes(without_palette(data))
+    pages = read_pages(path)
+    np.testing.assert_array_equal(pages[0], ids)
+    assert pages.dtype == (bool if bits == 1 else np.uint8)
+    if mode == "L":
+        assert f"{bits} bit" in refusal(path)
+
+
+def without_palette(data):
+    from unet2015.images.png import _as_gray
+
+    return _as_gray(data)
+
+
+def test_a_palette_with_transparency_changes_no_label(tmp_path):
+    path = paletted(tmp_path / "a.png", IDS, COLOURS, transparency=3)
+    np.testing.assert_array_equal(read_pages(path)[0], IDS)
+
+
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}])
+def test_labels_of_many_pages_and_layouts(tmp_path, layout):
+    stack = np.stack([IDS, IDS.T.copy().reshape(IDS.shape)])
+    colours = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stack, photometric="palette", colormap=colours, compression="zlib", **layout)
+    np.testing.assert_array_equal(read_pages(path), stack)
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_as_an_image_a_palette_is_refused_with_advice_that_keeps_the_indices(tmp_path, ending):
+    message = refusal(paletted(tmp_path / f"a.{ending}", IDS, COLOURS))
+    assert "palette" in message
+    assert "as labels" in message
+    assert "Lookup Tables" in message
+    with pytest.raises(ImageReadError, match="palette"):
+        read_pages(tmp_path / f"a.{ending}", labels=False)
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_a_palette_of_grays_that_shows_each_index_as_itself_is_gray(tmp_path, ending):
+    with open_image(paletted(tmp_path / f"a.{ending}", IDS, GRAYS)) as image:
+        assert image.axes == "YX"
+        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], IDS)
+    assert "palette" in refusal(paletted(tmp_path / f"b.{ending}", IDS, GRAYS[::-1].copy()))
+
+
+@pytest.mark.parametrize("factor", [1, 256, 257])
+def test_gray_ramps_of_16_bits(tmp_path, factor):
+    colours = np.tile(np.arange(256, dtype=np.uint32) * factor, (3, 1)).astype(np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IDS, photometric="palette", colormap=colours)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], IDS)
+
+
+@pytest.mark.parametrize("photometric", ["minisblack"])
+def test_one_bit_is_a_mask_and_no_image(tmp_path, photometric):
+    mask = IDS % 3 == 0
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, mask, photometric=photometric)
+    pages = read_pages(path)
+    assert pages.dtype == bool
+    np.testing.assert_array_equal(pages[0], mask)
+    assert "1 bit" in refusal(path)
+    targets = make_targets(pages[0], LabelSettings(kind="membrane"), "a.tif")
+    np.testing.assert_array_equal(targets.classes, mask)
+    with pytest.raises(LabelError, match="membrane"):
+        make_targets(pages[0], LabelSettings(kind="instances"), "a.tif")
+
+
+@pytest.mark.parametrize("highest", [1, 255])
+def test_a_mask_may_be_coded_as_0_and_1_or_255(highest):
+    mask = (IDS % 3 == 0).astype(np.uint8)
+    targets = make_targets(mask * np.uint8(highest), LabelSettings(kind="membrane"), "a.tif")
+    np.testing.assert_array_equal(targets.classes, mask)
+
+
+ALPHA = [("unassalpha", 1), ("assocalpha", 1), ("unassalpha", 3), ("assocalpha", 3)]
+
+
+def with_alpha(path, pixels, alpha, kind, planar="contig", **options):
+    """Write gray or RGB pixels (height, width, samples) with an alpha sample."""
+    every = np.concatenate([pixels, np.broadcast_to(alpha, (*pixels.shape[:2], 1)).astype(pixels.dtype)], -1)
+    if planar == "separate":
+        every = np.moveaxis(every, -1, 0)
+    photometric = "minisblack" if pixels.shape[-1] == 1 else "rgb"
+    tifffile.imwrite(
+        path, every, photometric=photometric, planarconfig=planar, extrasamples=[kind], **options
+    )
+    return path
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(("kind", "samples"), ALPHA)
+def test_opaque_alpha_is_dropped(tmp_path, kind, samples, dtype, planar):
+    pixels = np.random.default_rng(0).integers(0, 255, (19, 23, samples)).astype(dtype)
+    opaque = 1 if dtype == "float32" else np.iinfo(dtype).max
+    options = {} if dtype == "float32" else {"tile": (16, 16), "compression": "zlib"}
+    path = with_alpha(tmp_path / "a.tif", pixels, opaque, kind, planar, metadata=None, **options)
+    with open_image(path) as image:
+        assert image.axes == ("YX" if samples == 1 else "CYX" if planar == "separate" else "YXC")
+        assert image.channels == samples
+        np.testing.assert_array_equal(image.read(0, 2, 18, 3, 20), np.moveaxis(pixels, -1, 0)[:, 2:18, 3:20])
+
+
+@pytest.mark.parametrize("options", [{"metadata": None}, {}, {"ome": True, "metadata": {"axes": "ZYXS"}}])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_opaque_alpha_in_every_flavour_and_with_pages(tmp_path, samples, options):
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 19, 23, samples), np.uint8)
+    every = np.concatenate([pixels, np.full((2, 19, 23, 1), 255, np.uint8)], -1)
+    path = tmp_path / "a.tif"
+    photometric = "minisblack" if samples == 1 else "rgb"
+    tifffile.imwrite(
+        path, every, photometric=photometric, planarconfig="contig", extrasamples=["unassalpha"], **options
+    )
+    with open_image(path) as image:
+        assert (image.pages, image.channels) == (2, samples)
+        np.testing.assert_array_equal(image.read(1, 0, 19, 0, 23), np.moveaxis(pixels[1], -1, 0))
+
+
+@pytest.mark.parametrize(("kind", "samples"), ALPHA)
+def test_alpha_that_is_not_opaque_is_refused(tmp_path, kind, samples):
+    pixels = np.full((19, 23, samples), 7, np.uint8)
+    alpha = np.full((19, 23, 1), 255)
+    alpha[5, 6] = 254
+    message = refusal(with_alpha(tmp_path / "a.tif", pixels, alpha, kind, metadata=None))
+    assert "transparent" in message
+    assert "-alpha off" in message
+    assert ("--axes YXC" in message) == (samples == 1)
+
+
+@pytest.mark.parametrize("axes", ["YXC", "yxs"])
+def test_the_user_may_say_that_alpha_is_a_channel(tmp_path, axes):
+    pixels = np.full((19, 23, 1), 7, np.uint8)
+    path = with_alpha(tmp_path / "a.tif", pixels, 3, "unassalpha", metadata=None)
+    with open_image(path, axes) as image:
+        assert image.read(0, 0, 1, 0, 1).ravel().tolist() == [7, 3]
+
+
+def test_samples_that_are_not_said_to_be_alpha_are_channels(tmp_path):
+    pixels = np.full((19, 23, 1), 7, np.uint8)
+    path = with_alpha(tmp_path / "a.tif", pixels, 255, "unspecified", metadata=None)
+    with open_image(path) as image:
+        assert image.channels == 2
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_labels_with_opaque_alpha_are_labels(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "tif":
+        with_alpha(path, IDS[..., None], 255, "unassalpha", metadata=None)
+    else:
+        path.write_bytes(imagecodecs.png_encode(np.stack([IDS, np.full_like(IDS, 255)], -1)))
+    np.testing.assert_array_equal(read_pages(path)[0], IDS)

@@ -1,0 +1,94 @@
+"""What the samples of a pixel are: values, indices of a palette, or alpha."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageReadError
+
+REFUSED = (
+    "its pixels are indices of a colour palette, not intensities. If they are labels, give the file as "
+    "labels: there the indices are read as they are. If the indices are intensities, take away the colours "
+    "alone, in ImageJ with Image > Lookup Tables > Grays, and save it as TIFF. If the colours count, save it "
+    "as RGB"
+)
+"""The end of a message about an image with a palette."""
+
+NO_ALPHA = "save it without alpha, for example with ImageMagick: magick IN -alpha off OUT"
+"""The same about an image with transparent pixels."""
+
+_ALPHA = (1, 2)  # values of ExtraSamples
+
+
+def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
+    """Whether a palette shows each index as the gray of that value, so that it can be ignored.
+
+    Parameters
+    ----------
+    colours : numpy.ndarray, shape (3, N)
+        Red, green and blue of each index: 0 to 255, or 0 to 65535 as TIFF has it.
+    """
+    if colours.ndim != 2 or len(colours) != 3 or not 0 < colours.shape[1] <= 256:
+        return False
+    index = np.arange(colours.shape[1])
+    # TIFF has 16 bits for each colour: programs write v * 257 or v * 256.
+    return any(bool((colours == index * factor).all()) for factor in (1, 256, 257))
+
+
+def shows_its_indices(page: Any) -> bool:
+    """Whether the palette of a TIFF page is a gray ramp."""
+    return page.colormap is not None and is_gray_ramp(np.asarray(page.colormap))
+
+
+def value_samples(page: Any, axes: str | None) -> list[int]:
+    """Return which samples of a TIFF pixel are values: all but those that ExtraSamples says are alpha.
+
+    Where gray and "alpha" are two channels, the user says so with `axes` that end in YXC.
+    """
+    every = list(range(page.samplesperpixel))
+    extra = page.extrasamples if isinstance(page.extrasamples, tuple) else (page.extrasamples,)
+    first = len(every) - len(extra)
+    values = [i for i in every if i < first or extra[i - first] not in _ALPHA] or every
+    letters = (axes or "").upper().replace("S", "C")
+    said = len(every) == 2 and page.planarconfig == 1 and letters.endswith("YXC")
+    return every if said else values
+
+
+def within(page: Any, samples: int) -> str:
+    """Return the axes of one plane of a TIFF in the file's order; `samples` of a pixel are values."""
+    if samples == 1:
+        return "YX"
+    return "CYX" if page.planarconfig == 2 else "YXC"
+
+
+def without_alpha(
+    pixels: npt.NDArray[Any], samples: int, values: Sequence[int], name: str
+) -> npt.NDArray[Any]:
+    """Return the values of pixels alone.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray, shape (planes * samples, height, width)
+        With alpha.
+    samples : int
+        Of a pixel.
+    values : sequence of int
+        Those that are values.
+    name : str
+        The file.
+
+    Raises
+    ------
+    ImageReadError
+        A pixel is not opaque: what its intensity is depends on what lies behind it.
+    """
+    split = pixels.reshape(-1, samples, *pixels.shape[1:])
+    opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+    if (np.delete(split, values, axis=1) != opaque).any():
+        channel = "; if that sample is a channel and no alpha, --axes YXC says so" if samples == 2 else ""
+        raise ImageReadError(
+            f"{name}: the TIFF has transparent pixels, whose intensity is not defined; {NO_ALPHA}{channel}"
+        )
+    return np.ascontiguousarray(split[:, values]).reshape(-1, *pixels.shape[1:])
