@@ -12,7 +12,7 @@ import unet2015
 
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
-    {"errors", "heap", "lazy", "provenance"},
+    {"errors", "file_names", "heap", "lazy", "provenance"},
     {"device", "safe_files", "settings"},
     {"geometry", "synthetic"},
     {"images"},

@@ -4,6 +4,9 @@
 the settings were wrong, 3 where a training has not learned.
 """
 
+import traceback
+from pathlib import Path
+
 
 class UNet2015Error(Exception):
     """Base class of all errors that this package raises on purpose."""
@@ -27,6 +30,24 @@ class GeometryError(UsageError):
 
 class MemoryLimitError(UsageError, MemoryError):
     """No plan fits in the allowed memory, or the device ran out of memory."""
+
+
+class OutOfMemoryError(MemoryLimitError):
+    """The memory ran out at one file."""
+
+    exit_status = 1
+
+
+class UnexpectedError(UNet2015Error, RuntimeError):
+    """An error that nobody foresaw, while one file was worked on: a defect of this program or of a library.
+
+    Attributes
+    ----------
+    details : str
+        The traceback.
+    """
+
+    details: str = ""
 
 
 class ImageError(UNet2015Error):
@@ -83,3 +104,41 @@ class OtherProcessError(TrainingError):
     def __init__(self, message: str, exit_status: int = 1) -> None:
         super().__init__(message)
         self.exit_status = exit_status
+
+
+_LONGEST = 300
+
+
+def failure_of(error: Exception, name: object) -> UNet2015Error:
+    """Return any exception as the failure of the one file that was worked on.
+
+    Parameters
+    ----------
+    error : Exception
+        One of this package is returned as it is.
+    name : object
+        The file.
+
+    Returns
+    -------
+    UNet2015Error
+        `OutOfMemoryError` for `MemoryError`, `ImageReadError` for `OSError`, else `UnexpectedError`, which
+        keeps the traceback.
+    """
+    if isinstance(error, UNet2015Error):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(
+            f"{name}: out of memory; close other programs or, to segment, give a smaller --max-memory or "
+            "--tile"
+        )
+    if isinstance(error, OSError):
+        return ImageReadError(str(error) if str(name) in str(error) else f"{name}: {error}")
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    words = " ".join(str(error).split())[:_LONGEST]
+    found = UnexpectedError(
+        f"{name}: unexpected error, please report it: {type(error).__name__}: {words}{place}"
+    )
+    found.details = "".join(traceback.format_exception(error))
+    return found

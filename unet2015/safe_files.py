@@ -58,7 +58,7 @@ def hidden_prefix(path: Path) -> str:
     The name is cut, so that they stay within the 255 bytes of file systems. A digest of the whole name tells
     names with the same beginning apart.
     """
-    return f".{path.name[:40]}.{hashlib.sha256(path.name.encode()).hexdigest()[:8]}-"
+    return f".{path.name[:40]}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
 
 
 def leftovers(path: Path) -> list[Path]:
@@ -173,7 +173,7 @@ class Unchanged:
         digest = hashlib.sha256()
         for file in _files(self.path):
             state = file.stat()
-            digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(file) + f"\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
         return (int.from_bytes(digest.digest()),)
 
     def _error(self) -> ImageReadError:
@@ -192,7 +192,8 @@ def write_json(path: str | Path, value: object) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A name that is not UTF-8 is escaped as JSON escapes it, and read back as it was.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def make_folder(path: str | Path) -> Path:
@@ -221,7 +222,8 @@ def sha256(path: str | Path) -> str:
     if path.is_dir():
         digest = hashlib.sha256()
         for file in _files(path):
-            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+            name = os.fsencode(file.relative_to(path).as_posix())
+            digest.update(name + f"\0{sha256(file)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -3,6 +3,8 @@
 Nothing heavy is imported here or at the top of a subcommand's file, so that ``--help`` is fast.
 """
 
+import codecs
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ from unet2015.cli.segment import segment
 from unet2015.cli.train import train
 from unet2015.cli.weights import weights
 from unet2015.errors import UNet2015Error
+from unet2015.file_names import RAW
 
 # Typer's only public name among its parser's errors, whose module differs between versions.
 _BadCall = cast(type[Exception], typer.BadParameter.__base__)
@@ -45,6 +48,7 @@ app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave Python with its exit status."""
+    _show_all_names(sys.stdout)
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -52,6 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)
+
+
+def _show_all_names(stream: object) -> None:
+    """Let a stream take names that its encoding cannot: their bytes go out as they came, all else escaped."""
+    if isinstance(stream, io.TextIOWrapper):
+        # An encoding of ASCII says that no encoding was chosen; typer would write UTF-8 as well.
+        plain = codecs.lookup(stream.encoding).name == "ascii"
+        stream.reconfigure(encoding="utf-8" if plain else stream.encoding, errors=RAW)
 
 
 def _show_version(wanted: bool) -> None:

@@ -30,7 +30,7 @@ def inspect(
 
     It shows the axes and where they come from, the pages, the type of the pixels and the calibration.
     """
-    from unet2015.errors import ImageError
+    from unet2015.errors import failure_of
     from unet2015.images.reader import find_images, open_image
 
     found: list[dict[str, Any]] = []
@@ -38,8 +38,9 @@ def inspect(
         try:
             with open_image(path, axes) as image:
                 found.append(_facts(image))
-        except ImageError as error:
-            found.append({"file": str(path), "refused": str(error).removeprefix(f"{path}: ")})
+        except Exception as error:
+            said = str(failure_of(error, path)).removeprefix(f"{path}: ")
+            found.append({"file": str(path), "refused": said})
     if as_json:
         print_json(found)
     else:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import AxesError, ImageReadError, UsageError
+from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError, failure_of
 from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes
 
 AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
@@ -177,7 +177,12 @@ class Image(ABC):
                 f"{self.name}: page {page}, rows {y0}:{y1}, columns {x0}:{x1} are not inside {self.pages} "
                 f"pages of {self.height} x {self.width}"
             )
-        return self._read(page, y0, y1, x0, x1)
+        try:
+            return self._read(page, y0, y1, x0, x1)
+        except UNet2015Error:
+            raise
+        except Exception as error:  # whatever it is, it is the failure of this file alone
+            raise failure_of(error, self.name) from error
 
     @abstractmethod
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageReadError, ImageValueError, UsageError
+from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error, UsageError, failure_of
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
@@ -76,10 +76,12 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
             return PngImage(path, axes, labels=labels)
         if start.startswith(_TIFF_STARTS):
             return TiffImage(path, axes, labels=labels)
-    except ImageReadError:
+    except UNet2015Error:
         raise
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
+    except Exception as error:  # whatever it is, it is the failure of this file alone
+        raise failure_of(error, path) from error
     came = f"it begins with {start!r}" if start else "it is empty"
     raise ImageReadError(f"{path}: expected a TIFF or PNG file, but {came}")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
+from pydantic_core import PydanticSerializationError
 from torch import Tensor
 
 from unet2015 import networks
@@ -140,7 +141,7 @@ def save_model(
         name: _as(tensor.detach().cpu(), dtype if name in trained else torch.float32)
         for name, tensor in network.state_dict().items()
     }
-    save_tensors(path, weights, info.model_dump_json())
+    save_tensors(path, weights, _text(info))
 
 
 def read_model_file(path: str | Path) -> Model:
@@ -212,6 +213,14 @@ def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _type(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _text(info: ModelInfo) -> str:
+    """Return the description as JSON; file names in it that are not UTF-8 are escaped."""
+    try:
+        return info.model_dump_json()
+    except PydanticSerializationError:
+        return json.dumps(info.model_dump())
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unet2015.errors import ImageReadError, UsageError
+from unet2015.file_names import shown
 from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
 from unet2015.safe_files import atomic_path
@@ -123,7 +124,7 @@ def write_report(report: Report, out: str | Path) -> None:
         version=versions()["unet2015"],
     )
     with atomic_path(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(shown(page), encoding="utf-8")
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
+from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
@@ -46,7 +47,8 @@ def segment_files(
     list of FileResult
         One result for each file. A file is not segmented again if its outputs exist and were made from
         the same bytes with the same model and options. A file that was begun goes on after its last
-        finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any.
+        finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any. Where an
+        error was unexpected, ``failures.log`` beside it has the traceback.
 
     Raises
     ------
@@ -69,6 +71,9 @@ def segment_files(
     finally:
         failures = [(result.input, result.error) for result in results if result.error]
         # An interrupted run has not seen all files, so an earlier list may still be right about the others.
-        if not is_one_file(out) and (failures or len(results) == len(jobs)):
-            write_failures(out, failures)
+        if failures or len(results) == len(jobs):
+            one = is_one_file(out)
+            write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
+            if not one:
+                write_failures(out, failures)
     return results

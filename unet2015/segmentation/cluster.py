@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.device import thread_count
-from unet2015.errors import UNet2015Error, UsageError, WorkerError
+from unet2015.errors import UNet2015Error, UsageError, WorkerError, failure_of
 from unet2015.images.reader import open_image
 from unet2015.segmentation.connection import check_workers, connect
 from unet2015.segmentation.jobs import Job
@@ -97,8 +97,8 @@ def _by_file(
         try:
             with open_image(job.input, job.options.axes) as image:
                 tasks.append((job, replace(segmenter.plan(image))))
-        except UNet2015Error as error:
-            results[job.input] = FileResult(job.input, (), error)
+        except Exception as error:
+            results[job.input] = FileResult(job.input, (), failure_of(error, job.input))
 
     def done(position: int, result: FileResult) -> None:
         results[result.input] = result

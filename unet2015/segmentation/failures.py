@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.file_names import RAW
 from unet2015.safe_files import atomic_path, make_folder
 
 NAME = "failures.csv"
@@ -40,7 +41,7 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
         make_folder(folder)
         with atomic_path(path) as temporary:
             # The list must be written even if a name is not UTF-8.
-            temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+            temporary.write_bytes(text.getvalue().encode("utf-8", RAW))
     except ImageWriteError as error:
         _log.warning("%s", error)
 

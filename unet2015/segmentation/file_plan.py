@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import UNet2015Error
+from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model
@@ -90,8 +90,8 @@ def plan_files(
         try:
             with open_image(job.input, options.axes) as image:
                 plans.append(_plan_file(job, image, segmenter, estimator))
-        except UNet2015Error as error:
-            plans.append(FilePlan(job.input, job.outputs, error=error))
+        except Exception as error:
+            plans.append(FilePlan(job.input, job.outputs, error=failure_of(error, job.input)))
     return plans
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unet2015.errors import ImageReadError, UNet2015Error
+from unet2015.device import is_out_of_memory
+from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.jobs import Job
@@ -33,7 +34,7 @@ class FileResult:
 def run_job(
     segmenter: Segmenter, job: Job, *, plan: TilePlan | None = None, elsewhere: Elsewhere | None = None
 ) -> FileResult:
-    """Carry out a job; an error becomes part of the result.
+    """Carry out a job; any error becomes part of the result, so that other jobs go on.
 
     Parameters
     ----------
@@ -48,10 +49,9 @@ def run_job(
     """
     try:
         _run(segmenter, job, plan, elsewhere)
-    except UNet2015Error as error:
-        return FileResult(job.input, (), error)
-    except (OSError, MemoryError) as error:
-        return FileResult(job.input, (), ImageReadError(f"{job.input}: {error or 'out of memory'}"))
+    except Exception as error:
+        short = isinstance(error, RuntimeError) and is_out_of_memory(error)
+        return FileResult(job.input, (), failure_of(MemoryError() if short else error, job.input))
     return FileResult(job.input, job.outputs.paths)
 
 

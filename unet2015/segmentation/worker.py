@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from unet2015.errors import ModelError, UsageError
+from unet2015.errors import ModelError, UNet2015Error, UsageError, failure_of
 from unet2015.heap import usual_heap
 from unet2015.images.image import Image
 from unet2015.images.mapping import Scale
@@ -107,7 +107,22 @@ class ImageTask:
 
 
 def compute(task: ImageTask, index: int) -> Times:
-    """Compute and keep the part of this number; return its times."""
+    """Compute and keep the part of this number; return its times.
+
+    Raises
+    ------
+    UNet2015Error
+        Of whatever kind an error was, so that the client can say which file failed and why.
+    """
+    try:
+        return _compute(task, index)
+    except UNet2015Error:
+        raise
+    except Exception as error:
+        raise failure_of(error, task.job.input) from error
+
+
+def _compute(task: ImageTask, index: int) -> Times:
     segmenter = task.model.load(task.job.options)
     image = _open(task.job.input, task.job.options.axes)
     computation, part = computation_of(segmenter, image, task.plan, task.scale), task.plan.parts[index]

@@ -38,7 +38,10 @@ class TrainingLog:
         except ImportError:
             _log.info("TensorBoard is not installed: no events, only log.jsonl")
         else:
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+            try:
+                self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+            except UnicodeEncodeError:  # it takes names of UTF-8 only
+                _log.warning("%s: TensorBoard cannot write into a folder of this name; no events", folder)
 
     def write(self, step: int, **figures: Any) -> None:
         """Log figures of one step; None where there is none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import DataSetError, SettingsError, UNet2015Error
+from unet2015.errors import DataSetError, SettingsError, failure_of
 from unet2015.images.image import Image
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
@@ -164,16 +164,17 @@ class _Pair:
         pair = cls(image_file, label_file)
         try:
             pair.image = pool.add(image_file, axes)
-        except UNet2015Error as error:
-            pair.image_problems.append(_problem("error", image_file, str(error)))
+        except Exception as error:
+            pair.image_problems.append(_problem("error", image_file, str(failure_of(error, image_file))))
         return pair
 
     def look(self, settings: LabelSettings, axes: str | None) -> None:
         if self.image is not None:
             try:
                 self.digests = _read_all(self.image, self.image_problems)
-            except UNet2015Error as error:
-                self.image_problems.append(_problem("error", self.image_file, str(error)))
+            except Exception as error:
+                said = str(failure_of(error, self.image_file))
+                self.image_problems.append(_problem("error", self.image_file, said))
         self.look_at_labels(settings, axes)
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
@@ -181,8 +182,9 @@ class _Pair:
         watch = Unchanged(self.label_file)
         try:
             labels = read_labels(self.label_file, axes)
-        except UNet2015Error as error:
-            self.label_problems.append(_problem("error", self.label_file, str(error)))
+        except Exception as error:
+            said = str(failure_of(error, self.label_file))
+            self.label_problems.append(_problem("error", self.label_file, said))
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
