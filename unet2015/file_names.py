@@ -13,7 +13,7 @@ _FIRST, _LAST, _BASE = 0xDC80, 0xDCFF, 0xDC00
 
 
 def shown(text: object) -> str:
-    r"""Return a text for readers: a byte that is not UTF-8 as ``\xb5``, other lone surrogates as ``\ud800``."""
+    r"""Return a text for readers: a byte that is not UTF-8 as ``\xb5``, other surrogates as ``\ud800``."""
     return str(text).encode("utf-8", RAW).decode("utf-8", "backslashreplace")
 
 
