@@ -26,6 +26,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.connection import connect
 from unet2015.segmentation.jobs import plan_jobs
+from unet2015.segmentation.local_cluster import shared_with_clients
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
@@ -141,7 +142,10 @@ class Runs:
             with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn"), start) as pool:
                 yield lambda tiles, size: self._processes(pool, parts, tiles, size)
         else:
-            with connect("local:1" if name == "one_worker" else "local:2") as client:
+            with (
+                connect("local:1" if name == "one_worker" else "local:2") as client,
+                shared_with_clients(client.security),
+            ):
                 yield lambda tiles, size: self._workers(client.scheduler.address, tiles, size)
 
     def _processes(self, pool: ProcessPoolExecutor, parts: Sequence[str], tiles: int, size: int) -> None:

@@ -9,7 +9,7 @@ import yaml
 import unet2015
 from tests.docs.markdown import DOCUMENTS, ROOT, blocks, headings, links, prose, slug
 
-LANGUAGES = {"sh", "python", "toml", "text", "diff", "json"}
+LANGUAGES = {"sh", "python", "toml", "text", "diff", "json", "yaml"}
 EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 

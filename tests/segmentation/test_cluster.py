@@ -1,11 +1,11 @@
 """Dask: a real scheduler and worker processes; the same bytes, killed workers, clear refusals."""
 
+import asyncio
 import os
 import signal
-import socket
-import sys
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 import torch
@@ -17,6 +17,7 @@ from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
 from unet2015.segmentation import connection
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.local_cluster import shared_with_clients
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
 
@@ -35,7 +36,9 @@ def client():
 
 @pytest.fixture
 def dask(client):
-    return client.scheduler.address
+    """The address, for a client that finds its certificate in Dask's configuration, as on a cluster."""
+    with shared_with_clients(client.security):
+        yield client.scheduler.address
 
 
 @pytest.fixture
@@ -178,20 +181,45 @@ def test_workers_of_other_versions(client, monkeypatch):
         connection.check_workers(client, [])
 
 
-def test_schedulers_that_are_none(tmp_path, job, monkeypatch):
-    image, model = job
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setattr(connection, "WAIT", 1)
-    for address, words in (
-        (nobody, "no Dask scheduler answers"),
-        ("local:0", "local:4"),
-        ("local", "local:4"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            segment_files([image], tmp_path / "out", model, OPTIONS, dask=address)
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"unet2015\[dask\]"):
-        segment_files([image], tmp_path / "out", model, OPTIONS, dask="local:2")
-    assert not (tmp_path / "out").exists()
+def addresses(client):
+    """Return the addresses of the scheduler, of the workers and of their nannies."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return [client.scheduler.address, *workers, *(worker["nanny"] for worker in workers.values())]
+
+
+def answered(address, security):
+    """Tell whether who listens at an address goes on after the handshake of a client."""
+    from distributed.comm import connect
+
+    async def ask():
+        comm = await connect(address, timeout=2, **security.get_connection_args("client"))
+        comm.abort()
+
+    try:
+        asyncio.run(asyncio.wait_for(ask(), 2))
+    except OSError:  # also if the connection is cut, or nothing is said
+        return False
+    return True
+
+
+def test_only_who_holds_the_certificate_of_the_run_is_answered(client):
+    from distributed import Security
+
+    found, other = addresses(client), Security.temporary()
+    assert len(found) == 5
+    assert {address.rpartition(":")[0] for address in found} == {"tls://127.0.0.1"}
+    for address in found:
+        assert answered(address, client.security)
+        assert not answered(address, other)
+        assert not answered(address.replace("tls", "tcp"), Security())
+
+
+def test_no_other_port_is_open_such_as_that_of_a_dashboard(client):
+    here = psutil.Process()
+    opened = {
+        connection.laddr.port
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert opened == {int(address.rpartition(":")[2]) for address in addresses(client)}

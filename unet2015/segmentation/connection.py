@@ -1,8 +1,10 @@
 """The connection to a Dask scheduler, or to worker processes that are started here."""
 
-import logging
+import asyncio
 import os
+import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -38,33 +40,66 @@ def connect(address: str) -> Iterator[Any]:
     except ImportError as error:
         raise UsageError("--dask needs Dask: pip install 'unet2015[dask]'") from error
     kind, _, count = address.partition(":")
-    if kind != "local":
-        try:
-            client = distributed.Client(address, timeout=WAIT, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise UsageError(
-                f"no Dask scheduler answers at {address}: {error or 'timeout'}; give the address that "
-                "dask-scheduler prints, such as tcp://HOST:8786, or local:N"
-            ) from error
-        with client:
+    if kind == "local":
+        with _started_here(address, count) as client:
             yield client
         return
-    if not count.isdecimal() or int(count) < 1:
+    _check_answer(address)
+    try:
+        client = distributed.Client(address, timeout=WAIT, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise _no_scheduler(address, error) from error
+    with client:
+        yield client
+
+
+def _check_answer(address: str) -> None:
+    """Raise `UsageError` unless what listens at `address` answers as Dask does, within `WAIT` seconds.
+
+    Dask's client waits for ever where a connection is accepted and nothing is said.
+    """
+    distributed: Any = import_module("distributed")
+
+    async def ask() -> None:
+        security = distributed.Security().get_connection_args("client")  # by Dask's own configuration
+        comm = await asyncio.wait_for(distributed.comm.connect(address, timeout=WAIT, **security), WAIT)
+        comm.abort()
+
+    try:
+        with ThreadPoolExecutor(1) as thread:  # a notebook has a running loop in its own
+            thread.submit(asyncio.run, ask()).result()
+    except Exception as error:  # what is not Dask may answer with anything
+        raise _no_scheduler(address, error) from error
+
+
+def _no_scheduler(address: str, error: BaseException) -> UsageError:
+    silent = isinstance(error, TimeoutError) or "Timed out" in str(error)
+    why = f"no answer within {WAIT} s" if silent else f"{type(error).__name__}: {error}"
+    return UsageError(
+        f"no Dask scheduler answers at {address}: {' '.join(why.split())}; give the address that dask "
+        "scheduler prints, such as tcp://HOST:8786 (or tls://HOST:8786, with the certificates in Dask's "
+        "configuration, distributed.comm.tls), or local:N for N processes here"
+    )
+
+
+@contextmanager
+def _started_here(address: str, count: str) -> Iterator[Any]:
+    """Yield a client of new worker processes; `count` is how many, as the user wrote it in `address`."""
+    if re.fullmatch("[0-9]{1,4}", count) is None or int(count) < 1:
         raise UsageError(f"--dask {address}: expected local:N with a number of processes, such as local:4")
     threads = str(max(1, thread_count() // int(count)))
-    with (
-        _environment(dict.fromkeys(_THREADS, threads)),
-        import_module("dask").config.set(_QUIET),
-        distributed.LocalCluster(
-            n_workers=int(count),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",  # any free port; None would insist on 8787
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with _environment(dict.fromkeys(_THREADS, threads)), import_module("dask").config.set(_QUIET):
+        from unet2015.segmentation.local_cluster import local_cluster
+
+        try:
+            cluster = local_cluster(int(count))
+        except ImportError as error:
+            raise UsageError(
+                "--dask local:N needs the package cryptography, which keeps other users of this machine out: "
+                "pip install 'unet2015[dask]'"
+            ) from error
+        with cluster, import_module("distributed").Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 @contextmanager
