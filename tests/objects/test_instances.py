@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from unet2015.errors import DataSetError, UsageError
+from unet2015.errors import UsageError
 from unet2015.objects.instances import Markers, label_objects
 
 PAGES = hnp.arrays(
@@ -61,11 +61,13 @@ def test_options_that_cannot_be_are_refused(wrong):
         label_objects(np.zeros((2, 4, 4)))
 
 
-def test_more_objects_than_16_bits_hold_are_refused():
+def test_labels_have_16_bits_or_where_these_do_not_suffice_32():
     page = np.zeros((600, 600))
     page[::2, ::2] = 1
-    with pytest.raises(DataSetError, match="90000 objects"):
-        label_objects(page)
+    found = label_objects(page)
+    assert found.dtype == np.uint32
+    assert found.max() == 90_000
+    assert label_objects(page[:400, :400]).dtype == np.uint16
 
 
 @pytest.mark.slow

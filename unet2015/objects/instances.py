@@ -6,14 +6,14 @@ Objects that touch are one part, as in the paper. Markers, which are not in the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.measure import label
-from skimage.segmentation import watershed
 
-from unet2015.errors import DataSetError, UsageError
+from unet2015.errors import UsageError
+from unet2015.objects.numbering import number_page
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 FIELD_OF_INTEREST = 50
 """Width in pixels of the frame outside the field of interest, for both data sets of the paper."""
@@ -56,7 +56,7 @@ def label_objects(
     smallest: int = 0,
     frame: int = 0,
     markers: Markers | None = None,
-) -> NDArray[np.uint16]:
+) -> NDArray[Any]:
     """Return the objects of one page as instance labels.
 
     The steps of the authors' release on the scores of its four flips (which
@@ -85,15 +85,13 @@ def label_objects(
 
     Returns
     -------
-    ndarray of uint16, shape (height, width)
-        0 is background; objects are 1, 2, ... from top to bottom.
+    ndarray of uint16 or, with more than 65,535 objects, uint32, shape (height, width)
+        0 is background; objects are 1, 2, ... in the order of their first pixels, row by row.
 
     Raises
     ------
     UsageError
         The array does not have two axes, or threshold, connectivity, area or frame is out of range.
-    DataSetError
-        There are more than 65,535 objects.
     """
     if probability.ndim != 2:
         raise UsageError(f"expected one page, axes YX, got an array of shape {probability.shape}")
@@ -102,58 +100,53 @@ def label_objects(
             "expected a threshold from 0 to 1, connectivity 1 or 2, and smallest and frame from 0 on, got "
             f"{threshold}, {connectivity}, {smallest}, {frame}"
         )
-    inside = probability > threshold
-    objects = _parts(inside, connectivity)
-    if markers is not None:
-        objects = _divided(objects, probability, markers, connectivity)
-    if fill_holes:
-        _fill(objects)
-    sizes = np.bincount(objects.ravel())
-    keep = sizes >= smallest
-    if frame:
-        seen = np.zeros(len(sizes), bool)
-        seen[np.unique(objects[frame : objects.shape[0] - frame, frame : objects.shape[1] - frame])] = True
-        keep &= seen
-    keep[0] = False
-    if (count := int(np.count_nonzero(keep))) > np.iinfo(np.uint16).max:
-        raise DataSetError(f"{count} objects are too many for a label image of 16 bits; is it noise?")
-    numbers = np.zeros(len(sizes), np.uint16)
-    numbers[keep] = np.arange(1, count + 1)
-    labelled: NDArray[np.uint16] = numbers[objects]
-    return labelled
+    settings = ObjectSettings(
+        connectivity=connectivity,
+        fill_holes=fill_holes,
+        smallest=smallest,
+        frame=frame,
+        markers=None if markers is None else MarkerSettings(level=markers.level, blur=markers.blur),
+    )
+    page = ArrayPage(probability, threshold)
+    numbers = number_page(page, settings, max(page.height, 1))
+    labels: NDArray[Any] = numbers.labels(0).astype(label_type(numbers.objects))
+    return labels
 
 
-def _parts(inside: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
-    return np.asarray(label(inside, connectivity=connectivity), np.int32)  # type: ignore[no-untyped-call]
+def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
+    """Return the type of instance labels for so many objects."""
+    return np.dtype(np.uint16) if objects <= np.iinfo(np.uint16).max else np.dtype(np.uint32)
 
 
-def _divided(
-    parts: NDArray[np.int32], probability: NDArray[np.floating], markers: Markers, connectivity: int
-) -> NDArray[np.int32]:
-    """Divide parts among their markers, with new numbers from top to bottom."""
-    # NaN is not part of an object, and must not spread by the blur.
-    smooth = ndimage.gaussian_filter(np.nan_to_num(probability).astype(np.float32), markers.blur)
-    inside = parts > 0
-    seeds = _parts(inside & (smooth > markers.level), connectivity)
-    found = np.asarray(watershed(-smooth, seeds, connectivity=connectivity, mask=inside), np.int32)  # type: ignore[no-untyped-call]
-    found[inside & (found == 0)] = (parts + seeds.max(initial=0))[inside & (found == 0)]  # without a marker
-    numbers, first, at = np.unique(found, return_index=True, return_inverse=True)
-    known = np.flatnonzero(numbers)
-    anew = np.zeros(len(numbers), np.int32)
-    anew[known[np.argsort(first[known])]] = np.arange(1, len(known) + 1)
-    divided: NDArray[np.int32] = anew[at].reshape(parts.shape)
-    return divided
+@dataclass(frozen=True, eq=False)
+class ArrayPage:
+    """A page in memory, for :func:`unet2015.objects.numbering.number_page`.
 
+    Attributes
+    ----------
+    values : ndarray of float, shape (height, width)
+        Probabilities of class 1.
+    threshold : float
+        A pixel belongs to an object if its probability is above this.
+    """
 
-def _fill(objects: NDArray[np.int32]) -> None:
-    """Fill each object by itself, so that a cell inside a ring-shaped cell stays separate."""
-    background = _parts(objects == 0, 1)  # as binary_fill_holes: a diagonal gap is none
-    edge = np.concatenate([background[[0, -1]].ravel(), background[:, [0, -1]].ravel()])
-    enclosed = (background > 0) & ~np.isin(background, edge)
-    if not enclosed.any():
-        return
-    places = ndimage.find_objects(objects)
-    for number in np.unique(objects[ndimage.binary_dilation(enclosed, np.ones((3, 3)))]):
-        if number:
-            window = objects[places[number - 1]]
-            window[ndimage.binary_fill_holes(window == number) & (window == 0)] = number
+    values: NDArray[np.floating]
+    threshold: float
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return len(self.values)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.values.shape[1])
+
+    def probability(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.floating]:
+        """Return the probabilities of a region."""
+        return self.values[top:bottom, left:right]
+
+    def inside(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+        """Return which pixels of a region belong to objects."""
+        return self.values[top:bottom, left:right] > self.threshold

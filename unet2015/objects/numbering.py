@@ -1,0 +1,163 @@
+"""Instance labels of a page of any size, strip by strip: the same as those of the whole page at once.
+
+Two passes over the page. The first counts and joins (`number_page`); the second gives each pixel its number
+(`PageNumbers.labels`). Memory holds a strip, a few numbers for each part of it, and, where objects
+are divided, the windows of the objects that the strip meets.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import MemoryLimitError
+from unet2015.objects.components import Components, Numbers, Wholes, label_strip
+from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
+from unet2015.settings.objects import ObjectSettings
+
+_NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, eq=False)
+class _Divided:
+    """An object that is divided: its box, its first pixel, and the final numbers of its pieces."""
+
+    box: tuple[int, int, int, int]
+    first: int
+    numbers: Numbers
+
+
+@dataclass(eq=False)
+class PageNumbers:
+    """The final numbers of a page's objects.
+
+    Attributes
+    ----------
+    areas : ndarray of int64, shape (objects,)
+        Pixels of each object; object 1 first.
+    """
+
+    areas: Numbers
+    _page: Page
+    _settings: ObjectSettings
+    _rows: int
+    _of_part: Numbers
+    _bases: dict[int, int]
+    _divided: list[_Divided] = field(default_factory=list)
+    _open: dict[int, Pieces] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> int:
+        """How many objects the page has."""
+        return len(self.areas)
+
+    def labels(self, row: int) -> NDArray[np.int64]:
+        """Return the instance labels of the strip that begins at `row`; strips have the height of before.
+
+        Returns
+        -------
+        ndarray of int64, shape (rows, width)
+            0 is background; objects are 1, 2, ... in the order of their first pixels.
+        """
+        page, stop = self._page, min(row + self._rows, self._page.height)
+        parts, _, count = label_strip(page.inside(row, stop, 0, page.width), self._settings)
+        start = self._bases[row]
+        found: NDArray[np.int64] = np.concatenate([[0], self._of_part[start : start + count]])[parts]
+        for index, one in enumerate(self._divided):
+            top, bottom, left, right = one.box
+            if bottom <= row or top >= stop:
+                self._open.pop(index, None)
+                continue
+            if index not in self._open:
+                self._open[index] = divide(page, self._settings, one.box, one.first)
+            pieces = self._open[index].labels[max(row - top, 0) : stop - top]
+            region = found[max(top - row, 0) : bottom - row, left:right]
+            region[pieces > 0] = np.concatenate([[0], one.numbers])[pieces[pieces > 0]]
+        return found
+
+
+def number_page(page: Page, settings: ObjectSettings, rows: int, memory: int | None = None) -> PageNumbers:
+    """Find the objects of a page.
+
+    Parameters
+    ----------
+    page : Page
+        The page; it is read from top to bottom, and where objects are divided in windows, too.
+    settings : ObjectSettings
+        What counts as an object.
+    rows : int
+        Rows of a strip. The result does not depend on it.
+    memory : int, optional
+        Bytes that dividing one object may take. Default: no limit.
+
+    Raises
+    ------
+    MemoryLimitError
+        An object that must be divided is too large.
+    """
+    components = Components(page.height, page.width, settings, places=settings.markers is not None)
+    counted = MarkerCount(page, settings) if settings.markers is not None else None
+    for row in range(0, page.height, rows):
+        inside = page.inside(row, min(row + rows, page.height), 0, page.width)
+        parts = components.add(inside)
+        if counted is not None:
+            counted.add(row, inside, parts)
+    wholes = components.join()
+    several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
+    divided = []
+    for index in several:
+        box = tuple(wholes.boxes[index].tolist())
+        _check_size(box, _NO_LIMIT if memory is None else memory)
+        first = int(wholes.first[index])
+        pieces = divide(page, settings, box, first)
+        divided.append(
+            (box, first, replace(pieces, labels=pieces.labels[:0]))
+        )  # made again in the second pass
+    return _numbered(page, settings, rows, components.bases, wholes, several, divided)
+
+
+def _numbered(
+    page: Page,
+    settings: ObjectSettings,
+    rows: int,
+    bases: dict[int, int],
+    wholes: Wholes,
+    several: Numbers,
+    divided: list[tuple[tuple[int, int, int, int], int, Pieces]],
+) -> PageNumbers:
+    """Leave out what is too small or outside the frame, and number the others by their first pixels."""
+    single = wholes.is_object.copy()
+    single[several] = False
+    singles = np.flatnonzero(single)
+    pieces = [piece for _, _, piece in divided]
+    areas = np.concatenate([wholes.areas[singles], *(piece.areas for piece in pieces)])
+    inner = np.concatenate([wholes.inner[singles], *(piece.inner for piece in pieces)])
+    keep = areas >= settings.smallest
+    if settings.frame:
+        keep &= inner
+    order = np.flatnonzero(keep)
+    if pieces:
+        first = np.concatenate([wholes.first[singles], *(piece.first for piece in pieces)])
+        order = order[np.argsort(first[order])]  # else they are in this order already
+    numbers = np.zeros(len(areas), np.int64)
+    numbers[order] = np.arange(1, len(order) + 1)
+    of_whole = np.zeros(len(wholes.areas) + 1, np.int64)  # the last is for -1: background of no object
+    of_whole[singles] = numbers[: len(singles)]
+    ends = np.cumsum([len(singles), *(len(piece.areas) for piece in pieces)])
+    parted = [
+        _Divided(box, first, numbers[start:stop])
+        for (box, first, _), start, stop in zip(divided, ends, ends[1:], strict=False)
+    ]
+    of_part = of_whole[wholes.owner][wholes.of_part]
+    return PageNumbers(areas[order], page, settings, rows, of_part, bases, parted)
+
+
+def _check_size(box: tuple[int, int, int, int], memory: int) -> None:
+    top, bottom, left, right = box
+    needed = (bottom - top) * (right - left) * PIXEL_BYTES
+    if needed > memory:
+        raise MemoryLimitError(
+            f"the object in rows {top} to {bottom}, columns {left} to {right} has several markers; "
+            f"dividing it takes {needed / 1e9:.2g} GB, but {memory / 1e9:.2g} GB may be used; allow more "
+            "memory, or leave out the markers"
+        )

@@ -1,0 +1,37 @@
+"""What counts as an object: the settings of the step from probabilities to instance labels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unet2015.settings.frozen import Frozen, NotNegative
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class MarkerSettings(Frozen):
+    """How centres are found, from which a watershed divides objects that touch (not in the paper)."""
+
+    level: Probability = 0.8
+    """A marker is a connected part in which the blurred probability is above this."""
+    blur: NotNegative = 2.0
+    """Standard deviation of the Gaussian blur, in pixels; 0 is none."""
+
+
+class ObjectSettings(Frozen):
+    """From the probability map of class 1 to instance labels (open in the paper, but the threshold)."""
+
+    threshold: Probability | None = None
+    """A pixel belongs to an object if its probability is above this. None: the model's own threshold."""
+    connectivity: Literal[1, 2] = 1
+    """1: neighbours share an edge. 2: they share an edge or a corner."""
+    fill_holes: bool = True
+    """Whether background that an object encloses becomes part of it. Enclosed: no way of pixels that share an
+    edge leads out. What several objects enclose belongs to the innermost."""
+    smallest: int = Field(0, ge=0)
+    """Smaller objects are left out; area in pixels, after holes are filled."""
+    frame: int = Field(0, ge=0)
+    """Objects that lie wholly within this distance of the border, in pixels, are left out."""
+    markers: MarkerSettings | None = None
+    """Divide connected parts that have two or more markers by a watershed of the blurred probability. None:
+    objects that touch are one, as in the paper."""
