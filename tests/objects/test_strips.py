@@ -87,7 +87,7 @@ def test_an_object_too_large_to_divide_is_refused_by_its_place():
     values[5:30, 7:50] = 0.6
     values[10, 10] = values[20, 40] = 1
     divided = ObjectSettings(markers=MarkerSettings(level=0.9, blur=0))
-    with pytest.raises(MemoryLimitError, match="rows 5 to 30 and columns 7 to 50"):
+    with pytest.raises(MemoryLimitError, match="rows 5 to 30, columns 7 to 50"):
         number_page(ArrayPage(values, 0.5), divided, 8, memory=60_000)
     assert number_page(ArrayPage(values, 0.5), divided, 8, memory=70_000).objects == 2
 

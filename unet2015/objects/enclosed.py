@@ -5,8 +5,8 @@ is one more country. An object encloses all that cannot be reached from outside 
 If several objects enclose a part, one inside the other, the innermost owns it.
 
 In terms of graphs: object A encloses part B if A *dominates* B in the graph of neighbours, seen from
-outside. In an undirected graph, the nearest dominator of a node is the top of its block (biconnected component) in a
-depth-first search (Hopcroft and Tarjan 1973, doi:10.1145/362248.362272).
+outside. In an undirected graph, the nearest dominator of a node is the top of its block (biconnected
+component) in a depth-first search (Hopcroft and Tarjan 1973, doi:10.1145/362248.362272).
 """
 
 import numpy as np
