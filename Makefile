@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv-peers
+PIP := -m pip install --quiet --disable-pip-version-check
 SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_results_say
 
 .PHONY: demo fast test chromium lint wheel docs bench clean
@@ -10,7 +11,7 @@ SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_result
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]' || .ci/no-index
 	touch $(READY)
 
 demo: $(READY)
@@ -43,12 +44,13 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A wheel in dist, with the packages that build it as they are here; tests/packaging installs one and runs it.
+# Source distribution and wheel in dist, with the setuptools that is here; tests/packaging looks into both,
+# installs the wheel and runs it.
 wheel: $(READY)
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m build --quiet --no-isolation
 
 .venv/.ready-docs: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[docs]' || .ci/no-index
 	touch .venv/.ready-docs
 
 docs: .venv/.ready-docs
@@ -57,7 +59,7 @@ docs: .venv/.ready-docs
 $(PEERS)/.ready: pyproject.toml benchmarks/peers.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "the peers need Python 3.11 or 3.12, this is " + sys.version.split()[0] + "; say which: make bench PYTHON=python3.12")'
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt -e '.[bench]'
+	$(PEERS)/bin/python $(PIP) -r benchmarks/peers.txt -e '.[bench]' || .ci/no-index
 	$(PEERS)/bin/python -m benchmarks.peers
 	touch $(PEERS)/.ready
 

@@ -1,10 +1,12 @@
 """A folder like that of a reader of the documentation, with tiny images in it."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from tests.docs.run import command
 
@@ -14,6 +16,9 @@ CALIBRATION = {
     "metadata": {"axes": "ZYX", "unit": "um", "spacing": 0.05},
 }
 TINY = ["--steps", "1", "--tile", "220", "--width", "1", "--precision", "float32", "--device", "cpu"]
+TRAIN = ["train", "--images", "images/", "--labels", "labels/", "--label-kind", "instances", "-o", "run"]
+TRAINED = (0, 3)
+"""How a tiny training may end: one step may teach nothing, which is then said."""
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +32,12 @@ def reader(tmp_path_factory):
     images, membranes = em_stack(pages=6, height=64, width=72, seed=0)
     cells = np.zeros((64, 72), np.uint16)
     cells[8:30, 8:32], cells[34:60, 20:66] = 1, 2
-    for number, name in enumerate("abcde"):
+    for number, name in enumerate("abcdef"):
         tifffile.imwrite(folder / "images" / f"{name}.tif", images[number])
         tifffile.imwrite(folder / "labels" / f"{name}.tif", cells)
-    for number in (4, 5):
+    for old, new in (("e", "t4"), ("f", "t5")):  # by number too these are the pages 4 and 5
         for part in ("images", "labels"):
-            (folder / part / f"{'_abcde'[number]}.tif").rename(folder / part / f"t{number}.tif")
+            (folder / part / f"{old}.tif").rename(folder / part / f"{new}.tif")
     for name in "ab":
         tifffile.imwrite(folder / "new" / f"{name}.tif", images[5])
     tifffile.imwrite(folder / "stack.tif", images[:2], **CALIBRATION)
@@ -41,9 +46,25 @@ def reader(tmp_path_factory):
     tifffile.imwrite(folder / "01_RES" / "mask000.tif", cells)
     before = os.getcwd()
     os.chdir(folder)
-    sets = ["--images", "images/", "--labels", "labels/", "--label-kind", "instances"]
-    assert command(["train", *sets, "-o", "run", *TINY]).status in (0, 3)
+    assert command([*TRAIN, *TINY]).status in TRAINED
+    shutil.copy("run/model.safetensors", "model.safetensors")
+    one_plane = zarr.open_group("big.zarr", mode="w")
+    one_plane.create_array("0", data=images[0])
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    scale = {"type": "scale", "scale": [0.004, 0.004]}
+    level = {"path": "0", "coordinateTransformations": [scale]}
+    one_plane.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [level]}]}
     given = ["-o", "results", "--model", "em-membrane", "--probability"]
     assert command(["segment", "stack.tif", *given]).status == 0
     yield folder
     os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The address of a Dask scheduler with two workers, all in this process."""
+    from distributed import LocalCluster
+
+    here = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **here) as cluster:
+        yield cluster.scheduler_address

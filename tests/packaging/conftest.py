@@ -4,11 +4,25 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent.parent
+STRAYS = (
+    "run/model.safetensors",
+    "run/log.jsonl",
+    "out/a.classes.tif",
+    "images/a.tif",
+    "tests/data/a.tif",
+    "site/index.html",
+)
+"""What lies in a checkout in which someone works, and must not be in what is built."""
 
 
 def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -25,42 +39,78 @@ def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """A copy of what is built from, so that building leaves nothing in the checkout."""
-    folder = tmp_path_factory.mktemp("source")
-    for name in ("LICENSE", "README.md", "pyproject.toml", "constraints.txt", "Makefile"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("unet2015", "pipelines", "benchmarks", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    """A copy of the checkout, so that building leaves nothing there, with what users leave in theirs."""
+    folder = tmp_path_factory.mktemp("source") / "checkout"
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    left_out = shutil.ignore_patterns(".git", *(line.rstrip("/") for line in ignored))
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    for name in STRAYS:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left here")
     return folder
 
 
 @pytest.fixture(scope="session")
-def wheel(source, tmp_path_factory):
-    """The wheel, built with the setuptools that is here: nothing is downloaded."""
-    out = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--no-index"]
-    run(*pip, "--no-build-isolation", "--wheel-dir", out, source, cwd=out)
-    (built,) = out.glob("*.whl")
-    return built
+def built(source, tmp_path_factory):
+    """Source distribution and wheel, by the standard front end: the wheel is built from the distribution.
+
+    It is built with the setuptools that is here: an environment of its own would need a download.
+    """
+    out = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source, cwd=out)
+    archive, wheel = sorted(out.iterdir(), key=lambda path: path.suffix)
+    return archive, wheel
 
 
 @pytest.fixture(scope="session")
-def installed(wheel, tmp_path_factory):
-    """A new environment with the wheel, and with the dependencies of this one; returns its programs' folder.
+def installed(built, tmp_path_factory):
+    """A new environment with the wheel, installed without a network; returns its programs' folder.
 
-    The dependencies are found through a .pth file behind the environment's own packages. This project's
-    own installation among them, if editable, is found by a hook of another .pth, which is not read there.
+    What the wheel asks for is not installed again: torch and its like are hundreds of megabytes, which a test
+    neither downloads nor copies. They are links to the packages of this environment, and pip sees that they
+    are what the wheel asks for. Nothing else of this environment is there, neither an extra nor this project.
     """
-    folder = tmp_path_factory.mktemp("installed") / "env"
-    venv.create(folder)
-    paths = {"base": str(folder), "platbase": str(folder)}
+    _, wheel = built
+    folder = tmp_path_factory.mktemp("installed")
+    environment, shared = folder / "env", folder / "shared"
+    venv.create(environment)
+    paths = {"base": str(environment), "platbase": str(environment)}
     scripts = Path(sysconfig.get_path("scripts", "venv", paths))
-    python = scripts / Path(sys.executable).name
     packages = Path(sysconfig.get_path("purelib", "venv", paths))
-    here = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (packages / "dependencies.pth").write_text(
-        "".join(f"{path}\n" for path in sorted(here)), encoding="utf-8"
-    )
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    run(*pip, "install", "--no-deps", "--no-index", "--ignore-installed", wheel, cwd=folder)
+    shared.mkdir()
+    for place in sorted(needed_by(wheel)):
+        (shared / place.name).symlink_to(place)
+    (packages / "shared.pth").write_text(f"{shared}\n", encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--python", scripts / Path(sys.executable).name]
+    run(*pip, "install", "--no-index", wheel, cwd=folder)
     return scripts
+
+
+def needed_by(wheel: Path) -> set[Path]:
+    """Return where all lies that a wheel asks for, without extras: files and folders of site-packages."""
+    name, version, _ = wheel.name.split("-", 2)
+    asked = metadata.PathDistribution(zipfile.Path(wheel, f"{name}-{version}.dist-info/"))
+    places: set[Path] = set()
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = list(asked_by(asked, set()))
+    while waiting:
+        needed = waiting.pop()
+        key = canonicalize_name(needed.name), frozenset(needed.extras)
+        if key in found:
+            continue
+        found.add(key)
+        distribution = metadata.distribution(needed.name)
+        tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
+        places |= {Path(str(distribution.locate_file(top))) for top in tops}
+        waiting += asked_by(distribution, needed.extras)
+    return places
+
+
+def asked_by(distribution: metadata.Distribution, extras: set[str]) -> Iterator[Requirement]:
+    """Yield what a distribution asks for on this machine, with some of its extras."""
+    for line in distribution.requires or ():
+        needed = Requirement(line)
+        if needed.marker is None or any(needed.marker.evaluate({"extra": one}) for one in ("", *extras)):
+            yield needed
