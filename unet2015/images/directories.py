@@ -174,6 +174,8 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
         and page.bitspersample == page.dtype.itemsize * 8
     )
     offsets, counts = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
+    if page.is_lsm and page.compression != 1:  # Zeiss writes the counts of decoded bytes
+        counts = np.minimum(counts, np.maximum(size - offsets, 0))
     plane = Plane(page, offsets, counts, int(rows), int(columns), raw)
     where = f"{name}: page {page.index}"
     expected = plane.down * plane.across * (page.samplesperpixel if plane.separate else 1)

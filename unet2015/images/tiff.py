@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
-from unet2015.images import imagej, ome, plain
+from unet2015.images import imagej, microscopes, ome, plain
 from unet2015.images.declared import Declared
 from unet2015.images.directories import (
     Plane,
@@ -252,7 +252,7 @@ def _declared(pages: list[Any], path: Path) -> Declared:
     if imagej.is_imagej(main):
         return imagej.read_imagej(main, tags, len(pages), samples, name)
     shape = tuple(int(length) for length in first.shape)
-    return plain.read_plain(descriptions, tags, len(pages), shape, name)
+    return microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
 
 
 def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
