@@ -74,7 +74,8 @@ def fei(
 
 
 def zeiss_sem(path: Path, text: str = "AP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 250.0 nm\r\n") -> None:
-    first = "0\r\n0\r\n0\r\n3.90625e-09\r\n"  # 3.90625 nm on a screen of 1024 pixels are 0.25 µm in an image of 16
+    # 3.90625 nm on a screen of 1024 pixels are 0.25 µm in an image of 16.
+    first = "0\r\n0\r\n0\r\n3.90625e-09\r\n"
     data = (first + "AP_PIXEL_SIZE\r\nPixel Size = 3.90625 nm\r\n" + text).encode("latin-1")
     _imwrite(path, PAGES[0], (34118, 2, len(data) + 1, data + b"\0"))
 
@@ -92,7 +93,8 @@ def sis(path: Path) -> None:
 
 
 def fluoview(path: Path) -> None:
-    dimensions = np.zeros(10, tifffile.TIFF.MM_HEADER[10][1])
+    fields = dict(entry[:2] for entry in tifffile.TIFF.MM_HEADER)
+    dimensions = np.zeros(10, fields["GrayChannel"])
     lengths = {b"x": (16, 0.25, b"um"), b"y": (9, 0.5, b"um"), b"z": (3, 2.0, b"um"), b"Time": (2, 2.5, b"s")}
     for i, (name, (size, step, unit)) in enumerate(lengths.items()):
         dimensions[i] = (name, size, 0, step, unit)

@@ -82,7 +82,7 @@ def _unread(declared: Declared, page: Any) -> Declared:
         said = (
             "JEOL: the resolution tags are those of the camera, before magnification: taken as no pixel size"
         )
-        lost = replace(declared.calibration, pixel_size_x=None, pixel_size_y=None)
+        lost = replace(declared.calibration, pixel_size_x=None, pixel_size_y=None, unit=None)
         return replace(declared, calibration=lost, notes=(*declared.notes, said))
     for maker, there in UNREAD:
         if there(page):
