@@ -17,8 +17,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _LENGTHS = np.zeros(50)
-"""Length of the outline at a border pixel. The index is 1, and for each neighbour that is a border pixel of the
-same object 2 (on an edge) or 10 (at a corner). Source: Benkrid and Crookes 2000, as in
+"""Length of the outline at a border pixel. The index is 1, and for each neighbour that is a border pixel of
+the same object 2 (on an edge) or 10 (at a corner). Source: Benkrid and Crookes 2000, as in
 `skimage.measure.perimeter`."""
 _LENGTHS[[5, 7, 15, 17, 25, 27]] = 1
 _LENGTHS[[21, 33]] = math.sqrt(2)
