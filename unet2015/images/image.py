@@ -45,6 +45,8 @@ class ImageHeader:
         Remarks that are not errors, such as metadata that could not be used.
     labels : bool
         The pixels are labels, and may be of type bool.
+    bits : int or None
+        Bits of a pixel in the file, where they are fewer than those of `dtype`.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ImageHeader:
     calibration: Calibration = UNCALIBRATED
     notes: tuple[str, ...] = ()
     labels: bool = False
+    bits: int | None = None
 
 
 class Image(ABC):
@@ -73,6 +76,8 @@ class Image(ABC):
         As in the header.
     dtype : numpy.dtype
         Type of the pixels, in the machine's byte order.
+    bits : int
+        How many bits of a pixel can be set: 4, 12, ..., else all of its type.
     """
 
     def __init__(self, header: ImageHeader) -> None:
@@ -83,6 +88,7 @@ class Image(ABC):
         self.axes_source = header.axes_source
         self.shape = tuple(int(size) for size in header.shape)
         self.dtype: np.dtype[Any] = np.dtype(header.dtype).newbyteorder("=")
+        self.bits = header.bits or 8 * self.dtype.itemsize
         self.calibration = header.calibration
         self._notes = header.notes
         if 0 in self.shape:

@@ -230,7 +230,7 @@ def _integer_range(image: Image) -> tuple[int, int]:
             f"{image.dtype}; train with the mapping standardise or with percentiles, or convert the image"
         )
     limits = np.iinfo(image.dtype)
-    return int(limits.min), int(limits.max)
+    return int(limits.min), int(limits.max) if limits.min else 2**image.bits - 1
 
 
 def _inverse(span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -22,6 +22,7 @@ from unet2015.images.directories import (
     reason,
 )
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.samples import value_samples, within, without_alpha
 
 _CACHE_BYTES = 2**26
@@ -78,6 +79,7 @@ class TiffImage(Image):
         values = value_samples(page, axes)
         tail = within(page, len(values))
         named = declared.named(tail, axes, name)
+        meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
         super().__init__(
             ImageHeader(
                 name,
@@ -87,11 +89,13 @@ class TiffImage(Image):
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
-                notes=declared.notes,
+                notes=declared.notes + tuple(dict.fromkeys(note for _, notes in meant for note in notes)),
+                bits=int(page.bitspersample),
                 labels=labels,
             )
         )
         self._values = values
+        self._inverted = [inverts for inverts, _ in meant]
         self._samples = int(page.samplesperpixel)
         self._planes = planes
         # Row: page; column: the planes that hold its channels.
@@ -146,7 +150,12 @@ class TiffImage(Image):
                 target = part[sample : sample + 1] if plane.separate else part
                 fill = self._fill_raw if plane.raw else self._fill_decoded
                 fill(number, sample, (y0, y1, x0, x1), target)
-        return out if len(self._values) == samples else without_alpha(out, samples, self._values, self.name)
+        if len(self._values) < samples:
+            out = without_alpha(out, samples, self._values, self.name)
+        for i, number in enumerate(numbers):
+            if self._inverted[number]:
+                invert(out[i * len(self._values) : (i + 1) * len(self._values)], self.bits)
+        return out
 
     def _fill_raw(
         self, number: int, sample: int, region: tuple[int, int, int, int], target: npt.NDArray[Any]
