@@ -13,7 +13,8 @@ import unet2015
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
     {"errors", "file_names", "heap", "lazy", "provenance"},
-    {"device", "safe_files", "settings"},
+    {"safe_files"},
+    {"device", "settings"},
     {"geometry", "synthetic"},
     {"images"},
     {"networks"},

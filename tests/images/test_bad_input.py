@@ -64,10 +64,10 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK)
 
-    def refuse(self, *args, **kwargs):
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name, flags):
+        raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr("unet2015.safe_files.reading._without_waiting", refuse)
     refused(path, "Permission denied")
 
 

@@ -4,6 +4,7 @@ import logging
 import math
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import tifffile
 from unet2015.errors import ImageReadError
 from unet2015.images.ome import is_ome
 from unet2015.images.samples import REFUSED, shows_its_indices
+from unet2015.safe_files import open_regular
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -255,14 +257,22 @@ def check_end(end: int, size: int, what: str) -> None:
         )
 
 
-def open_tiff(path: Path) -> Any:
-    """Return a `tifffile.TiffFile`, or raise `ImageReadError`."""
+@contextmanager
+def open_tiff(path: Path) -> Iterator[Any]:
+    """Yield a `tifffile.TiffFile` of a regular file, or raise `ImageReadError`."""
+    stack = ExitStack()
     try:
-        return tifffile.TiffFile(path)
+        tif = stack.enter_context(tifffile.TiffFile(stack.enter_context(open_regular(path))))
+    except OSError as error:  # of the file system
+        stack.close()
+        raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
     except Exception as error:  # a damaged header makes tifffile fail in any way
+        stack.close()
         raise ImageReadError(
             f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
         ) from error
+    with stack:
+        yield tif
 
 
 def reason(error: Exception) -> str:

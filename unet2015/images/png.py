@@ -14,6 +14,7 @@ from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.samples import NO_ALPHA, REFUSED, is_gray_ramp
+from unet2015.safe_files import open_regular, read_bytes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -99,7 +100,7 @@ class PngImage(Image):
         assert self.path is not None
         try:
             colour, bits = self._stored
-            data = self.path.read_bytes()
+            data = read_bytes(self.path)
             decoded = np.asarray(imagecodecs.png_decode(_as_gray(data) if colour == _PALETTE else data))
             if bits < 8:  # spread over 0 to 255 by the decoder
                 decoded //= 255 // (2**bits - 1)
@@ -138,7 +139,7 @@ def _as_gray(data: bytes) -> bytes:
 
 def _header(path: Path) -> tuple[int, int, int, int, bytes]:
     """Return width, height, bits, colour type and palette, having checked that the file is whole."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
         start = file.read(33)

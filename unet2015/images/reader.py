@@ -2,7 +2,6 @@
 
 import glob
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import is_zarr
+from unet2015.safe_files import open_regular
 
 __all__ = [
     "ArrayImage",
@@ -66,11 +66,9 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
     try:
         if is_zarr(path):
             return ZarrImage(path, axes)
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise ImageReadError(f"{path}: expected an image file, but this is {what}")
-        with path.open("rb") as file:
+        if path.is_dir():
+            raise ImageReadError(f"{path}: expected an image file, but this is a folder")
+        with open_regular(path) as file:
             start = file.read(8)
         if start == SIGNATURE:
             return PngImage(path, axes, labels=labels)
@@ -156,6 +154,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             what = (
                 "no .tif, .tiff, .png or .zarr image in this folder"
                 if path.is_dir()
+                else "this link leads nowhere"
+                if path.is_symlink()
                 else "no such file or folder"
             )
             raise UsageError(f"{path}: {what}")

@@ -24,6 +24,7 @@ from unet2015.images.directories import (
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.samples import value_samples, within, without_alpha
+from unet2015.safe_files import open_regular
 
 _CACHE_BYTES = 2**26
 _TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
@@ -106,7 +107,7 @@ class TiffImage(Image):
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._cached = 0  # bytes
         self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
-        self._file = path.open("rb")
+        self._file = open_regular(path)
 
     @property
     def band_rows(self) -> int:

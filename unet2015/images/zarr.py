@@ -1,7 +1,6 @@
 """Regions of OME-Zarr images, decoding only the chunks that they touch."""
 
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_group import check_levels, named_axes, open_group, open_level
+from unet2015.safe_files import files_below, open_regular
 
 _CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
@@ -123,8 +123,8 @@ class ZarrImage(Image):
 
     def _files(self) -> Iterator[str]:
         assert self.path is not None
-        for _, _, files in os.walk(self.path / self._level):
-            yield from (file for file in files if not file.startswith(".") and file[-1:].isdigit())
+        names = (file.name for file in files_below(self.path / self._level))
+        return (name for name in names if not name.startswith(".") and name[-1:].isdigit())
 
     def _check_chunks(self) -> None:
         size = math.prod(self._chunk) * self._array.dtype.itemsize
@@ -205,7 +205,7 @@ class ZarrImage(Image):
                 )
             return
         if self._blosc:  # which would read on in memory beyond the end of a file that is too short
-            with file.open("rb") as opened:
+            with open_regular(file) as opened:
                 header, size = opened.read(16), opened.seek(0, 2)
             if len(header) < 16 or int.from_bytes(header[12:], "little") > size:
                 raise ImageReadError(

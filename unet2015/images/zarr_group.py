@@ -6,6 +6,7 @@ from typing import Any
 from unet2015.errors import AxesError, ImageReadError, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
+from unet2015.images.zarr_store import careful_store
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
 
@@ -44,9 +45,9 @@ def open_group(path: Path) -> Any:
     """
     zarr = zarr_library()
     try:
-        node = zarr.open(
-            store=zarr.storage.LocalStore(path, read_only=True), mode="r", use_consolidated=False
-        )
+        node = zarr.open(store=careful_store()(path, read_only=True), mode="r", use_consolidated=False)
+    except ImageReadError:
+        raise
     except Exception as error:  # damaged metadata make zarr fail in any way
         if not any((path / marker).is_file() for marker in _MARKERS):
             raise ImageReadError(
@@ -71,6 +72,8 @@ def open_level(group: Any, path: str, name: str) -> Any:
     zarr = zarr_library()
     try:
         node = group[path]
+    except ImageReadError:
+        raise
     except KeyError as error:
         raise ImageReadError(
             f"{name}: the OME-Zarr metadata declare array {path}, but it is not there; copy the image again"

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from unet2015.errors import ModelError
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import atomic_path, read_bytes
 
 _KEY = "unet2015"
 _DIGEST = "sha256"
@@ -60,7 +60,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
     try:

@@ -11,7 +11,7 @@ from unet2015.errors import ImageReadError, UsageError
 from unet2015.file_names import shown
 from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import atomic_path, read_bytes
 
 RowKind = Literal["ours", "paper", "other", "ablation"]
 """Where a row comes from: this run, the paper, this run with one setting changed, or others."""
@@ -178,7 +178,7 @@ def _source(picture: Picture) -> str:
     else:
         name = str(picture.png)
         try:
-            data = Path(picture.png).read_bytes()
+            data = read_bytes(picture.png)
         except OSError as error:
             raise ImageReadError(f"{name}: cannot read the picture: {error.strerror or error}") from error
     if data.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -1,6 +1,7 @@
 """The report of a training: the contents of its folder, and held-out pages if the images still exist."""
 
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ from unet2015.models.tensors import load_tensors
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
 from unet2015.report.measures import alert, measures, summary
-from unet2015.safe_files import sha256
+from unet2015.safe_files import read_text, sha256
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
@@ -96,7 +97,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     curves = plot_curves({"": log})
     settings = _settings(folder / "settings.json")
     path = folder / "model.safetensors"
-    model = read_model_file(path) if path.exists() else None
+    model = read_model_file(path) if os.path.lexists(path) else None
     checks = [line for line in read_log(log) if "validation_f1" in line]
     steps = max(line["step"] for line in read_log(log) if "loss" in line)
     sections = [
@@ -129,10 +130,10 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
 
 
 def _settings(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise DataSetError(f"{path}: cannot read the settings of the training: {error}") from error
     if not isinstance(values, dict):

@@ -8,7 +8,7 @@ from pathlib import Path
 from unet2015.errors import ImageWriteError, UNet2015Error, UnexpectedError
 from unet2015.file_names import shown
 from unet2015.provenance import versions
-from unet2015.safe_files import atomic_path, make_folder
+from unet2015.safe_files import atomic_path, make_folder, open_regular
 
 LOG = "failures.log"
 _TITLE = "unet2015: unexpected errors of the last run; please report them with this file"
@@ -47,7 +47,7 @@ def write_failure_log(path: Path, failures: Sequence[tuple[Path, UNet2015Error]]
 
 def _is_ours(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(_TITLE)) == _TITLE.encode()
     except OSError:
         return False

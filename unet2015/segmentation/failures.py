@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.file_names import RAW
-from unet2015.safe_files import atomic_path, make_folder
+from unet2015.safe_files import atomic_path, make_folder, open_regular
 
 NAME = "failures.csv"
 HEADER = ("input", "error", "reason")
@@ -48,7 +48,7 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
 
 def _is_ours(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(len(",".join(HEADER)) + 1)
     except OSError:
         return False

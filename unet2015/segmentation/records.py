@@ -8,7 +8,7 @@ from typing import Any
 
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
-from unet2015.safe_files import sha256
+from unet2015.safe_files import read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
@@ -53,7 +53,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     """Whether the outputs are whole and were made as `expected`, according to their record."""
     try:
-        record = json.loads(outputs.record.read_text(encoding="utf-8"))
+        record = json.loads(read_text(outputs.record))
         return all(record[key] == value for key, value in expected.items()) and all(
             record["outputs"][path.name] == sha256(path) for path in outputs.paths
         )
@@ -70,7 +70,7 @@ def check_free(job: Job) -> None:
             "it, or choose another name"
         )
     try:
-        other = Path(json.loads(record.read_text(encoding="utf-8"))["input"])
+        other = Path(json.loads(read_text(record))["input"])
     except (OSError, JSONDecodeError, KeyError, TypeError):
         return
     if other != job.input.resolve() and other.exists():

@@ -12,7 +12,7 @@ from unet2015.errors import ImageReadError, ModelError
 from unet2015.images.reader import open_image
 from unet2015.models import load_model
 from unet2015.provenance import versions
-from unet2015.safe_files import Unchanged, sha256
+from unet2015.safe_files import Unchanged, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
@@ -134,7 +134,7 @@ _EXPECTED = (
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(read_text(path))
         missing = [name for name in _EXPECTED if name not in said]
         missing += [name for name in RECORDED if name not in said["settings"]]
         files = 0 if missing else len(SegmentOptions.from_record(said["settings"]).products)

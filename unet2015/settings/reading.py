@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from unet2015.errors import SettingsError
+from unet2015.safe_files import read_text
 from unet2015.settings.frozen import Frozen
 from unet2015.settings.names import closest
 from unet2015.settings.network import NETWORK_KINDS, AnyNetworkSettings, kind_of_network
@@ -19,7 +20,8 @@ S = TypeVar("S", bound=Frozen)
 def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
     """Return the values of a TOML file; `name` is its name in a `SettingsError`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{name}: cannot read the settings: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import IO, Any, Self
 
-from unet2015.safe_files import atomic_path, make_folder
+from unet2015.errors import DataSetError
+from unet2015.safe_files import atomic_path, make_folder, read_text
 
 _log = logging.getLogger("unet2015")
 
@@ -77,8 +79,19 @@ class SilentLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; a last line cut by a kill is left out."""
-    if not path.exists():
+    """Return the lines of a log; a last line cut by a kill is left out.
+
+    Raises
+    ------
+    DataSetError
+        The file cannot be read.
+    ValueError
+        A line is no JSON.
+    """
+    if not os.path.lexists(path):
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        lines = read_text(path).split("\n")
+    except OSError as error:
+        raise DataSetError(f"{path}: cannot read the log: {error.strerror or error}") from error
     return [json.loads(line) for line in lines[:-1]]

@@ -1,0 +1,61 @@
+"""The files of a Zarr folder: only regular ones are read; a link to nowhere is no missing chunk."""
+
+import asyncio
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageReadError
+from unet2015.safe_files import open_regular
+
+
+@cache
+def careful_store() -> Any:
+    """Return the class of a read-only store of a folder: `zarr.storage.LocalStore`, but for how it reads."""
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.storage import LocalStore
+
+    class CarefulStore(LocalStore):
+        async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+            return await asyncio.to_thread(self.get_sync, key, prototype=prototype, byte_range=byte_range)
+
+        def get_sync(self, key: str, *, prototype: Any = None, byte_range: Any = None) -> Any:
+            data = _read(self.root, key, byte_range)
+            wanted = prototype or default_buffer_prototype()
+            return None if data is None else wanted.buffer.from_bytes(data)
+
+        async def get_partial_values(self, prototype: Any, key_ranges: Any) -> Any:
+            return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    return CarefulStore
+
+
+def _read(root: Path, key: str, part: Any) -> bytes | None:
+    """Return the bytes of a file, or the asked part of them; None if it is not there.
+
+    Raises
+    ------
+    ImageReadError
+        It is no regular file, cannot be read, or a link on the way to it leads nowhere.
+    """
+    path = root / key
+    try:
+        with open_regular(path) as file:
+            if part is None:
+                return file.read()
+            if hasattr(part, "suffix"):
+                file.seek(max(0, file.seek(0, 2) - part.suffix))
+                return file.read()
+            file.seek(part.start if hasattr(part, "start") else part.offset)
+            return file.read(part.end - part.start) if hasattr(part, "start") else file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        for place in (path, *path.parents[: len(Path(key).parts) - 1]):
+            if place.is_symlink() and not place.exists():
+                raise ImageReadError(
+                    f"{place}: this link leads nowhere, so its pixels are missing; is a disk not mounted?"
+                ) from error
+        return None
+    except IsADirectoryError:
+        return None
+    except OSError as error:
+        raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error

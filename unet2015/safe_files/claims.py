@@ -1,0 +1,71 @@
+"""The right of one process to write an output."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.safe_files.mounts import NO_LOCK, warn_once
+from unet2015.safe_files.writing import hidden_prefix
+
+_HELD = (errno.EAGAIN, errno.EACCES)
+"""What a lock of another process gives; the second where locks are those of a server (NFS, SMB)."""
+
+
+@contextmanager
+def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
+    """Keep other processes from claiming `path` while the body runs. A kill also ends the claim.
+
+    If the file system or the operating system has no locks, this does nothing; the former gives a warning.
+
+    Parameters
+    ----------
+    path : Path
+        The path to claim; it need not exist, but its folder must.
+    busy : UNet2015Error, optional
+        Error to raise if another process has claimed it, for a `path` that is never a file.
+
+    Raises
+    ------
+    ImageWriteError
+        Another process holds it and there is no `busy`, or its folder cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield
+        return
+    lock = path.with_name(f"{hidden_prefix(path)}.lock")
+    try:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
+    try:
+        held = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The former holder may have removed the file after we opened it: our lock would then be on a file
+            # that no other process will open.
+            held = os.path.samestat(os.fstat(handle), lock.stat())
+        except FileNotFoundError:
+            held = False
+        except OSError as error:
+            if error.errno in NO_LOCK:
+                warn_once(path.parent, "has no locks: do not run two commands at a time that write here")
+            elif error.errno in _HELD:
+                held = False
+            else:
+                raise
+        if not held:
+            raise busy or ImageWriteError(
+                f"{path}: another run is writing it; wait until it ends, or choose another output"
+            )
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+    finally:
+        os.close(handle)
