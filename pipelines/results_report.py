@@ -1,9 +1,10 @@
 """The tables of ``docs/results.md``: ``python -m pipelines.results_report [--check]``.
 
 They say what the files below ``pipelines/results`` hold: the paper's Tables 1 and 2 beside what
-:mod:`pipelines.one_gpu_measures` found, all folds and directions, and how much the placing of tiles matters
-(:mod:`pipelines.ablation`). Each stands between two markers; nothing else in the document is touched. With
-``--check`` nothing is written: the exit status is 1 where the document does not say what the results say.
+:mod:`pipelines.one_gpu_measures` found, all folds and directions, how much the placing of tiles matters
+(:mod:`pipelines.ablation`), and how the shipped model stands other scales (:mod:`pipelines.em_scales`). Each
+stands between two markers; nothing else in the document is touched. With ``--check`` nothing is written: the
+exit status is 1 where the document does not say what the results say.
 """
 
 import sys
@@ -15,7 +16,7 @@ from pipelines.base.document import Block, bring_up
 from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
 from pipelines.cells.tables import table_2, table_2_two_cores
-from pipelines.em.tables import table_1, table_1_two_cores, tilings
+from pipelines.em.tables import scales, table_1, table_1_two_cores, tilings
 
 RESULTS = FOLDER / "results"
 DOCUMENT = FOLDER.parent / "docs" / "results.md"
@@ -33,6 +34,7 @@ PARTS = {
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),
+    "scales": ("em-membrane", scales),
 }
 """By the block's name, the folder of the result and what it says."""
 
