@@ -150,23 +150,6 @@ def test_ome_of_several_images(tmp_path):
     refused(path, "2", "one image")
 
 
-def test_ome_of_several_files(tmp_path):
-    blocks = "".join(
-        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1">'
-        f'<UUID FileName="{z}.tif">urn:uuid:{z}</UUID></TiffData>'
-        for z in range(2)
-    )
-    xml = (
-        '<?xml version="1.0"?>'
-        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:0">'
-        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="12" SizeY="16" '
-        f'SizeZ="2" SizeC="1" SizeT="1">{blocks}</Pixels></Image></OME>'
-    )
-    for z in range(2):
-        tifffile.imwrite(tmp_path / f"{z}.tif", STACK[z], description=xml, metadata=None)
-    refused(tmp_path / "0.tif", "2 planes", "several files")
-
-
 def test_a_shaped_header_that_declares_more(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK, photometric="minisblack", compression="zlib", metadata={"axes": "ZYX"})

@@ -13,7 +13,7 @@ from unet2015.images.axes import Calibration, plain_unit
 from unet2015.images.image import ArrayImage
 from unet2015.images.imagej import describe_imagej
 from unet2015.images.ngff_description import describe_axes
-from unet2015.images.ome import describe_ome
+from unet2015.images.ome_description import describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter

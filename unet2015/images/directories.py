@@ -14,7 +14,8 @@ import numpy.typing as npt
 import tifffile
 
 from unet2015.errors import ImageReadError
-from unet2015.images.ome import is_ome
+from unet2015.images.descriptions import read_descriptions
+from unet2015.images.ome_metadata import is_ome
 from unet2015.images.samples import REFUSED, shows_its_indices
 from unet2015.safe_files import open_regular
 
@@ -98,7 +99,7 @@ def read_directories(tif: Any, name: str) -> list[Any]:
     for index, offset in enumerate(_chain(tif, name)):
         tif.filehandle.seek(offset)
         pages.append(tifffile.TiffPage(tif, index=index))
-    if is_ome(pages[0].description):  # which counts all of them
+    if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
         return pages
     kept = [page for page in pages if not page.subfiletype & _REDUCED]
     return kept or pages

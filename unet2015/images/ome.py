@@ -1,222 +1,200 @@
-"""The header of OME-TIFF: OME-XML in ImageDescription.
+"""The header of OME-TIFF: what OME-XML declares of the planes of one file.
 
 Source: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
 """
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
-from unet2015.images.axes import Calibration, unit_factor, unit_symbol
-from unet2015.images.declared import Declared, as_number
+from unet2015.images.axes import Calibration, unit_factor
+from unet2015.images.declared import Declared, magnitude
+from unet2015.images.ome_metadata import OmeMetadata, own_images
 
-_SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_TYPES = {
-    "int8": "int8",
-    "int16": "int16",
-    "int32": "int32",
-    "uint8": "uint8",
-    "uint16": "uint16",
-    "uint32": "uint32",
-    "float32": "float",
-    "float64": "double",
-}
-_PREFIXES = (
-    "Y",
-    "Z",
-    "E",
-    "P",
-    "T",
-    "G",
-    "M",
-    "k",
-    "h",
-    "da",
-    "",
-    "d",
-    "c",
-    "m",
-    "µ",
-    "n",
-    "p",
-    "f",
-    "a",
-    "z",
-    "y",
-)
-_OTHERS = ("Å", "thou", "li", "in", "ft", "yd", "mi", "ua", "ly", "pc", "pt", "pixel", "reference frame")
-_LENGTHS = frozenset(_OTHERS) | {prefix + "m" for prefix in _PREFIXES}
-_TIME_SYMBOLS = {"sec": "s", "second": "s", "seconds": "s", "msec": "ms", "minute": "min", "hour": "h"}
+_UNNAMED, _ELSEWHERE, _MISSING = -1, -2, -3
+"""Instead of the directory of a plane: no TiffData names it, it lies in another file, or it should be in
+this one, but is not."""
 
-
-def is_ome(description: str) -> bool:
-    """Whether this ImageDescription is OME-XML."""
-    return description.rstrip(" \n\r\t\0").endswith("OME>") and "<Pixels" in description
+_MOST_PLANES = 2**24
+"""Planes of a set of files, of which a file need not hold as many."""
 
 
 def read_ome(
-    description: str, directories: int, samples: int, page: tuple[int, int], name: str, file_name: str
+    metadata: OmeMetadata, directories: int, samples: Sequence[int], page: tuple[int, int], path: Path
 ) -> Declared:
-    """Return what the OME-XML of a TIFF declares.
+    """Return what OME-XML declares of the image in a TIFF.
+
+    Of an image whose planes lie in several files, it is the block of planes in this file.
 
     Parameters
     ----------
-    description : str
-        The ImageDescription.
+    metadata : OmeMetadata
+        With at least one image.
     directories : int
-        How many there are.
-    samples : int
-        Samples per pixel: they count as one plane.
+        How many the file has.
+    samples : sequence of int
+        How many samples of a pixel may be counted as its channels: with and without alpha. They are one
+        plane.
     page : tuple of int
         Height and width of the first page.
-    name, file_name : str
-        The path of the file, and its last part.
+    path : Path
+        The file.
 
     Raises
     ------
     ImageReadError
-        The XML is damaged, has several images, contradicts the file, or leaves planes to other files.
+        The metadata are damaged, have several images, contradict the file, or name other files alone.
     """
+    name = str(path)
+    images = own_images(metadata, path.name)
+    if len(images) != 1:
+        count = len(images) or len(metadata.images)
+        what = "expected one image" if images else "it is not among the files that the OME-XML names"
+        advice = "save each to its own" if images else "give it the name back that it had"
+        raise ImageReadError(f"{name}: {what}, but the OME-XML declares {count}; {advice}")
+    ((image, here),) = images
+    pixels = image.find("{*}Pixels")
+    if pixels is None:
+        raise ImageReadError(f"{name}: the OME-XML has no Pixels")
     try:
-        root = ElementTree.fromstring(description.strip(" \n\r\t\0").encode())
-        images = root.findall("{*}Image")
-        if len(images) != 1:
-            raise ImageReadError(
-                f"{name}: expected one image, but the OME-XML declares {len(images)}; save each to its own"
-            )
-        pixels = images[0].find("{*}Pixels")
-        if pixels is None:
-            raise ImageReadError(f"{name}: the OME-XML has no Pixels")
-        order = pixels.attrib["DimensionOrder"]
-        size = {letter: int(pixels.attrib[f"Size{letter}"]) for letter in "XYZCT"}
-        if sorted(order) != sorted(size) or order[:2] != "XY" or min(size.values()) < 1:
-            raise ImageReadError(f"{name}: the OME-XML declares dimensions {order} of sizes {size}")
-        if (size["Y"], size["X"]) != page:
-            raise ImageReadError(
-                f"{name}: the OME-XML declares planes of {size['Y']} x {size['X']}, but the file holds "
-                f"planes of {page[0]} x {page[1]}"
-            )
-        if size["C"] % samples == 0:
-            size["C"] //= samples
-        lead = order[:1:-1]
-        sizes = tuple(size[letter] for letter in lead)
-        calibration = _calibration(pixels)
-        held = _directories(root, pixels, lead, sizes, directories, name, file_name)
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        lead, sizes, channel_step = _sizes(pixels, samples, page, name)
+        calibration, notes = _calibration(image, pixels)
+        held = _directories(pixels, here, (lead, sizes, channel_step), directories, name)
+    except (KeyError, ValueError, OverflowError) as error:
         if isinstance(error, ImageReadError):
             raise
-        raise ImageReadError(f"{name}: the OME-XML is damaged: {error}") from error
+        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ImageReadError(f"{name}: the OME-XML is damaged: {problem}") from error
+    every = sizes
+    if (held == _ELSEWHERE).any():
+        held, sizes = _own_block(held, lead, sizes, name)
+        notes += (
+            f"one of several files: the OME-XML declares {_shown(lead, every)}; of these planes, this file "
+            f"has {_shown(lead, sizes)}, and only they are read",
+        )
     missing = int((held < 0).sum())
     if missing:
         raise ImageReadError(
-            f"{name}: the OME-XML declares {held.size} planes ({_sizes(lead, sizes)}), but the file holds "
+            f"{name}: the OME-XML declares {held.size} planes ({_shown(lead, sizes)}), but the file holds "
             f"only {held.size - missing} of them; it was cut short or is one of several files"
         )
-    return Declared("ome", lead, sizes, calibration, tuple(held.tolist()))
+    return Declared("ome", lead, sizes, calibration, tuple(held.tolist()), metadata.notes + notes)
 
 
-def _sizes(lead: str, sizes: tuple[int, ...]) -> str:
+def _sizes(
+    pixels: ElementTree.Element, samples: Sequence[int], page: tuple[int, int], name: str
+) -> tuple[str, tuple[int, ...], int]:
+    """Return axes and lengths of the planes, slowest first, and how many channels a plane has."""
+    order = pixels.attrib["DimensionOrder"]
+    size = {letter: int(pixels.attrib[f"Size{letter}"]) for letter in "XYZCT"}
+    if sorted(order) != sorted(size) or order[:2] != "XY" or min(size.values()) < 1:
+        raise ImageReadError(f"{name}: the OME-XML declares dimensions {order} of sizes {size}")
+    if (size["Y"], size["X"]) != page:
+        raise ImageReadError(
+            f"{name}: the OME-XML declares planes of {size['Y']} x {size['X']}, but the file holds "
+            f"planes of {page[0]} x {page[1]}"
+        )
+    step = next((count for count in samples if size["C"] % count == 0), 1)
+    size["C"] //= step
+    lead = order[:1:-1]
+    return lead, tuple(size[letter] for letter in lead), step
+
+
+def _shown(lead: str, sizes: tuple[int, ...]) -> str:
     return ", ".join(f"Size{letter}={size}" for letter, size in zip(lead, sizes, strict=True))
 
 
 def _directories(
-    root: ElementTree.Element,
     pixels: ElementTree.Element,
-    lead: str,
-    sizes: tuple[int, ...],
+    here: Sequence[bool],
+    declared: tuple[str, tuple[int, ...], int],
     directories: int,
     name: str,
-    file_name: str,
 ) -> npt.NDArray[np.int64]:
-    """Return for each plane the directory that holds it, or -1."""
+    """Return for each plane the directory that holds it, or why there is none."""
+    lead, sizes, channel_step = declared
     planes = math.prod(sizes)
-    if planes > directories:  # said before there is memory for them
+    # Said before there is memory for them.
+    if planes > (directories if all(here) else _MOST_PLANES):
         raise ImageReadError(
-            f"{name}: the OME-XML declares {planes} planes ({_sizes(lead, sizes)}), but the file holds only "
+            f"{name}: the OME-XML declares {planes} planes ({_shown(lead, sizes)}), but the file holds only "
             f"{directories} of them; it was cut short or is one of several files"
         )
-    held = np.full(planes, -1, np.int64)
+    held = np.full(planes, _UNNAMED, np.int64)
     blocks = pixels.findall("{*}TiffData")
     if not blocks:
         held[:directories] = np.arange(min(planes, directories))
-    for block in blocks:
-        if not _in_this_file(root, block, file_name):
-            continue
+    steps = {letter: channel_step if letter == "C" else 1 for letter in lead}
+    # What this file holds stands, whatever the other files hold.
+    for mine, block in sorted(zip(here, blocks, strict=True), key=lambda pair: pair[0]):
         first = int(block.get("IFD", 0))
-        count = int(block.get("PlaneCount", 1 if "IFD" in block.attrib else directories))
-        place = [int(block.get(f"First{letter}", 0)) for letter in lead]
+        place = [int(block.get(f"First{letter}", 0)) // steps[letter] for letter in lead]
         plane = int(np.ravel_multi_index(place, sizes))
-        for i in range(min(count, planes - plane, directories - first)):
-            held[plane + i] = first + i
+        every = planes if not mine else directories - first
+        count = int(block.get("PlaneCount", 1 if "IFD" in block.attrib else max(0, every)))
+        if first < 0 or count < 0:
+            raise ValueError(f"TiffData with IFD {first} and PlaneCount {count}")
+        end = min(plane + count, planes)
+        there = np.arange(first, first + end - plane)
+        held[plane:end] = np.where(there < directories, there, _MISSING) if mine else _ELSEWHERE
     return held
 
 
-def _in_this_file(root: ElementTree.Element, block: ElementTree.Element, file_name: str) -> bool:
-    uuid = block.find("{*}UUID")
-    if uuid is None:
-        return True
-    if "UUID" in root.attrib:
-        return uuid.text == root.attrib["UUID"]
-    return uuid.get("FileName", file_name) == file_name
+def _own_block(
+    held: npt.NDArray[np.int64], lead: str, sizes: tuple[int, ...], name: str
+) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
+    """Return the planes of an image in several files that are in this file, and their numbers along the axes.
 
-
-def _calibration(pixels: ElementTree.Element) -> Calibration:
-    unit = next(
-        (pixels.get(f"PhysicalSize{a}Unit", "µm") for a in "XYZ" if pixels.get(f"PhysicalSize{a}")), None
-    )
-    found: dict[str, float | None] = {}
-    for letter in "XYZ":
-        length = as_number(pixels.get(f"PhysicalSize{letter}"))
-        factor = unit_factor(pixels.get(f"PhysicalSize{letter}Unit", "µm"), unit)
-        found[letter] = None if length is None or factor is None else length * factor
-    interval = as_number(pixels.get("TimeIncrement"))
-    time_unit = pixels.get("TimeIncrementUnit", "s") if interval is not None else None
-    return Calibration(found["Y"], found["X"], found["Z"], interval, unit, time_unit)
-
-
-def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
-    """Whether OME-XML has these axes of planes and this type of pixels."""
-    return set(lead) <= set("TZC") and np.dtype(dtype).name in _TYPES
-
-
-def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibration: Calibration) -> str:
-    """Return the OME-XML, in ASCII, of an image whose planes lie along `axes` without YX, in this order.
-
-    A unit that OME does not know becomes its "reference frame".
+    Planes that this file should hold, but does not, are among them.
     """
-    sizes = dict(zip(axes, shape, strict=True))
-    lead = axes[:-2]
-    missing = "".join(letter for letter in "TZC" if letter not in lead)
-    pixels = {
-        "ID": "Pixels:0",
-        "DimensionOrder": "XY" + (missing + lead)[::-1],
-        "Type": _TYPES[np.dtype(dtype).name],
-    }
-    pixels |= {f"Size{letter}": str(sizes.get(letter, 1)) for letter in "XYZCT"}
-    lengths = {"X": calibration.pixel_size_x, "Y": calibration.pixel_size_y, "Z": calibration.z_spacing}
-    unit = calibration.unit if calibration.unit in _LENGTHS else unit_symbol(calibration.unit)
+    grid = held.reshape(sizes)
+    places = np.argwhere((grid >= 0) | (grid == _MISSING))
+    low, high = (places.min(0), places.max(0) + 1) if len(places) else (0, 0)
+    block = grid[tuple(map(slice, np.broadcast_to(low, grid.ndim), np.broadcast_to(high, grid.ndim)))]
+    if len(places) == 0 or ((block == _ELSEWHERE) | (block == _UNNAMED)).any():
+        raise ImageReadError(
+            f"{name}: the OME-XML declares an image of several files ({_shown(lead, sizes)}), and the planes "
+            "in this one are no complete block of it; save the image in one file"
+        )
+    return block.ravel(), block.shape
+
+
+def _calibration(
+    image: ElementTree.Element, pixels: ElementTree.Element
+) -> tuple[Calibration, tuple[str, ...]]:
+    """Return the calibration, and remarks on what of it cannot be used."""
+    notes: tuple[str, ...] = ()
+    lengths: dict[str, float | None] = {}
+    units: dict[str, str] = {}
+    for letter in "XYZ":
+        # Until 2003-FC the image had them, in micrometres.
+        old = image.get(f"PixelSize{letter}")
+        value = pixels.get(f"PhysicalSize{letter}") or old or None
+        lengths[letter], more = magnitude(value, f"PhysicalSize{letter}")
+        units[letter] = _unit(pixels.get(f"PhysicalSize{letter}Unit", "µm"))
+        notes += more
+    unit = next((units[letter] for letter in "XYZ" if lengths[letter] is not None), None)
     for letter, length in lengths.items():
-        if length is not None:
-            pixels |= {
-                f"PhysicalSize{letter}": repr(length),
-                f"PhysicalSize{letter}Unit": unit or "reference frame",
-            }
-    if calibration.time_interval is not None:
-        time_unit = calibration.time_unit or "s"
-        pixels |= {
-            "TimeIncrement": repr(calibration.time_interval),
-            "TimeIncrementUnit": _TIME_SYMBOLS.get(time_unit, time_unit),
-        }
-    root = ElementTree.Element("OME", {"xmlns": _SCHEMA})
-    parent = ElementTree.SubElement(
-        ElementTree.SubElement(root, "Image", {"ID": "Image:0"}), "Pixels", pixels
-    )
-    for channel in range(sizes.get("C", 1)):
-        ElementTree.SubElement(parent, "Channel", {"ID": f"Channel:0:{channel}", "SamplesPerPixel": "1"})
-    planes = math.prod(shape[:-2])
-    ElementTree.SubElement(parent, "TiffData", {"IFD": "0", "PlaneCount": str(planes)})
-    xml: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
-    return xml.decode("ascii")
+        factor = unit_factor(units[letter], unit)
+        if length is not None and factor is None:
+            notes += (
+                f"PhysicalSize{letter} is in {units[letter]!r}, which is no number of {unit!r}: left out",
+            )
+        lengths[letter] = None if length is None or factor is None else length * factor
+    value = pixels.get("TimeIncrement") or image.get("TimeIncrement") or None
+    interval, more = magnitude(value, "TimeIncrement")
+    time_unit = _unit(pixels.get("TimeIncrementUnit", "s")) if interval is not None else None
+    return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit), notes + more
+
+
+def _unit(unit: str) -> str:
+    """Return a unit; UTF-8 that a program took for Windows-1252 is put right ("Âµm")."""
+    try:
+        return unit.encode("cp1252").decode("utf-8")
+    except ValueError:
+        return unit

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
-from unet2015.images import imagej, microscopes, ome, plain
 from unet2015.images.declared import Declared
 from unet2015.images.directories import (
     Plane,
@@ -21,13 +20,13 @@ from unet2015.images.directories import (
     read_directories,
     reason,
 )
+from unet2015.images.header import read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.safe_files import open_regular
 
 _CACHE_BYTES = 2**26
-_TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
 
 
 class TiffImage(Image):
@@ -63,7 +62,7 @@ class TiffImage(Image):
         with open_tiff(path) as tif:
             try:
                 pages = read_directories(tif, name)
-                declared = _declared(pages, path)
+                declared = read_header(pages, path, axes)
                 for page in pages:
                     check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
                 planes = _planes(declared, pages, tif.filehandle.size, name)
@@ -248,21 +247,6 @@ def _merged(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, t
         )
         tail = "YX"
     return named.lead + tail, lead_sizes + tuple(size[letter] for letter in tail)
-
-
-def _declared(pages: list[Any], path: Path) -> Declared:
-    """Return what the header of the file declares, in any flavour."""
-    first, name = pages[0], str(path)
-    descriptions = [str(tag.value) for tag in first.tags.getall(270, default=[])]
-    tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
-    samples, main = int(first.samplesperpixel), descriptions[0] if descriptions else ""
-    if ome.is_ome(main):
-        size = (first.imagelength, first.imagewidth)
-        return ome.read_ome(main, len(pages), samples, size, name, path.name)
-    if imagej.is_imagej(main):
-        return imagej.read_imagej(main, tags, len(pages), samples, name)
-    shape = tuple(int(length) for length in first.shape)
-    return microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
 
 
 def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:

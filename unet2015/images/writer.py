@@ -15,7 +15,7 @@ from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.encoding import CENTIMETRE, NONE, Resolution
 from unet2015.images.image import ArrayImage, Image, MetadataKind
 from unet2015.images.imagej import ORDER, describe_imagej
-from unet2015.images.ome import can_describe, describe_ome
+from unet2015.images.ome_description import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.strips import StripWriter
 from unet2015.images.tiles import TileWriter

@@ -1,0 +1,53 @@
+"""The header of a TIFF, in whatever flavour: OME-XML, ImageJ's lines, or tags alone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unet2015.images import imagej, microscopes, ome, ome_metadata, plain
+from unet2015.images.declared import Declared
+from unet2015.images.descriptions import read_descriptions
+from unet2015.images.samples import value_samples
+
+_TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
+
+
+def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
+    """Return what the header of a TIFF declares.
+
+    Parameters
+    ----------
+    pages : list of tifffile.TiffPage
+        Its directories, while the file is open.
+    path : Path
+        The file.
+    axes : str or None
+        What the user says the axes are; then OME-XML that is damaged is left aside.
+
+    Raises
+    ------
+    ImageReadError
+        The header is damaged or contradicts the file.
+    """
+    first, name = pages[0], str(path)
+    descriptions = read_descriptions(first)
+    tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
+    samples, main = int(first.samplesperpixel), descriptions[0] if descriptions else ""
+    notes: tuple[str, ...] = ()
+    if ome_metadata.is_ome(main):
+        try:
+            metadata = ome_metadata.find_metadata(main, path)
+        except ome_metadata.DamagedXMLError as error:
+            if axes is None:
+                raise
+            metadata = ome_metadata.OmeMetadata((), None, (f"not used: {error}",))
+        if metadata.images:
+            size = (first.imagelength, first.imagewidth)
+            counted = samples, len(value_samples(first, axes))
+            return ome.read_ome(metadata, len(pages), counted, size, path)
+        notes = metadata.notes
+    if imagej.is_imagej(main):
+        return imagej.read_imagej(main, tags, len(pages), samples, name)
+    shape = tuple(int(length) for length in first.shape)
+    found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
+    return replace(found, notes=notes + found.notes)

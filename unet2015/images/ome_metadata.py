@@ -1,0 +1,161 @@
+"""OME-XML: parsed without trusting it, found in a companion file, and reduced to the image of one TIFF.
+
+Source: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from unet2015.errors import ImageReadError
+from unet2015.images.descriptions import decode_description
+
+LARGEST_COMPANION = 2**26
+"""Bytes of the largest companion file that is read; parsed, it needs some twenty times as much memory."""
+
+_PROLOG = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_ROOT = re.compile(r"<(?:[\w.-]+:)?OME[\s/>]")
+_END = re.compile(r"</(?:[\w.-]+:)?OME\s*>")
+
+
+class DamagedXMLError(ImageReadError):
+    """OME-XML that cannot be parsed."""
+
+
+@dataclass(frozen=True)
+class OmeMetadata:
+    """The images that OME-XML declares, and what it calls the file that we read.
+
+    Attributes
+    ----------
+    images : tuple of Element
+        Those whose planes may lie in this file; empty where there is no metadata to read.
+    uuid : str or None
+        Of this file.
+    notes : tuple of str
+        Remarks, such as a companion file that is not there.
+    """
+
+    images: tuple[ElementTree.Element, ...]
+    uuid: str | None
+    notes: tuple[str, ...] = ()
+
+
+def is_ome(description: str) -> bool:
+    """Whether this ImageDescription is OME-XML."""
+    begin = _PROLOG.match(description)
+    assert begin is not None  # it may be empty
+    if description.startswith("<!DOCTYPE", begin.end()):  # of OME-XML it is refused, not overlooked
+        return _ROOT.search(description) is not None
+    return _ROOT.match(description, begin.end()) is not None
+
+
+def find_metadata(description: str, path: Path) -> OmeMetadata:
+    """Return what the OME-XML of a TIFF declares, or what its companion file does.
+
+    Parameters
+    ----------
+    description : str
+        The ImageDescription.
+    path : Path
+        The TIFF.
+
+    Raises
+    ------
+    DamagedXMLError
+        The XML is damaged, here or in the companion file.
+    """
+    root = _parse(description, str(path))
+    uuid = root.get("UUID")
+    pointer = root.find("{*}BinaryOnly")
+    notes: tuple[str, ...] = ()
+    if pointer is not None:
+        root, notes = _companion(pointer.get("MetadataFile", ""), path)
+    images = tuple(root.findall("{*}Image")) if _name(root) == "OME" else ()
+    if not images and not notes:
+        notes = ("its OME-XML declares no image, so it says nothing on axes and pixel size",)
+    return OmeMetadata(images, uuid, notes)
+
+
+def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, ...]]:
+    """Return the root of the companion file that a TIFF names, or an empty element and why there is none."""
+    what = "its metadata (axes, pixel size) are in another file"
+    nothing = ElementTree.Element("none")
+    # A name only: what a file says must not make us read elsewhere.
+    if not named or len(named) > 255 or named in (".", "..") or set(named) & set("/\\:\0"):
+        return nothing, (
+            f"{what}, {named[:99]!r}, which is no name of a file beside it, so they are not read",
+        )
+    other = path.with_name(named)
+    try:
+        if not other.is_file():
+            why = "is no regular file" if other.exists() else "is not there"
+            return nothing, (f"{what}, {named}, which {why}; put it beside this one, or give --axes",)
+        with other.open("rb") as file:
+            data = file.read(LARGEST_COMPANION + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return nothing, (f"{what}, {named}, which cannot be read ({why}); give --axes",)
+    if len(data) > LARGEST_COMPANION:
+        most = LARGEST_COMPANION // 2**20
+        return nothing, (f"{what}, {named}, which has more than {most} MiB and is not read; give --axes",)
+    root = _parse(decode_description(data), f"{path}: {named}")
+    if _name(root) != "OME" or root.find("{*}Image") is None:
+        return nothing, (f"{what}, {named}, but that declares no image; give --axes",)
+    return root, ()
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds a tree, and stops at a document type.
+
+    Only there can entities be declared, which may expand without end or name other files.
+    """
+
+    def doctype(self, *_: object) -> None:
+        raise ElementTree.ParseError("it declares a document type, which OME-XML never has")
+
+
+def _parse(text: str, name: str) -> ElementTree.Element:
+    """Return the root of OME-XML, whatever stands after it."""
+    ends = [match.end() for match in _END.finditer(text)]
+    try:
+        parser = ElementTree.XMLParser(target=_Builder(), encoding="utf-8")  # whatever the text declares
+        parser.feed(text[text.index("<") : ends[-1] if ends else len(text)].encode())
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DamagedXMLError(
+            f"{name}: the OME-XML is damaged: {error}; copy the file again, or give --axes to read it "
+            "without its OME-XML"
+        ) from error
+    return root
+
+
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def own_images(metadata: OmeMetadata, file_name: str) -> list[tuple[ElementTree.Element, list[bool]]]:
+    """Return the images that have planes in this file and, for each TiffData, whether it is about this file.
+
+    A TiffData says by UUID, or else by name, in which file its planes lie. If all of them name one and the
+    same file, which is not called so, this is that file, renamed. An empty list: they name other files.
+    """
+    blocks = [image.findall("{*}Pixels/{*}TiffData") for image in metadata.images]
+    references = {one for inner in blocks for block in inner if (one := _reference(block)) is not None}
+    by_uuid = {one for one in references if metadata.uuid and one[0] == metadata.uuid}
+    by_name = {one for one in references if one[1] == file_name}
+    # Copies of one file may share their UUID; then the name decides.
+    chosen = (by_uuid & by_name) or by_uuid or by_name or (references if len(references) == 1 else set())
+    found = []
+    for image, inner in zip(metadata.images, blocks, strict=True):
+        here = [(one := _reference(block)) is None or one in chosen for block in inner]
+        if any(here) or not here:
+            found.append((image, here))
+    return found
+
+
+def _reference(block: ElementTree.Element) -> tuple[str, str] | None:
+    """Return UUID and name of the file in which a TiffData says that its planes lie."""
+    uuid = block.find("{*}UUID")
+    return None if uuid is None else ((uuid.text or "").strip(), uuid.get("FileName", ""))
