@@ -21,7 +21,7 @@ def measured(labels, values, rows, **options):
     channels = 0 if values is None else len(values)
     page = PageMeasures(*labels.shape, int(labels.max(initial=0)), channels, **options)
     for row in range(0, len(labels), rows):
-        page.add(labels[row : row + rows], None if values is None else values[:, row : row + rows])
+        page.add(labels[row : row + rows], () if values is None else values[:, row : row + rows])
     return page.finish()
 
 

@@ -6,6 +6,7 @@ which the tests compare.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,15 +108,15 @@ class PageMeasures:
         self._extents: list[Ints] | None = []
         self._hull_rows = hull_bytes // _ROW_BYTES
 
-    def add(self, labels: Ints, values: NDArray[np.generic] | None = None) -> None:
+    def add(self, labels: Ints, values: Sequence[NDArray[np.generic]] = ()) -> None:
         """Take the next strip.
 
         Parameters
         ----------
         labels : ndarray of int64, shape (rows, width)
             0 is background.
-        values : ndarray, shape (channels, rows, width), optional
-            The intensities.
+        values : sequence of ndarray, shape (rows, width)
+            The intensities of each channel.
         """
         present = np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
         present = present[present > 0]
@@ -123,8 +124,7 @@ class PageMeasures:
             number = np.zeros(int(present[-1]) + 1, np.int64)
             number[present] = np.arange(1, len(present) + 1)
             self._add_shapes(number[labels], present - 1)
-            if values is not None:
-                self._add_values(labels, values)
+            self._add_values(labels, values)
         self._add_outlines(labels, last=self._row + len(labels) == self._height)
         self._row += len(labels)
 
@@ -162,7 +162,7 @@ class PageMeasures:
         if sum(part.shape[1] for part in self._extents) > self._hull_rows:
             self._extents = None
 
-    def _add_values(self, labels: Ints, values: NDArray[np.generic]) -> None:
+    def _add_values(self, labels: Ints, values: Sequence[NDArray[np.generic]]) -> None:
         inside = labels > 0
         which = labels[inside] - 1
         for channel, plane in enumerate(values):

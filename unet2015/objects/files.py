@@ -1,0 +1,134 @@
+"""From a map to files of its objects: instance labels and a table, in one pass over the strips."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import DataSetError
+from unet2015.images.image import Image
+from unet2015.images.writer import ImageWriter, Layout
+from unet2015.objects.labelling import Labels, MadeLabels
+from unet2015.objects.measures import PageMeasures
+from unet2015.objects.table import Table, pixel_size, table_of
+
+Progress = Callable[[int], object]
+
+
+class RowWriter(Protocol):
+    """Takes the rows of an image, page by page, from top to bottom."""
+
+    def write(self, rows: NDArray[Any]) -> None:
+        """Take the next rows, (rows, width)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Intensities:
+    """What is measured under the labels.
+
+    Attributes
+    ----------
+    image : Image
+        Its channels are measured.
+    names : tuple of str
+        Of each channel, what the names of its columns begin with.
+    """
+
+    image: Image
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, image: Image, name: str) -> "Intensities":
+        """Return the channels of an image, named `name` or, if there are several, `name`_0, `name`_1, ..."""
+        names = (name,) if image.channels == 1 else tuple(f"{name}_{i}" for i in range(image.channels))
+        return cls(image, names)
+
+
+def measure_labels(
+    labels: Labels,
+    like: Image,
+    intensities: Sequence[Intensities] = (),
+    *,
+    writer: RowWriter | None = None,
+    dtype: np.dtype[Any] | None = None,
+    progress: Progress = lambda pages: None,
+) -> list[Table]:
+    """Measure the objects of all pages, and write their labels in the same pass.
+
+    Parameters
+    ----------
+    labels : Labels
+        The instance labels.
+    like : Image
+        Whose name and pixel size the tables have.
+    intensities : sequence of Intensities
+        Images of the same size whose values are measured.
+    writer : RowWriter, optional
+        Takes the labels, as `dtype`.
+    dtype : dtype
+        The type of the written labels.
+    progress : callable
+        Called with the number of pages that are done since the last call.
+
+    Returns
+    -------
+    list of Table
+        One for each page.
+
+    Raises
+    ------
+    DataSetError
+        An image has another size than the labels.
+    """
+    for one in intensities:
+        check_same_size(labels, like.name, one.image)
+    names = tuple(name for one in intensities for name in one.names)
+    size, tables = pixel_size(like.calibration), []
+    for page in range(labels.pages):
+        known = labels.names(page)
+        measures = PageMeasures(labels.height, labels.width, len(known), len(names))
+        for row, strip in labels.strips(page):
+            ends = (row, row + len(strip), 0, labels.width)
+            measures.add(strip, [plane for one in intensities for plane in one.image.read(page, *ends)])
+            if writer is not None:
+                writer.write(strip.astype(dtype))
+        tables.append(table_of(Path(like.name).name, page, known, measures.finish(), size, names))
+        progress(1)
+    return tables
+
+
+def check_same_size(labels: Labels, name: str, image: Image) -> None:
+    """Raise `DataSetError` unless an image has the pages, rows and columns of the labels of `name`."""
+    one, other = (labels.pages, labels.height, labels.width), (image.pages, image.height, image.width)
+    if one != other:
+        raise DataSetError(
+            f"{image.name}: expected {one[0]} pages of {one[1]} x {one[2]} pixels like {name}, but it has "
+            f"{other[0]} of {other[1]} x {other[2]}"
+        )
+
+
+def write_labels(
+    path: Path,
+    labels: MadeLabels,
+    like: Image,
+    intensities: Sequence[Intensities] = (),
+    layout: Layout | None = None,
+    progress: Progress = lambda pages: None,
+) -> list[Table]:
+    """Write instance labels as a TIFF with the axes and pixel size of `like`, and return their tables.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written.
+    DataSetError
+        An image has another size than the labels.
+    """
+    dtype = labels.dtype
+    with ExitStack() as stack:
+        writer = stack.enter_context(ImageWriter(path, like, dtype, layout=layout or Layout()))
+        return measure_labels(labels, like, intensities, writer=writer, dtype=dtype, progress=progress)

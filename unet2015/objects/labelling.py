@@ -1,0 +1,224 @@
+"""Instance labels of whole images: from class maps or probability maps, page by page, strip by strip."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.image import Image
+from unet2015.objects.numbering import PageNumbers, number_page
+from unet2015.settings.objects import ObjectSettings
+
+STRIP_PIXELS = 2**21
+"""Pixels of a strip. Labelling takes about 100 bytes for each."""
+
+
+def strip_rows(height: int, width: int) -> int:
+    """Return the rows of a strip."""
+    return max(1, min(height, STRIP_PIXELS // width))
+
+
+def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
+    """Return the type of instance labels for so many objects."""
+    return np.dtype(np.uint16) if objects <= np.iinfo(np.uint16).max else np.dtype(np.uint32)
+
+
+class Labels(Protocol):
+    """The instance labels of an image, whose strips are made or read when they are wanted."""
+
+    @property
+    def pages(self) -> int:
+        """Number of pages."""
+
+    @property
+    def height(self) -> int:
+        """Rows of a page."""
+
+    @property
+    def width(self) -> int:
+        """Columns of a page."""
+
+    def names(self, page: int) -> NDArray[np.int64]:
+        """Return the labels of a page, as they stand in its file; object 1 first."""
+
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the first row and the objects (1, 2, ..., 0 for none) of each strip."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapPage:
+    """A page of a class map or a probability map, for :func:`unet2015.objects.numbering.number_page`.
+
+    Attributes
+    ----------
+    image : Image
+        The map.
+    page : int
+        The page.
+    channel : int
+        The channel of a map of several probabilities; 0 of others.
+    threshold : float or None
+        Of a probability map: a pixel belongs to an object if its value is above this.
+    wanted : int
+        Of a class map: the class of objects.
+    """
+
+    image: Image
+    page: int
+    channel: int = 0
+    threshold: float | None = None
+    wanted: int = 1
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.image.height
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.image.width
+
+    def probability(self, top: int, bottom: int, left: int, right: int) -> NDArray[Any]:
+        """Return the probabilities of a region."""
+        values: NDArray[Any] = self.image.read(self.page, top, bottom, left, right)[self.channel]
+        return values
+
+    def inside(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+        """Return which pixels of a region belong to objects."""
+        values = self.probability(top, bottom, left, right)
+        if self.threshold is None:
+            of_class: NDArray[np.bool_] = values == self.wanted
+            return of_class
+        # Rounded to the type of the map, so that the pixels are those of the class map.
+        above: NDArray[np.bool_] = values > np.asarray(self.threshold, values.dtype)
+        return above
+
+
+class MadeLabels:
+    """Labels made from a map; `number_image` makes them.
+
+    Parameters
+    ----------
+    numbers : sequence of PageNumbers
+        Of each page.
+    height, width, rows : int
+        Of a page, and the rows of a strip.
+    """
+
+    def __init__(self, numbers: Sequence[PageNumbers], height: int, width: int, rows: int) -> None:
+        self._numbers, self.height, self.width, self._rows = numbers, height, width, rows
+
+    @property
+    def pages(self) -> int:
+        """Number of pages."""
+        return len(self._numbers)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that holds the labels of all pages."""
+        return label_type(max((page.objects for page in self._numbers), default=0))
+
+    def names(self, page: int) -> NDArray[np.int64]:
+        """Return the labels of a page: 1, 2, ..."""
+        return np.arange(1, self._numbers[page].objects + 1)
+
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the first row and the labels of each strip."""
+        for row in range(0, self.height, self._rows):
+            yield row, self._numbers[page].labels(row)
+
+
+class StoredLabels:
+    """The labels of an image of labels, whatever their numbers.
+
+    Parameters
+    ----------
+    image : Image
+        One channel of integers; 0 is background, all pixels of a page with the same number are one object.
+
+    Raises
+    ------
+    ImageValueError
+        The image has several channels, is not of integers, or has negative labels.
+    """
+
+    def __init__(self, image: Image) -> None:
+        if image.channels != 1 or image.dtype.kind not in "ui":
+            raise ImageValueError(
+                f"{image.name}: expected instance labels, one channel of integers, but it has "
+                f"{image.channels} of {image.dtype}"
+            )
+        self._image = image
+        self.pages, self.height, self.width = image.pages, image.height, image.width
+        self._rows = strip_rows(image.height, image.width)
+        self._names: dict[int, NDArray[np.int64]] = {}
+
+    def names(self, page: int) -> NDArray[np.int64]:
+        """Return the labels of a page in rising order."""
+        if page not in self._names:
+            found = [np.zeros(0, np.int64), *(np.unique(strip) for _, strip in self._read(page))]
+            names = np.unique(np.concatenate(found))
+            if len(names) and names[0] < 0:
+                raise ImageValueError(
+                    f"{self._image.name}: page {page}: labels are 0 or more, not {names[0]}"
+                )
+            self._names = {page: names[names > 0]}
+        return self._names[page]
+
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the first row and the objects of each strip."""
+        names = self.names(page)
+        for row, strip in self._read(page):
+            objects = np.searchsorted(names, strip) + 1
+            yield row, np.where(strip > 0, objects, 0)
+
+    def _read(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        for row in range(0, self.height, self._rows):
+            stop = min(row + self._rows, self.height)
+            yield row, self._image.read(page, row, stop, 0, self.width)[0].astype(np.int64)
+
+
+def number_image(
+    page_of: Callable[[int], MapPage],
+    pages: int,
+    settings: ObjectSettings,
+    memory: int | None = None,
+    progress: Callable[[int], object] = lambda pages: None,
+) -> MadeLabels:
+    """Find the objects of all pages of a map.
+
+    Parameters
+    ----------
+    page_of : callable
+        Returns a page by its number.
+    pages : int
+        How many there are.
+    settings : ObjectSettings
+        What counts as an object.
+    memory : int, optional
+        Bytes that dividing one object may take. Default: no limit.
+    progress : callable
+        Called with the number of pages that are done since the last call.
+
+    Raises
+    ------
+    MemoryLimitError
+        An object that must be divided is too large.
+    UsageError
+        Objects shall be divided, but the map is a class map.
+    """
+    first = page_of(0)
+    if settings.markers is not None and first.threshold is None:
+        raise UsageError(
+            f"{first.image.name}: objects that touch are divided by their probability, but this is a class "
+            "map; give the probability map, or leave out the markers"
+        )
+    rows, numbers = strip_rows(first.height, first.width), []
+    for page in range(pages):
+        numbers.append(number_page(page_of(page), settings, rows, memory))
+        progress(1)
+    return MadeLabels(numbers, first.height, first.width, rows)

@@ -1,0 +1,162 @@
+"""Tables of objects: one row an object, in pixels and, where the image is calibrated, in micrometres."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import UsageError
+from unet2015.images.axes import Calibration, unit_factor
+from unet2015.objects.measures import Measures
+from unet2015.safe_files import atomic_path
+
+Table = dict[str, NDArray[Any]]
+"""Columns of equal length by their names, in order."""
+MICROMETRE = "µm"
+
+
+def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
+    """Return height and width of a pixel in micrometres; None if they or their unit are not known."""
+    factor = unit_factor(calibration.unit, MICROMETRE)
+    height, width = calibration.pixel_size_y, calibration.pixel_size_x
+    if factor is None or height is None or width is None:
+        return None
+    return height * factor, width * factor
+
+
+def table_of(
+    image: str,
+    page: int,
+    names: NDArray[np.int64],
+    measures: Measures,
+    size: tuple[float, float] | None,
+    channels: Sequence[str] = (),
+) -> Table:
+    """Return the table of a page's objects.
+
+    Parameters
+    ----------
+    image : str
+        Name of the image.
+    page : int
+        Number of the page, from 0.
+    names : ndarray of int64, shape (objects,)
+        Label of each object.
+    measures : Measures
+        Of the same objects.
+    size : tuple of float or None
+        Height and width of a pixel in micrometres.
+    channels : sequence of str
+        Of each channel of the intensities what its columns begin with.
+
+    Returns
+    -------
+    dict of ndarray
+        Columns. Those in pixels end in ``_px``, those in micrometres in ``_um`` or ``_um2``. The perimeter
+        has a value in micrometres only for square pixels.
+    """
+    count = len(names)
+    area = measures.area
+    table: Table = {
+        "image": np.full(count, image, object),
+        "page": np.full(count, page),
+        "label": names,
+        "area_px": area,
+        "centroid_y_px": measures.centroid[:, 0],
+        "centroid_x_px": measures.centroid[:, 1],
+    }
+    for index, side in enumerate(("top", "left", "bottom", "right")):
+        table[f"bbox_{side}"] = measures.boxes[:, index]
+    table["perimeter_px"] = measures.perimeter
+    table["axis_major_px"], table["axis_minor_px"] = measures.axes()
+    table["eccentricity"] = measures.eccentricity()
+    table["solidity"] = measures.solidity
+    if size is not None:
+        height, width = size
+        table["area_um2"] = area * (height * width)
+        table["centroid_y_um"] = measures.centroid[:, 0] * height
+        table["centroid_x_um"] = measures.centroid[:, 1] * width
+        square = bool(np.isclose(height, width, rtol=1e-6))
+        table["perimeter_um"] = measures.perimeter * (height if square else np.nan)
+        table["axis_major_um"], table["axis_minor_um"] = measures.axes(height, width)
+        table["eccentricity"] = measures.eccentricity(height, width)
+    for channel, name in enumerate(channels):
+        table[f"{name}_mean"] = measures.sums[channel] / area
+        table[f"{name}_sum"] = measures.sums[channel]
+        table[f"{name}_min"], table[f"{name}_max"] = measures.lowest[channel], measures.highest[channel]
+    table["touches_border"] = measures.touches_border
+    return table
+
+
+def summary_of(tables: Iterable[Table]) -> dict[str, float | int | None]:
+    """Return count, total and median area of objects; areas in micrometres too, if all are calibrated."""
+    tables = list(tables)
+    found: dict[str, float | int | None] = {"objects": sum(len(table["label"]) for table in tables)}
+    for column in ("area_px", "area_um2"):
+        if tables and all(column in table for table in tables):
+            areas = np.concatenate([table[column] for table in tables])
+            found[f"total_{column}"] = areas.sum().item()
+            found[f"median_{column}"] = float(np.median(areas)) if len(areas) else None
+    return found
+
+
+def write_table(path: Path, tables: Sequence[Table]) -> None:
+    """Write tables one after the other, as CSV or, for a name in .parquet, as Parquet; whole or not at all.
+
+    A column that a table lacks stays empty there.
+
+    Raises
+    ------
+    UsageError
+        The name ends in neither .csv nor .parquet, or Parquet is wanted and pyarrow is missing.
+    ImageWriteError
+        The file cannot be written.
+    """
+    names = list(dict.fromkeys(name for table in tables for name in table))
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(names)
+            for table in tables:
+                writer.writerows(_rows(table, names))
+    elif suffix == ".parquet":
+        _write_parquet(path, tables, names)
+    else:
+        raise UsageError(f"{path}: a table of objects ends in .csv or .parquet")
+
+
+def _rows(table: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Iterator[list[str]]:
+    count = len(table["label"])
+    columns = [map(_text, table[name].tolist()) if name in table else [""] * count for name in names]
+    return (list(row) for row in zip(*columns, strict=True))
+
+
+def _text(value: object) -> str:
+    """Return a value for CSV: a number so that reading gives it back, what is no number as nothing."""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else repr(value)
+    return str(value)
+
+
+def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str]) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            f"{path}: Parquet needs pyarrow: pip install 'unet2015[tables]'; or end the name in .csv"
+        ) from error
+    columns = {}
+    for name in names:
+        parts = [
+            pyarrow.array(table[name]) if name in table else pyarrow.nulls(len(table["label"]))
+            for table in tables
+        ]
+        kind = next(part.type for part in parts if not pyarrow.types.is_null(part.type))
+        columns[name] = pyarrow.chunked_array([part.cast(kind) for part in parts])
+    with atomic_path(path) as temporary:
+        parquet.write_table(pyarrow.table(columns), temporary)
