@@ -29,10 +29,10 @@ def fail(monkeypatch):
     def at(place, error):
         usual = getattr(TiffImage, place)
 
-        def broken(self, path, *more):
+        def broken(self, path, *more, **named):
             if "b.tif" in str(path if place == "__init__" else self.name):
                 raise error
-            return usual(self, path, *more)
+            return usual(self, path, *more, **named)
 
         monkeypatch.setattr(TiffImage, place, broken)
 
