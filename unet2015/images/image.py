@@ -149,6 +149,11 @@ class Image(ABC):
         return 0
 
     @property
+    def listed_bytes(self) -> int:
+        """Memory of the lists of where the pixels lie."""
+        return 0
+
+    @property
     def kept_bytes(self) -> int:
         """Bytes of decoded pixels that the image now keeps for the next read."""
         return 0

@@ -21,6 +21,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, gray and alpha, RGB and alpha
 _GRAY, _PALETTE, _ALPHA = 0, 3, 4
 _EXPANSION = 1032  # what deflate can make of one byte
+_CACHE_BYTES = 2**26
 
 
 class PngImage(Image):
@@ -57,7 +58,7 @@ class PngImage(Image):
             raise ImageReadError(
                 f"{name}: PNG with {bits} bit pixels is not supported; save it as 8 or 16 bit gray or RGB"
             )
-        self._stored = colour, bits
+        self._stored, self._size = (colour, bits), path.stat().st_size
         channels = _SAMPLES[colour] - bool(colour & _ALPHA)
         shape = (height, width) if channels == 1 else (height, width, channels)
         within = "YXC"[: len(shape)]
@@ -81,6 +82,12 @@ class PngImage(Image):
             if self._pixels is None:
                 self._pixels = self._decode()
         return np.array(np.moveaxis(self._pixels[y0:y1, x0:x1], -1, 0), self.dtype)
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory for the whole image, encoded and decoded, beyond what small images take."""
+        decoded = self.height * self.width * _SAMPLES[self._stored[0]] * self.dtype.itemsize
+        return max(0, decoded + 2 * self._size - _CACHE_BYTES)
 
     @property
     def kept_bytes(self) -> int:

@@ -102,6 +102,11 @@ class ZarrImage(Image):
         )
 
     @property
+    def decoding_bytes(self) -> int:
+        """Memory beyond the cache: two readers, each with a chunk encoded, decoded and copied."""
+        return max(0, 6 * math.prod(self._chunk) * self.dtype.itemsize - _CACHE_BYTES)
+
+    @property
     def kept_bytes(self) -> int:
         """Bytes of the decoded chunks that are kept."""
         return self._cached

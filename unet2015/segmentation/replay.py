@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import ImageReadError, ModelError
+from unet2015.errors import ImageReadError, MemoryLimitError, ModelError
 from unet2015.images.reader import open_image
 from unet2015.models import load_model
 from unet2015.provenance import versions
@@ -18,6 +18,7 @@ from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
 from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.memory import mib
 from unet2015.tiling.plan import TilePlan
 
 
@@ -95,6 +96,12 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         segmenter.check(opened)
         tile, batch = tuple(said["plan"]["tile"]), said["plan"]["batch"]
         plan = TilePlan(opened.pages, opened.height, opened.width, tile, batch, loaded.network.geometry)
+        if not segmenter.admits(opened, plan):
+            raise MemoryLimitError(
+                f"{path}: its plan, tiles of {tile[0]} x {tile[1]} px in batches of {batch}, needs "
+                f"{mib(segmenter.memory(opened, plan))}, more than its memory cap or than is free; replay it "
+                "where there is as much"
+            )
         job = Job(source, _outputs(said, options, Path(folder)), options)
         work = None
         if job.outputs.zarr:

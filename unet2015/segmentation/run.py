@@ -68,7 +68,7 @@ def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsew
             if work.done:
                 _log.info("%s: done before, with the same model and settings", job.input)
                 return
-            plan, scale = work.resume(plan)
+            plan, scale = work.resume(plan, lambda before: segmenter.admits(image, before))
             computation = computation_of(segmenter, image, plan, scale)
             single = job.outputs.zarr or elsewhere is not None
             folder = work.folder(plan, computation.source, single=single)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from unet2015.device import choose_device, record_name
+from unet2015.device import choose_device, process_memory, record_name
 from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.mapping import MappedImage
@@ -21,11 +22,16 @@ from unet2015.segmentation.products import MAIN, PRODUCTS
 from unet2015.segmentation.threshold import choose_threshold
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
-from unet2015.tiling.memory import choose_plan, job_bytes
+from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, job_bytes, mib
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Render
+
+_BESIDES = "parts of the file that must be decoded whole and lists of pages"
+_ADVICE = "save the image in smaller tiles or chunks, split it, or free memory"
+_SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
+"""Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
 
 
 def segment(
@@ -158,35 +164,72 @@ class Segmenter:
             )
 
     def plan(self, image: Image) -> TilePlan:
-        """Return the tile plan of an image; raise `ImageValueError` if it does not fit the model."""
+        """Return the tile plan of an image.
+
+        Raises
+        ------
+        ImageValueError
+            The image does not fit the model.
+        MemoryLimitError
+            No plan fits into the memory cap or, without one, not even what must be in memory besides the
+            tiles fits into what is free.
+        """
         self.check(image)
-        return self._choose((image.pages, image.height, image.width), image.decoding_bytes)
+        shape, besides = (image.pages, image.height, image.width), self._besides(image)
+        free = LIBRARIES + process_memory(torch.device("cpu"))
+        cap = free if self._cap is None else self._cap
+        if besides > cap:
+            what = f"only {mib(free)} can be taken" if self._cap is None else f"the memory cap is {mib(cap)}"
+            raise MemoryLimitError(
+                f"{image.name}: needs {mib(besides)} for {_BESIDES}, but {what}; {_ADVICE}"
+            )
+        try:
+            return self._choose(shape, besides)
+        except PlanMemoryError as error:
+            more = f", and {mib(besides)} are needed besides for {_BESIDES}" if besides >= 2**20 else ""
+            raise MemoryLimitError(
+                f"{image.name}: a memory cap of {mib(cap)} is too small: {error.what}{more}; give "
+                f"--max-memory {mib(error.needed + besides, '')}M or more"
+            ) from error
 
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
-        decoding = image.decoding_bytes if self.device.type == "cpu" else 0
-        return job_bytes(self.model.network, plan, self.device, TILE) + decoding
+        besides = self._besides(image) if self.device.type == "cpu" else 0
+        return job_bytes(self.model.network, plan, self.device, TILE) + besides
 
-    def _choose(self, shape: tuple[int, int, int], decoding: int = 0) -> TilePlan:
+    def admits(self, image: Image, plan: TilePlan) -> bool:
+        """Whether a plan that was made elsewhere fits into the memory cap or, without one, what is free."""
+        free = LIBRARIES + process_memory(self.device)
         cap = self.options.max_memory
-        taken = decoding if cap is not None and self.device.type == "cpu" else 0
-        try:
-            return choose_plan(
-                self.model.network,
-                shape,
-                self.device,
-                tile=self.options.tile,
-                batch=self.options.batch,
-                cap=None if cap is None else cap - taken,
-                file_tile=TILE,
-            )
-        except MemoryLimitError as error:
-            if not taken:
-                raise
-            raise MemoryLimitError(
-                f"{error}, and besides {-(-taken // 2**20)} MiB for the strips or tiles of the file, which "
-                "must be decoded whole"
-            ) from error
+        return self.memory(image, plan) <= (free if cap is None else cap)
+
+    @property
+    def _cap(self) -> int | None:
+        """The memory cap of this process; that of a GPU does not bind it."""
+        return self.options.max_memory if self.device.type == "cpu" else None
+
+    def _besides(self, image: Image) -> int:
+        """Return the bytes that do not depend on the tiles: for reading, and to list what is written."""
+        pixels = image.height * image.width
+        written = 0
+        for name in self.options.products:
+            product = PRODUCTS[name]
+            planes = image.pages * (product.planes(self.info.classes) or 1)
+            segments = 1 + pixels * np.dtype(product.dtype).itemsize // _SEGMENT
+            written += planes * (_PAGE_BYTES + segments * _SEGMENT_BYTES)
+        return image.decoding_bytes + image.listed_bytes + written
+
+    def _choose(self, shape: tuple[int, int, int], besides: int = 0) -> TilePlan:
+        cap = self.options.max_memory
+        return choose_plan(
+            self.model.network,
+            shape,
+            self.device,
+            tile=self.options.tile,
+            batch=self.options.batch,
+            cap=cap if self._cap is None else self._cap - besides,
+            file_tile=TILE,
+        )
 
     def to_array(self, image: Image, product: str = MAIN.name) -> NDArray[Any]:
         """Return a product of an image, its class map or ``probability``, in memory."""

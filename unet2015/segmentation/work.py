@@ -10,7 +10,7 @@ part has no folder, because there is nothing to resume.
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -77,8 +77,18 @@ class Work:
             self._stack = stack.pop_all()
         return self
 
-    def resume(self, plan: TilePlan) -> tuple[TilePlan, Scale | None]:
-        """Return plan and mapping of the earlier run; `plan` and None if there was none."""
+    def resume(
+        self, plan: TilePlan, admits: Callable[[TilePlan], bool] = lambda _: True
+    ) -> tuple[TilePlan, Scale | None]:
+        """Return plan and mapping of the earlier run; `plan` and None if there was none.
+
+        Parameters
+        ----------
+        plan : TilePlan
+            What is done without an earlier run.
+        admits : callable
+            Whether there is memory for the plan of the earlier run.
+        """
         try:
             job = json.loads((self._folder / _JOB).read_text(encoding="utf-8"))
             tile = tuple(job["tile"])
@@ -86,6 +96,8 @@ class Work:
             scale = (np.array(job["offset"], np.float64), np.array(job["gain"], np.float64))
             if len(before.parts) != job["parts"]:
                 raise ValueError("divided otherwise")
+            if not admits(before):
+                raise ValueError("too large for the memory")
         except (OSError, ValueError, KeyError, TypeError, UNet2015Error):
             self._remove_folder()
             return plan, None

@@ -14,12 +14,33 @@ from unet2015.tiling.plan import TilePlan, count_tiles
 
 _log = logging.getLogger("unet2015")
 
+
+class PlanMemoryError(MemoryLimitError):
+    """No plan fits in the cap.
+
+    Attributes
+    ----------
+    needed : int
+        Bytes that the smallest plan needs.
+    what : str
+        That plan, in words.
+    """
+
+    def __init__(self, message: str, needed: int = 0, what: str = "") -> None:
+        super().__init__(message)
+        self.needed, self.what = needed, what
+
+
 GiB = 2**30
 LIBRARIES = 640 * 2**20
 """Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
 LARGEST_OUTPUT = 2048
 """Largest output side of a tile, in pixels. With a margin of 92 px, larger tiles save less than 4 % of the
 work."""
+SPAN_BYTES = 256
+"""Memory of one tile along one axis: a plan lists its rows and its columns of tiles."""
+_FEW_SPANS = 2**12
+"""So many are listed in no time, for all tiles that there may be."""
 TILE_COST = 1024
 """Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
 get tiles of one pixel."""
@@ -48,6 +69,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
         Side of the tiles of the file that is written, in pixels: a row of them is held until it is
         full. Default: no such file.
     """
+    lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
     entry = architecture_of(network)
     weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
     if device.type != "cpu":
@@ -68,7 +90,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     writing = (AHEAD + 3) * plan.batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(file_tile, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
-    return LIBRARIES + weights + copies + work + reading + writing + band
+    return LIBRARIES + weights + copies + work + reading + writing + band + lists
 
 
 def choose_plan(
@@ -102,8 +124,9 @@ def choose_plan(
     ------
     GeometryError
         `tile` is not legal, or too small to cover the image in phase.
-    MemoryLimitError
-        Not even the smallest plan fits; the message says what would.
+    PlanMemoryError
+        Not even the smallest plan fits; the message says what would. Without `cap` only where the lists of
+        tiles alone are too large.
     """
     geometry = network.geometry
     fast = architecture_of(network).fast
@@ -124,16 +147,22 @@ def choose_plan(
         candidates = [(min(tile, fit.input_for(height)), min(tile, fit.input_for(width)))]
     else:
         candidates = _by_work(best, height, width)
-    fitting = _first_fitting(candidates, lambda sides: needed(plan_of(sides, together)) <= limit)
+    # Counted before any list is made: a file of a few bytes may declare 10**12 rows.
+    listed = [(_list_bytes(shape, sides, geometry), sides) for sides in candidates]
+    possible = [sides for size, sides in listed if size <= limit]
+    if not possible:
+        raise _too_many_tiles(limit, shape, *min(listed))
+    fitting = _first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
     if fitting is None:
-        least = min(
-            (plan_of(sides, together) for sides in candidates), key=lambda plan: plan.tile[0] * plan.tile[1]
+        few = [sides for size, sides in listed if size <= _FEW_SPANS * SPAN_BYTES]
+        least = min((plan_of(sides, together) for sides in few), key=needed, default=None) or plan_of(
+            min(possible, key=lambda sides: sides[0] * sides[1]), together
         )
         if cap is None:
             # The cap is only a default, half of the free memory: the plan may still fit.
-            _log.warning("little memory is free; going on with a plan that needs %s", _mib(needed(least)))
+            _log.warning("little memory is free; going on with a plan that needs %s", mib(needed(least)))
             return least
-        raise MemoryLimitError(_refusal(limit, least, needed(least), tile is not None))
+        raise _refusal(limit, least, needed(least), tile is not None)
     chosen = plan_of(fitting, together)
     if batch is None and device.type != "cpu":
         # A single small tile does not keep a GPU busy; it does keep a CPU busy.
@@ -142,14 +171,37 @@ def choose_plan(
     return chosen
 
 
-def _refusal(limit: int, least: TilePlan, needed: int, tile_given: bool) -> str:
-    """Return the message for a cap that is too small for the plan that needs least."""
-    return (
-        f"a memory cap of {_mib(limit)} is too small: tiles of {least.tile[0]} x {least.tile[1]} px in "
-        f"batches of {least.batch} need {_mib(needed)}; give --max-memory {_mib(needed, '')}M or more"
+def _refusal(limit: int, least: TilePlan, needed: int, tile_given: bool) -> PlanMemoryError:
+    """Return the error for a cap that is too small for the plan that needs least."""
+    what = f"tiles of {least.tile[0]} x {least.tile[1]} px in batches of {least.batch} need {mib(needed)}"
+    return PlanMemoryError(
+        f"a memory cap of {mib(limit)} is too small: {what}; give --max-memory {mib(needed, '')}M or more"
         + (", or a smaller --tile" if tile_given else "")
-        + ("" if least.batch == 1 else ", or a smaller --batch")
+        + ("" if least.batch == 1 else ", or a smaller --batch"),
+        needed,
+        what,
     )
+
+
+def _list_bytes(shape: tuple[int, int, int], sides: tuple[int, int], geometry: Geometry) -> int:
+    """Return the memory of the lists of a plan; 0 if such tiles cannot cover the image (said later)."""
+    try:
+        counts = [count_tiles(shape[1 + i], sides[i], geometry) for i in range(2)]
+    except ZeroDivisionError:
+        return 0
+    return sum(counts) * SPAN_BYTES
+
+
+def _too_many_tiles(
+    limit: int, shape: tuple[int, int, int], size: int, sides: tuple[int, int]
+) -> PlanMemoryError:
+    """Return the error for an image whose tiles cannot even be listed."""
+    needed = LIBRARIES + size
+    what = (
+        f"the image declares {shape[0]} pages of {shape[1]} x {shape[2]} px; the list of its tiles of "
+        f"{sides[0]} x {sides[1]} px alone needs {mib(needed)}"
+    )
+    return PlanMemoryError(f"a memory cap of {mib(limit)} is too small: {what}", needed, what)
 
 
 def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
@@ -189,5 +241,6 @@ def _first_fitting(
     return None
 
 
-def _mib(size: int, unit: str = " MiB") -> str:
+def mib(size: int, unit: str = " MiB") -> str:
+    """Return a size in MiB, rounded up, in words."""
     return f"{-(-size // 2**20)}{unit}"

@@ -1,0 +1,132 @@
+"""Small files that declare huge things are refused by arithmetic, before memory is taken for them."""
+
+import json
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from unet2015.errors import MemoryLimitError
+from unet2015.images.reader import open_image
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.replay import replay
+
+LITTLE = 2**26
+"""Bytes that looking at a file and refusing it may take."""
+CAPPED = SegmentOptions(max_memory=2**30, device="cpu")
+
+
+def zarr_image(path, shape, chunks, axes="zyx"):
+    """Write an OME-Zarr image of which one chunk is there."""
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group.create_array("0", shape=shape, chunks=chunks, dtype="uint8")
+    chunk = path.joinpath("0", "c", *"0" * len(shape))
+    chunk.parent.mkdir(parents=True)
+    chunk.write_bytes(b"of no use")
+    names = axes[-len(shape) :]
+    scale = [{"type": "scale", "scale": [2.0] * len(shape)}]
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "axes": [{"name": name, "type": "space", "unit": "micrometer"} for name in names],
+                "datasets": [{"path": "0", "coordinateTransformations": scale}],
+            }
+        ],
+    }
+    return path
+
+
+def png(path, height, width):
+    """Write a PNG of zeros, row by row, so that it takes no memory."""
+    packed, body = zlib.compressobj(1), []
+    row = bytes(1 + width) * 64
+    body += [packed.compress(row) for _ in range(height // 64)]
+    data = b"".join(body) + packed.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for kind, part in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
+            file.write(
+                struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+            )
+    return path
+
+
+def refused_in_little_memory(function):
+    """Return the message of the error, having seen how much memory it took."""
+    tracemalloc.start()
+    try:
+        result = function()
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < LITTLE
+    assert isinstance(result.error, MemoryLimitError), result.error
+    return str(result.error)
+
+
+def both(path, tmp_path, model, options):
+    """Return what a plan and a run say of a file that they refuse; it is the same."""
+    (first,) = {
+        refused_in_little_memory(lambda: plan_files([path], tmp_path / "out", model, options)[0]),
+        refused_in_little_memory(lambda: segment_files([path], tmp_path / "out", model, options)[0]),
+    }
+    assert first.startswith(f"{path}: ")
+    return first
+
+
+@pytest.mark.parametrize("shape", [(10**12, 64), (64, 10**12), (10**12, 64, 64), (10**6, 10**6, 10**6)])
+@pytest.mark.parametrize("options", [CAPPED, SegmentOptions(device="cpu")], ids=["capped", "free"])
+def test_a_zarr_of_a_huge_shape(tmp_path, percentile_model, shape, options):
+    path = zarr_image(tmp_path / "a.zarr", shape, (64,) * len(shape))
+    message = both(path, tmp_path, percentile_model, options)
+    assert "MiB" in message
+
+
+def test_what_the_refusal_names_is_enough(tmp_path, percentile_model):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((6200, 6200), np.uint8), compression="zlib", rowsperstrip=6200)
+    (plan,) = plan_files(
+        [path], tmp_path, percentile_model, SegmentOptions(max_memory=650 * 2**20, device="cpu")
+    )
+    message = str(plan.error)
+    assert message.startswith(f"{path}: a memory cap of 650 MiB is too small: tiles of ")
+    assert "must be decoded whole" in message
+    enough = int(message.split("give --max-memory ")[1].split("M or more")[0])
+    for cap, good in ((enough, True), (enough - 1, False)):
+        options = SegmentOptions(max_memory=cap * 2**20, device="cpu")
+        (plan,) = plan_files([path], tmp_path, percentile_model, options)
+        assert (plan.error is None) == good
+        assert plan.memory <= cap * 2**20
+
+
+def test_a_large_png_is_decoded_whole_and_counted(tmp_path, percentile_model):
+    path = png(tmp_path / "a.png", 40_000, 40_000)
+    with open_image(path) as image:
+        assert image.decoding_bytes > 1.5 * 10**9
+    assert "must be decoded whole" in both(path, tmp_path, percentile_model, CAPPED)
+
+
+def test_a_huge_chunk_is_counted(tmp_path, percentile_model):
+    path = zarr_image(tmp_path / "a.zarr", (20_000, 20_000), (20_000, 20_000))
+    assert "must be decoded whole" in both(path, tmp_path, percentile_model, CAPPED)
+
+
+def test_an_earlier_job_or_record_cannot_ask_for_more(tmp_path, percentile_model, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 255, (400, 400), np.uint8))
+    out, options = tmp_path / "out", SegmentOptions(max_memory=2**30, device="cpu")
+    (result,) = segment_files([tmp_path / "a.tif"], out, percentile_model, options)
+    assert result.error is None
+    record = out / "a.record.json"
+    said = json.loads(record.read_text())
+    said["plan"]["tile"] = [16012, 16012]
+    record.write_text(json.dumps(said))
+    with pytest.raises(MemoryLimitError, match="16012"):
+        replay(record)
