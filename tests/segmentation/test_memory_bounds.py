@@ -94,14 +94,14 @@ def test_what_the_refusal_names_is_enough(tmp_path, percentile_model):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((6200, 6200), np.uint8), compression="zlib", rowsperstrip=6200)
     (plan,) = plan_files(
-        [path], tmp_path, percentile_model, SegmentOptions(max_memory=650 * 2**20, device="cpu")
+        [path], tmp_path, percentile_model, SegmentOptions(max_memory=650 * 2**20, tile=572, device="cpu")
     )
     message = str(plan.error)
     assert message.startswith(f"{path}: a memory cap of 650 MiB is too small: tiles of ")
     assert "must be decoded whole" in message
     enough = int(message.split("give --max-memory ")[1].split("M or more")[0])
     for cap, good in ((enough, True), (enough - 1, False)):
-        options = SegmentOptions(max_memory=cap * 2**20, device="cpu")
+        options = SegmentOptions(max_memory=cap * 2**20, tile=572, device="cpu")
         (plan,) = plan_files([path], tmp_path, percentile_model, options)
         assert (plan.error is None) == good
         assert plan.memory <= cap * 2**20

@@ -39,8 +39,6 @@ LARGEST_OUTPUT = 2048
 work."""
 SPAN_BYTES = 256
 """Memory of one tile along one axis: a plan lists its rows and its columns of tiles."""
-_FEW_SPANS = 2**12
-"""So many are listed in no time, for all tiles that there may be."""
 TILE_COST = 1024
 """Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
 get tiles of one pixel."""
@@ -154,10 +152,9 @@ def choose_plan(
         raise _too_many_tiles(limit, shape, *min(listed))
     fitting = _first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
     if fitting is None:
-        few = [sides for size, sides in listed if size <= _FEW_SPANS * SPAN_BYTES]
-        least = min((plan_of(sides, together) for sides in few), key=needed, default=None) or plan_of(
-            min(possible, key=lambda sides: sides[0] * sides[1]), together
-        )
+        lowest, narrowest = (min(sides[i] for sides in possible) for i in range(2))  # these need least, about
+        small = [(y, x) for y, x in possible if y == lowest or x == narrowest]
+        least = min((plan_of(sides, together) for sides in small), key=needed)
         if cap is None:
             # The cap is only a default, half of the free memory: the plan may still fit.
             _log.warning("little memory is free; going on with a plan that needs %s", mib(needed(least)))
