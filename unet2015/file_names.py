@@ -5,16 +5,32 @@ programs the byte goes out as it came in; for readers it is shown as ``\xb5``.
 """
 
 import codecs
+import unicodedata
 
 RAW = "unet2015.raw_names"
 """An error handler for `str.encode` and text files: such bytes go out as they came, all else escaped."""
 
+_JOINERS = "\u200c\u200d"  # they belong to the spelling of words in Persian, Hindi and others
 _FIRST, _LAST, _BASE = 0xDC80, 0xDCFF, 0xDC00
 
 
 def shown(text: object) -> str:
     r"""Return a text for readers: a byte that is not UTF-8 as ``\xb5``, other surrogates as ``\ud800``."""
     return str(text).encode("utf-8", RAW).decode("utf-8", "backslashreplace")
+
+
+def on_one_line(text: object) -> str:
+    r"""Return a text in which all that would act rather than be seen is escaped; `shown` does the rest.
+
+    A name or an entry in a file may hold what moves the cursor, colours or deletes lines, begins a new line,
+    or turns the direction of writing. Each such character becomes ``\x1b``, ``\n`` or ``\u202e``.
+    """
+    return "".join(_seen(letter) for letter in str(text))
+
+
+def _seen(letter: str) -> str:
+    acts = unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") and letter not in _JOINERS
+    return letter.encode("unicode_escape").decode() if acts else letter
 
 
 def _raw(error: UnicodeError) -> tuple[bytes, int]:

@@ -3,9 +3,6 @@
 Nothing heavy is imported here or at the top of a subcommand's file, so that ``--help`` is fast.
 """
 
-import codecs
-import io
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn, cast
@@ -17,14 +14,14 @@ from unet2015.cli.check import check
 from unet2015.cli.evaluate import app as evaluate
 from unet2015.cli.inspect import inspect
 from unet2015.cli.models import models
-from unet2015.cli.output import print_error
+from unet2015.cli.output import print_error, print_message, unprinted
 from unet2015.cli.replay import replay
 from unet2015.cli.report import report
 from unet2015.cli.segment import segment
+from unet2015.cli.streams import give_up, steady_streams
 from unet2015.cli.train import train
 from unet2015.cli.weights import weights
 from unet2015.errors import UNet2015Error
-from unet2015.file_names import RAW
 
 # Typer's only public name among its parser's errors, whose module differs between versions.
 _BadCall = cast(type[Exception], typer.BadParameter.__base__)
@@ -48,22 +45,18 @@ app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave Python with its exit status."""
-    _show_all_names(sys.stdout)
-    try:
+    with steady_streams():
         status = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the program that read the results, such as head, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    sys.exit(status)
-
-
-def _show_all_names(stream: object) -> None:
-    """Let a stream take names that its encoding cannot: their bytes go out as they came, all else escaped."""
-    if isinstance(stream, io.TextIOWrapper):
-        # An encoding of ASCII says that no encoding was chosen; typer would write UTF-8 as well.
-        plain = codecs.lookup(stream.encoding).name == "ascii"
-        stream.reconfigure(encoding="utf-8" if plain else stream.encoding, errors=RAW)
+        failed = unprinted()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            failed = failed or error
+        if failed:
+            give_up(sys.stdout)
+            if not isinstance(failed, BrokenPipeError):  # then the reader, such as head, has what it wanted
+                print_error(f"standard output: {failed.strerror or failed}; not all results were printed")
+    sys.exit(status or int(failed is not None))
 
 
 def _show_version(wanted: bool) -> None:
@@ -95,11 +88,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError:
         return _fail("out of memory; close other programs, or give a smaller --max-memory or --tile", 1)
     except BrokenPipeError:
-        raise
+        return 1
     except OSError as error:
         return _fail(str(error), 1)
     if status == 130:  # older parsers raise, newer ones return it
-        typer.echo("unet2015: interrupted", err=True)
+        print_message("interrupted")
     return int(status or 0)
 
 

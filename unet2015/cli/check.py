@@ -16,7 +16,7 @@ from unet2015.cli.options import (
     Validate,
     changes,
 )
-from unet2015.cli.output import print_json
+from unet2015.cli.output import echo, print_json
 
 if TYPE_CHECKING:
     from unet2015.training.checks.training_set import SetReport
@@ -68,13 +68,11 @@ def _print_report(report: "SetReport", pairs: int) -> None:
     from unet2015.training.dataset import describe_held_out
 
     for problem in report.problems:
-        typer.echo(f"{problem.severity}: {problem}")
+        echo(f"{problem.severity}: {problem}")
     if report.held_out:
-        typer.echo(describe_held_out(report.held_out))
+        echo(describe_held_out(report.held_out))
     errors = _errors(report)
-    typer.echo(
-        f"{pairs} pairs of image and labels: {errors} errors, {len(report.problems) - errors} warnings"
-    )
+    echo(f"{pairs} pairs of image and labels: {errors} errors, {len(report.problems) - errors} warnings")
 
 
 def _errors(report: "SetReport") -> int:

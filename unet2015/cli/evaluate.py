@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unet2015.cli.options import Axes, Json
-from unet2015.cli.output import print_json, show_messages
+from unet2015.cli.output import echo, print_json, print_message, show_messages
 from unet2015.metrics import MEASURES
 
 if TYPE_CHECKING:
@@ -72,10 +72,9 @@ def em(
     with _progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():
-        typer.echo(
+        print_message(
             f"{labels}: a slice has no cell interior; by the challenge's rules the Rand error of the stack "
-            "is then 1, and the slice adds 0 to V_rand and V_info",
-            err=True,
+            "is then 1, and the slice adds 0 to V_rand and V_info"
         )
     if per_slice is not None:
         _write_csv(per_slice, scores.per_slice())
@@ -91,13 +90,13 @@ def em(
 
 
 def _print_scores(scores: "EMScores") -> None:
-    typer.echo(f"{'measure':<15}{'value':<14}{'threshold':<11}definition")
+    echo(f"{'measure':<15}{'value':<14}{'threshold':<11}definition")
     for name, measure in scores.measures.items():
         entry = MEASURES[name]
         threshold = "none" if measure.threshold is None else f"{measure.threshold:.1f}"
-        typer.echo(f"{name:<15}{entry.show(measure.value):<14}{threshold:<11}{entry.meaning}")
+        echo(f"{name:<15}{entry.show(measure.value):<14}{threshold:<11}{entry.meaning}")
     best = scores.warping_error.best
-    typer.echo(f"warping error: {best.splits} pixels split and {best.mergers} merge cells")
+    echo(f"warping error: {best.splits} pixels split and {best.mergers} merge cells")
 
 
 @app.command()
@@ -123,11 +122,11 @@ def seg(
         print_json(score.as_dict())
         return
     entry = MEASURES["seg_score"]
-    typer.echo(f"{'frame':<9}{'objects':<9}{'matched':<9}{entry.symbol} ({entry.meaning})")
+    echo(f"{'frame':<9}{'objects':<9}{'matched':<9}{entry.symbol} ({entry.meaning})")
     for row in frames:
-        typer.echo(f"{row['frame']:<9}{row['objects']:<9}{row['matched']:<9}{row['seg']:.6f}")
+        echo(f"{row['frame']:<9}{row['objects']:<9}{row['matched']:<9}{row['seg']:.6f}")
     matched = sum(row["matched"] for row in frames)
-    typer.echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{entry.show(score.value)}")
+    echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{entry.show(score.value)}")
 
 
 @contextmanager
@@ -144,11 +143,9 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    from csv import DictWriter
-
+    from unet2015.csv_table import csv_table
     from unet2015.safe_files import atomic_path
 
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    with atomic_path(path) as temporary:
+        temporary.write_text(csv_table(table), encoding="utf-8", newline="")

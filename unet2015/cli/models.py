@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from unet2015.cli.options import Json
-from unet2015.cli.output import print_json, print_rows
+from unet2015.cli.output import print_json, print_message, print_rows
 
 if TYPE_CHECKING:
     from unet2015.models import ShippedModel
@@ -26,7 +24,7 @@ def models(as_json: Json = False) -> None:
     for model in found:
         print_rows(model.name, _rows(model))
     if not found:
-        typer.echo("no model comes with this copy of the package", err=True)
+        print_message("no model comes with this copy of the package")
 
 
 def _rows(model: "ShippedModel") -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.options import Json
-from unet2015.cli.output import print_json, show_messages
+from unet2015.cli.output import echo, print_json, show_messages
 
 
 def replay(
@@ -33,6 +33,6 @@ def replay(
     if as_json:
         print_json(found.as_dict())
     else:
-        typer.echo(found.describe())
+        echo(*found.describe().split("\n"))
     if not found.same:
         raise typer.Exit(1)

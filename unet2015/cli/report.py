@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.options import Device
-from unet2015.cli.output import show_messages
+from unet2015.cli.output import echo_path, show_messages
 
 
 def report(
@@ -25,4 +25,4 @@ def report(
     from unet2015.report.run import report_run
 
     show_messages()
-    typer.echo(report_run(run_dir, out, device=device))
+    echo_path(report_run(run_dir, out, device=device))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unet2015.cli.options import Axes, Device, Json
-from unet2015.cli.output import print_error, print_json, show_messages
+from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
 from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
         print_json([item.as_dict() for item in plans])
     else:
         for item in plans:
-            typer.echo(item.describe())
+            echo(*item.describe().split("\n"))
     return any(item.error for item in plans)
 
 
@@ -165,7 +165,7 @@ def _report(results: "list[FileResult]", as_json: bool) -> bool:
     else:
         for result in results:
             for path in result.outputs:
-                typer.echo(path)
+                echo_path(path)
     for result in failed:
         print_error(result.error)
     if failed:

@@ -18,6 +18,7 @@ from unet2015.cli.options import (
     Validate,
     changes,
 )
+from unet2015.cli.output import echo_path, show_messages
 from unet2015.settings.choices import TrainingPrecision
 
 
@@ -71,7 +72,6 @@ def train(
     saves a checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes
     train on the processor.
     """
-    from unet2015.cli.output import show_messages
     from unet2015.errors import OtherProcessError
     from unet2015.training.loop import choose_settings
     from unet2015.training.loop import train as run
@@ -99,7 +99,7 @@ def train(
         sys.exit(error.exit_status)
     if not group.first:
         return
-    typer.echo(model.path)
+    echo_path(model.path)
     if find_spec("matplotlib") is not None:  # an extra
         from unet2015.report.figures import draw_curves
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.options import KIND_HELP, Axes, Ignore
+from unet2015.cli.output import echo_path
 from unet2015.settings.choices import Gaps, LabelKind
 
 
@@ -50,4 +51,4 @@ def weights(
     with open_image(labels, axes, labels=True) as like, ImageWriter(out, like, weighed.dtype) as writer:
         for page in weighed:
             writer.write(page)
-    typer.echo(out)
+    echo_path(out)

@@ -1,12 +1,11 @@
 """``failures.csv`` in the output folder: the files that failed in the last run, and why."""
 
-import csv
-import io
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from unet2015.csv_table import FORMULA, csv_table
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.file_names import RAW
 from unet2015.safe_files import atomic_path, make_folder, open_regular
@@ -32,18 +31,21 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(HEADER)
-    for name, error in failures:
-        table.writerow([name, type(error).__name__, " ".join(str(error).split())])
+    rows = [
+        (_as_path(str(name)), type(error).__name__, " ".join(str(error).split())) for name, error in failures
+    ]
     try:
         make_folder(folder)
         with atomic_path(path) as temporary:
             # The list must be written even if a name is not UTF-8.
-            temporary.write_bytes(text.getvalue().encode("utf-8", RAW))
+            temporary.write_bytes(csv_table([HEADER, *rows]).encode("utf-8", RAW))
     except ImageWriteError as error:
         _log.warning("%s", error)
+
+
+def _as_path(name: str) -> str:
+    """Return another path of the same file where a spreadsheet would take the name for a formula."""
+    return f"./{name}" if name.startswith(FORMULA) else name
 
 
 def _is_ours(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import UNet2015Error, failure_of
+from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model
@@ -59,11 +60,11 @@ class FilePlan:
     def describe(self) -> str:
         """Return the plan for a reader."""
         if self.plan is None:
-            return f"{self.input}\n  refused      {self.error}"
+            return f"{on_one_line(self.input)}\n  refused      {on_one_line(self.error)}"
         rows, columns = self.plan.rows, self.plan.columns
         return "\n".join(
             [
-                str(self.input),
+                on_one_line(self.input),
                 f"  axes         {self.axes} ({' x '.join(map(str, self.shape))})",
                 f"  tiles        {self.plan.tiles} of {self.plan.tile[0]} x {self.plan.tile[1]} px "
                 f"({self.plan.pages} pages of {len(rows)} x {len(columns)}), "
@@ -71,7 +72,7 @@ class FilePlan:
                 f"  peak memory  {self.memory / 2**20:.0f} MiB",
                 f"  disk         up to {self.disk / 2**20:.1f} MiB",
                 f"  time         {in_words(self.seconds)}, by a short measurement",
-                *(f"  output       {path}" for path in self.outputs.paths),
+                *(f"  output       {on_one_line(path)}" for path in self.outputs.paths),
             ]
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError
+from unet2015.file_names import on_one_line
 from unet2015.images.reader import open_image
 from unet2015.models import load_model
 from unet2015.provenance import versions
@@ -54,8 +55,13 @@ class Replay:
 
     def describe(self) -> str:
         """Return the answer for a reader."""
-        lines = [f"{'same' if same else 'different':<9}  {name}" for name, same in self.outputs.items()]
-        lines += [f"  {name} was {then}, is {now}" for name, (then, now) in self.differences.items()]
+        lines = [
+            f"{'same' if same else 'different':<9}  {on_one_line(name)}"
+            for name, same in self.outputs.items()
+        ]
+        lines += [
+            on_one_line(f"  {name} was {then}, is {now}") for name, (then, now) in self.differences.items()
+        ]
         return "\n".join(lines)
 
 
