@@ -1,7 +1,6 @@
 """Every flavour of TIFF that is read: pixels, axes, calibration, and how little is decoded."""
 
 import itertools
-import re
 import tempfile
 import threading
 from pathlib import Path
@@ -12,9 +11,9 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015.errors import AxesError, ImageReadError, UsageError
+from unet2015.errors import AxesError
 from unet2015.images.axes import Calibration
-from unet2015.images.reader import TiffImage, find_images, open_image, read_pages
+from unet2015.images.reader import TiffImage, open_image, read_pages
 
 
 def pixels(shape, dtype, seed=0):
@@ -435,59 +434,6 @@ def test_read_pages(tmp_path):
     array = pixels((2, 3, 5, 6), "uint16")
     tifffile.imwrite(path, array, photometric="minisblack", metadata={"axes": "TZYX"})
     np.testing.assert_array_equal(read_pages(path), array.reshape(6, 5, 6))
-
-
-def test_find_images(tmp_path, monkeypatch):
-    for name in ("b.tif", "a.TIFF", "c.Png", "d.txt", ".hidden.tif", "e.tif.tmp"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.tif").mkdir()
-    names = ["a.TIFF", "b.tif", "c.Png", "folder.tif"]
-    assert [path.name for path in find_images([tmp_path])] == names
-    assert [path.name for path in find_images([str(tmp_path / "*")])] == names
-    assert [path.name for path in find_images([tmp_path / "d.txt", tmp_path / "b.tif", tmp_path])] == [
-        "d.txt",
-        "b.tif",
-        "a.TIFF",
-        "c.Png",
-        "folder.tif",
-    ]
-    monkeypatch.chdir(tmp_path)
-    assert find_images(["b.tif", "*.tif"]) == [Path("b.tif"), Path("folder.tif")]
-    assert find_images(["folder.tif"]) == [Path("folder.tif")], "so that the others are not refused with it"
-    (tmp_path / "folder").mkdir()
-    for missing in ("nothing.tif", "*.jpg", str(tmp_path / "folder")):
-        with pytest.raises(UsageError, match=re.escape(missing)):
-            find_images([missing])
-
-
-def test_images_of_a_folder_or_pattern_come_in_natural_order(tmp_path):
-    names = [
-        "s1_t2.tif",
-        "s1_t10.tif",
-        "s2_t1.tif",
-        "s10_t1.png",
-        "t007.tif",
-        "t07.tif",
-        "t7a.tif",
-        "t12.tif",
-    ]
-    for name in names[::-1]:
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images([tmp_path])] == names
-    for folder in ("2", "10"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.tif").touch()
-    found = find_images([f"{tmp_path}/*/a.tif"])
-    assert [path.parent.name for path in found] == ["2", "10"]
-
-
-def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
-    def refuse(self):
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(ImageReadError, match=f"{tmp_path}: cannot read the folder: Permission denied"):
-        find_images([tmp_path])
 
 
 @pytest.mark.data

@@ -20,6 +20,17 @@ def test_colliding_names_are_refused_before_anything_is_written(tmp_path, model,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("other", ["a.btf", "a.lsm", "a.TIFF", "a.png"])
+def test_inputs_that_differ_in_their_endings_alone_are_refused_with_advice_that_helps(tmp_path, model, other):
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", other):
+        (tmp_path / "in" / name).touch()
+    with pytest.raises(UsageError, match=r"a\.tif.*rename one of them") as caught:
+        segment_files([tmp_path / "in"], tmp_path / "out", model)
+    assert other in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_output_never_replaces_an_input(tmp_path, model, stack_file):
     with pytest.raises(UsageError, match="also an input"):
         segment_files([stack_file], stack_file, model)

@@ -1,6 +1,7 @@
 """Opening images, whatever their format; finding them in folders and patterns."""
 
 import glob
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error, UsageError, failure_of
 from unet2015.images.image import ArrayImage, Image
+from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
@@ -29,9 +31,12 @@ __all__ = [
     "read_pages",
 ]
 
-SUFFIXES = (".tif", ".tiff", ".png")
+SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png")
+"""What the names of images end in; .btf, .tf2 and .tf8 are BigTIFF, .lsm is Zeiss's TIFF."""
 
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TAKEN = ", ".join(SUFFIXES) + " and .zarr"
+
+_log = logging.getLogger("unet2015")
 
 
 def open_image(path: str | Path, axes: str | None = None, *, labels: bool = False) -> Image:
@@ -72,7 +77,7 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
             start = file.read(8)
         if start == SIGNATURE:
             return PngImage(path, axes, labels=labels)
-        if start.startswith(_TIFF_STARTS):
+        if start.startswith(STARTS):
             return TiffImage(path, axes, labels=labels)
     except UNet2015Error:
         raise
@@ -119,9 +124,11 @@ def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the images that the inputs name: files, folders and patterns, each image once.
 
-    A folder stands for the .tif, .tiff, .png and .zarr images in it, without hidden ones, in natural order
-    (see `natural_order`). A pattern stands for the images that match, in the same order; ``**`` also matches
-    folders below. A folder that is an OME-Zarr image is one image, and is not searched. Something with the
+    A folder stands for the images in it whose names end in one of `SUFFIXES` or .zarr, without hidden ones,
+    in natural order (see `natural_order`). A pattern stands for such images that match, in the same order;
+    ``**`` also matches folders below. If it ends in another ending, such as ``*.svs``, it stands for what
+    begins as a TIFF or PNG. Other files that may be images are left out, and a message names them. A folder
+    that is an OME-Zarr image is one image, and is not searched. Something with the
     name of an image that is not one, such as a folder without images or a broken link, is returned, too:
     opening it says what is wrong.
 
@@ -136,23 +143,16 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     for item in inputs:
         path = Path(item)
         try:
-            if is_zarr(path):
-                files = [path]
-            elif path.is_dir():
-                files = sorted((inner for inner in path.iterdir() if _is_image(inner)), key=natural_order)
-            elif path.exists():
-                files = [path]
-            else:
-                matches = (Path(match) for match in glob.glob(str(item), recursive=True))
-                files = sorted(matches, key=natural_order)
-                files = _outermost([match for match in files if _is_image(match)])
+            files, others = _matching(item)
         except OSError as error:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
+        if others:
+            _log.warning("%s", describe_left_out(item, others, _TAKEN))
         if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
             files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
             what = (
-                "no .tif, .tiff, .png or .zarr image in this folder"
+                f"no image in this folder ({_TAKEN})"
                 if path.is_dir()
                 else "this link leads nowhere"
                 if path.is_symlink()
@@ -161,6 +161,23 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
     return list(found)
+
+
+def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
+    """Return the images that one input names, and what else that may be an image it would name."""
+    path = Path(item)
+    if is_zarr(path) or (path.exists() and not path.is_dir()):
+        return [path], []
+    folder = path.is_dir()
+    matches = path.iterdir() if folder else map(Path, glob.glob(str(item), recursive=True))
+    every = sorted(matches, key=natural_order)
+    files = [match for match in every if _is_image(match)]
+    if not folder:
+        ending = path.suffix
+        if ending and not set(ending) & set("*?["):
+            files = [match for match in every if _is_image(match) or begins_as_image(match)]
+        files = _outermost(files)
+    return files, left_out(every, set(files))
 
 
 def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:

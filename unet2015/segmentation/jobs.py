@@ -140,10 +140,12 @@ def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
             real = _real(target)
             other = owners.setdefault(real, job.input)
             if other is not job.input or real == _real(job.input):
-                also = "an input" if real in (_real(other), _real(job.input)) else f"that of {other}"
+                if real in (_real(other), _real(job.input)):
+                    also, advice = "an input", "choose another output folder"
+                else:  # another folder does not help: results are named after the input, without its ending
+                    also, advice = f"that of {other}", "rename one of them, or segment each to its own folder"
                 raise UsageError(
-                    f"the result of {job.input} would be {target}, which is also {also}; "
-                    "choose another output folder"
+                    f"the result of {job.input} would be {target}, which is also {also}; {advice}"
                 )
             inside = next((one for one in inputs if _real(one) in real.parents), None)
             if inside is not None:

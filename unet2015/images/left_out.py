@@ -1,0 +1,79 @@
+"""What a folder or pattern holds beside the images that are taken: none is left out without a word."""
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from unet2015.safe_files import open_regular
+
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n")
+"""First bytes of TIFF, BigTIFF and PNG."""
+
+_NAMED = 10
+
+_BESIDE = frozenset(
+    (
+        *(
+            ".cfg",
+            ".csv",
+            ".geojson",
+            ".groovy",
+            ".htm",
+            ".html",
+            ".ijm",
+            ".ini",
+            ".ipynb",
+            ".json",
+            ".jsonl",
+        ),
+        *(".lnk", ".log", ".md", ".ome", ".parquet", ".pdf", ".py", ".roi", ".rtf", ".safetensors", ".sh"),
+        *(".toml", ".tsv", ".txt", ".xlsx", ".xml", ".yaml", ".yml", ".db"),
+    )
+)
+"""Endings of what lies beside images and is none."""
+
+
+def begins_as_image(path: Path) -> bool:
+    """Whether the first bytes of a file are those of a TIFF or PNG."""
+    try:
+        with open_regular(path) as file:
+            return bool(file.read(8).startswith(STARTS))
+    except OSError:
+        return False
+
+
+def left_out(files: Iterable[Path], taken: Collection[Path]) -> list[Path]:
+    """Return the files that may be images and are not among those taken, first those that begin as one.
+
+    Hidden files, and what lies in a folder that is taken as one image, do not count.
+    """
+    images, others = [], []
+    for path in files:
+        if path.name.startswith(".") or path in taken or not path.is_file():
+            continue
+        if any(parent in taken for parent in path.parents):
+            continue
+        if begins_as_image(path):
+            images.append(path)
+        elif path.suffix.lower() not in _BESIDE:
+            others.append(path)
+    return images + others
+
+
+def describe_left_out(where: object, files: Sequence[Path], taken: str) -> str:
+    """Return a line that names files which are left out.
+
+    Parameters
+    ----------
+    where : str or Path
+        The folder or pattern.
+    files : sequence of Path
+        As `left_out` returns them; at least one.
+    taken : str
+        The endings that are taken.
+    """
+    names = ", ".join(path.name for path in files[:_NAMED])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    count = f"{len(files)} file is" if len(files) == 1 else f"{len(files)} files are"
+    return (
+        f"{where}: {count} left out, as only {taken} are taken; give images among them by name: {names}{more}"
+    )
