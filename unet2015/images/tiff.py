@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
+from unet2015.images.codestreams import declared_size, is_larger
 from unet2015.images.declared import Declared
 from unet2015.images.directories import (
     Plane,
@@ -213,6 +214,12 @@ class TiffImage(Image):
         plane = self._planes[number]
         data = self._bytes(int(plane.offsets[index]), int(plane.counts[index]), plane)
         try:
+            found = declared_size(int(plane.page.compression), data)
+            if found is not None and is_larger(found, plane.columns, plane.rows, self._samples):
+                raise ValueError(
+                    f"it holds a picture of {found.height} x {found.width} px and {found.samples or 'some'} "
+                    f"samples, but has {plane.rows} x {plane.columns} px of {self._samples}"
+                )
             segment = plane.page.decode(data, index, jpegtables=plane.page.jpegtables)[0]
         except Exception as error:  # what a codec raises on damaged data depends on the codec
             raise ImageReadError(
