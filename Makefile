@@ -6,7 +6,7 @@ PEERS := .venv-peers
 PIP := -m pip install --quiet --disable-pip-version-check
 SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_results_say
 
-.PHONY: demo fast test chromium lint wheel docs bench clean
+.PHONY: demo fast test programs lint wheel docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
@@ -32,12 +32,13 @@ else
 endif
 
 # Before a change lands: all of them.
-test: $(READY) chromium
+test: $(READY) programs
 	$(BIN)/python -m pytest $(TESTS)
 
-# Installs Chromium if root says make; else says in a line how to get it. Never asks sudo.
-chromium:
+# Installs Chromium and ImageJ if root says make; else says in a line how to get them. Never asks sudo.
+programs:
 	@.ci/chromium
+	@.ci/imagej
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""A small file of every flavour of TIFF whose header or private tags are read, written with tifffile."""
+"""A small file of every flavour that is read, with all that the flavour can tell."""
 
 import json
 import struct
@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tifffile
+from PIL import Image as Pillow
 
-PAGES = np.random.default_rng(0).integers(0, 255, (6, 9, 16), dtype=np.uint8)
+STACK = np.random.default_rng(0).integers(0, 255, (2, 3, 3, 9, 16), dtype=np.uint8)
+"""TZCYX."""
+
+PAGES = STACK[:, :, 0].reshape(6, 9, 16)
 """Two times of three planes."""
 
 SCREEN: dict[str, Any] = {"resolution": (96, 96), "resolutionunit": "INCH"}
@@ -27,7 +32,7 @@ class Flavour:
     y: float | None = 0.5
     z: float | None = None
     interval: float | None = None
-    pixels: np.ndarray = field(default_factory=lambda: PAGES)
+    pixels: np.ndarray = field(default_factory=lambda: PAGES[0])
     name: str = "a.tif"
 
 
@@ -44,16 +49,14 @@ def record(fields: list, **values: Any) -> bytes:
     return made.tobytes()
 
 
-def lsm(
-    path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), pixels: np.ndarray = PAGES, **values: Any
-) -> None:
+def lsm(path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), **values: Any) -> None:
     """Write an LSM file: after each plane comes its thumbnail."""
     times, depth = sizes
     size = {
         "DimensionX": 16,
         "DimensionY": 9,
         "DimensionZ": depth,
-        "DimensionChannels": 1,
+        "DimensionChannels": 3,
         "DimensionTime": times,
     }
     known = {"VoxelSizeX": 0.25e-6, "VoxelSizeY": 0.5e-6, "VoxelSizeZ": 2e-6, "TimeIntervall": 2.5}
@@ -61,10 +64,10 @@ def lsm(
     data = record(tifffile.TIFF.CZ_LSMINFO, **{**head, **size, **known, **values})
     options: dict[str, Any] = {"metadata": None, "photometric": "minisblack", "software": False}
     with tifffile.TiffWriter(path, byteorder="<") as writer:
-        for i, page in enumerate(pixels):
+        for i, page in enumerate(STACK.reshape(6, 3, 9, 16)):
             tags = [(34412, 1, len(data), data, True)] if i == 0 else []
-            writer.write(page, extratags=tags, **options)
-            writer.write(page[::4, ::4], subfiletype=1, **options)
+            writer.write(page, extratags=tags, planarconfig="separate", **options)
+            writer.write(page[0, ::4, ::4], subfiletype=1, **options)
 
 
 def fei(
@@ -95,11 +98,16 @@ def sis(path: Path) -> None:
 def fluoview(path: Path) -> None:
     fields = dict(entry[:2] for entry in tifffile.TIFF.MM_HEADER)
     dimensions = np.zeros(10, fields["GrayChannel"])
-    lengths = {b"x": (16, 0.25, b"um"), b"y": (9, 0.5, b"um"), b"z": (3, 2.0, b"um"), b"Time": (2, 2.5, b"s")}
-    for i, (name, (size, step, unit)) in enumerate(lengths.items()):
-        dimensions[i] = (name, size, 0, step, unit)
+    dimensions[:5] = [
+        (b"x", 16, 0, 0.25, b"um"),
+        (b"y", 9, 0, 0.5, b"um"),
+        (b"Ch", 3, 0, 1.0, b"Ch"),
+        (b"z", 3, 0, 2.0, b"um"),
+        (b"Time", 2, 0, 2.5, b"s"),
+    ]
     data = record(tifffile.TIFF.MM_HEADER, Dimensions=dimensions)
-    _imwrite(path, PAGES, (34361, 1, len(data), data), (34362, 12, 8, (0.0,) * 8), byteorder="<")
+    tags = [(34361, 1, len(data), data), (34362, 12, 8, (0.0,) * 8)]
+    _imwrite(path, STACK.reshape(18, 9, 16), *tags, byteorder="<")
 
 
 def metaseries(path: Path) -> None:
@@ -132,12 +140,14 @@ def ndpi(path: Path) -> None:
 
 
 def nih(path: Path) -> None:
-    values = {"Version": 160, "XScale": 4.0, "UnitsID": 6, "PixelAspectRatio": 0.5}
+    values = {"Version": 160, "XScale": 4.0, "UnitsID": 6, "PixelAspectRatio": 0.5, "nSlices": 6}
     data = record(tifffile.TIFF.NIH_IMAGE_HEADER, FileID=b"IPICIMAG", **values)
     swapped = np.frombuffer(data, np.dtype(tifffile.TIFF.NIH_IMAGE_HEADER).newbyteorder("<"))
-    data = swapped.astype(swapped.dtype.newbyteorder(">")).tobytes()
-    data += bytes(256 - len(data)) if len(data) < 256 else b""
-    _imwrite(path, PAGES[0], (43314, 1, len(data), data), byteorder=">")
+    data = swapped.astype(swapped.dtype.newbyteorder(">")).tobytes().ljust(512, b"\0")
+    _imwrite(path, PAGES.reshape(54, 16), (43314, 3, 256, tuple(np.frombuffer(data, ">u2"))), byteorder=">")
+    with tifffile.TiffFile(path, mode="r+b") as tif:  # one directory stands for all planes
+        for code, value in ((257, 9), (278, 9), (279, 9 * 16)):
+            tif.pages[0].tags[code].overwrite(value)
 
 
 def gatan(path: Path, unit: str = "nm") -> None:
@@ -155,18 +165,58 @@ def micromanager(path: Path) -> None:
     _imwrite(path, PAGES[0], (51123, 2, 0, json.dumps({"PixelSizeUm": 0.25})))
 
 
-ONE = PAGES[:1]
+def with_header(**options: Any) -> Callable[[Path], None]:
+    """Write all axes with a header in the way of tifffile."""
+    lengths = {"resolution": (4, 2), "resolutionunit": "NONE"}
+    return lambda path: tifffile.imwrite(path, STACK, photometric="minisblack", **{**lengths, **options})
+
+
+def plain(path: Path) -> None:
+    tags = {"resolution": (40000, 20000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, PAGES, metadata=None, photometric="minisblack", **tags)
+
+
+def png(path: Path) -> None:
+    Pillow.fromarray(PAGES[0]).save(path, dpi=(300, 300))
+
+
+def ome_zarr(path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    level = group.create_array("0", shape=STACK.shape, dtype=STACK.dtype)
+    level[...] = STACK
+    micrometres = {"type": "space", "unit": "micrometer"}
+    axes = [{"name": "t", "type": "time", "unit": "second"}, {"name": "c", "type": "channel"}]
+    axes[1:1] = [{"name": "z", **micrometres}]
+    axes += [{"name": name, **micrometres} for name in "yx"]
+    scale = [{"type": "scale", "scale": [2.5, 2.0, 1.0, 0.5, 0.25]}]
+    levels = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
+
+
+HEADER = {"axes": "TZCYX", "unit": "um", "spacing": 2, "finterval": 2.5}
+OME = {"axes": "TZCYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2, "TimeIncrement": 2.5}
+ALL: dict[str, Any] = {"axes": "TZCYX", "z": 2, "interval": 2.5, "pixels": STACK}
+MAKERS = {
+    "Zeiss LSM": Flavour(lsm, name="a.lsm", **ALL),
+    "FEI": Flavour(fei, "YX"),
+    "Zeiss SEM": Flavour(zeiss_sem, "YX", y=0.25),
+    "Olympus SIS": Flavour(sis, "YX"),
+    "Olympus FluoView": Flavour(fluoview, **ALL),
+    "MetaMorph (MetaSeries)": Flavour(metaseries, "YX"),
+    "Aperio SVS": Flavour(aperio, "YX", y=0.25, name="a.svs"),
+    "Hamamatsu NDPI": Flavour(ndpi, "YX"),
+    "NIH Image": Flavour(nih, "IYX", pixels=PAGES),
+    "Gatan": Flavour(gatan, "YX"),
+    "TVIPS": Flavour(tvips, "YX"),
+    "Micro-Manager": Flavour(micromanager, "YX", y=0.25),
+}
 FLAVOURS = {
-    "Zeiss LSM": Flavour(lsm, "TZYX", z=2, interval=2.5, name="a.lsm"),
-    "FEI": Flavour(fei, "YX", pixels=ONE),
-    "Zeiss SEM": Flavour(zeiss_sem, "YX", y=0.25, pixels=ONE),
-    "Olympus SIS": Flavour(sis, "YX", pixels=ONE),
-    "Olympus FluoView": Flavour(fluoview, "TZYX", z=2, interval=2.5),
-    "MetaMorph (MetaSeries)": Flavour(metaseries, "YX", pixels=ONE),
-    "Aperio SVS": Flavour(aperio, "YX", y=0.25, pixels=ONE, name="a.svs"),
-    "Hamamatsu NDPI": Flavour(ndpi, "YX", pixels=ONE),
-    "NIH Image": Flavour(nih, "YX", pixels=ONE),
-    "Gatan": Flavour(gatan, "YX", pixels=ONE),
-    "TVIPS": Flavour(tvips, "YX", pixels=ONE),
-    "Micro-Manager": Flavour(micromanager, "YX", y=0.25, pixels=ONE),
+    "ImageJ": Flavour(with_header(imagej=True, metadata=HEADER), **ALL),
+    "OME-TIFF": Flavour(with_header(ome=True, metadata=OME), **ALL),
+    "tifffile": Flavour(with_header(metadata=HEADER), **ALL),
+    "plain TIFF": Flavour(plain, "IYX", pixels=PAGES),
+    **MAKERS,
+    "PNG": Flavour(png, "YX", None, None, name="a.png"),
+    "OME-Zarr": Flavour(ome_zarr, name="a.zarr", **ALL),
 }

@@ -1,5 +1,7 @@
 """Private tags of microscopes: what they give is read, and what is not read is said."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,33 +9,52 @@ import tifffile
 from tests.images import flavours
 from tests.images.flavours import FLAVOURS, PAGES
 from unet2015.errors import ImageReadError
+from unet2015.images.axes import unit_factor
 from unet2015.images.makers import MAKERS, UNREAD
 from unet2015.images.reader import open_image
 
 
 def facts(path):
     with open_image(path) as image:
-        pages = [image.read(page, 0, image.height, 0, image.width)[0] for page in range(image.pages)]
+        pages = [image.read(page, 0, image.height, 0, image.width) for page in range(image.pages)]
         return image.axes, image.calibration, " ".join(image.notes), np.stack(pages)
 
 
 def test_every_maker_has_a_file():
-    assert [name for name, _, _ in MAKERS] == list(FLAVOURS)
+    assert [name for name, _, _ in MAKERS] == list(flavours.MAKERS)
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
-def test_what_the_private_tags_give(tmp_path, name):
+def test_what_a_flavour_gives(tmp_path, name):
     flavour = FLAVOURS[name]
     path = tmp_path / flavour.name
     flavour.write(path)
     axes, found, notes, pixels = facts(path)
-    assert axes == flavour.axes
+    assert sorted(axes) == sorted(flavour.axes)
     read = (found.pixel_size_x, found.pixel_size_y, found.z_spacing, found.time_interval)
     assert read == (flavour.x, flavour.y, flavour.z, flavour.interval)
-    assert found.unit == "µm"
-    assert found.time_unit == (None if flavour.interval is None else "s")
-    np.testing.assert_array_equal(pixels, flavour.pixels)
+    assert unit_factor(found.unit, "µm") == 1 or flavour.x is None
+    assert (found.time_unit or "")[:1] == ("" if flavour.interval is None else "s")
+    pages = flavour.pixels if "C" in axes else np.expand_dims(flavour.pixels, -3)
+    np.testing.assert_array_equal(pixels, pages.reshape(-1, *pages.shape[-3:]))
     assert notes == "" or "first of 2 directories" in notes
+
+
+def test_the_table_in_the_documents():
+    """Each row says what the file of this flavour gives."""
+    text = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
+    start = [row[0] for row in rows].index("flavour")
+    found = {row[0]: row[2:6] for row in rows[start + 2 : start + 2 + len(FLAVOURS)]}
+    assert list(found) == list(FLAVOURS)
+    for name, flavour in FLAVOURS.items():
+        planes = " ".join(letter for letter in "TZCI" if letter in flavour.axes) or "-"
+        lengths = ("yes" if value else "no" for value in (flavour.x, flavour.z, flavour.interval))
+        assert found[name] == [planes, *lengths], name
 
 
 @pytest.mark.parametrize(
@@ -48,14 +69,14 @@ def test_damaged_private_tags_refuse_nothing(tmp_path, name, tag):
         file.seek(place)
         file.write(b"\xff" * count)
     axes, found, notes, _ = facts(path)
-    assert axes == ("IYX" if name == "Zeiss LSM" else "YX")
+    assert axes == ("ICYX" if name == "Zeiss LSM" else "YX")
     assert found.pixel_size_x is None
     assert f"{name}: its tags give no pixel size" in notes
 
 
 @pytest.mark.parametrize(
     ("scan", "sizes", "axes"),
-    [(6, (2, 3), "TZYX"), (3, (6, 1), "TYX"), (0, (1, 6), "ZYX"), (1, (1, 6), "IYX")],
+    [(6, (2, 3), "TZCYX"), (3, (6, 1), "TCYX"), (0, (1, 6), "ZCYX"), (1, (1, 6), "ICYX")],
 )
 def test_scans_of_an_lsm(tmp_path, scan, sizes, axes):
     flavours.lsm(tmp_path / "a.lsm", scan, sizes)
@@ -66,20 +87,20 @@ def test_scans_of_an_lsm(tmp_path, scan, sizes, axes):
     assert axes == said or "not of XY planes" in notes
     assert (calibration.z_spacing, calibration.time_interval) == (
         2 if "Z" in axes else None,
-        2.5 if "T" in axes or axes == "IYX" else None,
+        2.5 if "T" in axes or axes == "ICYX" else None,
     )
 
 
 def test_an_lsm_whose_header_is_another_files(tmp_path):
     flavours.lsm(tmp_path / "a.lsm", sizes=(2, 4))
     axes, found, notes, _ = facts(tmp_path / "a.lsm")
-    assert (axes, found.pixel_size_x) == ("IYX", 0.25)
+    assert (axes, found.pixel_size_x) == ("ICYX", 0.25)
     assert "T=2 x Z=4, but the file holds 6 planes" in notes
 
 
 def test_an_lsm_of_several_positions(tmp_path):
     flavours.lsm(tmp_path / "a.lsm", sizes=(1, 3), DimensionP=2)
-    assert facts(tmp_path / "a.lsm")[0] == "IZYX"
+    assert facts(tmp_path / "a.lsm")[0] == "IZCYX"
 
 
 def test_an_lsm_beyond_4_gb_is_refused(tmp_path):

@@ -20,7 +20,11 @@ _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3}
 
 @dataclass(frozen=True)
 class Found:
-    """What a maker's tags give: lengths in `unit`, and axes of planes, slowest first, with their lengths."""
+    """What a maker's tags give: lengths in `unit`, and axes of planes, slowest first, with their lengths.
+
+    `first_only`: the directories after the first are other images. `contiguous`: one directory stands for all
+    planes, which lie one after the other.
+    """
 
     x: object = None
     y: object = None
@@ -30,6 +34,7 @@ class Found:
     lead: str = ""
     sizes: tuple[int, ...] = ()
     first_only: bool = False
+    contiguous: bool = False
     notes: tuple[str, ...] = ()
 
     def calibration(self) -> Calibration:
@@ -160,10 +165,11 @@ def _nih(page: Any) -> Found:
     scale, version = info["XScale"], info["Version"]
     units = info["UnitsID"] + (5 if version <= 153 else 0)
     unit = {5: "nm", 6: "µm", 7: "mm", 8: "cm", 9: "m", 11: "in"}.get(units)
-    if version <= 106 or not scale:
-        return Found()
-    ratio = info["PixelAspectRatio"] if version > 140 else 0
-    return Found(1 / scale, 1 / scale / (ratio or 1), unit=unit)
+    size = 1 / scale if version > 106 and scale else None
+    ratio = (info["PixelAspectRatio"] if version > 140 else 0) or 1
+    slices = int(info["nSlices"])
+    lead, sizes = ("?", (slices,)) if slices > 1 else ("", ())
+    return Found(size, size and size / ratio, unit=unit, lead=lead, sizes=sizes, contiguous=True)
 
 
 def _gatan(page: Any) -> Found:

@@ -68,7 +68,7 @@ def _with(declared: Declared, found: Found, directories: int, maker: str) -> Dec
         said = f"{maker}: the image is the first of {directories} directories; the others are left out"
         return replace(declared, lead="", sizes=(), directories=(0,), notes=(*notes, said))
     if found.lead and "?" in declared.lead:
-        if math.prod(found.sizes) == directories:
+        if math.prod(found.sizes) == directories or (found.contiguous and directories == 1):
             return replace(declared, lead=found.lead, sizes=found.sizes)
         shape = " x ".join(f"{letter}={size}" for letter, size in zip(found.lead, found.sizes, strict=True))
         said = f"{maker}: its tags declare {shape}, but the file holds {directories} planes: axes left out"

@@ -1,4 +1,4 @@
-"""What `.ci/chromium` does where there is a browser, where it may install one, and where it may not."""
+"""What `.ci/chromium` and `.ci/imagej` do where there is the program, may be installed, and may not."""
 
 import re
 import shutil
@@ -11,11 +11,19 @@ from tests.packaging.conftest import ROOT
 from tests.report.browser import NAMES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script, for make")
-SCRIPT = ROOT / ".ci" / "chromium"
+PROGRAMS = {  # packages, and what is skipped without them
+    "Chromium": ("chromium", "the tests of reports in a browser"),
+    "ImageJ": ("libij-java default-jre-headless", "the tests with ImageJ"),
+}
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request):
+    return request.param
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path, program):
     """A machine with a few programs, of which those that would change something write down their call."""
 
     def make(user, **programs):
@@ -28,8 +36,9 @@ def machine(tmp_path):
             (folder / name).chmod(0o755)
 
         def run(*arguments):
-            command = [shutil.which("bash"), SCRIPT, *arguments]
+            command = [shutil.which("bash"), ROOT / ".ci" / program.lower(), *arguments]
             environment = {"PATH": str(folder), "CALLS": str(tmp_path / "calls")}
+            environment["IJ_JAR"] = str(tmp_path / "ij.jar")
             ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
             assert ended.stdout == ""
             calls = tmp_path / "calls"
@@ -44,22 +53,38 @@ APT = 'echo "apt-get $*" >> "$CALLS"'
 SUDO = 'echo "sudo $*" >> "$CALLS"; shift; "$@"'
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("program", "name"), [("Chromium", name) for name in NAMES], indirect=["program"])
 def test_nothing_is_done_where_the_tests_find_a_browser(machine, name):
     assert machine(0, **{name: "true", "apt-get": APT})("--sudo") == ("", [])
 
 
-def test_root_installs_it_and_says_so(machine):
+@pytest.mark.parametrize("program", ["ImageJ"], indirect=True)
+def test_nothing_is_done_where_the_tests_find_imagej(machine, tmp_path):
+    (tmp_path / "ij.jar").touch()
+    assert machine(0, **{"java": "true", "apt-get": APT})("--sudo") == ("", [])
+
+
+@pytest.mark.parametrize("program", ["ImageJ"], indirect=True)
+def test_imagej_needs_java(machine, tmp_path):
+    (tmp_path / "ij.jar").touch()
+    assert "no ImageJ: installing it" in machine(0, **{"apt-get": APT})()[0]
+
+
+def test_root_installs_it_and_says_so(machine, program):
+    packages = PROGRAMS[program][0]
     said, calls = machine(0, **{"apt-get": APT, "sudo": SUDO})()
-    assert said == "no Chromium: installing it: apt-get install --yes chromium\n"
-    assert [re.sub(r" --\S+", "", call) for call in calls] == ["apt-get update", "apt-get install chromium"]
+    assert said == f"no {program}: installing it: apt-get install --yes {packages}\n"
+    assert [re.sub(r" --\S+", "", call) for call in calls] == [
+        "apt-get update",
+        f"apt-get install {packages}",
+    ]
 
 
-def test_sudo_is_asked_only_when_told_to(machine):
+def test_sudo_is_asked_only_when_told_to(machine, program):
     run = machine(1000, **{"apt-get": APT, "sudo": SUDO})
     said, calls = run()
     assert said.count("\n") == 1
-    assert "skipped; as root: apt-get install chromium" in said
+    assert f"{PROGRAMS[program][1]} are skipped; as root: apt-get install {PROGRAMS[program][0]}" in said
     assert calls == []
     said, calls = run("--sudo")
     assert "sudo -n apt-get install" in said
