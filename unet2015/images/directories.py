@@ -3,6 +3,7 @@
 import logging
 import math
 import struct
+from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import tifffile
 from unet2015.errors import ImageReadError
 from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
+from unet2015.images.repeated import Directories
 from unet2015.images.samples import REFUSED, shows_its_indices
 from unet2015.safe_files import open_regular
 
@@ -26,6 +28,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
 
 _LONGEST = 300
+_MOST = 2**20
+"""Directories that are read: they take some 800 MiB."""
 
 _EXPANSION = {1: 4, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
 """How many bytes one can become at most, by compression: none (subsampled colour), LZW, deflate (two codes),
@@ -35,7 +39,7 @@ _ANY_EXPANSION, _SMALL = 2**16, 2**28
 """The same for other compressions; and how many bytes a blank image may have, however few it is made from."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Plane:
     """Where the pixels of one directory lie, and how to decode them.
 
@@ -88,17 +92,17 @@ def page_key(page: Any) -> tuple[Any, ...]:
 
 
 def read_directories(tif: Any, name: str) -> list[Any]:
-    """Return a `tifffile.TiffPage` for each directory, without those marked as thumbnails.
+    """Return a `TiffPage` or `RepeatedPage` for each directory, without those marked as thumbnails.
 
     Raises
     ------
     ImageReadError
-        The chain of directories leaves the file, ends in the middle, or comes back to an earlier one.
+        The chain of directories leaves the file, ends in the middle, comes back to an earlier one, or is
+        too long.
     """
-    pages = []
-    for index, offset in enumerate(_chain(tif, name)):
-        tif.filehandle.seek(offset)
-        pages.append(tifffile.TiffPage(tif, index=index))
+    found = Directories(tif, name)
+    places = array("Q", _chain(tif, name))  # all are counted before the first is read
+    pages = [found.page(index, offset) for index, offset in enumerate(places)]
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
         return pages
     kept = [page for page in pages if not page.subfiletype & _REDUCED]
@@ -119,6 +123,11 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
         if offset in seen:
             raise ImageReadError(f"{name}: directory {len(seen)} of the TIFF is one of those before it")
         seen.add(offset)
+        if len(seen) > _MOST:
+            raise ImageReadError(
+                f"{name}: the TIFF has more than {_MOST} directories, too many to be held in memory; save it "
+                "as OME-Zarr, or in several files"
+            )
         entries = None
         if offset + layout.tagnosize <= size:
             handle.seek(offset)
@@ -198,23 +207,27 @@ def _check_counts(plane: Plane, counts: npt.NDArray[np.int64], where: str) -> No
 
     So a file that declares more pixels than it can hold is refused before memory is taken for them.
     """
+    least = least_counts(plane, len(counts))
+    short = np.flatnonzero(counts < least)
+    if short.size:
+        i = int(short[0])
+        raise ImageReadError(
+            f"{where}: expected {'' if plane.raw else 'at least '}{least[i]} bytes in strip or tile {i}, but "
+            f"it has {counts[i]}"
+        )
+
+
+def least_counts(plane: Plane, length: int) -> npt.NDArray[np.int64]:
+    """Return the smallest number of bytes that each of so many strips or tiles can have; at most 2**62."""
     page = plane.page
     samples = 1 if plane.separate else page.samplesperpixel
     row = -(-plane.columns * samples * page.bitspersample // 8)
-    full = _fewest_bytes(plane.rows * row, page.compression, plane.raw)
-    last = full
+    full = last = _fewest_bytes(plane.rows * row, page.compression, plane.raw)
     if not page.is_tiled:
         rows = page.imagelength - (plane.down - 1) * plane.rows
         last = _fewest_bytes(rows * row, page.compression, plane.raw)
-    in_last = np.arange(len(counts)) % plane.down == plane.down - 1
-    for few, chosen in ((full, ~in_last), (last, in_last)):
-        short = np.flatnonzero(chosen & (counts < min(few, 2**62)))
-        if short.size:
-            i = int(short[0])
-            raise ImageReadError(
-                f"{where}: expected {'' if plane.raw else 'at least '}{few} bytes in strip or tile {i}, but "
-                f"it has {counts[i]}"
-            )
+    in_last = np.arange(length) % plane.down == plane.down - 1
+    return np.where(in_last, min(last, 2**62), min(full, 2**62)).astype(np.int64)
 
 
 def _fewest_bytes(pixels: int, compression: int, raw: bool) -> int:

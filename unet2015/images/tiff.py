@@ -15,7 +15,6 @@ from unet2015.images.directories import (
     Plane,
     check_page,
     contiguous_planes,
-    make_plane,
     open_tiff,
     page_key,
     read_directories,
@@ -24,6 +23,8 @@ from unet2015.images.directories import (
 from unet2015.images.header import read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.photometric import invert, is_inverted
+from unet2015.images.planes import listed_bytes, make_planes
+from unet2015.images.repeated import RepeatedPage
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.safe_files import open_regular
 
@@ -64,12 +65,12 @@ class TiffImage(Image):
             try:
                 pages = read_directories(tif, name)
                 declared = read_header(pages, path, axes)
-                for page in pages:
+                for page in _unlike(pages):
                     check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
                 planes = _planes(declared, pages, tif.filehandle.size, name)
                 self._byte_order = tif.byteorder
-                for plane in planes:
-                    plane.page.decode  # noqa: B018 - made now, while the file is open
+                for page in _unlike([plane.page for plane in planes]):
+                    page.decode  # noqa: B018 - made now, while the file is open
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
@@ -124,6 +125,11 @@ class TiffImage(Image):
         samples = 1 if plane.separate else self._samples
         segment = plane.rows * plane.columns * samples * self.dtype.itemsize
         return max(0, 2 * (segment + int(plane.counts.max())) - _CACHE_BYTES)
+
+    @property
+    def listed_bytes(self) -> int:
+        """Memory of the directories and of where their strips or tiles lie."""
+        return listed_bytes(self._planes)
 
     @property
     def kept_bytes(self) -> int:
@@ -271,12 +277,16 @@ def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[
                 f"the file holds {len(pages)}; it was cut short or its header is another file's"
             )
         return planes
-    keys = {page_key(page): page for page in used}
+    keys = {page_key(page): page for page in _unlike(used)}
     if len(keys) > 1:
         kinds = " and ".join(f"{page.imagelength} x {page.imagewidth} {page.dtype}" for page in keys.values())
         raise ImageReadError(
             f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
         )
-    # OME-XML may name a directory several times: one plane is made for each.
-    made = {id(page): make_plane(page, size, name) for page in {id(page): page for page in used}.values()}
-    return [made[id(page)] for page in used]
+    return make_planes(used, size, name)
+
+
+def _unlike(pages: list[Any]) -> list[Any]:
+    """Return one of the pages that say the same, in their order."""
+    found = {id(page.first if isinstance(page, RepeatedPage) else page): page for page in reversed(pages)}
+    return list(found.values())[::-1]

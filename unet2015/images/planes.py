@@ -1,0 +1,68 @@
+"""The planes of a TIFF's directories, checked together where directories are alike."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unet2015.images.directories import Plane, least_counts, make_plane
+from unet2015.images.repeated import RepeatedPage
+
+PLANE_BYTES = 768
+"""About what a directory, its plane and their lists take in memory, for one strip or tile."""
+_SEGMENT_BYTES = 100
+_TOGETHER = 2**12
+
+
+def listed_bytes(planes: Sequence[Plane]) -> int:
+    """Return about what planes take in memory."""
+    return len(planes) * (PLANE_BYTES + _SEGMENT_BYTES * len(planes[0].offsets))
+
+
+def make_planes(pages: Sequence[Any], size: int, name: str) -> list[Plane]:
+    """Return the plane of each directory; one that comes several times has one plane.
+
+    Parameters
+    ----------
+    pages : sequence of tifffile.TiffPage or RepeatedPage
+        Directories of one size and type.
+    size : int
+        Bytes of the file.
+    name : str
+        The file.
+
+    Raises
+    ------
+    ImageReadError
+        As `make_plane`.
+    """
+    made: dict[int, Plane] = {}
+    alike: dict[int, list[Any]] = {}
+    for page in {id(page): page for page in pages}.values():
+        if isinstance(page, RepeatedPage):
+            alike.setdefault(id(page.first), []).append(page)
+        else:
+            made[id(page)] = make_plane(page, size, name)
+    for repeated in alike.values():
+        first = make_plane(repeated[0], size, name)
+        for start in range(0, len(repeated), _TOGETHER):
+            some = repeated[start : start + _TOGETHER]
+            made |= zip(map(id, some), _repeated(first, some, size, name), strict=True)
+    return [made[id(page)] for page in pages]
+
+
+def _repeated(first: Plane, pages: Sequence[Any], size: int, name: str) -> list[Plane]:
+    try:
+        offsets = np.array([page.dataoffsets for page in pages], np.int64)
+        counts = np.array([page.databytecounts for page in pages], np.int64)
+    except OverflowError:  # beyond any file: one by one, which says where
+        return [make_plane(page, size, name) for page in pages]
+    least = least_counts(first, counts.shape[1])
+    wrong = (counts < least) | (offsets > size) | (counts > size) | (offsets + counts > size)
+    if wrong.any():
+        make_plane(pages[int(wrong.any(axis=1).argmax())], size, name)  # says what is wrong
+        return [make_plane(page, size, name) for page in pages]
+    return [
+        Plane(page, offsets[i], counts[i], first.rows, first.columns, first.raw)
+        for i, page in enumerate(pages)
+    ]

@@ -1,0 +1,199 @@
+"""Directories that say the same as an earlier one but for where the pixels lie, held in little memory.
+
+A stack has a directory for each page: 100,000 of them are common, and a `tifffile.TiffPage` takes 150
+microseconds and 4 KiB. Here only the first of equal ones is made; the others keep two lists of numbers.
+"""
+
+import struct
+from typing import Any
+
+import tifffile
+
+from unet2015.errors import ImageReadError
+
+_OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
+_RELEVANT = frozenset(
+    (
+        *(254, 255, 256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 317, 320, 322, 323, 332, 338, 339, 347),
+        *(
+            512,
+            513,
+            514,
+            515,
+            517,
+            518,
+            519,
+            520,
+            521,
+            529,
+            530,
+            532,
+            32996,
+            32997,
+            32998,
+            33628,
+            33629,
+            33630,
+        ),
+        *(34412, 42113, 50674, 65007, 65008, 65009),
+    )
+)
+"""Tags that decide what the pixels are and how they are decoded."""
+
+_FORMATS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_LONGEST = 4096
+"""Bytes of a value that is compared; a directory with a longer one is always made."""
+_MOST_KNOWN = 64
+
+
+class RepeatedPage:
+    """A directory like an earlier one: all but the following is that one's.
+
+    Attributes
+    ----------
+    first : tifffile.TiffPage
+        The earlier one.
+    index : int
+        Number of this directory.
+    dataoffsets, databytecounts : tuple of int
+        Of its strips or tiles.
+    """
+
+    __slots__ = ("databytecounts", "dataoffsets", "first", "index")
+
+    def __init__(self, first: Any, index: int, offsets: tuple[int, ...], counts: tuple[int, ...]) -> None:
+        self.first, self.index = first, index
+        self.dataoffsets, self.databytecounts = offsets, counts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.first, name)
+
+
+class Directories:
+    """Reads the directories of an open TIFF.
+
+    Parameters
+    ----------
+    tif : tifffile.TiffFile
+        The file.
+    name : str
+        It, for messages.
+    """
+
+    def __init__(self, tif: Any, name: str) -> None:
+        self._tif, self._name = tif, name
+        self._known: dict[Any, Any] = {}
+        self._listed = self._outside = 0  # bytes of lists of segments; of all values of what is made
+
+    def page(self, index: int, offset: int) -> Any:
+        """Return a directory: a `tifffile.TiffPage`, or a `RepeatedPage`.
+
+        Raises
+        ------
+        ImageReadError
+            Directories share lists or values that would take more memory than the file has bytes.
+        """
+        values = self._values(offset)
+        if values is None:
+            return self._made(index, offset)
+        key = self._key(values)
+        places = self._places(values)
+        if key is not None and places is not None and (first := self._known.get(key)) is not None:
+            return RepeatedPage(first, index, *places)
+        self._count_values(values)
+        page = self._made(index, offset)
+        # tifffile corrects the lists of some programs; those are read by it alone.
+        plain = places == (page.dataoffsets, page.databytecounts) and not (page.is_lsm or page.is_stk)
+        if key is not None and plain and len(self._known) < _MOST_KNOWN:
+            self._known[key] = page
+        return page
+
+    def _made(self, index: int, offset: int) -> Any:
+        self._tif.filehandle.seek(offset)
+        return tifffile.TiffPage(self._tif, index=index)
+
+    def _values(self, offset: int) -> list[tuple[int, int, int, bytes]] | None:
+        """Return code, type, number and value of each entry; None if there are too many."""
+        layout, handle = self._tif.tiff, self._tif.filehandle
+        handle.seek(offset)
+        (entries,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        if entries > _LONGEST:
+            return None
+        form = self._tif.byteorder + ("HHQ8s" if layout.offsetsize == 8 else "HHI4s")
+        return list(struct.iter_unpack(form, handle.read(entries * layout.tagsize)))
+
+    def _key(self, values: list[tuple[int, int, int, bytes]]) -> Any:
+        """Return all that decides how pixels are decoded; None if that is too long to be compared."""
+        key = []
+        for code, kind, number, value in values:
+            if code in _RELEVANT:
+                length = _SIZES.get(kind, 1) * number
+                if length > _LONGEST:
+                    return None
+                key.append((code, kind, number, self._at(value, length)))
+            elif code in _OFFSETS or code in _COUNTS:
+                key.append((code, number))
+        return tuple(key)
+
+    def _places(
+        self, values: list[tuple[int, int, int, bytes]]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """Return offsets and counts of the segments; None unless both are there once, as whole numbers."""
+        found = []
+        for codes in (_OFFSETS, _COUNTS):
+            mine = [value for value in values if value[0] in codes]
+            if len(mine) != 1 or mine[0][1] not in _FORMATS:
+                return None
+            _, kind, number, value = mine[0]
+            length = _SIZES[kind] * number
+            if length > len(value):
+                self._listed += length
+                self._refuse_above(self._listed, self._tif.filehandle.size)
+            data = self._at(value, length)
+            if len(data) < length:
+                return None
+            found.append(struct.unpack(f"{self._tif.byteorder}{number}{_FORMATS[kind]}", data))
+        return found[0], found[1]
+
+    def _count_values(self, values: list[tuple[int, int, int, bytes]]) -> None:
+        """Count what a `tifffile.TiffPage` reads. Programs share a palette or such, but not much of it."""
+        lengths = (_SIZES.get(kind, 1) * number for _, kind, number, _ in values)
+        self._outside += sum(length for length in lengths if length > _LONGEST)
+        self._refuse_above(self._outside, 4 * self._tif.filehandle.size + 2**26)
+
+    def _refuse_above(self, size: int, most: int) -> None:
+        if size > most:
+            raise ImageReadError(
+                f"{self._name}: the directories of the TIFF share lists or values of {size} bytes in a file "
+                f"of {self._tif.filehandle.size}; it is damaged: copy it again"
+            )
+
+    def _at(self, value: bytes, length: int) -> bytes:
+        """Return a value: the bytes in the entry, or those to which it points."""
+        if length <= len(value):
+            return value[:length]
+        layout, handle = self._tif.tiff, self._tif.filehandle
+        (offset,) = struct.unpack(layout.offsetformat, value)
+        if offset + length > handle.size:
+            return b""
+        handle.seek(offset)
+        data: bytes = handle.read(length)
+        return data
