@@ -142,7 +142,7 @@ class Directories:
 
     def _key(self, values: list[tuple[int, int, int, bytes]]) -> Any:
         """Return all that decides how pixels are decoded; None if that is too long to be compared."""
-        key = []
+        key: list[tuple[Any, ...]] = []
         for code, kind, number, value in values:
             if code in _RELEVANT:
                 length = _SIZES.get(kind, 1) * number
