@@ -25,7 +25,8 @@ def on_one_line(text: object) -> str:
     A name or an entry in a file may hold what moves the cursor, colours or deletes lines, begins a new line,
     or turns the direction of writing. Each such character becomes ``\x1b``, ``\n`` or ``\u202e``.
     """
-    return "".join(_seen(letter) for letter in str(text))
+    whole = str(text)
+    return whole if whole.isprintable() else "".join(map(_seen, whole))
 
 
 def _seen(letter: str) -> str:

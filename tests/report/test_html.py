@@ -144,3 +144,33 @@ def test_rows_say_whose_they_are(written):
     assert re.findall(r'<tr class="(\w+)">', text) == kinds
     assert "this run with one thing changed" in text
     assert 'class="key"' not in written(tables=[Table("t", ["a"], [Row(["x"], "ours")])])
+
+
+def test_what_would_act_is_escaped_in_every_part(written):
+    hostile = f"a\x1b[2J\x00\u202e\x9b{NASTY}"
+    page = written(
+        Report(
+            hostile,
+            hostile,
+            [
+                Section(
+                    hostile,
+                    hostile,
+                    [Table(hostile, [hostile, "b"], [Row([hostile, hostile])], hostile)],
+                    [Picture(hostile, PNG, hostile)],
+                    {hostile: {hostile: [hostile, {hostile: hostile}]}},
+                )
+            ],
+            hostile,
+        )
+    )
+    assert Page(page).of("script") == []
+    assert all(letter.isprintable() or letter in "\n\u2007\u2008\u202f" for letter in page)
+    assert page.count(r"a\x1b[2J\x00\u202e\x9b") > 10
+
+
+def test_details_of_any_depth_are_shown_as_far_as_anyone_reads(written):
+    deep = []
+    for _ in range(900):
+        deep = {"more": [deep]}
+    assert "..." in Page(written(details={"record": deep})).text

@@ -13,7 +13,7 @@ from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.training import loop, sampling, state
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
-from unet2015.training.state import State, torch_seed
+from unet2015.training.state import State, _parse, torch_seed
 
 
 class Killed(BaseException):
@@ -195,7 +195,10 @@ def test_a_file_without_a_digest_is_read(tmp_path):
 @pytest.mark.slow
 def test_no_half_written_file_stays(finished, small_set, small_settings):
     newest(finished).unlink()
-    for name in (".model.safetensors.12345678-ab.tmp", "checkpoints/.step-00000007.safetensors.1-ab.tmp"):
+    for name in (
+        ".model.safetensors.12345678-ab.tmp",
+        "checkpoints/.step-00000007.safetensors.12345678-ab.tmp",
+    ):
         (finished / name).touch()
     train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
     assert not list(finished.rglob(".*"))
@@ -287,3 +290,31 @@ def test_the_order_of_the_pages_can_still_be_had_where_it_was():
 def test_a_state_that_another_version_wrote_is_read_for_what_it_says(tmp_path):
     found = state._parse('{"seed": 3, "step": 7, "order": [1, 2]}', tmp_path)
     assert found == State(seed=3, step=7)
+
+
+@pytest.mark.slow
+def test_what_others_put_into_the_folder_of_a_run_stays(finished, small_set, small_settings, caplog):
+    whole, folder = shutil.copytree(finished, finished.with_name("whole")), finished / "checkpoints"
+    for place in (folder / "step-best.safetensors", folder / ".mine.tmp", finished / ".mine.tmp"):
+        place.write_bytes(b"mine")
+    for place in (folder / "step-00000009.safetensors", finished / ".a.12345678-b.tmp"):
+        place.mkdir()
+    shutil.rmtree(finished / "tensorboard")
+    (finished / "tensorboard").write_bytes(b"mine")
+    (folder / "step-00000008.safetensors").unlink()
+    before = {path for path in finished.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+    assert before == {path for path in finished.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
+    assert "TensorBoard cannot write there: File exists; no events" in caplog.text
+    (folder / "step-best.safetensors").unlink()
+    (folder / "step-00000009.safetensors").rmdir()
+    assert same_end(whole, finished)
+
+
+@pytest.mark.parametrize(
+    "said", ['{"seed": "1"}', '{"seed": 1, "step": -1}', '{"seed": 1, "best": []}', "[]", "7", "[" * 9999]
+)
+def test_a_checkpoint_that_says_what_cannot_be_is_damaged(tmp_path, said):
+    with pytest.raises(ModelError, match=r"c\.safetensors: the description in the checkpoint cannot be read"):
+        _parse(said, tmp_path / "c.safetensors")

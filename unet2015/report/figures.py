@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.safe_files import atomic_path
-from unet2015.training.log import read_log
+from unet2015.training.log import inspect_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,14 +87,13 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
 
 def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the lines of a log about a step, and those about a validation."""
-    try:
-        lines = read_log(log)
-        if not all(isinstance(line, dict) for line in lines):
-            raise ValueError("a line is something else")
-    except ValueError as error:
-        raise DataSetError(f"{log}: not the log of a training (one JSON object a line): {error}") from error
-    steps = [line for line in lines if line.get("loss") is not None]
-    checks = [line for line in lines if "validation_f1" in line]
+    found = inspect_log(log)
+    steps = [line for line in found.good if line.get("loss") is not None]
+    checks = [line for line in found.good if "validation_f1" in line]
+    if found.damaged and not steps:
+        raise DataSetError(
+            f"{log}: not the log of a training (one JSON object a line): no line about a step can be read"
+        )
     if not steps:
         raise DataSetError(f"{log}: no step of a training is in this log")
     return steps, checks

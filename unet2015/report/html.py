@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unet2015.errors import ImageReadError, UsageError
-from unet2015.file_names import shown
+from unet2015.file_names import on_one_line, shown
 from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
 from unet2015.safe_files import atomic_path, read_bytes
@@ -16,6 +16,8 @@ from unet2015.safe_files import atomic_path, read_bytes
 RowKind = Literal["ours", "paper", "other", "ablation"]
 """Where a row comes from: this run, the paper, this run with one setting changed, or others."""
 
+_LEVELS = 20
+"""Most levels of details that are shown; settings and records have fewer."""
 _MEANING = {"ours": "this run", "paper": "the paper", "ablation": "this run with one thing changed"}
 
 
@@ -124,7 +126,8 @@ def write_report(report: Report, out: str | Path) -> None:
         version=versions()["unet2015"],
     )
     with atomic_path(out) as temporary:
-        temporary.write_text(shown(page), encoding="utf-8")
+        lines = (on_one_line(line) for line in shown(page).split("\n"))
+        temporary.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:
@@ -139,7 +142,7 @@ def _section(section: Section, number: int) -> dict[str, Any]:
             {"id": f"picture-{number}-{k}", "source": _source(picture), "about": picture}
             for k, picture in enumerate(section.pictures, 1)
         ],
-        "details": section.details,
+        "details": _shallow(section.details),
     }
 
 
@@ -192,6 +195,17 @@ def _source(picture: Picture) -> str:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in text.split("\n\n") if part.strip()]
+
+
+def _shallow(value: Any, levels: int = _LEVELS) -> Any:
+    """Return details in which what lies too deep for a reader is left out."""
+    if isinstance(value, Mapping | list | tuple):
+        if not levels:
+            return "..."
+        if isinstance(value, Mapping):
+            return {name: _shallow(item, levels - 1) for name, item in value.items()}
+        return [_shallow(item, levels - 1) for item in value]
+    return value
 
 
 def _is_tree(value: object) -> bool:

@@ -26,7 +26,7 @@ from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
-from unet2015.training.log import read_log
+from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
 from unet2015.training.state import checkpoints
 from unet2015.training.validation import segment_page
@@ -98,12 +98,15 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     settings = _settings(folder / "settings.json")
     path = folder / "model.safetensors"
     model = read_model_file(path) if os.path.lexists(path) else None
-    checks = [line for line in read_log(log) if "validation_f1" in line]
-    steps = max(line["step"] for line in read_log(log) if "loss" in line)
+    logged = inspect_log(log)
+    checks = [line for line in logged.good if "validation_f1" in line]
+    steps = max(line["step"] for line in logged.good if "loss" in line)
     sections = [
         measures(checks),
         Section(
-            "Curves", pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")]
+            "Curves",
+            logged.describe(log),
+            pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")],
         ),
         _pictures(folder, model, device),
         _record(settings, model, path),
@@ -134,7 +137,7 @@ def _settings(path: Path) -> dict[str, Any] | None:
         return None
     try:
         values = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataSetError(f"{path}: cannot read the settings of the training: {error}") from error
     if not isinstance(values, dict):
         raise DataSetError(f"{path}: expected the settings of a training, a JSON object")
@@ -240,7 +243,7 @@ def _pairs(folder: Path) -> list[tuple[Path, Path]]:
     for checkpoint in reversed(checkpoints(folder / "checkpoints")):
         try:
             hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]
-        except (ModelError, ValueError, KeyError, TypeError):
+        except (ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
         for name, digest in hashes.items():
             if not Path(name).is_file():

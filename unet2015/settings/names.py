@@ -7,10 +7,17 @@ from collections.abc import Iterable
 def nearest(name: object, known: Iterable[str]) -> str:
     """Return a text that lists the known names, for an unknown one; the most similar name first."""
     names = list(known)
-    close = difflib.get_close_matches(str(name), names, 1)
+    close = difflib.get_close_matches(_short(name), names, 1)
     return "".join(f"did you mean {match!r}? " for match in close) + f"known here: {', '.join(names)}"
 
 
 def closest(name: object, known: Iterable[str]) -> str:
     """Return a text with the name that was probably meant; empty if no known name is similar."""
-    return "".join(f"; did you mean {match!r}?" for match in difflib.get_close_matches(str(name), known, 1))
+    return "".join(
+        f"; did you mean {match!r}?" for match in difflib.get_close_matches(_short(name), known, 1)
+    )
+
+
+def _short(name: object) -> str:
+    """Return what is compared with names; nothing is similar to a value of another type."""
+    return name[:100] if isinstance(name, str) else ""

@@ -1,6 +1,7 @@
 """From TOML to settings; an error names the file, the key, the value and the rule."""
 
 import re
+import reprlib
 import tomllib
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -9,10 +10,18 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from unet2015.errors import SettingsError
-from unet2015.safe_files import read_text
+from unet2015.safe_files import open_regular
 from unet2015.settings.frozen import Frozen
 from unet2015.settings.names import closest
 from unet2015.settings.network import NETWORK_KINDS, AnyNetworkSettings, kind_of_network
+
+MOST_BYTES = 1 << 20
+_LONGEST, _MOST = 200, 10
+
+_REPR = reprlib.Repr()
+"""Shows a value of any size and depth in short."""
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _LONGEST
+_REPR.maxlevel = 4
 
 S = TypeVar("S", bound=Frozen)
 
@@ -20,12 +29,21 @@ S = TypeVar("S", bound=Frozen)
 def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
     """Return the values of a TOML file; `name` is its name in a `SettingsError`."""
     try:
-        text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
+        with open_regular(path) if isinstance(path, Path) else path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise SettingsError(
+                f"{name}: expected settings, a TOML file of at most {MOST_BYTES >> 20} MiB, but it is longer"
+            )
+        return tomllib.loads(data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n"))
     except OSError as error:
         raise SettingsError(f"{name}: cannot read the settings: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name}: not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{name}: expected settings, but its values are nested too deep") from error
+    except SettingsError:
+        raise
+    except ValueError as error:  # of TOML, of UTF-8, or a number of too many digits
+        raise SettingsError(f"{name}: not a TOML file: {_brief(str(error))}") from error
 
 
 def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
@@ -34,17 +52,19 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
         return kind.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        problems = "; ".join(_problem(kind, values, detail) for detail in details)
-        raise SettingsError(f"{name}: {problems}") from error
+        problems = [_problem(kind, values, detail) for detail in details[:_MOST]]
+        if len(details) > _MOST:
+            problems.append(f"and {len(details) - _MOST} more")
+        raise SettingsError(f"{name}: {'; '.join(problems)}") from error
 
 
 def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
+    place = _brief(".".join(str(part) for part in detail["loc"]))
     if detail["type"] != "extra_forbidden":
         words = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "literal_error":
             words += closest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
-        return f"{place} = {detail['input']!r}: {words}" if place else str(words)
+        return f"{place} = {_REPR.repr(detail['input'])}: {words}" if place else str(words)
     known: Any = kind
     for part in detail["loc"][:-1]:
         known, values = known.model_fields[part].annotation, values[part]
@@ -52,3 +72,7 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
             known = NETWORK_KINDS[kind_of_network(values)]
     names = list(known.model_fields)
     return f"{place}: no such setting; known here: {', '.join(names)}{closest(detail['loc'][-1], names)}"
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

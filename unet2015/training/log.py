@@ -3,11 +3,20 @@
 import json
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
 from unet2015.errors import DataSetError
-from unet2015.safe_files import atomic_path, make_folder, read_text
+from unet2015.safe_files import atomic_path, make_folder, read_bytes
+
+_VALIDATION = {
+    f"validation_{name}" for name in ("f1", "pixel_error", "threshold", "cross_entropy", "constant")
+}
+_FIGURES = (_VALIDATION - {"validation_constant"}) | {
+    *("loss", "learning_rate", "validation_baseline", "validation_auc", "validation_repetition")
+}
+"""What is a number, or null, wherever it stands."""
 
 _log = logging.getLogger("unet2015")
 
@@ -28,7 +37,12 @@ class TrainingLog:
 
     def __init__(self, folder: Path, step: int = 0, begin: dict[str, Any] | None = None) -> None:
         self._path = make_folder(folder) / "log.jsonl"
-        kept = [line for line in read_log(self._path) if line["step"] <= step]
+        earlier = inspect_log(self._path)
+        if earlier.damaged:
+            saved = self._path.with_name("log.damaged.jsonl")
+            self._path.replace(saved)
+            _log.warning("%s; the whole file is kept as %s", earlier.describe(self._path), saved.name)
+        kept = [line for line in earlier.good if line["step"] <= step]
         if begin is not None:
             kept = [{"step": 0, **begin}, *(line for line in kept if line["step"])]
         with atomic_path(self._path) as temporary:
@@ -44,6 +58,9 @@ class TrainingLog:
                 self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
             except UnicodeEncodeError:  # it takes names of UTF-8 only
                 _log.warning("%s: TensorBoard cannot write into a folder of this name; no events", folder)
+            except OSError as error:
+                why = error.strerror or error
+                _log.warning("%s: TensorBoard cannot write there: %s; no events", folder / "tensorboard", why)
 
     def write(self, step: int, **figures: Any) -> None:
         """Log figures of one step; None where there is none."""
@@ -78,20 +95,66 @@ class SilentLog:
         """Close nothing."""
 
 
+@dataclass(frozen=True)
+class LogLines:
+    """The lines of a log that can be used, and the numbers, from 1, of those that are damaged."""
+
+    good: list[dict[str, Any]]
+    damaged: list[int]
+
+    def describe(self, path: Path) -> str:
+        """Say which lines of the file are damaged; empty where none is."""
+        if not self.damaged:
+            return ""
+        first, more = self.damaged[0], len(self.damaged) - 1
+        others = f" and {more} more" if more else ""
+        return f"{path}: damaged in line {first}{others}; what it said there is left out"
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; a last line cut by a kill is left out.
+    """Return the lines of a log that can be used, as `inspect_log`."""
+    return inspect_log(path).good
+
+
+def inspect_log(path: Path) -> LogLines:
+    """Return the lines of a log; a last line cut by a kill is left out, and is no damage.
 
     Raises
     ------
     DataSetError
         The file cannot be read.
-    ValueError
-        A line is no JSON.
     """
     if not os.path.lexists(path):
-        return []
+        return LogLines([], [])
     try:
-        lines = read_text(path).split("\n")
+        lines = read_bytes(path).decode("utf-8", "replace").split("\n")
     except OSError as error:
         raise DataSetError(f"{path}: cannot read the log: {error.strerror or error}") from error
-    return [json.loads(line) for line in lines[:-1]]
+    found = [_parsed(line) for line in lines[:-1]]
+    return LogLines(
+        [line for line in found if line is not None],
+        [number for number, line in enumerate(found, 1) if line is None],
+    )
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """Return what a line says; None if it is damaged."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict):
+        return None
+    step = line.get("step")
+    whole = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 1 << 63
+    numbers = all(_is_figure(value) for key, value in line.items() if key in _FIGURES)
+    complete = "validation_f1" not in line or (
+        line.keys() >= _VALIDATION and line["validation_cross_entropy"] is not None
+    )
+    return line if whole and numbers and complete else None
+
+
+def _is_figure(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

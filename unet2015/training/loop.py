@@ -292,7 +292,7 @@ class Training(GradientDescent):
 def _tidy(folder: Path) -> None:
     """Remove files that a killed training has left half written."""
     for place in (folder, folder / "checkpoints"):
-        for path in place.glob(".*.tmp"):
+        for path in filter(Path.is_file, place.glob(".*.????????-*.tmp")):
             path.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -91,7 +92,8 @@ def machine_of(device: torch.device) -> dict[str, Any]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*.safetensors"))
+    found = (path for path in folder.glob("step-*.safetensors") if not path.is_dir())
+    return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem.removeprefix("step-")))
 
 
 def save_state(folder: Path, learner: Learner, state: State) -> Path:
@@ -153,12 +155,24 @@ def _parse(text: str, path: Path) -> State:
     try:
         values = json.loads(text)
         # Extra values from another version are not needed; missing ones will differ from the expected ones.
-        return State(**{name: values[name] for name in _FIELDS if name in values})
+        state = State(**{name: values[name] for name in _FIELDS if name in values})
+        wrong = [name for name, kinds in _FIELDS.items() if not isinstance(getattr(state, name), kinds)]
+        if wrong or state.step < 0:
+            raise ValueError(f"{wrong[0] if wrong else 'step'} has a value that is not possible")
+        return state
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the description in the checkpoint cannot be read: {error}") from error
 
 
-_FIELDS = tuple(one.name for one in fields(State))
+_KINDS: dict[str, Any] = {
+    "seed": int,
+    "step": int,
+    "waited": int,
+    "processes": int,
+    "seconds": (int, float),
+    "precision": str,
+}
+_FIELDS = {one.name: _KINDS.get(one.name, dict) for one in fields(State)}
 
 
 def _restore(tensors: dict[str, Tensor], learner: Learner, path: Path) -> None:

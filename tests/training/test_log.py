@@ -1,0 +1,84 @@
+"""A log of any content: what can be read is used, what cannot is named, nothing is lost."""
+
+import json
+import logging
+
+import pytest
+
+from unet2015.errors import DataSetError
+from unet2015.report.figures import plot_curves
+from unet2015.training.log import TrainingLog, inspect_log, read_log
+
+STEPS = [{"step": step, "loss": 1 / step, "learning_rate": 1e-3} for step in (1, 2, 3)]
+CHECK = {
+    "step": 3,
+    "validation_f1": 0.5,
+    "validation_pixel_error": 0.5,
+    "validation_threshold": 0.5,
+    "validation_cross_entropy": 1.0,
+    "validation_constant": False,
+}
+DAMAGED = {
+    "cut": b'{"step": 2, "lo',
+    "empty": b"",
+    "binary": b"\x00\xff\xfe{}",
+    "another type": b"[1, 2]",
+    "a number": b"7",
+    "no step": b'{"loss": 1.0}',
+    "a step that is text": b'{"step": "2", "loss": 1.0}',
+    "a step that is true": b'{"step": true, "loss": 1.0}',
+    "a step below 0": b'{"step": -2, "loss": 1.0}',
+    "a step too large": b'{"step": ' + b"9" * 30 + b', "loss": 1.0}',
+    "a number of too many digits": b'{"step": ' + b"9" * 5000 + b"}",
+    "nan": b'{"step": 2, "loss": NaN}',
+    "infinity": b'{"step": 2, "loss": 1e999}',
+    "a loss that is text": b'{"step": 2, "loss": "1.0"}',
+    "a loss that is a list": b'{"step": 2, "loss": [1.0]}',
+    "a validation without its figures": b'{"step": 2, "validation_f1": 0.5}',
+    "a validation without a number": json.dumps(CHECK | {"validation_cross_entropy": None}).encode(),
+    "nested too deep": b'{"step": 2, "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+def lines_of(*values):
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_line_is_named_and_left_out(tmp_path, caplog, damage):
+    path = tmp_path / "log.jsonl"
+    whole = lines_of(STEPS[0]) + damage + b"\n" + lines_of(*STEPS[1:], CHECK)
+    path.write_bytes(whole)
+    found = inspect_log(path)
+    assert found.good == [*STEPS, CHECK]
+    assert found.damaged == [2]
+    assert found.describe(path) == f"{path}: damaged in line 2; what it said there is left out"
+    plot_curves({"": path})
+    with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, step=2) as log:
+        log.write(3, loss=0.5)
+    assert f"{path}: damaged in line 2" in caplog.text
+    assert read_log(path) == [*STEPS[:2], {"step": 3, "loss": 0.5}]
+    assert (tmp_path / "log.damaged.jsonl").read_bytes() == whole
+
+
+def test_a_last_line_cut_by_a_kill_is_no_damage(tmp_path, caplog):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of(*STEPS) + b'{"step": 4, "lo')
+    found = inspect_log(path)
+    assert (found.good, found.damaged, found.describe(path)) == (STEPS, [], "")
+    with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, step=3):
+        pass
+    assert "damaged" not in caplog.text
+    assert not (tmp_path / "log.damaged.jsonl").exists()
+
+
+def test_several_damaged_lines_are_counted(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"x\n" + lines_of(STEPS[0]) + b"y\nz\n")
+    assert "damaged in line 1 and 2 more; what" in inspect_log(path).describe(path)
+
+
+def test_a_file_of_nothing_but_damage_is_no_log(tmp_path):
+    (tmp_path / "log.jsonl").write_bytes(b"x\ny\n")
+    with pytest.raises(DataSetError, match=r"log\.jsonl: not the log of a training"):
+        plot_curves({"": tmp_path / "log.jsonl"})
