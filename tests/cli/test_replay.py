@@ -104,5 +104,33 @@ def test_what_is_no_record(cli, refused, tmp_path, text):
     refused(cli("replay", path), 1, path, "record")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("plan", "batch"), -1),
+        (("plan", "batch"), None),
+        (("plan", "tile"), [60, 61]),
+        (("plan", "tile"), "60"),
+        (("outputs",), ["a.classes.tif"]),
+        (("outputs", "a.classes.tif"), 5),
+        (("input",), None),
+        (("versions",), []),
+        (("settings", "tile"), "60"),
+        (("settings", "device"), 1),
+        (("settings", "threshold"), "high"),
+        (("settings", "skip_empty"), 2),
+        (("settings", "axes"), []),
+    ],
+)
+def test_a_record_with_a_value_that_cannot_be_is_an_error_that_names_it(cli, refused, record, place, value):
+    said = json.loads(record.read_text())
+    inner = said
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    record.write_text(json.dumps(said))
+    refused(cli("replay", record), 1, record)
+
+
 def test_no_record(cli, refused, tmp_path):
     refused(cli("replay", tmp_path / "none.json"), 1, tmp_path / "none.json", "No such file")

@@ -222,6 +222,14 @@ def test_the_ends_of_a_type_are_standardised(largest):
         assert mapped[:, 1].std() == pytest.approx(1)
 
 
+def test_a_value_beyond_single_precision_is_an_error_that_names_it():
+    """The others are mapped to 0 to 1, so it would be infinite."""
+    array = np.arange(1600.0).reshape(1, 40, 40)
+    array[0, 3, 3] = 1e300
+    with pytest.raises(ImageValueError, match=r"array: page 0: 1e\+300"):
+        read(ArrayImage(array), PERCENTILES)
+
+
 @pytest.mark.parametrize("mapping", [STANDARDISE, PERCENTILES, Mapping(method="fixed", low=(3,), high=(50,))])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_the_deviation_of_an_image_as_the_network_sees_it(mapping, dtype):

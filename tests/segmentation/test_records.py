@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import tifffile
 import torch
 
@@ -31,6 +32,18 @@ def test_is_done_needs_every_output(tmp_path, model, stack_file):
     assert is_done(job.outputs, {})
     job.outputs.main.unlink()
     assert not is_done(job.outputs, {})
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe{}", b"[" * 20_000, b"[]", b"", b'{"outputs": 3}'])
+def test_a_damaged_record_makes_the_result_anew(tmp_path, model, stack_file, damage):
+    (first,) = segment_files([stack_file], tmp_path / "out", model)
+    expected = first.outputs[0].read_bytes()
+    (record,) = (tmp_path / "out").glob("*.record.json")
+    record.write_bytes(damage)
+    (result,) = segment_files([stack_file], tmp_path / "out", model)
+    assert result.error is None
+    assert result.outputs[0].read_bytes() == expected
+    assert "input_sha256" in json.loads(record.read_text())
 
 
 def test_the_result_of_another_file_is_never_replaced(tmp_path, model, stack):

@@ -202,7 +202,7 @@ class MappedImage:
         ImageReadError
             The pixels cannot be read.
         ImageValueError
-            NaN or infinity is among them.
+            NaN or infinity is among them, or a value so far from the others that the network cannot take it.
         """
         return self.map(self.raw(page, y0, y1, x0, x1), page)
 
@@ -220,7 +220,16 @@ class MappedImage:
             offset, gain = offset / self._factor, gain * self._factor
         np.subtract(values, offset, out=values)
         np.multiply(values, gain, out=values)
-        return values.astype(np.float32, copy=False)
+        if values.dtype == np.float32:
+            return values
+        with np.errstate(over="ignore"):
+            mapped = values.astype(np.float32)
+        if raw.dtype.kind == "f" and not np.isfinite(mapped).all():
+            raise ImageValueError(
+                f"{self.image.name}: page {page}: {float(np.abs(raw).max()):g} is among the pixels, so far "
+                "from the others that single precision does not hold it next to them; replace it"
+            )
+        return mapped
 
 
 def _integer_range(image: Image) -> tuple[int, int]:

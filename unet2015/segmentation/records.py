@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
         return all(record[key] == value for key, value in expected.items()) and all(
             record["outputs"][path.name] == sha256(path) for path in outputs.paths
         )
-    except (OSError, JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -71,7 +70,7 @@ def check_free(job: Job) -> None:
         )
     try:
         other = Path(json.loads(read_text(record))["input"])
-    except (OSError, JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     if other != job.input.resolve() and other.exists():
         raise ImageWriteError(

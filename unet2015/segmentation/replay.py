@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import ImageReadError, MemoryLimitError, ModelError
+from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
+
+from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
 from unet2015.file_names import on_one_line
-from unet2015.images.reader import open_image
+from unet2015.images.reader import Image, open_image
 from unet2015.models import load_model
+from unet2015.models.model_file import Model
 from unet2015.provenance import versions
 from unet2015.safe_files import Unchanged, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
@@ -88,25 +91,23 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         The model is missing or has changed.
     """
     path = Path(record)
-    said = _read(path)
+    said, options = _read(path)
     source = Path(image or said["input"])
     loaded = load_model(model or said["model"])
     if loaded.sha256 != said["model_sha256"]:
         raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; give that one")
     watched = Unchanged(source)
-    options = SegmentOptions.from_record(said["settings"])
     segmenter = Segmenter(loaded, options)
     with open_image(source, options.axes) as opened, tempfile.TemporaryDirectory() as folder:
         if watched.sha256 != said["input_sha256"]:
             raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; give that one")
         segmenter.check(opened)
-        tile, batch = tuple(said["plan"]["tile"]), said["plan"]["batch"]
-        plan = TilePlan(opened.pages, opened.height, opened.width, tile, batch, loaded.network.geometry)
+        plan = _plan(said["plan"], opened, loaded, path)
         if not segmenter.admits(opened, plan):
             raise MemoryLimitError(
-                f"{path}: its plan, tiles of {tile[0]} x {tile[1]} px in batches of {batch}, needs "
-                f"{mib(segmenter.memory(opened, plan))}, more than its memory cap or than is free; replay it "
-                "where there is as much"
+                f"{path}: its plan, tiles of {plan.tile[0]} x {plan.tile[1]} px in batches of {plan.batch}, "
+                f"needs {mib(segmenter.memory(opened, plan))}, more than its memory cap or than is free; "
+                "replay it where there is as much"
             )
         job = Job(source, _outputs(said, options, Path(folder)), options)
         work = None
@@ -139,27 +140,63 @@ def _differences(said: dict[str, Any], device: str) -> dict[str, tuple[str, str]
     }
 
 
-_EXPECTED = (
-    *("input", "input_sha256", "model", "model_sha256", "settings"),
-    *("plan", "outputs", "versions", "device"),
-)
+class _Plan(BaseModel):
+    tile: tuple[PositiveInt, PositiveInt]
+    batch: PositiveInt
 
 
-def _read(path: Path) -> dict[str, Any]:
+class _Record(BaseModel):
+    """What a replay needs of a record; the rest is for people."""
+
+    model_config = ConfigDict(strict=True)
+
+    input: str
+    input_sha256: str
+    model: str
+    model_sha256: str
+    settings: dict[str, Any]
+    plan: _Plan
+    outputs: dict[str, str]
+    versions: dict[str, str]
+    device: str
+
+
+def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
+    """Return a record, whose values are known to have the right types, and its options."""
     try:
-        said = json.loads(read_text(path))
-        missing = [name for name in _EXPECTED if name not in said]
-        missing += [name for name in RECORDED if name not in said["settings"]]
-        files = 0 if missing else len(SegmentOptions.from_record(said["settings"]).products)
-        if missing or len(said["outputs"]) != (1 if _is_zarr(said) else files):
-            raise ValueError(f"it does not say {', '.join(missing) or 'its outputs'}")
+        said = _Record.model_validate_json(read_text(path)).model_dump()
+        missing = [name for name in RECORDED if name not in said["settings"]]
+        if missing:
+            raise ValueError(f"it does not say {', '.join(missing)}")
+        given = SegmentOptions.from_record(said["settings"])
+        # As JSON, because so read, strict means types alone, not also that it is an object already.
+        options = TypeAdapter(SegmentOptions).validate_json(json.dumps(vars(given)), strict=True)
+        if len(said["outputs"]) != (1 if _is_zarr(said) else len(options.products)):
+            raise ValueError("it does not say its outputs")
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ImageReadError(
-            f"{path}: expected the record of a segmentation, such as NAME.record.json, but {error}"
+            f"{path}: expected the record of a segmentation, such as NAME.record.json, but {_short(error)}"
         ) from error
-    return dict(said)
+    return said, options
+
+
+def _short(error: Exception) -> str:
+    """Return the message of an error in one line: of a value of the wrong type, where and what it is."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TilePlan:
+    try:
+        geometry = model.network.geometry
+        return TilePlan(image.pages, image.height, image.width, said["tile"], said["batch"], geometry)
+    except UsageError as error:
+        raise ImageReadError(f"{path}: the plan in the record is not possible: {error}") from error
 
 
 def _is_zarr(said: dict[str, Any]) -> bool:
