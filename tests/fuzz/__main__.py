@@ -1,7 +1,9 @@
-"""``python -m tests.fuzz``: damage files, read each in a limited process, and say what came of it.
+"""``python -m tests.fuzz``: damage files, have each used in a limited process, and say what came of it.
 
-Every file is either read, or refused with one clear error of this package. What else happens is a finding:
-its file is kept, and the exit status is 1. The same seed gives the same files.
+Every file is read right, or refused with one clear error of this package. Anything else is a finding: a
+crash, no answer in time, a traceback, an unclear error, too much memory, files left behind, or pixels,
+settings and results that differ from what another reader or an undisturbed run gives. The files of a finding
+are kept, and the exit status is 1. The same seed gives the same files.
 """
 
 import argparse
@@ -12,18 +14,30 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.fuzz import seeds
+from tests.fuzz import scenes, seeds
+from tests.fuzz.damage import damage
+from tests.fuzz.models import models
 from tests.fuzz.mutate import mutated
+from tests.searches.results import write_result
 
-FINDINGS = ("finding", "unclear error")
+
+class Seed(NamedTuple):
+    """What is damaged: a file's bytes, or a folder and the files in it; and how it is looked at."""
+
+    look: str
+    file: bytes = b""
+    suffix: str = ""
+    folder: Path = Path()
+    names: tuple[str, ...] = ()
 
 
 class Worker:
-    """A process that reads files; begun anew when it crashes or hangs."""
+    """A process that looks at files; begun anew when it crashes or hangs."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -56,7 +70,8 @@ class Worker:
             return dict(json.loads(line))
         status, words = self.close()
         what = f"no answer in {self.limit:g} s" if hung.is_set() else f"ended with {status}: {words[-500:]}"
-        return {"kind": "finding", "message": what, "trace": words, "seconds": self.limit, "memory": 0}
+        kind = "finding: hang" if hung.is_set() else "finding: crash"
+        return {"kind": kind, "message": what, "trace": words, "seconds": self.limit, "memory": 0}
 
     def close(self) -> tuple[int, str]:
         """End the process; return its exit status and what it wrote to standard error."""
@@ -67,34 +82,70 @@ class Worker:
         return status, words
 
 
-def read_damaged(worker: Worker, name: str, data: bytes, place: Path, keep: Path) -> dict[str, Any]:
-    """Have a damaged file read; keep it if that is a finding."""
+def image_seeds(folder: Path) -> dict[str, Seed]:
+    """Return all kinds of images."""
+    made = {
+        name: Seed("image", data, ".png" if name.startswith("png-") else ".lsm" if name == "lsm" else ".tif")
+        for name, data in seeds.images().items()
+    }
+    for name, path in seeds.image_folders(folder).items():
+        files = tuple(str(one.relative_to(path)) for one in sorted(path.rglob("*")) if one.is_file())
+        texts = tuple(
+            one for one in files if one.endswith((".json", ".zattrs", ".zarray", ".zgroup", ".ome"))
+        )
+        made[name] = Seed("folder", folder=path, names=files + texts * max(1, len(files) // 3))
+    return made
+
+
+def other_seeds(folder: Path) -> dict[str, Seed]:
+    """Return models, and the scenes of other files."""
+    made = {f"model-{name}": Seed("model", data, ".safetensors") for name, data in models(folder).items()}
+    for name, scene in scenes.SCENES.items():
+        place = folder / f"making-{name}"
+        place.mkdir()
+        scene.make(place)
+        place = place.rename(folder / name)  # so that paths in records lead nowhere
+        names = [str(p.relative_to(place)) for one in scene.damaged for p in sorted(place.glob(one))]
+        made[name] = Seed(name, folder=place, names=tuple(names))
+    return made
+
+
+def used(worker: Worker, seed: Seed, name: str, random: Random, place: Path) -> dict[str, Any]:
+    """Damage a copy of a seed in `place` and have it looked at."""
     (place / "out").mkdir(parents=True)
-    suffix = ".safetensors" if name.startswith("model") else ".png" if name.startswith("png") else ".tif"
-    path = place / f"{name}{suffix}"
-    path.write_bytes(data)
-    answer = worker.ask({"path": str(path), "out": str(place / "out")})
-    if set(place.iterdir()) != {path, place / "out"} and answer["kind"] != "finding":
-        answer |= {"kind": "finding", "message": f"written elsewhere: {list(place.iterdir())}"}
-    if answer["kind"] in FINDINGS:
-        keep.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, keep / path.name)
-    shutil.rmtree(place)
-    return {"name": path.name, **answer}
+    if seed.file:
+        path, done = place / f"{name}{seed.suffix}", ["bytes"]
+        path.write_bytes(mutated(seed.file, random))
+    else:
+        path = place / name
+        shutil.copytree(seed.folder, path, symlinks=True)
+        done = damage(path, list(seed.names), random)
+    answer = worker.ask({"look": seed.look, "path": str(path), "out": str(place / "out")})
+    if set(place.iterdir()) != {path, place / "out"} and not answer["kind"].startswith("finding"):
+        answer |= {"kind": "finding: left", "message": f"written elsewhere: {list(place.iterdir())}"}
+    return {"name": path.name, "damage": done, **answer}
 
 
-def fuzz(files: dict[str, bytes], count: int, options: Any, folder: Path) -> list[dict[str, Any]]:
-    """Return what came of `count` damaged files, made from `files` in turn."""
-    worker, names, answers = Worker(options.limit), sorted(files), []
-    for number in range(count):
+def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what came of `count` damaged copies, made from the seeds in turn."""
+    worker, names = Worker(options.limit), sorted(name for name in made if options.only in name)
+    for number in range(count if names else 0):
         name = names[number % len(names)]
-        data = mutated(files[name], Random(f"{options.seed} {name} {number}"))
-        answers.append(read_damaged(worker, f"{name}-{number}", data, folder / str(number), options.keep))
+        random, place = Random(f"{options.seed} {name} {number}"), folder / str(number)
+        answer = used(worker, made[name], f"{name}-{number}", random, place)
+        if answer["kind"].startswith("finding"):
+            options.keep.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(options.keep / answer["name"], ignore_errors=True)
+            # Links and pipes stay what they are.
+            subprocess.run(["cp", "-a", str(place / answer["name"]), str(options.keep)], check=True)
+            with (options.keep / "findings.jsonl").open("a") as file:
+                file.write(json.dumps(answer) + "\n")
+        shutil.rmtree(place)
+        yield answer
     worker.close()
-    return answers
 
 
-def report(what: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+def report(what: str, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the numbers of all answers, and the findings in full."""
     slowest = max(answers, key=lambda one: float(one["seconds"]), default={"name": "-", "seconds": 0})
     largest = max(answers, key=lambda one: int(one["memory"]), default={"name": "-", "memory": 0})
@@ -104,7 +155,7 @@ def report(what: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
         "kinds": dict(Counter(one["kind"] for one in answers).most_common()),
         "slowest": [slowest["name"], round(slowest["seconds"], 2)],
         "most_memory_mib": [largest["name"], round(largest["memory"] / 2**20, 1)],
-        "findings": [one for one in answers if one["kind"] in FINDINGS],
+        "findings": [one for one in answers if one["kind"].startswith("finding")],
     }
 
 
@@ -112,22 +163,27 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--models", type=int, default=500)
+    parser.add_argument("--others", type=int, default=500, help="models, records, settings, runs, labels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="only seeds with this in their name")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds that a file may take")
+    parser.add_argument("--results", type=Path, help="also write the numbers to this JSON file")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "unet2015-fuzz",
                         help="folder for the files of findings")  # fmt: skip
     options = parser.parse_args()
+    searches = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        images = seeds.images()
-        models = {f"model-{key}": value for key, value in seeds.models(folder).items()}
-        found = False
-        for what, files, count in (("images", images, options.images), ("models", models, options.models)):
-            done = report(what, fuzz(files, count, options, folder / what))
-            print(json.dumps(done, indent=1), flush=True)
-            found = found or bool(done["findings"])
-    return int(found)
+        folder = Path(name).resolve()
+        parts = {"images": (image_seeds, options.images), "others": (other_seeds, options.others)}
+        for what, (make, count) in parts.items():
+            place = folder / what
+            place.mkdir()
+            made = make(place) if count else {}
+            searches.append(report(what, list(fuzz(made, count, options, place / "damaged"))))
+    print(json.dumps({"searches": searches}, indent=1), flush=True)
+    if options.results is not None:
+        write_result(options.results, {"seed": options.seed, "searches": searches})
+    return int(any(one["findings"] for one in searches))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,30 @@ from random import Random
 from typing import Any
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 255, 256, 32767, 32768, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1, 2**40]
-TAGS = [254, 256, 257, 258, 259, 262, 266, 270, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 330, 339]
+TAGS = [
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    270,
+    273,
+    277,
+    278,
+    279,
+    282,
+    283,
+    284,
+    296,
+    317,
+    320,
+    322,
+    323,
+    324,
+]
+TAGS += [325, 330, 338, 339, 347, 530, 32997, 33628, 34412, 34682, 50838, 50839]
 VALUES: list[Any] = [
     None,
     True,
@@ -31,25 +54,55 @@ VALUES: list[Any] = [
 ]
 VALUES += [[1] * 40, ["a", "b"], {"a": 1}, float("nan"), float("inf"), "é" * 300, [1, 2], "fixed", "paper"]
 
+TEXTS = [
+    b"",
+    b"0",
+    b"1",
+    b"2",
+    b"3",
+    b"4",
+    b"8",
+    b"-1",
+    b"1e9",
+    b"1e-300",
+    b"nan",
+    b"inf",
+    b"99999999999",
+    b"0x10",
+    b"1,5",
+]
+TEXTS += [
+    "\u00b5m".encode(),
+    "\u00b5m".encode("latin-1"),
+    b"nm",
+    b"&lt;",
+    b"&x;",
+    b"XYCZT",
+    b"uint8",
+    b"../a",
+    b"/",
+    b"\0",
+]
+
 
 def mutated(data: bytes, random: Random) -> bytes:
     """Return a damaged copy of an image or model file."""
     if data.startswith(b"\x89PNG"):
         special = _chunk
     elif data[:2] in (b"II", b"MM"):
-        special = _entry if random.random() < 0.7 else _text
+        special = random.choice([_entry, _entry, _entry, _description, _text])
     else:
         special = _header
-    ways = [special, special, special, _flip, _cut, _number, _move]
+    ways = [special, special, special, *RAW]
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         try:
             data = random.choice(ways)(data, random)
         except Exception:  # damaged too much for this way
-            data = _flip(data, random)
+            data = flip(data, random)
     return data
 
 
-def _flip(data: bytes, random: Random) -> bytes:
+def flip(data: bytes, random: Random) -> bytes:
     out = bytearray(data or b"\0")
     end = len(out) if random.random() < 0.5 else min(len(out), 400)
     for _ in range(random.randint(1, 8)):
@@ -117,9 +170,39 @@ def _entry(data: bytes, random: Random) -> bytes:
         at = place + struct.calcsize(form) - cell
         return data[:at] + packed + data[at + 2 :]
     else:
+        value += random.randrange(0, min(count, 600) or 1)
         packed = struct.pack(offset, number)
         return data[:value] + packed + data[value + cell :] if value < len(data) else data
     return data[:place] + struct.pack(form, tag, kind, count, value) + data[place + struct.calcsize(form) :]
+
+
+def _description(data: bytes, random: Random) -> bytes:
+    """Change a value in ImageDescription, which may get longer: it is moved to the end of the file."""
+    found = []
+    for place, form, _ in entries(data):
+        tag, _, count, value = struct.unpack_from(form, data, place)
+        if tag == 270 and count > 8:
+            found.append((place, form, value, count))
+    place, form, value, count = random.choice(found)
+    text = data[value : value + count].rstrip(b"\0")
+    changed = changed_text(text, random) + b"\0"
+    tag, kind = struct.unpack_from(form, data, place)[:2]
+    entry = struct.pack(form, tag, kind, len(changed), len(data))
+    return data[:place] + entry + data[place + len(entry) :] + changed
+
+
+def changed_text(text: bytes, random: Random) -> bytes:
+    """Return XML, ``key=value`` lines or TOML with a value changed, or with something removed or doubled."""
+    if random.random() < 0.2:
+        pieces = re.split(rb"(?<=>)|(?<=\n)", text)
+        i = random.randrange(len(pieces))
+        pieces[i : i + 1] = random.choice([[], [pieces[i]] * 2, [random.choice(pieces)]])
+        return b"".join(pieces)
+    found = list(re.finditer(rb'(?<==")[^"]*(?=")|(?<==)[^"\n]+(?=\n)|(?<=>)[^<>]+(?=<)', text))
+    match = random.choice(found)
+    others = [one[0] for one in found]
+    new = random.choice([*TEXTS, *others, *(match[0] + more for more in (b"0", b"-", b" ", b".5"))])
+    return text[: match.start()] + new + text[match.end() :]
 
 
 def _text(data: bytes, random: Random) -> bytes:
@@ -152,18 +235,19 @@ def _header(data: bytes, random: Random) -> bytes:
     metadata.pop("sha256", None)  # the digest would hide all else
     if random.random() < 0.6 and "unet2015" in metadata:
         info = json.loads(metadata["unet2015"])
-        _change(info, random)
+        change(info, random)
         metadata["unet2015"] = json.dumps(info)
         if random.random() < 0.05:
             metadata["unet2015"] = "[" * 100_000
     else:
-        _change(header, random)
+        change(header, random)
     text = json.dumps(header).encode()
     length = len(text) if random.random() < 0.9 else random.choice(NUMBERS)
     return struct.pack("<Q", length) + text + data[8 + size :]
 
 
-def _change(value: Any, random: Random) -> None:
+def change(value: Any, random: Random) -> None:
+    """Change, remove or add a value somewhere in an object or list, in place."""
     while True:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = random.choice(keys)
@@ -179,3 +263,6 @@ def _change(value: Any, random: Random) -> None:
         else:
             value[key] = random.choice([*VALUES, *(NUMBERS if isinstance(below, int) else [])])
         return
+
+
+RAW = (flip, _cut, _number, _move)

@@ -4,8 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
+import tifffile
+
+from tests.fuzz import seeds
+from tests.fuzz.damage import changed_toml
+from tests.fuzz.mutate import changed_text, entries, mutated
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,23 +19,52 @@ ROOT = Path(__file__).parents[2]
 def fuzz(keep, *arguments):
     command = [sys.executable, "-m", "tests.fuzz", "--keep", str(keep), *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    text, start, reports = done.stdout, 0, []
-    while text[start:].strip():
-        value, end = json.JSONDecoder().raw_decode(text[start:].lstrip())
-        start = len(text) - len(text[start:].lstrip()) + end
-        reports.append(value)
-    return done, reports
+    return done, json.loads(done.stdout or "{}")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory limit is Linux's")
-def test_damaged_files_are_read_or_refused_with_one_clear_error(tmp_path):
-    done, (images, models) = fuzz(tmp_path / "kept", "--images", 150, "--models", 60, "--seed", 1)
-    assert images["findings"] == models["findings"] == []
-    assert done.returncode == 0, done.stderr
-    assert (images["files"], models["files"]) == (150, 60)
+def test_damaged_files_are_read_right_or_refused_with_one_clear_error(tmp_path):
+    done, found = fuzz(tmp_path / "kept", "--images", 154, "--others", 81, "--seed", 1)
+    assert done.returncode == 0, done.stderr or found
+    images, others = found["searches"]
+    assert images["findings"] == others["findings"] == []
+    assert (images["files"], others["files"]) == (154, 81)
     # Both outcomes occur, so that the damage is neither harmless nor hopeless.
     assert images["kinds"]["result"] > 15
     assert images["kinds"]["ImageReadError"] > 50
-    assert models["kinds"]["ModelError"] > 20
+    assert others["kinds"]["ModelError"] > 20
+    assert others["kinds"]["refused"] > 10
     assert not (tmp_path / "kept").exists()
+
+
+def test_the_damage_to_a_tiff_is_structured_and_the_same_for_a_seed():
+    """Its directories still hold together in most copies, and another seed gives another file."""
+    whole = seeds.images()["ome"]
+    copies = [mutated(whole, Random(number)) for number in range(60)]
+    assert copies[7] == mutated(whole, Random(7))
+    assert len(set(copies)) > 50
+    assert sum(len(list(entries(copy))) > 40 for copy in copies if copy[:2] in (b"II", b"MM")) > 20
+
+
+@pytest.mark.parametrize("change", [changed_text, changed_toml])
+def test_a_changed_text_is_another_in_one_place(change):
+    whole = b'a = 1\nb = "two"\nc = 3\n'
+    copies = {change(whole, Random(number)) for number in range(40)}
+    assert len(copies - {whole}) > 10
+    assert all(b"a" in copy or b"c" in copy for copy in copies)
+
+
+def test_the_kinds_of_images_are_what_they_are_called(tmp_path):
+    made = seeds.images()
+    for name, field, value in (
+        ("white", "photometric", 0),
+        ("bits-12", "bitspersample", 12),
+        ("palette", "photometric", 3),
+        ("jpeg2000", "compression", 34712),
+        ("rgba", "samplesperpixel", 4),
+        ("big", "is_tiled", False),
+    ):
+        (tmp_path / name).write_bytes(made[name])
+        with tifffile.TiffFile(tmp_path / name) as tif:
+            assert getattr(tif.pages[0], field) == value, name
