@@ -226,11 +226,12 @@ def damaged_log(bench: Bench) -> None:
     stopped(bench, "run")
     path = bench.folder / "run" / "log.jsonl"
     path.write_text("{" + path.read_text())
-    for words in (("report", "run", "-o", "r.html"),):
-        ended = bench.run(*words)
-        bench.check(ended.status != 0 and "log.jsonl" in ended.err, "report: an error that names it", ended)
+    ended = bench.run("report", "run", "-o", "r.html")
+    page = bench.folder / "r.html"
+    said = ended.err + (page.read_text(encoding="utf-8") if page.exists() else "")
+    bench.check("log.jsonl" in said, "report: a word that names it", ended)
     ended = trained(bench, "run", "--resume")
-    bench.check(done(ended) or "log.jsonl" in ended.err, "it goes on, or an error that names it", ended)
+    bench.check("log.jsonl" in ended.err, "resume: a word that names it", ended)
 
 
 @case("rare cells: the classes weigh the same", "lmb-freiburg/Unet-Segmentation#40, MIC-DKFZ/nnUNet#1965")
