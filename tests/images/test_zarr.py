@@ -221,10 +221,6 @@ BAD = {
         lambda m: m["multiscales"][0]["datasets"][0]["coordinateTransformations"][0].update(scale=[1, 1]),
         "expected 3 numbers above zero",
     ),
-    "zero": (
-        lambda m: m["multiscales"][0]["datasets"][0]["coordinateTransformations"][0].update(scale=[1, 0, 1]),
-        "above zero",
-    ),
     "strange step": (
         lambda m: m["multiscales"][0]["datasets"][0]["coordinateTransformations"][0].update(type="affine"),
         "affine",

@@ -3,13 +3,13 @@
 Source: https://ngff.openmicroscopy.org/0.4/ and https://ngff.openmicroscopy.org/0.5/
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from unet2015.errors import AxesError, ImageReadError
-from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
+from unet2015.images.axes import UNCALIBRATED, Calibration, plain_unit, unit_factor
+from unet2015.images.ngff_placement import read_placement, shortened
 
 VERSIONS = {"0.4": 2, "0.5": 3}
 """The versions that are read, and the format of Zarr in which each stands."""
@@ -18,15 +18,6 @@ SPATIAL = "ZYX"
 """The letters of the axes that are lengths."""
 
 _BY_NAME = {"t": "T", "c": "C", "z": "Z", "y": "Y", "x": "X", "i": "I"}
-
-
-@dataclass(frozen=True)
-class Level:
-    """One array of a multiscale image: its path, and where its pixels lie."""
-
-    path: str
-    scale: tuple[float, ...]
-    translation: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -41,17 +32,23 @@ class Multiscale:
         The axes as the file calls them, slowest first.
     axes : str
         A letter for each; "?" where its type says none.
-    levels : tuple of Level
-        From the full resolution downwards.
+    paths : tuple of str
+        The arrays, from the full resolution downwards.
+    translation : tuple of float
+        Where the first pixel of the full resolution lies, on each axis.
     calibration : Calibration
         Of the full resolution.
+    notes : tuple of str
+        Remarks on metadata that could not be used.
     """
 
     version: str
     names: tuple[str, ...]
     axes: str
-    levels: tuple[Level, ...]
-    calibration: Calibration = field(default=UNCALIBRATED)
+    paths: tuple[str, ...]
+    translation: tuple[float, ...]
+    calibration: Calibration = UNCALIBRATED
+    notes: tuple[str, ...] = ()
 
 
 def read_multiscale(attributes: Mapping[str, Any], zarr_format: int, name: str) -> Multiscale:
@@ -75,28 +72,35 @@ def read_multiscale(attributes: Mapping[str, Any], zarr_format: int, name: str) 
     """
     metadata = _versioned(attributes, zarr_format, name)
     (declared,) = metadata["multiscales"]
-    try:
-        axes = declared["axes"]
-        names = tuple(str(axis["name"]) for axis in axes)
-        letters = "".join(_letter(axis) for axis in axes)
-        outer = declared.get("coordinateTransformations") or ()
-        levels = tuple(
-            _level(level["path"], level["coordinateTransformations"], outer, len(names), name)
-            for level in declared["datasets"]
-        )
-        units = [axis.get("unit") for axis in axes]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, ImageReadError):
-            raise
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ImageReadError(f"{name}: the OME-Zarr metadata are damaged: multiscales: {what}") from error
-    if not levels:
+    axes, datasets = _objects(declared, "axes", name), _objects(declared, "datasets", name)
+    if not datasets:
         raise ImageReadError(f"{name}: the OME-Zarr metadata declare no array (datasets is empty)")
+    names = tuple(str(axis.get("name")) for axis in axes)
+    if not all(isinstance(axis.get("name"), str) for axis in axes):
+        raise ImageReadError(
+            f"{name}: the OME-Zarr metadata are damaged: axes: 'name' is missing, or no text"
+        )
+    letters = "".join(_letter(axis) for axis in axes)
     known = letters.replace("?", "")
     if len(set(known)) != len(known):
         raise AxesError(f"{name}: the OME-Zarr metadata name an axis twice: {', '.join(names)}")
-    calibration = _calibration(letters, levels[0].scale, units)
-    return Multiscale(metadata["version"], names, letters, levels, calibration)
+    paths = tuple(_path(level.get("path"), name) for level in datasets)
+    steps = datasets[0].get("coordinateTransformations")
+    scale, translation, notes = read_placement(steps, declared, names, f"{name}: array {paths[0]}")
+    units, more = _units(axes)
+    calibration, last = _calibration(letters, scale, units)
+    return Multiscale(
+        metadata["version"], names, letters, paths, translation, calibration, (*notes, *more, *last)
+    )
+
+
+def _objects(declared: Mapping[str, Any], key: str, name: str) -> list[Mapping[str, Any]]:
+    """Return a list of objects that the metadata of an image must have."""
+    found = declared.get(key)
+    if isinstance(found, list | tuple) and all(isinstance(item, Mapping) for item in found):
+        return list(found)
+    what = f"{key!r} is missing" if found is None else f"{key} is no list of objects"
+    raise ImageReadError(f"{name}: the OME-Zarr metadata are damaged: multiscales: {what}")
 
 
 def _versioned(attributes: Mapping[str, Any], zarr_format: int, name: str) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def _versioned(attributes: Mapping[str, Any], zarr_format: int, name: str) -> di
     images = metadata.get("multiscales")
     if images is None:
         raise ImageReadError(f"{name}: {_instead(metadata)}")
-    if not isinstance(images, Sequence) or not all(isinstance(image, Mapping) for image in images):
+    if not isinstance(images, list | tuple) or not all(isinstance(image, Mapping) for image in images):
         raise ImageReadError(f"{name}: the OME-Zarr metadata are damaged: multiscales is no list of objects")
     if len(images) != 1:
         raise ImageReadError(
@@ -116,9 +120,10 @@ def _versioned(attributes: Mapping[str, Any], zarr_format: int, name: str) -> di
         )
     default = "0.4" if zarr_format == 2 else None
     version = metadata.get("version") if "ome" in attributes else images[0].get("version", default)
-    if version not in VERSIONS:
+    if not isinstance(version, str) or version not in VERSIONS:
+        shown = version if isinstance(version, str) and len(version) < 40 else shortened(version)
         raise ImageReadError(
-            f"{name}: expected OME-Zarr {' or '.join(VERSIONS)}, but the metadata are of version {version}; "
+            f"{name}: expected OME-Zarr {' or '.join(VERSIONS)}, but the metadata are of version {shown}; "
             "convert it, for example with ome2024-ngff-challenge or bioformats2raw"
         )
     if VERSIONS[version] != zarr_format or ("ome" in attributes) != (version == "0.5"):
@@ -138,9 +143,10 @@ def _instead(metadata: Mapping[str, Any]) -> str:
         return "this is a well of several images; give one field, such as PLATE.zarr/A/1/0"
     if "bioformats2raw.layout" in metadata:
         return "this is a collection of images; give one of them, such as IMAGE.zarr/0"
-    if "labels" in metadata:
+    labels = metadata.get("labels")
+    if isinstance(labels, list | tuple):
         return (
-            f"this holds label images; give one of them: {', '.join(map(str, metadata['labels'])) or 'none'}"
+            f"this holds label images; give one of them: {shortened(', '.join(map(str, labels)) or 'none')}"
         )
     return "this Zarr group has no OME-Zarr metadata (no multiscales)"
 
@@ -149,7 +155,7 @@ def _letter(axis: Mapping[str, Any]) -> str:
     """Return the letter of an axis: by its type, for lengths and axes without a type by its name."""
     kind, name = axis.get("type"), str(axis["name"]).lower()
     by_type = {"time": "T", "channel": "C"}
-    if kind in by_type:
+    if isinstance(kind, str) and kind in by_type:
         return by_type[kind]
     letter = _BY_NAME.get(name, "?")
     if kind == "space":
@@ -157,46 +163,42 @@ def _letter(axis: Mapping[str, Any]) -> str:
     return letter if kind is None else "?"
 
 
-def _level(path: object, inner: Sequence[Any], outer: Sequence[Any], dimensions: int, name: str) -> Level:
+def _path(path: object, name: str) -> str:
     if not isinstance(path, str) or not path or ".." in path.split("/") or path.startswith("/"):
         raise ImageReadError(
-            f"{name}: the OME-Zarr metadata name an array {path!r} that is not in this image"
+            f"{name}: the OME-Zarr metadata name an array {shortened(path)} that is not in this image"
         )
-    scale, translation = (1.0,) * dimensions, (0.0,) * dimensions
-    for step in (*inner, *outer):
-        kind = step["type"]
-        if kind not in ("scale", "translation") or kind not in step:
-            raise ImageReadError(
-                f"{name}: array {path}: expected coordinateTransformations of scale and translation, but "
-                f"{kind} came"
-            )
-        values = tuple(float(value) for value in step[kind])
-        good = all(math.isfinite(value) and (kind == "translation" or value > 0) for value in values)
-        if len(values) != dimensions or not good:
-            raise ImageReadError(
-                f"{name}: array {path}: expected {dimensions} numbers{' above zero' * (kind == 'scale')} as "
-                f"{kind}, one for each axis, but {list(step[kind])} came"
-            )
-        if kind == "scale":
-            scale = tuple(a * b for a, b in zip(scale, values, strict=True))
-            translation = tuple(a * b for a, b in zip(translation, values, strict=True))
-        else:
-            translation = tuple(a + b for a, b in zip(translation, values, strict=True))
-    return Level(path, scale, translation)
+    return path
 
 
-def _calibration(letters: str, scale: Sequence[float], units: Sequence[str | None]) -> Calibration:
-    """Return the calibration; a scale of 1 without a unit means that none is known."""
+def _units(axes: Sequence[Mapping[str, Any]]) -> tuple[list[str | None], tuple[str, ...]]:
+    """Return the units of the axes, and remarks on those that are none."""
+    given = [axis.get("unit") for axis in axes]
+    units = [plain_unit(unit) for unit in given]
+    return units, tuple(
+        f"the unit of axis {axis['name']} is {shortened(unit)}, which is no unit: left out"
+        for axis, unit, kept in zip(axes, given, units, strict=True)
+        if unit not in (None, "") and kept is None
+    )
+
+
+def _calibration(
+    letters: str, scale: Sequence[float | None], units: Sequence[str | None]
+) -> tuple[Calibration, tuple[str, ...]]:
+    """Return the calibration, where a scale of 1 without a unit means that none is known; and remarks."""
     found: dict[str, tuple[float, str | None]] = {
         letter: (size, unit)
         for letter, size, unit in zip(letters, scale, units, strict=True)
-        if unit is not None or size != 1
+        if size is not None and (unit is not None or size != 1)
     }
     unit = next((found[letter][1] for letter in "XYZ" if letter in found), None)
     lengths: dict[str, float | None] = dict.fromkeys(SPATIAL)
-    for letter in set(SPATIAL) & set(found):
+    notes: tuple[str, ...] = ()
+    for letter in sorted(set(SPATIAL) & set(found)):
         size, own = found[letter]
         factor = unit_factor(own, unit)
         lengths[letter] = None if factor is None else size * factor
+        if factor is None:
+            notes += (f"the scale of {letter} is in {own}, which is no number of {unit}: left out",)
     interval, time_unit = found.get("T", (None, None))
-    return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit)
+    return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit), notes

@@ -70,7 +70,7 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
     path = Path(path)
     try:
         if is_zarr(path):
-            return ZarrImage(path, axes)
+            return ZarrImage(path, axes, labels=labels)
         if path.is_dir():
             raise ImageReadError(f"{path}: expected an image file, but this is a folder")
         with open_regular(path) as file:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
-from unet2015.images.zarr_group import check_levels, named_axes, open_group, open_level
+from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
 from unet2015.safe_files import files_below, open_regular
 
 _CACHE_BYTES = 2**26
@@ -35,6 +35,8 @@ class ZarrImage(Image):
     axes : str, optional
         What the axes are, if the metadata are wrong or have other types: one letter for each axis of
         the array, with or without those of length 1; the last two are YX.
+    labels : bool
+        The pixels are labels, and may be of type bool.
 
     Attributes
     ----------
@@ -49,36 +51,39 @@ class ZarrImage(Image):
         The axes are not those of an image, or `axes` do not fit.
     """
 
-    def __init__(self, path: Path, axes: str | None = None) -> None:
+    def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        group = open_group(path)
-        declared = read_multiscale(dict(group.attrs.asdict()), int(group.metadata.zarr_format), name)
-        arrays = [open_level(group, level.path, name) for level in declared.levels]
-        check_levels(arrays, declared, name)
-        self._array, self._level = arrays[0], declared.levels[0].path
-        shape = tuple(int(length) for length in self._array.shape)
-        letters, kept = named_axes(declared, shape, axes, name)
-        super().__init__(
-            ImageHeader(
-                name,
-                letters,
-                tuple(shape[axis] for axis in kept),
-                self._array.dtype,
-                axes_source="--axes" if axes else "ome",
-                path=path,
-                kind="ome",
-                calibration=declared.calibration,
+        with damage_is_told(name):
+            group = open_group(path)
+            declared = read_multiscale(dict(group.attrs.asdict()), int(group.metadata.zarr_format), name)
+            arrays = [open_level(group, path, name) for path in declared.paths]
+            check_levels(arrays, declared, name)
+            self._array, self._level = arrays[0], declared.paths[0]
+            shape = tuple(int(length) for length in self._array.shape)
+            letters, kept = named_axes(declared, shape, axes, name)
+            super().__init__(
+                ImageHeader(
+                    name,
+                    letters,
+                    tuple(shape[axis] for axis in kept),
+                    self._array.dtype,
+                    axes_source="--axes" if axes else "ome",
+                    path=path,
+                    kind="ome",
+                    calibration=declared.calibration,
+                    notes=declared.notes,
+                    labels=labels,
+                )
             )
-        )
-        self.origin = {
-            letter: value
-            for letter, axis in zip(self.axes, kept, strict=True)
-            if (value := declared.levels[0].translation[axis])
-        }
-        self._kept, self._chunk = kept, tuple(int(length) for length in self._array.chunks)
-        codec = self._array.compressors[-1] if self._array.compressors else None
-        self._blosc = "blosc" in type(codec).__name__.lower()
-        self._check_chunks()
+            self.origin = {
+                letter: value
+                for letter, axis in zip(self.axes, kept, strict=True)
+                if (value := declared.translation[axis])
+            }
+            self._kept, self._chunk = kept, tuple(int(length) for length in self._array.chunks)
+            codec = self._array.compressors[-1] if self._array.compressors else None
+            self._blosc = "blosc" in type(codec).__name__.lower()
+            self._check_chunks()
         self._cache: OrderedDict[tuple[int, ...], npt.NDArray[Any]] = OrderedDict()
         self._cached = 0  # bytes
         self._lock = threading.Lock()
@@ -94,8 +99,9 @@ class ZarrImage(Image):
         expected = math.prod(-(-n // c) for n, c in zip(self._array.shape, self._stored, strict=True))
         missing = expected - sum(1 for _ in self._files())
         if missing <= 0:
-            return ()
+            return self._notes
         return (
+            *self._notes,
             f"{missing} of {expected} chunks are not there and read as {self._array.fill_value}, as Zarr "
             "says; "
             "if they were not left out on purpose, copy the image again",
@@ -132,6 +138,8 @@ class ZarrImage(Image):
         return (name for name in names if not name.startswith(".") and name[-1:].isdigit())
 
     def _check_chunks(self) -> None:
+        if 0 in self._chunk:
+            raise ImageReadError(f"{self.name}: array {self._level} has chunks of no size: {self._chunk}")
         size = math.prod(self._chunk) * self._array.dtype.itemsize
         if size > _LARGEST_CHUNK:
             raise ImageReadError(

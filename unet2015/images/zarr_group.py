@@ -1,9 +1,11 @@
 """The group of an OME-Zarr image and its arrays: opened, and checked against what the metadata declare."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import AxesError, ImageReadError, UsageError
+from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
 from unet2015.images.zarr_store import careful_store
@@ -31,6 +33,17 @@ def zarr_library() -> Any:
     except ImportError as error:
         raise UsageError("OME-Zarr needs zarr: pip install 'unet2015[zarr]'") from error
     return zarr
+
+
+@contextmanager
+def damage_is_told(name: str) -> Iterator[None]:
+    """Make whatever goes wrong inside, on metadata that are damaged, an `ImageReadError`."""
+    try:
+        yield
+    except UNet2015Error:
+        raise
+    except Exception as error:  # damaged metadata make zarr fail in any way, at any use of them
+        raise ImageReadError(f"{name}: the Zarr metadata cannot be read: {_first_line(error)}") from error
 
 
 def open_group(path: Path) -> Any:
@@ -94,25 +107,25 @@ def check_levels(arrays: list[Any], declared: Multiscale, name: str) -> None:
         They do not.
     """
     full = arrays[0]
-    for level, array in zip(declared.levels, arrays, strict=True):
+    for path, array in zip(declared.paths, arrays, strict=True):
         if array.ndim != len(declared.names):
             raise ImageReadError(
                 f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{level.path} has "
+                f"{path} has "
                 f"shape {array.shape}"
             )
         names = getattr(array.metadata, "dimension_names", None)
         if names and all(names) and tuple(names) != declared.names:
             raise ImageReadError(
                 f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{level.path} calls "
+                f"{path} calls "
                 f"them {', '.join(names)}"
             )
         grown = any(a > b for a, b in zip(array.shape, full.shape, strict=True))
         if array.dtype != full.dtype or grown:
             raise ImageReadError(
                 f"{name}: expected levels of {full.dtype} no larger than {full.shape}, but array "
-                f"{level.path} is "
+                f"{path} is "
                 f"{array.dtype} of shape {array.shape}"
             )
 
