@@ -404,7 +404,6 @@ SPOILT = {
     "a byte is another": flip_a_byte,
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:700]),
     "empty": lambda path: path.write_bytes(b""),
-    "something else": lambda path: path.write_text("no model"),
 }
 
 

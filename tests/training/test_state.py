@@ -13,6 +13,7 @@ from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.training import loop, sampling, state
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
+from unet2015.safe_files import hidden_prefix
 from unet2015.training.state import State, _parse, torch_seed
 
 
@@ -195,11 +196,8 @@ def test_a_file_without_a_digest_is_read(tmp_path):
 @pytest.mark.slow
 def test_no_half_written_file_stays(finished, small_set, small_settings):
     newest(finished).unlink()
-    for name in (
-        ".model.safetensors.12345678-ab.tmp",
-        "checkpoints/.step-00000007.safetensors.12345678-ab.tmp",
-    ):
-        (finished / name).touch()
+    for path in (finished / "model.safetensors", finished / "checkpoints" / "step-00000007.safetensors"):
+        path.with_name(f"{hidden_prefix(path)}0123456789ab.tmp").touch()
     train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
     assert not list(finished.rglob(".*"))
 

@@ -20,6 +20,9 @@ app = typer.Typer(
     help="Compare a result with ground truth, by the official measures of the challenges.",
 )
 
+_TABLES, _LONGEST = (b"slice,pixel_error,", b"frame,objects,matched,seg"), 200
+"""How the tables begin that `--per-slice` writes."""
+
 PerSlice = Annotated[
     Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
 ]
@@ -66,6 +69,12 @@ def em(
     from unet2015.metrics.em import evaluate_em, read_proposal
 
     show_messages()
+    if per_slice is not None:
+        _table_guard(per_slice, per_slice)
+    if figure is not None:
+        from unet2015.metrics.figure_files import figure_guard
+
+        figure_guard(figure, figure)
     truth = read_pages(labels, axes)
     proposal = read_proposal(read_pages(prediction, axes, labels=False), str(prediction))
     under = None if image is None else read_pages(image, axes, labels=False)
@@ -113,6 +122,8 @@ def seg(
     """
     from unet2015.metrics.seg import evaluate_seg
 
+    if per_slice is not None:
+        _table_guard(per_slice, per_slice)
     with _progress("frames") as report:
         score = evaluate_seg(truth, result, progress=report)
     frames = score.per_frame()
@@ -142,10 +153,21 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield report
 
 
+def _table_guard(_temporary: Path, path: Path) -> None:
+    """See that a table replaces nothing but an earlier one."""
+    from unet2015.safe_files import only_over, open_regular
+
+    def is_table(path: Path) -> bool:
+        with open_regular(path) as file:
+            return file.readline(_LONGEST).startswith(_TABLES)
+
+    only_over(is_table, "a table of this command")(path, path)
+
+
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     from unet2015.csv_table import csv_table
     from unet2015.safe_files import atomic_path
 
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    with atomic_path(path) as temporary:
+    with atomic_path(path, _table_guard) as temporary:
         temporary.write_text(csv_table(table), encoding="utf-8", newline="")

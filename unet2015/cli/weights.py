@@ -14,7 +14,7 @@ def weights(
     labels: Annotated[Path, typer.Argument(help="Label image.", metavar="LABELS")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="TIFF to write; an existing one is replaced.", metavar="OUT"),
+        typer.Option("--out", "-o", help="TIFF to write; only an earlier weight map is replaced.", metavar="OUT"),
     ],
     w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
     sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
@@ -32,23 +32,32 @@ def weights(
     """Write a weight map to look at.
 
     It is the weight map of the paper's equation 2, as a 32-bit TIFF with the axes and pixel size of the
-    labels. The labels are not changed: no separation border is drawn between touching cells.
+    labels, and a record beside it. The labels are not changed: no separation border is drawn between
+    touching cells.
     """
     from unet2015.errors import LabelError, UsageError
     from unet2015.images.reader import open_image, read_pages
     from unet2015.images.writer import ImageWriter
+    from unet2015.safe_files import RecordedOutput, sha256
     from unet2015.training.weight_map import weight_map
 
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
+    settings = {"w0": w0, "sigma": sigma, "gaps": gaps, "label_kind": label_kind, "ignore": ignore, "axes": axes}
+    said = {"input": str(labels.resolve()), "input_sha256": sha256(labels), "settings": settings}
+    output = RecordedOutput(out, "weights", said)
+    output.check()
     pages = read_pages(labels, axes)
     try:
         weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
     except LabelError as error:
         raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
-    with open_image(labels, axes, labels=True) as like, ImageWriter(out, like, weighed.dtype) as writer:
+    with (
+        open_image(labels, axes, labels=True) as like,
+        ImageWriter(out, like, weighed.dtype, guard=output) as writer,
+    ):
         for page in weighed:
             writer.write(page)
     echo_path(out)

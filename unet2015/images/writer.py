@@ -19,7 +19,7 @@ from unet2015.images.ome_description import can_describe, describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.strips import StripWriter
 from unet2015.images.tiles import TileWriter
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import Guard, atomic_path
 
 __all__ = ["ImageWriter", "Layout", "write_image"]
 
@@ -77,6 +77,8 @@ class ImageWriter:
         Length of an axis C before YX. Default: no such axis.
     layout : Layout
         Strips or tiles.
+    guard : callable, optional
+        As of :func:`unet2015.safe_files.atomic_path`.
 
     Raises
     ------
@@ -91,7 +93,9 @@ class ImageWriter:
         dtype: npt.DTypeLike,
         channels: int | None = None,
         layout: Layout = Layout(),
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self.path = Path(path)
         self.dtype = np.dtype(dtype)
         self.axes = like.page_axes + ("" if channels is None else "C") + "YX"
@@ -113,7 +117,7 @@ class ImageWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            temporary = stack.enter_context(atomic_path(self.path))
+            temporary = stack.enter_context(atomic_path(self.path, self._guard))
             file = stack.enter_context(temporary.open("wb"))
             planes = self._pages * self._planes
             size = (self._height, self._width)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.figure_files import figure_guard, marks
 from unet2015.metrics.warping import Mismatch, warping_mismatches
 from unet2015.safe_files import atomic_path
 
@@ -49,7 +50,7 @@ def draw_failures(
     DataSetError
         When the image has another shape than the labels.
     ImageWriteError
-        When the picture cannot be written.
+        When the picture cannot be written, or would replace one that this program did not draw.
     UsageError
         When matplotlib is not there, or does not know the format.
     """
@@ -57,6 +58,7 @@ def draw_failures(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("figures need matplotlib: pip install 'unet2015[figures]'") from error
+    figure_guard(Path(path), Path(path))
     figure = Figure()
     if Path(path).suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
         raise UsageError(f"{path}: the name of a figure must end in one of {', '.join(known)}")
@@ -80,8 +82,9 @@ def draw_failures(
         _draw_slice(place, int(number), under[number], classes[number])
     which = "" if len(shown) == len(classes) else f", the {len(shown)} slices of {len(classes)} with the most"
     figure.suptitle(f"Splits (orange) and mergers (blue) at threshold {threshold:.1f}{which}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:])
+    kind = Path(path).suffix[1:]
+    with atomic_path(path, figure_guard) as temporary:
+        figure.savefig(temporary, format=kind, **marks(kind))
 
 
 def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[np.uint8]) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from unet2015.errors import ModelError, UsageError
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.models.tensors import tensors_guard
 from unet2015.safe_files import atomic_path, make_folder
 
 FOLDER = Path(__file__).parent
@@ -215,7 +216,7 @@ def ship_model(
         if not bool(torch.isfinite(tensor.to(torch.float16)).all()):
             raise ModelError(f"{about.name}: the weights of {key} are too large for half precision")
     path = make_folder(folder) / f"{about.name}.safetensors"
-    with atomic_path(path) as temporary:
+    with atomic_path(path, tensors_guard) as temporary:
         save_model(temporary, trained.network, info, torch.float16)
         if (size := temporary.stat().st_size) >= LARGEST:
             raise ModelError(

@@ -14,16 +14,23 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from unet2015.errors import ModelError
-from unet2015.safe_files import atomic_path, read_bytes
+from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
 
 _KEY = "unet2015"
 _DIGEST = "sha256"
 _LONGEST = 500
+_LONGEST_HEADER = 2**24
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
-    """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both."""
-    with atomic_path(path) as temporary:
+    """Write tensors and a JSON text as safetensors, whole or not at all, with a digest of both.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written, or would replace one that `save_tensors` did not write.
+    """
+    with atomic_path(path, tensors_guard) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         # The library's own function hides the reason of an error, and its file is not readable for others.
         metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
@@ -32,6 +39,16 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
         with temporary.open("wb") as file:
             file.write(header)
             file.write(memoryview(data)[end:])
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `save_tensors` wrote a file, which may be damaged since; may raise `OSError`."""
+    with open_regular(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        return f'"{_KEY}":'.encode() in file.read(min(length, _LONGEST_HEADER))
+
+
+tensors_guard = only_over(is_ours, "a model or checkpoint of unet2015")
 
 
 def _in_order(data: bytes) -> tuple[bytes, int]:

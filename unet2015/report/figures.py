@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.figure_files import SOFTWARE, figure_guard
 from unet2015.safe_files import atomic_path
 from unet2015.training.log import inspect_log
 
@@ -29,7 +30,7 @@ def draw_curves(log: str | Path, out: str | Path) -> None:
         As `plot_curves`.
     """
     picture = plot_curves({"": log})
-    with atomic_path(out) as temporary:
+    with atomic_path(out, figure_guard) as temporary:
         temporary.write_bytes(picture)
 
 
@@ -146,7 +147,7 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
             figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
         axes.set_title(title)
         axes.set_axis_off()
-    with atomic_path(out) as temporary:
+    with atomic_path(out, figure_guard) as temporary:
         temporary.write_bytes(png_of(figure))
 
 
@@ -175,5 +176,5 @@ def figure_of(width: float, height: float) -> "Figure":
 def png_of(figure: "Figure") -> bytes:
     """Return a figure as a PNG, the same bytes for the same figure."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": SOFTWARE})
     return buffer.getvalue()

@@ -11,7 +11,7 @@ from unet2015.errors import ImageReadError, UsageError
 from unet2015.file_names import on_one_line, shown
 from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
-from unet2015.safe_files import atomic_path, read_bytes
+from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
 
 RowKind = Literal["ours", "paper", "other", "ablation"]
 """Where a row comes from: this run, the paper, this run with one setting changed, or others."""
@@ -104,7 +104,7 @@ def write_report(report: Report, out: str | Path) -> None:
     ImageReadError
         A picture cannot be read, or is neither PNG nor SVG.
     ImageWriteError
-        The file cannot be written.
+        The file cannot be written, or would replace one that is no report of this program.
     UsageError
         The cells of a row do not match the columns, or Jinja2 is not installed.
     """
@@ -125,9 +125,17 @@ def write_report(report: Report, out: str | Path) -> None:
         sections=[_section(section, number) for number, section in enumerate(report.sections, 1)],
         version=versions()["unet2015"],
     )
-    with atomic_path(out) as temporary:
+    with atomic_path(out, report_guard) as temporary:
         lines = (on_one_line(line) for line in shown(page).split("\n"))
         temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _is_report(path: Path) -> bool:
+    with open_regular(path) as file:
+        return b'<meta name="generator" content="unet2015 ' in file.read(2**12)
+
+
+report_guard = only_over(_is_report, "a report by this program")
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:

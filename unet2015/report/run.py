@@ -18,7 +18,7 @@ from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.report.figures import best_median_worst, plot_curves
-from unet2015.report.html import Picture, Report, Row, Section, Table, write_report
+from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.measures import alert, measures, summary
 from unet2015.safe_files import read_text, sha256
 from unet2015.settings import TrainingSettings, parse_settings
@@ -28,7 +28,7 @@ from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
-from unet2015.training.state import checkpoints
+from unet2015.training.run_folder import checkpoints
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12
@@ -84,7 +84,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     ModelError
         The model file is damaged.
     ImageWriteError
-        The report cannot be written.
+        The report cannot be written, or would replace a file that is no report.
     UsageError
         Jinja2 or matplotlib is not installed.
     """
@@ -94,6 +94,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
         what = "it lacks log.jsonl" if folder.is_dir() else "there is no such folder"
         raise DataSetError(f"{folder}: expected the folder of a training, but {what}")
     out = folder / "report.html" if out is None else Path(out)
+    report_guard(out, out)
     curves = plot_curves({"": log})
     settings = _settings(folder / "settings.json")
     path = folder / "model.safetensors"

@@ -2,12 +2,21 @@
 
 - `reading`: only regular files are opened; digests, and changes while something is read.
 - `writing`: files that are whole or absent, and never take the place of what is not ours.
+- `ownership`: which outputs are ours, by the record beside them.
 - `mounts`: what some mounts cannot do: flush, lock.
 - `claims`: one process at a time for one output.
 """
 
 from unet2015.safe_files.claims import claim
 from unet2015.safe_files.mounts import flush
+from unet2015.safe_files.ownership import (
+    RecordedOutput,
+    check_ours,
+    earlier_outputs,
+    place_for_record,
+    record_of,
+    record_paths,
+)
 from unet2015.safe_files.reading import (
     Unchanged,
     check_regular,
@@ -31,11 +40,14 @@ from unet2015.safe_files.writing import (
 
 __all__ = [
     "Guard",
+    "RecordedOutput",
     "Unchanged",
     "atomic_path",
+    "check_ours",
     "check_regular",
     "claim",
     "digest_of",
+    "earlier_outputs",
     "files_below",
     "flush",
     "hidden_prefix",
@@ -44,8 +56,11 @@ __all__ = [
     "move_new",
     "only_over",
     "open_regular",
+    "place_for_record",
     "read_bytes",
     "read_text",
+    "record_of",
+    "record_paths",
     "sha256",
     "write_json",
 ]

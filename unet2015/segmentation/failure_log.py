@@ -8,7 +8,7 @@ from pathlib import Path
 from unet2015.errors import ImageWriteError, UNet2015Error, UnexpectedError
 from unet2015.file_names import shown
 from unet2015.provenance import versions
-from unet2015.safe_files import atomic_path, make_folder, open_regular
+from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular
 
 LOG = "failures.log"
 _TITLE = "unet2015: unexpected errors of the last run; please report them with this file"
@@ -37,7 +37,7 @@ def write_failure_log(path: Path, failures: Sequence[tuple[Path, UNet2015Error]]
     entries += [f"\n{shown(file)}\n{shown(error.details)}" for file, error in unexpected]
     try:
         make_folder(path.parent)
-        with atomic_path(path) as temporary:
+        with atomic_path(path, only_over(_is_ours, "a log by this program")) as temporary:
             temporary.write_text("\n".join(entries), encoding="utf-8")
     except ImageWriteError as error:
         _log.warning("%s", error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from unet2015.csv_table import FORMULA, csv_table
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.file_names import RAW
-from unet2015.safe_files import atomic_path, make_folder, open_regular
+from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular
 
 NAME = "failures.csv"
 HEADER = ("input", "error", "reason")
@@ -36,7 +36,7 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
     ]
     try:
         make_folder(folder)
-        with atomic_path(path) as temporary:
+        with atomic_path(path, only_over(_is_ours, "a list of failures by this program")) as temporary:
             # The list must be written even if a name is not UTF-8.
             temporary.write_bytes(csv_table([HEADER, *rows]).encode("utf-8", RAW))
     except ImageWriteError as error:

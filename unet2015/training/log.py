@@ -3,12 +3,15 @@
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Self
 
 from unet2015.errors import DataSetError
-from unet2015.safe_files import atomic_path, make_folder, read_bytes
+from unet2015.safe_files import atomic_path, make_folder, move_new, read_bytes
+from unet2015.training.run_folder import LOG, log_guard
 
 _VALIDATION = {
     f"validation_{name}" for name in ("f1", "pixel_error", "threshold", "cross_entropy", "constant")
@@ -36,16 +39,16 @@ class TrainingLog:
     """
 
     def __init__(self, folder: Path, step: int = 0, begin: dict[str, Any] | None = None) -> None:
-        self._path = make_folder(folder) / "log.jsonl"
+        self._path = make_folder(folder) / LOG
+        log_guard(self._path, self._path)
         earlier = inspect_log(self._path)
         if earlier.damaged:
-            saved = self._path.with_name("log.damaged.jsonl")
-            self._path.replace(saved)
+            saved = _set_aside(self._path)
             _log.warning("%s; the whole file is kept as %s", earlier.describe(self._path), saved.name)
         kept = [line for line in earlier.good if line["step"] <= step]
         if begin is not None:
             kept = [{"step": 0, **begin}, *(line for line in kept if line["step"])]
-        with atomic_path(self._path) as temporary:
+        with atomic_path(self._path, log_guard) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file: IO[str] = self._path.open("a", encoding="utf-8", buffering=1)
         self._board: Any = None
@@ -79,6 +82,16 @@ class TrainingLog:
         self._file.close()
         if self._board is not None:
             self._board.close()
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a damaged log a name that nothing has."""
+    for number in count():
+        saved = path.with_name(f"{path.stem}.damaged{f'-{number}' if number else ''}.jsonl")
+        with suppress(FileExistsError):
+            move_new(path, saved)
+            return saved
+    raise AssertionError("there is a number that is free")
 
 
 class SilentLog:

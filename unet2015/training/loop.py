@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings
+from unet2015.training import run_folder
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.interruption import interruptible
@@ -30,15 +30,15 @@ from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
 from unet2015.training.processes import process_group
 from unet2015.training.record import is_good_model, model_info
+from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
-from unet2015.training.state import checkpoints, load_state, save_state
+from unet2015.training.state import load_state, save_state
 from unet2015.training.steps import GradientDescent
 from unet2015.training.thresholds import rand_threshold
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation, is_validation_step
 
 __all__ = ["Training", "choose_settings", "learning_rate", "train"]
-MODEL = "model.safetensors"
 _log = logging.getLogger("unet2015")
 
 
@@ -98,7 +98,7 @@ def train(
     UsageError
         Another training is running in the folder.
     ImageWriteError
-        The folder cannot be written.
+        The folder cannot be written, or holds files of other programs by the names of a training's.
     MemoryLimitError
         A step does not fit into the memory of the device; the message says what fits.
     TrainingError
@@ -109,6 +109,8 @@ def train(
         target = group.device(device)
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
         geometry(chosen.network).check(chosen.optimisation.tile)
+        if group.first:
+            check_folder(Path(out))
         pairs = pair_images(_listed(images), _listed(labels))
         checked = check_pairs(pairs, chosen, axes)
         for warning in checked.problems:
@@ -152,12 +154,12 @@ class Training(GradientDescent):
     def run(self, resume: bool = False) -> Model:
         """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
         if self.writes:
-            _tidy(self.folder)
+            run_folder.tidy(self.folder)
         if resume:
             self._restore()
         self.group.check_same("checkpoint", [self.state.seed, self.state.step])
         if self.writes:
-            write_json(self.folder / "settings.json", self.state.settings)
+            write_json(self.folder / SETTINGS, self.state.settings, run_folder.settings_guard)
         _log.info("%s", describe_held_out(self.data.held_out))
         with (
             ThreadPoolExecutor(1) as ahead,
@@ -238,7 +240,7 @@ class Training(GradientDescent):
         if self.writes:
             _log.warning("beginning again with seed %d", self.state.seed)
             save_state(self.folder / "checkpoints", self.learner, self.state)
-            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            run_folder.remove_events(self.folder / "tensorboard")
 
     def _restore(self) -> None:
         state = load_state(self.folder / "checkpoints", self.learner, self.state)
@@ -287,13 +289,6 @@ class Training(GradientDescent):
             thresholds = model.info.thresholds | {"rand": found}
             info = model.info.model_copy(update={"threshold": found, "thresholds": thresholds})
             save_model(self.model_path, model.network, info)
-
-
-def _tidy(folder: Path) -> None:
-    """Remove files that a killed training has left half written."""
-    for place in (folder, folder / "checkpoints"):
-        for path in filter(Path.is_file, place.glob(".*.????????-*.tmp")):
-            path.unlink(missing_ok=True)
 
 
 def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:

@@ -20,6 +20,7 @@ from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
 from unet2015.safe_files import make_folder
 from unet2015.training.learner import Learner
+from unet2015.training.run_folder import checkpoints, remove_checkpoint
 from unet2015.training.sampling import page_order as page_order  # others may import it from here
 
 KEPT = 2
@@ -90,12 +91,6 @@ def machine_of(device: torch.device) -> dict[str, Any]:
     }
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder, oldest first."""
-    found = (path for path in folder.glob("step-*.safetensors") if not path.is_dir())
-    return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem.removeprefix("step-")))
-
-
 def save_state(folder: Path, learner: Learner, state: State) -> Path:
     """Write a checkpoint and remove all but the last two.
 
@@ -116,7 +111,7 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
     kept = [one for one in checkpoints(folder) if one.name <= path.name][-KEPT:]
     for old in checkpoints(folder):
         if old not in kept:
-            old.unlink(missing_ok=True)
+            remove_checkpoint(old)
     return path
 
 

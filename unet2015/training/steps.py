@@ -21,8 +21,9 @@ from unet2015.training.losses import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup
+from unet2015.training.run_folder import checkpoints
 from unet2015.training.sampling import TileSampler
-from unet2015.training.state import State, checkpoints, machine_of, torch_seed
+from unet2015.training.state import State, machine_of, torch_seed
 from unet2015.training.tile_source import TileSource
 
 Tile = tuple[TrainingPage, TileSource, Tensor]

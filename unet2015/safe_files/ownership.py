@@ -1,0 +1,156 @@
+"""Which outputs are ours: those that a record beside them names, with the digest of what was written.
+
+A record is JSON; its ``outputs`` has the SHA-256 of each output by its name. ``earlier`` has those of outputs
+that an earlier record of the same place named, and that may still be there. An output that nobody names, or
+that is not as the record says, is somebody's own work, and is never replaced.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageWriteError
+from unet2015.provenance import versions
+from unet2015.safe_files.reading import digest_of, read_text, sha256
+from unet2015.safe_files.writing import write_json
+
+RECORD = ".record.json"
+
+
+def record_paths(main: Path, name: Path) -> tuple[Path, Path]:
+    """Return where the record of an output may be.
+
+    Parameters
+    ----------
+    main : Path
+        The output.
+    name : Path
+        Its path without the ending of its kind: r for r.tif, but also for r.zarr.
+
+    Returns
+    -------
+    tuple of Path
+        The usual place; and another, for where the record of another output has the usual one.
+    """
+    return name.with_name(name.name + RECORD), main.with_name(main.name + RECORD)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return a record, or None where there is none."""
+    try:
+        record = json.loads(read_text(path))
+    except (OSError, ValueError):
+        return None
+    named = isinstance(record, dict) and isinstance(record.get("outputs"), dict)
+    return record if named else None
+
+
+def record_of(paths: Sequence[Path], main: Path) -> dict[str, Any] | None:
+    """Return the record that names an output, or None."""
+    found = (read_record(path) for path in paths)
+    return next((record for record in found if record and main.name in record["outputs"]), None)
+
+
+def place_for_record(paths: Sequence[Path], main: Path) -> Path:
+    """Return the path for the record of an output: the first one that is free, or has its record.
+
+    Raises
+    ------
+    ImageWriteError
+        There is none.
+    """
+    for path in paths:
+        record = read_record(path)
+        if not os.path.lexists(path) or (record and main.name in record["outputs"]):
+            return path
+        if record is None:
+            raise _foreign(path, "and is no record of this program")
+    raise _foreign(paths[-1], "and is the record of another result")
+
+
+def check_ours(path: Path, record: dict[str, Any] | None) -> None:
+    """Raise `ImageWriteError` if something is at a path that is not as its record says.
+
+    Parameters
+    ----------
+    path : Path
+        An output that is about to be made; a file or a folder.
+    record : dict or None
+        The record of earlier outputs there.
+    """
+    if not os.path.lexists(path):
+        return
+    known = _digests(record or {}, path.name)
+    if not known:
+        raise _foreign(path, "and no record beside it says that this program made it")
+    try:
+        same = digest_of(path) in known
+    except OSError as error:
+        raise _foreign(path, f"and cannot be read ({error.strerror or error})") from error
+    if not same:
+        raise _foreign(path, "but was changed after this program made it (its SHA-256 is another)")
+
+
+def earlier_outputs(record: dict[str, Any] | None, folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return the part of a new record about outputs of an earlier one that are still in the folder.
+
+    The outputs called `names` are those of the new record.
+    """
+    said = (record or {}).get("earlier", {}) | (record or {}).get("outputs", {})
+    kept = {name: digest for name, digest in said.items() if name not in names}
+    kept = {name: digest for name, digest in kept.items() if os.path.lexists(folder / name)}
+    return {"earlier": kept} if kept else {}
+
+
+def _digests(record: dict[str, Any], name: str) -> set[str]:
+    groups = (record.get("outputs"), record.get("earlier"))
+    return {group[name] for group in groups if isinstance(group, dict) and isinstance(group.get(name), str)}
+
+
+def _foreign(path: Path, what: str) -> ImageWriteError:
+    return ImageWriteError(
+        f"{path}: exists, {what}, so it is not replaced; move it away, or choose another output"
+    )
+
+
+class RecordedOutput:
+    """An output of one file whose record says which command made it: a guard for `atomic_path`.
+
+    When the file gets its name, the record is written first. So a kill between both leaves a record that knows
+    the old file and the new one.
+
+    Parameters
+    ----------
+    path : Path
+        The output.
+    command : str
+        The subcommand; an output of another one is not replaced.
+    said : dict
+        What else the record says, for JSON: input, settings.
+    """
+
+    def __init__(self, path: Path, command: str, said: dict[str, Any]) -> None:
+        self._path, self._said = path, {"command": command} | said
+        self._records = record_paths(path, path.with_suffix(""))
+
+    def check(self) -> None:
+        """Raise `ImageWriteError` if the output would replace anything but an earlier one."""
+        record = record_of(self._records, self._path)
+        if record is not None and record.get("command") != self._said["command"]:
+            raise _foreign(self._path, f"and is a result of {record.get('command') or 'segment'}")
+        check_ours(self._path, record)
+        place_for_record(self._records, self._path)
+
+    def __call__(self, temporary: Path, path: Path) -> None:
+        """Check, and write the record of the finished temporary file."""
+        self.check()
+        name, before = self._path.name, record_of(self._records, self._path)
+        kept = earlier_outputs(before, path.parent, [])
+        said = self._said | {"versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_json(
+            place_for_record(self._records, self._path),
+            said | {"outputs": {name: sha256(temporary)}} | kept,
+        )

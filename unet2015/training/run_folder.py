@@ -1,0 +1,71 @@
+"""The folder of a training: what in it is a training's own, and what is left alone."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from unet2015.models.tensors import is_ours as is_tensor_file
+from unet2015.models.tensors import tensors_guard
+from unet2015.safe_files import Guard, only_over, open_regular, read_text
+from unet2015.settings import TrainingSettings
+
+MODEL, SETTINGS, LOG = "model.safetensors", "settings.json", "log.jsonl"
+
+_LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, oldest first."""
+    found = (path for path in folder.glob("step-*.safetensors") if not path.is_dir())
+    return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem.removeprefix("step-")))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `ImageWriteError` if a training would replace a file that no training of this program wrote."""
+    guards: dict[str, Guard] = {MODEL: tensors_guard, SETTINGS: settings_guard, LOG: log_guard}
+    for name, guard in guards.items():
+        guard(folder / name, folder / name)
+    for path in checkpoints(folder / "checkpoints"):
+        tensors_guard(path, path)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint; a file with such a name that is none stays."""
+    if path.stat().st_size == 0 or is_tensor_file(path):
+        path.unlink(missing_ok=True)
+
+
+def remove_events(folder: Path) -> None:
+    """Remove the events of an attempt that was given up; other files in their folder stay."""
+    for path in folder.glob("events.out.tfevents.*"):
+        path.unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove files that a killed training has left half written."""
+    for place in (folder, folder / "checkpoints"):
+        for path in place.glob(".*.tmp"):
+            if _LEFT.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def _guard(is_ours: Callable[[Path], bool], what: str) -> Guard:
+    return only_over(is_ours, f"{what} by this program")
+
+
+def _is_settings(path: Path) -> bool:
+    try:
+        values = json.loads(read_text(path))
+    except ValueError:
+        return False
+    return isinstance(values, dict) and TrainingSettings.model_fields.keys() <= values.keys()
+
+
+def _is_log(path: Path) -> bool:
+    with open_regular(path) as file:  # its first lines may be damaged
+        return any(line.startswith(b'{"step": ') for line in file.read(2**20).split(b"\n"))
+
+
+settings_guard = _guard(_is_settings, "the settings of a training")
+log_guard = _guard(_is_log, "the log of a training")
