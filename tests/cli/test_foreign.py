@@ -39,7 +39,18 @@ def foreign(path):
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
 def test_train_leaves_files_of_others_and_says_so_before_it_reads(cli, refused, data, name, resume):
     check = foreign(data / "run" / name)
-    call = ("train", "--images", data / "none", "--labels", data / "none", "-o", data / "run", *resume)
+    call = (
+        "train",
+        "--images",
+        data / "none",
+        "--labels",
+        data / "none",
+        "-o",
+        data / "run",
+        *resume,
+        "--settings",
+        "quick",
+    )
     refused(cli(*call), 1, name, "not replaced", "move it away")
     check()
 
@@ -100,7 +111,7 @@ def test_report(cli, refused, tmp_path):
     for _ in range(2):
         assert cli("report", tmp_path).status == 0
     check = foreign(tmp_path / "page.html")
-    refused(cli("report", tmp_path, "-o", tmp_path / "page.html"), 1, "page.html", "no report", "not replaced")
+    refused(cli("report", tmp_path, "-o", tmp_path / "page.html"), 1, "page.html", "not a report")
     check()
 
 

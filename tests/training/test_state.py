@@ -10,10 +10,10 @@ import torch
 
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.models.tensors import load_tensors, save_tensors
+from unet2015.safe_files import hidden_prefix
 from unet2015.training import loop, sampling, state
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
-from unet2015.safe_files import hidden_prefix
 from unet2015.training.state import State, _parse, torch_seed
 
 

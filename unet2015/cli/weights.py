@@ -14,7 +14,9 @@ def weights(
     labels: Annotated[Path, typer.Argument(help="Label image.", metavar="LABELS")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="TIFF to write; only an earlier weight map is replaced.", metavar="OUT"),
+        typer.Option(
+            "--out", "-o", help="TIFF to write; only an earlier weight map is replaced.", metavar="OUT"
+        ),
     ],
     w0: Annotated[float, typer.Option(help="Weight of the gaps between cells.")] = 10.0,
     sigma: Annotated[float, typer.Option(help="Width of the gaps that matter, in pixels.")] = 5.0,
@@ -45,7 +47,14 @@ def weights(
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
-    settings = {"w0": w0, "sigma": sigma, "gaps": gaps, "label_kind": label_kind, "ignore": ignore, "axes": axes}
+    settings = {
+        "w0": w0,
+        "sigma": sigma,
+        "gaps": gaps,
+        "label_kind": label_kind,
+        "ignore": ignore,
+        "axes": axes,
+    }
     said = {"input": str(labels.resolve()), "input_sha256": sha256(labels), "settings": settings}
     output = RecordedOutput(out, "weights", said)
     output.check()

@@ -45,7 +45,7 @@ def is_ours(path: Path) -> bool:
     """Whether `save_tensors` wrote a file, which may be damaged since; may raise `OSError`."""
     with open_regular(path) as file:
         length = int.from_bytes(file.read(8), "little")
-        return f'"{_KEY}":'.encode() in file.read(min(length, _LONGEST_HEADER))
+        return f'"{_KEY}":"'.encode() in file.read(min(length, _LONGEST_HEADER))
 
 
 tensors_guard = only_over(is_ours, "a model or checkpoint of unet2015")

@@ -119,8 +119,8 @@ def _foreign(path: Path, what: str) -> ImageWriteError:
 class RecordedOutput:
     """An output of one file whose record says which command made it: a guard for `atomic_path`.
 
-    When the file gets its name, the record is written first. So a kill between both leaves a record that knows
-    the old file and the new one.
+    When the file gets its name, the record is written first. So a kill between both leaves a record that
+    knows the old file and the new one.
 
     Parameters
     ----------

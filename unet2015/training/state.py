@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
