@@ -19,6 +19,7 @@ import torch
 
 from tests.cases import headers, labels, pixels, results, training  # noqa: F401  # they fill the table
 from tests.cases.bench import CASES, Bench, Case
+from tests.searches.results import write_result
 
 
 def tried(one: Case) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def show(found: Sequence[dict[str, Any]]) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.cases", description=__doc__)
+    parser.add_argument("--results", type=Path, help="also write the table to this JSON file")
     parser.add_argument("--only", default="", help="only cases with this in their name or module")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
@@ -64,6 +66,8 @@ def main(words: Sequence[str] | None = None) -> int:
     chosen = [one for one in CASES if options.only in f"{one.run.__module__} {one.name}"]
     found = [tried(one) for one in chosen]
     show(found)
+    if options.results is not None:
+        write_result(options.results, "cases", {"cases": found})
     return int(any(one["short"] for one in found))
 
 

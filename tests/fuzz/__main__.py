@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -123,7 +124,7 @@ def used(worker: Worker, seed: Seed, name: str, random: Random, place: Path) -> 
     answer = worker.ask({"look": seed.look, "path": str(path), "out": str(place / "out")})
     if set(place.iterdir()) != {path, place / "out"} and not answer["kind"].startswith("finding"):
         answer |= {"kind": "finding: left", "message": f"written elsewhere: {list(place.iterdir())}"}
-    return {"name": path.name, "damage": done, **answer}
+    return {"name": path.name, "seed": name.rpartition("-")[0], "damage": done, **answer}
 
 
 def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> Iterator[dict[str, Any]]:
@@ -147,12 +148,16 @@ def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> Itera
 
 def report(what: str, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the numbers of all answers, and the findings in full."""
+    by_seed: dict[str, Counter[str]] = {}
+    for one in answers:
+        by_seed.setdefault(one["seed"], Counter())[one["kind"]] += 1
     slowest = max(answers, key=lambda one: float(one["seconds"]), default={"name": "-", "seconds": 0})
     largest = max(answers, key=lambda one: int(one["memory"]), default={"name": "-", "memory": 0})
     return {
         "what": what,
         "files": len(answers),
         "kinds": dict(Counter(one["kind"] for one in answers).most_common()),
+        "by_seed": {name: dict(sorted(kinds.items())) for name, kinds in sorted(by_seed.items())},
         "slowest": [slowest["name"], round(slowest["seconds"], 2)],
         "most_memory_mib": [largest["name"], round(largest["memory"] / 2**20, 1)],
         "findings": [one for one in answers if one["kind"].startswith("finding")],
@@ -171,7 +176,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "unet2015-fuzz",
                         help="folder for the files of findings")  # fmt: skip
     options = parser.parse_args()
-    searches = []
+    searches, start = [], time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         parts = {"images": (image_seeds, options.images), "others": (other_seeds, options.others)}
@@ -182,7 +187,10 @@ def main() -> int:
             searches.append(report(what, list(fuzz(made, count, options, place / "damaged"))))
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
-        write_result(options.results, {"seed": options.seed, "searches": searches})
+        seconds = round(time.monotonic() - start)
+        write_result(
+            options.results, "fuzz", {"seed": options.seed, "seconds": seconds, "searches": searches}
+        )
     return int(any(one["findings"] for one in searches))
 
 

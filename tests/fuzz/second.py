@@ -58,7 +58,7 @@ def _compared(ours: np.ndarray, axes: str, theirs: np.ndarray, letters: str, lea
     elif "C" in letters and letters[-1] == "C":  # samples come last, and are a part of other axes here
         theirs = np.moveaxis(theirs, -1, max(0, theirs.ndim - 3))
     if ours.size != theirs.size:
-        return f"{axes} {ours.shape} here, {letters} {theirs.shape} there"
+        return f"another shape: {axes} {ours.shape} here, {letters} {theirs.shape} there"
     a, b = (one.ravel().astype(np.float64) for one in (ours, theirs))
     if ours.dtype.kind == "b" or np.array_equal(a, b, equal_nan=True):
         return ""
@@ -70,7 +70,7 @@ def _compared(ours: np.ndarray, axes: str, theirs: np.ndarray, letters: str, lea
 
 def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
     with tifffile.TiffFile(path) as tif:
-        if len(tif.series) != 1:
+        if len(tif.series) != 1 or len({page.aspage().photometric for page in tif.pages}) > 1:
             raise DoubtError
         series = tif.series[0]
         letters = series.get_axes(squeeze=False)
@@ -91,6 +91,8 @@ def _libtiff(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
     with tifffile.TiffFile(path) as tif:
         pages = [tif.pages.get(i) for i in range(len(tif.pages))]
         first = pages[0]
+        if {273, 324} <= set(first.tags.keys()):  # strips and tiles at once
+            raise DoubtError
         if tif.is_ome or any(page.subfiletype & 1 for page in pages) or first.planarconfig != 1:
             raise DoubtError
         least = 3.0 if {page.compression for page in pages} == {_JPEG} else 0.0

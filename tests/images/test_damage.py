@@ -37,6 +37,20 @@ def test_a_kilobyte_that_declares_a_million_megapixels(tmp_path, compression, la
         open_image(path)
 
 
+@pytest.mark.parametrize("start", [0, 7])
+@pytest.mark.parametrize("page", [0, 1])
+def test_pixels_that_would_begin_in_the_header(tmp_path, start, page):
+    """A writer that was killed leaves 0; read on, the header would be the first pixels."""
+    path = tmp_path / "a.tif"
+    for options in ({"metadata": None}, {"imagej": True, "truncate": True}):
+        tifffile.imwrite(path, STACK, photometric="minisblack", **options)
+        if page and "truncate" in options:
+            continue
+        change(path, {273: start}, page)
+        with pytest.raises(ImageReadError, match=rf"a\.tif: .*pixels at byte {start} would be the header"):
+            open_image(path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd", "lzma"])
 @pytest.mark.parametrize("tile", [None, (1024, 1024)])

@@ -198,7 +198,7 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
     _check_counts(plane, counts[:expected], where)
     # First each by itself: their sum may exceed 64 bits.
     check_end(int(max(offsets[:expected].max(), counts[:expected].max())), size, where)
-    check_end(int((offsets + counts)[:expected].max()), size, where)
+    check_end(int((offsets + counts)[:expected].max()), size, where, int(offsets[:expected].min()))
     return plane
 
 
@@ -254,7 +254,7 @@ def contiguous_planes(page: Any, planes: int, size: int, name: str) -> list[Plan
         return None
     step = math.prod(page.shape) * page.dtype.itemsize
     start = int(page.dataoffsets[0])
-    check_end(start + planes * step, size, f"{name}: {planes} planes are declared")
+    check_end(start + planes * step, size, f"{name}: {planes} planes are declared", start)
     parts = page.samplesperpixel if page.planarconfig == 2 else 1
     counts = np.full(parts, step // parts, np.int64)
     inner = np.arange(parts, dtype=np.int64) * (step // parts)
@@ -262,8 +262,10 @@ def contiguous_planes(page: Any, planes: int, size: int, name: str) -> list[Plan
     return [Plane(page, start + i * step + inner, counts, height, width, True) for i in range(planes)]
 
 
-def check_end(end: int, size: int, what: str) -> None:
-    """Raise `ImageReadError` if pixels end at byte `end` of a file of `size` bytes."""
+def check_end(end: int, size: int, what: str, start: int = 8) -> None:
+    """Raise `ImageReadError` if pixels end at byte `end` of `size` bytes, or start in the file's header."""
+    if start < 8:
+        raise ImageReadError(f"{what}: pixels at byte {start} would be the header; the file is damaged")
     if end > size:
         raise ImageReadError(
             f"{what}: expected pixels up to byte {end}, but the file ends at byte {size}; it was cut short: "
