@@ -13,11 +13,13 @@ import numpy.typing as npt
 from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
+from unet2015.images.zarr_bounds import check_chunk
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
 from unet2015.safe_files import files_below, open_regular
 
 _CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
+_OVERHEAD = 2**20  # more than headers, checksums and the index of a shard take
 
 
 class ZarrImage(Image):
@@ -191,6 +193,7 @@ class ZarrImage(Image):
         where = tuple(slice(n * c, (n + 1) * c) for n, c in zip(chunk, self._chunk, strict=True))
         try:
             self._check_file(chunk)
+            self._check_size(chunk)
             block = np.asarray(self._array[where])
         except UNet2015Error:
             raise
@@ -225,3 +228,19 @@ class ZarrImage(Image):
                     f"{self.name}: array {self._level}: chunk {key} cannot be read: it is cut short at byte "
                     f"{size}; copy the image again"
                 )
+
+    def _check_size(self, chunk: tuple[int, ...]) -> None:
+        """See that a file is hardly larger than its pixels, and becomes no more: zarr reads all of it."""
+        metadata, most = self._array.metadata, math.prod(self._stored) * self.dtype.itemsize
+        place = tuple(n * c // s for n, c, s in zip(chunk, self._chunk, self._stored, strict=True))
+        assert self.path is not None
+        file = self.path / self._level / metadata.encode_chunk_key(place)
+        try:
+            size = file.stat().st_size
+        except OSError:  # it is not there, or zarr says what is wrong
+            return
+        if size > 2 * most + _OVERHEAD:
+            raise ValueError(f"its file has {size} bytes, but is to hold {most}")
+        if metadata.zarr_format == 2 and metadata.compressor is not None:  # codecs of Zarr 3 are bounded
+            factor = 8 if metadata.filters else 1  # which may change the type
+            check_chunk(metadata.compressor.codec_id, file.read_bytes(), factor * most)

@@ -8,6 +8,7 @@ from typing import Any
 from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
+from unet2015.images.zarr_bounds import bounded_codecs
 from unet2015.images.zarr_store import careful_store
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
@@ -58,7 +59,8 @@ def open_group(path: Path) -> Any:
     """
     zarr = zarr_library()
     try:
-        node = zarr.open(store=careful_store()(path, read_only=True), mode="r", use_consolidated=False)
+        with bounded_codecs():
+            node = zarr.open(store=careful_store()(path, read_only=True), mode="r", use_consolidated=False)
     except ImageReadError:
         raise
     except Exception as error:  # damaged metadata make zarr fail in any way
@@ -84,7 +86,8 @@ def open_level(group: Any, path: str, name: str) -> Any:
     """
     zarr = zarr_library()
     try:
-        node = group[path]
+        with bounded_codecs():
+            node = group[path]
     except ImageReadError:
         raise
     except KeyError as error:
