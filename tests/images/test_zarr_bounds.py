@@ -70,7 +70,7 @@ def test_a_chunk_that_becomes_more_is_refused(tmp_path, zarr_format, kind):
         tracemalloc.start()
         with pytest.raises(ImageReadError, match=rf"chunk \(1, 1\) .* more than the {MOST} bytes of a chunk"):
             opened.read(0, SIDE, 2 * SIDE, SIDE, 2 * SIDE)
-        assert tracemalloc.get_traced_memory()[1] < LARGE // 2
+        assert tracemalloc.get_traced_memory()[1] < LARGE  # the dictionary of LZMA alone has 8 MiB
         tracemalloc.stop()
 
 
