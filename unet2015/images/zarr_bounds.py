@@ -54,7 +54,7 @@ def _lz4(data: memoryview, most: int) -> int:
 
 
 def _zstd(data: memoryview, most: int) -> int:
-    if len(data) < 6 or data[:4] != b"\x28\xb5\x2f\xfd":
+    if len(data) < 6 or bytes(data[:4]) != b"\x28\xb5\x2f\xfd":
         return 0  # no frame: the decoder says so
     descriptor = data[4]
     width = (1 if descriptor & 0x20 else 0, 2, 4, 8)[descriptor >> 6]
