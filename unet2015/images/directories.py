@@ -18,14 +18,13 @@ from unet2015.errors import ImageReadError
 from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
 from unet2015.images.repeated import Directories
-from unet2015.images.samples import REFUSED, shows_its_indices
+from unet2015.images.sparse import absent
 from unet2015.safe_files import open_regular
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-# Photometric interpretation; a bit of NewSubfileType; the tag ImageDepth (SGI).
-_PALETTE, _REDUCED, _IMAGE_DEPTH = 3, 1, 32997
+_REDUCED = 1  # a bit of NewSubfileType
 
 _LONGEST = 300
 _MOST = 2**20
@@ -146,30 +145,6 @@ def _chain(tif: Any, name: str) -> Iterator[int]:
         raise ImageReadError(f"{name}: the TIFF has no image")
 
 
-def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
-    """Raise `ImageReadError` if a page does not hold intensities, or labels, that can be decoded.
-
-    `indices`: with a palette, the indices are what counts; the colours are a way of display.
-    """
-    problem = None
-    sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
-    several = [name for name in sizes if not isinstance(getattr(page, name), int)]
-    if several:
-        problem = f"the header is damaged: {several[0]} is not one number; copy it again"
-    elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
-        problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
-    elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):
-        problem = REFUSED
-    elif page.is_stk:
-        problem = "MetaMorph STK is not supported; save it as TIFF, for example with Fiji"
-    elif page.tags.valueof(_IMAGE_DEPTH, 1) != 1:
-        problem = "volumetric tiles are not supported; save it with one directory for each plane"
-    elif 0 in page.shape:
-        problem = "the image is empty"
-    if problem:
-        raise ImageReadError(f"{name}: {problem}")
-
-
 def make_plane(page: Any, size: int, name: str) -> Plane:
     """Return the plane of one directory; its bytes are known to lie within the file of `size` bytes.
 
@@ -180,12 +155,13 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
     """
     rows = page.tilelength if page.is_tiled else min(page.rowsperstrip or page.imagelength, page.imagelength)
     columns = page.tilewidth if page.is_tiled else page.imagewidth
+    offsets, counts = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
     raw = (
         not page.is_tiled
         and page.compression == page.predictor == page.fillorder == 1
         and page.bitspersample == page.dtype.itemsize * 8
+        and bool((offsets | counts).all())
     )
-    offsets, counts = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
     if page.is_lsm and page.compression != 1:  # Zeiss writes the counts of decoded bytes
         counts = np.minimum(counts, np.maximum(size - offsets, 0))
     plane = Plane(page, offsets, counts, int(rows), int(columns), raw)
@@ -208,7 +184,7 @@ def _check_counts(plane: Plane, counts: npt.NDArray[np.int64], where: str) -> No
     So a file that declares more pixels than it can hold is refused before memory is taken for them.
     """
     least = least_counts(plane, len(counts))
-    short = np.flatnonzero(counts < least)
+    short = np.flatnonzero((counts < least) & ~absent(plane)[: len(counts)])
     if short.size:
         i = int(short[0])
         raise ImageReadError(

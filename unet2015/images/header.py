@@ -51,3 +51,16 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
     shape = tuple(int(length) for length in first.shape)
     found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
     return replace(found, notes=notes + found.notes)
+
+
+def merged_axes(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, tuple[int, ...]]:
+    """Return axes and shape of the image; if both planes and samples are channels, their numbers multiply."""
+    size = {"Y": page.imagelength, "X": page.imagewidth, "C": samples}
+    lead_sizes = named.sizes
+    if "C" in named.lead and "C" in tail:
+        lead_sizes = tuple(
+            length * samples if letter == "C" else length
+            for letter, length in zip(named.lead, lead_sizes, strict=True)
+        )
+        tail = "YX"
+    return named.lead + tail, lead_sizes + tuple(size[letter] for letter in tail)

@@ -20,6 +20,7 @@ NO_ALPHA = "save it without alpha, for example with ImageMagick: magick IN -alph
 """The same about an image with transparent pixels."""
 
 _ALPHA = (1, 2)  # values of ExtraSamples
+_PALETTE, _IMAGE_DEPTH = 3, 32997  # a photometric interpretation; the tag ImageDepth (SGI)
 
 
 def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
@@ -40,6 +41,30 @@ def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
 def shows_its_indices(page: Any) -> bool:
     """Whether the palette of a TIFF page is a gray ramp."""
     return page.colormap is not None and is_gray_ramp(np.asarray(page.colormap))
+
+
+def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
+    """Raise `ImageReadError` if a page does not hold intensities, or labels, that can be decoded.
+
+    `indices`: with a palette, the indices are what counts; the colours are a way of display.
+    """
+    problem = None
+    sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
+    several = [name for name in sizes if not isinstance(getattr(page, name), int)]
+    if several:
+        problem = f"the header is damaged: {several[0]} is not one number; copy it again"
+    elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
+        problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
+    elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):
+        problem = REFUSED
+    elif page.is_stk:
+        problem = "MetaMorph STK is not supported; save it as TIFF, for example with Fiji"
+    elif page.tags.valueof(_IMAGE_DEPTH, 1) != 1:
+        problem = "volumetric tiles are not supported; save it with one directory for each plane"
+    elif 0 in page.shape:
+        problem = "the image is empty"
+    if problem:
+        raise ImageReadError(f"{name}: {problem}")
 
 
 def value_samples(page: Any, axes: str | None) -> list[int]:

@@ -13,19 +13,19 @@ from unet2015.images.codestreams import declared_size, is_larger
 from unet2015.images.declared import Declared
 from unet2015.images.directories import (
     Plane,
-    check_page,
     contiguous_planes,
     open_tiff,
     page_key,
     read_directories,
     reason,
 )
-from unet2015.images.header import read_header
+from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.planes import listed_bytes, make_planes
 from unet2015.images.repeated import RepeatedPage
-from unet2015.images.samples import value_samples, within, without_alpha
+from unet2015.images.samples import check_page, value_samples, within, without_alpha
+from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
 
 _CACHE_BYTES = 2**26
@@ -82,23 +82,23 @@ class TiffImage(Image):
         tail = within(page, len(values))
         named = declared.named(tail, axes, name)
         meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
+        notes = dict.fromkeys(note for _, more in meant for note in more)
         super().__init__(
             ImageHeader(
                 name,
-                *_merged(named, page, tail, len(values)),
+                *merged_axes(named, page, tail, len(values)),
                 page.dtype,
                 axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
-                notes=declared.notes + tuple(dict.fromkeys(note for _, notes in meant for note in notes)),
+                notes=(*declared.notes, *notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,
             )
         )
-        self._values = values
         self._inverted = [inverts for inverts, _ in meant]
-        self._samples = int(page.samplesperpixel)
+        self._values, self._samples = values, int(page.samplesperpixel)
         self._planes = planes
         # Row: page; column: the planes that hold its channels.
         order = np.arange(len(planes)).reshape(named.sizes)
@@ -218,6 +218,9 @@ class TiffImage(Image):
 
     def _decode(self, number: int, index: int) -> npt.NDArray[Any]:
         plane = self._planes[number]
+        if plane.counts[index] == 0:
+            samples = 1 if plane.separate else self._samples
+            return np.full((plane.rows, plane.columns, samples), missing_value(plane.page), self.dtype)
         data = self._bytes(int(plane.offsets[index]), int(plane.counts[index]), plane)
         try:
             found = declared_size(int(plane.page.compression), data)
@@ -247,19 +250,6 @@ class TiffImage(Image):
                 f"{len(data)} came; the file became shorter while it was read"
             )
         return data
-
-
-def _merged(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, tuple[int, ...]]:
-    """Return axes and shape of the image; if both planes and samples are channels, their numbers multiply."""
-    size = {"Y": page.imagelength, "X": page.imagewidth, "C": samples}
-    lead_sizes = named.sizes
-    if "C" in named.lead and "C" in tail:
-        lead_sizes = tuple(
-            length * samples if letter == "C" else length
-            for letter, length in zip(named.lead, lead_sizes, strict=True)
-        )
-        tail = "YX"
-    return named.lead + tail, lead_sizes + tuple(size[letter] for letter in tail)
 
 
 def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
