@@ -93,7 +93,7 @@ def test_a_hundred_files_some_of_them_bad(tmp_path, monkeypatch, model, page):
         else:
             (folder / name).unlink()
         tifffile.imwrite(folder / name, page)
-    monkeypatch.setattr("unet2015.segmentation.work.write_json", count := Counting())
+    monkeypatch.setattr("unet2015.segmentation.publication.write_json", count := Counting())
     assert not any(result.error for result in segment_files([folder], out, model))
     assert count.calls == len(reasons)
     assert not (out / "failures.csv").exists()

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import memory, plan
 from unet2015.tiling.predictor import Predictor
 
-SCRIPT = Path(__file__).with_name("killed.py")
 TILE = SegmentOptions(tile=44)
 BOTH = SegmentOptions(tile=44, products=("classes", "probability"))
 
@@ -48,30 +46,6 @@ def image(tmp_path, monkeypatch):
     array = np.random.default_rng(0).integers(0, 60_000, (8 * 28 - 3, 4 * 28 - 3)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", array)
     return tmp_path / "a.tif"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize(
-    ("shape", "layout", "seed"),
-    [((8 * 28 - 3, 4 * 28 - 3), "strips", 0), ((12, 2 * 28 - 3, 2 * 28 - 3), "strips", 1),
-     ((8 * 28 - 3, 4 * 28 - 3), "pyramid", 2)],
-    ids=["tile rows", "pages", "pyramid"],
-)  # fmt: skip
-def test_killed_at_random_moments(tmp_path, model, shape, layout, seed):
-    array = np.random.default_rng(0).integers(0, 60_000, shape).astype(np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
-    arguments = [model, tmp_path / "a.tif", tmp_path / "out", tmp_path / "reference", 4, seed, layout]
-    ended = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=500,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    said = json.loads(ended.stdout)
-    assert said["problems"] == []
-    assert said["kills"] >= 4
-    assert said["calls"] > 50
 
 
 def interrupt_at(monkeypatch, tiles, error=KeyboardInterrupt):

@@ -132,7 +132,7 @@ def test_the_record_and_what_is_done(tmp_path, job, monkeypatch):
     assert replay(tmp_path / "out.record.json").same
     made = []
     with monkeypatch.context() as patch:
-        patch.setattr(ZarrParts, "publish", lambda self, path: made.append(path))
+        patch.setattr(ZarrParts, "finish", lambda self: made.append(self))
         segment_files([image], out, model, OPTIONS)
     assert made == []
     chunk = next(file for file in (out / "labels" / "classes" / "0" / "c").rglob("*") if file.is_file())
@@ -212,7 +212,7 @@ def test_a_killed_run_is_gone_on_from(tmp_path, job, monkeypatch, calls, where):
     assert not out.exists()
     (work,) = tmp_path.glob(".*.parts")
     notes = len(list(work.glob("*.part")))
-    (work / "image.zarr" / ".c.0123.partial").touch()  # as zarr leaves behind when it is killed
+    (work / "finished" / "out.zarr" / ".c.0123.partial").touch()  # as zarr leaves behind when it is killed
     parts, save = [], ZarrParts.take
     monkeypatch.setattr(ZarrParts, "take", lambda self, band: (parts.append(band.row), save(self, band)))
     assert sha256(outcome(segment_files([image], out, model, OPTIONS))) == whole

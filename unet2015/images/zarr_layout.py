@@ -5,9 +5,10 @@ them, so that each file is written by one process alone, the one that computed i
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,32 @@ class ZarrLayout:
             zip(self.page_axes, map(int, np.unravel_index(page, self.page_shape)), strict=True)
         )
         return tuple(where.get(letter, slice(None)) for letter in self.axes(name)[:-2])
+
+    def files(self, page: int, top: int, stop: int) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+        """Yield each file that has rows `top` to `stop` of a page at full resolution.
+
+        `top` is a multiple of `band`. Rows of tiles share no files, so for whole rows of tiles the files have
+        nothing else.
+
+        Yields
+        ------
+        path : str
+            In the image.
+        name : str
+            Of the map.
+        region : tuple of int and slice
+            Which of these rows it has: an index of shape (rows, width), or (channels, rows, width).
+        """
+        down, across = self.shard
+        for item in self.maps:
+            lead = zip(self.place(item.name, page), self.shape(item.name), strict=False)
+            counts = [range(size) if isinstance(at, slice) else (at,) for at, size in lead]
+            rows = range(top // down, -(-stop // down))
+            for index in product(*counts, rows, range(-(-self.width // across))):
+                y, x = index[-2] * down - top, index[-1] * across
+                channel = (index[self.axes(item.name).index("C")],) if item.channels else ()
+                region = (*channel, slice(y, y + down), slice(x, x + across))
+                yield "/".join([self.paths(item.name)[0], "c", *map(str, index)]), item.name, region
 
     def paths(self, name: str) -> list[str]:
         """Return the paths of the arrays of a map, full resolution first."""

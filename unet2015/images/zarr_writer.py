@@ -11,7 +11,9 @@ A label image must belong to an image. If there is no probability map, the metad
 arrays of the class map, so that viewers show something and nothing is stored twice.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,9 @@ class ZarrSegmentation:
         self._open: dict[str, Any] = {}
 
     def create(self, like: Image) -> None:
-        """Make groups, arrays and metadata; existing ones stay.
+        """Make groups, arrays and metadata; pixels that are there stay.
+
+        Metadata that are there may be damaged, so they are made anew.
 
         Parameters
         ----------
@@ -58,6 +62,9 @@ class ZarrSegmentation:
             They cannot be written.
         """
         try:
+            paths = (path for item in self.layout.maps for path in self.layout.paths(item.name))
+            for place in ("", "labels", *(item.folder for item in self.layout.maps), *paths):
+                (self.folder / place / "zarr.json").unlink(missing_ok=True)
             root = zarr_library().open_group(self.folder, mode="a", zarr_format=3)
             labels = root.require_group("labels")
             found = [item for item in self.layout.maps if item.label]
@@ -99,12 +106,24 @@ class ZarrSegmentation:
                 where = slice(top, top + pixels.shape[-2])
                 array = self._array(self.layout.paths(item.name)[0])
                 array[(*self.layout.place(item.name, page), where, slice(None))] = pixels
+            height = next(iter(rows.values())).shape[-2]
+            for path, name, region in self.layout.files(page, top, top + height):
+                # zarr writes no file for zeros, so that one that has gone would be read as zeros.
+                if not (self.folder / path).exists() and rows[name][region].any():
+                    raise ImageWriteError(f"{self.folder / path}: has gone while it was written; run again")
         except OSError as error:
             raise self._failure(error) from error
 
     def make_levels(self) -> None:
-        """Make the lower resolutions of the full one, a shard in memory at a time."""
+        """Make the lower resolutions of the full one, a shard in memory at a time.
+
+        What a killed run has made of them goes: zarr reads a file that it writes a part of, and this one may
+        be damaged.
+        """
         try:
+            for path in (path for item in self.layout.maps for path in self.layout.paths(item.name)[1:]):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.folder / path / "c")
             for item in self.layout.maps:
                 for fine, coarse in pairwise(self.layout.paths(item.name)):
                     source, target = self._array(fine), self._array(coarse)
@@ -143,8 +162,6 @@ class ZarrSegmentation:
         lead = (1,) * (len(axes) - 2)
         chunks, shards = (*lead, *layout.chunk), (*lead, *layout.shard)
         for level, path in enumerate(layout.paths(item.name)):
-            if path in root:
-                continue
             root.create_array(
                 path,
                 shape=layout.shape(item.name, level),

@@ -82,7 +82,7 @@ def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computat
     absent = set(missing) - set(store.finished())
     if absent:
         raise WorkerError(
-            f"{job.outputs.main}: the workers computed part {min(absent)}, but it is not in {store.folder}; "
+            f"{job.input}: the workers computed part {min(absent)}, but it is not in {store.folder}; "
             "all machines must share the file system"
         )
 

@@ -1,9 +1,11 @@
 """Finished parts of a plan in a folder: one file each, whole or absent.
 
-A part is a ZIP file with an array for each product of each band. Its ``bands.json`` lists the bands in order:
-page, row of tiles, names of the products, and low, high and skipped as in `Band`.
+A part is a ZIP file with an array for each product of each band. Its ``bands.json`` has the stamp of job and
+plan, and lists the bands in order: page, row of tiles, names of the products, and low, high and skipped as in
+`Band`. A file that an earlier run left counts as finished only when all of it fits its checksums.
 """
 
+import hashlib
 import json
 import zipfile
 import zlib
@@ -18,8 +20,17 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import atomic_path
+from unet2015.segmentation.publication import remove
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.sinks import Band
+
+
+def stamp(folder: Path, plan: TilePlan) -> str:
+    """Return what parts of one job and plan have in common: a digest of the work folder's name and the plan.
+
+    The name of the folder stands for everything that decides the bytes.
+    """
+    return hashlib.sha256(json.dumps([folder.name, plan.as_dict()]).encode()).hexdigest()
 
 
 class Store(Protocol):
@@ -55,6 +66,7 @@ class PartStore:
 
     def __init__(self, folder: Path, plan: TilePlan, check: Callable[[], None] = lambda: None) -> None:
         self.folder, self.plan, self.check = folder, plan, check
+        self._sound: set[int] = set()
 
     @property
     def opener(self) -> Callable[[TilePlan], "PartStore"]:
@@ -66,9 +78,16 @@ class PartStore:
         return self.folder / f"{part.index:05d}.part"
 
     def finished(self) -> set[int]:
-        """Return the numbers of the parts that are there."""
+        """Return the numbers of the parts that are there and sound; those that are damaged are removed."""
         names = {path.name for path in self.folder.iterdir()}
-        return {part.index for part in self.plan.parts if self.path(part).name in names}
+        there = [part for part in self.plan.parts if self.path(part).name in names]
+        self._sound &= {part.index for part in there}
+        for part in there:
+            if part.index in self._sound or self._is_sound(part):
+                self._sound.add(part.index)
+            else:
+                remove(self.path(part))
+        return set(self._sound)
 
     def save(self, part: Part, bands: Sequence[Band]) -> None:
         """Keep a part.
@@ -93,14 +112,33 @@ class PartStore:
         path = self.path(part)
         try:
             with zipfile.ZipFile(path) as file:
-                for index, (page, row, names, *seen) in enumerate(json.loads(file.read("bands.json"))):
+                for index, (page, row, names, *seen) in enumerate(self._bands(file, part)):
                     pixels = {name: _load(file, f"{index}.{name}") for name in names}
                     yield Band(page, row, pixels, *seen)
-        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
             path.unlink(missing_ok=True)
             raise ImageWriteError(
                 f"{path}: what an earlier run kept is damaged ({error}) and was removed; run again"
             ) from error
+
+    def _bands(self, file: zipfile.ZipFile, part: Part) -> list[Any]:
+        """Return the list of a part's bands; raise `ValueError` if it is another part."""
+        said = json.loads(file.read("bands.json"))
+        wanted = [[page, row] for page in part.pages for row in part.rows]
+        if said["stamp"] != stamp(self.folder, self.plan) or [band[:2] for band in said["bands"]] != wanted:
+            raise ValueError("it belongs to another part")
+        return list(said["bands"])
+
+    def _is_sound(self, part: Part) -> bool:
+        try:
+            with zipfile.ZipFile(self.path(part)) as file:
+                bands = self._bands(file, part)
+                arrays = {
+                    f"{index}.{name}" for index, (_, _, names, *_) in enumerate(bands) for name in names
+                }
+                return set(file.namelist()) == arrays | {"bands.json"} and file.testzip() is None
+        except Exception:  # damaged files make zipfile fail in any way
+            return False
 
 
 class PartWriter:
@@ -139,7 +177,8 @@ class PartWriter:
             # bands.json comes last; the file gets its name only when the stack closes.
             assert self.full
             self._store.check()
-            self._file.writestr("bands.json", json.dumps(self._bands))
+            said = stamp(self._store.folder, self._store.plan)
+            self._file.writestr("bands.json", json.dumps({"stamp": said, "bands": self._bands}))
 
 
 def _save(file: zipfile.ZipFile, name: str, array: NDArray[Any], method: int) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unet2015.device import is_out_of_memory
@@ -11,6 +11,7 @@ from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
+from unet2015.segmentation.publication import named_after
 from unet2015.segmentation.records import check_free, identity_of, outcome_of
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
@@ -60,7 +61,6 @@ def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsew
     with open_image(job.input, job.options.axes) as image:
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256)
-        check_free(job)
         for note in image.notes:
             _log.warning("%s: %s", job.input, note)
         make_folder(job.outputs.main.parent)
@@ -68,16 +68,20 @@ def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsew
             if work.done:
                 _log.info("%s: done before, with the same model and settings", job.input)
                 return
+            check_free(job)
             plan, scale = work.resume(plan, lambda before: segmenter.admits(image, before))
             computation = computation_of(segmenter, image, plan, scale)
             single = job.outputs.zarr or elsewhere is not None
             folder = work.folder(plan, computation.source, single=single)
-            found = write_products(job, computation, folder, watched.check, elsewhere)
+            made = replace(job, outputs=work.staged())
+            kept = folder if single or len(plan.parts) > 1 else None
+            with named_after(job.outputs, made.outputs):
+                found = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
                 _log.warning(
                     "%s: all pixels got the same probability; does the model suit the image?", image.path
                 )
-            work.finish(outcome_of(job, computation, found))
+            work.finish(outcome_of(made, computation, found))
 
 
 def write_products(

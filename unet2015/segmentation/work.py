@@ -4,14 +4,14 @@ If a run is killed, a hidden work folder beside the output keeps its finished pa
 folder's name has a digest of everything that decides the bytes: input, model, settings, device, versions. If
 any of these differs, a run does not use the folder, and removes it. Beside the parts it holds ``job.json``:
 the chosen plan and mapping, because free memory may suggest another plan the next time. A job of a single
-part has no folder, because there is nothing to resume.
+part does not have this file, because there is nothing to resume. The results are made in the folder, too, and
+come to their paths when all are whole (:mod:`unet2015.segmentation.publication`).
 """
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,11 +23,12 @@ from unet2015.images.mapping import MappedImage, Scale
 from unet2015.provenance import versions
 from unet2015.safe_files import claim, hidden_prefix, leftovers, write_json
 from unet2015.segmentation.jobs import Outputs
+from unet2015.segmentation.publication import is_announced, publish, remove, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 
 _JOB = "job.json"
-_FORMAT = 2
+_FORMAT = 3
 """Version of the files in the folder; part of its name, so that files of another version are not read."""
 _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 """Errors after which running again may help: the folder stays, as after a kill or Ctrl-C."""
@@ -36,9 +37,10 @@ _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 class Work:
     """The right to work on a job; a context manager.
 
-    While the body runs, no other process works on the same outputs. First, files left by killed runs are
-    removed, except the folder that this run can resume. If the body fails because of the image, the folder
-    is removed; if running again may help (after a kill, Ctrl-C, a full disk), it stays.
+    While the body runs, no other process works on the same outputs. First, what a killed run began to publish
+    is finished. Other files left by killed runs are removed, except the folder that this run can resume. If
+    the body fails because of the image, the folder is removed; if running again may help (after a kill,
+    Ctrl-C, a full disk), it stays.
 
     Parameters
     ----------
@@ -72,6 +74,7 @@ class Work:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(claim(self._outputs.main))
+            settle(self._outputs)
             self.done = is_done(self._outputs, self._identity)
             _clean(self._outputs.files, keep=None if self.done else self._folder)
             self._stack = stack.pop_all()
@@ -101,12 +104,11 @@ class Work:
         except (OSError, ValueError, KeyError, TypeError, UNet2015Error):
             self._remove_folder()
             return plan, None
-        for item in self._folder.glob(".*.tmp"):
-            item.unlink()
+        withdraw(self._folder)
         self._resumed = True
         return before, scale
 
-    def folder(self, plan: TilePlan, source: MappedImage, *, single: bool = False) -> Path | None:
+    def folder(self, plan: TilePlan, source: MappedImage, *, single: bool = False) -> Path:
         """Return the work folder: that of the earlier run, or a new one.
 
         Parameters
@@ -114,7 +116,7 @@ class Work:
         plan, source
             The plan and the image with its mapping, which a new folder stores.
         single : bool
-            Make a folder also for a plan of a single part. Default: such a plan has none.
+            Let a later run resume also a plan of a single part. Default: it begins anew.
 
         Raises
         ------
@@ -123,32 +125,37 @@ class Work:
         """
         if self._resumed:
             return self._folder
-        if len(plan.parts) == 1 and not single:
-            return None
         try:
             self._folder.mkdir()
         except OSError as error:
             raise ImageWriteError(
                 f"{self._folder}: cannot make the folder: {error.strerror or error}"
             ) from error
-        job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
-        write_json(self._folder / _JOB, job)
+        if len(plan.parts) > 1 or single:
+            job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
+            write_json(self._folder / _JOB, job)
         return self._folder
 
+    def staged(self) -> Outputs:
+        """Return where the outputs are made: in the work folder, which is there."""
+        return staged(self._outputs, self._folder)
+
     def finish(self, record: dict[str, Any]) -> None:
-        """Write the record, the last of the outputs, and remove the folder."""
-        write_json(self._outputs.record, self._identity | record)
+        """Move the outputs and their record to their paths, and remove the folder."""
+        publish(self._outputs, self._folder, self._identity | record)
         self._remove_folder()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._stack:  # the claim ends after the folder is removed
-            if isinstance(error, UNet2015Error) and not isinstance(error, _KEPT_AFTER):
+            refused = isinstance(error, UNet2015Error) and not isinstance(error, _KEPT_AFTER)
+            useful = (self._folder / _JOB).exists() or is_announced(self._folder)
+            if error is not None and (refused or not useful):
                 self._remove_folder()
 
     def _remove_folder(self) -> None:
-        _remove(self._folder)
+        remove(self._folder)
 
 
 def _clean(outputs: Sequence[Path], keep: Path | None) -> None:
@@ -156,12 +163,4 @@ def _clean(outputs: Sequence[Path], keep: Path | None) -> None:
     for output in outputs:
         for item in leftovers(output):
             if item != keep:
-                _remove(item)
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+                remove(item)

@@ -1,13 +1,15 @@
 """A segmentation that becomes an OME-Zarr image: each part is written directly to its place in the arrays.
 
-The image grows in the work folder beside its final path. When all rows of a part are in the arrays, a small
-file (a note) marks the part as finished; the next run goes on with the other parts.
+When all rows of a part are in the arrays and on the disk, a small file (a note) marks the part as finished.
+It has the SHA-256 of each file of the arrays that the part wrote, and the names of those that are all zeros,
+which are not written; parts share no file. The next run computes the parts whose note is missing or does not
+fit the files, so that a lost or damaged file is never taken for zeros.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,16 +17,16 @@ from pathlib import Path
 from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.safe_files import write_json
+from unet2015.safe_files import sha256, write_json
 from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
 from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.publication import remove, sync
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
-
-_IMAGE = "image.zarr"
 
 
 class ZarrParts:
@@ -32,8 +34,10 @@ class ZarrParts:
 
     Parameters
     ----------
+    image : Path
+        Where the image grows.
     folder : Path
-        The work folder.
+        Where the notes lie.
     plan : TilePlan
         The plan.
     layout : ZarrLayout
@@ -43,25 +47,40 @@ class ZarrParts:
     """
 
     def __init__(
-        self, folder: Path, plan: TilePlan, layout: ZarrLayout, check: Callable[[], None] = lambda: None
+        self,
+        image: Path,
+        folder: Path,
+        plan: TilePlan,
+        layout: ZarrLayout,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self._plan, self._check = folder, plan, check
-        self.image = ZarrSegmentation(folder / _IMAGE, layout)
+        self.image, self.folder = ZarrSegmentation(image, layout), folder
+        self._plan, self._check = plan, check
         self._ends = {(part.pages[-1], part.rows[-1]): part for part in plan.parts}
         self._seen = Summary()
+        self._sound: dict[int, Summary] = {}
 
     @property
     def opener(self) -> Callable[[TilePlan], "ZarrParts"]:
         """A function that opens the same arrays in another process, for the same plan."""
-        return partial(ZarrParts, self.folder, layout=self.image.layout)
+        return partial(ZarrParts, self.image.folder, self.folder, layout=self.image.layout)
 
     def finished(self) -> dict[int, Summary]:
-        """Return the summary of each finished part."""
-        found = {}
+        """Return the summary of each finished part; what there is of the others is removed.
+
+        The files of a part are compared with its note when it is first met.
+        """
         for part in self._plan.parts:
-            with suppress(OSError, ValueError, TypeError):
-                found[part.index] = Summary(**json.loads(self._note(part).read_text(encoding="utf-8")))
-        return found
+            if part.index in self._sound:
+                continue
+            seen = self._verified(part)
+            if seen is None:
+                # Writers read what they write a part of; what a killed run or damage left could not be read.
+                for name in (self._note(part), *map(self.image.folder.joinpath, self._files(part))):
+                    remove(name)
+            else:
+                self._sound[part.index] = seen
+        return dict(self._sound)
 
     def take(self, band: Band) -> None:
         """Write a band; the bands of a part come one after the other, from top to bottom.
@@ -76,7 +95,7 @@ class ZarrParts:
         part = self._ends.get((band.page, band.row))
         if part is not None:
             self._check()
-            write_json(self._note(part), asdict(self._seen))
+            self._mark(part)
             self._seen = Summary()
 
     def save(self, part: Part, bands: Sequence[Band]) -> None:
@@ -85,32 +104,84 @@ class ZarrParts:
         for band in bands:
             self.take(band)
 
-    def publish(self, path: Path) -> Summary:
-        """Make the lower resolutions, and move the image to its path; every part is finished.
+    def finish(self) -> Summary:
+        """Make the lower resolutions, and flush the image to the disk; every part is finished.
 
         Raises
         ------
         ImageWriteError
-            It cannot be written or moved.
+            It cannot be written, or a part is no longer what was written.
         """
+        self._sound.clear()
         finished = self.finished()
-        assert len(finished) == len(self._plan.parts)
+        lost = [part.index for part in self._plan.parts if part.index not in finished]
+        if lost:
+            raise ImageWriteError(
+                f"{self.image.folder}: part {lost[0]} was changed or removed after it was written; run again "
+                "to compute it again"
+            )
         self.image.make_levels()
         try:
             _flush(self.image.folder)
-            old = self.folder / "replaced"
-            if path.exists():
-                path.rename(old)
-            self.image.folder.rename(path)
         except OSError as error:
-            raise ImageWriteError(f"{path}: cannot write the image: {error.strerror or error}") from error
+            raise self._failure(error) from error
         total = Summary()
         for seen in finished.values():
             total.add(seen)
         return total
 
+    def _mark(self, part: Part) -> None:
+        """Flush the files of a part, then write its note."""
+        try:
+            files = self._digests(part)
+            written = [name for name, digest in files.items() if digest is not None]
+            for name in written:
+                sync(self.image.folder / name)
+            above = {place for name in written for place in Path(name).parents}
+            for place in sorted(above, reverse=True):  # the image itself comes last
+                sync(self.image.folder / place)
+            sync(self.image.folder.parent)
+        except OSError as error:
+            raise self._failure(error) from error
+        note: dict[str, object] = {
+            "stamp": stamp(self.folder, self._plan),
+            "seen": asdict(self._seen),
+            "files": files,
+        }
+        write_json(self._note(part), note | {"sha256": _digest(note)})
+
+    def _verified(self, part: Part) -> Summary | None:
+        """Return the summary of a part if its note and all files that it names are as they were written."""
+        try:
+            note = json.loads(self._note(part).read_text(encoding="utf-8"))
+            if note.pop("sha256") != _digest(note) or note["stamp"] != stamp(self.folder, self._plan):
+                return None
+            return Summary(**note["seen"]) if note["files"] == self._digests(part) else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _digests(self, part: Part) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for name in self._files(part):
+            path = self.image.folder / name
+            found[name] = sha256(path) if path.exists() else None
+        return found
+
+    def _files(self, part: Part) -> Iterator[str]:
+        rows = self._plan.rows
+        top, stop = rows[part.rows[0]].kept_start, rows[part.rows[-1]].kept_stop
+        for page in part.pages:
+            yield from (path for path, _, _ in self.image.layout.files(page, top, stop))
+
     def _note(self, part: Part) -> Path:
         return self.folder / f"{part.index:05d}.part"
+
+    def _failure(self, error: OSError) -> ImageWriteError:
+        return ImageWriteError(f"{self.image.folder}: cannot write the image: {error.strerror or error}")
+
+
+def _digest(note: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
 
 
 def write_zarr(
@@ -129,7 +200,7 @@ def write_zarr(
     computation : Computation
         What its pixels are computed from.
     folder : Path
-        Where the image grows: an existing folder on the same disk.
+        An existing folder, for the notes of finished parts.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
     elsewhere : callable, optional
@@ -145,7 +216,7 @@ def write_zarr(
     plan, image, times = computation.plan, computation.source.image, computation.times
     info = computation.segmenter.info
     maps = [PRODUCTS[name].zarr_map(info) for name in job.options.products]
-    parts = ZarrParts(folder, plan, plan_layout(image, plan.rows[0].length, maps), check)
+    parts = ZarrParts(job.outputs.main, folder, plan, plan_layout(image, plan.rows[0].length, maps), check)
     with times.measure("write"):
         parts.image.create(image)
     if elsewhere is not None:
@@ -158,7 +229,7 @@ def write_zarr(
             compute_parts(computation, missing, parts.take, progress)
     check()
     with times.measure("write"):
-        return parts.publish(job.outputs.main)
+        return parts.finish()
 
 
 def _flush(folder: Path) -> None:
@@ -169,13 +240,5 @@ def _flush(folder: Path) -> None:
             if name.endswith(".partial"):
                 file.unlink()
                 continue
-            _sync(file)
-        _sync(Path(place))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            sync(file)
+        sync(Path(place))

@@ -1,0 +1,185 @@
+"""How finished results come to their paths, whole or not at all, whenever a run is killed.
+
+A run writes its results, and then its record, into its work folder. They are published by renaming: first the
+results, one after the other, then the record. What a killed run has left tells the next run what to do:
+
+=====================================  =====================================================================
+In the work folder                     The next run
+=====================================  =====================================================================
+no record                              goes on with the parts that are sound (:mod:`.work`)
+a record, and all its results          moves the results, then the record
+a record, and some of its results;     moves the others, then the record
+the others lie at their paths
+a record; its results lie at their     moves the record
+paths
+a record that cannot be read, or       removes it, and goes on with the parts that are sound
+whose results are others
+no record any more                     finds the record at its path: all is done; removes the folder
+=====================================  =====================================================================
+
+An OME-Zarr image is a folder, which cannot be replaced in one step. The earlier one is first moved aside into
+the work folder; if the new one can no longer follow, it is moved back. Results are compared by their SHA-256,
+which the record states. The next run moves nothing over a file that is not the earlier result, as the earlier
+record states it. It finishes a publication whatever it was asked for itself; that it does afterwards.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageWriteError
+from unet2015.safe_files import leftovers, sha256, write_json
+from unet2015.segmentation.jobs import Outputs
+
+_FINISHED, _RECORD, _REPLACED = "finished", "record.json", "replaced"
+
+
+def staged(outputs: Outputs, folder: Path) -> Outputs:
+    """Return where in a work folder the outputs are made; the place is there then."""
+    place = folder / _FINISHED
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(f"{place}: cannot make the folder: {error.strerror or error}") from error
+    return Outputs({name: place / path.name for name, path in outputs.products.items()}, folder / _RECORD)
+
+
+@contextmanager
+def named_after(outputs: Outputs, made: Outputs) -> Iterator[None]:
+    """Let errors of the body name the final paths of the outputs, not where they are made."""
+    try:
+        yield
+    except ImageWriteError as error:
+        text = str(error)
+        for path, place in zip(outputs.paths, made.paths, strict=True):
+            text = text.replace(str(place), str(path))
+        raise type(error)(text) from error
+
+
+def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
+    """Move the results of a work folder to their paths, with their record.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        Where they go; what lies there may be replaced.
+    folder : Path
+        The work folder; the results are whole and on the disk.
+    record : dict
+        The record; its ``outputs`` has the SHA-256 of each result by its name.
+
+    Raises
+    ------
+    ImageWriteError
+        A file cannot be moved.
+    """
+    write_json(folder / _RECORD, record)
+    _move(outputs, folder, record)
+
+
+def settle(outputs: Outputs) -> None:
+    """Finish what killed runs began to publish, or take it back; the caller has claimed the outputs.
+
+    Raises
+    ------
+    ImageWriteError
+        A file cannot be moved.
+    """
+    for folder in leftovers(outputs.main):
+        if folder.suffix != ".parts" or not folder.is_dir():
+            continue
+        record = _announced(folder)
+        if record is not None and _can_move(outputs, folder, record):
+            _move(outputs, folder, record)
+            remove(folder)
+        elif (folder / _REPLACED).exists() and not outputs.main.exists():
+            with suppress(OSError):
+                (folder / _REPLACED).rename(outputs.main)
+
+
+def is_announced(folder: Path) -> bool:
+    """Whether the results in a work folder are whole, so that the next run can publish them."""
+    return (folder / _RECORD).exists()
+
+
+def withdraw(folder: Path) -> None:
+    """Forget the record of a work folder whose results are made again, and half-written files."""
+    for item in (folder / _RECORD, *folder.glob(".*.tmp"), *(folder / _FINISHED).glob(".*.tmp")):
+        remove(item)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder if it is there and can be removed."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _announced(folder: Path) -> dict[str, Any] | None:
+    """Return the record in a work folder, if there is one that names results."""
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        names = record["outputs"]
+        plain = names and all(Path(name).name == name for name in names)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(record) if plain else None
+
+
+def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
+    """Whether all results are here or at their paths, and nothing else would be replaced."""
+    try:
+        earlier = json.loads(outputs.record.read_text(encoding="utf-8"))["outputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = {}
+    for name, digest in record["outputs"].items():
+        place, path = folder / _FINISHED / name, outputs.main.with_name(name)
+        try:
+            if place.exists():
+                free = not path.exists() or sha256(path) in (digest, earlier.get(name))
+                if not free or sha256(place) != digest:
+                    return False
+            elif sha256(path) != digest:
+                return False
+        except (OSError, AttributeError):
+            return False
+    return True
+
+
+def _move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
+    path = outputs.main
+    try:
+        for name in record["outputs"]:
+            place, path = folder / _FINISHED / name, outputs.main.with_name(name)
+            if not place.exists():
+                continue
+            if place.is_dir() and path.exists():
+                remove(folder / _REPLACED)
+                path.rename(folder / _REPLACED)
+            place.replace(path)
+        _sync_names(path.parent)
+        path = outputs.record
+        (folder / _RECORD).replace(path)
+        _sync_names(path.parent)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
+
+
+def _sync_names(folder: Path) -> None:
+    with suppress(OSError):  # not every system can flush a folder
+        sync(folder)
