@@ -49,7 +49,9 @@ def record(fields: list, **values: Any) -> bytes:
     return made.tobytes()
 
 
-def lsm(path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), **values: Any) -> None:
+def lsm(
+    path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), compression: str | None = None, **values: Any
+) -> None:
     """Write an LSM file: after each plane comes its thumbnail."""
     times, depth = sizes
     size = {
@@ -66,7 +68,7 @@ def lsm(path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), **values: An
     with tifffile.TiffWriter(path, byteorder="<") as writer:
         for i, page in enumerate(STACK.reshape(6, 3, 9, 16)):
             tags = [(34412, 1, len(data), data, True)] if i == 0 else []
-            writer.write(page, extratags=tags, planarconfig="separate", **options)
+            writer.write(page, extratags=tags, planarconfig="separate", compression=compression, **options)
             writer.write(page[0, ::4, ::4], subfiletype=1, **options)
 
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from tests.images import flavours
-from tests.images.flavours import FLAVOURS, PAGES
+from tests.images.flavours import FLAVOURS, PAGES, STACK
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import unit_factor
 from unet2015.images.makers import MAKERS, UNREAD
@@ -101,6 +101,15 @@ def test_an_lsm_whose_header_is_another_files(tmp_path):
 def test_an_lsm_of_several_positions(tmp_path):
     flavours.lsm(tmp_path / "a.lsm", sizes=(1, 3), DimensionP=2)
     assert facts(tmp_path / "a.lsm")[0] == "IZCYX"
+
+
+def test_a_compressed_lsm_counts_its_decoded_bytes(tmp_path):
+    path = tmp_path / "a.lsm"
+    flavours.lsm(path, compression="lzw")
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for page in list(tif.pages)[::2]:
+            page.aspage().tags[279].overwrite((9 * 16 * 50,) * 3)
+    np.testing.assert_array_equal(facts(path)[3], STACK.reshape(6, 3, 9, 16))
 
 
 def test_an_lsm_beyond_4_gb_is_refused(tmp_path):

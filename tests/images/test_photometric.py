@@ -141,3 +141,13 @@ def test_each_page_says_for_itself(tmp_path):
     with open_image(tmp_path / "a.tif") as image:
         pages = [image.read(page, 2, 7, 3, 9)[0] for page in range(2)]
     np.testing.assert_array_equal(pages, [255 - array[2:7, 3:9], array[2:7, 3:9]])
+
+
+def test_an_image_that_is_to_be_turned_is_said(tmp_path):
+    array = pixels("uint8")
+    save(tmp_path / "a.tif", array, photometric="minisblack", extratags=[(274, 3, 1, 6, True)])
+    found, notes = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, array)
+    assert "Orientation 6" in notes
+    save(tmp_path / "a.tif", array, photometric="minisblack", extratags=[(274, 3, 1, 1, True)])
+    assert read(tmp_path / "a.tif")[1] == ""

@@ -173,6 +173,17 @@ def test_who_names_a_unit_in_the_header_means_the_tags(opened):
     assert (found.pixel_size_x, found.unit) == (pytest.approx(25400 / 96), "µm"), "no other size is known"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_micrometre_as_some_programs_write_it(opened, encoding):
+    found, notes = opened(imagej("µm").encode(encoding))
+    assert (found.pixel_size_x, found.unit, notes) == (0.5, "µm", "")
+
+
+def test_a_calibration_of_values_is_said(opened):
+    """As ImageJ has it for 16 bit with a sign."""
+    assert "values of pixels" in opened(imagej("um", cf=0, c0=-32768.0, c1=1.0, vunit="Gray Value"))[1]
+
+
 @pytest.mark.parametrize("flavour", ["imagej", "plain"])
 @pytest.mark.parametrize(("key", "field"), [("spacing", "z_spacing"), ("finterval", "time_interval")])
 def test_a_distance_has_no_sign(opened, flavour, key, field):

@@ -162,7 +162,7 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
         and page.bitspersample == page.dtype.itemsize * 8
         and bool((offsets | counts).all())
     )
-    if page.is_lsm and page.compression != 1:  # Zeiss writes the counts of decoded bytes
+    if page.compression != 1 and page.parent.is_lsm:  # Zeiss writes the counts of decoded bytes
         counts = np.minimum(counts, np.maximum(size - offsets, 0))
     plane = Plane(page, offsets, counts, int(rows), int(columns), raw)
     where = f"{name}: page {page.index}"

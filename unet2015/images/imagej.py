@@ -62,6 +62,10 @@ def read_imagej(
     if images > known and images % known == 0:
         order, sizes = "?" + order, (images // known, *sizes)
     calibration, notes = _calibration(values, tags)
+    if {"cf", "c0", "c1"} <= set(values):
+        notes += (
+            "its header calibrates the values of pixels (cf, c0, c1); they are read as they are stored",
+        )
     return Declared("imagej", order, sizes, calibration, notes=notes)
 
 

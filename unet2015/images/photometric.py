@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_WHITE_IS_ZERO, _YCBCR = 0, 6
+_WHITE_IS_ZERO, _YCBCR, _ORIENTATION = 0, 6, 274
 _JPEG = (6, 7, 34892)  # its decoder makes RGB of YCbCr
 _OTHERS = {
     4: "a transparency mask",
@@ -30,22 +30,28 @@ def is_inverted(page: Any, *, imagej: bool, labels: bool) -> tuple[bool, tuple[s
 
     Labels are numbers, not intensities, and keep their values.
     """
+    turned = page.tags.valueof(_ORIENTATION, 1)
+    notes: tuple[str, ...] = ()
+    if turned in range(2, 9):
+        notes = (
+            f"its tags say that the image is to be turned (Orientation {turned}); it is read as it is stored",
+        )
     photometric = int(page.photometric)
     if photometric in _OTHERS and not (photometric == _YCBCR and page.compression in _JPEG):
-        return False, (
-            f"its pixels are {_OTHERS[photometric]}, not gray or RGB; the samples are read as they are",
-        )
+        what = _OTHERS[photometric]
+        return False, (*notes, f"its pixels are {what}, not gray or RGB; the samples are read as they are")
     if photometric != _WHITE_IS_ZERO or page.dtype is None:
-        return False, ()
+        return False, notes
     if labels:
-        return False, ("its tags say that 0 is white; labels are read as they are",)
+        return False, (*notes, "its tags say that 0 is white; labels are read as they are")
     if imagej:
-        return False, (
-            "ImageJ shows 0 as white (an inverting lookup table); the values are read as they are",
-        )
+        return False, (*notes, "ImageJ shows 0 as white, by a lookup table; the values are read as they are")
     if page.dtype.kind not in "ui":
-        return False, (f"its tags say that 0 is white; pixels of type {page.dtype} are read as they are",)
-    return True, ("its tags say that 0 is white: the pixels are read inverted, as viewers show them",)
+        return False, (
+            *notes,
+            f"its tags say that 0 is white; pixels of type {page.dtype} are read as they are",
+        )
+    return True, (*notes, "its tags say that 0 is white: the pixels are read inverted, as viewers show them")
 
 
 def invert(pixels: npt.NDArray[Any], bits: int) -> None:
