@@ -68,6 +68,9 @@ def refusal(ended: Ended, folder: Path) -> str:
     names = {one.name for one in folder.rglob("*")}
     if ended.status not in (1, 2, 3) or not text.strip():
         raise FindingError(f"unclear error: exit status {ended.status}, {text!r}")
+    if "unexpected error" in text:
+        logs = [path.read_text(errors="replace") for path in folder.rglob("*failures.log")]
+        raise FindingError(f"traceback: {text} {' '.join(logs)[-1500:]}")
     if "[Errno" in text or "Traceback" in text or "out of memory" in text:
         raise FindingError(f"unclear error: {text}")
     if not any(name in text for name in names):

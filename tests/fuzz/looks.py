@@ -17,6 +17,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
 
+FAILURES = ("failures.csv", "failures.log")
 MANY_PIXELS = 2**19
 """Of a larger image only a corner is read: the network is not what is tested."""
 
@@ -55,9 +56,8 @@ def look_at_image(path: Path, out: Path) -> str:
         channels = image.channels
     (result,) = segment_files([path], out, KNOWN.get(channels, KNOWN[1]), SegmentOptions(device="cpu"))
     if result.error is not None:
-        if left := [one for one in out.iterdir() if one.name != "failures.csv"]:
+        if left := [one for one in out.iterdir() if one.name not in FAILURES]:
             raise FindingError(f"left: by a file that failed ({result.error}): {left}")
-        (out / "failures.csv").unlink()
         raise result.error
     record = out / f"{path.stem}.record.json"
     if sorted(out.iterdir()) != sorted([*result.outputs, record]):

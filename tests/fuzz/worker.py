@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tests.fuzz import looks, scenes
-from unet2015.errors import UNet2015Error
+from unet2015.errors import UnexpectedError, UNet2015Error
 
 MEMORY = 2**30
 """Address space that a file may take beyond what the process has at its start."""
@@ -44,6 +44,8 @@ def answer(job: dict[str, str]) -> dict[str, Any]:
     before, started, trace = peak(reset=True), time.perf_counter(), ""
     try:
         kind, message = LOOKS[job["look"]](path, out), ""
+    except UnexpectedError as error:
+        kind, message, trace = "finding: traceback", str(error), error.details
     except UNet2015Error as error:
         kind, message = type(error).__name__, str(error)
         if unclear(message, path):

@@ -14,9 +14,8 @@ from typing import Any
 
 from benchmarks import machine
 from pipelines.base.command import options
-from pipelines.base.document import Block, bring_up
+from pipelines.base.document import Block, bring_up, table
 from pipelines.base.json_files import read_json
-from pipelines.results_report import table
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
