@@ -73,6 +73,8 @@ def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         if len(tif.series) != 1 or len({page.aspage().photometric for page in tif.pages}) > 1:
             raise DoubtError
         series = tif.series[0]
+        if tif.is_imagej and series.size != image.pages * image.channels * image.height * image.width:
+            raise DoubtError  # tifffile does not count by "images"
         letters = series.get_axes(squeeze=False)
         array = series.asarray(squeeze=False)
         first = tif.pages[0]
@@ -92,6 +94,8 @@ def _libtiff(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         pages = [tif.pages.get(i) for i in range(len(tif.pages))]
         first = pages[0]
         if {273, 324} <= set(first.tags.keys()):  # strips and tiles at once
+            raise DoubtError
+        if len({page.aspage().photometric for page in pages}) > 1:
             raise DoubtError
         if tif.is_ome or any(page.subfiletype & 1 for page in pages) or first.planarconfig != 1:
             raise DoubtError

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tests.fuzz import looks, scenes
-from unet2015.errors import UnexpectedError, UNet2015Error
+from unet2015.errors import UNet2015Error, UnexpectedError
 
 MEMORY = 2**30
 """Address space that a file may take beyond what the process has at its start."""

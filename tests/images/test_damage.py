@@ -37,6 +37,29 @@ def test_a_kilobyte_that_declares_a_million_megapixels(tmp_path, compression, la
         open_image(path)
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (262, "photometric"),
+        (259, "compression"),
+        (284, "planarconfig"),
+        (317, "predictor"),
+    ],
+)
+def test_a_tag_that_must_be_a_number_is_text(tmp_path, code, name):
+    path = tmp_path / "a.tif"
+    colour = np.stack([STACK[0]] * 3, -1)
+    options = {"compression": "zlib", "predictor": True, "metadata": None}
+    tifffile.imwrite(path, colour, photometric="rgb", **options)
+    with tifffile.TiffFile(path) as tif:
+        place = tif.pages[0].tags[code].offset
+    data = bytearray(path.read_bytes())
+    data[place + 2] = 2  # the type: ASCII
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageReadError, match=rf"a\.tif: .*({name} is not one number|cannot read the TIFF)"):
+        open_image(path)
+
+
 @pytest.mark.parametrize("start", [0, 7])
 @pytest.mark.parametrize("page", [0, 1])
 def test_pixels_that_would_begin_in_the_header(tmp_path, start, page):

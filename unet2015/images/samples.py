@@ -19,6 +19,10 @@ REFUSED = (
 NO_ALPHA = "save it without alpha, for example with ImageMagick: magick IN -alpha off OUT"
 """The same about an image with transparent pixels."""
 
+_NUMBERS = (
+    *("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth"),
+    *("photometric", "compression", "planarconfig", "predictor", "fillorder"),
+)
 _ALPHA = (1, 2)  # values of ExtraSamples
 _PALETTE, _IMAGE_DEPTH = 3, 32997  # a photometric interpretation; the tag ImageDepth (SGI)
 
@@ -49,8 +53,7 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     `indices`: with a palette, the indices are what counts; the colours are a way of display.
     """
     problem = None
-    sizes = ("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth")
-    several = [name for name in sizes if not isinstance(getattr(page, name), int)]
+    several = [name for name in _NUMBERS if not isinstance(getattr(page, name), int)]
     if several:
         problem = f"the header is damaged: {several[0]} is not one number; copy it again"
     elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
