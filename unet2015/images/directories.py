@@ -174,7 +174,8 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
     _check_counts(plane, counts[:expected], where)
     # First each by itself: their sum may exceed 64 bits.
     check_end(int(max(offsets[:expected].max(), counts[:expected].max())), size, where)
-    check_end(int((offsets + counts)[:expected].max()), size, where, int(offsets[:expected].min()))
+    first = offsets[:expected][counts[:expected] > 0].min(initial=8)
+    check_end(int((offsets + counts)[:expected].max()), size, where, int(first))
     return plane
 
 

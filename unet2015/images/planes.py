@@ -58,7 +58,13 @@ def _repeated(first: Plane, pages: Sequence[Any], size: int, name: str) -> list[
     except OverflowError:  # beyond any file: one by one, which says where
         return [make_plane(page, size, name) for page in pages]
     least = least_counts(first, counts.shape[1])
-    wrong = (counts < least) | (offsets < 8) | (offsets > size) | (counts > size) | (offsets + counts > size)
+    wrong = (
+        (counts < least)
+        | ((offsets < 8) & (counts > 0))
+        | (offsets > size)
+        | (counts > size)
+        | (offsets + counts > size)
+    )
     if wrong.any():
         make_plane(pages[int(wrong.any(axis=1).argmax())], size, name)  # says what is wrong
         return [make_plane(page, size, name) for page in pages]
