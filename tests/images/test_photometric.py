@@ -151,3 +151,14 @@ def test_an_image_that_is_to_be_turned_is_said(tmp_path):
     assert "Orientation 6" in notes
     save(tmp_path / "a.tif", array, photometric="minisblack", extratags=[(274, 3, 1, 1, True)])
     assert read(tmp_path / "a.tif")[1] == ""
+
+
+@pytest.mark.parametrize(("value", "kind"), [((6,) * 300, 3), ("left", 2), (99, 3), (6.5, 12)])
+def test_an_odd_orientation_refuses_nothing(tmp_path, value, kind):
+    array = pixels("uint8")
+    save(tmp_path / "a.tif", array, photometric="minisblack", extratags=[(274, 3, 1, 1, True)])
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tif:
+        tif.pages[0].tags[274].overwrite(value, dtype=kind)
+    found, notes = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, array)
+    assert notes == ""

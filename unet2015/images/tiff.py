@@ -71,6 +71,7 @@ class TiffImage(Image):
                 self._byte_order = tif.byteorder
                 for page in _unlike([plane.page for plane in planes]):
                     page.decode  # noqa: B018 - made now, while the file is open
+                meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
@@ -81,7 +82,6 @@ class TiffImage(Image):
         values = value_samples(page, axes)
         tail = within(page, len(values))
         named = declared.named(tail, axes, name)
-        meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
         notes = dict.fromkeys(note for _, more in meant for note in more)
         super().__init__(
             ImageHeader(
