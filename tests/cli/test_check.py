@@ -19,6 +19,18 @@ def test_a_sound_set(check):
     assert "1 pairs of image and labels: 0 errors, 0 warnings" in ended.out
 
 
+def test_what_could_not_be_read_of_an_image_is_a_warning(check, data):
+    path = data / "images" / "a.tif"
+    pointer = '<OME UUID="u"><BinaryOnly MetadataFile="a.companion.ome" UUID="v"/></OME>'
+    tifffile.imwrite(
+        path, tifffile.imread(path), description=pointer, metadata=None, photometric="minisblack"
+    )
+    ended = check("--label-kind", "membrane")
+    assert ended.status == 0
+    assert "0 errors, 1 warning" in ended.out
+    assert "a.companion.ome, which is not there" in ended.out
+
+
 def test_the_held_out_pages_are_named(check):
     assert "held out: a.tif page 2 (1 page)\n" in check("--label-kind", "membrane").out
     assert json.loads(check("--label-kind", "membrane", "--json").out)["held_out"] == ["a.tif page 2"]

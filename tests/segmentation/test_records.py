@@ -6,6 +6,7 @@ import pytest
 import tifffile
 import torch
 
+from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import plan_jobs
@@ -55,3 +56,25 @@ def test_the_result_of_another_file_is_never_replaced(tmp_path, model, stack):
     (result,) = segment_files([tmp_path / "two" / "x.tif"], tmp_path / "out", model)
     assert "another output folder" in str(result.error)
     assert (tmp_path / "out" / "x.classes.tif").read_bytes() == before
+
+
+def test_a_result_is_made_anew_when_the_metadata_beside_its_input_came(tmp_path, model, stack):
+    schema = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    z, height, width = stack.shape
+    pointer = f'<OME {schema} UUID="u"><BinaryOnly MetadataFile="a.companion.ome" UUID="v"/></OME>'
+    tifffile.imwrite(tmp_path / "a.tif", stack, description=pointer, metadata=None, photometric="minisblack")
+    segment_files([tmp_path / "a.tif"], tmp_path / "out", model)
+    record = tmp_path / "out" / "a.record.json"
+    assert "companion_sha256" not in json.loads(record.read_text())
+    (tmp_path / "a.companion.ome").write_text(
+        f'<OME {schema}><Image><Pixels DimensionOrder="XYZCT" Type="uint8" SizeX="{width}" SizeY="{height}" '
+        f'SizeZ="{z}" SizeC="1" SizeT="1" PhysicalSizeX="0.5"><TiffData/></Pixels></Image>'
+        "</OME>"
+    )
+    (result,) = segment_files([tmp_path / "a.tif"], tmp_path / "out", model)
+    found = json.loads(record.read_text())
+    assert (len(found["companion_sha256"]), found["axes"]) == (64, "ZYX")
+    with open_image(result.outputs[0]) as image:
+        assert image.calibration.pixel_size_x == 0.5
+    segment_files([tmp_path / "a.tif"], tmp_path / "out", model)
+    assert json.loads(record.read_text()) == found, "done before"

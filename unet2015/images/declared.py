@@ -24,6 +24,8 @@ class Declared:
         What a pixel measures.
     directories : tuple of int or None
         For each plane, the image file directory that holds it; None means in order.
+    companion : str or None
+        The SHA-256 of the other file from which this comes, if it does.
     notes : tuple of str
         Remarks on the header that are not errors.
     """
@@ -34,6 +36,7 @@ class Declared:
     calibration: Calibration = UNCALIBRATED
     directories: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    companion: str | None = None
 
     @property
     def planes(self) -> int:

@@ -43,6 +43,8 @@ class ImageHeader:
         Pixel size, spacing, interval and their units.
     notes : tuple of str
         Remarks that are not errors, such as metadata that could not be used.
+    companion : str or None
+        The SHA-256 of the other file from which axes and calibration come, if they do.
     labels : bool
         The pixels are labels, and may be of type bool.
     bits : int or None
@@ -58,6 +60,7 @@ class ImageHeader:
     kind: MetadataKind = "plain"
     calibration: Calibration = UNCALIBRATED
     notes: tuple[str, ...] = ()
+    companion: str | None = None
     labels: bool = False
     bits: int | None = None
 
@@ -72,7 +75,7 @@ class Image(ABC):
 
     Attributes
     ----------
-    name, path, kind, axes, axes_source, shape, calibration
+    name, path, kind, axes, axes_source, shape, calibration, companion
         As in the header.
     dtype : numpy.dtype
         Type of the pixels, in the machine's byte order.
@@ -91,6 +94,7 @@ class Image(ABC):
         self.bits = header.bits or 8 * self.dtype.itemsize
         self.calibration = header.calibration
         self._notes = header.notes
+        self.companion = header.companion
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
         if self.dtype.kind not in ("uifb" if header.labels else "uif"):

@@ -83,7 +83,9 @@ def read_ome(
             f"{name}: the OME-XML declares {held.size} planes ({_shown(lead, sizes)}), but the file holds "
             f"only {held.size - missing} of them; it was cut short or is one of several files"
         )
-    return Declared("ome", lead, sizes, calibration, tuple(held.tolist()), metadata.notes + notes)
+    return Declared(
+        "ome", lead, sizes, calibration, tuple(held.tolist()), metadata.notes + notes, metadata.companion
+    )
 
 
 def _sizes(

@@ -3,6 +3,7 @@
 Source: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 from unet2015.errors import ImageReadError
 from unet2015.images.descriptions import decode_description
+from unet2015.safe_files import open_regular
 
 LARGEST_COMPANION = 2**26
 """Bytes of the largest companion file that is read; parsed, it needs some twenty times as much memory."""
@@ -35,11 +37,14 @@ class OmeMetadata:
         Of this file.
     notes : tuple of str
         Remarks, such as a companion file that is not there.
+    companion : str or None
+        The SHA-256 of the companion file that they come from.
     """
 
     images: tuple[ElementTree.Element, ...]
     uuid: str | None
     notes: tuple[str, ...] = ()
+    companion: str | None = None
 
 
 def is_ome(description: str) -> bool:
@@ -70,40 +75,42 @@ def find_metadata(description: str, path: Path) -> OmeMetadata:
     uuid = root.get("UUID")
     pointer = root.find("{*}BinaryOnly")
     notes: tuple[str, ...] = ()
+    digest = None
     if pointer is not None:
-        root, notes = _companion(pointer.get("MetadataFile", ""), path)
+        root, notes, digest = _companion(pointer.get("MetadataFile", ""), path)
     images = tuple(root.findall("{*}Image")) if _name(root) == "OME" else ()
     if not images and not notes:
         notes = ("its OME-XML declares no image, so it says nothing on axes and pixel size",)
-    return OmeMetadata(images, uuid, notes)
+    return OmeMetadata(images, uuid, notes, digest)
 
 
-def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, ...]]:
-    """Return the root of the companion file that a TIFF names, or an empty element and why there is none."""
-    what = "its metadata (axes, pixel size) are in another file"
-    nothing = ElementTree.Element("none")
+def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, ...], str | None]:
+    """Return the root of the companion file that a TIFF names, and its SHA-256; or why there is none."""
+
+    def nothing(why: str) -> tuple[ElementTree.Element, tuple[str, ...], None]:
+        note = f"its metadata (axes, pixel size) are in another file, {why}"
+        return ElementTree.Element("none"), (note,), None
+
     # A name only: what a file says must not make us read elsewhere.
     if not named or len(named) > 255 or named in (".", "..") or set(named) & set("/\\:\0"):
-        return nothing, (
-            f"{what}, {named[:99]!r}, which is no name of a file beside it, so they are not read",
-        )
+        return nothing(f"{named[:99]!r}, which is no name of a file beside it, so they are not read")
     other = path.with_name(named)
     try:
         if not other.is_file():
             why = "is no regular file" if other.exists() else "is not there"
-            return nothing, (f"{what}, {named}, which {why}; put it beside this one, or give --axes",)
-        with other.open("rb") as file:
+            return nothing(f"{named}, which {why}; put it beside this one, or give --axes")
+        with open_regular(other) as file:
             data = file.read(LARGEST_COMPANION + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        return nothing, (f"{what}, {named}, which cannot be read ({why}); give --axes",)
+        return nothing(f"{named}, which cannot be read ({why}); give --axes")
     if len(data) > LARGEST_COMPANION:
         most = LARGEST_COMPANION // 2**20
-        return nothing, (f"{what}, {named}, which has more than {most} MiB and is not read; give --axes",)
+        return nothing(f"{named}, which has more than {most} MiB and is not read; give --axes")
     root = _parse(decode_description(data), f"{path}: {named}")
     if _name(root) != "OME" or root.find("{*}Image") is None:
-        return nothing, (f"{what}, {named}, but that declares no image; give --axes",)
-    return root, ()
+        return nothing(f"{named}, but that declares no image; give --axes")
+    return root, (), hashlib.sha256(data).hexdigest()
 
 
 class _Builder(ElementTree.TreeBuilder):

@@ -92,6 +92,7 @@ class TiffImage(Image):
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
+                companion=declared.companion,
                 notes=(*declared.notes, *notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,

@@ -14,9 +14,12 @@ from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 
 
-def identity_of(job: Job, segmenter: Segmenter, input_sha256: str) -> dict[str, Any]:
+def identity_of(
+    job: Job, segmenter: Segmenter, input_sha256: str, companion_sha256: str | None = None
+) -> dict[str, Any]:
     """Return everything that decides the bytes of the outputs: a part of the record."""
-    return {
+    companion = {} if companion_sha256 is None else {"companion_sha256": companion_sha256}
+    return companion | {
         "input_sha256": input_sha256,
         "model_sha256": segmenter.model.sha256,
         "settings": job.options.as_record(segmenter.threshold),

@@ -60,7 +60,7 @@ def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsew
     watched = Unchanged(job.input)
     with open_image(job.input, job.options.axes) as image:
         plan = segmenter.plan(image) if plan is None else plan
-        identity = identity_of(job, segmenter, watched.sha256)
+        identity = identity_of(job, segmenter, watched.sha256, image.companion)
         for note in image.notes:
             _log.warning("%s: %s", job.input, note)
         make_folder(job.outputs.main.parent)

@@ -48,6 +48,7 @@ class PooledImage(Image):
                     path=path,
                     kind=image.kind,
                     calibration=image.calibration,
+                    notes=image.notes,
                 )
             )
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes

@@ -164,6 +164,7 @@ class _Pair:
         pair = cls(image_file, label_file)
         try:
             pair.image = pool.add(image_file, axes)
+            pair.image_problems += [_problem("warning", image_file, note) for note in pair.image.notes]
         except Exception as error:
             pair.image_problems.append(_problem("error", image_file, str(failure_of(error, image_file))))
         return pair
