@@ -101,11 +101,7 @@ class TiffImage(Image):
         self._inverted = [inverts for inverts, _ in meant]
         self._values, self._samples = values, int(page.samplesperpixel)
         self._planes = planes
-        # Row: page; column: the planes that hold its channels.
-        order = np.arange(len(planes)).reshape(named.sizes)
-        if "C" in named.lead:
-            order = np.moveaxis(order, named.lead.index("C"), -1)
-        self._order = order.reshape(self.pages, -1)
+        self._order = _channel_planes(named, self.pages)
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._cached = 0  # bytes
         self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
@@ -251,6 +247,14 @@ class TiffImage(Image):
                 f"{len(data)} came; the file became shorter while it was read"
             )
         return data
+
+
+def _channel_planes(named: Declared, pages: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of the planes that hold the channels of each page, shape (pages, planes)."""
+    order = np.arange(named.planes).reshape(named.sizes)
+    if "C" in named.lead:
+        order = np.moveaxis(order, named.lead.index("C"), -1)
+    return order.reshape(pages, -1)
 
 
 def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
