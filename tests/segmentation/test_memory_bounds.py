@@ -1,6 +1,7 @@
 """Small files that declare huge things are refused by arithmetic, before memory is taken for them."""
 
 import json
+import re
 import struct
 import tracemalloc
 import zlib
@@ -10,12 +11,15 @@ import pytest
 import tifffile
 import zarr
 
-from unet2015.errors import MemoryLimitError
-from unet2015.images.reader import open_image
+from unet2015.errors import MemoryLimitError, ModelError, OutOfMemoryError, UnexpectedError
+from unet2015.images.reader import open_image, read_pages
+from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
+from unet2015.settings import TrainingSettings
+from unet2015.training.checks.training_set import find_problems
 
 LITTLE = 2**26
 """Bytes that looking at a file and refusing it may take."""
@@ -73,11 +77,10 @@ def refused_in_little_memory(function):
 
 
 def both(path, tmp_path, model, options):
-    """Return what a plan and a run say of a file that they refuse; it is the same."""
-    (first,) = {
-        refused_in_little_memory(lambda: plan_files([path], tmp_path / "out", model, options)[0]),
-        refused_in_little_memory(lambda: segment_files([path], tmp_path / "out", model, options)[0]),
-    }
+    """Return what a run says of a file that it refuses, as a plan does; what is free differs between them."""
+    first = refused_in_little_memory(lambda: plan_files([path], tmp_path / "out", model, options)[0])
+    second = refused_in_little_memory(lambda: segment_files([path], tmp_path / "out", model, options)[0])
+    assert re.sub("[0-9]+", "", first) == re.sub("[0-9]+", "", second)
     assert first.startswith(f"{path}: ")
     return first
 
@@ -130,3 +133,49 @@ def test_an_earlier_job_or_record_cannot_ask_for_more(tmp_path, percentile_model
     record.write_text(json.dumps(said))
     with pytest.raises(MemoryLimitError, match="16012"):
         replay(record)
+
+
+def test_a_record_of_any_kind_beside_a_result(tmp_path, percentile_model):
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(600, dtype=np.uint8).reshape(20, 30))
+    out = tmp_path / "out"
+    out.mkdir()
+    record = out / "a.record.json"
+    for found in (b"[1]", b"7", b"\xff\xfe", b"[" * 100_000, b"{", b'{"outputs": 3, "input": []}', None):
+        if found is None:
+            with record.open("wb") as file:
+                file.truncate(2**34)
+        else:
+            record.write_bytes(found)
+        tracemalloc.start()
+        (result,) = segment_files([tmp_path / "a.tif"], out, percentile_model, CAPPED)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < LITTLE
+        assert not isinstance(result.error, UnexpectedError)
+        if found is None:
+            record.unlink()
+    assert not (out / "failures.log").exists()
+
+
+def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for start, words in ((b"II*\0\0\0\0\1", "not a readable model"), ((2**20).to_bytes(8, "little"), "GiB")):
+        with path.open("wb") as file:
+            file.write(start)
+            file.truncate(2**42)
+        with pytest.raises(ModelError, match=words):
+            read_model_file(path)
+
+
+@pytest.mark.parametrize("shape", [(10**12, 64, 64), (10**12, 64), (10**6, 10**6, 10**6)])
+def test_what_reads_a_whole_image_or_set_names_the_file_that_is_too_large(tmp_path, shape):
+    path = zarr_image(tmp_path / "a.zarr", shape, (64,) * len(shape))
+    with pytest.raises(OutOfMemoryError, match=re.escape(f"{path}: ") + ".* GiB of memory together"):
+        read_pages(path)
+    labels = tmp_path / "b.tif"
+    tifffile.imwrite(labels, np.zeros((64, 64), np.uint8))
+    assert str(path) in find_problems([(path, labels)], TrainingSettings())[0].file
+    (problem,) = [
+        one for one in find_problems([(labels, path)], TrainingSettings()) if "memory" in one.message
+    ]
+    assert str(path) in problem.file

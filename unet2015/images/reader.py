@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error, UsageError, failure_of
+from unet2015.errors import (
+    ImageReadError,
+    ImageValueError,
+    OutOfMemoryError,
+    UNet2015Error,
+    UsageError,
+    failure_of,
+)
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.png import SIGNATURE, PngImage
@@ -30,6 +37,9 @@ __all__ = [
     "open_image",
     "read_pages",
 ]
+
+_LITTLE = 2**28
+"""Bytes that there are surely."""
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png")
 """What the names of images end in; .btf, .tf2 and .tf8 are BigTIFF, .lsm is Zeiss's TIFF."""
@@ -115,10 +125,30 @@ def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True
                 f"{path}: expected one channel{' of labels' * labels}, but it has {image.channels} "
                 f"(axes {image.axes})"
             )
+        check_memory(image)
         out = np.empty((image.pages, image.height, image.width), image.dtype)
         for page in range(image.pages):
             out[page] = image.read(page, 0, image.height, 0, image.width)[0]
         return out
+
+
+def check_memory(image: Image) -> None:
+    """Raise `OutOfMemoryError` if all pages of an image together surely do not fit into memory."""
+    pixels = image.pages * image.channels * image.height * image.width
+    needed = pixels * image.dtype.itemsize + image.decoding_bytes
+    if needed < _LITTLE:
+        return
+    import torch  # it takes a second
+
+    from unet2015.device import process_memory
+
+    free = process_memory(torch.device("cpu"))
+    if needed > free:
+        raise OutOfMemoryError(
+            f"{image.name}: {image.pages} pages of {image.height} x {image.width} px need "
+            f"{needed / 2**30:.1f} GiB of memory together, but only {free / 2**30:.1f} GiB are free; give "
+            "fewer or smaller pages"
+        )
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:

@@ -5,6 +5,7 @@ Nothing in such a file is executed on loading: no pickle, no code.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from unet2015.device import process_memory
 from unet2015.errors import ModelError
 from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
 
@@ -20,6 +22,7 @@ _KEY = "unet2015"
 _DIGEST = "sha256"
 _LONGEST = 500
 _LONGEST_HEADER = 2**24
+_LARGE = 2**26
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str) -> None:
@@ -77,7 +80,10 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
     """
     path = Path(path)
     try:
+        _check_large(path)
         data = read_bytes(path)
+    except ModelError:
+        raise
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
     try:
@@ -94,6 +100,22 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
             "take a copy of it, or another"
         )
     return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+
+
+def _check_large(path: Path) -> None:
+    """See that a large file may be a model, and that there is memory for it, before it is read."""
+    with open_regular(path) as file:
+        size, start = os.fstat(file.fileno()).st_size, file.read(8)
+    if size <= _LARGE:
+        return
+    header, free = int.from_bytes(start, "little"), process_memory(torch.device("cpu"))
+    if header > _LONGEST_HEADER:
+        raise ModelError(f"{path}: not a readable model file (safetensors): it begins with {start!r}")
+    if 2 * size > free:
+        raise ModelError(
+            f"{path}: the model file has {size / 2**30:.1f} GiB and needs twice as much memory, but only "
+            f"{free / 2**30:.1f} GiB are free"
+        )
 
 
 def _digest(tensors: Mapping[str, Tensor], description: str) -> str:

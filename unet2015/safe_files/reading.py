@@ -18,6 +18,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+_LONGEST_TEXT = 2**28
 _MOST_LINKS = 100_000
 """Links between a few folders can make more paths than anyone can read."""
 
@@ -64,8 +65,19 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a regular file in UTF-8, its lines ended by one character."""
-    return read_bytes(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    """Return the text of a regular file in UTF-8, its lines ended by one character.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`; or the file is far larger than any record, log or settings.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _LONGEST_TEXT:
+            raise OSError(errno.EFBIG, f"{size} bytes are more than such a file can have", str(path))
+        data = file.read()
+    return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def sha256(path: str | Path) -> str:

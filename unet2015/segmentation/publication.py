@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
-from unet2015.safe_files import leftovers, sha256, write_json
+from unet2015.safe_files import leftovers, read_text, sha256, write_json
 from unet2015.segmentation.jobs import Outputs
 
 _FINISHED, _RECORD, _REPLACED = "finished", "record.json", "replaced"
@@ -133,10 +133,10 @@ def sync(path: Path) -> None:
 def _announced(folder: Path) -> dict[str, Any] | None:
     """Return the record in a work folder, if there is one that names results."""
     try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        record = json.loads(read_text(folder / _RECORD))
         names = record["outputs"]
         plain = names and all(Path(name).name == name for name in names)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return dict(record) if plain else None
 
@@ -144,8 +144,8 @@ def _announced(folder: Path) -> dict[str, Any] | None:
 def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
     """Whether all results are here or at their paths, and nothing else would be replaced."""
     try:
-        earlier = json.loads(outputs.record.read_text(encoding="utf-8"))["outputs"]
-    except (OSError, ValueError, KeyError, TypeError):
+        earlier = json.loads(read_text(outputs.record))["outputs"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         earlier = {}
     for name, digest in record["outputs"].items():
         place, path = folder / _FINISHED / name, outputs.main.with_name(name)

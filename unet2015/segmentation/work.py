@@ -21,7 +21,7 @@ import numpy as np
 from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, UsageError, WorkerError
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.provenance import versions
-from unet2015.safe_files import claim, hidden_prefix, leftovers, write_json
+from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, write_json
 from unet2015.segmentation.jobs import Outputs
 from unet2015.segmentation.publication import is_announced, publish, remove, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
@@ -93,7 +93,7 @@ class Work:
             Whether there is memory for the plan of the earlier run.
         """
         try:
-            job = json.loads((self._folder / _JOB).read_text(encoding="utf-8"))
+            job = json.loads(read_text(self._folder / _JOB))
             tile = tuple(job["tile"])
             before = TilePlan(plan.pages, plan.height, plan.width, tile, job["batch"], plan.geometry)
             scale = (np.array(job["offset"], np.float64), np.array(job["gain"], np.float64))
@@ -101,7 +101,7 @@ class Work:
                 raise ValueError("divided otherwise")
             if not admits(before):
                 raise ValueError("too large for the memory")
-        except (OSError, ValueError, KeyError, TypeError, UNet2015Error):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, UNet2015Error):
             self._remove_folder()
             return plan, None
         withdraw(self._folder)

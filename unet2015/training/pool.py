@@ -1,5 +1,6 @@
 """Many images of which few are open at a time; a change of a file during the training is noticed."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,14 +11,18 @@ from time import monotonic
 from typing import Any
 
 import numpy.typing as npt
+import torch
 
-from unet2015.errors import DataSetError, ImageReadError
+from unet2015.device import process_memory
+from unet2015.errors import DataSetError, ImageReadError, OutOfMemoryError
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged
 
 OPEN = 64
 """Files open at a time: a process may have 1,024 on most Linux systems, 256 on macOS."""
+_MOST_PAGES = 2**24
+"""Pages are listed by name."""
 KEPT_BYTES = 2**25
 """Bytes of decoded pixels that all open images keep together; those of the image read last always stay."""
 
@@ -52,6 +57,21 @@ class PooledImage(Image):
                 )
             )
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        """Raise `OutOfMemoryError` if pages cannot be listed, or the parts of the file not be decoded."""
+        free = process_memory(torch.device("cpu")) if self._decoding_bytes else math.inf
+        if self.pages > _MOST_PAGES:
+            raise OutOfMemoryError(
+                f"{self.name}: declares {self.pages} pages, more than the {_MOST_PAGES} that a training set "
+                "can have; give only those that are labelled"
+            )
+        if self._decoding_bytes > free:
+            raise OutOfMemoryError(
+                f"{self.name}: needs {self._decoding_bytes / 2**30:.1f} GiB for strips, tiles or chunks that "
+                f"must be decoded whole, but only {free / 2**30:.1f} GiB are free; save it in smaller ones"
+            )
 
     @property
     def band_rows(self) -> int:
