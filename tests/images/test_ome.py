@@ -234,6 +234,7 @@ def test_a_description_of_another_type_than_text(tmp_path):
         (b" a\nb \0c", "a\nb"),
         (b"\xb5m", "µm"),
         (b"\xff", "ÿ"),
+        (b"\xc2\xb5m\0\xff", "µm"),
         (b"\x81", "\x81"),
         (b"\xff\xfea\0b\0\0", "ab"),
         (b"<\0a\0\0\0c\0", "<a"),

@@ -225,6 +225,15 @@ def test_any_json_at_any_place_gives_an_image_or_one_clear_error(sound, tmp_path
     assert "\n" not in (said or "")
 
 
+def test_metadata_that_the_library_takes_and_cannot_use(tmp_path, monkeypatch):
+    def fail(*_):
+        raise IndexError("strange\nthing")
+
+    monkeypatch.setattr("unet2015.images.zarr.check_levels", fail)
+    path = write(tmp_path / "a.zarr", 3, image())
+    assert outcome(path) == f"{path}: the Zarr metadata cannot be read: strange"
+
+
 def outcome(path):
     """Open an image and read a pixel; return the error's text, or None."""
     try:
