@@ -16,7 +16,7 @@ from unet2015.images.reader import open_image
 from unet2015.objects import labelling
 from unet2015.objects.files import Intensities, measure_labels, write_labels
 from unet2015.objects.instances import label_objects
-from unet2015.objects.labelling import MapPage, StoredLabels, number_image
+from unet2015.objects.labelling import MapPage, Maps, StoredLabels, number_image
 from unet2015.objects.table import pixel_size, summary_of, write_table
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
@@ -37,9 +37,7 @@ def small_strips(monkeypatch):
 
 def made(maps, settings=None, calibration=MICRONS):
     image = ArrayImage(maps, "IYX", calibration, name="cells/a.tif")
-    return image, number_image(
-        lambda page: MapPage(image, page, threshold=0.5), len(maps), settings or ObjectSettings()
-    )
+    return image, number_image(Maps(image, threshold=0.5), settings or ObjectSettings())
 
 
 @pytest.mark.parametrize("markers", [None, MarkerSettings(level=0.6, blur=1)])
@@ -142,20 +140,17 @@ def test_a_class_map_has_objects_of_its_class_and_cannot_be_divided(maps):
     classes = (maps > 0.5).astype(np.uint8) * 2
     image = ArrayImage(classes, "IYX")
 
-    def page_of(page):
-        return MapPage(image, page, wanted=2)
-
-    labels = number_image(page_of, 3, ObjectSettings())
+    labels = number_image(Maps(classes=image, wanted=2), ObjectSettings())
     found = np.concatenate([strip for _, strip in labels.strips(0)])
     assert np.array_equal(found, label_objects(maps[0], 0.5))
     with pytest.raises(UsageError, match="give the probability map, or leave out the markers"):
-        number_image(page_of, 3, ObjectSettings(markers=MarkerSettings()))
+        number_image(Maps(classes=image, wanted=2), ObjectSettings(markers=MarkerSettings()))
 
 
 def test_the_threshold_cuts_a_map_where_the_class_map_is_cut():
     values = np.full((4, 4), 0.7, np.float32)  # float32(0.7) < 0.7 < the next float32
     image = ArrayImage(values)
-    assert not MapPage(image, 0, threshold=0.7).inside(0, 4, 0, 4).any()
+    assert not MapPage(Maps(image, threshold=0.7), 0).inside(0, 4, 0, 4).any()
 
 
 @pytest.mark.parametrize(

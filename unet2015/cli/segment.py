@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unet2015.cli.object_options import OfClass, Smallest, Split, object_settings
 from unet2015.cli.options import Axes, Device, Json
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
 from unet2015.settings.choices import Averaging, Precision
@@ -33,6 +34,13 @@ Plan = Annotated[
     bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
 ]
 Probability = Annotated[bool, typer.Option("--probability", help="Write the probability maps as well.")]
+Objects = Annotated[
+    bool,
+    typer.Option(
+        "--objects",
+        help="Also number the objects (instance labels) and measure them (a table), for each image.",
+    ),
+]
 Threshold = Annotated[
     str | None,
     typer.Option(
@@ -90,6 +98,10 @@ def segment(
     model: ModelFile,
     plan: Plan = False,
     probability: Probability = False,
+    objects: Objects = False,
+    smallest: Smallest = None,
+    of_class: OfClass = None,
+    split: Split = None,
     threshold: Threshold = None,
     average: AverageOption = "none",
     axes: Axes = None,
@@ -111,11 +123,14 @@ def segment(
     it does only what is not done yet, and also goes on inside an image.
     """
     from unet2015.cli.sizes import parse_size, parse_threshold
+    from unet2015.errors import UsageError
     from unet2015.segmentation.batch import segment_files
     from unet2015.segmentation.file_plan import plan_files
     from unet2015.segmentation.options import SegmentOptions
 
     show_messages()
+    if not objects and (smallest, of_class, split) != (None, None, None):
+        raise UsageError("--smallest, --class and --split say what objects are; they need --objects")
     options = SegmentOptions(
         tile=tile,
         batch=batch,
@@ -127,6 +142,7 @@ def segment(
         skip_empty=skip_empty,
         axes=axes,
         products=("classes", "probability") if probability else ("classes",),
+        objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
         tiled=tiled,
         pyramid=pyramid,
     )
@@ -159,6 +175,7 @@ def _report(results: "list[FileResult]", as_json: bool) -> bool:
                     "outputs": [str(path) for path in result.outputs],
                     "error": None if result.error is None else str(result.error),
                 }
+                | ({} if result.objects is None else {"objects": result.objects})
                 for result in results
             ]
         )

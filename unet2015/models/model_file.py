@@ -24,6 +24,7 @@ from unet2015.settings import (
     kind_of_network,
     parse_settings,
 )
+from unet2015.settings.objects import ObjectSettings
 
 ThresholdName = Literal["f1", "rand"]
 
@@ -50,6 +51,8 @@ class ModelInfo(Frozen):
     thresholds: dict[ThresholdName, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """Thresholds by name: ``f1`` has the best F1 of pixels on the held-out pages; ``rand``, for membranes,
     the best Rand score on training pages. One of them is `threshold`."""
+    objects: ObjectSettings | None = None
+    """What counts as an object: the default for every use. None: the defaults of the settings."""
     learned: bool | None = None
     """Whether the network has learned, by its validation; None if that is not known."""
     training: dict[str, Any] = Field(default_factory=dict)

@@ -33,19 +33,27 @@ class Intensities:
     Attributes
     ----------
     image : Image
-        Its channels are measured.
+        The image.
+    channels : tuple of int
+        Which of its channels are measured.
     names : tuple of str
-        Of each channel, what the names of its columns begin with.
+        Of each of them, what the names of its columns begin with.
     """
 
     image: Image
+    channels: tuple[int, ...]
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, image: Image, name: str) -> "Intensities":
-        """Return the channels of an image, named `name` or, if there are several, `name`_0, `name`_1, ..."""
-        names = (name,) if image.channels == 1 else tuple(f"{name}_{i}" for i in range(image.channels))
-        return cls(image, names)
+        """Return all channels of an image, named `name` or, if there are several, `name`_0, `name`_1, ..."""
+        channels = tuple(range(image.channels))
+        return cls(image, channels, (name,) if len(channels) == 1 else tuple(f"{name}_{i}" for i in channels))
+
+    def read(self, page: int, *region: int) -> list[NDArray[Any]]:
+        """Return the pixels of a region, (rows, columns) for each channel."""
+        planes = self.image.read(page, *region)
+        return [planes[channel] for channel in self.channels]
 
 
 def measure_labels(
@@ -93,7 +101,7 @@ def measure_labels(
         measures = PageMeasures(labels.height, labels.width, len(known), len(names))
         for row, strip in labels.strips(page):
             ends = (row, row + len(strip), 0, labels.width)
-            measures.add(strip, [plane for one in intensities for plane in one.image.read(page, *ends)])
+            measures.add(strip, [plane for one in intensities for plane in one.read(page, *ends)])
             if writer is not None:
                 writer.write(strip.astype(dtype))
         tables.append(table_of(Path(like.name).name, page, known, measures.finish(), size, names))

@@ -12,7 +12,7 @@ from unet2015.images.image import Image
 from unet2015.objects.numbering import PageNumbers, number_page
 from unet2015.settings.objects import ObjectSettings
 
-STRIP_PIXELS = 2**21
+STRIP_PIXELS = 2**20
 """Pixels of a strip. Labelling takes about 100 bytes for each."""
 
 
@@ -49,52 +49,77 @@ class Labels(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class MapPage:
-    """A page of a class map or a probability map, for :func:`unet2015.objects.numbering.number_page`.
+class Maps:
+    """Where objects are: pixels above a threshold of a probability map, or of one class of a class map.
 
     Attributes
     ----------
-    image : Image
-        The map.
-    page : int
-        The page.
+    probability : Image or None
+        The probability map; needed for a threshold and to divide objects that touch.
     channel : int
-        The channel of a map of several probabilities; 0 of others.
+        The channel of its that counts; 0 where it has only one.
     threshold : float or None
-        Of a probability map: a pixel belongs to an object if its value is above this.
+        A pixel belongs to an object if its probability is above this. None: the class map decides.
+    classes : Image or None
+        The class map; needed where there is no threshold.
     wanted : int
-        Of a class map: the class of objects.
+        The class of objects.
     """
 
-    image: Image
-    page: int
+    probability: Image | None = None
     channel: int = 0
     threshold: float | None = None
+    classes: Image | None = None
     wanted: int = 1
+
+    @property
+    def image(self) -> Image:
+        """The map that decides."""
+        found = self.classes if self.threshold is None else self.probability
+        assert found is not None
+        return found
+
+    def page(self, number: int) -> "MapPage":
+        """Return a page."""
+        return MapPage(self, number)
+
+
+@dataclass(frozen=True, eq=False)
+class MapPage:
+    """A page of maps, for :func:`unet2015.objects.numbering.number_page`."""
+
+    maps: Maps
+    number: int
 
     @property
     def height(self) -> int:
         """Rows."""
-        return self.image.height
+        return self.maps.image.height
 
     @property
     def width(self) -> int:
         """Columns."""
-        return self.image.width
+        return self.maps.image.width
 
     def probability(self, top: int, bottom: int, left: int, right: int) -> NDArray[Any]:
         """Return the probabilities of a region."""
-        values: NDArray[Any] = self.image.read(self.page, top, bottom, left, right)[self.channel]
+        assert self.maps.probability is not None
+        region = self.maps.probability.read(self.number, top, bottom, left, right)
+        values: NDArray[Any] = region[self.maps.channel]
         return values
 
     def inside(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
         """Return which pixels of a region belong to objects."""
-        values = self.probability(top, bottom, left, right)
-        if self.threshold is None:
-            of_class: NDArray[np.bool_] = values == self.wanted
+        maps = self.maps
+        if maps.threshold is None:
+            assert maps.classes is not None
+            of_class: NDArray[np.bool_] = (
+                maps.classes.read(self.number, top, bottom, left, right)[0] == maps.wanted
+            )
             return of_class
+        values = self.probability(top, bottom, left, right)
         # Rounded to the type of the map, so that the pixels are those of the class map.
-        above: NDArray[np.bool_] = values > np.asarray(self.threshold, values.dtype)
+        above: NDArray[np.bool_] = values > np.asarray(maps.threshold, values.dtype)
         return above
 
 
@@ -183,22 +208,19 @@ class StoredLabels:
 
 
 def number_image(
-    page_of: Callable[[int], MapPage],
-    pages: int,
+    maps: Maps,
     settings: ObjectSettings,
     memory: int | None = None,
     progress: Callable[[int], object] = lambda pages: None,
 ) -> MadeLabels:
-    """Find the objects of all pages of a map.
+    """Find the objects of all pages.
 
     Parameters
     ----------
-    page_of : callable
-        Returns a page by its number.
-    pages : int
-        How many there are.
+    maps : Maps
+        Where objects are.
     settings : ObjectSettings
-        What counts as an object.
+        What counts as an object; the threshold is that of `maps`.
     memory : int, optional
         Bytes that dividing one object may take. Default: no limit.
     progress : callable
@@ -209,16 +231,16 @@ def number_image(
     MemoryLimitError
         An object that must be divided is too large.
     UsageError
-        Objects shall be divided, but the map is a class map.
+        Objects shall be divided, but there is only a class map.
     """
-    first = page_of(0)
-    if settings.markers is not None and first.threshold is None:
+    image = maps.image
+    if settings.markers is not None and maps.probability is None:
         raise UsageError(
-            f"{first.image.name}: objects that touch are divided by their probability, but this is a class "
-            "map; give the probability map, or leave out the markers"
+            f"{image.name}: objects that touch are divided by their probability, but this is a class map; "
+            "give the probability map, or leave out the markers"
         )
-    rows, numbers = strip_rows(first.height, first.width), []
-    for page in range(pages):
-        numbers.append(number_page(page_of(page), settings, rows, memory))
+    rows, numbers = strip_rows(image.height, image.width), []
+    for page in range(image.pages):
+        numbers.append(number_page(maps.page(page), settings, rows, memory))
         progress(1)
-    return MadeLabels(numbers, first.height, first.width, rows)
+    return MadeLabels(numbers, image.height, image.width, rows)

@@ -1,6 +1,7 @@
 """Tables of objects: one row an object, in pixels and, where the image is calibrated, in micrometres."""
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.csv_table import csv_table
 from unet2015.errors import UsageError
+from unet2015.file_names import RAW
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.objects.measures import Measures
 from unet2015.safe_files import atomic_path
@@ -16,6 +19,8 @@ from unet2015.safe_files import atomic_path
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
 MICROMETRE = "µm"
+FIRST_COLUMNS = ("image", "page", "label")
+_ROWS = 2**14
 
 
 def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
@@ -118,28 +123,64 @@ def write_table(path: Path, tables: Sequence[Table]) -> None:
     names = list(dict.fromkeys(name for table in tables for name in table))
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(names)
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8", errors=RAW) as file,
+        ):
+            file.write(csv_table([names]))
             for table in tables:
-                writer.writerows(_rows(table, names))
+                for start in range(0, len(table["label"]), _ROWS):
+                    file.write(csv_table(_rows(table, names, slice(start, start + _ROWS))))
     elif suffix == ".parquet":
         _write_parquet(path, tables, names)
     else:
         raise UsageError(f"{path}: a table of objects ends in .csv or .parquet")
 
 
-def _rows(table: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Iterator[list[str]]:
-    count = len(table["label"])
-    columns = [map(_text, table[name].tolist()) if name in table else [""] * count for name in names]
-    return (list(row) for row in zip(*columns, strict=True))
+def _rows(table: Table, names: Sequence[str], some: slice) -> Iterator[Sequence[object]]:
+    count = len(table["label"][some])
+    columns = [map(_cell, table[name][some].tolist()) if name in table else [None] * count for name in names]
+    return zip(*columns, strict=True)
 
 
-def _text(value: object) -> str:
-    """Return a value for CSV: a number so that reading gives it back, what is no number as nothing."""
-    if isinstance(value, float):
-        return "" if np.isnan(value) else repr(value)
-    return str(value)
+def _cell(value: object) -> object:
+    """Return a value for CSV; what is no number is nothing."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def join_tables(path: Path, tables: Sequence[Path]) -> None:
+    """Write one CSV with the rows of several; a column that one of them lacks stays empty there.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written.
+    """
+    names: dict[str, None] = {}
+    for table in tables:
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            names |= dict.fromkeys(next(csv.reader(file)))
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
+    ):
+        writer = csv.DictWriter(out, list(names), restval="")
+        writer.writeheader()
+        for table in tables:
+            with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+                writer.writerows(csv.DictReader(file))
+
+
+def describe_summary(summary: Mapping[str, Any]) -> str:
+    """Return a summary in words."""
+    count = summary["objects"]
+    if not count:
+        return "no objects"
+    unit, column = ("µm²", "area_um2") if "total_area_um2" in summary else ("px", "area_px")
+    return (
+        f"{count} object{'s' if count > 1 else ''}, {summary[f'total_{column}']:.6g} {unit} in all, "
+        f"median {summary[f'median_{column}']:.4g} {unit}"
+    )
 
 
 def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str]) -> None:

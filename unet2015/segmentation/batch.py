@@ -11,7 +11,9 @@ from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
+from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.products import TABLE
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 
@@ -48,7 +50,8 @@ def segment_files(
         One result for each file. A file is not segmented again if its outputs exist and were made from
         the same bytes with the same model and options. A file that was begun goes on after its last
         finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any. Where an
-        error was unexpected, ``failures.log`` beside it has the traceback.
+        error was unexpected, ``failures.log`` beside it has the traceback. With objects, ``objects.csv`` has
+        the rows of all files.
 
     Raises
     ------
@@ -60,6 +63,7 @@ def segment_files(
     if isinstance(model, Model):  # else the warning came when it was loaded
         warn_unless_learned(model)
     out = Path(out)
+    options = segmenter.options
     jobs = plan_jobs(find_inputs(inputs), out, options)
     results: list[FileResult] = []
     try:
@@ -76,4 +80,7 @@ def segment_files(
             write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
             if not one:
                 write_failures(out, failures)
+    if options.objects is not None and not is_one_file(out):
+        done = {result.input for result in results if not result.error}
+        write_run_table(out, [job.outputs.products[TABLE.name] for job in jobs if job.input in done])
     return results

@@ -13,7 +13,7 @@ from unet2015.models.model_file import Model
 from unet2015.segmentation.estimate import Estimator, in_words
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
 
@@ -87,6 +87,7 @@ def plan_files(
     options = options or SegmentOptions()
     segmenter = Segmenter(model, options)
     estimator, plans = Estimator(segmenter), []
+    options = segmenter.options
     for job in plan_jobs(find_inputs(inputs), Path(out), options):
         try:
             with open_image(job.input, options.axes) as image:
@@ -112,7 +113,9 @@ def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimato
 
 def _disk(job: Job, image: Image, plan: TilePlan, classes: int) -> int:
     """Return the bytes that results and kept parts may take."""
-    bytes_a_pixel = sum(PRODUCTS[name].pixel_bytes(classes) for name in job.options.products)
+    names = job.options.computed
+    bytes_a_pixel = sum(PRODUCTS[name].pixel_bytes(classes) for name in names)
+    bytes_a_pixel += 0 if job.options.objects is None else LABEL_BYTES
     maps = image.pages * image.height * image.width * bytes_a_pixel
     smaller = maps // 3 if job.options.pyramid else 0
     return maps + smaller + (maps if len(plan.parts) > 1 else 0)

@@ -9,10 +9,10 @@ from unet2015.errors import UsageError
 from unet2015.images.reader import find_images
 from unet2015.images.zarr_group import is_zarr
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import MAIN, PRODUCTS
+from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS
 
 ZARR, RECORD = ".classes.zarr", ".record.json"
-ENDINGS = (*(product.ending for product in PRODUCTS.values()), ZARR)
+ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
 """What the names of results end in."""
 
 _log = logging.getLogger("unet2015")
@@ -25,7 +25,7 @@ class Outputs:
     Attributes
     ----------
     products : dict of Path
-        Path of each product by its name; all are the same path if they lie in one OME-Zarr image.
+        Path of each result by its name; maps have the same path if they lie in one OME-Zarr image.
     record : Path
         The record beside them.
     """
@@ -174,6 +174,8 @@ def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
     else:
         products = {other: _extended(name, PRODUCTS[other].ending) for other in options.products}
         products[MAIN.name] = main
+    if options.objects is not None:
+        products |= {other: _extended(name, product.ending) for other, product in OBJECT_PRODUCTS.items()}
     return Outputs(products, _extended(name, RECORD))
 
 

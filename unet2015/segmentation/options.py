@@ -9,8 +9,10 @@ from typing import Any, Self
 from unet2015.errors import UsageError
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
-from unet2015.segmentation.products import MAIN, PRODUCTS
+from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
 from unet2015.settings.choices import Averaging, Precision
+from unet2015.settings.objects import ObjectSettings
+from unet2015.settings.reading import parse_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class SegmentOptions:
         As for :func:`unet2015.segment`.
     products : tuple of str
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
+    objects : ObjectSettings, optional
+        Also find and measure objects, in this way. Default: no objects.
     tiled, pyramid
         Of TIFF: see :class:`unet2015.images.writer.Layout`.
 
@@ -42,6 +46,7 @@ class SegmentOptions:
     skip_empty: bool = False
     axes: str | None = None
     products: tuple[str, ...] = (MAIN.name,)
+    objects: ObjectSettings | None = None
     tiled: bool | None = None
     pyramid: bool = False
 
@@ -58,6 +63,17 @@ class SegmentOptions:
         """How TIFF files are laid out."""
         return Layout(tiled=self.tiled, pyramid=self.pyramid)
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of all results: the maps and, with objects, what is made of them."""
+        return self.products if self.objects is None else (*self.products, *OBJECT_PRODUCTS)
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The names of all maps that are computed; objects need the probability map, written or not."""
+        wanted = self.products if self.objects is None else (*self.products, ProbabilityMap.name)
+        return tuple(dict.fromkeys(wanted))
+
     def as_record(self, threshold: float | None) -> dict[str, Any]:
         """Return the options for a record.
 
@@ -68,7 +84,9 @@ class SegmentOptions:
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name == "products":
+            if name == "objects":  # a record without objects does not name them, as before there were any
+                said |= {} if self.objects is None else {name: self.objects.model_dump(mode="json")}
+            elif name == "products":
                 said |= {other: other in self.products for other in PRODUCTS if other != MAIN.name}
             else:
                 said[name] = value
@@ -77,9 +95,10 @@ class SegmentOptions:
     @classmethod
     def from_record(cls, said: Mapping[str, Any]) -> Self:
         """Return the options that `as_record` wrote; raise `KeyError` where one is missing."""
-        names = [field.name for field in fields(cls) if field.name != "products"]
+        names = [field.name for field in fields(cls) if field.name not in ("products", "objects")]
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
-        return cls(products=tuple(products), **{name: said[name] for name in names})
+        objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
+        return cls(products=tuple(products), objects=objects, **{name: said[name] for name in names})
 
 
 RECORDED = tuple(SegmentOptions().as_record(None))

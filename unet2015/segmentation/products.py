@@ -6,6 +6,7 @@ needs a class here and a line in `PRODUCTS`.
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -117,4 +118,28 @@ MAIN = ClassMap()
 """The product that is always made; if the output is one file, it is this product."""
 
 PRODUCTS: dict[str, Product] = {product.name: product for product in (MAIN, ProbabilityMap())}
-"""All products, in the order in which they are written and listed."""
+"""All maps, in the order in which they are written and listed."""
+
+
+@dataclass(frozen=True)
+class ObjectProduct:
+    """A result that is made of the finished maps: labels or measures of objects.
+
+    Attributes
+    ----------
+    name : str
+        In settings and records.
+    ending : str
+        Ending of its file name.
+    """
+
+    name: str
+    ending: str
+
+
+LABELS = ObjectProduct("labels", ".labels.tif")
+TABLE = ObjectProduct("table", ".objects.csv")
+LABEL_BYTES = 4
+"""Most bytes of a pixel of instance labels."""
+OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE)}
+"""All results that ``--objects`` adds, in the order in which they are listed."""

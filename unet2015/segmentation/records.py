@@ -63,6 +63,12 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
         return False
 
 
+def read_objects(outputs: Outputs) -> dict[str, Any] | None:
+    """Return what a record says of the objects; None if it says nothing."""
+    found = json.loads(read_text(outputs.record)).get("objects")
+    return found if isinstance(found, dict) else None
+
+
 def check_free(job: Job) -> None:
     """Raise `ImageWriteError` unless the outputs replace only earlier results of the same input."""
     main, record = job.outputs.main, job.outputs.record

@@ -111,7 +111,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
             )
         job = Job(source, _outputs(said, options, Path(folder)), options)
         work = None
-        if job.outputs.zarr:
+        if job.outputs.zarr or options.objects is not None:
             work = Path(folder, "work")
             work.mkdir()
         write_products(job, computation_of(segmenter, opened, plan), work, watched.check)
@@ -126,8 +126,8 @@ def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Out
     """Return where the products of a record go in a folder."""
     paths = [folder / Path(name).name for name in said["outputs"]]
     if _is_zarr(said):
-        paths *= len(options.products)
-    return Outputs(dict(zip(options.products, paths, strict=True)), folder / "record.json")
+        paths = paths[:1] * len(options.products) + paths[1:]
+    return Outputs(dict(zip(options.results, paths, strict=True)), folder / "record.json")
 
 
 def _differences(said: dict[str, Any], device: str) -> dict[str, tuple[str, str]]:
@@ -170,8 +170,9 @@ def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
             raise ValueError(f"it does not say {', '.join(missing)}")
         given = SegmentOptions.from_record(said["settings"])
         # As JSON, because so read, strict means types alone, not also that it is an object already.
-        options = TypeAdapter(SegmentOptions).validate_json(json.dumps(vars(given)), strict=True)
-        if len(said["outputs"]) != (1 if _is_zarr(said) else len(options.products)):
+        values = vars(given) | {"objects": given.objects and given.objects.model_dump(mode="json")}
+        options = TypeAdapter(SegmentOptions).validate_json(json.dumps(values), strict=True)
+        if len(said["outputs"]) != _files(said, options):
             raise ValueError("it does not say its outputs")
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error
@@ -197,6 +198,11 @@ def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TileP
         return TilePlan(image.pages, image.height, image.width, said["tile"], said["batch"], geometry)
     except UsageError as error:
         raise ImageReadError(f"{path}: the plan in the record is not possible: {error}") from error
+
+
+def _files(said: dict[str, Any], options: SegmentOptions) -> int:
+    """Return how many results a record should name; all maps of an OME-Zarr image are one."""
+    return len(options.results) - (len(options.products) - 1 if _is_zarr(said) else 0)
 
 
 def _is_zarr(said: dict[str, Any]) -> bool:

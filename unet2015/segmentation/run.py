@@ -4,18 +4,21 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.reader import open_image
+from unet2015.objects.table import describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
-from unet2015.segmentation.records import check_free, identity_of, outcome_of
+from unet2015.segmentation.records import check_free, identity_of, outcome_of, read_objects
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
-from unet2015.segmentation.tiff_output import write_tiff
+from unet2015.segmentation.tiff_output import map_paths, write_tiff
 from unet2015.segmentation.work import Work
 from unet2015.segmentation.zarr_output import write_zarr
 from unet2015.tiling.plan import TilePlan
@@ -25,11 +28,22 @@ _log = logging.getLogger("unet2015")
 
 @dataclass(frozen=True)
 class FileResult:
-    """The result of one file: its outputs, or the error."""
+    """The result of one file: its outputs, or the error.
+
+    Attributes
+    ----------
+    input : Path
+    outputs : tuple of Path
+        Empty if the file failed.
+    error : UNet2015Error or None
+    objects : dict or None
+        Number, total and median area of the objects, if they were wanted.
+    """
 
     input: Path
     outputs: tuple[Path, ...]
     error: UNet2015Error | None = None
+    objects: dict[str, Any] | None = None
 
 
 def run_job(
@@ -49,14 +63,19 @@ def run_job(
         Computes the parts that are missing. Default: they are computed here.
     """
     try:
-        _run(segmenter, job, plan, elsewhere)
+        objects = _run(segmenter, job, plan, elsewhere)
     except Exception as error:
         short = isinstance(error, RuntimeError) and is_out_of_memory(error)
         return FileResult(job.input, (), failure_of(MemoryError() if short else error, job.input))
-    return FileResult(job.input, job.outputs.paths)
+    if objects is not None:
+        _log.info("%s: %s", job.input, describe_summary(objects))
+    return FileResult(job.input, job.outputs.paths, objects=objects)
 
 
-def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsewhere | None) -> None:
+def _run(
+    segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsewhere | None
+) -> dict[str, Any] | None:
+    """Carry out a job; return the summary of its objects."""
     watched = Unchanged(job.input)
     with open_image(job.input, job.options.axes) as image:
         plan = segmenter.plan(image) if plan is None else plan
@@ -67,21 +86,23 @@ def _run(segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsew
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
                 _log.info("%s: done before, with the same model and settings", job.input)
-                return
+                return read_objects(job.outputs)
             check_free(job)
             plan, scale = work.resume(plan, lambda before: segmenter.admits(image, before))
             computation = computation_of(segmenter, image, plan, scale)
-            single = job.outputs.zarr or elsewhere is not None
+            single = job.outputs.zarr or elsewhere is not None or job.options.objects is not None
             folder = work.folder(plan, computation.source, single=single)
             made = replace(job, outputs=work.staged())
             kept = folder if single or len(plan.parts) > 1 else None
             with named_after(job.outputs, made.outputs):
-                found = write_products(made, computation, kept, watched.check, elsewhere)
+                found, objects = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
                 _log.warning(
                     "%s: all pixels got the same probability; does the model suit the image?", image.path
                 )
-            work.finish(outcome_of(made, computation, found))
+            said = {} if objects is None else {"objects": objects}
+            work.finish(outcome_of(made, computation, found) | said)
+    return objects
 
 
 def write_products(
@@ -90,12 +111,21 @@ def write_products(
     folder: Path | None,
     check: Callable[[], None] = lambda: None,
     elsewhere: Elsewhere | None = None,
-) -> Summary:
-    """Write all products of a job, as TIFF files or as an OME-Zarr image.
+) -> tuple[Summary, dict[str, Any] | None]:
+    """Write all results of a job, as TIFF files or as an OME-Zarr image.
 
-    The parameters are those of :func:`write_tiff` and :func:`write_zarr`; OME-Zarr needs a folder.
+    The parameters are those of :func:`write_tiff` and :func:`write_zarr`; OME-Zarr and objects need a folder.
+
+    Returns
+    -------
+    Summary
+        Of the probabilities.
+    dict or None
+        Of the objects, if they are among the results.
     """
-    if not job.outputs.zarr:
-        return write_tiff(job, computation, folder, check, elsewhere)
-    assert folder is not None
-    return write_zarr(job, computation, folder, check, elsewhere)
+    if job.outputs.zarr:
+        assert folder is not None
+        return write_zarr(job, computation, folder, check, elsewhere), None
+    found = write_tiff(job, computation, folder, check, elsewhere)
+    objects = None if job.options.objects is None else write_objects(job, computation, map_paths(job, folder))
+    return found, objects

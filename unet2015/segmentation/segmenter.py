@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS
-from unet2015.segmentation.threshold import choose_threshold
+from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, job_bytes, mib
@@ -132,6 +133,8 @@ class Segmenter:
 
     Attributes
     ----------
+    options : SegmentOptions
+        With the model's own settings of objects where the caller gave none.
     threshold : float or None
         Probability of class 1 above which a pixel is of class 1; None with more than two classes.
     threshold_name : str or None
@@ -141,7 +144,12 @@ class Segmenter:
 
     def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
-        self.options, self.info = options, self.model.info
+        self.info = self.model.info
+        if options.objects is not None:
+            objects = options.objects.over(self.info.objects)
+            class_of_objects(self.info, objects)
+            options = replace(options, objects=objects)
+        self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
         # Options that no image can meet are an error before any image is read.
@@ -249,7 +257,7 @@ class Segmenter:
 
         It raises `ModelError`, with the `name` of the image, if they are not finite.
         """
-        taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.products)
+        taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.computed)
 
         def render(probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
             _check_finite(probabilities, name)

@@ -3,7 +3,8 @@
 from typing import get_args
 
 from unet2015.errors import UsageError
-from unet2015.models.model_file import Model, ThresholdName
+from unet2015.models.model_file import Model, ModelInfo, ThresholdName
+from unet2015.settings.objects import ObjectSettings
 
 
 def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tuple[float | None, str | None]:
@@ -42,3 +43,20 @@ def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tupl
     if info.threshold is None:
         return 0.5, "default"
     return info.threshold, info.threshold_name or "model"
+
+
+def class_of_objects(info: ModelInfo, settings: ObjectSettings) -> tuple[int, int]:
+    """Return the channel of the probability map that tells where objects are, and their class.
+
+    Raises
+    ------
+    UsageError
+        The model has several classes and the settings do not say which, or it has no such class.
+    """
+    named = ", ".join(f"{number} ({name})" for number, name in enumerate(info.class_names) if number)
+    wanted = settings.of_class
+    if wanted is None and info.classes > 2:
+        raise UsageError(f"the model has several classes; say which one objects are: {named}")
+    if wanted is not None and wanted >= info.classes:
+        raise UsageError(f"objects of class {wanted} are wanted, but the classes of the model are {named}")
+    return (0, 1) if info.classes == 2 else (wanted or 0, wanted or 0)

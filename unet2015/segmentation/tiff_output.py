@@ -13,6 +13,13 @@ from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
 
 
+def map_paths(job: Job, folder: Path | None) -> dict[str, Path]:
+    """Return where the maps of a job are written, by name: to their paths, or only for now in `folder`."""
+    written = job.outputs.products
+    hidden = {name: folder / f"{name}.tif" for name in job.options.computed if name not in written and folder}
+    return {name: written[name] for name in job.options.products} | hidden
+
+
 def write_tiff(
     job: Job,
     computation: Computation,
@@ -49,7 +56,7 @@ def write_tiff(
     with ExitStack() as stack:
         writers = [
             (PRODUCTS[name].takes, stack.enter_context(PRODUCTS[name].writer(path, image, classes, layout)))
-            for name, path in job.outputs.products.items()
+            for name, path in map_paths(job, folder).items()
         ]
 
         def emit(band: Band) -> None:

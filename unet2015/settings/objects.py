@@ -23,6 +23,8 @@ class ObjectSettings(Frozen):
 
     threshold: Probability | None = None
     """A pixel belongs to an object if its probability is above this. None: the model's own threshold."""
+    of_class: int | None = Field(None, ge=1, le=254)
+    """The class of objects; needed for a model of more than two classes. None: class 1 of two."""
     connectivity: Literal[1, 2] = 1
     """1: neighbours share an edge. 2: they share an edge or a corner."""
     fill_holes: bool = True
@@ -35,3 +37,9 @@ class ObjectSettings(Frozen):
     markers: MarkerSettings | None = None
     """Divide connected parts that have two or more markers by a watershed of the blurred probability. None:
     objects that touch are one, as in the paper."""
+
+    def over(self, other: "ObjectSettings | None") -> "ObjectSettings":
+        """Return these settings; those that were not given are taken from `other`, such as a model's own."""
+        if other is None:
+            return self
+        return other.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})

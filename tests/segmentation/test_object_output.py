@@ -1,0 +1,152 @@
+"""Objects of segmentations: those of the finished maps, whatever the tiles, workers and kills."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import UsageError
+from unet2015.images.reader import read_pages
+from unet2015.objects.instances import Markers, label_objects
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.replay import replay
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
+from unet2015.tiling import plan as plan_module
+
+OBJECTS = ObjectSettings(smallest=3)
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(".json")}
+
+
+@pytest.mark.parametrize("markers", [None, MarkerSettings(level=0.6, blur=1)])
+def test_labels_are_the_objects_of_the_probability_map(tmp_path, model, stack_file, markers):
+    objects = ObjectSettings(smallest=3, markers=markers)
+    options = SegmentOptions(products=("probability",), objects=objects)
+    (result,) = segment_files([stack_file], tmp_path / "out", model, options)
+    assert result.error is None
+    names = ["stack.classes.tif", "stack.probability.tif", "stack.labels.tif", "stack.objects.csv"]
+    assert [path.name for path in result.outputs] == names
+    maps, labels = read_pages(result.outputs[1]), read_pages(result.outputs[2])
+    assert labels.dtype == np.uint16
+    by_hand = None if markers is None else Markers(markers.level, markers.blur)
+    for page, found in zip(maps, labels, strict=True):
+        assert np.array_equal(found, label_objects(page, 0.5, smallest=3, markers=by_hand))
+    with result.outputs[3].open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(int(page.max()) for page in labels) > 0
+    raw = read_pages(stack_file)
+    for row in rows:
+        here = labels[int(row["page"])] == int(row["label"])
+        assert int(row["area_px"]) == here.sum()
+        assert float(row["intensity_mean"]) == pytest.approx(raw[int(row["page"])][here].mean())
+        assert float(row["probability_mean"]) == pytest.approx(maps[int(row["page"])][here].mean(), rel=1e-6)
+    record = json.loads((tmp_path / "out" / "stack.record.json").read_text())
+    assert record["objects"]["objects"] == len(rows)
+    assert record["settings"]["objects"]["smallest"] == 3
+
+
+def test_the_probability_map_is_only_kept_where_it_is_wanted(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    results = {"stack.classes.tif", "stack.labels.tif", "stack.objects.csv", "stack.record.json"}
+    assert names == results | {"objects.csv"}
+
+
+def test_tiles_and_parts_do_not_change_a_byte(tmp_path, model, stack_file, parts):
+    found = []
+    for tile in (52, 68, None):
+        out = tmp_path / str(tile)
+        segment_files([stack_file], out, model, SegmentOptions(tile=tile, batch=1, objects=OBJECTS))
+        found.append(contents(out))
+    assert found[0]["stack.labels.tif"] == found[1]["stack.labels.tif"] == found[2]["stack.labels.tif"]
+
+
+def test_a_record_with_objects_is_replayed(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    found = replay(tmp_path / "out" / "stack.record.json")
+    assert found.same
+    assert list(found.outputs) == ["stack.classes.tif", "stack.labels.tif", "stack.objects.csv"]
+
+
+def test_what_is_done_is_not_done_again_and_other_settings_are_done_anew(tmp_path, model, stack_file):
+    out = tmp_path / "out"
+    segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    before = (out / "stack.labels.tif").stat().st_mtime_ns
+    segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    assert (out / "stack.labels.tif").stat().st_mtime_ns == before
+    segment_files([stack_file], out, model, SegmentOptions(objects=ObjectSettings(smallest=30)))
+    assert (out / "stack.labels.tif").stat().st_mtime_ns > before
+    assert read_pages(out / "stack.labels.tif").max() < read_pages(out / "stack.classes.tif").size
+
+
+def test_a_record_without_objects_says_what_it_always_said():
+    said = SegmentOptions().as_record(0.5)
+    assert "objects" not in said
+    assert SegmentOptions.from_record(said) == SegmentOptions(threshold=0.5)
+    with_objects = SegmentOptions(objects=OBJECTS)
+    assert SegmentOptions.from_record(with_objects.as_record(None)) == with_objects
+
+
+def test_of_several_classes_one_must_be_chosen(tmp_path, make_model, stack_file):
+    model = make_model(tmp_path / "three.safetensors", classes=3)
+    with pytest.raises(UsageError, match=r"which one objects are: 1 \(b\), 2 \(c\)"):
+        segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    with pytest.raises(UsageError, match="objects of class 3 are wanted"):
+        segment_files(
+            [stack_file], tmp_path / "out", model, SegmentOptions(objects=ObjectSettings(of_class=3))
+        )
+    assert not (tmp_path / "out").exists()
+    options = SegmentOptions(objects=ObjectSettings(of_class=2))
+    (result,) = segment_files([stack_file], tmp_path / "out", model, options)
+    classes, labels = read_pages(result.outputs[0]), read_pages(result.outputs[1])
+    for page, found in zip(classes, labels, strict=True):
+        assert np.array_equal(found, label_objects((page == 2).astype(np.float32), 0.5))
+
+
+def test_the_label_image_has_axes_and_pixel_size_of_the_input(tmp_path, model, stack):
+    path = tmp_path / "t.tif"
+    tifffile.imwrite(path, stack, imagej=True, resolution=(2, 2), metadata={"axes": "TYX", "unit": "um"})
+    segment_files([path], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    with tifffile.TiffFile(tmp_path / "out" / "t.labels.tif") as tif:
+        assert tif.imagej_metadata["frames"] == 3
+        assert tif.imagej_metadata["unit"] == "um"
+    header = (tmp_path / "out" / "t.objects.csv").read_text().splitlines()[0]
+    assert "area_um2" in header
+
+
+def test_a_run_has_one_table_of_all_files(tmp_path, model, stack):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, count in (("a", 1), ("b", 2)):
+        kwargs = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um"}} if name == "b" else {}
+        tifffile.imwrite(folder / f"{name}.tif", stack[:count], photometric="minisblack", **kwargs)
+    (folder / "c.tif").write_bytes(b"II*\0")
+    out = tmp_path / "out"
+    results = segment_files([folder], out, model, SegmentOptions(objects=OBJECTS, axes="IYX"))
+    assert [bool(result.error) for result in results] == [False, False, True]
+    assert [result.objects["objects"] > 0 for result in results[:2]] == [True, True]
+    with (out / "objects.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(result.objects["objects"] for result in results[:2])
+    assert {row["image"]: bool(row["area_um2"]) for row in rows} == {"a.tif": False, "b.tif": True}
+    again = segment_files([folder], out, model, SegmentOptions(objects=OBJECTS, axes="IYX"))
+    assert [result.objects for result in again] == [result.objects for result in results]
+
+
+def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, caplog):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "objects.csv").write_text("mine")
+    segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    assert (out / "objects.csv").read_text() == "mine"
+    assert "is not a table of objects by this program" in caplog.text

@@ -1,0 +1,85 @@
+"""Options of the commands that find objects."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from unet2015.settings.objects import ObjectSettings
+
+Smallest = Annotated[
+    int | None,
+    typer.Option(help="Leave out objects with fewer pixels than this, holes included.", metavar="PIXELS"),
+]
+OfClass = Annotated[
+    int | None,
+    typer.Option("--class", help="The class of objects, if there are more than two classes.", metavar="N"),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Divide objects that touch, by a watershed from markers: parts in which the blurred probability "
+        "is above LEVEL; BLUR is in pixels.",
+        metavar="LEVEL,BLUR|none",
+    ),
+]
+KeepHoles = Annotated[
+    bool | None,
+    typer.Option("--keep-holes/--fill-holes", help="Whether holes in objects stay.", show_default=False),
+]
+Frame = Annotated[
+    int | None,
+    typer.Option(
+        help="Leave out objects that lie wholly within this distance of the border.", metavar="PIXELS"
+    ),
+]
+Corners = Annotated[
+    bool | None,
+    typer.Option(
+        "--corners/--edges",
+        help="Whether pixels that share only a corner belong together.",
+        show_default=False,
+    ),
+]
+
+
+def object_settings(
+    *,
+    smallest: int | None = None,
+    of_class: int | None = None,
+    split: str | None = None,
+    keep_holes: bool | None = None,
+    frame: int | None = None,
+    corners: bool | None = None,
+    threshold: float | None = None,
+) -> "ObjectSettings":
+    """Return the settings that options mean; what is None is left to the model, or to the defaults."""
+    from unet2015.settings.objects import ObjectSettings
+    from unet2015.settings.reading import parse_settings
+
+    given: dict[str, Any] = {
+        "smallest": smallest,
+        "of_class": of_class,
+        "fill_holes": None if keep_holes is None else not keep_holes,
+        "frame": frame,
+        "connectivity": None if corners is None else 1 + corners,
+        "threshold": threshold,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    if split is not None:
+        values["markers"] = _markers(split)
+    return parse_settings(ObjectSettings, values, "options of objects")
+
+
+def _markers(text: str) -> dict[str, float] | None:
+    from unet2015.errors import UsageError
+
+    if text.strip().lower() == "none":
+        return None
+    try:
+        level, blur = map(float, text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--split {text!r}: expected LEVEL,BLUR such as 0.8,2 (a probability and pixels), or none"
+        ) from None
+    return {"level": level, "blur": blur}
