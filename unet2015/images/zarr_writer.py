@@ -84,6 +84,15 @@ class ZarrSegmentation:
         except OSError as error:
             raise self._failure(error) from error
 
+    def add_label(self, like: Image) -> None:
+        """Make the label image of this layout beside those that are there; `like` as for `create`."""
+        (item,) = self.layout.maps
+        root = zarr_library().open_group(self.folder, mode="r+", zarr_format=3)
+        labels = root["labels"]
+        self._create_label(root, labels.require_group(item.name), item, like)
+        names = [name for name in labels.attrs["ome"]["labels"] if name != item.name]
+        labels.attrs["ome"] = {"version": WRITTEN, "labels": [*names, item.name]}
+
     def write(self, page: int, top: int, rows: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write a band: rows of a page over the whole width, from row `top` on.
 

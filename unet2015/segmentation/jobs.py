@@ -9,7 +9,7 @@ from unet2015.errors import UsageError
 from unet2015.images.reader import find_images
 from unet2015.images.zarr_group import is_zarr
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS
+from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, TABLE
 
 ZARR, RECORD = ".classes.zarr", ".record.json"
 ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
@@ -169,13 +169,11 @@ def _in_folder(path: Path, out: Path, options: SegmentOptions) -> Outputs:
 
 def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
     """Return the outputs with `main` as the first; the names of the others are `name` and their ending."""
-    if main.suffix.lower() == ".zarr":
-        products = dict.fromkeys(options.products, main)
-    else:
-        products = {other: _extended(name, PRODUCTS[other].ending) for other in options.products}
-        products[MAIN.name] = main
-    if options.objects is not None:
-        products |= {other: _extended(name, product.ending) for other, product in OBJECT_PRODUCTS.items()}
+    table = PRODUCTS | OBJECT_PRODUCTS
+    products = {other: _extended(name, table[other].ending) for other in options.results}
+    products[MAIN.name] = main
+    if main.suffix.lower() == ".zarr":  # which holds all but the table
+        products |= dict.fromkeys((other for other in options.results if other != TABLE.name), main)
     return Outputs(products, _extended(name, RECORD))
 
 

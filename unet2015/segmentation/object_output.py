@@ -1,20 +1,22 @@
 """Objects of a segmentation: made of its finished maps, as label image and table."""
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unet2015.errors import ImageWriteError
 from unet2015.images.reader import open_image
-from unet2015.objects.files import Intensities, write_labels
+from unet2015.objects.files import Intensities, RowWriter, measure_labels
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.table import FIRST_COLUMNS, join_tables, summary_of, write_table
 from unet2015.safe_files import open_regular
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
-from unet2015.segmentation.products import LABELS, MAIN, TABLE, ProbabilityMap
+from unet2015.segmentation.products import MAIN, TABLE, ProbabilityMap
 from unet2015.segmentation.threshold import class_of_objects
 
 RUN_TABLE = "objects.csv"
@@ -23,7 +25,12 @@ RUN_TABLE = "objects.csv"
 _log = logging.getLogger("unet2015")
 
 
-def write_objects(job: Job, computation: Computation, maps: dict[str, Path]) -> dict[str, Any]:
+def write_objects(
+    job: Job,
+    computation: Computation,
+    maps: Mapping[str, Path],
+    writer: Callable[[np.dtype[Any]], AbstractContextManager[RowWriter]],
+) -> dict[str, Any]:
     """Write label image and table of a job whose maps are whole.
 
     Parameters
@@ -32,8 +39,10 @@ def write_objects(job: Job, computation: Computation, maps: dict[str, Path]) -> 
         With objects among its options.
     computation : Computation
         What the maps were computed from.
-    maps : dict of Path
+    maps : mapping of Path
         The finished maps by name.
+    writer : callable
+        Returns what writes the label image, for a type of labels.
 
     Returns
     -------
@@ -55,16 +64,14 @@ def write_objects(job: Job, computation: Computation, maps: dict[str, Path]) -> 
         probability = stack.enter_context(open_image(maps[ProbabilityMap.name]))
         classes = stack.enter_context(open_image(maps[MAIN.name]))
         found = Maps(probability, channel, threshold, classes, wanted)
-        with computation.times.measure("write"):
-            labels = number_image(found, settings, job.options.max_memory)
-            tables = write_labels(
-                job.outputs.products[LABELS.name],
-                labels,
-                image,
-                [Intensities.of(image, "intensity"), Intensities(probability, (channel,), ("probability",))],
-                job.options.layout,
-            )
-            write_table(job.outputs.products[TABLE.name], tables)
+        labels = number_image(found, settings, job.options.max_memory)
+        measured = [
+            Intensities.of(image, "intensity"),
+            Intensities(probability, (channel,), (ProbabilityMap.name,)),
+        ]
+        with writer(labels.dtype) as rows:
+            tables = measure_labels(labels, image, measured, writer=rows, dtype=labels.dtype)
+        write_table(job.outputs.products[TABLE.name], tables)
     return summary_of(tables)
 
 

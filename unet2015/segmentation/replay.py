@@ -20,6 +20,7 @@ from unet2015.safe_files import Unchanged, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
+from unet2015.segmentation.products import TABLE
 from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.memory import mib
@@ -126,7 +127,8 @@ def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Out
     """Return where the products of a record go in a folder."""
     paths = [folder / Path(name).name for name in said["outputs"]]
     if _is_zarr(said):
-        paths = paths[:1] * len(options.products) + paths[1:]
+        inside = [name for name in options.results if name != TABLE.name]
+        paths = paths[:1] * len(inside) + paths[1:]
     return Outputs(dict(zip(options.results, paths, strict=True)), folder / "record.json")
 
 
@@ -202,7 +204,9 @@ def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TileP
 
 def _files(said: dict[str, Any], options: SegmentOptions) -> int:
     """Return how many results a record should name; all maps of an OME-Zarr image are one."""
-    return len(options.results) - (len(options.products) - 1 if _is_zarr(said) else 0)
+    if _is_zarr(said):  # which holds all but the table
+        return 1 + (TABLE.name in options.results)
+    return len(options.results)
 
 
 def _is_zarr(said: dict[str, Any]) -> bool:

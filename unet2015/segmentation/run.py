@@ -12,13 +12,12 @@ from unet2015.images.reader import open_image
 from unet2015.objects.table import describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.jobs import Job
-from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
 from unet2015.segmentation.records import check_free, identity_of, outcome_of, read_objects
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
-from unet2015.segmentation.tiff_output import map_paths, write_tiff
+from unet2015.segmentation.tiff_output import write_tiff
 from unet2015.segmentation.work import Work
 from unet2015.segmentation.zarr_output import write_zarr
 from unet2015.tiling.plan import TilePlan
@@ -125,7 +124,5 @@ def write_products(
     """
     if job.outputs.zarr:
         assert folder is not None
-        return write_zarr(job, computation, folder, check, elsewhere), None
-    found = write_tiff(job, computation, folder, check, elsewhere)
-    objects = None if job.options.objects is None else write_objects(job, computation, map_paths(job, folder))
-    return found, objects
+        return write_zarr(job, computation, folder, check, elsewhere)
+    return write_tiff(job, computation, folder, check, elsewhere)

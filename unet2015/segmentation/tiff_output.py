@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from unet2015.images.writer import ImageWriter
 from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import PartStore
 from unet2015.segmentation.parts import Computation, Elsewhere, in_order
-from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.products import LABELS, PRODUCTS
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
@@ -26,7 +30,7 @@ def write_tiff(
     folder: Path | None = None,
     check: Callable[[], None] = lambda: None,
     elsewhere: Elsewhere | None = None,
-) -> Summary:
+) -> tuple[Summary, dict[str, Any] | None]:
     """Segment an image into TIFF files; parts that are finished are not computed again.
 
     Parameters
@@ -36,11 +40,19 @@ def write_tiff(
     computation : Computation
         What their pixels are computed from.
     folder : Path, optional
-        Where finished parts are kept and read. Default: they are not kept.
+        Where finished parts are kept and read, and maps that are needed but not wanted. Default: parts are
+        not kept; with objects it is needed.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
     elsewhere : callable, optional
         Computes the missing parts before the files are written. Default: they are computed here.
+
+    Returns
+    -------
+    Summary
+        Of the probabilities.
+    dict or None
+        Of the objects, if they are among the results.
 
     Raises
     ------
@@ -67,4 +79,8 @@ def write_tiff(
         progress = stack.enter_context(tile_bar(plan, image.name))
         in_order(computation, emit, store, progress)
         check()
-    return found
+    if job.options.objects is None:
+        return found, None
+    make = partial(ImageWriter, job.outputs.products[LABELS.name], image, layout=layout)
+    with computation.times.measure("write"):
+        return found, write_objects(job, computation, map_paths(job, folder), lambda dtype: make(dtype=dtype))

@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from unet2015.errors import ImageWriteError
+from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.safe_files import sha256, write_json
 from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
-from unet2015.segmentation.products import PRODUCTS
+from unet2015.segmentation.products import LABELS, MAIN, PRODUCTS, ProbabilityMap
 from unet2015.segmentation.publication import remove, sync
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.plan import Part, TilePlan
@@ -104,8 +107,13 @@ class ZarrParts:
         for band in bands:
             self.take(band)
 
-    def finish(self) -> Summary:
+    def finish(self, add: Callable[[], None] = lambda: None) -> Summary:
         """Make the lower resolutions, and flush the image to the disk; every part is finished.
+
+        Parameters
+        ----------
+        add : callable
+            Called before the image is flushed; may add to it.
 
         Raises
         ------
@@ -121,6 +129,7 @@ class ZarrParts:
                 "to compute it again"
             )
         self.image.make_levels()
+        add()
         try:
             _flush(self.image.folder)
         except OSError as error:
@@ -190,8 +199,11 @@ def write_zarr(
     folder: Path,
     check: Callable[[], None] = lambda: None,
     elsewhere: Elsewhere | None = None,
-) -> Summary:
+) -> tuple[Summary, dict[str, Any] | None]:
     """Segment an image into an OME-Zarr image; parts that are finished are not computed again.
+
+    With objects, their labels become a label image of it. They belong to the probability map, which is then
+    written in any case.
 
     Parameters
     ----------
@@ -206,6 +218,13 @@ def write_zarr(
     elsewhere : callable, optional
         Computes the missing parts. Default: they are computed here.
 
+    Returns
+    -------
+    Summary
+        Of the probabilities.
+    dict or None
+        Of the objects, if they are among the results.
+
     Raises
     ------
     AxesError
@@ -215,7 +234,7 @@ def write_zarr(
     """
     plan, image, times = computation.plan, computation.source.image, computation.times
     info = computation.segmenter.info
-    maps = [PRODUCTS[name].zarr_map(info) for name in job.options.products]
+    maps = [PRODUCTS[name].zarr_map(info) for name in job.options.computed]
     parts = ZarrParts(job.outputs.main, folder, plan, plan_layout(image, plan.rows[0].length, maps), check)
     with times.measure("write"):
         parts.image.create(image)
@@ -228,8 +247,17 @@ def write_zarr(
             progress(plan.tiles - sum(len(part.tiles) for part in missing))
             compute_parts(computation, missing, parts.take, progress)
     check()
+    objects: dict[str, Any] = {}
+
+    def add_objects() -> None:
+        main = job.outputs.main
+        places = {MAIN.name: main / "labels" / MAIN.name, ProbabilityMap.name: main}
+        objects.update(write_objects(job, computation, places, partial(ZarrLabels, main, image, LABELS.name)))
+
+    wanted = job.options.objects is not None
     with times.measure("write"):
-        return parts.finish()
+        found = parts.finish(add_objects) if wanted else parts.finish()
+    return found, objects if wanted else None
 
 
 def _flush(folder: Path) -> None:
