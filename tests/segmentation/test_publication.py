@@ -19,6 +19,7 @@ from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
+from unet2015.segmentation import publication
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import PRODUCTS
@@ -118,6 +119,7 @@ def killed_at_move(job, out, number, options=OPTIONS):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", dying(Path.replace))
         patch.setattr(Path, "rename", dying(Path.rename))
+        patch.setattr(publication, "move_new", dying(publication.move_new))
         with pytest.raises(Killed):
             run(job, out, options)
 
@@ -205,7 +207,7 @@ def test_a_file_of_another_is_not_replaced_by_finishing(job, form):
     killed_at_move(job, out, 1)
     if out.suffix == ".zarr":
         (out / "data").mkdir(parents=True)
-        with pytest.raises(ImageWriteError, match="no result of this program"):
+        with pytest.raises(ImageWriteError, match="not replaced"):
             run(job, out)
         assert (out / "data").is_dir()
     else:

@@ -7,11 +7,13 @@
 - `claims`: one process at a time for one output.
 """
 
-from unet2015.safe_files.claims import claim
+from unet2015.safe_files.claims import claim, was_claimed
 from unet2015.safe_files.mounts import flush
 from unet2015.safe_files.ownership import (
+    RECORD,
     RecordedOutput,
     check_ours,
+    check_place,
     earlier_outputs,
     place_for_record,
     record_of,
@@ -39,11 +41,13 @@ from unet2015.safe_files.writing import (
 )
 
 __all__ = [
+    "RECORD",
     "Guard",
     "RecordedOutput",
     "Unchanged",
     "atomic_path",
     "check_ours",
+    "check_place",
     "check_regular",
     "claim",
     "digest_of",
@@ -62,5 +66,6 @@ __all__ = [
     "record_of",
     "record_paths",
     "sha256",
+    "was_claimed",
     "write_json",
 ]

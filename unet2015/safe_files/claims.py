@@ -37,7 +37,7 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
     except ImportError:  # not a POSIX system
         yield
         return
-    lock = path.with_name(f"{hidden_prefix(path)}.lock")
+    lock = _lock(path)
     try:
         handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
@@ -69,3 +69,12 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
                 lock.unlink()
     finally:
         os.close(handle)
+
+
+def was_claimed(path: Path) -> bool:
+    """Whether a process has claimed `path` and not ended since, or was killed."""
+    return _lock(path).exists()
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f"{hidden_prefix(path)}.lock")

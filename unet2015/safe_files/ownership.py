@@ -42,7 +42,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """Return a record, or None where there is none."""
     try:
         record = json.loads(read_text(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     named = isinstance(record, dict) and isinstance(record.get("outputs"), dict)
     return record if named else None
@@ -62,16 +62,25 @@ def place_for_record(paths: Sequence[Path], main: Path) -> Path:
     ImageWriteError
         There is none.
     """
-    for path in paths:
-        record = read_record(path)
-        if not os.path.lexists(path) or (record and main.name in record["outputs"]):
-            return path
-        if record is None:
-            raise _foreign(path, "and is no record of this program")
-    raise _foreign(paths[-1], "and is the record of another result")
+    if read_record(paths[0]) is not None and not _is_free(paths[0], main):
+        paths = paths[1:]  # the usual place has the record of another result
+    check_place(paths[0], main)
+    return paths[0]
 
 
-def check_ours(path: Path, record: dict[str, Any] | None) -> None:
+def check_place(path: Path, main: Path) -> None:
+    """Raise `ImageWriteError` unless a path is free, or has the record of an output."""
+    if not _is_free(path, main):
+        what = "is no record of this program" if read_record(path) is None else "is that of another result"
+        raise _foreign(path, f"and {what}")
+
+
+def _is_free(path: Path, main: Path) -> bool:
+    record = read_record(path)
+    return not os.path.lexists(path) or (record is not None and main.name in record["outputs"])
+
+
+def check_ours(path: Path, record: dict[str, Any] | None, also: str = "") -> None:
     """Raise `ImageWriteError` if something is at a path that is not as its record says.
 
     Parameters
@@ -80,10 +89,12 @@ def check_ours(path: Path, record: dict[str, Any] | None) -> None:
         An output that is about to be made; a file or a folder.
     record : dict or None
         The record of earlier outputs there.
+    also : str
+        A SHA-256 that is ours as well.
     """
     if not os.path.lexists(path):
         return
-    known = _digests(record or {}, path.name)
+    known = _digests(record or {}, path.name) | ({also} if also else set())
     if not known:
         raise _foreign(path, "and no record beside it says that this program made it")
     try:

@@ -104,11 +104,12 @@ def sha256(path: str | Path) -> str:
 
 def digest_of(path: Path) -> str:
     """Return `sha256` of what lies at a path, without reading it again while its state is the same."""
-    return _digest_in_state(path.absolute(), state_of(path))
+    state = state_of(path)
+    return sha256(path) if state is None else _digest_in_state(path.absolute(), state)
 
 
 @lru_cache(maxsize=256)
-def _digest_in_state(path: Path, _state: tuple[int, ...] | None) -> str:
+def _digest_in_state(path: Path, _state: tuple[int, ...]) -> str:
     return sha256(path)
 
 

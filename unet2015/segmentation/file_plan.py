@@ -14,6 +14,7 @@ from unet2015.segmentation.estimate import Estimator, in_words
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
+from unet2015.segmentation.records import check_before
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
 
@@ -90,6 +91,7 @@ def plan_files(
     options = segmenter.options
     for job in plan_jobs(find_inputs(inputs), Path(out), options):
         try:
+            check_before(job)
             with open_image(job.input, options.axes) as image:
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:

@@ -8,10 +8,11 @@ from pathlib import Path
 from unet2015.errors import UsageError
 from unet2015.images.reader import find_images
 from unet2015.images.zarr_group import is_zarr
+from unet2015.safe_files import RECORD, record_paths
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, TABLE
 
-ZARR, RECORD = ".classes.zarr", ".record.json"
+ZARR = ".classes.zarr"
 ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
 """What the names of results end in."""
 
@@ -27,11 +28,16 @@ class Outputs:
     products : dict of Path
         Path of each result by its name; maps have the same path if they lie in one OME-Zarr image.
     record : Path
-        The record beside them.
+        The record beside them, unless it is that of another result: r.tif and r.zarr have the same `record`.
     """
 
     products: dict[str, Path]
     record: Path
+
+    @property
+    def records(self) -> tuple[Path, Path]:
+        """Where the record may be: `record`, or named after the whole name of the main product."""
+        return self.record, self.main.with_name(self.main.name + RECORD)
 
     @property
     def main(self) -> Path:
@@ -50,8 +56,8 @@ class Outputs:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The paths of all products, and the record."""
-        return (*self.paths, self.record)
+        """The paths of all products, and of the record."""
+        return (*self.paths, *self.records)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
 
 def _is_result(path: Path) -> bool:
     name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
-    return name is not None and path.with_name(name + RECORD).exists()
+    return name is not None and any(record.exists() for record in record_paths(path, path.with_name(name)))
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:
@@ -135,9 +141,12 @@ def is_one_file(out: Path) -> bool:
 
 def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
     owners = {_real(path): path for path in inputs}
+    files = frozenset(owners)
     for job in jobs:
         for target in job.outputs.files:
             real = _real(target)
+            if target in job.outputs.records and real not in files | {*real.parents} & files:
+                continue  # each result finds a place of its own for its record
             other = owners.setdefault(real, job.input)
             if other is not job.input or real == _real(job.input):
                 if real in (_real(other), _real(job.input)):

@@ -32,7 +32,18 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
-from unet2015.safe_files import leftovers, read_text, sha256, write_json
+from unet2015.safe_files import (
+    check_ours,
+    earlier_outputs,
+    flush,
+    leftovers,
+    move_new,
+    place_for_record,
+    read_text,
+    record_of,
+    sha256,
+    write_json,
+)
 from unet2015.segmentation.jobs import Outputs
 
 _FINISHED, _RECORD, _REPLACED = "finished", "record.json", "replaced"
@@ -66,7 +77,7 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     Parameters
     ----------
     outputs : Outputs
-        Where they go; what lies there may be replaced.
+        Where they go. What lies there is replaced if a record names it and nobody has changed it since.
     folder : Path
         The work folder; the results are whole and on the disk.
     record : dict
@@ -75,8 +86,10 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     Raises
     ------
     ImageWriteError
-        A file cannot be moved.
+        A file cannot be moved, or would replace somebody's own; the results stay in the folder.
     """
+    earlier = record_of(outputs.records, outputs.main)
+    record = record | earlier_outputs(earlier, outputs.main.parent, record["outputs"])
     write_json(folder / _RECORD, record)
     _move(outputs, folder, record)
 
@@ -123,11 +136,7 @@ def remove(path: Path) -> None:
 
 def sync(path: Path) -> None:
     """Flush a file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(path)
 
 
 def _announced(folder: Path) -> dict[str, Any] | None:
@@ -143,16 +152,13 @@ def _announced(folder: Path) -> dict[str, Any] | None:
 
 def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
     """Whether all results are here or at their paths, and nothing else would be replaced."""
-    try:
-        earlier = json.loads(read_text(outputs.record))["outputs"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        earlier = {}
+    earlier = record_of(outputs.records, outputs.main)
     for name, digest in record["outputs"].items():
         place, path = folder / _FINISHED / name, outputs.main.with_name(name)
         try:
             if place.exists():
-                free = not path.exists() or sha256(path) in (digest, earlier.get(name))
-                if not free or sha256(place) != digest:
+                check_ours(path, earlier, digest)
+                if sha256(place) != digest:
                     return False
             elif sha256(path) != digest:
                 return False
@@ -163,21 +169,39 @@ def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
 
 def _move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     path = outputs.main
+    earlier = record_of(outputs.records, path)
+    waiting = {
+        name: digest for name, digest in record["outputs"].items() if (folder / _FINISHED / name).exists()
+    }
+    for name, digest in waiting.items():  # before the first is moved
+        check_ours(path.with_name(name), earlier, digest)
+    place_for_record(outputs.records, path)
     try:
-        for name in record["outputs"]:
+        for name in waiting:
             place, path = folder / _FINISHED / name, outputs.main.with_name(name)
-            if not place.exists():
-                continue
-            if place.is_dir() and path.exists():
-                remove(folder / _REPLACED)
-                path.rename(folder / _REPLACED)
-            place.replace(path)
+            if place.is_dir():
+                if path.exists():
+                    remove(folder / _REPLACED)
+                    path.rename(folder / _REPLACED)
+                place.rename(path)
+            else:
+                _give_name(place, path)
         _sync_names(path.parent)
-        path = outputs.record
-        (folder / _RECORD).replace(path)
+        path = place_for_record(outputs.records, outputs.main)
+        _give_name(folder / _RECORD, path)
         _sync_names(path.parent)
+    except ImageWriteError:
+        raise
     except OSError as error:
         raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
+
+
+def _give_name(source: Path, path: Path) -> None:
+    """Move a file to a path that is free, or has an earlier file of ours."""
+    if os.path.lexists(path):
+        source.replace(path)
+    else:
+        move_new(source, path)
 
 
 def _sync_names(folder: Path) -> None:

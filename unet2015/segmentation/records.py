@@ -1,13 +1,20 @@
 """The record beside a result, and whether a result is already the wanted one."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
-from unet2015.safe_files import read_text, sha256
+from unet2015.safe_files import (
+    check_ours,
+    digest_of,
+    leftovers,
+    place_for_record,
+    record_of,
+    sha256,
+    was_claimed,
+)
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
@@ -54,35 +61,52 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
 
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     """Whether the outputs are whole and were made as `expected`, according to their record."""
+    record = record_of(outputs.records, outputs.main)
     try:
-        record = json.loads(read_text(outputs.record))
-        return all(record[key] == value for key, value in expected.items()) and all(
-            record["outputs"][path.name] == sha256(path) for path in outputs.paths
+        return (
+            record is not None
+            and all(record[key] == value for key, value in expected.items())
+            and all(record["outputs"][path.name] == digest_of(path) for path in outputs.paths)
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, KeyError):
         return False
 
 
 def read_objects(outputs: Outputs) -> dict[str, Any] | None:
     """Return what a record says of the objects; None if it says nothing."""
-    found = json.loads(read_text(outputs.record)).get("objects")
+    found = (record_of(outputs.records, outputs.main) or {}).get("objects")
     return found if isinstance(found, dict) else None
 
 
+def check_before(job: Job) -> None:
+    """Raise `ImageWriteError`, before anything is read, if the outputs would replace what is not theirs.
+
+    If a run of this job was killed, or still runs, what lies there may be unnamed as yet; it made this check
+    when it began, and then nothing is said here.
+    """
+    if not was_claimed(job.outputs.main) and not leftovers(job.outputs.main):
+        check_free(job)
+
+
 def check_free(job: Job) -> None:
-    """Raise `ImageWriteError` unless the outputs replace only earlier results of the same input."""
-    main, record = job.outputs.main, job.outputs.record
-    if job.outputs.zarr and main.exists() and not record.exists():
+    """Raise `ImageWriteError` unless the outputs replace only earlier results of the same input.
+
+    Those are outputs that a record names, and that nobody has changed since.
+    """
+    outputs = job.outputs
+    record = record_of(outputs.records, outputs.main)
+    for path in outputs.paths:
+        check_ours(path, record)
+    place_for_record(outputs.records, outputs.main)
+    said = record or {}
+    other = said.get("input")
+    if "command" in said:
         raise ImageWriteError(
-            f"{main}: exists and is no result of this program (it has no {record.name} beside it); remove "
-            "it, or choose another name"
+            f"{outputs.main}: is a result of {said['command']}, and that of {job.input} does not replace it; "
+            "choose another output"
         )
-    try:
-        other = Path(json.loads(read_text(record))["input"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return
-    if other != job.input.resolve() and other.exists():
+    if isinstance(other, str) and Path(other) != job.input.resolve() and Path(other).exists():
         raise ImageWriteError(
-            f"{main}: is the result of {other}, and would be replaced by that of {job.input}; "
+            f"{outputs.main}: is the result of {other}, and would be replaced by that of {job.input}; "
             "choose another output folder"
         )

@@ -14,7 +14,7 @@ from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
-from unet2015.segmentation.records import check_free, identity_of, outcome_of, read_objects
+from unet2015.segmentation.records import check_before, check_free, identity_of, outcome_of, read_objects
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.tiff_output import write_tiff
@@ -75,6 +75,7 @@ def _run(
     segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsewhere | None
 ) -> dict[str, Any] | None:
     """Carry out a job; return the summary of its objects."""
+    check_before(job)
     watched = Unchanged(job.input)
     with open_image(job.input, job.options.axes) as image:
         plan = segmenter.plan(image) if plan is None else plan
