@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -127,23 +128,37 @@ def used(worker: Worker, seed: Seed, name: str, random: Random, place: Path) -> 
     return {"name": path.name, "seed": name.rpartition("-")[0], "damage": done, **answer}
 
 
-def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what came of `count` damaged copies, made from the seeds in turn."""
-    worker, names = Worker(options.limit), sorted(name for name in made if options.only in name)
-    for number in range(count if names else 0):
-        name = names[number % len(names)]
-        random, place = Random(f"{options.seed} {name} {number}"), folder / str(number)
-        answer = used(worker, made[name], f"{name}-{number}", random, place)
-        if answer["kind"].startswith("finding"):
-            options.keep.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(options.keep / answer["name"], ignore_errors=True)
-            # Links and pipes stay what they are.
-            subprocess.run(["cp", "-a", str(place / answer["name"]), str(options.keep)], check=True)
-            with (options.keep / "findings.jsonl").open("a") as file:
-                file.write(json.dumps(answer) + "\n")
-        shutil.rmtree(place)
-        yield answer
-    worker.close()
+def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> list[dict[str, Any]]:
+    """Return what came of `count` damaged copies, made from the seeds in turn."""
+    names = sorted(name for name in made if options.only in name)
+    numbers = range(count if names else 0)
+
+    def some(first: int) -> list[dict[str, Any]]:
+        worker = Worker(options.limit)
+        found = []
+        for number in numbers[first :: options.workers]:
+            name = names[number % len(names)]
+            random, place = Random(f"{options.seed} {name} {number}"), folder / str(number)
+            answer = used(worker, made[name], f"{name}-{number}", random, place)
+            if answer["kind"].startswith("finding"):
+                keep(answer, place, options.keep)
+            shutil.rmtree(place)
+            found.append(answer)
+        worker.close()
+        return found
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        return [answer for part in pool.map(some, range(options.workers)) for answer in part]
+
+
+def keep(answer: dict[str, Any], place: Path, where: Path) -> None:
+    """Keep the files of a finding, and add it to ``findings.jsonl`` beside them."""
+    where.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(where / answer["name"], ignore_errors=True)
+    # Links and pipes stay what they are.
+    subprocess.run(["cp", "-a", str(place / answer["name"]), str(where)], check=True)
+    with (where / "findings.jsonl").open("a") as file:
+        file.write(json.dumps(answer) + "\n")
 
 
 def report(what: str, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -170,6 +185,9 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--others", type=int, default=500, help="models, records, settings, runs, labels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes; what is found does not depend on it"
+    )
     parser.add_argument("--only", default="", help="only seeds with this in their name")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds that a file may take")
     parser.add_argument("--results", type=Path, help="also write the numbers to this JSON file")
@@ -184,12 +202,14 @@ def main() -> int:
             place = folder / what
             place.mkdir()
             made = make(place) if count else {}
-            searches.append(report(what, list(fuzz(made, count, options, place / "damaged"))))
+            searches.append(report(what, fuzz(made, count, options, place / "damaged")))
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
         seconds = round(time.monotonic() - start)
         write_result(
-            options.results, "fuzz", {"seed": options.seed, "seconds": seconds, "searches": searches}
+            options.results,
+            "fuzz",
+            {"seed": options.seed, "workers": options.workers, "seconds": seconds, "searches": searches},
         )
     return int(any(one["findings"] for one in searches))
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from unet2015.tiling import plan
 
 PART = 4 * 44 * 44
 """Pixels of a part here, so that a small image has several."""
+
+
+_FILE = re.compile(r"\w\.(tif|json|jsonl|toml|safetensors|part|csv|html)\b")
+"""A name of a file, which may be gone."""
 
 
 class Ended(NamedTuple):
@@ -73,7 +78,7 @@ def refusal(ended: Ended, folder: Path) -> str:
         raise FindingError(f"traceback: {text} {' '.join(logs)[-1500:]}")
     if "[Errno" in text or "Traceback" in text or "out of memory" in text:
         raise FindingError(f"unclear error: {text}")
-    if not any(name in text for name in names):
+    if not any(name in text for name in names) and not _FILE.search(text):
         raise FindingError(f"unclear error: no file is named: {text}")
     if any(len(line) > 1500 for line in text.splitlines()):
         raise FindingError(f"unclear error: {len(text)} characters: {text[:1000]}")

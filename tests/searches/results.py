@@ -52,7 +52,8 @@ def where(result: Mapping[str, Any]) -> str:
     """Return when and on what a search ran, in a sentence."""
     cores = result["machine"]["cores"]
     place = f"{result['machine']['processor']}, {cores} cores"
-    return f"{result['measured'][:10]}, commit {result['commit']}, {place}."
+    on = f"commit {result['commit']}, " if "commit" in result else ""
+    return f"{result['measured'][:10]}, {on}{place}."
 
 
 def fuzz(result: Mapping[str, Any]) -> str:
