@@ -27,6 +27,8 @@ from tests.fuzz.models import models
 from tests.fuzz.mutate import mutated
 from tests.searches.results import write_result
 
+ROOT = Path(__file__).parents[2]
+
 
 class Seed(NamedTuple):
     """What is damaged: a file's bytes, or a folder and the files in it; and how it is looked at."""
@@ -50,6 +52,7 @@ class Worker:
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.fuzz.worker"],
+                cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -194,15 +197,19 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "unet2015-fuzz",
                         help="folder for the files of findings")  # fmt: skip
     options = parser.parse_args()
-    searches, start = [], time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        parts = {"images": (image_seeds, options.images), "others": (other_seeds, options.others)}
-        for what, (make, count) in parts.items():
-            place = folder / what
+    options.keep = options.keep.resolve()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
+        parts = []
+        for what, make, count in (
+            ("images", image_seeds, options.images),
+            ("others", other_seeds, options.others),
+        ):
+            place = Path(name).resolve() / what
             place.mkdir()
             made = make(place) if count else {}
-            searches.append(report(what, fuzz(made, count, options, place / "damaged")))
+            parts.append((what, pool.submit(fuzz, made, count, options, place / "damaged")))
+        searches = [report(what, part.result()) for what, part in parts]
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
         seconds = round(time.monotonic() - start)

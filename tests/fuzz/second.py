@@ -69,6 +69,8 @@ def _compared(ours: np.ndarray, axes: str, theirs: np.ndarray, letters: str, lea
 
 
 def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
+    if any(one.is_fifo() for one in path.parent.iterdir()):  # it would wait for a writer
+        raise DoubtError
     with tifffile.TiffFile(path) as tif:
         if len(tif.series) != 1 or len({page.aspage().photometric for page in tif.pages}) > 1:
             raise DoubtError
@@ -99,7 +101,10 @@ def _libtiff(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
             raise DoubtError
         if tif.is_ome or any(page.subfiletype & 1 for page in pages) or first.planarconfig != 1:
             raise DoubtError
-        least = 3.0 if {page.compression for page in pages} == {_JPEG} else 0.0
+        jpeg = _JPEG in {page.compression for page in pages}
+        if jpeg and first.photometric == _MIN_IS_WHITE:  # of these, imagecodecs inverts some by itself
+            raise DoubtError
+        least = 3.0 if jpeg else 0.0
     data = path.read_bytes()
     array = np.stack([np.asarray(imagecodecs.tiff_decode(data, index=i)) for i in range(len(pages))])
     letters = "I" + ("YXC" if array.ndim == 4 else "YX")
