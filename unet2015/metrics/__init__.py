@@ -1,4 +1,4 @@
-"""The official measures: ISBI 2012 (EM), the Cell Tracking Challenge's SEG, and pixel overlap.
+"""The official measures (ISBI 2012, SEG of the Cell Tracking Challenge), matched objects, and pixel overlap.
 
 Each measure is one file over one sparse contingency table. The names below load when they are
 first used: the warping error and the thinned scores need numba, the others do not.
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from unet2015.metrics.figure import draw_failures
     from unet2015.metrics.homotopy import simple_points, warp
     from unet2015.metrics.information import thinned_scores, v_info
+    from unet2015.metrics.objects import (
+        average_precision,
+        match_objects,
+        mean_average_precision,
+        object_f1,
+        object_scores,
+        panoptic_quality,
+    )
     from unet2015.metrics.overlap import dice, f1, iou, pixel_overlap
     from unet2015.metrics.pixel import pixel_error
     from unet2015.metrics.rand import rand_error
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MEASURES",
     "Mismatch",
+    "average_precision",
     "contingency_table",
     "dice",
     "draw_failures",
@@ -34,6 +43,11 @@ __all__ = [
     "evaluate_seg",
     "f1",
     "iou",
+    "match_objects",
+    "mean_average_precision",
+    "object_f1",
+    "object_scores",
+    "panoptic_quality",
     "pixel_error",
     "pixel_overlap",
     "rand_error",
@@ -55,6 +69,7 @@ _FILES = {
     "figure": ["draw_failures"],
     "homotopy": ["simple_points", "warp"],
     "information": ["thinned_scores"],
+    "objects": ["match_objects", "object_scores"],
     "overlap": ["pixel_overlap"],
     "seg": ["evaluate_seg"],
     "measures": ["MEASURES"],

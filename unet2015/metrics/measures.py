@@ -24,9 +24,10 @@ class MeasureEntry:
         Where the function is.
     better : {"lower", "higher"}
         An error is better when lower, a score when higher.
-    compares : {"stacks", "masks", "sequences"}
+    compares : {"stacks", "masks", "sequences", "objects"}
         ``stacks``: labels with probabilities, of the EM challenge. ``masks``: two masks or class maps.
-        ``sequences``: instance labels frame by frame, of the Cell Tracking Challenge.
+        ``sequences``: instance labels frame by frame, of the Cell Tracking Challenge. ``objects``: instance
+        labels, object by object.
     meaning : str
         A definition in one line.
     together : str
@@ -39,7 +40,7 @@ class MeasureEntry:
     symbol: str
     file: str
     better: Literal["lower", "higher"]
-    compares: Literal["stacks", "masks", "sequences"]
+    compares: Literal["stacks", "masks", "sequences", "objects"]
     meaning: str
     together: str = ""
     format: str = ".9f"
@@ -102,6 +103,25 @@ MEASURES: dict[str, MeasureEntry] = {
             "higher",
             "sequences",
             "mean IoU, 0 where unmatched",
+        ),
+        MeasureEntry("object_f1", "F1 of objects", "objects", "higher", "objects", "2 TP / (2 TP + FP + FN)"),
+        MeasureEntry("average_precision", "AP", "objects", "higher", "objects", "TP / (TP + FP + FN)"),
+        MeasureEntry(
+            "mean_average_precision",
+            "mean AP",
+            "objects",
+            "higher",
+            "objects",
+            "mean of AP at the IoU 0.5, 0.55, ... 0.95",
+            together="object_scores",
+        ),
+        MeasureEntry(
+            "panoptic_quality",
+            "PQ",
+            "objects",
+            "higher",
+            "objects",
+            "mean IoU of the matches * F1 of objects",
         ),
         MeasureEntry("iou", "IoU", "overlap", "higher", "masks", "pixels in both / pixels in either"),
         MeasureEntry("dice", "Dice", "overlap", "higher", "masks", "2 * pixels in both / pixels of each"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import DataSetError, LabelError
-from unet2015.metrics.contingency import contingency_table
+from unet2015.metrics.overlaps import object_overlaps
 
 
 @dataclass(frozen=True)
@@ -101,29 +101,17 @@ def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
 
 def _frame(number: int, truth: ArrayLike, result: ArrayLike) -> list[SEGObject]:
     try:
-        true, true_labels = _ranks(np.asarray(truth))
-        found, found_labels = _ranks(np.asarray(result))
-        table = contingency_table(true, found)
+        both = object_overlaps(truth, result)
     except (DataSetError, LabelError) as error:
         raise type(error)(f"frame {number}: {error}") from error
-    true_sizes, found_sizes = table.truth_sizes(), table.prediction_sizes()
-    matches: dict[int, tuple[int, float]] = {}
-    for i, j, shared in zip(table.truth, table.prediction, table.pixels, strict=True):
-        if found_labels[j] != 0 and 2 * shared > true_sizes[i]:
-            matches[i] = int(found_labels[j]), float(shared / (true_sizes[i] + found_sizes[j] - shared))
+    matches = {
+        int(both.true[k]): (int(both.found_labels[both.found[k]]), float(both.iou[k]))
+        for k in np.flatnonzero(both.covers)
+    }
     return [
-        SEGObject(number, label, *matches.get(rank, (None, 0.0)))
-        for rank, label in enumerate(true_labels.tolist())
-        if label != 0
+        SEGObject(number, label, *matches.get(place, (None, 0.0)))
+        for place, label in enumerate(both.true_labels.tolist())
     ]
-
-
-def _ranks(labels: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
-    """Labels as ranks (so that the table stays small), and what each rank stands for."""
-    if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
-        raise LabelError(f"expected integer labels from 0 on, got {labels.dtype} (lowest {labels.min()})")
-    values, ranks = np.unique(labels, return_inverse=True)
-    return ranks.reshape(labels.shape), values
 
 
 def evaluate_seg(

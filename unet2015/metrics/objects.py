@@ -1,0 +1,185 @@
+"""Objects matched by their IoU: precision, recall, F1, AP and panoptic quality, as StarDist counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.object_counts import (
+    THRESHOLDS,
+    ObjectCounts,
+    ObjectMatches,
+    ObjectPair,
+    ObjectScores,
+    summed,
+)
+from unet2015.metrics.overlaps import ObjectOverlaps, object_overlaps
+
+
+def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> ObjectMatches:
+    """Match objects of two label images one to one by their IoU.
+
+    Parameters
+    ----------
+    truth, prediction : (..., height, width) int arrays of one shape
+        Instance labels, any numbers from 0 on; 0 is background. Each page is matched by itself, and a label
+        is one object of its page even if it is in several pieces.
+    threshold : float
+        Objects with this IoU or more can match; above 0, at most 1.
+
+    Returns
+    -------
+    ObjectMatches
+
+    Raises
+    ------
+    DataSetError
+        When the shapes differ.
+    LabelError
+        When labels are not integers from 0 on.
+    UsageError
+        When the threshold is not above 0 and at most 1.
+
+    Notes
+    -----
+    The definition is that of ``stardist.matching.matching`` with ``criterion="iou"``: as many pairs as
+    possible reach the threshold and, among the ways to do so, the sum of the IoU of all pairs is highest,
+    those below the threshold included. From 0.5 on, an object has at most one partner, or two of the same
+    IoU, so nothing is left to choose.
+
+    References
+    ----------
+    Schmidt et al., Cell Detection with Star-Convex Polygons, MICCAI 2018, doi:10.1007/978-3-030-00934-2_30.
+
+    Examples
+    --------
+    >>> match_objects([[1, 1, 0, 2]], [[7, 7, 7, 0]]).pairs
+    (ObjectPair(page=0, truth=1, prediction=7, iou=0.6666666666666666),)
+    """
+    _check((threshold,))
+    pairs: list[ObjectPair] = []
+    counts = []
+    for number, page in enumerate(_pages(truth, prediction)):
+        chosen = matched(page, threshold)
+        counts.append(_counts(page, threshold, chosen))
+        for k in chosen:
+            true, found = page.true_labels[page.true[k]], page.found_labels[page.found[k]]
+            pairs.append(ObjectPair(number, int(true), int(found), float(page.iou[k])))
+    return ObjectMatches(**vars(summed(counts)), pairs=tuple(pairs))
+
+
+def object_scores(
+    truth: ArrayLike, prediction: ArrayLike, thresholds: Sequence[float] = THRESHOLDS
+) -> ObjectScores:
+    """Match objects of two label images at several thresholds.
+
+    Parameters
+    ----------
+    truth, prediction
+        As for `match_objects`.
+    thresholds : sequence of float
+        Each above 0, at most 1. Default: 0.5, 0.55, ... 0.95.
+
+    Returns
+    -------
+    ObjectScores
+        Those of several images are put together by ``ObjectScores.joined``.
+
+    Raises
+    ------
+    DataSetError, LabelError, UsageError
+        As from `match_objects`.
+    """
+    _check(thresholds)
+    pages = list(_pages(truth, prediction))
+    return ObjectScores(
+        tuple(summed([_counts(page, t, matched(page, t)) for page in pages]) for t in thresholds),
+        sum(len(page.true_labels) for page in pages),
+        sum(len(page.found_labels) for page in pages),
+        float(sum(page.iou[page.covers].sum() for page in pages)),
+    )
+
+
+def object_f1(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
+    """Return F1 of the objects; parameters and errors as for `match_objects`."""
+    return match_objects(truth, prediction, threshold).f1
+
+
+def average_precision(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
+    """Return TP / (TP + FP + FN) of the objects; parameters and errors as for `match_objects`."""
+    return match_objects(truth, prediction, threshold).average_precision
+
+
+def mean_average_precision(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """Return the mean of AP at the IoU 0.5, 0.55, ... 0.95; parameters and errors as for `match_objects`."""
+    return object_scores(truth, prediction).mean_average_precision
+
+
+def panoptic_quality(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
+    """Return mean IoU of the matched pairs times F1; parameters and errors as for `match_objects`.
+
+    References
+    ----------
+    Kirillov et al., Panoptic Segmentation, CVPR 2019, doi:10.1109/CVPR.2019.00963.
+    """
+    return match_objects(truth, prediction, threshold).panoptic_quality
+
+
+def matched(page: ObjectOverlaps, threshold: float) -> NDArray[np.int64]:
+    """Return which of the overlapping pairs of a page are matched, by rising true label."""
+    chosen = np.flatnonzero(page.iou >= threshold)
+    if threshold < 0.5 and len(chosen):
+        fewest = min(len(page.true_labels), len(page.found_labels))
+        chosen = _best_assignment(page, (page.iou >= threshold) + page.iou / (2 * fewest))
+        chosen = chosen[page.iou[chosen] >= threshold]
+    else:
+        # Two partners from 0.5 on are the two halves of an object, and overlap nothing else: take either.
+        for side in (page.found, page.true):
+            chosen = chosen[np.unique(side[chosen], return_index=True)[1]]
+    return chosen[np.argsort(page.true[chosen])]
+
+
+def _best_assignment(page: ObjectOverlaps, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the pairs, no object twice, of which the sum of weights is highest.
+
+    SciPy's sparse matching leaves nobody alone, so every object also gets a stand-in as a partner: row
+    ``true + i`` for found object i, column ``found + j`` for true object j. Stand-ins weigh nothing, and
+    those of a pair can be matched with each other. One is added to all weights, since 0 means no edge.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    t, p = len(page.true_labels), len(page.found_labels)
+    alone_true, alone_found = np.arange(t), np.arange(p)
+    rows = np.concatenate([page.true, alone_true, t + alone_found, t + page.found])
+    columns = np.concatenate([page.found, p + alone_true, alone_found, p + page.true])
+    values = np.concatenate([weights, np.zeros(t + p + len(weights))]) + 1
+    graph = csr_array((values, (rows, columns)), shape=(t + p, t + p))
+    partner = min_weight_full_bipartite_matching(graph, maximize=True)[1]
+    return np.flatnonzero(partner[page.true] == page.found)
+
+
+def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
+    true, found = np.asarray(truth), np.asarray(prediction)
+    if true.shape != found.shape or true.ndim < 2:
+        raise DataSetError(
+            "truth and prediction must have one shape, of rows and columns or of pages of them; truth is "
+            f"{true.shape}, prediction {found.shape}"
+        )
+    for page in np.ndindex(true.shape[:-2]):
+        yield object_overlaps(true[page], found[page])
+
+
+def _counts(page: ObjectOverlaps, threshold: float, chosen: NDArray[np.int64]) -> ObjectCounts:
+    tp = len(chosen)
+    missed, invented = len(page.true_labels) - tp, len(page.found_labels) - tp
+    return ObjectCounts(float(threshold), tp, invented, missed, float(page.iou[chosen].sum()))
+
+
+def _check(thresholds: Sequence[float]) -> None:
+    for threshold in thresholds:
+        if not 0 < threshold <= 1:
+            raise UsageError(f"expected thresholds of the IoU above 0 and at most 1, not {threshold:g}")
