@@ -1,14 +1,14 @@
-"""``unet2015 evaluate``: the official measures."""
+"""``unet2015 evaluate``: results against ground truth."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unet2015.cli.evaluate_folders import objects, pixels, progress
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_json, print_message, show_messages
+from unet2015.cli.tables import check_table, write_csv
 from unet2015.metrics import MEASURES
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Compare a result with ground truth, by the official measures of the challenges.",
+    help="Compare results with ground truth: objects, pixels, and the official measures of the challenges.",
 )
 
-_TABLES, _LONGEST = (b"slice,pixel_error,", b"frame,objects,matched,seg"), 200
-"""How the tables begin that `--per-slice` writes."""
+for command in (objects, pixels):
+    app.command()(command)
 
 PerSlice = Annotated[
     Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
@@ -70,7 +70,7 @@ def em(
 
     show_messages()
     if per_slice is not None:
-        _table_guard(per_slice, per_slice)
+        check_table(per_slice)
     if figure is not None:
         from unet2015.metrics.figure_files import figure_guard
 
@@ -78,7 +78,7 @@ def em(
     truth = read_pages(labels, axes)
     proposal = read_proposal(read_pages(prediction, axes, labels=False), str(prediction))
     under = None if image is None else read_pages(image, axes, labels=False)
-    with _progress("slices") as report:
+    with progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():
         print_message(
@@ -86,7 +86,7 @@ def em(
             "is then 1, and the slice adds 0 to V_rand and V_info"
         )
     if per_slice is not None:
-        _write_csv(per_slice, scores.per_slice())
+        write_csv(per_slice, scores.per_slice())
     if figure is not None:
         from unet2015.metrics.figure import draw_failures
 
@@ -111,7 +111,12 @@ def _print_scores(scores: "EMScores") -> None:
 @app.command()
 def seg(
     truth: Annotated[Path, typer.Option(help="NN_GT, or its folder of man_segTTT.tif.", metavar="DIR")],
-    result: Annotated[Path, typer.Option(help="Folder of maskTTT.tif.", metavar="DIR")],
+    result: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of maskTTT.tif, or of files of other names with the same numbers.", metavar="DIR"
+        ),
+    ],
     per_slice: PerSlice = None,
     as_json: Json = False,
 ) -> None:
@@ -123,12 +128,12 @@ def seg(
     from unet2015.metrics.seg import evaluate_seg
 
     if per_slice is not None:
-        _table_guard(per_slice, per_slice)
-    with _progress("frames") as report:
+        check_table(per_slice)
+    with progress("frames") as report:
         score = evaluate_seg(truth, result, progress=report)
     frames = score.per_frame()
     if per_slice is not None:
-        _write_csv(per_slice, frames)
+        write_csv(per_slice, frames)
     if as_json:
         print_json(score.as_dict())
         return
@@ -138,36 +143,3 @@ def seg(
         echo(f"{row['frame']:<9}{row['objects']:<9}{row['matched']:<9}{row['seg']:.6f}")
     matched = sum(row["matched"] for row in frames)
     echo(f"{'all':<9}{len(score.objects):<9}{matched:<9}{entry.show(score.value)}")
-
-
-@contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    from tqdm import tqdm
-
-    with tqdm(unit=f" {unit}", leave=False, disable=None) as bar:
-
-        def report(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
-
-        yield report
-
-
-def _table_guard(_temporary: Path, path: Path) -> None:
-    """See that a table replaces nothing but an earlier one."""
-    from unet2015.safe_files import only_over, open_regular
-
-    def is_table(path: Path) -> bool:
-        with open_regular(path) as file:
-            return file.readline(_LONGEST).startswith(_TABLES)
-
-    only_over(is_table, "a table of this command")(path, path)
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    from unet2015.csv_table import csv_table
-    from unet2015.safe_files import atomic_path
-
-    table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    with atomic_path(path, _table_guard) as temporary:
-        temporary.write_text(csv_table(table), encoding="utf-8", newline="")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from unet2015.metrics.figure import draw_failures
     from unet2015.metrics.homotopy import simple_points, warp
     from unet2015.metrics.information import thinned_scores, v_info
+    from unet2015.metrics.object_folders import evaluate_objects
     from unet2015.metrics.objects import (
         average_precision,
         match_objects,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from unet2015.metrics.overlap import dice, f1, iou, pixel_overlap
     from unet2015.metrics.pixel import pixel_error
+    from unet2015.metrics.pixel_folders import evaluate_pixels
     from unet2015.metrics.rand import rand_error
     from unet2015.metrics.seg import evaluate_seg, seg_score
     from unet2015.metrics.thinned_rand import v_rand
@@ -40,6 +42,8 @@ __all__ = [
     "dice",
     "draw_failures",
     "evaluate_em",
+    "evaluate_objects",
+    "evaluate_pixels",
     "evaluate_seg",
     "f1",
     "iou",
@@ -69,8 +73,10 @@ _FILES = {
     "figure": ["draw_failures"],
     "homotopy": ["simple_points", "warp"],
     "information": ["thinned_scores"],
+    "object_folders": ["evaluate_objects"],
     "objects": ["match_objects", "object_scores"],
     "overlap": ["pixel_overlap"],
+    "pixel_folders": ["evaluate_pixels"],
     "seg": ["evaluate_seg"],
     "measures": ["MEASURES"],
     "thinning": ["thin"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.errors import DataSetError, LabelError
+from unet2015.errors import DataSetError, LabelError, UsageError
 from unet2015.metrics.overlaps import object_overlaps
 
 
@@ -126,7 +126,8 @@ def evaluate_seg(
     truth : path
         ``NN_GT`` or its folder ``SEG``, with ``man_segTTT.tif``.
     result : path
-        A folder with ``maskTTT.tif`` for every frame that has ground truth.
+        A folder with ``maskTTT.tif`` for every frame that has ground truth, or with files of other names, of
+        which one for each frame has its number.
     progress : callable, optional
         Called with (frames done, frames).
 
@@ -146,10 +147,11 @@ def evaluate_seg(
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
         )
-    masks = numbered_files(Path(result), "mask")
+    masks = numbered_files(Path(result), "mask") or _paired(files, result)
     if missing := [files[number].name for number in files if number not in masks]:
         raise DataSetError(
-            f"{result}: no maskTTT.tif for {', '.join(missing)}; every frame with ground truth needs one"
+            f"{result}: no maskTTT.tif for {', '.join(missing)}, and no file that goes with it by its name; "
+            "every frame with ground truth needs one"
         )
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
@@ -159,6 +161,22 @@ def evaluate_seg(
                 progress(done, len(files))
 
     return seg_score(frames())
+
+
+def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
+    """Return the results of the frames by what names have in common; none if there are no images."""
+    from unet2015.images.pairs import named_files, pair_by_name
+
+    try:
+        results = named_files(result)
+    except UsageError:
+        return {}
+    numbers = {path: number for number, path in files.items()}
+    pairing = pair_by_name({path: path.stem for path in numbers}, results)
+    for true, found in pairing.pairs:
+        if true.resolve() == found.resolve():
+            raise DataSetError(f"{found}: the same file is given as truth and as result")
+    return {numbers[true]: found for true, found in pairing.pairs}
 
 
 def numbered_files(folder: Path, stem: str) -> dict[int, Path]:

@@ -1,0 +1,133 @@
+"""Files of two folders are paired by what their names have in common; what is unsure is refused."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.images.pairs import named_files, pair_by_name
+
+
+def side(folder: str, names: list[str]) -> dict[Path, str]:
+    return {Path(folder, name): str(Path(name).with_suffix("")) for name in names}
+
+
+def paired(first: list[str], second: list[str]) -> list[tuple[str, str]]:
+    """Return the pairs in order, after checking that nobody is lost and that the sides can change places."""
+    one, other = side("a", first), side("b", second)
+    pairing, turned = pair_by_name(one, other), pair_by_name(other, one)
+    assert set(pairing.pairs) == {(a, b) for b, a in turned.pairs}
+    assert sorted([*(a for a, _ in pairing.pairs), *pairing.first_alone]) == sorted(one)
+    assert sorted([*(b for _, b in pairing.pairs), *pairing.second_alone]) == sorted(other)
+    return [(str(a.relative_to("a")), str(b.relative_to("b"))) for a, b in pairing.pairs]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("c0.tif c1.tif c10.tif", "c0_mask.tif c1_mask.tif c10_mask.tif", [0, 1, 2]),
+        ("t002.tif t005.tif", "man_seg002.tif man_seg005.tif", [0, 1]),
+        ("man_seg002.tif man_seg005.tif", "mask000.tif mask002.tif mask005.tif", [1, 2]),
+        ("man_seg002.tif", "mask000.tif mask002.tif mask005.tif", [1]),
+        ("a.labels.tif b.labels.tif", "a_gt.tif b_gt.png", [0, 1]),
+        ("x/0001.png y/0001.png", "x/0001.png y/0001.png", [0, 1]),
+        ("x/0001.png y/0001.png", "x_0001_cp_masks.png y_0001_cp_masks.png", [0, 1]),
+        ("a.ome.tif b.ome.tif", "a.classes.tif b.classes.tif", [0, 1]),
+        ("i_1_ch00.tif i_2_ch00.tif", "i_1_mask.tif i_2_mask.tif", [0, 1]),
+        ("t1.tif t2.tif t10.tif", "t001_gt.tif t002_gt.tif t010_gt.tif", [0, 1, 2]),
+        ("t1.tif t001.tif", "t1.tif t001.tif", [0, 1]),
+        ("x1y1_gt.tif x1y2_gt.tif", "x1y1.tif x1y2.tif x2y1.tif x2y2.tif", [0, 1]),
+        ("a.tif b.tif", "a.tif b.tif a_mask.tif b_mask.tif", [0, 1]),
+        ("a_mask.tif b_labels.tif c.tif", "a.tif b.tif c.tif", [0, 1, 2]),
+        ("a_b_gt.tif", "a_b.tif a.tif b.tif", [0]),
+        ("one.tif", "other.tif", [0]),
+        ("___.tif +.tif", "___.tif +.tif", [1, 0]),
+        ("zellen-ä1.tif zellen-ä2.tif", "ä1.tif ä2.tif", [0, 1]),
+    ],
+)
+def test_pairs_are_found(first: str, second: str, expected: list[int]) -> None:
+    ones, others = first.split(), second.split()
+    found = dict(paired(ones, others))
+    if first == "___.tif +.tif":
+        assert found == {name: name for name in ones}
+    else:
+        assert [found[name] for name in ones] == [others[place] for place in expected]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pairs", "first_alone", "second_alone"),
+    [
+        ("t1.tif t2.tif", "r1.tif r3.tif", "t1.tif r1.tif", "t2.tif", "r3.tif"),
+        ("i_1.tif", "i_2.tif i_3.tif", "", "i_1.tif", "i_2.tif i_3.tif"),
+        ("i_t1.tif i_t2.tif", "i_r1.tif i_r3.tif", "i_t1.tif i_r1.tif", "i_t2.tif", "i_r3.tif"),
+        ("c_a.tif c_b.tif", "c_c.tif c_d.tif", "", "c_a.tif c_b.tif", "c_c.tif c_d.tif"),
+        ("s1_t1.tif s1_t2.tif", "s2_t1.tif s2_t2.tif", "", "s1_t1.tif s1_t2.tif", "s2_t1.tif s2_t2.tif"),
+        ("a.tif b.tif x.tif", "a.tif b.tif y.tif", "a.tif a.tif b.tif b.tif", "x.tif", "y.tif"),
+        ("x/a.png y/b.png", "x/b.png y/a.png", "", "x/a.png y/b.png", "x/b.png y/a.png"),
+    ],
+)  # fmt: skip
+def test_what_does_not_belong_together_stays_alone(
+    first: str, second: str, pairs: str, first_alone: str, second_alone: str
+) -> None:
+    assert " ".join(" ".join(pair) for pair in paired(first.split(), second.split())) == pairs
+    pairing = pair_by_name(side("a", first.split()), side("b", second.split()))
+    assert [str(path.relative_to("a")) for path in pairing.first_alone] == first_alone.split()
+    assert [str(path.relative_to("b")) for path in pairing.second_alone] == second_alone.split()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        ("a_gt.tif b_gt.tif", "a.classes.tif a.probability.tif b.classes.tif b.probability.tif",
+         ["a/a_gt.tif", "a.classes.tif", "a.probability.tif"]),
+        ("a_gt.tif b_gt.tif c_gt.tif", "a_x.tif b_x.tif c_x.tif a_y.tif b_y.tif", ["a_x.tif", "a_y.tif"]),
+        ("a_gt.tif b_gt.tif", "a.tif b.tif a_mask.tif b_mask.tif", ["a_gt.tif", "a.tif", "a_mask.tif"]),
+        ("a.tif b.tif", "a.tif a.png b.tif", ["a/a.tif", "b/a.tif", "b/a.png"]),
+        ("a_b.tif", "a.tif b.tif", ["a_b.tif", "b/a.tif", "b/b.tif"]),
+        ("SEG/seg2.tif SEG/seg3.tif TRA/tra2.tif TRA/tra3.tif", "m2.tif m3.tif", ["SEG/seg2.tif", "TRA"]),
+        ("t2.tif t002.tif", "m2.tif m5.tif", ["t2.tif", "t002.tif", "m2.tif"]),
+    ],
+)  # fmt: skip
+def test_what_is_unsure_is_refused_with_the_candidates(first: str, second: str, named: list[str]) -> None:
+    ones, others = side("a", first.split()), side("b", second.split())
+    for sides in ((ones, others), (others, ones)):
+        with pytest.raises(DataSetError, match="could belong to each of") as caught:
+            pair_by_name(*sides)
+        assert all(name in str(caught.value) for name in named)
+
+
+words = st.lists(st.sampled_from(["a", "gt", "mask", "1", "2", "10", "img"]), min_size=1, max_size=4)
+names = st.lists(words.map(lambda parts: "_".join(parts) + ".tif"), min_size=2, max_size=6, unique=True)
+
+
+@settings(deadline=None, max_examples=80)
+@given(names, names)
+def test_numbers_of_a_pair_never_contradict_each_other(first: list[str], second: list[str]) -> None:
+    try:
+        pairs = paired(first, second)
+    except DataSetError:
+        return
+    for one, other in pairs:
+        a, b = ([word for word in Path(name).stem.split("_") if word.isdigit()] for name in (one, other))
+        short, long = sorted((a, b), key=len)
+        assert any(long[k : k + len(short)] == short for k in range(len(long) - len(short) + 1))
+    for name in {*first} & {*second}:
+        assert (name, name) in pairs
+
+
+def test_files_are_named_by_the_folders_that_tell_them_apart(tmp_path: Path) -> None:
+    for name in ("flat/a.tif", "flat/below/c.tif", "deep/x/1.png", "deep/y/1.png", "[odd]/x/2.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(named_files(tmp_path / "flat").values()) == ["a"]
+    assert list(named_files(tmp_path / "deep").values()) == ["x/1", "y/1"]
+    assert list(named_files(tmp_path / "[odd]").values()) == ["x/2"]
+    assert list(named_files(tmp_path / "deep/*/1.png").values()) == ["x/1", "y/1"]
+    assert list(named_files(tmp_path / "deep/x/1.png").values()) == ["1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty: no image"):
+        named_files(tmp_path / "empty")
+    with pytest.raises(UsageError, match="none: no such"):
+        named_files(tmp_path / "none")

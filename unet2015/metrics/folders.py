@@ -1,0 +1,160 @@
+"""Two folders compared file by file and page by page; what fails is named, and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
+from unet2015.images.image import Image
+from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
+from unet2015.images.reader import open_image
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called with (files done, files)."""
+
+
+@dataclass(frozen=True)
+class PageResult(Generic[T]):
+    """What was measured on one page of a pair of files."""
+
+    truth: Path
+    result: Path
+    page: int
+    measured: T
+
+    def place(self) -> dict[str, str | int]:
+        """Return the first columns of a row: the two files and the page."""
+        return {"truth": str(self.truth), "result": str(self.result), "page": self.page}
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[T]):
+    """Two folders, compared.
+
+    Attributes
+    ----------
+    pages : tuple of PageResult
+        Of all files that could be compared; a file of which one page fails is left out.
+    pairing : Pairing
+        Which files belong together, and which are alone.
+    failures : tuple of UNet2015Error
+        Why files could not be compared; each names its file.
+    """
+
+    pages: tuple[PageResult[T], ...]
+    pairing: Pairing
+    failures: tuple[UNet2015Error, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file of the truth was compared."""
+        return not self.failures and not self.pairing.first_alone
+
+    @property
+    def with_themselves(self) -> int:
+        """How many files are their own truth."""
+        return sum(one.resolve() == other.resolve() for one, other in self.pairing.pairs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return how much was compared, what failed, and which files are alone."""
+        return {
+            "complete": self.complete,
+            "files": len({page.truth for page in self.pages}),
+            "pages": len(self.pages),
+            "with_themselves": self.with_themselves,
+            "failures": [str(error) for error in self.failures],
+            "truth_alone": [str(path) for path in self.pairing.first_alone],
+            "result_alone": [str(path) for path in self.pairing.second_alone],
+        }
+
+
+def compare_folders(
+    truth: str | Path,
+    result: str | Path,
+    measure: Callable[[NDArray[Any], NDArray[Any]], T],
+    *,
+    axes: str | None = None,
+    progress: Progress | None = None,
+) -> Comparison[T]:
+    """Measure every page of every pair of files.
+
+    Parameters
+    ----------
+    truth, result : path
+        A file, a folder or a pattern each; see `unet2015.images.pairs`.
+    measure : callable
+        Gets a page of the truth and one of the result: (height, width) arrays of whole numbers.
+    axes : str, optional
+        Axes of the files, where these do not say.
+    progress : callable, optional
+        Called with (files done, files).
+
+    Raises
+    ------
+    DataSetError
+        No file has a partner, or one could have several.
+    UsageError, ImageReadError
+        There are no images, or a folder cannot be read.
+    """
+    pairing = pair_by_name(named_files(truth), named_files(result))
+    if not pairing.pairs:
+        raise DataSetError(
+            f"by their names no file of {truth} ({listed(pairing.first_alone)}) belongs to one of {result} "
+            f"({listed(pairing.second_alone)}); name them alike, but for what all files of a folder share"
+        )
+    pages: list[PageResult[T]] = []
+    failures: list[UNet2015Error] = []
+    for done, (true, found) in enumerate(pairing.pairs, 1):
+        try:
+            pages += list(_compare(true, found, measure, axes))
+        except Exception as error:  # whatever it is, it is the failure of this pair alone
+            failures.append(failure_of(error, found))
+        if progress is not None:
+            progress(done, len(pairing.pairs))
+    return Comparison(tuple(pages), pairing, tuple(failures))
+
+
+def _compare(
+    truth: Path, result: Path, measure: Callable[[NDArray[Any], NDArray[Any]], T], axes: str | None
+) -> Iterator[PageResult[T]]:
+    with open_image(truth, axes, labels=True) as true, open_image(result, axes, labels=True) as found:
+        for image in (true, found):
+            _check(image)
+        if _size(true) != _size(found):
+            raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
+        for page in range(true.pages):
+            images = [_page(image, page) for image in (true, found)]
+            try:
+                measured = measure(*images)
+            except (DataSetError, LabelError) as error:
+                raise type(error)(f"{result} page {page} and {truth}: {error}") from error
+            yield PageResult(truth, result, page, measured)
+
+
+def _check(image: Image) -> None:
+    if image.channels != 1:
+        raise DataSetError(
+            f"{image.name}: expected one channel, but it has {image.channels} (axes {image.axes})"
+        )
+    if image.dtype.kind == "f":
+        raise LabelError(
+            f"{image.name}: expected whole numbers, such as a class map or instance labels, but its pixels "
+            f"are {image.dtype}; of a probability map compare the class map"
+        )
+
+
+def _size(image: Image) -> str:
+    pages = f"{image.pages} page{'s' * (image.pages != 1)}"
+    return f"{pages} of {image.height} x {image.width} px (height x width)"
+
+
+def _page(image: Image, page: int) -> NDArray[Any]:
+    pixels: NDArray[Any] = image.read(page, 0, image.height, 0, image.width)[0]
+    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels

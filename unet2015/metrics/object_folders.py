@@ -1,0 +1,146 @@
+"""Objects of two folders of instance labels, matched by their IoU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from unet2015.errors import UsageError
+from unet2015.metrics.folders import Comparison, Progress, compare_folders
+from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
+from unet2015.metrics.objects import object_scores
+
+
+class _Page(NamedTuple):
+    scores: ObjectScores
+    like_masks: tuple[bool, bool]
+    """Of truth and result, whether all pixels are 0 or one value that is usual in masks."""
+    in_pieces: tuple[bool, bool]
+
+
+@dataclass(frozen=True)
+class ObjectEvaluation:
+    """Objects of two folders, compared.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Which files were compared, page by page.
+    threshold : float
+        The IoU at which F1, PQ and the others are meant first.
+    """
+
+    comparison: Comparison[_Page]
+    threshold: float
+
+    @property
+    def scores(self) -> ObjectScores:
+        """Of all pages together: counts are summed."""
+        return ObjectScores.joined(page.measured.scores for page in self.comparison.pages)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the labels may not be meant for."""
+        found = []
+        for side, name in enumerate(("truth", "result")):
+            pages = [page.measured for page in self.comparison.pages]
+            if all(page.like_masks[side] for page in pages) and any(page.in_pieces[side] for page in pages):
+                found.append(
+                    f"the {name} looks like masks: one value, in several pieces, which count as one object a "
+                    "page; objects need labels in which every cell has its own number, masks go to evaluate "
+                    "pixels"
+                )
+        if not self.scores.true_objects:
+            found.append("the truth holds no object, so every measure is 0")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measures, those at all thresholds, and what was compared."""
+        scores = self.scores
+        return {
+            "true_objects": scores.true_objects,
+            "found_objects": scores.found_objects,
+            **scores.at(self.threshold).as_dict(),
+            "mean_average_precision": scores.mean_average_precision,
+            "seg": scores.seg,
+            "by_threshold": [counts.as_dict() for counts in scores.by_threshold],
+            "notes": self.notes,
+            **self.comparison.as_dict(),
+        }
+
+    def per_image(self) -> list[dict[str, Any]]:
+        """Return a row for each page: the files, counts and measures at the threshold, mean AP and SEG."""
+        return [
+            {
+                **page.place(),
+                "true_objects": page.measured.scores.true_objects,
+                "found_objects": page.measured.scores.found_objects,
+                **page.measured.scores.at(self.threshold).as_dict(),
+                "mean_average_precision": page.measured.scores.mean_average_precision,
+                "seg": page.measured.scores.seg,
+            }
+            for page in self.comparison.pages
+        ]
+
+
+def evaluate_objects(
+    truth: str | Path,
+    result: str | Path,
+    threshold: float = 0.5,
+    *,
+    axes: str | None = None,
+    progress: Progress | None = None,
+) -> ObjectEvaluation:
+    """Match the objects of two folders of instance labels.
+
+    Parameters
+    ----------
+    truth, result : path
+        A file, a folder or a pattern each. Files belong together by what their names have in common, pages by
+        their order.
+    threshold : float
+        Objects with this IoU or more match.
+    axes : str, optional
+        Axes of the files, where these do not say.
+    progress : callable, optional
+        Called with (files done, files).
+
+    Returns
+    -------
+    ObjectEvaluation
+        Files that could not be compared are in it, with the reason.
+
+    Raises
+    ------
+    DataSetError
+        No file has a partner, or one could have several.
+    UsageError
+        The threshold is not above 0 and at most 1, or there are no images.
+    ImageReadError
+        A folder cannot be read.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(f"expected a threshold of the IoU above 0 and at most 1, not {threshold:g}")
+    thresholds = sorted({*THRESHOLDS, threshold})
+
+    def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
+        masks = _like_mask(true), _like_mask(found)
+        pieces = masks[0] and _in_pieces(true), masks[1] and _in_pieces(found)
+        return _Page(object_scores(true, found, thresholds), masks, pieces)
+
+    comparison = compare_folders(truth, result, measure, axes=axes, progress=progress)
+    return ObjectEvaluation(comparison, threshold)
+
+
+def _like_mask(labels: NDArray[np.integer]) -> bool:
+    highest = int(labels.max())
+    return highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all())
+
+
+def _in_pieces(labels: NDArray[np.integer]) -> bool:
+    return bool(ndimage.label(labels, np.ones((3, 3)))[1] > 1)

@@ -1,0 +1,177 @@
+"""Pixels of two folders of masks or class maps, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unet2015.errors import DataSetError
+from unet2015.metrics.contingency import Contingency, contingency_table
+from unet2015.metrics.folders import Comparison, Progress, compare_folders
+from unet2015.metrics.overlap import Overlap
+
+_MOST_CLASSES = 256
+_MASK_VALUES = (255, 65535)
+
+
+@dataclass(frozen=True)
+class PixelEvaluation:
+    """Pixels of two folders, compared.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Which files were compared, page by page: how often each pair of classes meets.
+    """
+
+    comparison: Comparison[Contingency]
+
+    @property
+    def classes(self) -> dict[int, Overlap]:
+        """Of each class the pixels in which truth and result agree, over all pages."""
+        return _overlaps([page.measured for page in self.comparison.pages])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measures of each class, and what was compared."""
+        rows = [_row(number, overlap) for number, overlap in self.classes.items()]
+        return {"classes": rows, **self.comparison.as_dict()}
+
+    def per_image(self) -> list[dict[str, Any]]:
+        """Return a row for each class of each page, without the classes that it lacks."""
+        return [
+            {**page.place(), **_row(number, overlap)}
+            for page in self.comparison.pages
+            for number, overlap in _overlaps([page.measured]).items()
+        ]
+
+
+def evaluate_pixels(
+    truth: str | Path,
+    result: str | Path,
+    *,
+    foreground: bool = False,
+    ignore: int | None = None,
+    axes: str | None = None,
+    progress: Progress | None = None,
+) -> PixelEvaluation:
+    """Compare two folders of masks or class maps pixel by pixel.
+
+    Parameters
+    ----------
+    truth, result : path
+        A file, a folder or a pattern each. Files belong together by what their names have in common, pages by
+        their order.
+    foreground : bool
+        Compare what is not 0, as one class: for instance labels. Default: each value is a class, and a
+        folder whose files hold nothing but 0 and 255 (or 65535) is one of masks of class 1.
+    ignore : int, optional
+        Value of the truth where nobody has annotated: left out.
+    axes : str, optional
+        Axes of the files, where these do not say.
+    progress : callable, optional
+        Called with (files done, files).
+
+    Returns
+    -------
+    PixelEvaluation
+        Files that could not be compared are in it, with the reason.
+
+    Raises
+    ------
+    DataSetError
+        No file has a partner, one could have several, or a folder of masks is compared with classes.
+    UsageError, ImageReadError
+        There are no images, or a folder cannot be read.
+    """
+
+    def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
+        if ignore is not None:
+            annotated = true != ignore
+            true, found = true[annotated], found[annotated]
+        if foreground:
+            true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
+        if true.size and min(true.min(), found.min()) < 0:
+            raise DataSetError("expected classes from 0 on, but there are negative values")
+        table = contingency_table(true, found)
+        values = max(len(np.unique(table.truth)), len(np.unique(table.prediction)))
+        if values > _MOST_CLASSES:
+            raise DataSetError(
+                f"{values} different values are no classes; for instance labels give --foreground "
+                "(foreground=True), or use evaluate objects"
+            )
+        return table
+
+    compared = compare_folders(truth, result, measure, axes=axes, progress=progress)
+    tables = [page.measured for page in compared.pages]
+    true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
+    masks = _mask_value(true), _mask_value(found)
+    _check_coding(truth, masks[0], result, found if masks[1] is None else set())
+    _check_coding(result, masks[1], truth, true if masks[0] is None else set())
+    pages = tuple(
+        type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
+        for page in compared.pages
+    )
+    return PixelEvaluation(Comparison(pages, compared.pairing, compared.failures))
+
+
+def _values(columns: Iterable[NDArray[np.int64]]) -> set[int]:
+    return {value for column in columns for value in np.unique(column).tolist()}
+
+
+def _mask_value(values: set[int]) -> int | None:
+    """Return the value of a mask's foreground, where it is not 1."""
+    return next((value for value in _MASK_VALUES if values - {0} == {value}), None)
+
+
+def _check_coding(masks: object, mask: int | None, other: object, values: set[int]) -> None:
+    """Refuse a folder of masks against one of several classes."""
+    if mask is not None and values - {0, 1}:
+        raise DataSetError(
+            f"{masks} holds masks of 0 and {mask}, but {other} holds {_said(values)}; give masks on both "
+            "sides, class maps on both, or --foreground (foreground=True) to compare what is not 0"
+        )
+
+
+def _said(values: set[int]) -> str:
+    shown = sorted(values)
+    return ", ".join(map(str, shown[:8])) + (f" and {len(shown) - 8} more values" if len(shown) > 8 else "")
+
+
+def _recoded(table: Contingency, true_mask: int | None, found_mask: int | None) -> Contingency:
+    """Return a table in which 1 is the class of a mask."""
+    true = np.where(table.truth == true_mask, 1, table.truth) if true_mask else table.truth
+    found = np.where(table.prediction == found_mask, 1, table.prediction) if found_mask else table.prediction
+    return Contingency(true, found, table.pixels)
+
+
+def _overlaps(tables: Sequence[Contingency]) -> dict[int, Overlap]:
+    """Return the overlap of each class that occurs, in rising order."""
+    if not tables:
+        return {}
+    true, found = (
+        np.concatenate([getattr(table, side) for table in tables]) for side in ("truth", "prediction")
+    )
+    pixels = np.concatenate([table.pixels for table in tables])
+    overlaps = {}
+    for number in np.union1d(true, found).tolist():
+        here, there = true == number, found == number
+        tp, fp, fn = (int(pixels[mask].sum()) for mask in (here & there, there & ~here, here & ~there))
+        overlaps[number] = Overlap(tp, fp, fn, int(pixels.sum()) - tp - fp - fn)
+    return overlaps
+
+
+def _row(number: int, overlap: Overlap) -> dict[str, float | int]:
+    return {
+        "class": number,
+        "true_pixels": overlap.tp + overlap.fn,
+        "found_pixels": overlap.tp + overlap.fp,
+        "dice": overlap.dice,
+        "iou": overlap.iou,
+        "precision": overlap.precision,
+        "recall": overlap.recall,
+    }
