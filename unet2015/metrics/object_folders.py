@@ -60,7 +60,9 @@ class ObjectEvaluation:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the measures, those at all thresholds, and what was compared."""
+        """Return the measures, if a page could be compared, and what was compared."""
+        if not self.comparison.pages:
+            return self.comparison.as_dict()
         scores = self.scores
         return {
             "true_objects": scores.true_objects,

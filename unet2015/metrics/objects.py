@@ -104,22 +104,85 @@ def object_scores(
 
 
 def object_f1(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
-    """Return F1 of the objects; parameters and errors as for `match_objects`."""
+    """Return F1 of the objects: 2 TP / (2 TP + FP + FN).
+
+    Parameters
+    ----------
+    truth, prediction, threshold
+        As for `match_objects`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 without a match.
+
+    Raises
+    ------
+    DataSetError, LabelError, UsageError
+        As from `match_objects`.
+    """
     return match_objects(truth, prediction, threshold).f1
 
 
 def average_precision(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
-    """Return TP / (TP + FP + FN) of the objects; parameters and errors as for `match_objects`."""
+    """Return AP of the objects: TP / (TP + FP + FN).
+
+    Parameters
+    ----------
+    truth, prediction, threshold
+        As for `match_objects`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 without a match.
+
+    Raises
+    ------
+    DataSetError, LabelError, UsageError
+        As from `match_objects`.
+    """
     return match_objects(truth, prediction, threshold).average_precision
 
 
 def mean_average_precision(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Return the mean of AP at the IoU 0.5, 0.55, ... 0.95; parameters and errors as for `match_objects`."""
+    """Return the mean of AP at the IoU 0.5, 0.55, ... 0.95.
+
+    Parameters
+    ----------
+    truth, prediction
+        As for `match_objects`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 without a match.
+
+    Raises
+    ------
+    DataSetError, LabelError
+        As from `match_objects`.
+    """
     return object_scores(truth, prediction).mean_average_precision
 
 
 def panoptic_quality(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.5) -> float:
-    """Return mean IoU of the matched pairs times F1; parameters and errors as for `match_objects`.
+    """Return the mean IoU of the matched objects times F1.
+
+    Parameters
+    ----------
+    truth, prediction, threshold
+        As for `match_objects`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 without a match.
+
+    Raises
+    ------
+    DataSetError, LabelError, UsageError
+        As from `match_objects`.
 
     References
     ----------

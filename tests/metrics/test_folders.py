@@ -1,0 +1,188 @@
+"""Two folders of labels, masks or class maps: pairs, pages, failures, and figures computed by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
+
+
+def write(folder: Path, **files: np.ndarray) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in files.items():
+        axes = {"metadata": {"axes": "IYX"}} if array.ndim == 3 else {}
+        tifffile.imwrite(folder / f"{name}.tif", array, photometric="minisblack", **axes)
+    return folder
+
+
+CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
+"""Cells of 100, 100 and 200 px."""
+MASK = (CELLS > 0).astype(np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Truth c0 and c1; results that split cell 3 into halves, or lose cell 1."""
+    split, lost = CELLS.copy(), CELLS.copy()
+    split[:, 20:][split[:, 20:] == 3] = 40
+    lost[lost == 1] = 0
+    truth = write(tmp_path / "truth", c0=CELLS, c1=CELLS)
+    return truth, write(tmp_path / "result", c0_cells=split, c1_cells=lost)
+
+
+def test_objects_are_counted_over_all_files(folders: tuple[Path, Path]) -> None:
+    told: list[tuple[int, int]] = []
+    found = evaluate_objects(*folders, progress=lambda done, count: told.append((done, count)))
+    counts = found.scores.at(0.5)
+    assert (counts.tp, counts.fp, counts.fn) == (3 + 2, 1, 1)  # one half of cell 3 has an IoU of 0.5
+    assert counts.iou_sum == 4.5
+    assert (found.scores.at(0.55).tp, found.scores.at(0.55).fp) == (4, 2)
+    assert found.scores.seg == 4 / 6
+    assert told == [(1, 2), (2, 2)]
+    rows = found.per_image()
+    assert [(Path(row["truth"]).name, Path(row["result"]).name, row["tp"]) for row in rows] == [
+        ("c0.tif", "c0_cells.tif", 3),
+        ("c1.tif", "c1_cells.tif", 2),
+    ]
+    said = json.loads(json.dumps(found.as_dict()))
+    assert (said["f1"], said["complete"], said["files"], said["notes"]) == (10 / 12, True, 2, [])
+    assert evaluate_objects(*folders, 0.3).as_dict()["threshold"] == 0.3
+
+
+def test_pages_of_stacks_are_paired_in_order(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", s=np.stack([CELLS, 0 * CELLS, CELLS]))
+    found = evaluate_objects(truth, write(tmp_path / "r", s=np.stack([CELLS, CELLS, 0 * CELLS])))
+    assert [(row["page"], row["tp"], row["fp"], row["fn"]) for row in found.per_image()] == [
+        (0, 3, 0, 0),
+        (1, 0, 3, 0),
+        (2, 0, 0, 3),
+    ]
+
+
+def test_what_fails_is_named_and_the_others_go_on(folders: tuple[Path, Path]) -> None:
+    truth, result = folders
+    write(truth, c2=CELLS, c3=CELLS, c4=CELLS, c5=CELLS, c6=CELLS)
+    write(result, c2_cells=CELLS[:-1], c3_cells=np.stack([CELLS, CELLS]), c4_cells=CELLS / np.float32(2))
+    (result / "c5_cells.tif").write_bytes(b"no image")
+    write(result, c7_cells=CELLS)
+    found = evaluate_objects(truth, result)
+    assert not found.comparison.complete
+    assert found.scores.at(0.5).tp == 5
+    failures = [str(error) for error in found.comparison.failures]
+    for said, *words in zip(
+        failures,
+        ("c2_cells.tif", "c3_cells.tif", "c4_cells.tif", "c5_cells.tif"),
+        ("19 x 30 px", "2 pages of 20 x 30", "float32", "no image"),
+        strict=True,
+    ):
+        assert all(word in said for word in words)
+    said = found.as_dict()
+    assert ([Path(path).name for path in said["truth_alone"]], len(said["result_alone"])) == (["c6.tif"], 1)
+    pixels = evaluate_pixels(truth, result)
+    assert [str(error) for error in pixels.comparison.failures] == failures
+
+
+def test_no_pair_and_a_wrong_threshold_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    other = write(tmp_path / "other", x8=CELLS, x9=CELLS)
+    with pytest.raises(DataSetError, match=r"c0\.tif.*x8\.tif"):
+        evaluate_objects(folders[0], other)
+    with pytest.raises(UsageError, match="above 0 and at most 1"):
+        evaluate_objects(*folders, 0)
+
+
+def test_masks_given_as_objects_are_noticed(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", a=CELLS, b=CELLS)
+    for value in (1, 255):
+        result = write(tmp_path / f"r{value}", a=(CELLS % 3 > 0) * np.uint8(value), b=0 * MASK)
+        (note,) = evaluate_objects(truth, result).notes
+        assert "the result looks like masks" in note
+    one = write(tmp_path / "one", a=(CELLS == 3).astype(np.uint8), b=0 * MASK)
+    assert evaluate_objects(one, one).notes == []
+    none = write(tmp_path / "none", a=0 * MASK, b=0 * MASK)
+    assert evaluate_objects(none, truth).notes == ["the truth holds no object, so every measure is 0"]
+
+
+@pytest.mark.parametrize("truth", [1, 255])
+@pytest.mark.parametrize("result", [1, 255, 65535])
+def test_masks_of_any_coding_are_alike(tmp_path: Path, truth: int, result: int) -> None:
+    smaller = MASK.astype(np.uint16)
+    smaller[:, :10] = 0  # 100 of 400 px are lost
+    found = evaluate_pixels(
+        write(tmp_path / "t", a=MASK * np.uint16(truth), b=0 * MASK),
+        write(tmp_path / "r", a=smaller * result, b=0 * MASK),
+    )
+    assert list(found.classes) == [0, 1]
+    one = found.classes[1]
+    assert (one.tp, one.fp, one.fn, one.tn) == (300, 0, 100, 800)
+    assert (one.iou, one.precision, one.recall, one.dice) == (0.75, 1, 0.75, 600 / 700)
+    assert [(row["class"], row["true_pixels"]) for row in found.per_image()] == [(0, 200), (1, 400), (0, 600)]
+
+
+def test_class_maps_go_by_value_and_instance_labels_by_foreground(tmp_path: Path) -> None:
+    classes = np.array([[0, 0, 1, 1, 2, 2, 255, 255]], np.uint8)
+    found = np.array([[0, 1, 1, 1, 2, 0, 2, 0]], np.uint8)
+    truth, result = write(tmp_path / "t", a=classes), write(tmp_path / "r", a=found)
+    by_class = evaluate_pixels(truth, result, ignore=255).classes
+    assert {number: (o.tp, o.fp, o.fn) for number, o in by_class.items()} == {
+        0: (1, 1, 1), 1: (2, 1, 0), 2: (1, 0, 1)
+    }  # fmt: skip
+    assert list(evaluate_pixels(truth, result).classes) == [0, 1, 2, 255]
+    many = write(tmp_path / "m", a=np.arange(400, dtype=np.uint16)[None])
+    assert "--foreground" in str(evaluate_pixels(many, many).comparison.failures[0])
+    assert evaluate_pixels(many, many, foreground=True).classes[1].tp == 399
+
+
+def test_masks_against_classes_are_refused(tmp_path: Path) -> None:
+    masks, classes = write(tmp_path / "masks", a=MASK * np.uint8(255)), write(tmp_path / "classes", a=CELLS)
+    both = write(tmp_path / "both", a=np.where(CELLS == 3, 255, CELLS))
+    for others in (classes, both):
+        for pair in ((masks, others), (others, masks)):
+            with pytest.raises(DataSetError, match=r"masks holds masks of 0 and 255.*--foreground"):
+                evaluate_pixels(*pair)
+        assert evaluate_pixels(masks, others, foreground=True).classes[1].iou == 1
+
+
+def test_seg_takes_results_of_any_names(tmp_path: Path) -> None:
+    truth = write(tmp_path / "01_GT" / "SEG", man_seg002=CELLS, man_seg005=CELLS)
+    usual = write(tmp_path / "usual", mask002=CELLS, mask005=CELLS * (CELLS > 1), mask007=CELLS)
+    other = write(tmp_path / "other", t002_cells=CELLS, t005_cells=CELLS * (CELLS > 1), t007_cells=CELLS)
+    assert evaluate_seg(truth, other) == evaluate_seg(truth.parent, usual)
+    assert evaluate_seg(truth, other).value == 5 / 6
+    (other / "t005_cells.tif").unlink()
+    with pytest.raises(DataSetError, match=r"man_seg005\.tif"):
+        evaluate_seg(truth, other)
+
+
+@pytest.mark.parametrize("name", ["DIC-C2DH-HeLa", "PhC-C2DH-U373"])
+def test_real_truth_against_itself_and_what_was_done_to_it(data: Path, tmp_path: Path, name: str) -> None:
+    files = sorted((data / "ctc" / name / "01_GT" / "SEG").iterdir())[:3]
+    halved, fewer, cells, first, second = {}, {}, 0, 0.0, 0
+    for file in files:
+        labels = tifffile.imread(file)
+        halves, rest = labels.astype(np.uint32), labels.copy()
+        ids = [int(label) for label in np.unique(labels) if label]
+        for label in ids:
+            rows, columns = np.nonzero(labels == label)
+            cut = rows < np.median(rows)
+            halves[rows[cut], columns[cut]] += 1000
+            share = max(int(cut.sum()), int((~cut).sum())) / len(rows)  # the IoU of the larger half
+            first, second = first + share * (share >= 0.5), second + (share >= 0.5)
+        rest[labels == ids[0]] = 0
+        cells += len(ids)
+        halved[file.stem.replace("man_seg", "mask")], fewer[f"{file.stem}_fewer"] = halves, rest
+    truth = write(tmp_path / "truth", **{file.stem: tifffile.imread(file) for file in files})
+    same = evaluate_objects(truth, truth)
+    assert same.scores.true_objects == same.scores.found_objects == cells > 10
+    assert all(one.average_precision == one.panoptic_quality == 1 for one in same.scores.by_threshold)
+    assert same.scores.mean_average_precision == same.scores.seg == 1
+    assert same.comparison.with_themselves == 3
+    counts = evaluate_objects(truth, write(tmp_path / "halved", **halved)).scores.at(0.5)
+    assert (counts.tp, counts.fp, counts.fn) == (second, 2 * cells - second, cells - second)
+    assert counts.iou_sum == pytest.approx(first)
+    scores = evaluate_objects(truth, write(tmp_path / "fewer", **fewer)).scores
+    assert scores.mean_average_precision == pytest.approx((cells - 3) / cells)
+    assert scores.seg == pytest.approx((cells - 3) / cells)
