@@ -1,8 +1,10 @@
 """Matched objects: equal to the definition, over pages and images; counted by hand.
 
-The definition is StarDist's. With random labels of 1 to 60 objects, ties included, 4000 pairs of images gave
-the same counts and measures as ``stardist.matching`` and ``matching_dataset`` of stardist VERSION, at the
-thresholds 0.5, 0.55, ... 0.95 and at 0.1, 0.25, 0.4.
+The definition is StarDist's. Compared once with ``matching`` of stardist 0.9.2 (its file
+``matching.py``): 2000 pairs of images of up to 60 random objects (moved, eroded, cut into halves,
+unrelated), at 0.5, 0.55, ... 0.95 and at 0.1, 0.25, 1/3 and 0.4. All counts were equal, and all measures
+within the rounding of its float32, but for 3 of 8000 below 0.5, where several assignments are equally
+good. So were those of ``matching_dataset`` over 20 images each, at 0.5, 0.55, ... 0.95.
 """
 
 import numpy as np
@@ -66,7 +68,7 @@ def test_equals_the_definition(pair: np.ndarray, threshold: float) -> None:
 @settings(deadline=None, max_examples=50)
 @given(stacks, st.floats(0.01, 0.49))
 def test_below_one_half_the_sum_of_iou_of_all_pairs_decides(pair: np.ndarray, threshold: float) -> None:
-    from unet2015.metrics.objects import _best_assignment
+    from unet2015.metrics.assignment import best_assignment
     from unet2015.metrics.overlaps import object_overlaps
 
     page = object_overlaps(pair[0, 0], pair[1, 0])
@@ -74,9 +76,8 @@ def test_below_one_half_the_sum_of_iou_of_all_pairs_decides(pair: np.ndarray, th
     fits = page.iou >= threshold
     if not fits.any():
         return
-    chosen = _best_assignment(
-        page, fits + page.iou / (2 * min(len(page.true_labels), len(page.found_labels)))
-    )
+    fewest = min(len(page.true_labels), len(page.found_labels))
+    chosen = best_assignment(page.true, page.found, fits + page.iou / (2 * fewest))
     assert fits[chosen].sum() == tp
     assert page.iou[chosen].sum() == pytest.approx(total)
 

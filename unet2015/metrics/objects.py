@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.assignment import best_assignment
 from unet2015.metrics.object_counts import (
     THRESHOLDS,
     ObjectCounts,
@@ -196,33 +197,13 @@ def matched(page: ObjectOverlaps, threshold: float) -> NDArray[np.int64]:
     chosen = np.flatnonzero(page.iou >= threshold)
     if threshold < 0.5 and len(chosen):
         fewest = min(len(page.true_labels), len(page.found_labels))
-        chosen = _best_assignment(page, (page.iou >= threshold) + page.iou / (2 * fewest))
+        chosen = best_assignment(page.true, page.found, (page.iou >= threshold) + page.iou / (2 * fewest))
         chosen = chosen[page.iou[chosen] >= threshold]
     else:
         # Two partners from 0.5 on are the two halves of an object, and overlap nothing else: take either.
         for side in (page.found, page.true):
             chosen = chosen[np.unique(side[chosen], return_index=True)[1]]
     return chosen[np.argsort(page.true[chosen])]
-
-
-def _best_assignment(page: ObjectOverlaps, weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the pairs, no object twice, of which the sum of weights is highest.
-
-    SciPy's sparse matching leaves nobody alone, so every object also gets a stand-in as a partner: row
-    ``true + i`` for found object i, column ``found + j`` for true object j. Stand-ins weigh nothing, and
-    those of a pair can be matched with each other. One is added to all weights, since 0 means no edge.
-    """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
-    t, p = len(page.true_labels), len(page.found_labels)
-    alone_true, alone_found = np.arange(t), np.arange(p)
-    rows = np.concatenate([page.true, alone_true, t + alone_found, t + page.found])
-    columns = np.concatenate([page.found, p + alone_true, alone_found, p + page.true])
-    values = np.concatenate([weights, np.zeros(t + p + len(weights))]) + 1
-    graph = csr_array((values, (rows, columns)), shape=(t + p, t + p))
-    partner = min_weight_full_bipartite_matching(graph, maximize=True)[1]
-    return np.flatnonzero(partner[page.true] == page.found)
 
 
 def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
