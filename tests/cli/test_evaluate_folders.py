@@ -97,3 +97,13 @@ def test_files_that_are_compared_with_themselves_are_said(cli, both):
     assert ended.status == 0
     assert "2 files are compared with themselves" in ended.err
     assert "mean AP: 1.000000" in ended.out
+
+
+@pytest.mark.parametrize("command", ["objects", "pixels"])
+def test_a_table_replaces_earlier_tables_only(cli, refused, both, tmp_path, command):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("name,size\n")
+    refused(cli("evaluate", command, *both, "--per-image", mine), 1, "mine.csv", "not replaced")
+    assert mine.read_text() == "name,size\n"
+    for _ in range(2):
+        assert cli("evaluate", command, *both, "--per-image", tmp_path / "ours.csv").status == 0

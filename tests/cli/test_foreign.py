@@ -9,7 +9,7 @@ import tifffile
 import torch
 from safetensors.torch import save_file
 
-from unet2015.cli.evaluate import _write_csv
+from unet2015.cli.tables import write_csv
 from unet2015.errors import ImageWriteError
 from unet2015.metrics.figure import draw_failures
 from unet2015.models.tensors import load_tensors, save_tensors
@@ -130,10 +130,10 @@ def test_figures(tmp_path, kind):
 def test_tables(tmp_path):
     rows = [{"frame": 1, "objects": 2, "matched": 2, "seg": 1.0}]
     for _ in range(2):
-        _write_csv(tmp_path / "t.csv", rows)
+        write_csv(tmp_path / "t.csv", rows)
     check = foreign(tmp_path / "t.csv")
     with pytest.raises(ImageWriteError, match="not replaced"):
-        _write_csv(tmp_path / "t.csv", rows)
+        write_csv(tmp_path / "t.csv", rows)
     check()
 
 

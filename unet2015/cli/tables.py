@@ -14,7 +14,7 @@ def check_table(path: Path) -> None:
 
     Raises
     ------
-    ImageWriteError, UsageError
+    ImageWriteError
         Something else is there.
     """
     _guard(path, path)
