@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from unet2015.arguments import device_name
 from unet2015.errors import UsageError
 
 try:
@@ -34,6 +35,7 @@ def choose_device(name: str = "auto") -> torch.device:
     UsageError
         The name is not known, or this machine has no such device.
     """
+    name = device_name(name)
     if name == "auto":
         name = "cuda" if gpu_count() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -20,6 +20,10 @@ class UsageError(UNet2015Error, ValueError):
     exit_status = 2
 
 
+class ArgumentError(UsageError, TypeError):
+    """An argument of the wrong type; the message says what was expected and what came."""
+
+
 class SettingsError(UsageError):
     """A settings file, or a value in it, is not allowed."""
 

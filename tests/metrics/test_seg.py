@@ -75,8 +75,8 @@ def test_says_what_is_wrong() -> None:
         seg_score([(0, np.zeros((2, 2), int), np.ones((2, 2), int))])
     with pytest.raises(DataSetError, match=r"frame 4.*\(2, 2\).*\(2, 3\)"):
         seg_score([(4, np.ones((2, 2), int), np.ones((2, 3), int))])
-    with pytest.raises(LabelError, match=r"frame 4.*float"):
-        seg_score([(4, np.ones((2, 2)), np.ones((2, 2), int))])
+    with pytest.raises(LabelError, match=r"frame 4: truth: expected whole numbers .*0\.5"):
+        seg_score([(4, np.full((2, 2), 0.5), np.ones((2, 2), int))])
 
 
 @pytest.fixture

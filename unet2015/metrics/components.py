@@ -33,6 +33,7 @@ def each_table(
     It gets the contingency table over the pixels of the truth's interior only. The objects of the truth are
     its components; `objects` says what those of the proposal are.
     """
+    stack = read_stack(labels, proposal)
 
     def of_slice(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[T]:
         truth = components(interior)[interior]
@@ -41,4 +42,4 @@ def each_table(
             measure(contingency_table(truth, objects(wide > threshold)[interior])) for threshold in thresholds
         ]
 
-    return each_slice(of_slice, read_stack(labels, proposal), progress)
+    return each_slice(of_slice, stack, progress)

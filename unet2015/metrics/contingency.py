@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.errors import DataSetError
+from unet2015.arguments import whole_numbers
+from unet2015.errors import DataSetError, LabelError
 
 _PAIRS_A_PIXEL = 8
 _MOST_PAIRS = 2**24
@@ -56,12 +57,15 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     ------
     DataSetError
         When the shapes differ.
+    LabelError
+        When labels are not whole numbers from 0 on.
 
     Notes
     -----
     Equal to scikit-image's ``contingency_table``, which sorts the pixels. Here they are counted, except if
     there are many more possible pairs than pixels.
     """
+    truth, prediction = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
     if truth.shape != prediction.shape:
         raise DataSetError(
             f"truth and prediction must have one shape; truth is {truth.shape}, prediction {prediction.shape}"
@@ -69,8 +73,13 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     if truth.size == 0:
         none = np.zeros(0, np.int64)
         return Contingency(none, none, np.zeros(0))
-    width = int(prediction.max()) + 1
-    pairs = (int(truth.max()) + 1) * width
+    width, height = int(prediction.max()) + 1, int(truth.max()) + 1
+    for name, labels, highest in (("truth", truth, height), ("prediction", prediction, width)):
+        if labels.dtype.kind != "b" and not 0 <= int(labels.min()) < highest <= 1 << 63:
+            raise LabelError(
+                f"{name}: expected labels from 0 to 2**63 - 1, got {labels.min()} to {highest - 1}"
+            )
+    pairs = height * width
     if pairs > np.iinfo(np.int64).max:
         # One number for a pair would overflow: replace the labels by their ranks first.
         (rows, i), (columns, j) = (np.unique(a, return_inverse=True) for a in (truth, prediction))

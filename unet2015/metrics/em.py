@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unet2015.arguments import callback, flag
 from unet2015.errors import ImageValueError
 from unet2015.metrics.measures import measures_of
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
@@ -83,6 +84,7 @@ def evaluate_em(
     DataSetError, ImageValueError, LabelError
         See `unet2015.metrics.thresholds.read_stack`.
     """
+    script_2016, progress = flag(script_2016, "script_2016"), callback(progress, "progress")
     changed = {"thresholds": threshold_steps(0.1, 0.9), "radius": 10} if script_2016 else {}
     groups = [
         (function, [entry.name for entry in entries])

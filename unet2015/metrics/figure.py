@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from unet2015.arguments import file_path, integer, number, pixels
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.figure_files import figure_guard, marks
 from unet2015.metrics.warping import Mismatch, warping_mismatches
@@ -58,12 +59,13 @@ def draw_failures(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("figures need matplotlib: pip install 'unet2015[figures]'") from error
-    figure_guard(Path(path), Path(path))
-    figure = Figure()
+    figure, path = Figure(), file_path(path, "path")
+    figure_guard(path, path)
+    threshold, panels = number(threshold, "threshold"), integer(panels, "panels", 1)
     if Path(path).suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
         raise UsageError(f"{path}: the name of a figure must end in one of {', '.join(known)}")
     classes = warping_mismatches(labels, proposal, threshold, radius=radius)
-    under = np.asarray(proposal if image is None else image)
+    under = pixels(proposal if image is None else image, "image")
     under = under[None] if under.ndim == 2 else under
     if under.shape != classes.shape:
         raise DataSetError(
@@ -78,8 +80,8 @@ def draw_failures(
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for place in axes:
         place.set_axis_off()
-    for number, place in zip(shown, axes, strict=False):
-        _draw_slice(place, int(number), under[number], classes[number])
+    for k, place in zip(shown, axes, strict=False):
+        _draw_slice(place, int(k), under[k], classes[k])
     which = "" if len(shown) == len(classes) else f", the {len(shown)} slices of {len(classes)} with the most"
     figure.suptitle(f"Splits (orange) and mergers (blue) at threshold {threshold:.1f}{which}")
     kind = Path(path).suffix[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unet2015.arguments import number
 from unet2015.metrics.compiled import compiled
 from unet2015.metrics.thresholds import each_slice, read_stack
 
@@ -24,7 +25,7 @@ def warp(labels: ArrayLike, proposal: ArrayLike, threshold: float) -> NDArray[np
     (slices, height, width) bool array
         True inside cells: as many objects and holes as the labels have.
     """
-    stack = read_stack(labels, proposal)
+    stack, threshold = read_stack(labels, proposal), number(threshold, "threshold")
     return np.stack(each_slice(lambda interior, values: warp_slice(interior, values, threshold), stack))
 
 

@@ -13,7 +13,7 @@ from unet2015.metrics.components import each_table
 from unet2015.metrics.contingency import Contingency, harmonic_mean
 from unet2015.metrics.rand import Pairs, RandScore, mean_rand, pair_counts
 from unet2015.metrics.thinning import thin
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, highest
+from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, checked_thresholds, highest
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def v_info(
     Meila, J. Multivar. Anal. 98, 873 (2007), doi:10.1016/j.jmva.2006.11.013.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
+    thresholds = checked_thresholds(thresholds)
     slices = each_table(labels, proposal, thresholds, thin, information_score, progress)
     return _mean_information(slices, thresholds)
 
@@ -98,6 +99,7 @@ def thinned_scores(
     def both(table: Contingency) -> tuple[Pairs, float]:
         return pair_counts(table), information_score(table)
 
+    thresholds = checked_thresholds(thresholds)
     slices = each_table(labels, proposal, thresholds, thin, both, progress)
     return (
         mean_rand([[pairs for pairs, _ in page] for page in slices], thresholds),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from unet2015.arguments import integer, whole_numbers
 from unet2015.metrics.contingency import contingency_table, f_score
 
 
@@ -55,7 +56,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     Parameters
     ----------
     truth, prediction : arrays of one shape, any number of axes
-        Masks (foreground is what is not 0) or class maps.
+        Masks (foreground is what is not 0) or class maps: bool or whole numbers.
     label : int, optional
         The class to compare. Default: everything that is not 0.
 
@@ -67,6 +68,8 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     ------
     DataSetError
         When the shapes differ.
+    LabelError
+        When a value is no whole number, such as a probability.
 
     References
     ----------
@@ -78,7 +81,9 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     >>> pixel_overlap([0, 1, 1], [0, 1, 0])
     Overlap(tp=1, fp=0, fn=1, tn=1)
     """
-    masks = [np.asarray(a) != 0 if label is None else np.asarray(a) == label for a in (truth, prediction)]
+    maps = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
+    chosen = None if label is None else integer(label, "label")
+    masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
     table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
     cells = dict(
         zip(zip(table.truth.tolist(), table.prediction.tolist(), strict=True), table.pixels, strict=True)
@@ -103,6 +108,8 @@ def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) ->
     ------
     DataSetError
         When the shapes differ.
+    LabelError
+        When a value is no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).iou
 
@@ -124,6 +131,8 @@ def dice(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -
     ------
     DataSetError
         When the shapes differ.
+    LabelError
+        When a value is no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).dice
 
@@ -145,5 +154,7 @@ def f1(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> 
     ------
     DataSetError
         When the shapes differ.
+    LabelError
+        When a value is no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).f1

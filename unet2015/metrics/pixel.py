@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.metrics.contingency import f_score
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, each_slice, highest, read_stack
+from unet2015.metrics.thresholds import (
+    ELEVEN,
+    Measure,
+    Progress,
+    checked_thresholds,
+    each_slice,
+    highest,
+    read_stack,
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def pixel_error(
     Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for
     connectomics, Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
-    stack = read_stack(labels, proposal)
+    thresholds, stack = checked_thresholds(thresholds), read_stack(labels, proposal)
 
     def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[tuple[int, int, int]]:
         # A float32 array compared with a Python float would round the threshold to float32.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from unet2015.metrics.components import components, each_table
 from unet2015.metrics.contingency import Contingency, f_score
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, highest
+from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, checked_thresholds, highest
 
 Pairs = tuple[float, float, float, float]
 
@@ -78,6 +78,7 @@ def rand_error(
     Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
+    thresholds = checked_thresholds(thresholds)
     slices = each_table(labels, proposal, thresholds, components, pair_counts, progress)
     rows = _rand_rows(slices, thresholds)
     errors = tuple(

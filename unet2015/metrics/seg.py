@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.errors import DataSetError, LabelError, UsageError
+from unet2015.arguments import callback, file_path, integer, items, whole_numbers
+from unet2015.errors import ArgumentError, DataSetError, LabelError, UsageError
 from unet2015.metrics.overlaps import object_overlaps
 
 
@@ -91,7 +93,7 @@ def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
     ----------
     Maška et al., Bioinformatics 30, 1609 (2014), doi:10.1093/bioinformatics/btu080.
     """
-    objects = tuple(found for number, truth, result in frames for found in _frame(number, truth, result))
+    objects = tuple(found for frame in _listed(frames) for found in _frame(*frame))
     if not objects:
         raise DataSetError(
             "SEG needs at least one ground truth object; every frame is empty, or there is none"
@@ -99,10 +101,27 @@ def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
     return SEGScore(sum(found.jaccard for found in objects) / len(objects), objects)
 
 
+def _each(frames: Any, wanted: str) -> Iterator[Any]:
+    """Yield what an iterator yields, one by one: a sequence may not fit into memory."""
+    if isinstance(frames, Iterator):
+        yield from frames
+    else:
+        yield from items(frames, "frames", wanted)
+
+
+def _listed(frames: Any) -> Iterator[tuple[int, ArrayLike, ArrayLike]]:
+    """Yield the frames; raise `ArgumentError` if they are something else."""
+    wanted = "a list of (number, truth, result)"
+    for frame in _each(frames, wanted):
+        if not isinstance(frame, tuple | list) or len(frame) != 3:
+            raise ArgumentError(f"frames: expected {wanted}, got {type(frame).__name__} among them")
+        yield integer(frame[0], "number of a frame"), frame[1], frame[2]
+
+
 def _frame(number: int, truth: ArrayLike, result: ArrayLike) -> list[SEGObject]:
     try:
-        both = object_overlaps(truth, result)
-    except (DataSetError, LabelError) as error:
+        both = object_overlaps(whole_numbers(truth, "truth"), whole_numbers(result, "result"))
+    except (ArgumentError, DataSetError, LabelError) as error:
         raise type(error)(f"frame {number}: {error}") from error
     matches = {
         int(both.true[k]): (int(both.found_labels[both.found[k]]), float(both.iou[k]))
@@ -142,6 +161,8 @@ def evaluate_seg(
     ImageReadError
         When a file cannot be read.
     """
+    truth, result = file_path(truth, "truth"), file_path(result, "result")
+    progress = callback(progress, "progress")
     files = numbered_files(Path(truth), "man_seg") or numbered_files(Path(truth) / "SEG", "man_seg")
     if not files:
         raise DataSetError(

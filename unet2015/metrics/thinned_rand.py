@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from unet2015.metrics.components import each_table
 from unet2015.metrics.rand import RandScore, mean_rand, pair_counts
 from unet2015.metrics.thinning import thin
-from unet2015.metrics.thresholds import ELEVEN, Measure, Progress
+from unet2015.metrics.thresholds import ELEVEN, Measure, Progress, checked_thresholds
 
 
 def v_rand(
@@ -45,4 +45,5 @@ def v_rand(
     ----------
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
+    thresholds = checked_thresholds(thresholds)
     return mean_rand(each_table(labels, proposal, thresholds, thin, pair_counts, progress), thresholds)

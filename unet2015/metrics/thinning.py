@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.arguments import whole_numbers
+from unet2015.errors import DataSetError
 from unet2015.metrics.compiled import compiled
 from unet2015.metrics.components import components
 
@@ -27,6 +29,11 @@ def thin(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
         Regions from 1, in the order in which a scan down the columns meets them; 0 is a dam. Without any
         interior the slice is one region.
 
+    Raises
+    ------
+    DataSetError
+        When it does not have two axes, or no pixel.
+
     Notes
     -----
     Vincent and Soille's flooding of a picture with two levels, 4-connected, as the challenge's
@@ -42,6 +49,9 @@ def thin(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
     ----------
     Vincent and Soille, IEEE Trans. Pattern Anal. Mach. Intell. 13, 583 (1991), doi:10.1109/34.87344.
     """
+    interior = whole_numbers(interior, "interior") != 0
+    if interior.ndim != 2 or not interior.size:
+        raise DataSetError(f"interior: expected one slice (height, width), got shape {interior.shape}")
     # Transposed, a scan down the columns is a scan along the rows of a C-ordered array.
     regions = components(np.ascontiguousarray(interior.T))
     if not regions.any():

@@ -11,8 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unet2015.arguments import callback, items, number, pixels
 from unet2015.errors import DataSetError, ImageValueError, LabelError, UsageError
 
+_MOST_STEPS = 10_000
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all) after each slice."""
 
@@ -77,6 +79,16 @@ def highest(rows: Sequence[Row], score: Callable[[Row], float]) -> tuple[float, 
     return best, threshold
 
 
+def checked_thresholds(thresholds: Any) -> tuple[float, ...]:
+    """Return thresholds as numbers; raise `UsageError` if there is none, or it is something else."""
+    found = tuple(
+        number(threshold, "thresholds") for threshold in items(thresholds, "thresholds", "a list of numbers")
+    )
+    if not found:
+        raise UsageError("thresholds: expected at least one")
+    return found
+
+
 def threshold_steps(lowest: float, upper: float, step: float = 0.1) -> tuple[float, ...]:
     """Thresholds as the challenge makes them: ``step`` is added again and again in double precision.
 
@@ -97,8 +109,11 @@ def threshold_steps(lowest: float, upper: float, step: float = 0.1) -> tuple[flo
     >>> len(threshold_steps(0.0, 1.0)), threshold_steps(0.0, 1.0)[-1]
     (11, 0.9999999999999999)
     """
+    lowest, upper, step = number(lowest, "lowest"), number(upper, "upper"), number(step, "step")
     if not (step > 0 and lowest <= upper < float("inf")):
         raise UsageError(f"thresholds need lowest <= upper and step > 0, got {lowest}, {upper}, {step}")
+    if (upper - lowest) / step > _MOST_STEPS:
+        raise UsageError(f"at most {_MOST_STEPS} thresholds, but {lowest} to {upper} by {step} are more")
     steps = []
     threshold = lowest
     while threshold <= upper:
@@ -148,7 +163,7 @@ def read_stack(labels: ArrayLike, proposal: ArrayLike) -> Stack:
     LabelError
         When labels are not whole numbers from 0 on.
     """
-    truth, values = np.asarray(labels), np.asarray(proposal)
+    truth, values = pixels(labels, "labels"), pixels(proposal, "proposal")
     if truth.shape != values.shape:
         raise DataSetError(
             f"labels and proposal must have one shape; labels are {truth.shape}, proposal {values.shape}"
@@ -159,8 +174,8 @@ def read_stack(labels: ArrayLike, proposal: ArrayLike) -> Stack:
         )
     if truth.ndim == 2:
         truth, values = truth[None], values[None]
-    for number, (page, page_values) in enumerate(zip(truth, values, strict=True)):
-        _check_slice(page, page_values, f"slice {number} (of {len(truth)}, from 0)")
+    for k, (page, page_values) in enumerate(zip(truth, values, strict=True)):
+        _check_slice(page, page_values, f"slice {k} (of {len(truth)}, from 0)")
     return Stack(truth > 0, values.astype(np.float32))
 
 
@@ -187,7 +202,7 @@ def each_slice(
     progress: Progress | None = None,
 ) -> list[T]:
     """Apply ``function`` to the slices, on all cores; results are in order and do not depend on them."""
-    count = len(stack.interior)
+    progress, count = callback(progress, "progress"), len(stack.interior)
     with ThreadPoolExecutor(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     ) as pool:

@@ -9,12 +9,20 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.errors import UsageError
+from unet2015.arguments import integer, number
 from unet2015.metrics.compiled import compiled
 from unet2015.metrics.components import components
 from unet2015.metrics.homotopy import warp_slice
-from unet2015.metrics.thresholds import Measure, Progress, each_slice, read_stack, threshold_steps
+from unet2015.metrics.thresholds import (
+    Measure,
+    Progress,
+    checked_thresholds,
+    each_slice,
+    read_stack,
+    threshold_steps,
+)
 
+_WIDEST = 1 << 20
 TEN = threshold_steps(0.0, 0.9)
 """The thresholds of the warping error on the leaderboard's page."""
 
@@ -117,8 +125,7 @@ def warping_error(
     doi:10.1109/CVPR.2010.5539950.
     Arganda-Carreras et al., Front. Neuroanat. 9:142 (2015), doi:10.3389/fnana.2015.00142.
     """
-    if radius < 0:
-        raise UsageError(f"the radius must be 0 or more, got {radius}")
+    thresholds, radius = checked_thresholds(thresholds), integer(radius, "radius", 0, _WIDEST)
 
     def count(interior: NDArray[np.bool_], values: NDArray[np.float32]) -> list[Mismatches]:
         return [_counts(_mismatches(interior, values, threshold, radius)) for threshold in thresholds]
@@ -149,6 +156,7 @@ def warping_mismatches(
         Values of `Mismatch`; 0 where warping met the proposal.
     """
     stack = read_stack(labels, proposal)
+    threshold, radius = number(threshold, "threshold"), integer(radius, "radius", 0, _WIDEST)
     return np.stack(
         each_slice(lambda interior, values: _mismatches(interior, values, threshold, radius), stack)
     )

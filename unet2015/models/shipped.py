@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from unet2015.arguments import file_path
 from unet2015.errors import ModelError, UsageError
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.models.tensors import tensors_guard
@@ -124,7 +125,7 @@ def load_model(model: str | Path) -> Model:
         The file cannot be read, is no model file, or its tensors do not fit the architecture it
         declares; the message names tensor and shapes. Or no model has this name.
     """
-    loaded = read_model_file(find_model(model))
+    loaded = read_model_file(find_model(file_path(model, "model")))
     warn_unless_learned(loaded)
     return loaded
 

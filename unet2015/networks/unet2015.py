@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unet2015.arguments import integer, number, text
 from unet2015.errors import UsageError
 from unet2015.geometry import crop_border, unet_geometry
 from unet2015.networks.architecture import Network, exactly
@@ -15,6 +16,8 @@ from unet2015.networks.initialisation import draw_weights
 from unet2015.settings import InitialisationSettings
 
 Variant = Literal["paper", "release"]
+_MOST = 1 << 16
+"""Most channels of a level; more is a mistake."""
 
 
 class DoubleConvolution(nn.Sequential):
@@ -58,9 +61,16 @@ class UNet(Network):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        depth, dropout = integer(depth, "depth", high=8), number(dropout, "dropout", 0, 1)
+        in_channels, classes = (
+            integer(in_channels, "in_channels", high=_MOST),
+            integer(classes, "classes", high=_MOST),
+        )
+        width = integer(width, "width", high=_MOST)
         for name, value in (("in_channels", in_channels), ("classes", classes), ("width", width)):
             if value < 1:
                 raise UsageError(f"UNet: {name} must be 1 or more, not {value}")
+        text(variant, "variant", "paper or release")
         if variant not in ("paper", "release"):
             raise UsageError(f"UNet: variant must be 'paper' or 'release', not {variant!r}")
         self.in_channels, self.classes, self.width, self.depth = in_channels, classes, width, depth

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.errors import UsageError
+from unet2015.arguments import flag, integer, number, pixels
+from unet2015.errors import ArgumentError, ImageValueError, UsageError
 from unet2015.objects.numbering import number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
+_ROUNDING = 1e-3
 FIELD_OF_INTEREST = 50
 """Width in pixels of the frame outside the field of interest, for both data sets of the paper."""
 
@@ -40,6 +42,8 @@ class Markers:
     blur: float = 2.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "level", number(self.level, "level", nan=True))
+        object.__setattr__(self, "blur", number(self.blur, "blur", nan=True))
         if not 0 <= self.level <= 1 or not 0 <= self.blur < np.inf:
             raise UsageError(
                 "markers need a level from 0 to 1 and a blur of 0 px or more, got "
@@ -90,10 +94,18 @@ def label_objects(
 
     Raises
     ------
+    ImageValueError
+        A probability is not from 0 to 1. (NaN is no object.)
     UsageError
         The array does not have two axes, or threshold, connectivity, area or frame is out of range.
     """
-    if probability.ndim != 2:
+    probability = _probabilities(probability)
+    threshold, connectivity = number(threshold, "threshold", nan=True), integer(connectivity, "connectivity")
+    smallest, frame = integer(smallest, "smallest"), integer(frame, "frame")
+    fill_holes = flag(fill_holes, "fill_holes")
+    if markers is not None and not isinstance(markers, Markers | MarkerSettings):
+        raise ArgumentError(f"markers: expected Markers(level, blur) or None, got {type(markers).__name__}")
+    if probability.ndim != 2 or not probability.size:
         raise UsageError(f"expected one page, axes YX, got an array of shape {probability.shape}")
     if not 0 <= threshold <= 1 or connectivity not in (1, 2) or smallest < 0 or frame < 0:
         raise UsageError(
@@ -111,6 +123,19 @@ def label_objects(
     numbers = number_page(page, settings, max(page.height, 1))
     labels: NDArray[Any] = numbers.labels(0).astype(label_type(numbers.objects))
     return labels
+
+
+def _probabilities(value: object) -> NDArray[np.floating]:
+    """Return probabilities as floats; raise `ImageValueError` if they are not from 0 to 1."""
+    found = pixels(value, "probability")
+    found = found if found.dtype.kind == "f" else found.astype(np.float32)
+    # A mean of rounded probabilities may be above 1 by a little.
+    if bool((found < -_ROUNDING).any()) or bool((found > 1 + _ROUNDING).any()):
+        raise ImageValueError(
+            f"probability: expected numbers from 0 to 1, got {np.nanmin(found)} to {np.nanmax(found)}; "
+            "divide an 8-bit map by 255"
+        )
+    return found
 
 
 def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from unet2015.arguments import file_path, file_paths, text
 from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
@@ -12,7 +13,7 @@ from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.object_output import write_run_table
-from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import TABLE
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
@@ -58,7 +59,9 @@ def segment_files(
     UsageError
         There is no input, outputs collide, or no image can meet the options. Then nothing is written.
     """
-    options = options or SegmentOptions()
+    options = checked_options(options)
+    inputs, out = file_paths(inputs, "inputs"), file_path(out, "out")
+    dask = None if dask is None else text(dask, "dask", "an address such as tcp://HOST:8786 or local:4")
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else the warning came when it was loaded
         warn_unless_learned(model)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any, Self
 
-from unet2015.errors import UsageError
+from unet2015.arguments import device_name, flag, integer, items, memory, number, text
+from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
@@ -22,7 +24,7 @@ class SegmentOptions:
     Attributes
     ----------
     tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes
-        As for :func:`unet2015.segment`.
+        As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
     products : tuple of str
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
     objects : ObjectSettings, optional
@@ -51,6 +53,9 @@ class SegmentOptions:
     pyramid: bool = False
 
     def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            if (value := getattr(self, name)) is not None or name in _NEEDED:
+                object.__setattr__(self, name, check(value))
         unknown = [name for name in self.products if name not in PRODUCTS]
         if unknown:
             raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
@@ -101,5 +106,40 @@ class SegmentOptions:
         return cls(products=tuple(products), objects=objects, **{name: said[name] for name in names})
 
 
+def checked_options(options: object) -> SegmentOptions:
+    """Return options, the default ones for None; raise `ArgumentError` for anything else."""
+    if options is None or isinstance(options, SegmentOptions):
+        return options or SegmentOptions()
+    raise ArgumentError(f"options: expected SegmentOptions(...) or None, got {type(options).__name__}")
+
+
+def _objects(value: Any) -> ObjectSettings:
+    if not isinstance(value, ObjectSettings):
+        raise ArgumentError(f"objects: expected ObjectSettings(...) or None, got {type(value).__name__}")
+    return value
+
+
+def _products(value: Any) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else items(value, "products", "a list of names")
+    return tuple(text(name, "products") for name in names)
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "tile": partial(integer, name="tile"),
+    "batch": partial(integer, name="batch", low=1),
+    "max_memory": partial(memory, name="max_memory"),
+    "device": device_name,
+    "precision": partial(text, name="precision"),
+    "average": partial(text, name="average"),
+    "threshold": lambda value: value if isinstance(value, str) else number(value, "threshold", nan=True),
+    "skip_empty": partial(flag, name="skip_empty"),
+    "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
+    "products": _products,
+    "tiled": partial(flag, name="tiled"),
+    "pyramid": partial(flag, name="pyramid"),
+    "objects": _objects,
+}
+_NEEDED = {"device", "precision", "average", "skip_empty", "products", "pyramid"}
+"""Options for which None means nothing."""
 RECORDED = tuple(SegmentOptions().as_record(None))
 """The names of all options in a record."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
+from unet2015.arguments import file_path
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
 from unet2015.file_names import on_one_line
 from unet2015.images.reader import Image, open_image
@@ -91,7 +92,9 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     ModelError
         The model is missing or has changed.
     """
-    path = Path(record)
+    path = file_path(record, "record")
+    image = None if image is None else file_path(image, "image")
+    model = None if model is None else file_path(model, "model")
     said, options = _read(path)
     source = Path(image or said["input"])
     loaded = load_model(model or said["model"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unet2015.arguments import device_name, file_path, flag, memory, pixels
 from unet2015.device import choose_device, process_memory, record_name
 from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
 from unet2015.images.image import ArrayImage, Image
@@ -44,7 +46,7 @@ def segment(
     threshold: float | ThresholdName | None = None,
     tile: int | None = None,
     batch: int | None = None,
-    max_memory: int | None = None,
+    max_memory: int | str | None = None,
     device: str = "auto",
     precision: Precision = "float32",
     average: Averaging = "none",
@@ -57,7 +59,8 @@ def segment(
     Parameters
     ----------
     image : path or ndarray
-        A TIFF or PNG file, or pixels: two axes are YX, three are pages of YX unless `axes` says more.
+        A TIFF or PNG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of YX
+        unless `axes` says more.
     model : Model, path or str
         What to segment with: a model file, or the name of a model that comes with the package.
     axes : str, optional
@@ -72,11 +75,11 @@ def segment(
         Side of the tiles, in pixels. Default: chosen by memory.
     batch : int, optional
         Tiles that go through the network together. Default: chosen by memory.
-    max_memory : int, optional
-        Bytes of memory to stay under: of the process on a CPU, else of the device. Default: half of
-        what is free, at most 4 GiB on a CPU.
+    max_memory : int or str, optional
+        Bytes of memory to stay under, or a text such as 2G: of the process on a CPU, else of the device.
+        Default: half of what is free, at most 4 GiB on a CPU.
     device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, or a device of torch.
     precision : {"float32", "bfloat16"}
         What the network computes in; the scores and all that follows are float32.
     average : {"none", "flips", "symmetries", "rotations"}
@@ -105,8 +108,8 @@ def segment(
     options = SegmentOptions(
         tile=tile,
         batch=batch,
-        max_memory=max_memory,
-        device=device,
+        max_memory=None if max_memory is None else memory(max_memory, "max_memory"),
+        device=device_name(device),
         precision=precision,
         average=average,
         threshold=threshold,
@@ -116,7 +119,11 @@ def segment(
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else loading it has said so
         warn_unless_learned(model)
-    opened = ArrayImage(image, axes) if isinstance(image, np.ndarray) else open_image(image, axes)
+    probabilities = flag(probabilities, "probabilities")
+    if isinstance(image, str | bytes | os.PathLike):
+        opened: Image = open_image(file_path(image, "image"), options.axes)
+    else:
+        opened = ArrayImage(pixels(image, "image"), options.axes)
     with opened:
         return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
@@ -143,7 +150,7 @@ class Segmenter:
     """
 
     def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
-        self.model = model if isinstance(model, Model) else load_model(model)
+        self.model = model if isinstance(model, Model) else load_model(file_path(model, "model"))
         self.info = self.model.info
         if options.objects is not None:
             objects = options.objects.over(self.info.objects)

@@ -64,7 +64,7 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
         words = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "literal_error":
             words += closest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
-        return f"{place} = {_REPR.repr(detail['input'])}: {words}" if place else str(words)
+        return f"{place} = {' '.join(_REPR.repr(detail['input']).split())}: {words}" if place else str(words)
     known: Any = kind
     for part in detail["loc"][:-1]:
         known, values = known.model_fields[part].annotation, values[part]

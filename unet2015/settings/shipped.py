@@ -6,7 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import SettingsError
+from unet2015.arguments import file_path
+from unet2015.errors import ArgumentError, SettingsError
 from unet2015.settings.names import nearest
 from unet2015.settings.network import kind_of_network
 from unet2015.settings.reading import parse_settings, read_toml
@@ -41,6 +42,9 @@ def load_settings(
         The file cannot be read, is not TOML, or has a key or value that is not allowed; or no shipped
         settings have the name.
     """
+    path = None if path is None else file_path(path, "settings")
+    if overrides is not None and not isinstance(overrides, dict):
+        raise ArgumentError(f"overrides: expected a dict of settings, got {type(overrides).__name__}")
     short = SHIPPED[0] if path is None else str(path).removesuffix(".toml")
     if path is None or (short in SHIPPED and not Path(path).is_file()):
         name = f"{short}.toml"

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from unet2015.arguments import device_name, file_path, file_paths, flag, text
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
@@ -105,13 +106,16 @@ def train(
         The loss is not finite, or another process of the training is gone; the last good checkpoint
         stays.
     """
+    images, labels, out = file_paths(images, "images"), file_paths(labels, "labels"), file_path(out, "out")
+    device, resume = device_name(device), flag(resume, "resume")
+    axes = None if axes is None else text(axes, "axes", "letters of TZCYXI")
     with process_group() as group:
         target = group.device(device)
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
         geometry(chosen.network).check(chosen.optimisation.tile)
         if group.first:
-            check_folder(Path(out))
-        pairs = pair_images(_listed(images), _listed(labels))
+            check_folder(out)
+        pairs = pair_images(images, labels)
         checked = check_pairs(pairs, chosen, axes)
         for warning in checked.problems:
             _log.warning("%s", warning)
@@ -289,7 +293,3 @@ class Training(GradientDescent):
             thresholds = model.info.thresholds | {"rand": found}
             info = model.info.model_copy(update={"threshold": found, "thresholds": thresholds})
             save_model(self.model_path, model.network, info)
-
-
-def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    return [paths] if isinstance(paths, str | Path) else list(paths)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.arguments import integer, items, number, pixels, text
 from unet2015.errors import LabelError, UsageError
 from unet2015.settings import Gaps, LabelKind, LabelSettings, WeightMapSettings, parse_settings
 from unet2015.training.distances import Block, Integers, each_block
@@ -93,12 +94,20 @@ def weight_map(
     >>> weight_map(labels, class_weights=(1, 1), gaps="everywhere").round(3)
     array([[10.231, 10.231, 10.231,  9.353]], dtype=float32)
     """
-    labels = np.asarray(labels)
+    labels = pixels(labels, "labels")
+    for name, word in (("kind", kind), ("gaps", gaps)):
+        text(word, name)
     if labels.ndim not in (2, 3) or not labels.size:
         raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
     if labels.dtype == bool:
         kind = "membrane" if kind == "instances" else kind
-    given = class_weights if isinstance(class_weights, str) else tuple(float(w) for w in class_weights)
+    ignore = None if ignore is None else integer(ignore, "ignore")
+    w0, sigma, given = number(w0, "w0"), number(sigma, "sigma"), class_weights
+    if not isinstance(class_weights, str):
+        given = tuple(
+            number(weight, "class_weights")
+            for weight in items(class_weights, "class_weights", "'balanced' or numbers")
+        )
     settings = parse_settings(
         WeightMapSettings, {"w0": w0, "sigma": sigma, "gaps": gaps, "class_weights": given}, "weight_map"
     )
