@@ -89,7 +89,7 @@ def test_of_a_large_page_a_window_in_phase_is_taken(found, answers, monkeypatch)
     assert 0.7 < found((p, truth)) < 0.9
     assert shapes[0][0] <= 60
     assert shapes[0][1] <= 60
-    source, part = thresholds._window(answers.page_of(p, truth), 16)
+    source, part = thresholds.best_window(answers.page_of(p, truth), 16)
     assert (source.top % 16, source.left % 16) == (0, 0)
     at = np.s_[source.top : source.top + part.shape[0], source.left : source.left + part.shape[1]]
     assert np.array_equal(part, truth[at])

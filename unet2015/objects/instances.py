@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import flag, integer, number, pixels
 from unet2015.errors import ArgumentError, ImageValueError, UsageError
-from unet2015.objects.numbering import number_page
+from unet2015.objects.numbering import label_type, number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _ROUNDING = 1e-3
@@ -119,6 +119,11 @@ def label_objects(
         frame=frame,
         markers=None if markers is None else MarkerSettings(level=markers.level, blur=markers.blur),
     )
+    return label_page(probability, threshold, settings)
+
+
+def label_page(probability: NDArray[np.floating], threshold: float, settings: ObjectSettings) -> NDArray[Any]:
+    """Return the objects of one page as `label_objects` does; the threshold of the settings is not used."""
     page = ArrayPage(probability, threshold)
     numbers = number_page(page, settings, max(page.height, 1))
     labels: NDArray[Any] = numbers.labels(0).astype(label_type(numbers.objects))
@@ -136,11 +141,6 @@ def _probabilities(value: object) -> NDArray[np.floating]:
             "divide an 8-bit map by 255"
         )
     return found
-
-
-def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
-    """Return the type of instance labels for so many objects."""
-    return np.dtype(np.uint16) if objects <= np.iinfo(np.uint16).max else np.dtype(np.uint32)
 
 
 @dataclass(frozen=True, eq=False)

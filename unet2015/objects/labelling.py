@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
-from unet2015.objects.numbering import PageNumbers, number_page
+from unet2015.objects.numbering import PageNumbers, label_type, number_page
 from unet2015.settings.objects import ObjectSettings
 
 STRIP_PIXELS = 2**20
@@ -19,11 +19,6 @@ STRIP_PIXELS = 2**20
 def strip_rows(height: int, width: int) -> int:
     """Return the rows of a strip."""
     return max(1, min(height, STRIP_PIXELS // width))
-
-
-def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
-    """Return the type of instance labels for so many objects."""
-    return np.dtype(np.uint16) if objects <= np.iinfo(np.uint16).max else np.dtype(np.uint32)
 
 
 class Labels(Protocol):

@@ -161,3 +161,8 @@ def _check_size(box: tuple[int, int, int, int], memory: int) -> None:
             f"dividing it takes {needed / 1e9:.2g} GB, but {memory / 1e9:.2g} GB may be used; allow more "
             "memory, or leave out the markers"
         )
+
+
+def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
+    """Return the type of instance labels for so many objects."""
+    return np.dtype(np.uint16) if objects <= np.iinfo(np.uint16).max else np.dtype(np.uint32)

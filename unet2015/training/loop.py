@@ -24,6 +24,7 @@ from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings, load_settings
 from unet2015.training import run_folder
 from unet2015.training.checks.training_set import check_pairs
+from unet2015.training.completion import complete_model
 from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
@@ -35,7 +36,6 @@ from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoi
 from unet2015.training.schedules import learning_rate
 from unet2015.training.state import load_state, save_state
 from unet2015.training.steps import GradientDescent
-from unet2015.training.thresholds import rand_threshold
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation, is_validation_step
 
@@ -175,7 +175,7 @@ class Training(GradientDescent):
             while not self._attempt(ahead, interrupted):
                 pass
             if self.writes:
-                self._add_rand_threshold()
+                complete_model(self.model_path, self.settings, self.data, self.device)
             self.group.wait()  # for the model
         model = read_model_file(self.model_path)
         if model.info.learned is False:
@@ -282,14 +282,6 @@ class Training(GradientDescent):
             save_model(self.model_path, self.learner.model, info)
         return False
 
-    def _add_rand_threshold(self) -> None:
-        """Store in a membrane model the threshold of the best Rand score on training pages."""
-        model = read_model_file(self.model_path)
-        if self.settings.labels.kind != "membrane" or "rand" in model.info.thresholds:
-            return
-        tile = self.settings.optimisation.tile
-        found = rand_threshold(model.network, self.data.training, self.device, tile)
-        if found is not None:
-            thresholds = model.info.thresholds | {"rand": found}
-            info = model.info.model_copy(update={"threshold": found, "thresholds": thresholds})
-            save_model(self.model_path, model.network, info)
+
+def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else list(paths)

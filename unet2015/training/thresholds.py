@@ -77,7 +77,7 @@ def rand_threshold(
     predict = Predictor(network, device)
     counts = []
     for page in with_cells:
-        source, classes = _window(page, network.geometry.factor)
+        source, classes = best_window(page, network.geometry.factor)
         interior = segment_page(predict, network, source, classes.shape, tile)[1]
         if not np.isfinite(interior).all():
             _log.warning("%s: the network's output is not finite; no Rand threshold", page.name)
@@ -135,7 +135,7 @@ class _Window:
         return self.source.read(page, y0 + self.top, y1 + self.top, x0 + self.left, x1 + self.left)
 
 
-def _window(page: TrainingPage, factor: int) -> tuple[PixelReader, NDArray[np.uint8]]:
+def best_window(page: TrainingPage, factor: int) -> tuple[PixelReader, NDArray[np.uint8]]:
     """Return the window of a page with the most cell interior, in phase with the page, and its classes."""
     height, width = page.classes.shape
     if max(height, width) <= LARGEST_SIDE:

@@ -1,0 +1,50 @@
+"""What is chosen for the model at the end of its training: the threshold for whole cells, and objects."""
+
+from pathlib import Path
+
+import torch
+
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.settings import TrainingSettings
+from unet2015.training.object_choice import choose_objects
+from unet2015.training.pages import TrainingSet
+from unet2015.training.thresholds import rand_threshold
+
+
+def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
+    """Store in a model what is chosen once, for the network that is kept; what it has already stays.
+
+    Parameters
+    ----------
+    path : Path
+        The model file.
+    settings : TrainingSettings
+        Of its training.
+    data : TrainingSet
+        What it was trained and validated on.
+    device : torch.device
+        Device that computes.
+    """
+    model = read_model_file(path)
+    info = model.info
+    if settings.labels.kind == "membrane" and "rand" not in info.thresholds:
+        found = rand_threshold(model.network, data.training, device, settings.optimisation.tile)
+        if found is not None:
+            thresholds = info.thresholds | {"rand": found}
+            info = info.model_copy(update={"threshold": found, "thresholds": thresholds})
+    if info.classes == 2 and info.learned and info.objects is None:
+        info = _with_objects(model, info, settings, data, device)
+    if info != model.info:
+        save_model(path, model.network, info)
+
+
+def _with_objects(
+    model: Model, info: ModelInfo, settings: TrainingSettings, data: TrainingSet, device: torch.device
+) -> ModelInfo:
+    threshold = 0.5 if info.threshold is None else info.threshold
+    found = choose_objects(model.network, data.validation, threshold, device, settings.optimisation.tile)
+    if found is None:
+        return info
+    objects, measured = found
+    training = info.training | {"objects": measured}
+    return info.model_copy(update={"objects": objects, "training": training})
