@@ -27,8 +27,12 @@ def search(options: Any, folder: Path) -> dict[str, Any]:
     names = options.layouts.split(",") if options.layouts else list(made)
     every = {name: Rounds(made[name], folder / name.replace(" ", "-")) for name in names}
     random, late = Random(options.seed), False
+    cycle = -1
     while not late and sum(one.found.counts["kills"] for one in every.values()) < options.kills:
+        cycle += 1
         for one in every.values():
+            if cycle % one.layout.seldom:
+                continue
             late = late or time.monotonic() - start > options.seconds
             if not late:
                 one.play(random)

@@ -58,6 +58,7 @@ class Segmentation:
     tiles: int = 0
     place: Path = Path()
     unit = "tiles"
+    seldom = 1
 
     def work(self, folder: Path) -> Callable[[], str]:
         """Return a run of the command into a folder; it returns the errors."""
@@ -177,6 +178,8 @@ class Training:
     whole: Any = None
     place: Path = Path()
     unit = "steps"
+    seldom = 3
+    """A round of it takes as long as several others, so it is played in every third cycle."""
 
     def work(self, folder: Path) -> Callable[[], str]:
         """Return a run of the training into a folder."""

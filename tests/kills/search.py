@@ -11,7 +11,7 @@ from tests.kills import children
 from tests.kills.children import ANY, Ended, Moment
 from tests.kills.layouts import Segmentation, Training
 
-MOST_KILLS, MOST_RUNS = 6, 12
+MOST_KILLS, MOST_RUNS = 10, 16
 """Kills in a round, and runs until it must be done."""
 TIMED, DAMAGED = 0.3, 0.25
 """Which share of the kills comes after a time, and after which share a file is damaged."""

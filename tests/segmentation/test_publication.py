@@ -19,7 +19,7 @@ from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
-from unet2015.segmentation import publication
+from unet2015.segmentation import publication, zarr_output
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import PRODUCTS
@@ -349,3 +349,25 @@ def test_a_chunk_that_goes_as_it_is_written_is_not_taken_for_zeros(tmp_path):
         patch.setattr(zarr.Array, "__setitem__", losing)
         with pytest.raises(ImageWriteError, match="run again"):
             image.write(0, 28, {"classes": np.ones((12, 60), np.uint8)})
+
+
+def test_chunks_are_on_the_disk_before_their_note(job, tmp_path, monkeypatch):
+    """So that after a power cut a note is never there without them."""
+    synced, notes, write = set(), [], zarr_output.write_json
+
+    def noting(path, note):
+        image = tmp_path / path.parent.name / "finished" / "a.zarr"
+        files = [image / name for name, digest in note["files"].items() if digest is not None]
+        wanted = {
+            place for file in files for place in (file, *file.parents) if image in (place, *place.parents)
+        }
+        assert files
+        assert wanted | {image.parent} <= synced
+        synced.clear()
+        notes.append(path)
+        write(path, note)
+
+    monkeypatch.setattr(zarr_output, "sync", lambda path: synced.add(path))
+    monkeypatch.setattr(zarr_output, "write_json", noting)
+    run(job, tmp_path / "a.zarr")
+    assert len(notes) == ROWS
