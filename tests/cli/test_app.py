@@ -83,7 +83,7 @@ def raising(error):
         (errors.ImageReadError("a.tif: broken"), 1, ["a.tif: broken"]),
         (errors.MemoryLimitError("too little"), 2, ["too little"]),
         (MemoryError(), 1, ["out of memory", "--max-memory"]),
-        (OSError(errno.ENOSPC, "No space left on device", "b.tif"), 1, ["No space left", "b.tif"]),
+        (OSError(errno.ENOSPC, "No space left on device", "b.tif"), 1, ["error: b.tif: No space left"]),
     ],
 )
 def test_errors_become_a_line_and_a_status(cli, refused, monkeypatch, error, status, words):

@@ -90,7 +90,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        return _fail(str(error), 1)
+        named = isinstance(error.filename, str) and error.strerror
+        return _fail(f"{error.filename}: {error.strerror}" if named else str(error), 1)
     if status == 130:  # older parsers raise, newer ones return it
         print_message("interrupted")
     return int(status or 0)

@@ -47,6 +47,7 @@ def weights(
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
+    pages = read_pages(labels, axes)
     settings = {
         "w0": w0,
         "sigma": sigma,
@@ -58,7 +59,6 @@ def weights(
     said = {"input": str(labels.resolve()), "input_sha256": sha256(labels), "settings": settings}
     output = RecordedOutput(out, "weights", said)
     output.check()
-    pages = read_pages(labels, axes)
     try:
         weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
     except LabelError as error:
