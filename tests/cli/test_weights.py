@@ -62,4 +62,6 @@ def test_a_mask_is_not_instances(cli, refused, data):
 
 
 def test_labels_that_are_not_there(cli, refused, tmp_path):
-    refused(cli("weights", tmp_path / "none.tif", "-o", tmp_path / "w.tif"), 1, "none.tif: cannot read the file")
+    refused(
+        cli("weights", tmp_path / "none.tif", "-o", tmp_path / "w.tif"), 1, "none.tif: cannot read the file"
+    )

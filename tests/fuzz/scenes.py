@@ -149,6 +149,7 @@ def look_at_settings(folder: Path, out: Path) -> str:
         for key in place:
             used = used[key]
         used = list(used) if isinstance(used, tuple) else used
+        value = float(value) if isinstance(used, float) and type(value) is int else value
         if used != value or isinstance(used, bool) != isinstance(value, bool):
             raise FindingError(f"differs: {'.'.join(place)} = {value!r} in the file, {used!r} is used")
     return "result"

@@ -104,7 +104,7 @@ def test_the_plan_stays_when_less_memory_is_free(tmp_path, monkeypatch, image, m
     assert plans[0]["parts"] == 8
 
 
-@pytest.mark.parametrize("change", ["model", "settings", "input", "job"])
+@pytest.mark.parametrize("change", ["model", "settings", "input", "job", "gain", "offset"])
 def test_what_was_begun_otherwise_is_not_used(tmp_path, monkeypatch, image, model, change):
     work, options = begin(monkeypatch, image, tmp_path / "out", model), TILE
     if change == "model":
@@ -116,8 +116,12 @@ def test_what_was_begun_otherwise_is_not_used(tmp_path, monkeypatch, image, mode
         options = SegmentOptions(tile=44, threshold=0.3)
     elif change == "input":
         tifffile.imwrite(image, tifffile.imread(image)[::-1])
-    else:
+    elif change == "job":
         (work / "job.json").write_text("{")
+    else:  # a damaged mapping is none, even where it could be used
+        job = json.loads((work / "job.json").read_text())
+        job[change] = [job[change][0] * 2]
+        (work / "job.json").write_text(json.dumps(job))
     seen = interrupt_at(monkeypatch, -1)
     segment_files([image], tmp_path / "out", model, options)
     assert len(seen) == 32

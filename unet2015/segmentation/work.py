@@ -94,6 +94,8 @@ class Work:
         """
         try:
             job = json.loads(read_text(self._folder / _JOB))
+            if job["sha256"] != _digest(job):  # another mapping would go unnoticed
+                raise ValueError("damaged")
             tile = tuple(job["tile"])
             before = TilePlan(plan.pages, plan.height, plan.width, tile, job["batch"], plan.geometry)
             scale = (np.array(job["offset"], np.float64), np.array(job["gain"], np.float64))
@@ -133,7 +135,7 @@ class Work:
             ) from error
         if len(plan.parts) > 1 or single:
             job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
-            write_json(self._folder / _JOB, job)
+            write_json(self._folder / _JOB, job | {"sha256": _digest(job)})
         return self._folder
 
     def staged(self) -> Outputs:
@@ -156,6 +158,12 @@ class Work:
 
     def _remove_folder(self) -> None:
         remove(self._folder)
+
+
+def _digest(job: dict[str, Any]) -> str:
+    """Return the SHA-256 of what a job says, apart from the digest itself."""
+    said = {name: value for name, value in job.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _clean(outputs: Sequence[Path], keep: Path | None) -> None:
