@@ -128,7 +128,7 @@ class Segmentation:
     def refused(self, folder: Path, error: str) -> bool:
         """Do as told where an image is refused because damage has removed all that says whose it is."""
         for outputs in self.outputs(folder):
-            unclaimed = outputs.main.exists() and str(outputs.main) in error and "remove" in error
+            unclaimed = outputs.main.exists() and str(outputs.main) in error and "move it away" in error
             if unclaimed and self._results(folder)[outputs.record.name] != self.whole[outputs.record.name]:
                 (shutil.rmtree if outputs.main.is_dir() else Path.unlink)(outputs.main)
                 return True
