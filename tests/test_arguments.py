@@ -130,6 +130,7 @@ def calls(place):
     mask[1]["prediction"] = mask[1]["truth"]
     options = {
         "axes": {"none"},
+        "channel": {"none", "zero"},
         "threshold": {"none", "zero", "half", "fraction", "0-d", "scalar tensor"},
         "tile": {"none", "huge"},
         "batch": {"none", "two", "huge"},
@@ -154,6 +155,10 @@ def calls(place):
             {
                 **options,
                 "axes": {"none", "text", "empty text", "number as text", "null", "np text"},
+                "channel": {
+                    *("none", "text", "empty text", "number as text", "null", "np text"),
+                    *("zero", "two", "huge"),
+                },
                 "threshold": {
                     "nan",
                     *options["threshold"],
@@ -233,6 +238,7 @@ def calls(place):
                 "device": {"device"},
                 "resume": FLAG,
                 "axes": {"none"},
+                "channel": {"none", "zero"},
             },
         ),
         "weight_map": (

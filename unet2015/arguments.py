@@ -124,6 +124,13 @@ def text(value: Any, name: str, wanted: str = "a text") -> str:
     raise _expected(name, wanted, value)
 
 
+def number_or_name(value: Any, name: str) -> str:
+    """Return a text, or a whole number as the text that the command line has for it."""
+    if isinstance(value, str) or not _is_scalar(value):
+        return text(value, name, "a number or a name")
+    return str(integer(value, name, 0))
+
+
 def callback(value: Any, name: str) -> Callable[..., Any] | None:
     """Return what can be called, or None."""
     if value is None or callable(value):

@@ -7,6 +7,7 @@ import typer
 
 from unet2015.cli.options import (
     Axes,
+    Channel,
     Ignore,
     Images,
     Json,
@@ -30,6 +31,7 @@ def check(
     ignore: Ignore = None,
     validate: Validate = None,
     axes: Axes = None,
+    channel: Channel = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a training set.
@@ -47,7 +49,7 @@ def check(
     chosen = load_settings(settings, options)
     try:
         pairs = pair_images(images, labels)
-        report = inspect_set(pairs, chosen, axes)
+        report = inspect_set(pairs, chosen, axes, channel=channel)
     except DataSetError as error:
         pairs, report = [], SetReport([Problem("error", "", str(error))], [])
     if as_json:

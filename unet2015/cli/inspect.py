@@ -61,6 +61,7 @@ def _facts(image: "Image") -> dict[str, Any]:
         "shape": list(image.shape),
         "pages": image.pages,
         "channels": image.channels,
+        "channel_names": list(image.channel_names),
         "height": image.height,
         "width": image.width,
         "dtype": str(image.dtype),
@@ -76,10 +77,17 @@ def _rows(facts: dict[str, Any]) -> dict[str, str]:
     return {
         "axes": f"{facts['axes']} ({shape}), {_SOURCES.get(facts['axes_source'], facts['axes_source'])}",
         "pages": f"{facts['pages']} of {facts['height']} x {facts['width']} px (height x width)",
-        "channels": str(facts["channels"]),
+        "channels": _channels(facts),
         "type": facts["dtype"],
         "calibration": _calibration(facts["calibration"]),
     } | ({"note": "; ".join(facts["notes"])} if facts["notes"] else {})
+
+
+def _channels(facts: dict[str, Any]) -> str:
+    names = [
+        f"{number}:{name}" if name else str(number) for number, name in enumerate(facts["channel_names"])
+    ]
+    return f"{facts['channels']} ({', '.join(names)})" if names else str(facts["channels"])
 
 
 def _calibration(of: dict[str, Any]) -> str:

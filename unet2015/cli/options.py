@@ -14,6 +14,14 @@ Axes = Annotated[
         metavar="AXES",
     ),
 ]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        help="Use one channel of the images alone: its number from 0, its name, or both as 1:GFP; inspect "
+        "shows what there is.",
+        metavar="N|NAME",
+    ),
+]
 KIND_HELP = (
     "What the label values mean. instances: 0 is background, every other value a cell. membrane: 0 is "
     "membrane, all else the inside of cells. classes: the values are classes."

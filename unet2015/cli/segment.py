@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unet2015.cli.object_options import OfClass, Smallest, Split, object_settings
-from unet2015.cli.options import Axes, Device, Json
+from unet2015.cli.options import Axes, Channel, Device, Json
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
 from unet2015.settings.choices import Averaging, Precision
 
@@ -105,6 +105,7 @@ def segment(
     threshold: Threshold = None,
     average: AverageOption = "none",
     axes: Axes = None,
+    channel: Channel = None,
     device: Device = "auto",
     precision: PrecisionOption = "float32",
     max_memory: MaxMemory = None,
@@ -141,6 +142,7 @@ def segment(
         threshold=None if threshold is None else parse_threshold(threshold),
         skip_empty=skip_empty,
         axes=axes,
+        channel=channel,
         products=("classes", "probability") if probability else ("classes",),
         objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
         tiled=tiled,

@@ -9,6 +9,7 @@ import typer
 
 from unet2015.cli.options import (
     Axes,
+    Channel,
     Device,
     Ignore,
     Images,
@@ -54,6 +55,7 @@ def train(
     ] = None,
     device: Device = "auto",
     axes: Axes = None,
+    channel: Channel = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in RUN_DIR.")
     ] = False,
@@ -94,7 +96,9 @@ def train(
                 },
             )
             chosen = choose_settings(settings, group.device(device), given)
-            model = run(images, labels, out, settings=chosen, device=device, resume=resume, axes=axes)
+            model = run(
+                images, labels, out, settings=chosen, device=device, resume=resume, axes=axes, channel=channel
+            )
     except OtherProcessError as error:
         sys.exit(error.exit_status)
     if not group.first:

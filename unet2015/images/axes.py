@@ -27,7 +27,7 @@ _SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *o
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Lengths beyond these are damage; their inverses would not fit into the tags of a TIFF."""
 
-_LONGEST = 64
+_LONGEST, _LONGEST_NAME = 64, 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,18 @@ def plain_unit(unit: object) -> str | None:
 
 
 UNCALIBRATED = Calibration()
+
+
+def plain_names(names: Sequence[object]) -> tuple[str, ...]:
+    """Return names of channels as short lines of plain text; "" for one that is no text or too long.
+
+    No name at all if all are "".
+    """
+    kept = []
+    for name in names:
+        text = name if isinstance(name, str) and len(name) <= _LONGEST_NAME else ""
+        kept.append("".join(c for c in " ".join(text.split()) if unicodedata.category(c)[0] != "C"))
+    return tuple(kept) if any(kept) else ()
 
 
 def unit_factor(unit: str | None, other: str | None) -> float | None:

@@ -28,6 +28,8 @@ class Declared:
         The SHA-256 of the other file from which this comes, if it does.
     notes : tuple of str
         Remarks on the header that are not errors.
+    channel_names : tuple of str
+        What it calls the channels; perhaps not all of them.
     """
 
     kind: MetadataKind
@@ -37,6 +39,7 @@ class Declared:
     directories: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     companion: str | None = None
+    channel_names: tuple[str, ...] = ()
 
     @property
     def planes(self) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError, failure_of
-from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes
+from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes, plain_names
 
 AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
 MetadataKind = Literal["ome", "imagej", "plain"]
@@ -49,6 +50,8 @@ class ImageHeader:
         The pixels are labels, and may be of type bool.
     bits : int or None
         Bits of a pixel in the file, where they are fewer than those of `dtype`.
+    channel_names : sequence of object
+        What the file calls its channels; not used unless there is one for each.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ImageHeader:
     companion: str | None = None
     labels: bool = False
     bits: int | None = None
+    channel_names: Sequence[object] = ()
 
 
 class Image(ABC):
@@ -81,6 +85,10 @@ class Image(ABC):
         Type of the pixels, in the machine's byte order.
     bits : int
         How many bits of a pixel can be set: 4, 12, ..., else all of its type.
+    channel_names : tuple of str
+        What the file calls its channels, "" where it does not; empty if it names none.
+    origin : dict
+        Where the first pixel lies, for each letter for which the file says so, in the axis's unit.
     """
 
     def __init__(self, header: ImageHeader) -> None:
@@ -94,7 +102,10 @@ class Image(ABC):
         self.bits = header.bits or 8 * self.dtype.itemsize
         self.calibration = header.calibration
         self._notes = header.notes
+        self.origin: dict[str, float] = {}
         self.companion = header.companion
+        names = plain_names(header.channel_names)
+        self.channel_names = names if len(names) == self.channels else ()
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
         if self.dtype.kind not in ("uifb" if header.labels else "uif"):
@@ -198,6 +209,10 @@ class Image(ABC):
             raise
         except Exception as error:  # whatever it is, it is the failure of this file alone
             raise failure_of(error, self.name) from error
+
+    def read_channel(self, channel: int, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Return one channel of what `read` returns, shape (1, y1 - y0, x1 - x0); the region is inside."""
+        return self._read(page, y0, y1, x0, x1)[channel : channel + 1]
 
     @abstractmethod
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:

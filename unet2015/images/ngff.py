@@ -40,6 +40,8 @@ class Multiscale:
         Of the full resolution.
     notes : tuple of str
         Remarks on metadata that could not be used.
+    channel_names : tuple of object
+        The labels of the channels.
     """
 
     version: str
@@ -49,6 +51,7 @@ class Multiscale:
     translation: tuple[float, ...]
     calibration: Calibration = UNCALIBRATED
     notes: tuple[str, ...] = ()
+    channel_names: tuple[object, ...] = ()
 
 
 def read_multiscale(attributes: Mapping[str, Any], zarr_format: int, name: str) -> Multiscale:
@@ -90,8 +93,24 @@ def read_multiscale(attributes: Mapping[str, Any], zarr_format: int, name: str) 
     units, more = _units(axes)
     calibration, last = _calibration(letters, scale, units)
     return Multiscale(
-        metadata["version"], names, letters, paths, translation, calibration, (*notes, *more, *last)
+        metadata["version"],
+        names,
+        letters,
+        paths,
+        translation,
+        calibration,
+        (*notes, *more, *last),
+        _channel_names(attributes.get("ome", attributes)),
     )
+
+
+def _channel_names(metadata: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the labels of the channels, where the optional metadata for viewers have them."""
+    omero = metadata.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, list | tuple):
+        return ()
+    return tuple(one.get("label") if isinstance(one, Mapping) else None for one in channels)
 
 
 def _objects(declared: Mapping[str, Any], key: str, name: str) -> list[Mapping[str, Any]]:

@@ -70,9 +70,11 @@ def read_ome(
             raise
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ImageReadError(f"{name}: the OME-XML is damaged: {problem}") from error
-    every = sizes
+    every, names = sizes, _channel_names(pixels)
     if (held == _ELSEWHERE).any():
-        held, sizes = _own_block(held, lead, sizes, name)
+        held, sizes, first = _own_block(held, lead, sizes, name)
+        place = lead.index("C")
+        names = names[first[place] * channel_step :][: sizes[place] * channel_step]
         notes += (
             f"one of several files: the OME-XML declares {_shown(lead, every)}; of these planes, this file "
             f"has {_shown(lead, sizes)}, and only they are read",
@@ -84,7 +86,14 @@ def read_ome(
             f"only {held.size - missing} of them; it was cut short or is one of several files"
         )
     return Declared(
-        "ome", lead, sizes, calibration, tuple(held.tolist()), metadata.notes + notes, metadata.companion
+        "ome",
+        lead,
+        sizes,
+        calibration,
+        tuple(held.tolist()),
+        metadata.notes + notes,
+        metadata.companion,
+        names,
     )
 
 
@@ -149,21 +158,35 @@ def _directories(
 
 def _own_block(
     held: npt.NDArray[np.int64], lead: str, sizes: tuple[int, ...], name: str
-) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
-    """Return the planes of an image in several files that are in this file, and their numbers along the axes.
+) -> tuple[npt.NDArray[np.int64], tuple[int, ...], list[int]]:
+    """Return the planes in this file of an image in several; how many and from which on, along each axis.
 
     Planes that this file should hold, but does not, are among them.
     """
     grid = held.reshape(sizes)
     places = np.argwhere((grid >= 0) | (grid == _MISSING))
-    low, high = (places.min(0), places.max(0) + 1) if len(places) else (0, 0)
-    block = grid[tuple(map(slice, np.broadcast_to(low, grid.ndim), np.broadcast_to(high, grid.ndim)))]
+    low, high = (places.min(0), places.max(0) + 1) if len(places) else (np.zeros(grid.ndim, int),) * 2
+    block = grid[tuple(map(slice, low, high))]
     if len(places) == 0 or ((block == _ELSEWHERE) | (block == _UNNAMED)).any():
         raise ImageReadError(
             f"{name}: the OME-XML declares an image of several files ({_shown(lead, sizes)}), and the planes "
             "in this one are no complete block of it; save the image in one file"
         )
-    return block.ravel(), block.shape
+    return block.ravel(), block.shape, low.tolist()
+
+
+def _channel_names(pixels: ElementTree.Element) -> tuple[str, ...]:
+    """Return the names of the channels; the samples of a colour have none of their own."""
+    names: list[str] = []
+    for channel in pixels.findall("{*}Channel"):
+        samples = channel.get("SamplesPerPixel", "1")
+        if samples == "1":
+            names.append(channel.get("Name", ""))
+        elif len(samples) < 4 and samples.isdecimal():
+            names += [""] * int(samples)
+        else:
+            return ()
+    return tuple(names)
 
 
 def _calibration(

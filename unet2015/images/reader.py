@@ -18,6 +18,7 @@ from unet2015.errors import (
     UsageError,
     failure_of,
 )
+from unet2015.images.channel import ChannelImage
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.png import SIGNATURE, PngImage
@@ -49,7 +50,9 @@ _TAKEN = ", ".join(SUFFIXES) + " and .zarr"
 _log = logging.getLogger("unet2015")
 
 
-def open_image(path: str | Path, axes: str | None = None, *, labels: bool = False) -> Image:
+def open_image(
+    path: str | Path, axes: str | None = None, *, labels: bool = False, channel: int | str | None = None
+) -> Image:
     """Open a TIFF or PNG file, or the folder of an OME-Zarr image.
 
     What a file is follows from its first bytes, not its name.
@@ -64,6 +67,8 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
     labels : bool
         The pixels are labels: the indices of a palette are the labels, whatever its colours, and one bit
         is a mask, of type bool. Otherwise such files are refused, as they hold no intensities.
+    channel : int or str, optional
+        Only this channel, as an image of one: its number from 0, its name, or both as ``1:GFP``.
 
     Returns
     -------
@@ -76,8 +81,14 @@ def open_image(path: str | Path, axes: str | None = None, *, labels: bool = Fals
         There is no such file, or it cannot be read, is no image, is cut short or contradicts itself.
     AxesError
         The file does not say what its axes are, or `axes` do not fit.
+    ImageValueError
+        There is no such channel, or several that may be meant; the message lists what there is.
     """
-    path = Path(path)
+    image = _open(Path(path), axes, labels)
+    return image if channel is None else ChannelImage(image, str(channel))
+
+
+def _open(path: Path, axes: str | None, labels: bool) -> Image:
     try:
         if is_zarr(path):
             return ZarrImage(path, axes, labels=labels)

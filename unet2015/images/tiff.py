@@ -96,6 +96,7 @@ class TiffImage(Image):
                 notes=(*declared.notes, *notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,
+                channel_names=() if axes else declared.channel_names,
             )
         )
         self._inverted = [inverts for inverts, _ in meant]
@@ -145,7 +146,16 @@ class TiffImage(Image):
         self.forget()
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
-        samples, numbers = self._samples, self._order[page].tolist()
+        return self._read_planes(self._order[page].tolist(), y0, y1, x0, x1)
+
+    def read_channel(self, channel: int, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Return one channel of a page; of the planes of the others nothing is read."""
+        plane, sample = divmod(channel, len(self._values))
+        number = int(self._order[page][plane])
+        return self._read_planes([number], y0, y1, x0, x1)[sample : sample + 1]
+
+    def _read_planes(self, numbers: list[int], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        samples = self._samples
         out = np.empty((len(numbers) * samples, y1 - y0, x1 - x0), self.dtype)
         for i, number in enumerate(numbers):
             plane = self._planes[number]

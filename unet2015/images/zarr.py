@@ -40,11 +40,6 @@ class ZarrImage(Image):
     labels : bool
         The pixels are labels, and may be of type bool.
 
-    Attributes
-    ----------
-    origin : dict
-        Where the first pixel lies, for each letter whose translation is not 0, in the axis's unit.
-
     Raises
     ------
     ImageReadError
@@ -75,6 +70,7 @@ class ZarrImage(Image):
                     calibration=declared.calibration,
                     notes=declared.notes,
                     labels=labels,
+                    channel_names=() if axes else declared.channel_names,
                 )
             )
             self.origin = {
@@ -155,9 +151,17 @@ class ZarrImage(Image):
             )
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        return self._read_region(page, {"C": (0, self.channels), "Y": (y0, y1), "X": (x0, x1)})
+
+    def read_channel(self, channel: int, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Return one channel of a page; chunks of the others are not read."""
+        return self._read_region(page, {"C": (channel, channel + 1), "Y": (y0, y1), "X": (x0, x1)})
+
+    def _read_region(self, page: int, ranges: dict[str, tuple[int, int]]) -> npt.NDArray[Any]:
+        """Return what of a page lies in these ranges of C, Y and X."""
         place = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
-        ranges = {"C": (0, self.channels), "Y": (y0, y1), "X": (x0, x1)}
-        ranges |= {letter: (int(index), int(index) + 1) for letter, index in place.items()}
+        lengths = [stop - start for start, stop in ranges.values()]
+        ranges = ranges | {letter: (int(index), int(index) + 1) for letter, index in place.items()}
         region = [(0, 1)] * len(self._chunk)  # axes that were left out have length 1
         for letter, axis in zip(self.axes, self._kept, strict=True):
             region[axis] = ranges[letter]
@@ -173,7 +177,7 @@ class ZarrImage(Image):
             out[tuple(target)] = self._block(chunk)[tuple(inside)]
         last = [self._kept[self.axes.index(letter)] for letter in "CYX" if letter in self.axes]
         order = [axis for axis in range(out.ndim) if axis not in last] + last
-        return np.ascontiguousarray(out.transpose(order).reshape(self.channels, y1 - y0, x1 - x0))
+        return np.ascontiguousarray(out.transpose(order).reshape(lengths))
 
     def _block(self, chunk: tuple[int, ...]) -> npt.NDArray[Any]:
         """Return a decoded chunk, cut at the end of the array."""

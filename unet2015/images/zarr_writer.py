@@ -24,7 +24,6 @@ import numpy.typing as npt
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.ngff_description import WRITTEN, describe_multiscale
-from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import zarr_library
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap
 
@@ -190,7 +189,7 @@ class ZarrSegmentation:
             like.calibration,
             self.layout.paths(item.name),
             mean=not item.label,
-            origin=like.origin if isinstance(like, ZarrImage) else {},
+            origin=like.origin,
         )
 
     def _failure(self, error: OSError) -> ImageWriteError:

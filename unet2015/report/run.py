@@ -203,7 +203,11 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
     settings = parse_settings(TrainingSettings, model.info.training.get("settings", {}), f"{folder}: model")
     predict = Predictor(model.network, choose_device(device))
     with ExitStack() as stack:
-        images = [(stack.enter_context(open_image(image)), labels) for image, labels in _pairs(folder)]
+        channel = model.info.training.get("channel")
+        images = [
+            (stack.enter_context(open_image(image, channel=channel)), labels)
+            for image, labels in _pairs(folder)
+        ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
         files = [(Path(image.name), image.pages) for image, _ in images]
         training, held_out = split_pages(settings.validation, len(places), files)

@@ -95,7 +95,7 @@ def _by_file(
     tasks = []
     for job in jobs:
         try:
-            with open_image(job.input, job.options.axes) as image:
+            with open_image(job.input, job.options.axes, channel=job.options.channel) as image:
                 tasks.append((job, replace(segmenter.plan(image))))
         except Exception as error:
             results[job.input] = FileResult(job.input, (), failure_of(error, job.input))

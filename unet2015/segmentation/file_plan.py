@@ -92,7 +92,7 @@ def plan_files(
     for job in plan_jobs(find_inputs(inputs), Path(out), options):
         try:
             check_before(job)
-            with open_image(job.input, options.axes) as image:
+            with open_image(job.input, options.axes, channel=options.channel) as image:
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:
             plans.append(FilePlan(job.input, job.outputs, error=failure_of(error, job.input)))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Self
 
-from unet2015.arguments import device_name, flag, integer, items, memory, number, text
+from unet2015.arguments import device_name, flag, integer, items, memory, number, number_or_name, text
 from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
@@ -16,6 +16,9 @@ from unet2015.settings.choices import Averaging, Precision
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
+_MAY_BE_ABSENT = ("objects", "channel")
+"""Not in a record where they are not given, as in records from before there were any."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions:
@@ -23,7 +26,7 @@ class SegmentOptions:
 
     Attributes
     ----------
-    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes
+    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes, channel
         As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
     products : tuple of str
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
@@ -47,6 +50,7 @@ class SegmentOptions:
     threshold: float | ThresholdName | None = None
     skip_empty: bool = False
     axes: str | None = None
+    channel: int | str | None = None
     products: tuple[str, ...] = (MAIN.name,)
     objects: ObjectSettings | None = None
     tiled: bool | None = None
@@ -89,8 +93,10 @@ class SegmentOptions:
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name == "objects":  # a record without objects does not name them, as before there were any
-                said |= {} if self.objects is None else {name: self.objects.model_dump(mode="json")}
+            if name in _MAY_BE_ABSENT and value is None:
+                continue
+            if name == "objects" and self.objects is not None:
+                said[name] = self.objects.model_dump(mode="json")
             elif name == "products":
                 said |= {other: other in self.products for other in PRODUCTS if other != MAIN.name}
             else:
@@ -100,10 +106,11 @@ class SegmentOptions:
     @classmethod
     def from_record(cls, said: Mapping[str, Any]) -> Self:
         """Return the options that `as_record` wrote; raise `KeyError` where one is missing."""
-        names = [field.name for field in fields(cls) if field.name not in ("products", "objects")]
+        names = [field.name for field in fields(cls) if field.name not in ("products", *_MAY_BE_ABSENT)]
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
-        return cls(products=tuple(products), objects=objects, **{name: said[name] for name in names})
+        given = {name: said[name] for name in names}
+        return cls(products=tuple(products), objects=objects, channel=said.get("channel"), **given)
 
 
 def checked_options(options: object) -> SegmentOptions:
@@ -138,6 +145,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "tiled": partial(flag, name="tiled"),
     "pyramid": partial(flag, name="pyramid"),
     "objects": _objects,
+    "channel": partial(number_or_name, name="channel"),
 }
 _NEEDED = {"device", "precision", "average", "skip_empty", "products", "pyramid"}
 """Options for which None means nothing."""

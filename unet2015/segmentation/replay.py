@@ -102,7 +102,10 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; give that one")
     watched = Unchanged(source)
     segmenter = Segmenter(loaded, options)
-    with open_image(source, options.axes) as opened, tempfile.TemporaryDirectory() as folder:
+    with (
+        open_image(source, options.axes, channel=options.channel) as opened,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         if watched.sha256 != said["input_sha256"]:
             raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; give that one")
         segmenter.check(opened)

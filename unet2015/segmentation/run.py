@@ -77,7 +77,7 @@ def _run(
     """Carry out a job; return the summary of its objects."""
     check_before(job)
     watched = Unchanged(job.input)
-    with open_image(job.input, job.options.axes) as image:
+    with open_image(job.input, job.options.axes, channel=job.options.channel) as image:
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
         for note in image.notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.arguments import device_name, file_path, flag, memory, pixels
+from unet2015.arguments import device_name, file_path, flag, memory
 from unet2015.device import choose_device, process_memory, record_name
 from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
-from unet2015.images.image import ArrayImage, Image
+from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
-from unet2015.images.reader import open_image
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
+from unet2015.segmentation.given_image import channel_advice, image_of
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
@@ -42,6 +41,7 @@ def segment(
     model: Model | str | Path,
     *,
     axes: str | None = None,
+    channel: int | str | None = None,
     probabilities: bool = False,
     threshold: float | ThresholdName | None = None,
     tile: int | None = None,
@@ -65,6 +65,9 @@ def segment(
         What to segment with: a model file, or the name of a model that comes with the package.
     axes : str, optional
         One letter of TZCYXI for each axis of the image, slowest first, if the file does not tell them.
+    channel : int or str, optional
+        Use this channel alone, as an image of one channel: its number from 0, its name, if the file declares
+        names, or both as ``1:GFP``.
     probabilities : bool
         Return probabilities rather than classes.
     threshold : float or {"f1", "rand"}, optional
@@ -115,16 +118,13 @@ def segment(
         threshold=threshold,
         skip_empty=skip_empty,
         axes=axes,
+        channel=channel,
     )
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else loading it has said so
         warn_unless_learned(model)
     probabilities = flag(probabilities, "probabilities")
-    if isinstance(image, str | bytes | os.PathLike):
-        opened: Image = open_image(file_path(image, "image"), options.axes)
-    else:
-        opened = ArrayImage(pixels(image, "image"), options.axes)
-    with opened:
+    with image_of(image, options) as opened:
         return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 
@@ -168,8 +168,9 @@ class Segmenter:
         if image.channels != self.info.in_channels:
             raise ImageValueError(
                 f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
-                f"{image.channels} (axes {image.axes}, from {image.axes_source}); give --axes if an axis of "
-                "the file is meant as C, or was taken for it"
+                f"{image.channels} (axes {image.axes}, from {image.axes_source}); "
+                f"{channel_advice(image, self.info)}give --axes if an axis of the file is meant as C, or was "
+                "taken for it"
             )
         mapping, dtype = self.info.mapping.method, self.info.dtype
         if mapping == "integer-range" and dtype not in (None, image.dtype.name):

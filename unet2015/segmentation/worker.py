@@ -124,7 +124,7 @@ def compute(task: ImageTask, index: int) -> Times:
 
 def _compute(task: ImageTask, index: int) -> Times:
     segmenter = task.model.load(task.job.options)
-    image = _open(task.job.input, task.job.options.axes)
+    image = _open(task.job.input, task.job.options)
     computation, part = computation_of(segmenter, image, task.plan, task.scale), task.plan.parts[index]
     bands = compute_part(computation, part)
     with computation.times.measure("write"):
@@ -138,15 +138,15 @@ def compute_file(model: ModelOnWorkers, task: tuple[Job, TilePlan]) -> FileResul
     return run_job(model.load(job.options), job, plan=plan)
 
 
-def _open(path: Path, axes: str | None) -> Image:
+def _open(path: Path, options: SegmentOptions) -> Image:
     """Return an image that stays open, in this thread, until another is opened."""
     state = path.stat()
-    key = (path, axes, state.st_mtime_ns, state.st_ino)
+    key = (path, options.axes, options.channel, state.st_mtime_ns, state.st_ino)
     if getattr(_opened, "key", None) != key:
         if getattr(_opened, "image", None) is not None:
             _opened.image.close()
         _opened.key, _opened.image = None, None
-        _opened.image = open_image(path, axes)
+        _opened.image = open_image(path, options.axes, channel=options.channel)
         _opened.key = key
     image: Image = _opened.image
     return image

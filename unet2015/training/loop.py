@@ -15,15 +15,16 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from unet2015.arguments import device_name, file_path, file_paths, flag, text
+from unet2015.arguments import device_name, file_path, file_paths, flag, number_or_name, text
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import geometry
 from unet2015.safe_files import claim, make_folder, write_json
-from unet2015.settings import TrainingSettings, load_settings
+from unet2015.settings import TrainingSettings
 from unet2015.training import run_folder
 from unet2015.training.checks.training_set import check_pairs
+from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
 from unet2015.training.dataset import describe_held_out, pair_images
 from unet2015.training.interruption import interruptible
@@ -52,6 +53,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     axes: str | None = None,
+    channel: int | str | None = None,
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
 
@@ -83,6 +85,9 @@ def train(
         a CPU with the same number of threads to the last bit. The number of processes must be the same.
     axes : str, optional
         Axes of the images where the files do not say.
+    channel : int or str, optional
+        Use this channel of the images alone: its number from 0, its name, if the files declare names, or
+        both as ``1:GFP``. It is stored in the model's record.
 
     Returns
     -------
@@ -109,6 +114,7 @@ def train(
     images, labels, out = file_paths(images, "images"), file_paths(labels, "labels"), file_path(out, "out")
     device, resume = device_name(device), flag(resume, "resume")
     axes = None if axes is None else text(axes, "axes", "letters of TZCYXI")
+    alone = None if channel is None else number_or_name(channel, "channel")
     with process_group() as group:
         target = group.device(device)
         chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
@@ -116,7 +122,7 @@ def train(
         if group.first:
             check_folder(out)
         pairs = pair_images(images, labels)
-        checked = check_pairs(pairs, chosen, axes)
+        checked = check_pairs(pairs, chosen, axes, alone)
         for warning in checked.problems:
             _log.warning("%s", warning)
         folder = make_folder(out)
@@ -126,25 +132,9 @@ def train(
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
-            with closing(load_training_set(pairs, chosen, axes, checked.labelled)) as data:
+            with closing(load_training_set(pairs, chosen, axes, checked.labelled, alone)) as data:
                 check_memory(chosen, data, target)
                 return Training(data, chosen, folder, target, group).run(resume)
-
-
-def choose_settings(
-    settings: str | Path | None, device: torch.device, overrides: dict[str, Any] | None = None
-) -> TrainingSettings:
-    """Read settings by name or from a file. Default: those for the device.
-
-    Raises
-    ------
-    SettingsError
-        As `unet2015.settings.load_settings`.
-    """
-    if settings is None:
-        settings = "quick" if device.type == "cpu" else "ronneberger2015"
-        _log.info("settings: %s, as none are named and this trains on %s", settings, device)
-    return load_settings(settings, overrides)
 
 
 class Training(GradientDescent):

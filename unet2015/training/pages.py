@@ -87,7 +87,8 @@ class TrainingSet:
         Names of the held-out pages, as `page_names` gives them.
     identity : dict
         What makes it this set, for JSON. ``pairs``: the SHA-256 of each image and its labels, in order;
-        ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set.
+        ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set;
+        ``channel``: which channel of the images is used alone, if one is.
     """
 
     training: list[TrainingPage]
@@ -112,6 +113,7 @@ def load_training_set(
     settings: TrainingSettings,
     axes: str | None = None,
     labelled: LabelledPages | None = None,
+    channel: str | None = None,
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
@@ -130,6 +132,8 @@ def load_training_set(
     labelled : LabelledPages, optional
         What the check of the set (`training.checks.training_set.inspect_set`) has read of the labels. Its
         cells are used up. Default: the labels are read here.
+    channel : str, optional
+        The channel of the images to use alone; see `unet2015.images.reader.open_image`.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def load_training_set(
     with ExitStack() as failed:
         pool = ImagePool()
         failed.callback(pool.close)
-        images = [pool.add(image, axes) for image, _ in pairs]
+        images = [pool.add(image, axes, channel) for image, _ in pairs]
         files = [(path, image.pages) for (path, _), image in zip(pairs, images, strict=True)]
         names = page_names(files)
         chosen, held_out = split_pages(settings.validation, len(names), files)
@@ -176,7 +180,8 @@ def load_training_set(
             "pairs": [list(both) for both in digests],
             "pages": [count for _, count in files],
             "held_out": held_out,
-        },
+        }
+        | ({} if channel is None else {"channel": channel}),
     )
 
 

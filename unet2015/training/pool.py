@@ -38,11 +38,11 @@ class PooledImage(Image):
         While reading: the file was changed, replaced or removed since `sha256` was computed.
     """
 
-    def __init__(self, pool: "ImagePool", path: Path, axes: str | None) -> None:
+    def __init__(self, pool: "ImagePool", path: Path, axes: str | None, channel: str | None) -> None:
         self._watch = Unchanged(path)
         self._hashed, self._look_again = False, 0.0
-        self._pool, self._given_axes = pool, axes
-        with open_image(path, axes) as image:
+        self._pool, self._given = pool, {"axes": axes, "channel": channel}
+        with open_image(path, axes, channel=channel) as image:
             super().__init__(
                 ImageHeader(
                     image.name,
@@ -93,7 +93,7 @@ class PooledImage(Image):
     def open(self) -> Image:
         """Open the file; type and shape must be the same as before."""
         assert self.path is not None
-        image = open_image(self.path, self._given_axes)
+        image = open_image(self.path, self._given["axes"], channel=self._given["channel"])
         if (image.axes, image.shape, image.dtype) != (self.axes, self.shape, self.dtype):
             image.close()
             raise DataSetError(
@@ -150,9 +150,9 @@ class ImagePool:
         self._opened: OrderedDict[PooledImage, _Opened] = OrderedDict()  # the one read last at the end
         self._lock = threading.Lock()
 
-    def add(self, path: str | Path, axes: str | None = None) -> PooledImage:
+    def add(self, path: str | Path, axes: str | None = None, channel: str | None = None) -> PooledImage:
         """Return an image that can be read at any time; raises the errors of `open_image`."""
-        return PooledImage(self, Path(path), axes)
+        return PooledImage(self, Path(path), axes, channel)
 
     @contextmanager
     def lent(self, image: PooledImage) -> Iterator[Image]:

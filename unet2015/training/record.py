@@ -84,6 +84,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "versions": versions(),
         "date": datetime.now(UTC).date().isoformat(),
     }
+    if "channel" in data.identity:
+        record["channel"] = data.identity["channel"]
     if state.processes > 1:
         record["processes"] = state.processes
     return record

@@ -56,6 +56,7 @@ def inspect_set(
     settings: TrainingSettings,
     axes: str | None = None,
     *,
+    channel: str | None = None,
     keep_labels: bool = False,
 ) -> SetReport:
     """Say what is wrong with a training set, and which pages are held out.
@@ -70,6 +71,8 @@ def inspect_set(
         What the labels mean, and which pages are held out.
     axes : str, optional
         Axes of the images, where the files do not say.
+    channel : str, optional
+        The channel of the images to use alone; see `unet2015.images.reader.open_image`.
     keep_labels : bool
         Whether the report keeps what a training needs of the labels, so that they are read only once. It
         takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
@@ -81,7 +84,7 @@ def inspect_set(
     """
     pool = ImagePool(most=1)
     try:
-        found = [_Pair.open(pool, *pair, axes) for pair in pairs]
+        found = [_Pair.open(pool, *pair, axes, channel) for pair in pairs]
         if keep_labels:
             _keep_labels(found, settings.validation)
         for pair in found:
@@ -114,10 +117,13 @@ def find_problems(
 
 
 def check_pairs(
-    pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
+    pairs: Sequence[tuple[Path, Path]],
+    settings: TrainingSettings,
+    axes: str | None = None,
+    channel: str | None = None,
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
-    report = inspect_set(pairs, settings, axes, keep_labels=True)
+    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True)
     if errors := _errors(report.problems):
         raise DataSetError(
             f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: " + "; ".join(errors)
@@ -160,10 +166,12 @@ class _Pair:
     kept: LabelledPages | None = None
 
     @classmethod
-    def open(cls, pool: ImagePool, image_file: Path, label_file: Path, axes: str | None) -> "_Pair":
+    def open(
+        cls, pool: ImagePool, image_file: Path, label_file: Path, axes: str | None, channel: str | None
+    ) -> "_Pair":
         pair = cls(image_file, label_file)
         try:
-            pair.image = pool.add(image_file, axes)
+            pair.image = pool.add(image_file, axes, channel)
             pair.image_problems += [_problem("warning", image_file, note) for note in pair.image.notes]
         except Exception as error:
             pair.image_problems.append(_problem("error", image_file, str(failure_of(error, image_file))))

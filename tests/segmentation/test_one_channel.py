@@ -1,0 +1,80 @@
+"""A channel of an image is segmented as if it were the image."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import ImageValueError
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.options import RECORDED, SegmentOptions
+from unet2015.segmentation.replay import replay
+from unet2015.segmentation.segmenter import segment
+
+STACK = np.random.default_rng(0).integers(0, 256, (2, 3, 40, 50), np.uint8)
+GFP = SegmentOptions(channel="GFP", device="cpu")
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    metadata = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP", "Cy5"]}}
+    tifffile.imwrite(path, STACK, ome=True, metadata=metadata, photometric="minisblack")
+    return path
+
+
+def record(tmp_path):
+    return json.loads((tmp_path / "o" / "a.ome.record.json").read_text())
+
+
+def test_the_result_is_that_of_the_channel_alone(tmp_path, file, model):
+    (done,) = segment_files([file], tmp_path / "o", model, GFP)
+    expected = segment(STACK[:, 1], model, axes="ZYX", device="cpu")
+    np.testing.assert_array_equal(tifffile.imread(done.outputs[0]), expected)
+    np.testing.assert_array_equal(segment(file, model, channel=1, device="cpu"), expected)
+    np.testing.assert_array_equal(segment(STACK, model, axes="ZCYX", channel=1, device="cpu"), expected)
+    said = record(tmp_path)
+    assert (said["settings"]["channel"], said["axes"], said["shape"]) == ("GFP", "ZYX", [2, 40, 50])
+    assert replay(tmp_path / "o" / "a.ome.record.json").same
+
+
+def test_another_channel_is_another_result(tmp_path, file, model, caplog):
+    caplog.set_level("INFO", "unet2015")
+    for channel, before in (("GFP", 0), ("GFP", 1), ("Cy5", 1)):
+        segment_files([file], tmp_path / "o", model, replace(GFP, channel=channel))
+        assert caplog.text.count("done before") == before
+    expected = segment(STACK[:, 2], model, axes="ZYX", device="cpu")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o" / "a.ome.classes.tif"), expected)
+
+
+def test_a_record_without_channel_is_as_before_there_were_any(tmp_path):
+    assert "channel" not in RECORDED
+    assert "channel" not in SegmentOptions().as_record(None)
+    for given in (1, "1"):
+        said = SegmentOptions(channel=given).as_record(None)
+        assert said["channel"] == "1"
+        assert SegmentOptions.from_record(said).channel == "1"
+    assert SegmentOptions.from_record(SegmentOptions().as_record(None)).channel is None
+
+
+def test_what_has_no_such_channel_fails_alone(tmp_path, file, model):
+    tifffile.imwrite(tmp_path / "b.tif", STACK[0, 0])
+    found = segment_files([file, tmp_path / "b.tif"], tmp_path / "o", model, GFP)
+    assert [one.error is None for one in found] == [True, False]
+    assert "not 'GFP'; it has one channel: 0" in str(found[1].error)
+    plans = plan_files([file, tmp_path / "b.tif"], tmp_path / "p", model, GFP)
+    assert [one.error is None for one in plans] == [True, False]
+    assert (plans[0].axes, plans[0].plan.pages) == ("ZYX", 2)
+
+
+def test_a_model_of_one_channel_says_which_channels_there_are(file, make_model, tmp_path, model):
+    with pytest.raises(
+        ImageValueError, match="choose a channel with --channel: 0:DAPI, 1:GFP, 2:Cy5; or give"
+    ):
+        segment(file, model, device="cpu")
+    with pytest.raises(ImageValueError) as caught:
+        segment(file, make_model(tmp_path / "two.safetensors", channels=2), device="cpu")
+    assert "--channel" not in str(caught.value)

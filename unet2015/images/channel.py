@@ -1,0 +1,132 @@
+"""One channel of an image, as an image of one channel."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from unet2015.errors import ImageValueError
+from unet2015.images.image import Image, ImageHeader
+
+_NAMED = 40
+
+
+class ChannelImage(Image):
+    """One channel of another image, which it opens, reads and closes in its place.
+
+    Parameters
+    ----------
+    image : Image
+        The whole image; belongs to this one from now on, also if an error is raised.
+    channel : str
+        Which channel: see `find_channel`.
+
+    Raises
+    ------
+    ImageValueError
+        There is no such channel, or several; the message lists what there is.
+    """
+
+    def __init__(self, image: Image, channel: str) -> None:
+        self._image = image
+        try:
+            self.channel = find_channel(image, channel)
+            kept = [place for place, letter in enumerate(image.axes) if letter != "C"]
+            super().__init__(
+                ImageHeader(
+                    image.name,
+                    "".join(image.axes[place] for place in kept),
+                    tuple(image.shape[place] for place in kept),
+                    image.dtype,
+                    axes_source=image.axes_source,
+                    path=image.path,
+                    kind=image.kind,
+                    calibration=image.calibration,
+                    companion=image.companion,
+                    labels=image.dtype.kind == "b",
+                    bits=image.bits,
+                    channel_names=image.channel_names[self.channel :][:1],
+                )
+            )
+        except Exception:
+            image.close()
+            raise
+        self.origin = image.origin
+
+    @property
+    def band_rows(self) -> int:
+        """How many rows to read at a time: as of the whole image."""
+        return self._image.band_rows
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the whole image."""
+        return self._image.notes
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Extra memory for reading a region: that of the whole image."""
+        return self._image.decoding_bytes
+
+    @property
+    def listed_bytes(self) -> int:
+        """Memory of the lists of where the pixels lie."""
+        return self._image.listed_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of decoded pixels that are kept."""
+        return self._image.kept_bytes
+
+    def forget(self) -> None:
+        """Free decoded pixels; the file stays open."""
+        self._image.forget()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._image.close()
+
+    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        return self._image.read_channel(self.channel, page, y0, y1, x0, x1)
+
+
+def find_channel(image: Image, channel: str) -> int:
+    """Return the number of the channel that a text means.
+
+    Parameters
+    ----------
+    image : Image
+        With one channel or several.
+    channel : str
+        Its number, counted from 0; its name, if the file declares names; or both, as ``1:GFP``.
+
+    Raises
+    ------
+    ImageValueError
+        It means no channel, or several: a name that occurs twice, or a number that is another one's name.
+    """
+    names = image.channel_names
+    meant = [
+        number
+        for number in range(image.channels)
+        if channel == str(number) or (names and channel in (names[number], f"{number}:{names[number]}"))
+    ]
+    if len(meant) == 1:
+        return meant[0]
+    there = "it has one channel" if image.channels == 1 else f"it has {image.channels} channels"
+    if meant:
+        said = f"{there} of which {len(meant)} are meant by {channel[:99]!r}; give number and name"
+    else:
+        said = f"expected one of its channels, not {channel[:99]!r}; {there}"
+    raise ImageValueError(
+        f"{image.name}: {said}: {describe_channels(image)} (axes {image.axes}, from {image.axes_source})"
+    )
+
+
+def describe_channels(image: Image) -> str:
+    """Return what there is, in the form that `find_channel` takes: ``0:DAPI, 1:GFP``, or ``0 to 4``."""
+    names = image.channel_names
+    if names:
+        listed = [f"{number}:{name}" if name else str(number) for number, name in enumerate(names)]
+        more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+        return ", ".join(listed[:_NAMED]) + more
+    return "0" if image.channels == 1 else f"0 to {image.channels - 1}"
