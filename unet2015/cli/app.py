@@ -13,6 +13,7 @@ from unet2015 import __version__
 from unet2015.cli.check import check
 from unet2015.cli.evaluate import app as evaluate
 from unet2015.cli.inspect import inspect
+from unet2015.cli.label import label, measure
 from unet2015.cli.models import models
 from unet2015.cli.output import print_error, print_message, unprinted
 from unet2015.cli.replay import replay
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_ENDING,
 )
-for command in (inspect, check, weights, train, segment, replay, report, models):
+for command in (inspect, check, weights, train, segment, label, measure, replay, report, models):
     app.command(epilog=_ENDING)(command)
 app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 

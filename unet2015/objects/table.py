@@ -14,7 +14,7 @@ from unet2015.errors import UsageError
 from unet2015.file_names import RAW
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.objects.measures import Measures
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import Guard, atomic_path
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
@@ -108,10 +108,19 @@ def summary_of(tables: Iterable[Table]) -> dict[str, float | int | None]:
     return found
 
 
-def write_table(path: Path, tables: Sequence[Table]) -> None:
+def write_table(path: Path, tables: Sequence[Table], guard: Guard | None = None) -> None:
     """Write tables one after the other, as CSV or, for a name in .parquet, as Parquet; whole or not at all.
 
     A column that a table lacks stays empty there.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tables : sequence of Table
+        The tables.
+    guard : callable, optional
+        Says whether what is at the path may be replaced; see `atomic_path`.
 
     Raises
     ------
@@ -124,7 +133,7 @@ def write_table(path: Path, tables: Sequence[Table]) -> None:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         with (
-            atomic_path(path) as temporary,
+            atomic_path(path, guard) as temporary,
             temporary.open("w", newline="", encoding="utf-8", errors=RAW) as file,
         ):
             file.write(csv_table([names]))
@@ -132,7 +141,7 @@ def write_table(path: Path, tables: Sequence[Table]) -> None:
                 for start in range(0, len(table["label"]), _ROWS):
                     file.write(csv_table(_rows(table, names, slice(start, start + _ROWS))))
     elif suffix == ".parquet":
-        _write_parquet(path, tables, names)
+        _write_parquet(path, tables, names, guard)
     else:
         raise UsageError(f"{path}: a table of objects ends in .csv or .parquet")
 
@@ -183,7 +192,7 @@ def describe_summary(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str]) -> None:
+def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str], guard: Guard | None) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -199,5 +208,5 @@ def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str]) ->
         ]
         kind = next(part.type for part in parts if not pyarrow.types.is_null(part.type))
         columns[name] = pyarrow.chunked_array([part.cast(kind) for part in parts])
-    with atomic_path(path) as temporary:
+    with atomic_path(path, guard) as temporary:
         parquet.write_table(pyarrow.table(columns), temporary)

@@ -1,0 +1,179 @@
+"""Objects of existing maps, and measures of existing labels."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.measure import regionprops_table
+
+from unet2015.cli.app import app
+from unet2015.errors import DataSetError, ImageWriteError, UsageError
+from unet2015.images.reader import read_pages
+from unet2015.objects.instances import label_objects
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
+
+
+def blobs(pages=2, seed=0):
+    from scipy import ndimage
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((pages, 50, 64)), (0, 2, 2))
+    return ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
+
+
+@pytest.fixture
+def maps(tmp_path):
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    tifffile.imwrite(
+        folder / "a.probability.tif", blobs(), metadata={"axes": "TYX"}, photometric="minisblack"
+    )
+    return folder
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_label_does_what_segment_does(tmp_path, model, stack_file):
+    settings = ObjectSettings(smallest=4, markers=MarkerSettings(level=0.6, blur=1))
+    options = SegmentOptions(products=("probability",), objects=settings, threshold=0.45)
+    segment_files([stack_file], tmp_path / "out", model, options)
+    (result,) = label_files([tmp_path / "out"], tmp_path / "again", settings)
+    assert result.error is None
+    assert [path.name for path in result.outputs] == ["stack.labels.tif", "stack.objects.csv"]
+    for name in ("out", "again"):
+        assert (tmp_path / name / "stack.labels.tif").exists()
+    assert np.array_equal(*(read_pages(tmp_path / name / "stack.labels.tif") for name in ("out", "again")))
+
+
+def test_the_threshold_is_that_of_the_options_the_record_or_a_half(maps, tmp_path, caplog):
+    values = read_pages(maps / "a.probability.tif")
+    label_files([maps], tmp_path / "half")
+    assert "0.5 is taken" in caplog.text
+    label_files([maps], tmp_path / "given", ObjectSettings(threshold=0.6))
+    for name, threshold in (("half", 0.5), ("given", 0.6)):
+        found = read_pages(tmp_path / name / "a.labels.tif")
+        assert np.array_equal(found[0], label_objects(values[0], threshold))
+        record = json.loads((tmp_path / name / "a.labels.record.json").read_text())
+        assert record["settings"]["threshold"] == threshold
+
+
+def test_a_class_map_of_one_class_or_a_mask_needs_no_more(tmp_path):
+    mask = (blobs() > 0.5).astype(np.uint8) * 255
+    tifffile.imwrite(tmp_path / "m.tif", mask, metadata={"axes": "TYX"}, photometric="minisblack")
+    (result,) = label_files([tmp_path / "m.tif"], tmp_path / "out")
+    found = read_pages(result.outputs[0])
+    assert np.array_equal(found[0], label_objects(mask[0] / 255, 0.5))
+    assert "probability_mean" not in rows_of(result.outputs[1])[0]
+
+
+def test_of_several_classes_one_is_asked_for(tmp_path):
+    classes = np.digitize(blobs(1)[0], [0.4, 0.6]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "c.tif", classes)
+    (result,) = label_files([tmp_path / "c.tif"], tmp_path / "out")
+    assert "has the classes [1, 2]; say which one objects are (--class)" in str(result.error)
+    assert list((tmp_path / "out").iterdir()) == []
+    (result,) = label_files([tmp_path / "c.tif"], tmp_path / "out", ObjectSettings(of_class=2))
+    assert np.array_equal(read_pages(result.outputs[0])[0], label_objects((classes == 2) * 1.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("array", "settings", "message"),
+    [
+        (np.arange(256, dtype=np.uint8).reshape(16, 16), {}, "so it is no class map"),
+        (np.eye(9, dtype=np.uint8), {"threshold": 0.5}, "a threshold needs a probability map"),
+        (np.eye(9, dtype=np.uint8), {"markers": MarkerSettings()}, "give the probability map"),
+        (np.zeros((3, 9, 9), np.float32), {}, "a map of 3 classes; say which one"),
+        (np.zeros((3, 9, 9), np.float32), {"of_class": 3}, "objects of class 3 are wanted"),
+    ],
+)
+def test_what_is_no_such_map_is_that_file_s_failure(tmp_path, array, settings, message):
+    tifffile.imwrite(
+        tmp_path / "x.tif", array, metadata={"axes": "CYX"[-array.ndim :]}, photometric="minisblack"
+    )
+    (result,) = label_files([tmp_path / "x.tif"], tmp_path / "out", ObjectSettings(**settings))
+    assert message in str(result.error)
+
+
+def test_what_is_not_ours_is_not_replaced(maps, tmp_path):
+    out = tmp_path / "out"
+    label_files([maps], out)
+    label_files([maps], out, ObjectSettings(smallest=50))  # ours is replaced
+    (out / "a.objects.csv").write_text("mine")
+    (result,) = label_files([maps], out)
+    assert isinstance(result.error, ImageWriteError)
+    assert (out / "a.objects.csv").read_text() == "mine"
+
+
+def test_measure_gives_the_values_of_regionprops(tmp_path):
+    random = np.random.default_rng(1)
+    labels = label_objects(blobs(1)[0], 0.5).astype(np.uint16) * 7
+    image = random.integers(0, 4000, labels.shape).astype(np.uint16)
+    for folder, name, array in (("l", "t1_seg.tif", labels), ("i", "t1.tif", image)):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / name, array)
+    (result,) = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
+    rows = rows_of(result.outputs[0])
+    theirs = regionprops_table(labels, image, properties=["label", "area", "perimeter", "intensity_mean"])
+    assert [int(row["label"]) for row in rows] == theirs["label"].tolist()
+    assert [int(row["area_px"]) for row in rows] == theirs["area"].tolist()
+    assert [float(row["perimeter_px"]) for row in rows] == pytest.approx(theirs["perimeter"].tolist())
+    assert [float(row["intensity_mean"]) for row in rows] == pytest.approx(theirs["intensity_mean"].tolist())
+    assert result.objects["objects"] == len(rows)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_one_table_holds_all_images(tmp_path, ending):
+    (tmp_path / "l").mkdir()
+    for seed in range(3):
+        tifffile.imwrite(tmp_path / "l" / f"{seed}.tif", label_objects(blobs(1, seed)[0], 0.5))
+    results = measure_files(tmp_path / "l", tmp_path / f"all.{ending}")
+    assert {result.outputs for result in results} == {(tmp_path / f"all.{ending}",)}
+    total = sum(result.objects["objects"] for result in results)
+    if ending == "csv":
+        assert len(rows_of(tmp_path / "all.csv")) == total
+    else:
+        from pyarrow import parquet
+
+        assert parquet.read_table(tmp_path / "all.parquet").num_rows == total
+
+
+def test_labels_without_an_image_are_named(tmp_path):
+    for folder, name in (("l", "a.tif"), ("l", "b.tif"), ("i", "a.tif")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / folder / name, np.eye(9, dtype=np.uint8))
+    with pytest.raises(DataSetError, match=r"b\.tif: by the names no image"):
+        measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
+
+
+def test_two_results_of_one_name_are_refused(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "x.classes.tif", np.eye(9, dtype=np.uint8))
+    with pytest.raises(UsageError, match="would both be named x"):
+        label_files([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+
+
+def test_the_commands_print_paths_or_json(maps, tmp_path, capsys):
+    (maps / "broken.tif").write_bytes(b"II*\0")
+    status = app(
+        ["label", str(maps), "-o", str(tmp_path / "o"), "--json", "--smallest", "3"], standalone_mode=False
+    )
+    printed = capsys.readouterr()
+    good, bad = sorted(json.loads(printed.out), key=lambda result: result["error"] is not None)
+    assert status == 1
+    assert good["objects"]["objects"] > 0
+    assert "broken.tif" in bad["error"]
+    assert "1 of 2 files failed" in printed.err
+    app(
+        ["measure", str(tmp_path / "o" / "a.labels.tif"), "-o", str(tmp_path / "m.csv")],
+        standalone_mode=False,
+    )
+    assert capsys.readouterr().out.strip() == str(tmp_path / "m.csv")
+    assert len(rows_of(tmp_path / "m.csv")) == good["objects"]["objects"]

@@ -1,0 +1,120 @@
+"""``unet2015 label`` and ``unet2015 measure``: objects of maps, and measures of labels that are there."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unet2015.cli.object_options import Corners, Frame, KeepHoles, OfClass, Smallest, Split, object_settings
+from unet2015.cli.options import Axes, Json
+from unet2015.cli.output import echo_path, print_error, print_json, show_messages
+
+if TYPE_CHECKING:
+    from unet2015.segmentation.map_files import ObjectResult
+
+
+def label(
+    maps: Annotated[
+        list[Path],
+        typer.Argument(help="Probability maps or class maps, folders, patterns in quotes.", metavar="MAP..."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results, made if missing.", metavar="DIR")
+    ],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Pixels with a higher probability belong to objects.  [default: that of the segmentation, "
+            "by the record beside the map; else 0.5]"
+        ),
+    ] = None,
+    of_class: OfClass = None,
+    smallest: Smallest = None,
+    split: Split = None,
+    keep_holes: KeepHoles = None,
+    frame: Frame = None,
+    corners: Corners = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Memory for dividing one object, such as 2G.", metavar="SIZE")
+    ] = None,
+    axes: Axes = None,
+    as_json: Json = False,
+) -> None:
+    """Number the objects of maps, and measure them.
+
+    Writes NAME.labels.tif (instance labels) and NAME.objects.csv for each map. Of the two maps of one
+    segmentation, the probability map is taken.
+    """
+    from unet2015.cli.sizes import parse_size
+    from unet2015.segmentation.map_files import label_files
+
+    show_messages()
+    settings = object_settings(
+        smallest=smallest,
+        of_class=of_class,
+        split=split,
+        keep_holes=keep_holes,
+        frame=frame,
+        corners=corners,
+        threshold=threshold,
+    )
+    cap = None if max_memory is None else parse_size(max_memory)
+    _report(label_files(maps, out, settings, axes=axes, max_memory=cap), as_json)
+
+
+def measure(
+    labels: Annotated[
+        Path, typer.Argument(help="Label image, folder or pattern in quotes.", metavar="LABELS")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for a table of each image; or one table, .csv or .parquet.",
+            metavar="OUT",
+        ),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images whose intensities are measured; they go with the labels by what names share.",
+            metavar="PATH",
+        ),
+    ] = None,
+    axes: Axes = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the objects of label images.
+
+    Area, place, shape and, with --images, intensities; in micrometres as well where the labels are
+    calibrated. Labels may come from any program: 0 is background, every other number is an object.
+    """
+    from unet2015.segmentation.map_files import measure_files
+
+    show_messages()
+    _report(measure_files(labels, out, images, axes=axes), as_json)
+
+
+def _report(results: "list[ObjectResult]", as_json: bool) -> None:
+    failed = [result for result in results if result.error]
+    if as_json:
+        print_json(
+            [
+                {
+                    "input": str(result.input),
+                    "outputs": [str(path) for path in result.outputs],
+                    "objects": result.objects,
+                    "error": None if result.error is None else str(result.error),
+                }
+                for result in results
+            ]
+        )
+    else:
+        for path in dict.fromkeys(path for result in results for path in result.outputs):
+            echo_path(path)
+    for result in failed:
+        print_error(result.error)
+    if failed:
+        print_error(f"{len(failed)} of {len(results)} files failed")
+        raise typer.Exit(1)

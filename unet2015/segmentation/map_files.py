@@ -1,0 +1,271 @@
+"""Objects of existing maps, and measures of existing labels: file by file."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unet2015.errors import DataSetError, ImageValueError, UNet2015Error, UsageError, failure_of
+from unet2015.images.image import Image
+from unet2015.images.pairs import listed, named_files, pair_by_name
+from unet2015.images.reader import find_images, open_image
+from unet2015.images.writer import ImageWriter
+from unet2015.objects.files import Intensities, measure_labels
+from unet2015.objects.labelling import Maps, StoredLabels, number_image, strip_rows
+from unet2015.objects.table import Table, describe_summary, summary_of, write_table
+from unet2015.safe_files import RecordedOutput, make_folder, record_of, record_paths, sha256
+from unet2015.segmentation.products import LABELS, MAIN, TABLE, ProbabilityMap
+from unet2015.settings.objects import ObjectSettings
+
+_MAPS = (ProbabilityMap.ending, MAIN.ending)
+"""Endings of maps, the better one first: it also tells how certain an object is."""
+_MOST_CLASSES = 16
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """What became of one file: its outputs and the summary of its objects, or the error."""
+
+    input: Path
+    outputs: tuple[Path, ...] = ()
+    objects: dict[str, Any] | None = None
+    error: UNet2015Error | None = None
+
+
+def label_files(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    settings: ObjectSettings | None = None,
+    *,
+    axes: str | None = None,
+    max_memory: int | None = None,
+) -> list[ObjectResult]:
+    """Find the objects of class maps and probability maps; a file that fails does not stop the others.
+
+    Parameters
+    ----------
+    inputs : sequence of path
+        Maps, folders of them, patterns. Of the two maps of one segmentation the probability map is taken.
+    out : path
+        A folder. It gets ``NAME.labels.tif`` and ``NAME.objects.csv`` for each map, each with a record.
+    settings : ObjectSettings, optional
+        What counts as an object. Without a threshold, a probability map has that of its segmentation, by the
+        record beside it, or 0.5. Without a class, a class map must have one class beside 0.
+    axes : str, optional
+        Axes of the maps, where they do not say.
+    max_memory : int, optional
+        Bytes that dividing one object may take. Default: no limit.
+
+    Raises
+    ------
+    UsageError
+        There is no map, or two of them would have the same results.
+    """
+    settings, folder = settings or ObjectSettings(), Path(out)
+    jobs = _named(_best_maps(find_images(inputs)))
+    make_folder(folder)
+
+    def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
+        target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
+        said: dict[str, Any] = {"input": str(path.resolve()), "input_sha256": sha256(path)}
+        with open_image(path, axes, labels=True) as image:
+            maps = _maps_of(image, path, settings)
+            said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
+            outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
+            for output in outputs:
+                output.check()
+            labels = number_image(maps, settings, max_memory)
+            measured = [] if maps.probability is None else [_probability(maps.probability, maps.channel)]
+            with ImageWriter(target, image, labels.dtype, guard=outputs[0]) as writer:
+                tables = measure_labels(labels, image, measured, writer=writer, dtype=labels.dtype)
+            write_table(table, tables, outputs[1])
+        return [target, table], tables
+
+    return [_done(path, partial(label, path, name)) for name, path in jobs.items()]
+
+
+def measure_files(
+    labels: str | Path,
+    out: str | Path,
+    images: str | Path | None = None,
+    *,
+    axes: str | None = None,
+) -> list[ObjectResult]:
+    """Measure the objects of label images; a file that fails does not stop the others.
+
+    Parameters
+    ----------
+    labels : path
+        A label image, a folder of them or a pattern.
+    out : path
+        A folder, which gets ``NAME.objects.csv`` for each label image; or one table of all, .csv or .parquet.
+    images : path, optional
+        The images whose intensities are measured, which go with the labels by what their names share.
+    axes : str, optional
+        Axes of the label images, where they do not say.
+
+    Raises
+    ------
+    DataSetError
+        By their names, no image belongs to a label image.
+    UsageError
+        There are no label images, or two of them would have the same table.
+    """
+    target, partners = Path(out), _partners(labels, images)
+    single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
+    if not single:
+        make_folder(target)
+    every: list[Table] = []
+    inputs = {str(path.resolve()): sha256(path) for path in partners if path.is_file()}
+
+    def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
+        with ExitStack() as stack:
+            stored = stack.enter_context(open_image(path, axes, labels=True))
+            measured = []
+            if (partner := partners[path]) is not None:
+                image = stack.enter_context(open_image(partner))
+                measured.append(Intensities.of(image, "intensity"))
+            tables = measure_labels(StoredLabels(stored), stored, measured)
+        every.extend(tables)
+        if single:
+            return [], tables
+        table = target / f"{name}{TABLE.ending}"
+        said = {"input": str(path.resolve()), "input_sha256": sha256(path)}
+        write_table(table, tables, RecordedOutput(table, "measure", said))
+        return [table], tables
+
+    jobs = _named(list(partners))
+    results = [_done(path, partial(measure, path, name)) for name, path in jobs.items()]
+    if single and every:
+        write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
+        results = [
+            result if result.error else ObjectResult(result.input, (target,), result.objects)
+            for result in results
+        ]
+    return results
+
+
+def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> ObjectResult:
+    """Do the work of one file; any error is its result."""
+    try:
+        outputs, tables = work()
+    except Exception as error:
+        return ObjectResult(path, error=failure_of(error, path))
+    summary = summary_of(tables)
+    _log.info("%s: %s", path, describe_summary(summary))
+    return ObjectResult(path, tuple(outputs), summary)
+
+
+def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path | None]:
+    """Return each label image with its image."""
+    files = named_files(labels)
+    if images is None:
+        return dict.fromkeys(files)
+    pairing = pair_by_name(files, named_files(images))
+    if pairing.first_alone:
+        raise DataSetError(
+            f"{listed(pairing.first_alone)}: by the names no image of {images} belongs to these labels; name "
+            "them alike, or leave out the images to measure shapes alone"
+        )
+    return dict(pairing.pairs)
+
+
+def _best_maps(paths: Sequence[Path]) -> list[Path]:
+    """Leave out label images, and class maps beside the probability map of the same segmentation."""
+    names = {
+        path.name.removesuffix(ProbabilityMap.ending): path.parent for path in paths if _is_probability(path)
+    }
+    kept = []
+    for path in paths:
+        beside = names.get(path.name.removesuffix(MAIN.ending)) == path.parent and path.name.endswith(
+            MAIN.ending
+        )
+        if not beside and not path.name.endswith(LABELS.ending):
+            kept.append(path)
+    if not kept:
+        raise UsageError(f"{listed(paths)}: these are label images; give class maps or probability maps")
+    return kept
+
+
+def _is_probability(path: Path) -> bool:
+    return path.name.endswith(ProbabilityMap.ending)
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the files by the names of their results."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        ending = next((end for end in (*_MAPS, LABELS.ending) if path.name.endswith(end)), path.suffix)
+        name = path.name.removesuffix(ending)
+        if name in found:
+            raise UsageError(
+                f"the results of {found[name]} and {path} would both be named {name}; write them "
+                "into different folders"
+            )
+        found[name] = path
+    return found
+
+
+def _maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
+    if image.dtype.kind == "f":
+        channel = settings.of_class or 0
+        if image.channels > 1 and settings.of_class is None:
+            raise UsageError(
+                f"{path}: a map of {image.channels} classes; say which one objects are (--class)"
+            )
+        if image.channels > 1 and channel >= image.channels:
+            raise UsageError(
+                f"{path}: objects of class {channel} are wanted; the map has 0 to {image.channels - 1}"
+            )
+        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path)
+        return Maps(image, channel if image.channels > 1 else 0, threshold)
+    if settings.threshold is not None:
+        raise UsageError(
+            f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
+        )
+    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class))
+
+
+def _recorded_threshold(path: Path) -> float:
+    """Return the threshold of the segmentation that made a map, else 0.5."""
+    name = path.with_name(path.name.removesuffix(ProbabilityMap.ending))
+    record = record_of(record_paths(path, name), path) or {}
+    said = record.get("threshold")
+    value = said.get("value") if isinstance(said, dict) else None
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
+    return 0.5
+
+
+def _class_of(image: Image, path: Path, wanted: int | None) -> int:
+    """Return which value of a class map objects have."""
+    if image.channels != 1:
+        raise ImageValueError(
+            f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
+        )
+    rows = strip_rows(image.height, image.width)
+    values: set[int] = set()
+    for page in range(image.pages):
+        for row in range(0, image.height, rows):
+            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
+            values |= set(np.unique(region).tolist())
+            if len(values) > _MOST_CLASSES:
+                raise ImageValueError(
+                    f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
+                    "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
+                )
+    others = sorted(values - {0})
+    if wanted is None and len(others) > 1:
+        raise UsageError(f"{path}: has the classes {others}; say which one objects are (--class)")
+    return wanted if wanted is not None else (others or [1])[0]
+
+
+def _probability(image: Image, channel: int) -> Intensities:
+    return Intensities(image, (channel,), (ProbabilityMap.name,))
