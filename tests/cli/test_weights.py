@@ -55,6 +55,15 @@ def test_what_cannot_be(cli, refused, instances, monkeypatch, options, status, w
     assert not (instances.parent / "map.tif").exists()
 
 
+def test_a_mask_of_cells(cli, data, tmp_path):
+    tifffile.imwrite(data / "mask.tif", np.kron([[0, 255, 0, 9]], np.ones((8, 8))).astype(np.uint8))
+    assert cli("weights", data / "mask.tif", "-o", tmp_path / "w.tif", "--label-kind", "mask").status == 0
+    page = tifffile.imread(data / "mask.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "w.tif"), weight_map(page, kind="mask"))
+    np.testing.assert_array_equal(weight_map(page > 0), weight_map(page, kind="mask"))
+    assert weight_map(page, kind="mask").max() > 2  # two cells with a gap
+
+
 def test_a_mask_is_not_instances(cli, refused, data):
     out = data / "weights.tif"
     refused(cli("weights", data / "labels" / "a.tif", "-o", out), 1, "0 and 255", "membrane")

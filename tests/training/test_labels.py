@@ -19,6 +19,7 @@ from unet2015.training.labels import (
 
 INSTANCES = LabelSettings(separation_border=False)
 MEMBRANE = LabelSettings(kind="membrane")
+MASK = 'kind = "mask" .--label-kind mask. if 0 is background, "membrane" if'
 
 few_cells = npst.arrays(
     np.uint16,
@@ -88,6 +89,14 @@ class TestTargets:
         np.testing.assert_array_equal(targets.classes, [[1, 0, 1], [0, 1, IGNORED]])
         np.testing.assert_array_equal(targets.cells, [[1, 0, 2], [0, 3, 0]])
 
+    def test_mask(self):
+        labels = np.array([[255, 0, 7], [0, 255, 128]], np.uint8)
+        targets = make_targets(labels, LabelSettings(kind="mask", ignore=128), "a.tif")
+        np.testing.assert_array_equal(targets.classes, [[1, 0, 1], [0, 1, IGNORED]])
+        np.testing.assert_array_equal(targets.cells, [[1, 0, 2], [0, 3, 0]])
+        for touching in ([[True, True, False]], [[1, 2, 0]], [[0.0, 3.0, 255.0]]):
+            assert make_targets(np.array(touching), LabelSettings(kind="mask"), "a.tif").cells.max() == 1
+
     def test_membrane_of_one_bit(self):
         targets = make_targets(np.array([[True, False]]), MEMBRANE, "a.tif")
         np.testing.assert_array_equal(targets.classes, [[1, 0]])
@@ -106,9 +115,9 @@ class TestTargets:
     @pytest.mark.parametrize(
         ("labels", "coding", "hint"),
         [
-            ([[0, 255]], INSTANCES, 'kind = "membrane"'),
-            ([[255, 255]], INSTANCES, 'kind = "membrane"'),
-            ([[False, True]], INSTANCES, 'kind = "membrane"'),
+            ([[0, 255]], INSTANCES, MASK),
+            ([[255, 255]], INSTANCES, MASK),
+            ([[False, True]], INSTANCES, MASK),
             ([[0, -3]], INSTANCES, "ignore = -3"),
             ([[0, 1.5]], MEMBRANE, "1.5"),
             ([[0, np.inf]], MEMBRANE, "inf"),

@@ -66,6 +66,14 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     assert list((run / "tensorboard").iterdir())
 
 
+def test_a_model_of_masks_tells_cells_from_background(tmp_path, small_set, small_settings):
+    model = train(
+        *small_set, tmp_path / "run", settings=small_settings(labels={"kind": "mask"}), device="cpu"
+    )
+    assert model.info.class_names == ("background", "cell")
+    assert set(model.info.thresholds) == {"f1"}
+
+
 def test_the_heap_is_kept_while_training_and_changes_no_bit(tmp_path, small_set, small_settings, monkeypatch):
     entered = []
 

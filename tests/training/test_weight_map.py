@@ -221,7 +221,7 @@ def test_whole_numbers_in_floats_are_labels():
 @pytest.mark.parametrize(
     ("labels", "more", "hint"),
     [
-        (np.array([[0, 255]], np.uint8), {}, 'kind = "membrane"'),
+        (np.array([[0, 255]], np.uint8), {}, 'kind = "mask"'),
         (np.array([[0, -1]]), {}, "ignore = -1"),
         (np.array([[0, 0.5]]), {}, "0.5"),
         (np.array([[0, np.nan]]), {"kind": "classes"}, "nan"),

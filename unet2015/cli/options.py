@@ -23,8 +23,9 @@ Channel = Annotated[
     ),
 ]
 KIND_HELP = (
-    "What the label values mean. instances: 0 is background, every other value a cell. membrane: 0 is "
-    "membrane, all else the inside of cells. classes: the values are classes."
+    "What the label values mean. instances: 0 is background, every other value a cell. mask: 0 is "
+    "background, all else cells, one for each connected part. membrane: 0 is membrane, all else the inside "
+    "of cells. classes: the values are classes."
 )
 LabelKindOption = Annotated[
     LabelKind | None, typer.Option(help=f"{KIND_HELP}  [default: as in the settings]")

@@ -8,7 +8,7 @@ TrainingPrecision = Literal["auto", Precision]
 """The same for a training; ``auto``: the one that the machine computes faster."""
 Averaging = Literal["none", "flips", "symmetries", "rotations"]
 """Over which versions of the input scores are averaged; see :mod:`unet2015.tiling.averaging`."""
-LabelKind = Literal["instances", "membrane", "classes"]
+LabelKind = Literal["instances", "mask", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]
 """Where the second term of the weight map is added; see :class:`unet2015.settings.WeightMapSettings`."""

@@ -61,9 +61,9 @@ class LabelSettings(Frozen):
     """The meaning of the label images; it is never guessed."""
 
     kind: LabelKind = "instances"
-    """``instances``: 0 is background, every other value a cell. ``membrane``: 0 is membrane, any
-    other value cell interior; cells are its 4-connected components. ``classes``: the values are
-    classes, 0 to ``classes - 1``."""
+    """``instances``: 0 is background, every other value a cell. ``mask``: 0 is background, any other value
+    cell; cells are its 4-connected components. ``membrane``: 0 is membrane, any other value cell interior;
+    cells are its 4-connected components. ``classes``: the values are classes, 0 to ``classes - 1``."""
     classes: int = Field(2, ge=2, le=255)
     """Number of classes; more than 2 only with ``kind = "classes"``."""
     ignore: int | None = None

@@ -15,6 +15,12 @@ from unet2015.training.distances import compact
 IGNORED = 255
 """Class of the pixels that are not annotated."""
 
+MASK_ADVICE = (
+    'set kind = "mask" (--label-kind mask) if 0 is background, "membrane" if 0 is the membrane between '
+    "cells, or give every cell its own id"
+)
+"""What to do with a mask that is read as instances."""
+
 Labels = npt.NDArray[Any]
 
 
@@ -38,8 +44,8 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
     """Read one page of labels as `settings` say.
 
     ``instances``: every value but 0 is a cell; if the settings say so, a separation border is drawn
-    between cells that touch. ``membrane``: the cells are the 4-connected components of what is not 0
-    (a membrane of one pixel, drawn diagonally, then still separates). ``classes``: the cells are the
+    between cells that touch. ``mask`` and ``membrane``: the cells are the 4-connected components of what
+    is not 0 (a membrane of one pixel, drawn diagonally, then still separates). ``classes``: the cells are the
     4-connected components of each class but 0; components of different classes may touch.
 
     Parameters
@@ -108,7 +114,7 @@ def _whole_numbers(labels: Labels, settings: LabelSettings, name: str) -> Labels
         raise LabelError(f"{name}: a page of labels has the axes YX and pixels, not the shape {labels.shape}")
     if labels.dtype == bool:
         if settings.kind == "instances":
-            raise LabelError(f'{name}: labels of one bit cannot be instances; set kind = "membrane"')
+            raise LabelError(f"{name}: labels of one bit cannot be instances; {MASK_ADVICE}")
         return labels.astype(np.uint8)
     if np.issubdtype(labels.dtype, np.integer):
         return labels
@@ -136,7 +142,7 @@ def _instances(values: Labels, name: str, numbered: bool) -> Labels:
     if not numbered and ids.tolist() in ([0, 255], [255]):
         raise LabelError(
             f"{name}: the only values are 0 and 255, which is a mask, not one cell with the id 255; "
-            'set kind = "membrane" (--label-kind membrane), or give every cell its own id'
+            f"{MASK_ADVICE}"
         )
     return cells
 

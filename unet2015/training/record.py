@@ -14,7 +14,8 @@ from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds
 from unet2015.training.validation import Validation
 
-_NAMES = {"instances": ("background", "cell"), "membrane": ("membrane", "cell")}
+_CELLS = ("background", "cell")
+_NAMES = {"instances": _CELLS, "mask": _CELLS, "membrane": ("membrane", "cell")}
 _log = logging.getLogger("unet2015")
 
 

@@ -47,7 +47,7 @@ def weight_map(
     Parameters
     ----------
     labels : ndarray, shape (height, width) or (pages, height, width)
-        Whole numbers, or bool for ``kind="membrane"``, which is then the default. Each page of a stack has
+        Whole numbers, or bool for a mask, where ``kind="mask"`` is the default. Each page of a stack has
         cells and distances of its own; the class frequencies are those of the whole stack.
     w0 : float
         Weight of the narrowest gaps, 0 or more.
@@ -58,9 +58,9 @@ def weight_map(
         d1 is 0: ``"everywhere"``. Then much of the weight that is meant for the gaps lies inside the cells
         beside them. The authors' later plugin for ImageJ adds it to background pixels alone, those of class
         0 (membrane, for that kind): ``"background"``, the default.
-    kind : {"instances", "membrane", "classes"}
+    kind : {"instances", "mask", "membrane", "classes"}
         What the values mean; see `training.labels.make_targets`. The cells are the instances, the
-        4-connected parts of the interior, or the 4-connected parts of each class but 0.
+        4-connected parts of the mask or interior, or the 4-connected parts of each class but 0.
     class_weights : "balanced" or sequence of float
         w_c for class 0, 1, ...: background (or membrane) and cells, or the classes. ``"balanced"`` is
         ``N / (C N_c)``; see `training.labels.balanced_weights` (the formula is open in the paper).
@@ -100,7 +100,7 @@ def weight_map(
     if labels.ndim not in (2, 3) or not labels.size:
         raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
     if labels.dtype == bool:
-        kind = "membrane" if kind == "instances" else kind
+        kind = "mask" if kind == "instances" else kind
     ignore = None if ignore is None else integer(ignore, "ignore")
     w0, sigma, given = number(w0, "w0"), number(sigma, "sigma"), class_weights
     if not isinstance(class_weights, str):

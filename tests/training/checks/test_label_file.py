@@ -90,13 +90,27 @@ class TestNotes:
         assert "255" in note
 
 
+def test_cells_that_touch_are_one_in_a_mask():
+    one = np.zeros((9, 9), np.uint8)
+    one[2:5, 2:7] = 255
+    (note,) = notes_of(one, LabelSettings(kind="mask"), "m.tif")
+    assert note.startswith("m.tif: a single cell")
+    assert "cells that touch are one: if these are several, give each its own id" in note
+    (note,) = notes_of(one // 255, LabelSettings(), "m.tif")
+    assert "a mask of many cells" in note
+    assert "--label-kind mask" in note
+    (note,) = notes_of(one, MEMBRANE, "m.tif")
+    assert "mask" not in note
+
+
 def test_masks_and_images_read_as_instances_are_said():
     settings = LabelSettings(kind="instances")
     mask = np.zeros((40, 40), np.uint8)
     mask[::8, ::8] = 1
     (text,) = problems_of(mask, settings, "m.tif")
     assert "25 separate cells have the id 1" in text
-    assert "--label-kind membrane" in text
+    assert "--label-kind mask" in text
+    assert notes_of(mask, LabelSettings(kind="mask"), "m.tif") == []
     noise = np.random.default_rng(0).integers(0, 30, (60, 60)).astype(np.uint8)
     (text,) = problems_of(noise, settings, "n.tif")
     assert "is it an image" in text

@@ -169,6 +169,20 @@ def test_a_file_with_one_cell_may_give_it_any_id(report, alone):
     assert len(said(found, "warning", "a single cell")) == 1
 
 
+def test_a_mask_of_cells(report):
+    mask = np.where(CELLS, 255, 0).astype(np.uint8)
+    assert report([mask] * 4, labels={"kind": "mask"}).problems == []
+    dense = np.where(CELLS, 0, 255).astype(np.uint8)
+    assert (
+        len(said(report([dense] * 4, labels={"kind": "mask"}), "warning", "is not 0, which means cells")) == 4
+    )
+    assert len(said(report([mask] * 4, labels={"kind": "membrane"}), "warning", "--label-kind mask")) == 4
+    several = report([np.where(mask, CELLS + 3, 0).astype(np.uint8)] * 4, labels={"kind": "mask"})
+    assert len(said(several, "warning", "2 different values", "all read as cells")) == 4
+    blank = report([mask, mask, mask, BLANK], labels={"kind": "mask"})
+    assert said(blank, "warning", "no held-out page holds a cell")
+
+
 def test_a_mask_among_instances_is_still_refused(report):
     mask = np.where(CELLS, 255, 0).astype(np.uint8)
     (message,) = said(report([CELLS, mask, CELLS, CELLS]), "error")

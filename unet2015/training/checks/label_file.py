@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unet2015.errors import LabelError
 from unet2015.settings import LabelSettings
 from unet2015.training.labels import (
+    MASK_ADVICE,
     Labels,
     Targets,
     class_frequencies,
@@ -21,7 +22,12 @@ from unet2015.training.labels import (
 )
 
 _NAMED = 5  # ids that a message lists
-_ADVICE = 'for a mask set kind = "membrane" (--label-kind membrane), or give every cell its own id'
+_ADVICE = f"for a mask {MASK_ADVICE}"
+_SINGLE = {
+    "instances": f"; if this is a mask of many cells, {MASK_ADVICE}",
+    "mask": "; in a mask, cells that touch are one: if these are several, give each its own id (instances)",
+}
+"""What else may be meant by a page with a single cell."""
 
 Cells = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -89,8 +95,8 @@ def inspect_labels(
             continue
         if targets.cells.max() == 1:
             notes.append(
-                f"{place}: a single cell, so the weight map has no gaps to stress; if this is a mask of many "
-                'cells, set kind = "membrane"'
+                f"{place}: a single cell, so the weight map has no gaps to stress"
+                + _SINGLE.get(settings.kind, "")
             )
         if settings.kind == "instances":
             drawn = draw_border(targets) if settings.separation_border else targets

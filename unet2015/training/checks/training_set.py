@@ -212,8 +212,8 @@ class _Pair:
         self.label_problems += [
             _problem(severity, self.label_file, text) for text in _grouped(report.problems or report.notes)
         ]
-        if settings.kind == "membrane" and not report.problems:
-            self.label_problems += _membrane_problems(self.label_file, labels, settings)
+        if settings.kind in ("mask", "membrane") and not report.problems:
+            self.label_problems += _mask_problems(self.label_file, labels, settings)
 
     def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
         if self.kept is not None and self.trained_on is not None:
@@ -251,20 +251,31 @@ def _read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
     return digests
 
 
-def _membrane_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
-    """Say if labels do not look like membranes."""
+def _mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
+    """Say if labels do not look like a mask of cells, or like membranes."""
+    cells = "cells" if settings.kind == "mask" else "cell interior"
     inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
     if len(inside) > 1:
         yield _problem(
             "warning",
             file,
-            f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as cell interior; "
+            f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as {cells}; "
             "instance labels need --label-kind instances, a blurred mask needs a threshold",
         )
     zeros = np.count_nonzero(labels == 0) / labels.size
-    if 0.5 < zeros < 1:
+    if settings.kind == "membrane" and 0.5 < zeros < 1:
         yield _problem(
-            "warning", file, f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted?"
+            "warning",
+            file,
+            f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted? Cells on background need "
+            "--label-kind mask",
+        )
+    if settings.kind == "mask" and 0 < zeros < 0.5:
+        yield _problem(
+            "warning",
+            file,
+            f"{1 - zeros:.0%} of it is not 0, which means cells; is the coding inverted? Cells between "
+            "membranes need --label-kind membrane",
         )
 
 
