@@ -113,7 +113,7 @@ def measure_files(
     Raises
     ------
     DataSetError
-        By their names, no image belongs to a label image.
+        By their names, several images could belong to a label image.
     UsageError
         There are no label images, or two of them would have the same table.
     """
@@ -128,7 +128,12 @@ def measure_files(
         with ExitStack() as stack:
             stored = stack.enter_context(open_image(path, axes, labels=True))
             measured = []
-            if (partner := partners[path]) is not None:
+            if images is not None:
+                if (partner := partners[path]) is None:
+                    raise DataSetError(
+                        f"{path}: by the names no image of {images} belongs to these labels; name them "
+                        "alike, or leave out the images to measure shapes alone"
+                    )
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
             tables = measure_labels(StoredLabels(stored), stored, measured)
@@ -168,12 +173,7 @@ def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path 
     if images is None:
         return dict.fromkeys(files)
     pairing = pair_by_name(files, named_files(images))
-    if pairing.first_alone:
-        raise DataSetError(
-            f"{listed(pairing.first_alone)}: by the names no image of {images} belongs to these labels; name "
-            "them alike, or leave out the images to measure shapes alone"
-        )
-    return dict(pairing.pairs)
+    return dict.fromkeys(files) | dict(pairing.pairs)
 
 
 def _best_maps(paths: Sequence[Path]) -> list[Path]:
