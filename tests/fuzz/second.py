@@ -75,6 +75,8 @@ def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         if len(tif.series) != 1 or len({page.aspage().photometric for page in tif.pages}) > 1:
             raise DoubtError
         series = tif.series[0]
+        if 270 in tif.pages[0].tags and not tif.pages[0].description:  # tifffile takes no bytes for text
+            raise DoubtError
         if tif.is_imagej and series.size != image.pages * image.channels * image.height * image.width:
             raise DoubtError  # tifffile does not count by "images"
         letters = series.get_axes(squeeze=False)

@@ -1,5 +1,6 @@
 """Parts: whoever computes them, in whichever order, the whole is the same; what is kept is whole."""
 
+import os
 import pickle
 from types import SimpleNamespace
 
@@ -156,3 +157,21 @@ def test_a_damaged_part_is_removed_and_said(tmp_path, job, at):
         assert not path.exists()
         again = run(computation, store)
     assert again == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("what", ["pipe", "folder", "circle"])
+def test_what_is_no_file_in_the_place_of_a_part_is_made_anew(tmp_path, job, what):
+    """Opened as a file, a pipe would wait for ever."""
+    computation = job()
+    store = PartStore(tmp_path, computation.plan)
+    expected = run(computation, store)
+    path = store.path(computation.plan.parts[1])
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name)
+    assert run(computation, PartStore(tmp_path, computation.plan)) == expected

@@ -346,3 +346,13 @@ def test_labels_have_the_axes_of_their_image_without_channels(save):
     labels = save("l", a=CELLS) / "a.tif"
     np.testing.assert_array_equal(read_labels(labels, "ZCYX"), CELLS)
     np.testing.assert_array_equal(read_labels(labels), CELLS)
+
+
+def test_links_in_a_circle_are_an_error_of_the_set_that_names_the_file(tmp_path):
+    circle, image = tmp_path / "a.tif", tmp_path / "b.tif"
+    circle.symlink_to(circle.name)
+    tifffile.imwrite(image, np.zeros((8, 8), np.uint8))
+    for pair in ((image, circle), (circle, image)):
+        pairs = pair_images(pair[:1], pair[1:])
+        problems = find_problems(pairs, TrainingSettings(), "YX")
+        assert any(str(circle) in str(problem) for problem in problems)

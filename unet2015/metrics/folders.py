@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class Comparison(Generic[T]):
     @property
     def with_themselves(self) -> int:
         """How many files are their own truth."""
-        return sum(one.resolve() == other.resolve() for one, other in self.pairing.pairs)
+        return sum(os.path.realpath(one) == os.path.realpath(other) for one, other in self.pairing.pairs)
 
     def as_dict(self) -> dict[str, Any]:
         """Return how much was compared, what failed, and which files are alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
     numbers = {path: number for number, path in files.items()}
     pairing = pair_by_name({path: path.stem for path in numbers}, results)
     for true, found in pairing.pairs:
-        if true.resolve() == found.resolve():
+        if os.path.realpath(true) == os.path.realpath(found):
             raise DataSetError(f"{found}: the same file is given as truth and as result")
     return {numbers[true]: found for true, found in pairing.pairs}
 

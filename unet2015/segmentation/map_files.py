@@ -1,6 +1,7 @@
 """Objects of existing maps, and measures of existing labels: file by file."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def label_files(
 
     def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
-        said: dict[str, Any] = {"input": str(path.resolve()), "input_sha256": sha256(path)}
+        said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
         with open_image(path, axes, labels=True) as image:
             maps = _maps_of(image, path, settings)
             said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
@@ -122,7 +123,7 @@ def measure_files(
     if not single:
         make_folder(target)
     every: list[Table] = []
-    inputs = {str(path.resolve()): sha256(path) for path in partners if path.is_file()}
+    inputs = {os.path.realpath(path): sha256(path) for path in partners if path.is_file()}
 
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         with ExitStack() as stack:
@@ -141,7 +142,7 @@ def measure_files(
         if single:
             return [], tables
         table = target / f"{name}{TABLE.ending}"
-        said = {"input": str(path.resolve()), "input_sha256": sha256(path)}
+        said = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
         write_table(table, tables, RecordedOutput(table, "measure", said))
         return [table], tables
 

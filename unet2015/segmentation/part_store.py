@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import ImageWriteError
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import atomic_path, open_regular
 from unet2015.segmentation.publication import remove
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.sinks import Band
@@ -111,7 +111,7 @@ class PartStore:
         """
         path = self.path(part)
         try:
-            with zipfile.ZipFile(path) as file:
+            with open_regular(path) as opened, zipfile.ZipFile(opened) as file:
                 for index, (page, row, names, *seen) in enumerate(self._bands(file, part)):
                     pixels = {name: _load(file, f"{index}.{name}") for name in names}
                     yield Band(page, row, pixels, *seen)
@@ -131,7 +131,7 @@ class PartStore:
 
     def _is_sound(self, part: Part) -> bool:
         try:
-            with zipfile.ZipFile(self.path(part)) as file:
+            with open_regular(self.path(part)) as opened, zipfile.ZipFile(opened) as file:
                 bands = self._bands(file, part)
                 arrays = {
                     f"{index}.{name}" for index, (_, _, names, *_) in enumerate(bands) for name in names

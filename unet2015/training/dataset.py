@@ -1,5 +1,6 @@
 """Which image goes with which labels, and which pages are held out."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -64,7 +65,7 @@ def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> l
             )
         pairs = [(path, labels_by_name[stem]) for stem, path in by_name.items()]
     for image, label in pairs:
-        if image.resolve() == label.resolve():
+        if os.path.realpath(image) == os.path.realpath(label):
             raise DataSetError(f"{image}: the same file is given as image and as labels")
     return pairs
 
