@@ -237,8 +237,8 @@ def damaged_log(bench: Bench) -> None:
 @case("rare cells: the classes weigh the same", "lmb-freiburg/Unet-Segmentation#40, MIC-DKFZ/nnUNet#1965")
 def balance(bench: Bench) -> None:
     from unet2015.settings import load_settings
-    from unet2015.training.dataset import pair_images
     from unet2015.training.pages import load_training_set
+    from unet2015.training.pairing import pair_images
 
     rare = np.zeros((300, 300), np.uint8)
     rare[20:30, 20:30] = 1

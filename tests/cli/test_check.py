@@ -31,6 +31,27 @@ def test_what_could_not_be_read_of_an_image_is_a_warning(check, data):
     assert "a.companion.ome, which is not there" in ended.out
 
 
+def test_how_files_were_paired_and_what_was_left_out_is_said(check, cli, data):
+    for folder, name in (
+        ("images", "b"),
+        ("images", "c"),
+        ("images", "d"),
+        ("labels", "b_m"),
+        ("labels", "c_m"),
+    ):
+        source = data / folder / "a.tif"
+        (data / folder / f"{name}.tif").write_bytes(source.read_bytes())
+    (data / "labels" / "a.tif").rename(data / "labels" / "a_m.tif")
+    ended = check("--label-kind", "membrane")
+    assert ended.status == 0
+    assert f"warning: left out: 1 images without labels: {data / 'images' / 'd.tif'}\n" in ended.out
+    assert "in common: a.tif with a_m.tif, b.tif with b_m.tif, c.tif with c_m.tif\n" in ended.out
+    assert "3 pairs of image and labels" in ended.out
+    said = json.loads(check("--label-kind", "membrane", "--json").out)
+    assert len(said["pairs"]) == 3
+    assert any("left out" in problem["message"] for problem in said["problems"])
+
+
 def test_the_held_out_pages_are_named(check):
     assert "held out: a.tif page 2 (1 page)\n" in check("--label-kind", "membrane").out
     assert json.loads(check("--label-kind", "membrane", "--json").out)["held_out"] == ["a.tif page 2"]

@@ -7,18 +7,18 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet2015.errors import DataSetError, SettingsError, UsageError
+from unet2015.errors import DataSetError, SettingsError
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.training.checks.training_set import check_pairs, find_problems
 from unet2015.training.dataset import (
     describe_held_out,
     page_names,
     pages_of_each,
-    pair_images,
     read_labels,
     select_pages,
     split_pages,
 )
+from unet2015.training.pairing import pair_images
 
 RNG = np.random.default_rng(0)
 MASK = np.zeros((2, 20, 24), np.uint8)
@@ -59,57 +59,6 @@ def found(image_folder, label_folder, **sections):
 
 def errors(*args, **sections):
     return [(file, message) for severity, file, message in found(*args, **sections) if severity == "error"]
-
-
-class TestPairs:
-    def test_a_single_image_goes_with_a_single_label_file_whatever_their_names(self, save):
-        images, labels = save("i", volume=IMAGE), save("l", truth=MASK)
-        expected = [(images / "volume.tif", labels / "truth.tif")]
-        assert pair_images([images], [labels]) == expected
-        assert pair_images([images / "volume.tif"], [str(labels / "*.tif")]) == expected
-
-    def test_several_go_together_by_name(self, save):
-        images = save("i", b=IMAGE, a=IMAGE, c=IMAGE)
-        labels = save("l", c=MASK, a=MASK, b=MASK)
-        assert pair_images([images], [labels]) == [
-            (images / f"{name}.tif", labels / f"{name}.tif") for name in "abc"
-        ]
-
-    def test_numbers_in_names_sort_as_numbers(self, save):
-        names = [f"t{number}" for number in (1, 2, 9, 10, 11, 20, 100)]
-        pairs = pair_images(
-            [save("i", **dict.fromkeys(names, IMAGE))], [save("l", **dict.fromkeys(names, MASK))]
-        )
-        assert [image.stem for image, _ in pairs] == [label.stem for _, label in pairs] == names
-
-    def test_the_suffix_may_differ(self, save):
-        images, labels = save("i", a=IMAGE, b=IMAGE), save("l", a=MASK, b=MASK)
-        (labels / "a.tif").rename(labels / "a.tiff")
-        assert pair_images([images], [labels])[0] == (images / "a.tif", labels / "a.tiff")
-
-    def test_names_without_a_partner_are_named(self, save):
-        images, labels = save("i", a=IMAGE, b=IMAGE), save("l", b=MASK, d=MASK)
-        with pytest.raises(DataSetError, match=r"1 images without labels: a, and 1 labels .*: d"):
-            pair_images([images], [labels])
-
-    def test_a_single_image_is_not_paired_with_one_of_several_labels(self, save):
-        with pytest.raises(DataSetError, match="without"):
-            pair_images([save("i", a=IMAGE)], [save("l", b=MASK, c=MASK)])
-
-    def test_a_name_that_occurs_twice_is_refused(self, save):
-        images, more, labels = save("i", a=IMAGE), save("j", a=IMAGE), save("l", a=MASK)
-        with pytest.raises(DataSetError, match=r"two images have the name 'a'"):
-            pair_images([images, more], [labels])
-
-    @pytest.mark.parametrize("names", [["a"], ["a", "b"]])
-    def test_an_image_is_not_its_own_labels(self, save, names):
-        folder = save("i", **dict.fromkeys(names, IMAGE))
-        with pytest.raises(DataSetError, match="same file"):
-            pair_images([folder], [folder])
-
-    def test_nothing_there_is_wrong_usage(self, save, tmp_path):
-        with pytest.raises(UsageError, match="nowhere"):
-            pair_images([tmp_path / "nowhere"], [save("l", a=MASK)])
 
 
 class TestPages:

@@ -13,9 +13,10 @@ from unet2015.settings import TrainingSettings
 from unet2015.training import labelled
 from unet2015.training.checks import label_file
 from unet2015.training.checks.training_set import check_pairs
-from unet2015.training.dataset import pair_images, read_labels
+from unet2015.training.dataset import read_labels
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import load_training_set
+from unet2015.training.pairing import pair_images
 from unet2015.training.weight_map import target_weights
 
 RNG = np.random.default_rng(0)

@@ -43,15 +43,18 @@ def check(
     from unet2015.errors import DataSetError
     from unet2015.settings import load_settings
     from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
-    from unet2015.training.dataset import pair_images
+    from unet2015.training.pairing import find_pairs
 
     options = changes(labels={"kind": label_kind, "ignore": ignore}, validation={"pages": validate})
     chosen = load_settings(settings, options)
     try:
-        pairs = pair_images(images, labels)
+        found = find_pairs(images, labels)
+        pairs, likeness = found.pairs, found.by_likeness
         report = inspect_set(pairs, chosen, axes, channel=channel)
+        report.problems[:0] = [Problem("warning", "", line) for line in found.left_out]
     except DataSetError as error:
-        pairs, report = [], SetReport([Problem("error", "", str(error))], [])
+        pairs, likeness = [], ""
+        report = SetReport([Problem("error", "", str(error))], [])
     if as_json:
         print_json(
             {
@@ -61,18 +64,20 @@ def check(
             }
         )
     else:
-        _print_report(report, len(pairs))
+        _print_report(report, len(pairs), likeness)
     if _errors(report):
         raise typer.Exit(1)
 
 
-def _print_report(report: "SetReport", pairs: int) -> None:
+def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
     from unet2015.training.dataset import describe_held_out
 
     for problem in report.problems:
         echo(f"{problem.severity}: {problem}")
     if report.held_out:
         echo(describe_held_out(report.held_out))
+    if likeness:
+        echo(likeness)
     errors = _errors(report)
     echo(f"{pairs} pairs of image and labels: {errors} errors, {len(report.problems) - errors} warnings")
 

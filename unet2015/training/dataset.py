@@ -1,6 +1,5 @@
-"""Which image goes with which labels, and which pages are held out."""
+"""The pages of a set: the labels of an image, and which pages are held out."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -10,64 +9,15 @@ from typing import Any
 
 import numpy.typing as npt
 
-from unet2015.errors import DataSetError, SettingsError
+from unet2015.errors import SettingsError
 from unet2015.images.image import Image
-from unet2015.images.reader import find_images, natural_order, read_pages
+from unet2015.images.reader import read_pages
 from unet2015.settings import ValidationSettings
 
 Labels = npt.NDArray[Any]
 Files = Sequence[tuple[Path, int]]
 """The image files of a set in order, each with the number of its pages."""
 _NAMED = 8  # names or values that a message lists before it says how many more
-
-
-def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> list[tuple[Path, Path]]:
-    """Find out which label file belongs to which image.
-
-    Parameters
-    ----------
-    images, labels : sequence of str or Path
-        Files, folders or patterns. One image and one label file belong together, whatever their
-        names. Several are paired by name, without the suffix.
-
-    Returns
-    -------
-    list of (image, labels), in the order of the images
-
-    Raises
-    ------
-    DataSetError
-        Names without a partner, a name that occurs twice, or a file that is its own labels.
-    UsageError
-        An input names no image at all.
-    """
-    image_files, label_files = find_images(images), find_images(labels)
-    if len(image_files) == len(label_files) == 1:
-        pairs = [(image_files[0], label_files[0])]
-    else:
-        by_name, labels_by_name = _by_stem(image_files, "images"), _by_stem(label_files, "labels")
-        lonely = [
-            f"{len(names)} {what}: {shortened(names)}"
-            for what, names in (
-                ("images without labels", sorted(by_name.keys() - labels_by_name.keys(), key=natural_order)),
-                (
-                    "labels without an image",
-                    sorted(labels_by_name.keys() - by_name.keys(), key=natural_order),
-                ),
-            )
-            if names
-        ]
-        if lonely:
-            raise DataSetError(
-                "images and labels go together by file name without its suffix, but there are "
-                + ", and ".join(lonely)
-                + "; rename them alike, or leave out those without a partner"
-            )
-        pairs = [(path, labels_by_name[stem]) for stem, path in by_name.items()]
-    for image, label in pairs:
-        if os.path.realpath(image) == os.path.realpath(label):
-            raise DataSetError(f"{image}: the same file is given as image and as labels")
-    return pairs
 
 
 def read_labels(path: str | Path, axes: str | None = None) -> Labels:
@@ -250,17 +200,6 @@ def _joined(names: Sequence[str]) -> Iterator[tuple[str, int]]:
             yield names[members[0]], 1
         else:
             yield f"{first[1]} pages {first[2]}-{last[2]}", len(members)
-
-
-def _by_stem(files: Sequence[Path], what: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for file in files:
-        other = found.setdefault(file.stem, file)
-        if other != file:
-            raise DataSetError(
-                f"two {what} have the name {file.stem!r}: {other} and {file}; names must be unique to pair by"
-            )
-    return found
 
 
 def shortened(items: Sequence[object]) -> str:

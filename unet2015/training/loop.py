@@ -26,11 +26,12 @@ from unet2015.training import run_folder
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
-from unet2015.training.dataset import describe_held_out, pair_images
+from unet2015.training.dataset import describe_held_out
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
+from unet2015.training.pairing import pair_images
 from unet2015.training.processes import process_group
 from unet2015.training.record import is_good_model, model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints

@@ -9,7 +9,7 @@ import tifffile
 from unet2015.errors import SettingsError
 from unet2015.settings import TrainingSettings
 from unet2015.training.checks.training_set import inspect_set
-from unet2015.training.dataset import pair_images
+from unet2015.training.pairing import pair_images
 
 RNG = np.random.default_rng(0)
 BLANK = np.zeros((20, 24), np.uint8)

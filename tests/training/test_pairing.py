@@ -1,0 +1,136 @@
+"""Which label file belongs to which image: equal names, names with something added, and what is left out."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import DataSetError, UsageError
+from unet2015.training.pairing import find_pairs, pair_images
+
+PAGE = np.zeros((4, 5), np.uint8)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Write files of these names; return the folder."""
+
+    def write(folder, *names):
+        for name in names:
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, PAGE)
+        return tmp_path / folder
+
+    return write
+
+
+def names(pairs):
+    return [(image.name, label.name) for image, label in pairs]
+
+
+def test_a_single_image_goes_with_a_single_label_file_whatever_their_names(make):
+    images, labels = make("i", "volume.tif"), make("l", "truth.tif")
+    expected = [(images / "volume.tif", labels / "truth.tif")]
+    assert pair_images([images], [labels]) == expected
+    assert pair_images([images / "volume.tif"], [str(labels / "*.tif")]) == expected
+    assert find_pairs([images], [labels]).by_likeness == ""
+
+
+def test_several_go_together_by_name(make, caplog):
+    images, labels = make("i", "b.tif", "a.tif", "c.tif"), make("l", "c.tif", "a.tiff", "b.tif")
+    expected = [("a.tif", "a.tiff"), ("b.tif", "b.tif"), ("c.tif", "c.tif")]
+    assert names(pair_images([images], [labels])) == expected
+    assert not caplog.records
+
+
+def test_the_order_is_that_of_the_images(make):
+    numbers = [f"t{number}.tif" for number in (1, 2, 9, 10, 11, 20, 100)]
+    images, labels = make("i", *numbers), make("l", *numbers)
+    assert names(pair_images([images], [labels])) == [(name, name) for name in numbers]
+    some = [images / numbers[k] for k in (5, 0, 3)]
+    assert [image for image, _ in pair_images(some, [labels])] == some
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (["c0.tif", "c1.tif", "c10.tif"], ["c0_mask.tif", "c1_mask.tif", "c10_mask.tif"]),
+        (["t002.tif", "t010.tif"], ["man_seg002.tif", "man_seg010.tif"]),
+        (["img_a.tif", "img_b.tif"], ["lab_a.png.tif", "lab_b.png.tif"]),
+        (["a.tif", "b.tif"], ["a.labels.tif", "b.labels.tif"]),
+    ],
+)
+def test_what_names_have_in_common_pairs_them_and_is_said(make, caplog, images, labels):
+    caplog.set_level("INFO", "unet2015")
+    expected = list(zip(images, labels, strict=True))
+    assert names(pair_images([make("i", *images)], [make("l", *labels)])) == expected
+    assert f"in common: {images[0]} with {labels[0]}, {images[1]} with {labels[1]}" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_files_without_a_partner_are_left_out_and_named(make, caplog):
+    images, labels = make("i", "a.tif", "b.tif", "x.tif", "y.tif"), make("l", "a.tif", "b.tif", "z.tif")
+    found = find_pairs([images], [labels])
+    assert names(found.pairs) == [("a.tif", "a.tif"), ("b.tif", "b.tif")]
+    assert found.left_out == (
+        f"left out: 2 images without labels: {images / 'x.tif'}, {images / 'y.tif'}",
+        f"left out: 1 labels without an image: {labels / 'z.tif'}",
+    )
+    assert pair_images([images], [labels]) == found.pairs
+    assert [record.message for record in caplog.records] == list(found.left_out)
+
+
+def test_none_with_labels_is_an_error(make):
+    with pytest.raises(
+        DataSetError, match=r"2 images without labels: .*a.tif, .*b.tif, and 2 labels .*: .*c.tif"
+    ):
+        pair_images([make("i", "a.tif", "b.tif")], [make("l", "c.tif", "d.tif")])
+    with pytest.raises(DataSetError, match="without"):
+        pair_images([make("j", "a.tif")], [make("l")])
+
+
+def test_images_and_masks_in_one_folder(make):
+    folder = make("d", "c0.tif", "c0_mask.tif", "c1.tif", "c1_mask.tif")
+    expected = [("c0.tif", "c0_mask.tif"), ("c1.tif", "c1_mask.tif")]
+    for images in (folder, folder / "*.tif", folder / "c?.tif"):
+        assert names(pair_images([images], [folder / "*_mask.tif"])) == expected
+    one = make("e", "c0.tif", "c0_mask.tif")
+    assert names(pair_images([one], [one / "*_mask.tif"])) == expected[:1]
+
+
+@pytest.mark.parametrize("files", [["a.tif"], ["a.tif", "b.tif"]])
+def test_an_image_is_not_its_own_labels(make, files):
+    folder = make("i", *files)
+    with pytest.raises(DataSetError, match="same file"):
+        pair_images([folder], [folder])
+
+
+def test_what_is_left_after_the_labels_is_not_paired_whatever_its_name(make):
+    folder = make("i", "a.tif", "b.tif")
+    with pytest.raises(DataSetError, match=r"a.tif: the same file is given as image and as labels"):
+        pair_images([folder], [folder / "a.tif"])
+
+
+def test_one_name_twice_is_told_apart_by_folders_or_refused(make):
+    make("i", "x/a.tif", "y/a.tif")
+    images = make("i", "x/b.tif")
+    labels = make("l", "x/a.tif", "y/a.tif", "x/b.tif")
+    found = pair_images([images / "**" / "*"], [labels / "**" / "*"])
+    relative = [(image.relative_to(images), label.relative_to(labels)) for image, label in found]
+    assert [one for one, _ in relative] == [other for _, other in relative]
+    assert len(found) == 3
+    with pytest.raises(DataSetError, match=r"two images have the name 'a': .*x/a.tif and .*y/a.tif, and"):
+        pair_images([images / "**" / "a.tif"], [labels / "x" / "a.tif"])
+
+
+def test_labels_that_may_belong_to_one_image_are_refused(make):
+    with pytest.raises(DataSetError, match="could belong to each of"):
+        pair_images(
+            [make("i", "a.tif", "b.tif")],
+            [make("l", *(f"{a}_{b}.tif" for a in "ab" for b in ("left", "right")))],
+        )
+
+
+def test_nothing_there_is_wrong_usage(make, tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        pair_images([tmp_path / "nowhere"], [make("l", "a.tif")])

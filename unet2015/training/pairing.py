@@ -1,0 +1,133 @@
+"""Which label file belongs to which image, and which files are left out."""
+
+import logging
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unet2015.errors import DataSetError
+from unet2015.images.pairs import Pairing, listed, pair_by_name
+from unet2015.images.reader import find_images
+
+_log = logging.getLogger("unet2015")
+_SHOWN = 3
+"""Pairs that are shown where the names of image and labels differ."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Images with their labels.
+
+    Attributes
+    ----------
+    pairs : list of (image, labels)
+        In the order of the images.
+    by_likeness : str
+        How names that differ were paired, with examples; empty where all names are equal.
+    left_out : tuple of str
+        Which images have no labels, and which labels no image: a line for each side.
+    """
+
+    pairs: list[tuple[Path, Path]]
+    by_likeness: str
+    left_out: tuple[str, ...]
+
+
+def pair_images(images: Sequence[str | Path], labels: Sequence[str | Path]) -> list[tuple[Path, Path]]:
+    """Return the pairs that `find_pairs` finds; what is left out is logged."""
+    found = find_pairs(images, labels)
+    if found.by_likeness:
+        _log.info("%s", found.by_likeness)
+    for line in found.left_out:
+        _log.warning("%s", line)
+    return found.pairs
+
+
+def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pairs:
+    """Find out which label file belongs to which image.
+
+    Parameters
+    ----------
+    images, labels : sequence of str or Path
+        Files, folders or patterns. One image and one label file belong together, whatever their names.
+        Several are paired by what their names without the suffix have in common; see
+        `unet2015.images.pairs.pair_by_name`. Among several images, those that are also given as labels are
+        labels.
+
+    Raises
+    ------
+    DataSetError
+        No image has labels, a file could go with several others, or it is its own labels.
+    UsageError
+        An input names no image at all.
+    """
+    image_files, label_files = find_images(images), find_images(labels)
+    given = {os.path.realpath(path) for path in label_files}
+    others = [path for path in image_files if os.path.realpath(path) not in given]
+    # One image that is left and one label file would go together whatever their names.
+    single = len(others) == len(label_files) == 1 < len(image_files)
+    if not others or (single and others[0].stem not in label_files[0].stem):
+        both = next(path for path in image_files if os.path.realpath(path) in given)
+        raise DataSetError(f"{both}: the same file is given as image and as labels")
+    found = _paired(others, label_files)
+    if not found.pairs:
+        lonely = _lonely(found)
+        raise DataSetError(
+            f"images and labels go together by file name without its suffix, but there are "
+            f"{', and '.join(lonely)}; name labels as their images, with the same words added to all or none"
+        )
+    partners = dict(found.pairs)
+    pairs = [(path, partners[path]) for path in others if path in partners]
+    return Pairs(pairs, _likeness(pairs), tuple(f"left out: {line}" for line in _lonely(found)))
+
+
+def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
+    """Pair by names; where several files of a side have one name, by their folders as well."""
+    twice = _twice(images, "images") or _twice(labels, "labels")
+    if twice is None or len(images) == len(labels) == 1:
+        return pair_by_name(_stems(images), _stems(labels))
+    try:
+        return pair_by_name(_with_folders(images), _with_folders(labels))
+    except DataSetError as error:
+        raise DataSetError(f"{twice}, and their folders do not tell which is meant; {error}") from error
+
+
+def _twice(files: Sequence[Path], what: str) -> str | None:
+    first: dict[str, Path] = {}
+    for path, stem in _stems(files).items():
+        other = first.setdefault(stem, path)
+        if other != path:
+            return f"two {what} have the name {stem!r}: {other} and {path}"
+    return None
+
+
+def _stems(files: Sequence[Path]) -> dict[Path, str]:
+    return {path: unicodedata.normalize("NFC", path.stem) for path in files}
+
+
+def _with_folders(files: Sequence[Path]) -> dict[Path, str]:
+    root = os.path.commonpath([path.absolute().parent for path in files])
+    names = {path: path.absolute().relative_to(root).with_suffix("") for path in files}
+    return {path: unicodedata.normalize("NFC", str(name)) for path, name in names.items()}
+
+
+def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
+    unlike = [(image, label) for image, label in pairs if image.stem != label.stem]
+    if not unlike or len(pairs) == 1:
+        return ""
+    shown = ", ".join(f"{image.name} with {label.name}" for image, label in unlike[:_SHOWN])
+    more = f" and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""
+    return f"paired by what their names have in common: {shown}{more}"
+
+
+def _lonely(found: Pairing) -> list[str]:
+    return [
+        f"{len(alone)} {what}: {listed(alone)}"
+        for what, alone in (
+            ("images without labels", found.first_alone),
+            ("labels without an image", found.second_alone),
+        )
+        if alone
+    ]
