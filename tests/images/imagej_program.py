@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ function say(path) {
     setSlice(n);
     text = text + " " + getPixel(0, 0) + " " + getPixel(columns - 1, 0) + " " + getPixel(1, rows - 1);
   }
+  getMinAndMax(low, high);
+  getLut(red, green, blue);
+  text = text + "|" + low + "|" + high + "|" + red[1] + " " + green[1] + " " + blue[1];
+  text = text + "|" + (bitDepth() != 24 && is("grayscale"));
   print("@@" + text);
   close();
 }
@@ -38,7 +43,8 @@ class Seen:
     """What ImageJ shows of a file.
 
     `pixels`: for each plane, in the order XYCZT, those at the upper left, the upper right, and in the last
-    row and second column; as they are in memory, whatever the lookup table shows.
+    row and second column; as they are in memory, whatever the lookup table shows. `shown`: the display range.
+    `second_colour`: red, green and blue of the lookup table's second entry. `gray`: whether all are gray.
     """
 
     width: float
@@ -49,6 +55,9 @@ class Seen:
     sizes: tuple[int, int, int]
     inverting: bool
     pixels: list[list[float]]
+    shown: tuple[float, float]
+    second_colour: list[int]
+    gray: bool
 
 
 def find_imagej() -> list[str] | None:
@@ -62,19 +71,48 @@ def find_imagej() -> list[str] | None:
 
 def open_with_imagej(command: list[str], paths: list[Path], folder: Path) -> dict[Path, Seen]:
     """Open files, whose names are ASCII, and return what ImageJ sees; in `folder` it keeps its settings."""
-    (folder / "first.ijm").write_text("open(getArgument());")
-    (folder / "all.ijm").write_text(_MACRO)
-    (folder / "list.txt").write_text("\n".join(map(str, paths)))
-    own = [f"-Duser.home={folder}", f"-Djava.io.tmpdir={folder}"]
-    run = [*command[:1], *own, *command[1:], "ij.ImageJ", "-batch", folder / "all.ijm", folder / "list.txt"]
-    ended = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    ended = _run(command, _MACRO, paths, folder)
     lines = [line[2:].split("|") for line in ended.stdout.splitlines() if line.startswith("@@")]
     assert [Path(line[0]) for line in lines] == paths, ended.stdout + ended.stderr
     return {Path(line[0]): _seen(line[1:]) for line in lines}
 
 
+_REGIONS = """
+list = split(File.openAsString(getArgument()), "\\n");
+runMacro(getDirectory("temp") + "first.ijm", list[0]);
+setBatchMode(true);
+open(list[0]);
+for (i = 1; i < list.length; i++) {
+  open(list[i]);
+  getStatistics(area);
+  Roi.getPosition(channel, slice, frame);
+  print("@@" + Roi.getName + "|" + Roi.getType + "|" + area + "|" + channel + " " + slice + " " + frame);
+}
+"""
+
+
+def measure_with_imagej(command: list[str], image: Path, regions: Path, folder: Path) -> dict[str, list[str]]:
+    """Return type, area on the image, and place (C, Z, T) of each region of a ZIP, by its name."""
+    with zipfile.ZipFile(regions) as archive:
+        names = archive.namelist()
+        archive.extractall(folder)
+    ended = _run(command, _REGIONS, [image, *(folder / name for name in names)], folder)
+    lines = [line[2:].split("|") for line in ended.stdout.splitlines() if line.startswith("@@")]
+    assert len(lines) == len(names), ended.stdout + ended.stderr
+    return {line[0]: line[1:] for line in lines}
+
+
+def _run(command: list[str], macro: str, paths: list[Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "first.ijm").write_text("open(getArgument());")
+    (folder / "all.ijm").write_text(macro)
+    (folder / "list.txt").write_text("\n".join(map(str, paths)))
+    own = [f"-Duser.home={folder}", f"-Djava.io.tmpdir={folder}"]
+    run = [*command[:1], *own, *command[1:], "ij.ImageJ", "-batch", folder / "all.ijm", folder / "list.txt"]
+    return subprocess.run(run, capture_output=True, text=True, timeout=120)
+
+
 def _seen(words: list[str]) -> Seen:
-    width, height, depth, unit, interval, channels, slices, frames, inverting, pixels = words
+    width, height, depth, unit, interval, channels, slices, frames, inverting, pixels = words[:10]
     values = [float(value) for value in pixels.split()]
     return Seen(
         float(width),
@@ -85,4 +123,7 @@ def _seen(words: list[str]) -> Seen:
         (int(channels), int(slices), int(frames)),
         inverting == "1",
         [values[i : i + 3] for i in range(0, len(values), 3)],
+        (float(words[10]), float(words[11])),
+        [int(part) for part in words[12].split()],
+        words[13] == "1",
     )

@@ -9,6 +9,7 @@ import tifffile
 from tests.images.flavours import FLAVOURS, PAGES, STACK
 from tests.images.imagej_program import find_imagej, open_with_imagej
 from unet2015.images.axes import unit_factor
+from unet2015.images.display import colours_of_labels, display_of_classes, display_of_labels
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter
 
@@ -65,6 +66,10 @@ OTHERWISE = {
 """Files that are read in another way on purpose: docs/files.md says why."""
 
 
+LABELS = {"few labels": 7, "many labels": 3000}
+"""Names of label images, and the largest label."""
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """Path, and what ImageJ sees, of every file and of the class map that is made of it."""
@@ -76,11 +81,25 @@ def seen(tmp_path_factory):
     for name, write in (ALIKE | OTHERWISE).items():
         path, made = paths[name], paths[f"{name}, class map"] = [folder / f"{name}{end}" for end in ENDS]
         write(path)
-        with open_image(path) as image, ImageWriter(made, image, np.uint8) as writer:
+        with (
+            open_image(path) as image,
+            ImageWriter(made, image, np.uint8, display=display_of_classes(2)) as writer,
+        ):
             for page in range(image.pages):
                 writer.write(classes(image, page))
+    for name, largest in LABELS.items():
+        with open_image(paths["hyperstack"]) as image:
+            paths[name] = folder / f"{name}.tif"
+            write_labels(paths[name], image, largest)
     found = open_with_imagej(command, list(paths.values()), tmp_path_factory.mktemp("imagej"))
     return {name: (path, found[path]) for name, path in paths.items()}
+
+
+def write_labels(path, image, largest):
+    display = display_of_labels(largest)
+    with ImageWriter(path, image, np.uint16, display=display) as writer:
+        for _ in range(image.pages):
+            writer.write(np.full((image.height, image.width), largest, np.uint16))
 
 
 def classes(image, page):
@@ -145,6 +164,10 @@ def test_what_imagej_sees_of_a_class_map(seen, name):
         assert (result.axes, result.kind) == (image.axes.replace("C", ""), image.kind)
         same_calibration(result, imagej)
         same_planes(result, imagej)
+        # In all flavours but OME-TIFF, class 1 is white, and the image stays one that ImageJ counts in.
+        assert imagej.gray
+        assert imagej.shown == ((0, 1) if image.kind == "imagej" else (0, 255))
+        assert imagej.second_colour == ([1] * 3 if image.kind in ("imagej", "ome") else [255] * 3)
         for field in ("pixel_size_x", "pixel_size_y", "z_spacing"):
             before, after = getattr(image.calibration, field), getattr(result.calibration, field)
             before, after = (
@@ -154,3 +177,13 @@ def test_what_imagej_sees_of_a_class_map(seen, name):
             assert (before is None) == (after is None)
             assert before is None or after == pytest.approx(before, rel=1e-6)
         np.testing.assert_array_equal(result.read(0, 0, 9, 0, 16)[0], classes(image, 0))
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_imagej_shows_labels_in_colours(seen, name):
+    path, imagej = seen[name]
+    with open_image(path) as result:
+        assert result.kind == "imagej"
+        same_planes(result, imagej)
+    assert imagej.shown == (0, max(255, LABELS[name]))
+    assert imagej.second_colour == colours_of_labels()[1].tolist()

@@ -38,7 +38,7 @@ def is_a_simple_ring(ring):
 
 
 @given(SOME, st.integers(1, 9))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_polygons_are_the_objects_whatever_the_strips(array, rows):
     names = ArrayLabels(array).names(0)
     polygons = found(array, rows)

@@ -12,6 +12,7 @@ from typing import Any
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.declared import Declared, magnitude
+from unet2015.images.display import Display
 from unet2015.images.resolution import read_resolution
 
 ORDER = "TZC"
@@ -69,7 +70,9 @@ def read_imagej(
     return Declared("imagej", order, sizes, calibration, notes=notes)
 
 
-def describe_imagej(axes: str, shape: tuple[int, ...], calibration: Calibration) -> str:
+def describe_imagej(
+    axes: str, shape: tuple[int, ...], calibration: Calibration, display: Display | None = None
+) -> str:
     """Return the ImageDescription of a stack whose planes lie along TZC, or I, in this order."""
     sizes = dict(zip(axes, shape, strict=True))
     lines = ["ImageJ=1.11a", f"images={math.prod(shape[:-2])}"]
@@ -84,6 +87,8 @@ def describe_imagej(axes: str, shape: tuple[int, ...], calibration: Calibration)
         "finterval": calibration.time_interval,
         "tunit": calibration.time_unit,
         "loop": "false",
+        "min": None if display is None else float(display.low),
+        "max": None if display is None else float(display.high),
     }
     lines += [f"{key}={_escape(str(value))}" for key, value in found.items() if value is not None]
     return "\n".join(lines) + "\n"

@@ -12,9 +12,11 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.display import Colours
 from unet2015.images.encoding import (
     LONG,
     LONG8,
+    SHORT,
     Resolution,
     deflate_level,
     encode_directory,
@@ -38,15 +40,27 @@ class StripWriter:
         Type of the pixels.
     big : bool
         Write BigTIFF.
+    colours : ndarray of uint8, shape (256, 3), optional
+        A colour table. The photometric interpretation stays "black is zero", so that only programs that
+        follow ImageJ's habit use it, and all others show and read the values. ImageJ takes one of 256
+        entries for 16 bits, too, and stretches it over its display range.
     """
 
     def __init__(
-        self, file: BinaryIO, planes: int, height: int, width: int, dtype: npt.DTypeLike, *, big: bool
+        self,
+        file: BinaryIO,
+        planes: int,
+        height: int,
+        width: int,
+        dtype: npt.DTypeLike,
+        *,
+        big: bool,
+        colours: Colours | None = None,
     ) -> None:
         self.dtype = np.dtype(dtype).newbyteorder("<")
         self.height, self.width = height, width
         self.rows = max(1, min(height, _STRIP_BYTES // (width * self.dtype.itemsize)))
-        self._file, self._big = file, big
+        self._file, self._big, self._colours = file, big, colours
         self._offsets: list[list[int]] = [[] for _ in range(planes)]
         self._counts: list[list[int]] = [[] for _ in range(planes)]
         self._level = deflate_level(self.dtype)
@@ -85,4 +99,6 @@ class StripWriter:
             (278, LONG, [self.rows]),
             (279, wide, self._counts[plane]),
         ]
+        if self._colours is not None:
+            tags.append((320, SHORT, (self._colours.T.ravel().astype(int) * 257).tolist()))
         return encode_directory(tags, description, position, self._big)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
+from unet2015.images.display import Colours, Display
 from unet2015.images.encoding import CENTIMETRE, NONE, Resolution
 from unet2015.images.image import ArrayImage, Image, MetadataKind
 from unet2015.images.imagej import ORDER, describe_imagej
@@ -79,6 +80,9 @@ class ImageWriter:
         Strips or tiles.
     guard : callable, optional
         As of :func:`unet2015.safe_files.atomic_path`.
+    display : Display, optional
+        Its range and colours go into an ImageJ TIFF; a plain TIFF of 8 bits has a colour table, which ImageJ
+        follows. The values of pixels are the same with and without it. Default: ImageJ decides.
 
     Raises
     ------
@@ -94,8 +98,9 @@ class ImageWriter:
         channels: int | None = None,
         layout: Layout = Layout(),
         guard: Guard | None = None,
+        display: Display | None = None,
     ) -> None:
-        self._guard = guard
+        self._guard, self._display = guard, display
         self.path = Path(path)
         self.dtype = np.dtype(dtype)
         self.axes = like.page_axes + ("" if channels is None else "C") + "YX"
@@ -124,7 +129,7 @@ class ImageWriter:
             self._strips = (
                 TileWriter(file, planes, *size, self.dtype, pyramid=self._pyramid)
                 if self._tiled
-                else StripWriter(file, planes, *size, self.dtype, big=self._big)
+                else StripWriter(file, planes, *size, self.dtype, big=self._big, colours=self._colours())
             )
             self._stack = stack.pop_all()
         return self
@@ -195,10 +200,16 @@ class ImageWriter:
 
     def _description(self) -> str:
         if self.kind == "imagej":
-            return describe_imagej(self.axes, self.shape, self.calibration)
+            return describe_imagej(self.axes, self.shape, self.calibration, self._display)
         if self.kind == "ome":
             return describe_ome(self.axes, self.shape, self.dtype, self.calibration)
         return describe_plain(self.axes, self.shape, self.calibration)
+
+    def _colours(self) -> Colours | None:
+        """Return the colour table for ImageJ, which opens neither BigTIFF nor colours of OME-TIFF."""
+        if self._display is None or self._big or self.kind == "ome":
+            return None
+        return self._display.table(self.dtype, ranged=self.kind == "imagej")
 
     def _resolution(self) -> Resolution:
         """Return pixels per unit: ImageJ's own unit, else centimetres where the unit is known."""

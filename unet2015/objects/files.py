@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError
+from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.objects.labelling import Labels, MadeLabels
@@ -136,7 +137,9 @@ def write_labels(
     DataSetError
         An image has another size than the labels.
     """
-    dtype = labels.dtype
+    dtype, display = labels.dtype, display_of_labels(labels.largest)
     with ExitStack() as stack:
-        writer = stack.enter_context(ImageWriter(path, like, dtype, layout=layout or Layout()))
+        writer = stack.enter_context(
+            ImageWriter(path, like, dtype, layout=layout or Layout(), display=display)
+        )
         return measure_labels(labels, like, intensities, writer=writer, dtype=dtype, progress=progress)

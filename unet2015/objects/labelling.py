@@ -138,9 +138,14 @@ class MadeLabels:
         return len(self._numbers)
 
     @property
+    def largest(self) -> int:
+        """The largest label of all pages; 0 where there is none."""
+        return max((page.objects for page in self._numbers), default=0)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The type that holds the labels of all pages."""
-        return label_type(max((page.objects for page in self._numbers), default=0))
+        return label_type(self.largest)
 
     def names(self, page: int) -> NDArray[np.int64]:
         """Return the labels of a page: 1, 2, ..."""

@@ -1,8 +1,8 @@
 """Outlines of objects as polygons along the edges of pixels, from strips of labels in bounded memory.
 
-Of each strip only corners are kept: places where the outline of an object turns. An object whose last row came
-has all its corners; they are then linked to rings, and dropped. In each row (and each column) the corners of an
-object, in order, are the ends of straight lines: the first and second, the third and fourth, ...
+Of each strip only corners are kept: places where the outline of an object turns. An object whose last row
+came has all its corners; they are then linked to rings, and dropped. In each row (and each column) the
+corners of an object, in order, are the ends of straight lines: the first and second, the third and fourth.
 
 Where two pixels of an object touch at a corner only, its outline passes twice. There the lines are linked so
 that pieces whose pixels share edges have rings of their own, and the ring of a piece passes each corner once.

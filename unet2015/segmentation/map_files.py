@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from unet2015.errors import DataSetError, ImageValueError, UNet2015Error, UsageError, failure_of
+from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
 from unet2015.images.pairs import listed, named_files, pair_by_name
 from unet2015.images.reader import find_images, open_image
@@ -83,7 +84,8 @@ def label_files(
                 output.check()
             labels = number_image(maps, settings, max_memory)
             measured = [] if maps.probability is None else [_probability(maps.probability, maps.channel)]
-            with ImageWriter(target, image, labels.dtype, guard=outputs[0]) as writer:
+            display = display_of_labels(labels.largest)
+            with ImageWriter(target, image, labels.dtype, guard=outputs[0], display=display) as writer:
                 tables = measure_labels(labels, image, measured, writer=writer, dtype=labels.dtype)
             write_table(table, tables, outputs[1])
         return [target, table], tables
