@@ -67,6 +67,21 @@ def test_options_reach_the_segmentation(segment, data, model):
     np.testing.assert_array_equal(read_pages(classes), read_pages(probability) > np.float32(0.25))
 
 
+@pytest.mark.parametrize(
+    ("options", "endings"),
+    [
+        (["--regions", "imagej"], [".rois.zip"]),
+        (["--regions", "geojson", "--overlay"], [".geojson", ".overlay.png"]),
+        (["--regions", "both"], [".rois.zip", ".geojson"]),
+    ],
+)
+def test_views_of_objects(segment, data, options, endings):
+    ended = segment("--objects", *options)
+    paths = [data / "out" / f"a{end}" for end in (".classes.tif", ".labels.tif", ".objects.csv", *endings)]
+    assert (ended.status, ended.out.split()) == (0, [str(path) for path in paths])
+    assert all(path.is_file() for path in paths)
+
+
 def test_a_bad_file_does_not_stop_the_others(segment, data, cut_short):
     ended = segment()
     assert ended.status == 1
@@ -110,6 +125,9 @@ def test_a_plan_writes_nothing(segment, data, cut_short):
         (["--tile", "45"], ["45", "44 or 46"]),
         (["--threshold", "2"], ["threshold", "2"]),
         (["--device", "abacus"], ["abacus"]),
+        (["--regions", "imagej"], ["--regions", "--objects"]),
+        (["--overlay"], ["--overlay", "--objects"]),
+        (["--objects", "--regions", "qupath"], ["qupath", "imagej", "geojson", "both"]),
     ],
 )
 def test_options_that_cannot_be_met(segment, data, refused, options, words):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from unet2015.images.display import display_of_classes
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_layout import ZarrMap
 from unet2015.segmentation import products
@@ -39,6 +40,9 @@ class Copy(Product):
 
     def render(self, probabilities, threshold):
         raise AssertionError("the pixels are those of the class map")
+
+    def display(self, classes):
+        return display_of_classes(classes)
 
     def zarr_map(self, info):
         raise AssertionError("of TIFF alone")

@@ -8,7 +8,7 @@ import typer
 from unet2015.cli.object_options import OfClass, Smallest, Split, object_settings
 from unet2015.cli.options import Axes, Channel, Device, Json
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
-from unet2015.settings.choices import Averaging, Precision
+from unet2015.settings.choices import Averaging, Precision, RegionFormat
 
 if TYPE_CHECKING:
     from unet2015.segmentation.file_plan import FilePlan
@@ -40,6 +40,16 @@ Objects = Annotated[
         "--objects",
         help="Also number the objects (instance labels) and measure them (a table), for each image.",
     ),
+]
+Regions = Annotated[
+    RegionFormat | None,
+    typer.Option(
+        help="Also write the outlines of objects: for ImageJ's ROI Manager, as GeoJSON for QuPath, or both.",
+    ),
+]
+Overlay = Annotated[
+    bool,
+    typer.Option("--overlay", help="Also write a preview: the image with the outlines of its objects."),
 ]
 Threshold = Annotated[
     str | None,
@@ -102,6 +112,8 @@ def segment(
     smallest: Smallest = None,
     of_class: OfClass = None,
     split: Split = None,
+    regions: Regions = None,
+    overlay: Overlay = False,
     threshold: Threshold = None,
     average: AverageOption = "none",
     axes: Axes = None,
@@ -132,6 +144,8 @@ def segment(
     show_messages()
     if not objects and (smallest, of_class, split) != (None, None, None):
         raise UsageError("--smallest, --class and --split say what objects are; they need --objects")
+    if not objects and (regions or overlay):
+        raise UsageError("--regions and --overlay show objects; they need --objects")
     options = SegmentOptions(
         tile=tile,
         batch=batch,
@@ -145,6 +159,7 @@ def segment(
         channel=channel,
         products=("classes", "probability") if probability else ("classes",),
         objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
+        views=(*_regions(regions), *(("overlay",) if overlay else ())),
         tiled=tiled,
         pyramid=pyramid,
     )
@@ -154,6 +169,12 @@ def segment(
         failed = _report(segment_files(inputs, out, model, options, dask=dask), as_json)
     if failed:
         raise typer.Exit(1)
+
+
+def _regions(wanted: RegionFormat | None) -> tuple[str, ...]:
+    if wanted is None:
+        return ()
+    return ("imagej", "geojson") if wanted == "both" else (wanted,)
 
 
 def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:

@@ -10,7 +10,7 @@ from unet2015.images.reader import find_images
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import RECORD, record_paths
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, TABLE
+from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
 
 ZARR = ".classes.zarr"
 ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
@@ -181,8 +181,8 @@ def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
     table = PRODUCTS | OBJECT_PRODUCTS
     products = {other: _extended(name, table[other].ending) for other in options.results}
     products[MAIN.name] = main
-    if main.suffix.lower() == ".zarr":  # which holds all but the table
-        products |= dict.fromkeys((other for other in options.results if other != TABLE.name), main)
+    if main.suffix.lower() == ".zarr":  # which holds maps and labels
+        products |= dict.fromkeys((other for other in options.results if other not in BESIDE_ZARR), main)
     return Outputs(products, _extended(name, RECORD))
 
 

@@ -1,4 +1,4 @@
-"""Objects of a segmentation: made of its finished maps, as label image and table."""
+"""Objects of a segmentation: made of its finished maps, as label image, table, regions and preview."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -6,17 +6,18 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from unet2015.errors import ImageWriteError
+from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.objects.files import Intensities, RowWriter, measure_labels
-from unet2015.objects.labelling import Maps, number_image
-from unet2015.objects.table import FIRST_COLUMNS, join_tables, summary_of, write_table
+from unet2015.objects.labelling import MadeLabels, Maps, number_image
+from unet2015.objects.overlay import write_overlay
+from unet2015.objects.regions import write_regions
+from unet2015.objects.table import FIRST_COLUMNS, Table, join_tables, summary_of, write_table
 from unet2015.safe_files import open_regular
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
-from unet2015.segmentation.products import MAIN, TABLE, ProbabilityMap
+from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, TABLE, ProbabilityMap
 from unet2015.segmentation.threshold import class_of_objects
 
 RUN_TABLE = "objects.csv"
@@ -29,9 +30,9 @@ def write_objects(
     job: Job,
     computation: Computation,
     maps: Mapping[str, Path],
-    writer: Callable[[np.dtype[Any]], AbstractContextManager[RowWriter]],
+    writer: Callable[[MadeLabels], AbstractContextManager[RowWriter]],
 ) -> dict[str, Any]:
-    """Write label image and table of a job whose maps are whole.
+    """Write label image, table and views of a job whose maps are whole.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def write_objects(
     maps : mapping of Path
         The finished maps by name.
     writer : callable
-        Returns what writes the label image, for a type of labels.
+        Returns what writes the label image, for the labels.
 
     Returns
     -------
@@ -69,10 +70,21 @@ def write_objects(
             Intensities.of(image, "intensity"),
             Intensities(probability, (channel,), (ProbabilityMap.name,)),
         ]
-        with writer(labels.dtype) as rows:
+        with writer(labels) as rows:
             tables = measure_labels(labels, image, measured, writer=rows, dtype=labels.dtype)
         write_table(job.outputs.products[TABLE.name], tables)
+        _write_views(job, labels, tables, image)
     return summary_of(tables)
+
+
+def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: Image) -> None:
+    """Write what else the options want of objects."""
+    places = {name: job.outputs.products[name] for name in job.options.views}
+    imagej, geojson = places.get(IMAGEJ.name), places.get(GEOJSON.name)
+    if imagej or geojson:
+        write_regions(labels, tables, image, imagej=imagej, geojson=geojson)
+    if OVERLAY.name in places:
+        write_overlay(places[OVERLAY.name], image, labels)
 
 
 def write_run_table(folder: Path, tables: Sequence[Path]) -> None:

@@ -11,12 +11,12 @@ from unet2015.arguments import device_name, flag, integer, items, memory, number
 from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
-from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
+from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
-_MAY_BE_ABSENT = ("objects", "channel")
+_MAY_BE_ABSENT = ("objects", "views", "channel")
 """Not in a record where they are not given, as in records from before there were any."""
 
 
@@ -32,13 +32,16 @@ class SegmentOptions:
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
     objects : ObjectSettings, optional
         Also find and measure objects, in this way. Default: no objects.
+    views : tuple of str
+        What else is made of the objects: ``imagej`` and ``geojson`` (their outlines as regions), ``overlay``
+        (a preview).
     tiled, pyramid
         Of TIFF: see :class:`unet2015.images.writer.Layout`.
 
     Raises
     ------
     UsageError
-        A product does not exist, or a pyramid is to be written in strips.
+        A product does not exist, there are views without objects, or a pyramid is to be written in strips.
     """
 
     tile: int | None = None
@@ -53,6 +56,7 @@ class SegmentOptions:
     channel: int | str | None = None
     products: tuple[str, ...] = (MAIN.name,)
     objects: ObjectSettings | None = None
+    views: tuple[str, ...] = ()
     tiled: bool | None = None
     pyramid: bool = False
 
@@ -65,6 +69,12 @@ class SegmentOptions:
             raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
         ordered = tuple(name for name in PRODUCTS if name == MAIN.name or name in self.products)
         object.__setattr__(self, "products", ordered)
+        unknown = [name for name in self.views if name not in OBJECT_VIEWS]
+        if unknown:
+            raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
+        if self.views and self.objects is None:
+            raise UsageError(f"{self.views[0]} shows objects, but none are wanted; ask for objects, too")
+        object.__setattr__(self, "views", tuple(name for name in OBJECT_VIEWS if name in self.views))
         _ = self.layout  # this raises an error if they contradict each other
 
     @property
@@ -75,7 +85,8 @@ class SegmentOptions:
     @property
     def results(self) -> tuple[str, ...]:
         """The names of all results: the maps and, with objects, what is made of them."""
-        return self.products if self.objects is None else (*self.products, *OBJECT_PRODUCTS)
+        made = [name for name, one in OBJECT_PRODUCTS.items() if one.always or name in self.views]
+        return self.products if self.objects is None else (*self.products, *made)
 
     @property
     def computed(self) -> tuple[str, ...]:
@@ -93,10 +104,12 @@ class SegmentOptions:
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name in _MAY_BE_ABSENT and value is None:
+            if name in _MAY_BE_ABSENT and value in (None, ()):
                 continue
             if name == "objects" and self.objects is not None:
                 said[name] = self.objects.model_dump(mode="json")
+            elif name == "views":
+                said[name] = list(self.views)
             elif name == "products":
                 said |= {other: other in self.products for other in PRODUCTS if other != MAIN.name}
             else:
@@ -110,7 +123,8 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        return cls(products=tuple(products), objects=objects, channel=said.get("channel"), **given)
+        given |= {"channel": said.get("channel"), "views": said.get("views", ())}
+        return cls(products=tuple(products), objects=objects, **given)
 
 
 def checked_options(options: object) -> SegmentOptions:
@@ -126,9 +140,9 @@ def _objects(value: Any) -> ObjectSettings:
     return value
 
 
-def _products(value: Any) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) else items(value, "products", "a list of names")
-    return tuple(text(name, "products") for name in names)
+def _names(value: Any, name: str) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else items(value, name, "a list of names")
+    return tuple(text(one, name) for one in names)
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -141,13 +155,14 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threshold": lambda value: value if isinstance(value, str) else number(value, "threshold", nan=True),
     "skip_empty": partial(flag, name="skip_empty"),
     "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
-    "products": _products,
+    "products": partial(_names, name="products"),
+    "views": partial(_names, name="views"),
     "tiled": partial(flag, name="tiled"),
     "pyramid": partial(flag, name="pyramid"),
     "objects": _objects,
     "channel": partial(number_or_name, name="channel"),
 }
-_NEEDED = {"device", "precision", "average", "skip_empty", "products", "pyramid"}
+_NEEDED = {"device", "precision", "average", "skip_empty", "products", "views", "pyramid"}
 """Options for which None means nothing."""
 RECORDED = tuple(SegmentOptions().as_record(None))
 """The names of all options in a record."""

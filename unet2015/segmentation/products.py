@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.images.zarr_layout import ZarrMap
@@ -65,7 +66,13 @@ class Product(ABC):
         self, path: Path, like: Image, classes: int, layout: Layout
     ) -> AbstractContextManager[RowWriter]:
         """Return a context manager that writes its TIFF; the file is whole or absent."""
-        return ImageWriter(path, like, self.dtype, self.planes(classes), layout)
+        return ImageWriter(
+            path, like, self.dtype, self.planes(classes), layout, display=self.display(classes)
+        )
+
+    def display(self, classes: int) -> Display | None:
+        """Return how it is shown; None: as programs show it by themselves."""
+        return None
 
     def pixel_bytes(self, classes: int) -> int:
         """Return the bytes of a pixel, over all planes."""
@@ -84,6 +91,10 @@ class ClassMap(Product):
     ) -> npt.NDArray[np.uint8]:
         """Return classes (h, w) for probabilities (classes, h, w)."""
         return class_map(probabilities, threshold)
+
+    def display(self, classes: int) -> Display:
+        """Return a range from the first class to the last: programs show 8 bits from 0 to 255."""
+        return display_of_classes(classes)
 
     def zarr_map(self, info: ModelInfo) -> ZarrMap:
         """Return a label image whose values are the classes."""
@@ -131,15 +142,25 @@ class ObjectProduct:
         In settings and records.
     ending : str
         Ending of its file name.
+    always : bool
+        Whether it is made with all objects, or only where it is asked for.
     """
 
     name: str
     ending: str
+    always: bool = False
 
 
-LABELS = ObjectProduct("labels", ".labels.tif")
-TABLE = ObjectProduct("table", ".objects.csv")
+LABELS = ObjectProduct("labels", ".labels.tif", always=True)
+TABLE = ObjectProduct("table", ".objects.csv", always=True)
+IMAGEJ = ObjectProduct("imagej", ".rois.zip")
+GEOJSON = ObjectProduct("geojson", ".geojson")
+OVERLAY = ObjectProduct("overlay", ".overlay.png")
 LABEL_BYTES = 4
 """Most bytes of a pixel of instance labels."""
-OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE)}
-"""All results that ``--objects`` adds, in the order in which they are listed."""
+OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE, IMAGEJ, GEOJSON, OVERLAY)}
+"""All results that are made of objects, in the order in which they are listed."""
+OBJECT_VIEWS = tuple(name for name, product in OBJECT_PRODUCTS.items() if not product.always)
+"""The names of those that are made only where they are asked for."""
+BESIDE_ZARR = tuple(name for name in OBJECT_PRODUCTS if name != LABELS.name)
+"""The names of those that are files of their own where the results are an OME-Zarr image."""

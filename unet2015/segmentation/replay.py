@@ -21,7 +21,7 @@ from unet2015.safe_files import Unchanged, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
-from unet2015.segmentation.products import TABLE
+from unet2015.segmentation.products import BESIDE_ZARR
 from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.memory import mib
@@ -133,7 +133,7 @@ def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Out
     """Return where the products of a record go in a folder."""
     paths = [folder / Path(name).name for name in said["outputs"]]
     if _is_zarr(said):
-        inside = [name for name in options.results if name != TABLE.name]
+        inside = [name for name in options.results if name not in BESIDE_ZARR]
         paths = paths[:1] * len(inside) + paths[1:]
     return Outputs(dict(zip(options.results, paths, strict=True)), folder / "record.json")
 
@@ -210,8 +210,8 @@ def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TileP
 
 def _files(said: dict[str, Any], options: SegmentOptions) -> int:
     """Return how many results a record should name; all maps of an OME-Zarr image are one."""
-    if _is_zarr(said):  # which holds all but the table
-        return 1 + (TABLE.name in options.results)
+    if _is_zarr(said):  # which holds maps and labels
+        return 1 + sum(name in BESIDE_ZARR for name in options.results)
     return len(options.results)
 
 

@@ -18,9 +18,10 @@ from unet2015.images.mapping import MappedImage
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
+from unet2015.objects.regions import check_roifile
 from unet2015.segmentation.given_image import channel_advice, image_of
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import MAIN, PRODUCTS
+from unet2015.segmentation.products import IMAGEJ, MAIN, PRODUCTS
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
@@ -155,6 +156,8 @@ class Segmenter:
         if options.objects is not None:
             objects = options.objects.over(self.info.objects)
             class_of_objects(self.info, objects)
+            if IMAGEJ.name in options.views:
+                check_roifile()
             options = replace(options, objects=objects)
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)

@@ -1,12 +1,14 @@
 """A segmentation that becomes TIFF files, one for each product, in bounded memory."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unet2015.images.display import display_of_labels
 from unet2015.images.writer import ImageWriter
+from unet2015.objects.labelling import MadeLabels
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import PartStore
@@ -15,6 +17,8 @@ from unet2015.segmentation.products import LABELS, PRODUCTS
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
+
+_log = logging.getLogger("unet2015")
 
 
 def map_paths(job: Job, folder: Path | None) -> dict[str, Path]:
@@ -79,8 +83,24 @@ def write_tiff(
         progress = stack.enter_context(tile_bar(plan, image.name))
         in_order(computation, emit, store, progress)
         check()
+    if image.kind == "imagej" and _is_bigtiff(job.outputs.main):
+        _log.info(
+            "%s: the results are BigTIFF (see --tiled, --pyramid), which ImageJ opens with Bio-Formats alone",
+            image.name,
+        )
     if job.options.objects is None:
         return found, None
-    make = partial(ImageWriter, job.outputs.products[LABELS.name], image, layout=layout)
+
+    def label_writer(labels: MadeLabels) -> ImageWriter:
+        display = display_of_labels(labels.largest)
+        return ImageWriter(
+            job.outputs.products[LABELS.name], image, labels.dtype, layout=layout, display=display
+        )
+
     with computation.times.measure("write"):
-        return found, write_objects(job, computation, map_paths(job, folder), lambda dtype: make(dtype=dtype))
+        return found, write_objects(job, computation, map_paths(job, folder), label_writer)
+
+
+def _is_bigtiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"II\x2b\0"

@@ -252,7 +252,8 @@ def write_zarr(
     def add_objects() -> None:
         main = job.outputs.main
         places = {MAIN.name: main / "labels" / MAIN.name, ProbabilityMap.name: main}
-        objects.update(write_objects(job, computation, places, partial(ZarrLabels, main, image, LABELS.name)))
+        write = partial(ZarrLabels, main, image, LABELS.name)
+        objects.update(write_objects(job, computation, places, lambda labels: write(labels.dtype)))
 
     wanted = job.options.objects is not None
     with times.measure("write"):

@@ -12,3 +12,5 @@ LabelKind = Literal["instances", "mask", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]
 """Where the second term of the weight map is added; see :class:`unet2015.settings.WeightMapSettings`."""
+RegionFormat = Literal["imagej", "geojson", "both"]
+"""How outlines of objects are written; see :mod:`unet2015.objects.regions`."""
