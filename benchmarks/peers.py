@@ -9,7 +9,10 @@ import importlib.metadata
 import sys
 from types import ModuleType
 
-PEERS = ("monai.inferers", "monai.transforms", "elasticdeform", "albumentations", "cv2")
+PEERS = (
+    *("monai.inferers", "monai.transforms", "elasticdeform", "albumentations", "cv2"),
+    *("cc3d", "dask_image.ndmeasure"),
+)
 
 
 def peer(module: str) -> ModuleType | None:

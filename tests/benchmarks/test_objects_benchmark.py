@@ -1,0 +1,35 @@
+"""The benchmark of objects still runs, and refuses tools that find other objects."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import objects
+
+
+def test_quick_run_writes_times_and_seams(tmp_path):
+    out = tmp_path / "objects.json"
+    assert objects.main(["--quick", "--large", "256", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert all(tool["same"] for tool in result["tools"].values())
+    assert result["large"]["objects"] > 10
+    for case in result["seams"]:
+        assert case["unet2015"] == case["true"]
+        assert case["tiles alone"] != case["true"]
+
+
+def test_the_same_parts_may_have_other_numbers_and_no_more():
+    labels = objects.label_strips(objects.cells(200, 200))
+    assert objects.same_parts(labels, np.where(labels > 0, labels.max() + 1 - labels, 0))
+    merged = np.where(labels == 2, 1, labels)
+    assert not objects.same_parts(labels, merged)
+    assert not objects.same_parts(merged, labels)
+
+
+def test_tools_that_differ_are_an_error(monkeypatch):
+    monkeypatch.setattr(
+        objects, "against_others", lambda side: {"unet2015": {"same": True}, "x": {"same": False}}
+    )
+    with pytest.raises(RuntimeError, match="do not find the same objects"):
+        objects.main(["--quick", "--large", "0"])
