@@ -237,6 +237,7 @@ def calls(place):
                 "settings": {"none"},
                 "device": {"device"},
                 "resume": FLAG,
+                "start": {"none"},
                 "axes": {"none"},
                 "channel": {"none", "zero"},
             },

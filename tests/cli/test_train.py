@@ -145,3 +145,18 @@ def test_the_same_training_from_python(train, data):
     other = read_model_file(data / "run" / "model.safetensors").network.state_dict()
     for name, tensor in model.network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), other[name].numpy())
+
+
+def test_fine_tuning_from_a_folder_and_what_contradicts_it(train, data, refused):
+    assert train("--steps", "2", "--device", "cpu").status == 0
+    (data / "run").rename(data / "begun")
+    ended = train("--steps", "2", "--device", "cpu", "--from", data / "begun")
+    assert ended.status == 0
+    assert "step 0: F1" in ended.err
+    record = read_model_file(data / "run" / "model.safetensors").info.training
+    assert record["start"]["model"] == "begun/model.safetensors"
+    used = json.loads((data / "run" / "settings.json").read_text())
+    assert used["network"]["width"] == 2
+    # The later of two options counts: this asks for another width than the model has.
+    refused(train("--resume", "--width", "3", "--from", data / "begun"), 2, "network.width = 3", "it is 2")
+    refused(train("--resume", "--from", "em-membran"), 2, "em-membran", "did you mean em-membrane")

@@ -71,7 +71,7 @@ class PaddedNetwork(Network):
 
 
 class Padded(Architecture[PaddedSettings, PaddedNetwork]):
-    settings, network = PaddedSettings, PaddedNetwork
+    settings, network, encoder = PaddedSettings, PaddedNetwork, ("down",)
     examples = (PaddedSettings(width=3, depth=2), PaddedSettings(width=2, depth=1))
 
     def geometry(self, settings: PaddedSettings) -> Geometry:

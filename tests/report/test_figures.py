@@ -6,6 +6,7 @@ import pytest
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.images.reader import open_image
+from unet2015.report import figures
 from unet2015.report.figures import (
     INVENTED,
     MISSED,
@@ -65,6 +66,19 @@ def test_several_trainings_share_a_figure(tmp_path):
     assert plot_curves({"a": one}) == pictures[0]
     with pytest.raises(UsageError, match="at least one"):
         plot_curves({})
+
+
+def test_a_line_says_how_good_the_start_of_a_fine_tuning_was(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "png_of", lambda figure: shown.append(figure.axes[1]) or b"")
+    figures_of = {"f1": 0.75, "pixel_error": 0.25, "threshold": 0.5, "cross_entropy": 0.5, "constant": False}
+    log = log_of(tmp_path / "log.jsonl", [3, 2, 1])
+    for step in (3, 0):
+        check = {"step": step, **{f"validation_{key}": value for key, value in figures_of.items()}}
+        log.write_text(json.dumps(check) + "\n" + log.read_text())
+        plot_curves({"": log})
+    assert [[line.get_label() for line in axes.lines].count("before") for axes in shown] == [0, 1]
+    assert set(shown[1].lines[-1].get_ydata()) == {0.25}
 
 
 @pytest.mark.parametrize("text", ["not JSON\n", "[1]\n3\n", '"loss"\n'])

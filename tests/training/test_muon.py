@@ -9,7 +9,6 @@ from hypothesis import settings as few
 from hypothesis import strategies as st
 from torch import nn
 
-from unet2015.errors import UsageError
 from unet2015.networks import build
 from unet2015.settings import OptimisationSettings, load_settings
 from unet2015.training.muon import Muon, hidden_weights, orthogonal
@@ -140,9 +139,18 @@ def test_the_table_gives_it_momentum_and_decay():
     assert bias.item() == pytest.approx(1 - 0.1 * 0.5)
 
 
-def test_weights_in_groups_are_refused():
-    with pytest.raises(UsageError, match="in their order"):
-        Muon([{"params": [nn.Parameter(torch.ones(2, 2))]}, {"params": [nn.Parameter(torch.ones(1))]}], 0.1)
+def test_groups_change_rates_and_nothing_else():
+    rule = OptimisationSettings(optimizer="muon", momentum=0.95, momentum_ramp=0, weight_decay=0.5)
+    ends = []
+    for split in (None, 1, 3):
+        network = Three()
+        weights = list(network.parameters())
+        groups = weights if split is None else [{"params": weights[:split]}, {"params": weights[split:]}]
+        optimizer = OPTIMIZERS["muon"](groups, rule)
+        after(network, optimizer, rule)
+        ends.append(weights)
+    for one, *others in zip(*ends, strict=True):
+        assert all(torch.equal(one, other) for other in others)
 
 
 def test_a_weight_without_gradient_stays():

@@ -53,6 +53,15 @@ def train(
     width: Annotated[
         int | None, typer.Option(help="Channels of the network's first level; paper: 64.", metavar="N")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Fine-tune this model: a model file, the RUN_DIR of a training, or a name that models "
+            "lists. Network and mapping are the model's.",
+            metavar="MODEL",
+        ),
+    ] = None,
     device: Device = "auto",
     axes: Axes = None,
     channel: Channel = None,
@@ -78,6 +87,7 @@ def train(
     from unet2015.training.loop import choose_settings
     from unet2015.training.loop import train as run
     from unet2015.training.processes import process_group
+    from unet2015.training.start import find_start
 
     show_messages()
     try:
@@ -95,9 +105,18 @@ def train(
                     "precision": precision,
                 },
             )
-            chosen = choose_settings(settings, group.device(device), given)
+            begun = find_start(start)
+            chosen = choose_settings(settings, group.device(device), given, begun)
             model = run(
-                images, labels, out, settings=chosen, device=device, resume=resume, axes=axes, channel=channel
+                images,
+                labels,
+                out,
+                settings=chosen,
+                device=device,
+                resume=resume,
+                start=begun,
+                axes=axes,
+                channel=channel,
             )
     except OtherProcessError as error:
         sys.exit(error.exit_status)

@@ -90,12 +90,15 @@ class Architecture(ABC, Generic[S, M]):
         Small ones, one of each variant, for the tests of the table.
     fast : FastPath or None
         None: inference on a CPU calls the network itself.
+    encoder : tuple of str
+        Names of the modules of its contracting path, for fine-tuning; empty where it has none.
     """
 
     settings: type[S]
     network: type[M]
     examples: tuple[S, ...]
     fast: FastPath[M] | None = None
+    encoder: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:

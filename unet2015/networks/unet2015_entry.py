@@ -15,6 +15,7 @@ class Paper(Architecture[NetworkSettings, UNet]):
     settings = NetworkSettings
     network = UNet
     examples = (NetworkSettings(width=2, depth=2), NetworkSettings(width=3, depth=1, variant="release"))
+    encoder = ("contract",)
     fast = FastPath(RowStripUNet, workspace_values, weight_values, tile_geometry)
 
     def geometry(self, settings: NetworkSettings) -> Geometry:

@@ -76,6 +76,9 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
             markersize=4,
             label=name,
         )
+        if checks and checks[0]["step"] == 0 and (before := checks[0].get(shown)) is not None:
+            right.axhline(before, color=colour, linewidth=0.8, linestyle="--", label=f"{name} before".strip())
+            right.legend(frameon=False)
     left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, highest * 1.1 or 1))
     left.legend(frameon=False)
     right.set(

@@ -65,10 +65,20 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
         else f"Pixel error (1 - F1) {error:.4f} on {where},"
     )
     return (
-        f"{network}{trained}. {measured} after {best['step']} steps.\n\n"
+        f"{network}{trained}. {measured} after {best['step']} steps.{_gain(model, checks)}\n\n"
         "Best step and threshold were chosen on the same pages; a score on pages that took no part in either "
         "is likely to be a little worse."
     )
+
+
+def _gain(model: Model, checks: list[dict[str, Any]]) -> str:
+    """Return how good the model was that a fine-tuning started from; empty for drawn weights."""
+    start = model.info.training.get("start")
+    if not isinstance(start, dict) or checks[0]["step"] != 0:
+        return ""
+    error = checks[0]["validation_pixel_error"]
+    shown = f"cross-entropy {checks[0]['validation_cross_entropy']:.4f}" if error is None else f"{error:.4f}"
+    return f" It was {shown} before fine-tuning ({start.get('model')})."
 
 
 def measures(checks: list[dict[str, Any]]) -> Section:
@@ -81,10 +91,11 @@ def measures(checks: list[dict[str, Any]]) -> Section:
     def row(name: str, line: dict[str, Any], kind: RowKind = "other") -> Row:
         return Row([name, *(line.get(key) for key in _COLUMNS)], kind)
 
+    begun = checks[0]["step"] == 0
     rows = [
         row("the model kept (best)", best, "ours"),
         row("the last validation", checks[-1]),
-        row("the first validation", checks[0]),
+        row("before: the model that was started from" if begun else "the first validation", checks[0]),
     ]
     table = Table(
         "Validation",

@@ -1,7 +1,8 @@
 """Frozen settings, read from TOML; a key that is not known is refused by name.
 
 Defaults are the values of the paper; settings that the paper leaves open are marked. The shipped file
-``ronneberger2015.toml`` lists all of them; ``quick.toml`` and ``gpu.toml`` list what they change.
+``ronneberger2015.toml`` lists all but those of fine-tuning; ``quick.toml`` and ``gpu.toml`` list what they
+change.
 
 The names below load when they are first used, so that the command line shows its help without pydantic.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from unet2015.settings.reading import parse_settings, read_toml
     from unet2015.settings.sections import (
         AugmentationSettings,
+        FineTuningSettings,
         InitialisationSettings,
         LabelSettings,
         Mapping,
@@ -41,6 +43,7 @@ __all__ = [
     "SHIPPED",
     "AnyNetworkSettings",
     "AugmentationSettings",
+    "FineTuningSettings",
     "Frozen",
     "Gaps",
     "InitialisationSettings",
@@ -81,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
         "reading": ["parse_settings", "read_toml"],
         "sections": [
             "AugmentationSettings",
+            "FineTuningSettings",
             "InitialisationSettings",
             "LabelSettings",
             "Mapping",

@@ -1,8 +1,8 @@
 """The sections of the training settings. Defaults are the paper's; what the paper leaves open is marked."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from unet2015.settings.choices import Gaps, LabelKind, TrainingPrecision
 from unet2015.settings.frozen import Frozen, NotNegative, Percent, Positive
@@ -215,6 +215,23 @@ class ValidationSettings(Frozen):
     with the next seed."""
 
 
+class FineTuningSettings(Frozen):
+    """What stays near the model that a training starts from (``--from``; not in the paper)."""
+
+    freeze: Literal["none", "encoder"] = "none"
+    """``encoder``: the contracting path, with the lowest level, keeps its weights."""
+    encoder_rate: float = Field(1.0, gt=0, le=1)
+    """The learning rate of the contracting path is the other weights' times this."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.freeze == "encoder" and self.encoder_rate != 1:
+            raise ValueError(
+                f'freeze = "encoder" has no rate, but encoder_rate is {self.encoder_rate}; give one of both'
+            )
+        return self
+
+
 class TrainingSettings(Frozen):
     """Everything that a training depends on, except its images."""
 
@@ -231,3 +248,12 @@ class TrainingSettings(Frozen):
     augmentation: AugmentationSettings = AugmentationSettings()
     optimisation: OptimisationSettings = OptimisationSettings()
     validation: ValidationSettings = ValidationSettings()
+    fine_tuning: FineTuningSettings = FineTuningSettings()
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave fine-tuning out where it changes nothing: older versions read the rest."""
+        values: dict[str, Any] = dump(self)
+        if self.fine_tuning == FineTuningSettings():
+            values.pop("fine_tuning", None)
+        return values

@@ -46,7 +46,7 @@ def load_settings(
     if overrides is not None and not isinstance(overrides, dict):
         raise ArgumentError(f"overrides: expected a dict of settings, got {type(overrides).__name__}")
     short = SHIPPED[0] if path is None else str(path).removesuffix(".toml")
-    if path is None or (short in SHIPPED and not Path(path).is_file()):
+    if path is None or is_shipped(path):
         name = f"{short}.toml"
         values = read_toml(files("unet2015.settings") / name, name)
     elif Path(path).name == str(path) and short == Path(path).stem and not Path(path).exists():
@@ -60,6 +60,11 @@ def load_settings(
     if given:
         name += " and the options given"
     return parse_settings(TrainingSettings, _overridden(values, given), name)
+
+
+def is_shipped(path: str | Path | None) -> bool:
+    """Whether `load_settings` takes this for the settings that come with the package."""
+    return path is None or (str(path).removesuffix(".toml") in SHIPPED and not Path(path).is_file())
 
 
 def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:

@@ -7,21 +7,44 @@ from typing import Any
 import torch
 
 from unet2015.settings import TrainingSettings, load_settings
+from unet2015.settings.shipped import is_shipped
+from unet2015.training.start import Start, refuse_conflicts, take_over
 
 _log = logging.getLogger("unet2015")
 
 
 def choose_settings(
-    settings: str | Path | None, device: torch.device, overrides: dict[str, Any] | None = None
+    settings: str | Path | None,
+    device: torch.device,
+    overrides: dict[str, Any] | None = None,
+    start: Start | None = None,
 ) -> TrainingSettings:
     """Read settings by name or from a file. Default: those for the device.
+
+    Network and mapping are those of `start`, if there is one. What a file of one's own or `overrides` say of
+    them must agree; what shipped settings say is replaced.
 
     Raises
     ------
     SettingsError
-        As `unet2015.settings.load_settings`.
+        As `unet2015.settings.load_settings`; or they do not fit to the model to start from.
     """
     if settings is None:
         settings = "quick" if device.type == "cpu" else "ronneberger2015"
         _log.info("settings: %s, as none are named and this trains on %s", settings, device)
-    return load_settings(settings, overrides)
+    chosen = load_settings(settings, overrides)
+    if start is None:
+        return chosen
+    refuse_conflicts(start, _given(chosen, overrides or {}, own=not is_shipped(settings)))
+    return take_over(start, chosen)
+
+
+def _given(chosen: TrainingSettings, overrides: dict[str, Any], own: bool) -> dict[str, dict[str, Any]]:
+    """Return what somebody wrote down of network and mapping."""
+    given: dict[str, dict[str, Any]] = {}
+    for name in ("network", "mapping"):
+        section = getattr(chosen, name)
+        known = section.model_fields_set if own else overrides.get(name, {}).keys()
+        in_order = sorted(known, key=lambda key: (key != "kind", key))  # the kind decides on the others
+        given[name] = {key: getattr(section, key) for key in in_order}
+    return given

@@ -1,11 +1,14 @@
 """The network in training, its optimizer and the moving average of its weights."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from unet2015.networks import Network, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
+from unet2015.training.encoder import freeze, weight_groups
 from unet2015.training.losses import tile_losses
 from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
 from unet2015.training.precision import autocast
@@ -27,6 +30,8 @@ class Learner:
         Where the network lies.
     group : ProcessGroup
         The processes whose gradients are averaged.
+    start : mapping of str to Tensor, optional
+        First weights in place of drawn ones: those of a model that is fine-tuned.
 
     Attributes
     ----------
@@ -41,15 +46,25 @@ class Learner:
     """
 
     def __init__(
-        self, channels: int, settings: TrainingSettings, seed: int, device: torch.device, group: ProcessGroup
+        self,
+        channels: int,
+        settings: TrainingSettings,
+        seed: int,
+        device: torch.device,
+        group: ProcessGroup,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.rule, self.device, self.group = settings.optimisation, device, group
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(settings.network, channels, settings.labels.classes, settings.initialisation)
+        if start is not None:
+            network.load_state_dict(start)
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = OPTIMIZERS[self.rule.optimizer](self.network.parameters(), self.rule)
+        self._frozen = freeze(self.network, settings.fine_tuning)
+        weights = weight_groups(self.network, settings.fine_tuning)
+        self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
         self.shared: nn.Module = group.share(self.network)
 
@@ -62,6 +77,8 @@ class Learner:
     def forward(self, sample: Sample, precision: str) -> list[Tensor]:
         """Return the loss of each tile."""
         self.network.train()
+        for module in self._frozen:
+            module.eval()
         image = sample.image.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, precision):
             scores = self.shared(image)

@@ -47,7 +47,8 @@ class TrainingLog:
             _log.warning("%s; the whole file is kept as %s", earlier.describe(self._path), saved.name)
         kept = [line for line in earlier.good if line["step"] <= step]
         if begin is not None:
-            kept = [{"step": 0, **begin}, *(line for line in kept if line["step"])]
+            later = [line for line in kept if line["step"] or (step and _is_before(line))]
+            kept = [{"step": 0, **begin}, *later]
         with atomic_path(self._path, log_guard) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file: IO[str] = self._path.open("a", encoding="utf-8", buffering=1)
@@ -82,6 +83,11 @@ class TrainingLog:
         self._file.close()
         if self._board is not None:
             self._board.close()
+
+
+def _is_before(line: dict[str, Any]) -> bool:
+    """Whether a line of step 0 is the validation of the model that a training starts from."""
+    return "validation_f1" in line
 
 
 def _set_aside(path: Path) -> Path:

@@ -36,6 +36,7 @@ from unet2015.training.processes import process_group
 from unet2015.training.record import is_good_model, model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
+from unet2015.training.start import Start, check_channels, check_start, find_start, fine_tuned, take_over
 from unet2015.training.state import load_state, save_state
 from unet2015.training.steps import GradientDescent
 from unet2015.training.validation import Validation, advice, validate
@@ -53,6 +54,7 @@ def train(
     settings: TrainingSettings | str | Path | None = None,
     device: str = "auto",
     resume: bool = False,
+    start: str | Path | Model | Start | None = None,
     axes: str | None = None,
     channel: int | str | None = None,
 ) -> Model:
@@ -84,6 +86,12 @@ def train(
     resume : bool
         Go on from the last checkpoint in `out`. The result equals that of an uninterrupted training, on
         a CPU with the same number of threads to the last bit. The number of processes must be the same.
+    start : path, name or Model, optional
+        Fine-tune this model: begin with its weights. A model file, the folder of a training, or the name of
+        a shipped model. Its network and its way to map intensities take the place of those in the settings;
+        images and labels must have as many channels and classes. ``fine_tuning`` in the settings freezes the
+        contracting path or slows it down. The start is validated, too, and kept if no step is better. To
+        resume, give the same again.
     axes : str, optional
         Axes of the images where the files do not say.
     channel : int or str, optional
@@ -101,9 +109,11 @@ def train(
     DataSetError, LabelError, ImageError
         Images and labels do not go together, or would spoil the training.
     SettingsError
-        The settings do not fit the data, or differ from those of the run to resume.
+        The settings do not fit the data or the start, or differ from those of the run to resume.
+    ModelError
+        There is no model to start from, or it cannot be read.
     UsageError
-        Another training is running in the folder.
+        Another training is running in the folder, or it holds the model to start from.
     ImageWriteError
         The folder cannot be written, or holds files of other programs by the names of a training's.
     MemoryLimitError
@@ -118,11 +128,17 @@ def train(
     alone = None if channel is None else number_or_name(channel, "channel")
     with process_group() as group:
         target = group.device(device)
-        chosen = settings if isinstance(settings, TrainingSettings) else choose_settings(settings, target)
+        begun = find_start(start)
+        if not isinstance(settings, TrainingSettings):
+            chosen = choose_settings(settings, target, start=begun)
+        else:
+            chosen = take_over(begun, settings) if begun else settings
+        check_start(begun, chosen, out)
         geometry(chosen.network).check(chosen.optimisation.tile)
         if group.first:
             check_folder(out)
         pairs = pair_images(images, labels)
+        check_channels(begun, pairs[0][0], axes, alone)
         checked = check_pairs(pairs, chosen, axes, alone)
         for warning in checked.problems:
             _log.warning("%s", warning)
@@ -135,7 +151,7 @@ def train(
                 )
             with closing(load_training_set(pairs, chosen, axes, checked.labelled, alone)) as data:
                 check_memory(chosen, data, target)
-                return Training(data, chosen, folder, target, group).run(resume)
+                return Training(data, chosen, folder, target, group, begun).run(resume)
 
 
 class Training(GradientDescent):
@@ -169,6 +185,8 @@ class Training(GradientDescent):
                 complete_model(self.model_path, self.settings, self.data, self.device)
             self.group.wait()  # for the model
         model = read_model_file(self.model_path)
+        if self.state.start:
+            _log.info("%s", fine_tuned(model))
         if model.info.learned is False:
             reasons = "; ".join(model.info.why_not_learned)
             _log.warning("the model that is kept has learned nothing: %s", reasons)
@@ -179,6 +197,8 @@ class Training(GradientDescent):
         rule, again = self.settings, False
         started = time.perf_counter() - self.state.seconds
         with self._bar() as bar, self._open_log() as log:
+            if self.start is not None and self.writes and self.state.step == 0:
+                self._validate(log)
             prepared = ahead.submit(self._read, self.state.step)
             while self.state.step < rule.optimisation.steps and not self._waited_enough():
                 tiles, rate = prepared, learning_rate(rule.optimisation, self.state.step)
@@ -262,6 +282,8 @@ class Training(GradientDescent):
         _log.info("step %d: %s", self.state.step, result.describe())
         if warning := advice(result):
             _log.warning("step %d: %s", self.state.step, warning)
+        if self.state.step == 0:  # the start of a fine-tuning
+            self.state.start["validation"] = result.as_dict()
         others = self.state.seed < rule.seed + rule.validation.attempts - 1
         if result.plateau and others and not last and self.state.step == first_validation(rule):
             return True
@@ -272,7 +294,3 @@ class Training(GradientDescent):
             info = model_info(self.data, rule, self.state, result, str(self.device))
             save_model(self.model_path, self.learner.model, info)
         return False
-
-
-def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    return [paths] if isinstance(paths, str | Path) else list(paths)

@@ -9,6 +9,7 @@ from unet2015.errors import MemoryLimitError
 from unet2015.networks import build, geometry
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.plan import TilePlan
+from unet2015.training.encoder import freeze
 from unet2015.training.pages import TrainingSet
 
 
@@ -20,6 +21,7 @@ def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> in
     """
     with torch.device("meta"):
         network = build(settings.network, channels, settings.labels.classes)
+        freeze(network, settings.fine_tuning)  # keeps less
         image = torch.empty(1, channels, tile, tile)
     own = {id(parameter) for parameter in network.parameters()}
     kept: dict[int, Tensor] = {}

@@ -16,8 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unet2015.errors import UsageError
-
 # From Jordan et al.: five turns of this polynomial map singular values from 0.001 ... 1 to 0.7 ... 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _TURNS = 5
@@ -87,8 +85,9 @@ class Muon(torch.optim.Optimizer):
 
     Parameters
     ----------
-    weights : iterable of Tensor
-        All weights of a network, in its order; see `hidden_weights`.
+    weights : iterable of Tensor, or of dict
+        All weights of a network, in its order; see `hidden_weights`. Or groups of them, as torch has them,
+        one after the other in the same order.
     lr : float
         Learning rate, as large as for Adam.
     momentum : float
@@ -97,32 +96,24 @@ class Muon(torch.optim.Optimizer):
         Of Adam.
     weight_decay : float
         Decoupled from the gradient, as AdamW's.
-
-    Raises
-    ------
-    UsageError
-        The weights are given in groups.
     """
 
     def __init__(
         self,
-        weights: Iterable[Tensor],
+        weights: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay}
-        super().__init__(list(weights), settings)
-        if len(self.param_groups) > 1:
-            raise UsageError("expected the weights of one network in their order, got several groups")
-        self._hidden = hidden_weights(self.param_groups[0]["params"])
+        super().__init__(list(weights), settings)  # type: ignore[arg-type]
+        self._hidden = hidden_weights([weight for _, weight in self._weights()])
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Take a step down the gradients; `closure` is not used."""
-        (group,) = self.param_groups
-        for number, weight in enumerate(group["params"]):
+        for number, (group, weight) in enumerate(self._weights()):
             if weight.grad is None:
                 continue
             if group["weight_decay"]:
@@ -131,6 +122,9 @@ class Muon(torch.optim.Optimizer):
                 self._muon(weight, group)
             else:
                 self._adam(weight, group)
+
+    def _weights(self) -> list[tuple[dict[str, Any], Tensor]]:
+        return [(group, weight) for group in self.param_groups for weight in group["params"]]
 
     def _muon(self, weight: Tensor, group: dict[str, Any]) -> None:
         memory = self.state[weight]

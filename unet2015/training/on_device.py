@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from unet2015.errors import SettingsError
 from unet2015.networks import build
-from unet2015.settings import TrainingSettings
+from unet2015.settings import FineTuningSettings, TrainingSettings
 from unet2015.settings.choices import Averaging
 from unet2015.tiling.averaging import VERSIONS
 from unet2015.tiling.plan import mirror
@@ -66,6 +66,8 @@ class DeviceTraining:
         rule = settings.optimisation
         if rule.precision == "auto":
             raise SettingsError("a training on the device needs precision float32 or bfloat16, not auto")
+        if settings.fine_tuning != FineTuningSettings():
+            raise SettingsError("a training on the device starts from drawn weights; leave fine_tuning out")
         self.settings, self.device, self.capacity = settings, device, capacity
         self.network = build(settings.network, shape[1], settings.labels.classes)
         self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

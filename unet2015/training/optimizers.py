@@ -5,18 +5,23 @@ A new one needs a line in `OPTIMIZERS`, and its name in :class:`unet2015.setting
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
+from unet2015.training.encoder import RATE_FACTOR
 from unet2015.training.muon import Muon
 from unet2015.training.schedules import momentum
 
 Rule = OptimisationSettings
 
-OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Rule], torch.optim.Optimizer]] = {
+Weights = Iterable[Tensor] | Iterable[dict[str, Any]]
+"""Of a network, in its order; in groups where their rates differ (`unet2015.training.encoder`)."""
+
+OPTIMIZERS: dict[str, Callable[[Weights, Rule], torch.optim.Optimizer]] = {
     "sgd": lambda weights, rule: torch.optim.SGD(
         weights, rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay, nesterov=rule.nesterov
     ),
@@ -36,7 +41,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Rule], torch.optim.Optimizer]]
 def descend(optimizer: torch.optim.Optimizer, rule: OptimisationSettings, step: int, rate: float) -> None:
     """Take a step down the gradients of the weights, with the rate and the momentum of this step."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(RATE_FACTOR, 1.0)
         if "momentum" in group:
             group["momentum"] = momentum(rule, step)
     optimizer.step()

@@ -87,6 +87,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
     }
     if "channel" in data.identity:
         record["channel"] = data.identity["channel"]
+    if state.start:
+        record["start"] = state.start
     if state.processes > 1:
         record["processes"] = state.processes
     return record

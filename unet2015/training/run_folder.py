@@ -59,7 +59,7 @@ def _is_settings(path: Path) -> bool:
         values = json.loads(read_text(path))
     except ValueError:
         return False
-    return isinstance(values, dict) and TrainingSettings.model_fields.keys() <= values.keys()
+    return isinstance(values, dict) and TrainingSettings().model_dump().keys() <= values.keys()
 
 
 def _is_log(path: Path) -> bool:

@@ -56,6 +56,8 @@ class State:
         training.
     hashes : dict
         The SHA-256 of each file trained on, by its path.
+    start : dict
+        The model that the training started from, its SHA-256 and its validation; empty for drawn weights.
     machine : dict
         What else the last bits depend on: threads, device, version of torch.
     """
@@ -71,6 +73,7 @@ class State:
     hashes: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
+    start: dict[str, Any] = field(default_factory=dict)
 
 
 def torch_seed(seed: int) -> int:
@@ -106,6 +109,8 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
     description = asdict(state)
     if state.processes == 1:
         del description["processes"]
+    if not state.start:
+        del description["start"]
     save_tensors(path, tensors, json.dumps(description))
     kept = [one for one in checkpoints(folder) if one.name <= path.name][-KEPT:]
     for old in checkpoints(folder):
@@ -206,6 +211,17 @@ def _memory(tensors: dict[str, Tensor], network: Network, path: Path) -> dict[in
 
 
 def _check_same(state: State, expected: State, folder: Path) -> None:
+    if state.start.get("sha256") != expected.start.get("sha256"):
+        then, now = (
+            f"the model {one.start.get('model')} (SHA-256 {str(one.start.get('sha256'))[:12]}...)"
+            if one.start
+            else "drawn weights"
+            for one in (state, expected)
+        )
+        raise SettingsError(
+            f"{folder}: the training was begun from {then}, and would go on from {now}; resume with the same "
+            f"{'--from' if state.start else 'and without --from'}, or choose another folder"
+        )
     if state.settings != expected.settings:
         changed = ", ".join(_differences(state.settings, expected.settings))
         raise SettingsError(

@@ -23,6 +23,7 @@ from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup
 from unet2015.training.run_folder import checkpoints
 from unet2015.training.sampling import TileSampler
+from unet2015.training.start import Start
 from unet2015.training.state import State, machine_of, torch_seed
 from unet2015.training.tile_source import TileSource
 
@@ -47,6 +48,8 @@ class GradientDescent:
         Where the network is trained.
     group : ProcessGroup
         The processes that train together.
+    start : Start, optional
+        The model to start from. Default: drawn weights.
 
     Attributes
     ----------
@@ -63,9 +66,10 @@ class GradientDescent:
         folder: Path,
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
+        start: Start | None = None,
     ) -> None:
         self.data, self.settings, self.folder, self.device = data, settings, folder, device
-        self.group, self.writes = group, group.first
+        self.group, self.writes, self.start = group, group.first, start
         self.state = State(
             settings.seed,
             settings=settings.model_dump(mode="json"),
@@ -74,8 +78,10 @@ class GradientDescent:
             machine=machine_of(device),
             precision="" if settings.optimisation.precision == "auto" else settings.optimisation.precision,
             processes=group.size,
+            start=start.record if start else {},
         )
-        group.check_same("settings, images or labels", [self.state.settings, self.state.identity])
+        same = [self.state.settings, self.state.identity, self.state.start.get("sha256")]
+        group.check_same("settings, images, labels or start", same)
         self.learner = self._new_learner()
         self._sampler = TileSampler.of(
             [page.classes for page in data.training], settings.sampling, self.state.seed, self._output
@@ -92,7 +98,8 @@ class GradientDescent:
 
     def _new_learner(self) -> Learner:
         seed = torch_seed(self.state.seed)
-        return Learner(self.data.channels, self.settings, seed, self.device, self.group)
+        first = self.start.model.network.state_dict() if self.start else None
+        return Learner(self.data.channels, self.settings, seed, self.device, self.group, first)
 
     def _choose_precision(self) -> None:
         """Choose one precision for all processes if the settings do not; a resumed training keeps its own."""

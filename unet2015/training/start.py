@@ -1,0 +1,213 @@
+"""Fine-tuning: the model that a training starts from, and what the training takes over from it."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unet2015.arguments import file_path
+from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
+from unet2015.images.reader import open_image
+from unet2015.models.model_file import Model, ModelInfo, read_model_file
+from unet2015.models.shipped import find_model, warn_unless_learned
+from unet2015.networks import architecture, describe
+from unet2015.settings import FineTuningSettings, MappingSettings, TrainingSettings, parse_settings
+from unet2015.training.run_folder import MODEL
+from unet2015.training.validation import Validation
+
+_log = logging.getLogger("unet2015")
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model to start from.
+
+    Attributes
+    ----------
+    model : Model
+        Weights, and what the training takes over.
+    name : str
+        The name of a shipped model, or the last parts of the file's path: for messages and the record.
+    """
+
+    model: Model
+    name: str
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the record of the training says of it."""
+        return {"model": self.name, "sha256": self.model.sha256}
+
+
+def find_start(start: str | Path | Start | Model | None) -> Start | None:
+    """Return the model to start from.
+
+    Parameters
+    ----------
+    start : path, name, Model or None
+        A model file, the folder of a training (its best model), or the name of a shipped model. A `Model`
+        stands for its file, which is read again.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or its file cannot be read.
+    UsageError
+        The `Model` has no file.
+    """
+    if start is None or isinstance(start, Start):
+        return start
+    if isinstance(start, Model):
+        if start.path is None:
+            raise UsageError("start: expected a model with a file, but this one has none; save it first")
+        start = start.path
+    path = file_path(start, "start")
+    if path.is_dir():
+        if not (path / MODEL).exists():
+            raise ModelError(
+                f"{path}: expected a model file, the folder of a training or the name of a shipped model, "
+                f"but this folder has no {MODEL}; give the file itself, or train there first"
+            )
+        path = path / MODEL
+    model = read_model_file(find_model(path))
+    warn_unless_learned(model)
+    whole = path.absolute()
+    where = f"{whole.parent.name}/{whole.name}" if whole.name == MODEL else whole.name
+    return Start(model, model.info.name or where)
+
+
+def check_start(start: Start | None, settings: TrainingSettings, out: Path) -> None:
+    """Refuse settings of fine-tuning without a start, and a start that the training would replace.
+
+    Raises
+    ------
+    SettingsError, UsageError
+    """
+    if start is None:
+        if settings.fine_tuning != FineTuningSettings():
+            raise SettingsError(
+                "the settings have fine_tuning, but there is no model to start from; give one with --from "
+                "(in Python start=...), or leave fine_tuning out"
+            )
+        return
+    path = start.model.path
+    if path is not None and path.absolute() == (out / MODEL).absolute():
+        raise UsageError(
+            f"{out}: the training would replace the model that it starts from; choose another folder for it"
+        )
+
+
+def check_channels(
+    start: Start | None, image: Path, axes: str | None = None, channel: str | None = None
+) -> None:
+    """Refuse images that have another number of channels than the model.
+
+    Raises
+    ------
+    DataSetError
+        They have.
+    ImageError
+        The image cannot be read.
+    """
+    if start is None:
+        return
+    with open_image(image, axes, channel=channel) as opened:
+        came, wanted = opened.channels, start.model.info.in_channels
+    if came != wanted:
+        one = " (--channel chooses one of several)" if wanted == 1 else ""
+        raise DataSetError(
+            f"{image}: {start.name} reads images of {_counted(wanted, 'channel')}, but this one has {came}; "
+            f"give images of {_counted(wanted, 'channel')}{one}, or train without --from"
+        )
+
+
+def take_over(start: Start, settings: TrainingSettings) -> TrainingSettings:
+    """Return the settings with the network of the model and its way to map intensities.
+
+    Raises
+    ------
+    SettingsError
+        The labels have another number of classes than the model, or its network has no part that the
+        settings of fine-tuning are about.
+    """
+    info, wanted = start.model.info, settings.labels.classes
+    if info.classes != wanted:
+        raise SettingsError(
+            f"labels.classes = {wanted}, but {start.name} tells {info.classes} classes apart "
+            f"({', '.join(info.class_names)}); start from a model of {wanted} classes, or train without "
+            "--from"
+        )
+    if settings.fine_tuning != FineTuningSettings() and not architecture(info.network).encoder:
+        raise SettingsError(
+            f"fine_tuning: the network of {start.name} ({describe(info.network)}) has no contracting path "
+            "that could be frozen or slowed down; leave fine_tuning out"
+        )
+    if settings.network != info.network:
+        _log.info("network: %s, as in %s", describe(info.network), start.name)
+    mapping = mapping_settings(info)
+    if settings.mapping != mapping:
+        _log.info("mapping: %s, as in %s", mapping.method, start.name)
+    return settings.model_copy(update={"network": info.network, "mapping": mapping})
+
+
+def refuse_conflicts(start: Start, given: dict[str, dict[str, Any]]) -> None:
+    """Refuse what was given of network and mapping, and is otherwise in the model.
+
+    Parameters
+    ----------
+    start : Start
+        The model.
+    given : dict
+        ``network`` and ``mapping``: the settings that somebody wrote down, by their names.
+
+    Raises
+    ------
+    SettingsError
+        It names the first key, its value and that of the model.
+    """
+    info = start.model.info
+    own = {"network": info.network.model_dump(), "mapping": mapping_settings(info).model_dump()}
+    ends = () if own["mapping"]["method"] in ("standardise", "integer-range") else ("low", "high")
+    for section, values in given.items():
+        for key, value in values.items():
+            if section == "mapping" and (key not in ("method", *ends) or value == "auto"):
+                continue  # percentiles without meaning, or the choice left to others
+            if value != own[section].get(key):
+                raise SettingsError(
+                    f"{section}.{key} = {value!r}, but the {section} comes from {start.name}, where it is "
+                    f"{own[section].get(key)!r}; leave {section}.{key} out, or train without --from"
+                )
+
+
+def mapping_settings(info: ModelInfo) -> MappingSettings:
+    """Return the settings that choose a mapping in the way of a model's.
+
+    Intensities that a model has fixed are percentiles of its training images. They are chosen again, on the
+    new ones, at the same percentiles.
+    """
+    mapping = info.mapping
+    if mapping.method == "image-percentiles":
+        return MappingSettings(method="image-percentiles", low=mapping.low[0], high=mapping.high[0])
+    if mapping.method != "fixed":
+        return MappingSettings(method=mapping.method)
+    settings = info.training.get("settings")
+    said = settings.get("mapping") if isinstance(settings, dict) else None
+    ends = {key: said[key] for key in ("low", "high") if key in said} if isinstance(said, dict) else {}
+    return parse_settings(MappingSettings, {"method": "training-percentiles", **ends}, "the start's record")
+
+
+def fine_tuned(model: Model) -> str:
+    """Say what a fine-tuning has gained on the held-out pages, from the record of the model it kept."""
+    record = model.info.training
+    start, after = record["start"], Validation.from_dict(record["validation"])
+    before = Validation.from_dict(start["validation"])
+    if record["step"] == 0:
+        return f"no step was better than {start['model']} on the held-out pages; it is kept as it was"
+    return (
+        f"fine-tuning, on the held-out pages: before ({start['model']}) {before.describe()}; "
+        f"after step {record['step']} {after.describe()}"
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
