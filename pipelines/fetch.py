@@ -152,7 +152,7 @@ def unpack(archive: Path, names: Iterable[str], folder: Path) -> list[Path]:
                     shutil.copyfileobj(source, file, CHUNK)
                 made.append(target)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataSetError(f"{archive}: cannot be unpacked: {error}; remove it and fetch again") from error
+        raise DataSetError(f"{archive}: cannot be unpacked: {error}; move it away and fetch again") from error
     return made
 
 
@@ -162,7 +162,7 @@ def unpack_folder(archive: Path, prefix: str, folder: Path) -> None:
         with zipfile.ZipFile(archive) as zipped:
             inside = [f"/{name}" for name in zipped.namelist() if not name.endswith("/")]
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataSetError(f"{archive}: cannot be unpacked: {error}; remove it and fetch again") from error
+        raise DataSetError(f"{archive}: cannot be unpacked: {error}; move it away and fetch again") from error
     names = [name[name.index(f"/{prefix}/") + 1 :] for name in inside if f"/{prefix}/" in name]
     if not names:
         raise DataSetError(f"{archive}: there is no folder {prefix} in it")

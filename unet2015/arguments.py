@@ -110,6 +110,13 @@ def _whole(value: Any) -> int:
         return int(found)
 
 
+def probability_advice(dtype: np.dtype[Any]) -> str:
+    """Return what can be done where values of a type are no probabilities from 0 to 1."""
+    most = np.iinfo(dtype).max if dtype.kind == "u" and dtype.itemsize <= 2 else None
+    scaled = f"divide a probability map of {dtype} by {most}; " if most else ""
+    return f"{scaled}labels and scores are no probabilities"
+
+
 def flag(value: Any, name: str) -> bool:
     """Return a bool; the numbers 0 and 1 are taken, text such as "no", which Python calls true, is not."""
     if isinstance(value, bool | np.bool_) or (isinstance(value, int | np.integer) and value in (0, 1)):

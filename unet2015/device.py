@@ -102,6 +102,14 @@ def available_memory(device: torch.device) -> int:
     return min(known) if known else _UNKNOWN_MEMORY
 
 
+def total_memory() -> int:
+    """Return the bytes of memory that this machine has, free or not."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return available_memory(torch.device("cpu"))
+
+
 def process_memory(device: torch.device) -> int:
     """Return the bytes that this process can still take on `device`.
 

@@ -110,6 +110,11 @@ class OtherProcessError(TrainingError):
         self.exit_status = exit_status
 
 
+LESS_MEMORY = (
+    "close other programs; segment takes a smaller --max-memory or --tile, train a smaller --tile or --batch"
+)
+"""What can be done where the memory ran out; inspect, check and evaluate have no such option."""
+
 _LONGEST = 300
 
 
@@ -132,10 +137,7 @@ def failure_of(error: Exception, name: object) -> UNet2015Error:
     if isinstance(error, UNet2015Error):
         return error
     if isinstance(error, MemoryError):
-        return OutOfMemoryError(
-            f"{name}: out of memory; close other programs or, to segment, give a smaller --max-memory or "
-            "--tile"
-        )
+        return OutOfMemoryError(f"{name}: out of memory; {LESS_MEMORY}")
     if isinstance(error, OSError):
         return ImageReadError(str(error) if str(name) in str(error) else f"{name}: {error}")
     frames = traceback.extract_tb(error.__traceback__)

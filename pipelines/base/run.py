@@ -58,7 +58,9 @@ def run_stages(stages: Sequence[Stage], out: Path, chosen: Sequence[str] = ()) -
     try:
         return int(DoitMain(ModuleTaskLoader(tasks), extra_config=backend).run(["run", *chosen]) or 0)
     except DatabaseException as error:
-        raise DataSetError(f"{out / '.doit.db'}: cannot be read: {error}; remove it") from error
+        raise DataSetError(
+            f"{out / '.doit.db'}: cannot be read: {error}; move it away, and the stages run again"
+        ) from error
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

@@ -52,7 +52,7 @@ def training_settings(path: Path, *changes: Changes) -> TrainingSettings:
     for part in (*changes, {"validation": {"fraction": 0.0}}):
         values = merged(values, part)
     if values["validation"].get("pages") is not None:
-        raise SettingsError(f"{path}, training: validation.pages has no place in an experiment; remove it")
+        raise SettingsError(f"{path}, training: validation.pages has no place in an experiment; leave it out")
     try:
         return load_settings(None, values)
     except SettingsError as error:

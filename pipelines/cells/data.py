@@ -106,7 +106,7 @@ class CellData:
         )
         if self.download:
             raise DataSetError(
-                f"{message}; the archive may be damaged, or a newer one: remove it, "
+                f"{message}; the archive may be damaged, or a newer one: move it away, "
                 "or unpack it by hand and give --data"
             )
         _log.warning("%s", message)

@@ -117,5 +117,7 @@ def read_notes(path: Path) -> dict[str, Any]:
     try:
         notes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
-        raise DataSetError(f"{path}: cannot read the notes of an earlier run: {error}; remove it") from error
+        raise DataSetError(
+            f"{path}: cannot read the notes of an earlier run: {error}; choose another folder"
+        ) from error
     return notes

@@ -206,3 +206,21 @@ def test_frequencies_are_those_that_bincount_gives(labels, classes):
     np.testing.assert_array_equal(
         class_frequencies(make_targets(labels, coding, "labels"), classes), expected
     )
+
+
+def test_the_advice_for_values_beyond_the_classes_fits_them():
+    settings = LabelSettings(kind="classes", classes=3)
+    for values, helps, harms in (
+        ([0, 255], "write 1 for 255", "ignore = 255"),  # a mask; to ignore its cells would leave background
+        ([0, 1, 5], "set classes = 6", ""),
+        ([0, 1, 255], "set ignore = 255", "set classes"),  # more classes than there may be
+    ):
+        with pytest.raises(LabelError, match=helps) as raised:
+            make_targets(np.array([values], np.uint8), settings, "a.tif")
+        assert not harms or harms not in str(raised.value)
+
+
+@pytest.mark.parametrize("page", [np.eye(9, dtype=bool), np.eye(9, dtype=np.uint8) * 255])
+def test_a_mask_is_not_called_membrane_without_a_condition(page):
+    with pytest.raises(LabelError, match=r"mask\) if 0 is background, .membrane. if 0 is the membrane"):
+        make_targets(page, LabelSettings(), "a.tif")

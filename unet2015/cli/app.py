@@ -22,7 +22,7 @@ from unet2015.cli.segment import segment
 from unet2015.cli.streams import give_up, steady_streams
 from unet2015.cli.train import train
 from unet2015.cli.weights import weights
-from unet2015.errors import UNet2015Error
+from unet2015.errors import LESS_MEMORY, UNet2015Error
 
 # Typer's only public name among its parser's errors, whose module differs between versions.
 _BadCall = cast(type[Exception], typer.BadParameter.__base__)
@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except MemoryError:
-        return _fail("out of memory; close other programs, or give a smaller --max-memory or --tile", 1)
+        return _fail(f"out of memory; {LESS_MEMORY}", 1)
     except BrokenPipeError:
         return 1
     except OSError as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError, failure_of
 from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes, plain_names
+from unet2015.images.samples import MASK
 
 AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
 MetadataKind = Literal["ome", "imagej", "plain"]
@@ -109,9 +110,9 @@ class Image(ABC):
         if 0 in self.shape:
             raise ImageReadError(f"{name}: the image is empty: its shape is {self.shape}")
         if self.dtype.kind not in ("uifb" if header.labels else "uif"):
+            what = MASK if self.dtype.kind == "b" else "save a copy of the same values as integers or floats"
             raise ImageReadError(
-                f"{name}: pixels of type {self.dtype} are not supported; save it with 8 or 16 bit integers "
-                "or 32 bit floats"
+                f"{name}: expected integers or floats as pixels, but they are {self.dtype}; {what}"
             )
 
     def size(self, letter: str) -> int:

@@ -236,7 +236,7 @@ def _integer_range(image: Image) -> tuple[int, int]:
     if image.dtype.kind == "f":
         raise ImageValueError(
             f"{image.name}: the intensity mapping integer-range needs integer pixels, but they are "
-            f"{image.dtype}; train with the mapping standardise or with percentiles, or convert the image"
+            f"{image.dtype}; train with the mapping standardise or percentiles, or take a model that has one"
         )
     limits = np.iinfo(image.dtype)
     return int(limits.min), int(limits.max) if limits.min else 2**image.bits - 1

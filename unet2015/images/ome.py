@@ -24,6 +24,9 @@ _MOST_PLANES = 2**24
 """Planes of a set of files, of which a file need not hold as many."""
 
 
+_INCOMPLETE = "it was cut short: copy it again; or it is one of several files: save the image in one file"
+
+
 def read_ome(
     metadata: OmeMetadata, directories: int, samples: Sequence[int], page: tuple[int, int], path: Path
 ) -> Declared:
@@ -60,7 +63,7 @@ def read_ome(
     ((image, here),) = images
     pixels = image.find("{*}Pixels")
     if pixels is None:
-        raise ImageReadError(f"{name}: the OME-XML has no Pixels")
+        raise ImageReadError(f"{name}: the OME-XML has no Pixels, so it is damaged: copy the file again")
     try:
         lead, sizes, channel_step = _sizes(pixels, samples, page, name)
         calibration, notes = _calibration(image, pixels)
@@ -69,7 +72,7 @@ def read_ome(
         if isinstance(error, ImageReadError):
             raise
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ImageReadError(f"{name}: the OME-XML is damaged: {problem}") from error
+        raise ImageReadError(f"{name}: the OME-XML is damaged: {problem}; copy the file again") from error
     every, names = sizes, _channel_names(pixels)
     if (held == _ELSEWHERE).any():
         held, sizes, first = _own_block(held, lead, sizes, name)
@@ -83,7 +86,7 @@ def read_ome(
     if missing:
         raise ImageReadError(
             f"{name}: the OME-XML declares {held.size} planes ({_shown(lead, sizes)}), but the file holds "
-            f"only {held.size - missing} of them; it was cut short or is one of several files"
+            f"only {held.size - missing} of them; {_INCOMPLETE}"
         )
     return Declared(
         "ome",
@@ -104,11 +107,13 @@ def _sizes(
     order = pixels.attrib["DimensionOrder"]
     size = {letter: int(pixels.attrib[f"Size{letter}"]) for letter in "XYZCT"}
     if sorted(order) != sorted(size) or order[:2] != "XY" or min(size.values()) < 1:
-        raise ImageReadError(f"{name}: the OME-XML declares dimensions {order} of sizes {size}")
+        raise ImageReadError(
+            f"{name}: the OME-XML declares dimensions {order} of sizes {size}; copy it again"
+        )
     if (size["Y"], size["X"]) != page:
         raise ImageReadError(
             f"{name}: the OME-XML declares planes of {size['Y']} x {size['X']}, but the file holds "
-            f"planes of {page[0]} x {page[1]}"
+            f"planes of {page[0]} x {page[1]}; save it again from where it comes"
         )
     step = next((count for count in samples if size["C"] % count == 0), 1)
     size["C"] //= step
@@ -134,7 +139,7 @@ def _directories(
     if planes > (directories if all(here) else _MOST_PLANES):
         raise ImageReadError(
             f"{name}: the OME-XML declares {planes} planes ({_shown(lead, sizes)}), but the file holds only "
-            f"{directories} of them; it was cut short or is one of several files"
+            f"{directories} of them; {_INCOMPLETE}"
         )
     held = np.full(planes, _UNNAMED, np.int64)
     blocks = pixels.findall("{*}TiffData")

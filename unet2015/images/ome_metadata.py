@@ -133,7 +133,7 @@ def _parse(text: str, name: str) -> ElementTree.Element:
     except (ElementTree.ParseError, ValueError) as error:
         raise DamagedXMLError(
             f"{name}: the OME-XML is damaged: {error}; copy the file again, or give --axes to read it "
-            "without its OME-XML"
+            "without its OME-XML, and so without the pixel size that stands there"
         ) from error
     return root
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.image import Image, ImageHeader
-from unet2015.images.samples import NO_ALPHA, REFUSED, is_gray_ramp
+from unet2015.images.samples import MASK, NO_ALPHA, REFUSED, is_gray_ramp
 from unet2015.safe_files import open_regular, read_bytes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -55,9 +55,12 @@ class PngImage(Image):
             raise ImageReadError(f"{name}: {REFUSED}")
         few = bits in (1, 2, 4) and labels and colour in (_GRAY, _PALETTE)
         if colour not in _SAMPLES or not (few or bits in (8, 16)):
-            raise ImageReadError(
-                f"{name}: PNG with {bits} bit pixels is not supported; save it as 8 or 16 bit gray or RGB"
+            what = (
+                MASK
+                if bits == 1
+                else "as labels their numbers are read; as an image, save a copy with 8 bits"
             )
+            raise ImageReadError(f"{name}: an image of {bits} bit pixels in PNG is not supported; {what}")
         self._stored, self._size = (colour, bits), path.stat().st_size
         channels = _SAMPLES[colour] - bool(colour & _ALPHA)
         shape = (height, width) if channels == 1 else (height, width, channels)

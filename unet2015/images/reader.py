@@ -22,6 +22,7 @@ from unet2015.images.channel import ChannelImage
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.png import SIGNATURE, PngImage
+from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import is_zarr
@@ -134,7 +135,7 @@ def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True
         if image.channels != 1:
             raise ImageValueError(
                 f"{path}: expected one channel{' of labels' * labels}, but it has {image.channels} "
-                f"(axes {image.axes})"
+                f"(axes {image.axes}){COLOURS_ARE_NO_LABELS * labels}"
             )
         check_memory(image)
         out = np.empty((image.pages, image.height, image.width), image.dtype)

@@ -16,9 +16,22 @@ REFUSED = (
 )
 """The end of a message about an image with a palette."""
 
-NO_ALPHA = "save it without alpha, for example with ImageMagick: magick IN -alpha off OUT"
+NO_ALPHA = (
+    "save a copy without alpha, for example with ImageMagick: magick IN -alpha off OUT (see with unet2015 "
+    "inspect that axes and pixel size are kept)"
+)
 """The same about an image with transparent pixels."""
 
+MASK = "a mask is taken as labels; to take it as an image, save a copy with 8 bits"
+"""The same about an image of one bit a pixel."""
+
+COLOURS_ARE_NO_LABELS = (
+    "; labels are one number a pixel: save the numbers from the program that made the file (colours that are "
+    "turned to gray are other numbers)"
+)
+"""The same about labels with several channels."""
+
+_SAME_VALUES = "save a copy of the same values, not scaled, with 8, 16 or 32 bit"
 _NUMBERS = (
     *("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth"),
     *("photometric", "compression", "planarconfig", "predictor", "fillorder"),
@@ -57,7 +70,8 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     if several:
         problem = f"the header is damaged: {several[0]} is not one number; copy it again"
     elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
-        problem = f"{page.bitspersample} bit pixels of this type are not supported; save it with 8 or 16 bit"
+        kept = MASK if page.dtype is not None and page.dtype.kind == "b" else _SAME_VALUES
+        problem = f"{page.bitspersample} bit pixels of this type are not supported; {kept}"
     elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):
         problem = REFUSED
     elif page.is_stk:

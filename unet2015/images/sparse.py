@@ -53,7 +53,7 @@ def describe_absent(planes: Sequence[Any], name: str) -> tuple[str, ...]:
     if missing == every:
         raise ImageReadError(
             f"{name}: none of the {every} strips or tiles is there: it is nothing but {value}, or was not "
-            "written to its end"
+            "written to its end: copy it again"
         )
     return (
         f"{missing} of {every} strips or tiles are not there and read as {value}; if they were not left out "

@@ -279,7 +279,8 @@ def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[
         if planes is None:
             raise ImageReadError(
                 f"{name}: the header declares {expected} planes ({'x'.join(map(str, declared.sizes))}), but "
-                f"the file holds {len(pages)}; it was cut short or its header is another file's"
+                f"the file holds {len(pages)}; it was cut short: copy it again; or its header is another "
+                "file's: save it again from where it comes"
             )
         return planes
     keys = {page_key(page): page for page in _unlike(used)}

@@ -147,7 +147,8 @@ class ZarrImage(Image):
         if next(self._files(), None) is None:
             raise ImageReadError(
                 f"{self.name}: array {self._level} of shape {self._array.shape} is declared, but none of its "
-                f"chunks is there: it is nothing but {self._array.fill_value}, or its chunks were not copied"
+                f"chunks is there: it is nothing but {self._array.fill_value}, or its chunks were not "
+                "copied: copy it again"
             )
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:

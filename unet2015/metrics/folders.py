@@ -15,6 +15,7 @@ from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.image import Image
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
 from unet2015.images.reader import open_image
+from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -143,6 +144,7 @@ def _check(image: Image) -> None:
     if image.channels != 1:
         raise DataSetError(
             f"{image.name}: expected one channel, but it has {image.channels} (axes {image.axes})"
+            f"{COLOURS_ARE_NO_LABELS}"
         )
     if image.dtype.kind == "f":
         raise LabelError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer, items, whole_numbers
-from unet2015.errors import ArgumentError, DataSetError, LabelError, UsageError
+from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
 from unet2015.metrics.overlaps import object_overlaps
 
 
@@ -212,5 +212,10 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
 def _read(path: Path) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
 
-    pages = read_pages(path)
+    try:
+        pages = read_pages(path)
+    except AxesError as error:  # which asks for an option that the challenge's layout has no use for
+        raise AxesError(
+            f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
+        ) from error
     return pages.astype(np.uint8) if pages.dtype == bool else pages

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.arguments import callback, items, number, pixels
+from unet2015.arguments import callback, items, number, pixels, probability_advice
 from unet2015.errors import DataSetError, ImageValueError, LabelError, UsageError
 
 _MOST_STEPS = 10_000
@@ -192,7 +192,7 @@ def _check_slice(labels: NDArray[Any], proposal: NDArray[Any], where: str) -> No
     if low < 0 or high > 1:
         raise ImageValueError(
             f"{where}: the proposal must lie in [0, 1] (0 = membrane, 1 = interior), got {low} to {high}; "
-            "divide an 8-bit map by 255"
+            f"{probability_advice(proposal.dtype)}"
         )
 
 

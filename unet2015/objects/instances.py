@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.arguments import flag, integer, number, pixels
+from unet2015.arguments import flag, integer, number, pixels, probability_advice
 from unet2015.errors import ArgumentError, ImageValueError, UsageError
 from unet2015.objects.numbering import label_type, number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
@@ -132,13 +132,13 @@ def label_page(probability: NDArray[np.floating], threshold: float, settings: Ob
 
 def _probabilities(value: object) -> NDArray[np.floating]:
     """Return probabilities as floats; raise `ImageValueError` if they are not from 0 to 1."""
-    found = pixels(value, "probability")
-    found = found if found.dtype.kind == "f" else found.astype(np.float32)
+    given = pixels(value, "probability")
+    found = given if given.dtype.kind == "f" else given.astype(np.float32)
     # A mean of rounded probabilities may be above 1 by a little.
     if bool((found < -_ROUNDING).any()) or bool((found > 1 + _ROUNDING).any()):
         raise ImageValueError(
             f"probability: expected numbers from 0 to 1, got {np.nanmin(found)} to {np.nanmax(found)}; "
-            "divide an 8-bit map by 255"
+            f"{probability_advice(given.dtype)}"
         )
     return found
 

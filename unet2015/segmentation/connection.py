@@ -129,7 +129,7 @@ def check_workers(client: Any, paths: Sequence[Path]) -> None:
         client.wait_for_workers(1, timeout=WAIT)
     except TimeoutError as error:
         raise UsageError(
-            f"the Dask scheduler has no workers, and none came within {WAIT} s; start some with dask-worker"
+            f"the Dask scheduler has no workers, and none came within {WAIT} s; start some with dask worker"
         ) from error
     try:
         found = client.run(_look, [str(path) for path in paths])

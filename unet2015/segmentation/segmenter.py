@@ -12,27 +12,26 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import device_name, file_path, flag, memory
 from unet2015.device import choose_device, process_memory, record_name
-from unet2015.errors import ImageValueError, MemoryLimitError, ModelError
+from unet2015.errors import ModelError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.objects.regions import check_roifile
-from unet2015.segmentation.given_image import channel_advice, image_of
+from unet2015.segmentation.given_image import image_of
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import IMAGEJ, MAIN, PRODUCTS
+from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
-from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, job_bytes, mib
+from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, job_bytes
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Render
 
-_BESIDES = "parts of the file that must be decoded whole and lists of pages"
-_ADVICE = "save the image in smaller tiles or chunks, split it, or free memory"
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
 """Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
 
@@ -168,19 +167,7 @@ class Segmenter:
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` if channels or type of an image do not fit the model."""
-        if image.channels != self.info.in_channels:
-            raise ImageValueError(
-                f"{image.name}: the model takes {self.info.in_channels} channel(s), the image has "
-                f"{image.channels} (axes {image.axes}, from {image.axes_source}); "
-                f"{channel_advice(image, self.info)}give --axes if an axis of the file is meant as C, or was "
-                "taken for it"
-            )
-        mapping, dtype = self.info.mapping.method, self.info.dtype
-        if mapping == "integer-range" and dtype not in (None, image.dtype.name):
-            raise ImageValueError(
-                f"{image.name}: the model was trained on {dtype} pixels, mapped by the range of that type, "
-                f"but the image has {image.dtype}; convert it to {dtype}, or train with method standardise"
-            )
+        check_image(image, self.info)
 
     def plan(self, image: Image) -> TilePlan:
         """Return the tile plan of an image.
@@ -198,18 +185,11 @@ class Segmenter:
         free = LIBRARIES + process_memory(torch.device("cpu"))
         cap = free if self._cap is None else self._cap
         if besides > cap:
-            what = f"only {mib(free)} can be taken" if self._cap is None else f"the memory cap is {mib(cap)}"
-            raise MemoryLimitError(
-                f"{image.name}: needs {mib(besides)} for {_BESIDES}, but {what}; {_ADVICE}"
-            )
+            raise too_little(image, besides, free, self._cap)
         try:
             return self._choose(shape, besides)
         except PlanMemoryError as error:
-            more = f", and {mib(besides)} are needed besides for {_BESIDES}" if besides >= 2**20 else ""
-            raise MemoryLimitError(
-                f"{image.name}: a memory cap of {mib(cap)} is too small: {error.what}{more}; give "
-                f"--max-memory {mib(error.needed + besides, '')}M or more"
-            ) from error
+            raise cap_too_small(image, besides, cap, error) from error
 
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""

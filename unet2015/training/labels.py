@@ -93,7 +93,7 @@ def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered
         if settings.kind == "classes" and values.max() >= settings.classes:
             raise LabelError(
                 f"{name}: with classes = {settings.classes} the labels must be 0 to {settings.classes - 1}, "
-                f"but {values.max()} is among them; set classes, or ignore, or correct the file"
+                f"but {values.max()} is among them; {_beyond_classes(values)}"
             )
         classes = values.astype(np.uint8) if settings.kind == "classes" else (values != 0).astype(np.uint8)
         cells = components(classes, connectivity=1)
@@ -127,6 +127,15 @@ def _whole_numbers(labels: Labels, settings: LabelSettings, name: str) -> Labels
             f"{name}: labels must be whole numbers, but {numbers[odd][0]} is among them; is it an image?"
         )
     return numbers.astype(np.int64)
+
+
+def _beyond_classes(values: Labels) -> str:
+    """Return what can be done with values that are above the number of classes."""
+    highest = int(values.max())
+    if np.unique(values).tolist() == [0, highest]:
+        return f'for a mask set kind = "mask" (--label-kind mask), or write 1 for {highest} as the class'
+    more = f"set classes = {highest + 1} if it is a class, " if highest < IGNORED else ""
+    return f"{more}set ignore = {highest} if it marks what is not annotated, or correct the file"
 
 
 def holds_ids(labels: Labels, settings: LabelSettings) -> bool:

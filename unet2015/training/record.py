@@ -62,7 +62,7 @@ def is_good_model(path: Path) -> bool:
         path.unlink()
     except OSError as error:
         raise ImageWriteError(
-            f"{path}: cannot remove it: {error.strerror or error}; remove it by hand"
+            f"{path}: cannot remove it: {error.strerror or error}; see that its folder can be written to"
         ) from error
     return False
 

@@ -23,6 +23,7 @@ from unet2015.training.labels import (
 
 _NAMED = 5  # ids that a message lists
 _ADVICE = f"for a mask {MASK_ADVICE}"
+_NUMBERS = "Give the file in which every cell has one number"
 _SINGLE = {
     "instances": f"; if this is a mask of many cells, {MASK_ADVICE}",
     "mask": "; in a mask, cells that touch are one: if these are several, give each its own id (instances)",
@@ -172,9 +173,14 @@ def _mask_problems(cells: _Instances, place: str) -> Iterator[str]:
     """Say if instance labels look like a mask, or like an image."""
     ids, counts = cells.ids, cells.pieces
     if ids.size == 1 and counts[0] > 2:
-        yield f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {_ADVICE}"
+        yield (
+            f"{place}: all {counts[0]} separate cells have the id {ids[0]}, which makes them one; {_ADVICE}"
+        )
     elif ids.size > 4 and (counts > 2).mean() > 0.5:
-        yield f"{place}: most of the {ids.size} ids are scattered over many pieces; is it an image? {_ADVICE}"
+        yield (
+            f"{place}: most of the {ids.size} ids are scattered over many pieces; is it an image, or blurred "
+            f"by JPEG? {_NUMBERS}"
+        )
 
 
 def _scattered(cells: _Instances, place: str) -> Iterator[str]:

@@ -1,0 +1,65 @@
+"""Why a model does not take an image, or no plan fits into the memory; and what can be done."""
+
+from unet2015.device import total_memory
+from unet2015.errors import ImageValueError, MemoryLimitError
+from unet2015.images.image import Image
+from unet2015.models.model_file import ModelInfo
+from unet2015.segmentation.given_image import channel_advice
+from unet2015.tiling.memory import PlanMemoryError, mib
+
+_BESIDES = "parts of the file that must be decoded whole and lists of pages"
+_SMALLER = "save the image in smaller tiles or chunks, or split it"
+
+
+def check_image(image: Image, info: ModelInfo) -> None:
+    """Raise `ImageValueError` if channels or type of an image do not fit a model."""
+    if image.channels != info.in_channels:
+        raise ImageValueError(
+            f"{image.name}: the model takes {info.in_channels} channel(s), the image has {image.channels} "
+            f"(axes {image.axes}, from {image.axes_source}); {_about_channels(image, info)}"
+        )
+    if info.mapping.method == "integer-range" and info.dtype not in (None, image.dtype.name):
+        raise ImageValueError(
+            f"{image.name}: the model was trained on {info.dtype} pixels, mapped by the range of that type, "
+            f"but the image has {image.dtype}; take a model that was trained on {image.dtype}, or with the "
+            "mapping standardise (converting the image would change its intensities)"
+        )
+
+
+def _about_channels(image: Image, info: ModelInfo) -> str:
+    """Return what can be done about the number of channels; other axes help only where one is as long."""
+    axes, chosen = image.axes, channel_advice(image, info)
+    wanted = info.in_channels
+    if image.channels == 1:
+        for letter in axes:
+            if letter not in "YXC" and image.size(letter) == wanted:
+                meant = axes.replace("C", "").replace(letter, "C")
+                return f"if {letter} are the channels, give --axes {meant}"
+    elif wanted == 1 and axes.endswith("CYX"):
+        free = next(letter for letter in "ZTI" if letter not in axes)
+        return f"{chosen}if C are no channels but pages, give --axes {axes.replace('C', free)}"
+    return f"{chosen}take a model for such images, or images with the channels that this model was trained on"
+
+
+def too_little(image: Image, besides: int, free: int, cap: int | None) -> MemoryLimitError:
+    """Return the error where not even what must be in memory besides the tiles fits."""
+    if cap is None:
+        what, advice = f"only {mib(free)} can be taken", f"{_SMALLER}, or free memory"
+    else:
+        what, advice = f"the memory cap is {mib(cap)}", f"{_SMALLER}, or give a larger --max-memory"
+    return MemoryLimitError(f"{image.name}: needs {mib(besides)} for {_BESIDES}, but {what}; {advice}")
+
+
+def cap_too_small(image: Image, besides: int, cap: int, error: PlanMemoryError) -> MemoryLimitError:
+    """Return the error where no tiles fit beside that; more memory is named only where the machine has it."""
+    more = f", and {mib(besides)} are needed besides for {_BESIDES}" if besides >= 2**20 else ""
+    needed = error.needed + besides
+    possible = needed <= total_memory()
+    advice = (
+        f"give --max-memory {mib(needed, '')}M or more"
+        if possible
+        else "split the image, or copy it again if it is not so large"
+    )
+    return MemoryLimitError(
+        f"{image.name}: a memory cap of {mib(cap)} is too small: {error.what}{more}; {advice}"
+    )
