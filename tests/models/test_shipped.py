@@ -172,6 +172,29 @@ def test_a_file_on_disk_wins(folder, tmp_path):
     assert find_model("test-cells").resolve() == tmp_path / "here" / "test-cells"
 
 
+def test_the_folder_of_a_training_stands_for_its_model(folder, tmp_path, stack):
+    run = tmp_path / "here" / "run"
+    run.mkdir()
+    with pytest.raises(
+        ModelError, match=r"run: this folder holds no model.safetensors; give a training.s folder"
+    ):
+        unet2015.load_model("run")
+    path = trained(run / "model.safetensors")
+    for name in ("run", run, f"{run}/", "./run"):
+        loaded = unet2015.load_model(name)
+        assert loaded.path.resolve() == path
+        assert loaded.sha256 == unet2015.load_model(path).sha256
+    done = unet2015.segment_files([stack], tmp_path / "o", "run")
+    assert json.loads((tmp_path / "o" / "stack.record.json").read_text())["model"].endswith(
+        "model.safetensors"
+    )
+    assert done[0].error is None
+    record = tmp_path / "o" / "stack.record.json"
+    assert unet2015.replay(record, model=run).same
+    run.rename(tmp_path / "here" / "test-cells")  # as what is there comes before what is shipped
+    assert unet2015.load_model("test-cells").path.name == "model.safetensors"
+
+
 def test_a_folder_of_that_name_does_not_hide_it(folder, tmp_path):
     (tmp_path / "here" / "test-cells").mkdir()
     assert find_model("test-cells") == folder / "test-cells.safetensors"

@@ -27,6 +27,8 @@ from unet2015.settings import (
 from unet2015.settings.objects import ObjectSettings
 
 ThresholdName = Literal["f1", "rand"]
+OF_A_TRAINING = "model.safetensors"
+"""The model file in the folder of a training."""
 
 
 class ModelInfo(Frozen):

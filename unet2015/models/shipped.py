@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from unet2015.arguments import file_path
 from unet2015.errors import ModelError, UsageError
-from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.models.model_file import OF_A_TRAINING, Model, ModelInfo, read_model_file, save_model
 from unet2015.models.tensors import tensors_guard
 from unet2015.safe_files import atomic_path, make_folder
 
@@ -83,23 +84,30 @@ def list_models() -> list[ShippedModel]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Return the path of a model file, from its path or from the name of a shipped model.
+    """Return the path of a model file: from this path, the folder of a training, or a shipped model's name.
 
-    A file of that name on disk takes precedence over a shipped model. A name with a folder or an ending in
-    it is a path, whether or not there is such a file.
+    A file of that name on disk, or a folder with a model in it, takes precedence over a shipped model. A name
+    with a folder or an ending in it is a path, whether or not there is such a file.
 
     Raises
     ------
     ModelError
-        There is neither such a file nor a shipped model of that name.
+        There is no such file, no model in the folder, and no shipped model of that name.
     """
     path, name = Path(model), str(model)
+    if os.path.isfile(path / OF_A_TRAINING):  # which raises no error where it may not look
+        return path / OF_A_TRAINING
+    if path.is_dir() and name not in _shipped():
+        raise ModelError(
+            f"{name}: this folder holds no {OF_A_TRAINING}; give a training's folder, which has one after "
+            "its first validation, or a model file"
+        )
     if path.is_file() or path.name != name or path.suffix:
         return path
     shipped = _shipped()
     if name in shipped:
         return shipped[name]
-    if path.exists():  # a folder, say: reading it says what is wrong
+    if path.exists():  # a pipe, say: reading it says what is wrong
         return path
     close = difflib.get_close_matches(name, shipped, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
@@ -113,7 +121,8 @@ def load_model(model: str | Path) -> Model:
     Parameters
     ----------
     model : path or str
-        The file, or a name that ``unet2015 models`` lists; a file of that name takes precedence.
+        The file, the folder of a training, or a name that ``unet2015 models`` lists; a file or a folder with
+        a model takes precedence over a name.
 
     Returns
     -------

@@ -62,7 +62,8 @@ def segment(
         A TIFF or PNG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of YX
         unless `axes` says more.
     model : Model, path or str
-        What to segment with: a model file, or the name of a model that comes with the package.
+        What to segment with: a model file, the folder of a training, or the name of a model that comes with
+        the package.
     axes : str, optional
         One letter of TZCYXI for each axis of the image, slowest first, if the file does not tell them.
     channel : int or str, optional

@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import tensors_guard
 from unet2015.safe_files import Guard, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
 
-MODEL, SETTINGS, LOG = "model.safetensors", "settings.json", "log.jsonl"
+MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
 
