@@ -78,3 +78,14 @@ def test_pages_have_their_own_objects(page):
 
 def test_no_objects_no_outlines():
     assert found(np.zeros((1, 4, 4), np.uint8), 2) == {}
+
+
+def test_a_hole_belongs_to_the_innermost_piece_around_it():
+    array = np.zeros((1, 9, 9), np.uint8)
+    for side in (0, 2, 4):  # rings of one object inside each other, which do not touch
+        array[0, side : 9 - side, side : 9 - side] = 1
+        array[0, side + 1 : 8 - side, side + 1 : 8 - side] = 0
+    array[0, 4, 4] = 1
+    pieces = found(array, 2)[1]
+    sizes = [[abs(shoelace(ring)) for ring in piece] for piece in pieces]
+    assert sorted(sizes) == [[1], [25, 9], [81, 49]]
