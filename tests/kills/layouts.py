@@ -20,6 +20,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings, load_settings
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
 from unet2015.tiling import plan
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
@@ -101,11 +102,11 @@ class Segmentation:
             found[outputs.record.name] = _record(outputs.record)
         return found
 
-    def half_written(self, folder: Path) -> Iterator[str]:
+    def half_written(self, folder: Path) -> Iterator[tuple[Path, str]]:
         """Yield what lies at a final path and is neither the whole result nor the earlier one."""
         for name, found in self._results(folder).items():
             if found not in (None, self.whole[name], self.before.get(name)):
-                yield f"{name} is half written"
+                yield folder / name, f"{name} is half written"
 
     def damaged(self, folder: Path) -> list[Path]:
         """Return the files in work folders, which may be damaged between two runs."""
@@ -128,10 +129,12 @@ class Segmentation:
     def refused(self, folder: Path, error: str) -> bool:
         """Do as told where an image is refused because damage has removed all that says whose it is."""
         for outputs in self.outputs(folder):
-            unclaimed = outputs.main.exists() and str(outputs.main) in error and "move it away" in error
-            if unclaimed and self._results(folder)[outputs.record.name] != self.whole[outputs.record.name]:
-                (shutil.rmtree if outputs.main.is_dir() else Path.unlink)(outputs.main)
-                return True
+            if self._results(folder)[outputs.record.name] == self.whole[outputs.record.name]:
+                continue
+            for path in outputs.paths:
+                if path.exists() and f"{path}: exists" in error and "move it away" in error:
+                    (shutil.rmtree if path.is_dir() else Path.unlink)(path)
+                    return True
         return False
 
     def differences(self, folder: Path) -> Iterator[str]:
@@ -211,13 +214,13 @@ class Training:
             "log.jsonl": read_log(folder / "log.jsonl"),
         }
 
-    def half_written(self, folder: Path) -> Iterator[str]:
+    def half_written(self, folder: Path) -> Iterator[tuple[Path, str]]:
         """Yield what lies at a final path and cannot be read."""
         for path in [*folder.glob("*.safetensors"), *(folder / "checkpoints").glob("step-*")]:
             try:
                 load_tensors(path)
             except Exception as error:
-                yield f"{path.name} is half written: {error}"
+                yield path, f"{path.name} is half written: {error}"
 
     def damaged(self, folder: Path) -> list[Path]:
         """Return the newest checkpoint if there is one before it."""
@@ -258,6 +261,7 @@ def make(folder: Path) -> dict[str, Segmentation | Training]:
     two, many = (_model(folder / f"{classes}.safetensors", classes) for classes in (2, 3))
     one, both = SegmentOptions(tile=SIDE), SegmentOptions(tile=SIDE, products=BOTH)
     other = SegmentOptions(tile=SIDE, products=BOTH, threshold=0.3)
+    with_objects = replace(one, objects=ObjectSettings(smallest=2, markers=MarkerSettings(level=0.6, blur=1)))
     return {
         "strips": Segmentation([page], "", both, two),
         "pages": Segmentation([pages], "", both, two),
@@ -270,6 +274,8 @@ def make(folder: Path) -> dict[str, Segmentation | Training]:
         "zarr of both": Segmentation([page], "out.zarr", both, two),
         "zarr with channels": Segmentation([pages], "out.zarr", replace(both, axes="ZYX"), many),
         "zarr over earlier": Segmentation([page], "out.zarr", both, two, other),
+        "objects": Segmentation([page], "", with_objects, two),
+        "zarr with objects": Segmentation([pages], "out.zarr", replace(with_objects, axes="ZYX"), two),
         "training": Training(*_training_set(folder), _training_settings()),
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYOUTS = "strips,pyramid,one part,zarr,zarr with channels,zarr over earlier"
+LAYOUTS = "strips,pyramid,one part,objects,zarr,zarr with channels,zarr with objects,zarr over earlier"
 
 
 @pytest.mark.slow
