@@ -212,6 +212,10 @@ def main() -> int:
         searches = [report(what, part.result()) for what, part in parts]
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
+        for one in searches:
+            one["findings"] = [
+                {key: found[key] for key in found if key != "trace"} for found in one["findings"]
+            ]
         seconds = round(time.monotonic() - start)
         write_result(
             options.results,

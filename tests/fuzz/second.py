@@ -77,6 +77,8 @@ def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         series = tif.series[0]
         if 270 in tif.pages[0].tags and not tif.pages[0].description:  # tifffile takes no bytes for text
             raise DoubtError
+        if any(page.aspage().subfiletype & 1 for page in tif.pages) and not tif.is_ome:  # left out here
+            raise DoubtError
         if tif.is_imagej and series.size != image.pages * image.channels * image.height * image.width:
             raise DoubtError  # tifffile does not count by "images"
         letters = series.get_axes(squeeze=False)

@@ -25,16 +25,16 @@ def fuzz(keep, *arguments):
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory limit is Linux's")
 def test_damaged_files_are_read_right_or_refused_with_one_clear_error(tmp_path):
-    done, found = fuzz(tmp_path / "kept", "--images", 140, "--others", 45, "--seed", 1)
+    done, found = fuzz(tmp_path / "kept", "--images", 70, "--others", 27, "--seed", 1)
     assert done.returncode == 0, done.stderr or found
     images, others = found["searches"]
     assert images["findings"] == others["findings"] == []
-    assert (images["files"], others["files"]) == (140, 45)
+    assert (images["files"], others["files"]) == (70, 27)
     # Both outcomes occur, so that the damage is neither harmless nor hopeless.
-    assert images["kinds"]["result"] > 15
-    assert images["kinds"]["ImageReadError"] > 50
-    assert others["kinds"]["ModelError"] > 8
-    assert others["kinds"]["refused"] > 3
+    assert images["kinds"]["result"] > 10
+    assert images["kinds"]["ImageReadError"] > 25
+    assert others["kinds"]["ModelError"] > 5
+    assert others["kinds"]["refused"] > 1
     assert not (tmp_path / "kept").exists()
 
 

@@ -187,6 +187,7 @@ def described(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
+        ({"in_channels": 2**40, "mapping": {"method": "integer-range"}}, "no possible network"),
         ({"in_channels": 10**18, "mapping": {"method": "integer-range"}}, "no possible network"),
         ({"in_channels": 10**30, "mapping": {"method": "integer-range"}}, "no possible network"),
         ({"network": {"width": 10**15, "depth": 8}}, "no possible network"),

@@ -33,13 +33,14 @@ def write_result(path: Path, search: str, found: Mapping[str, Any]) -> None:
 
 
 def commit() -> str:
-    """Return the commit of the checkout, with ``+`` if files of the package differ from it."""
+    """Return the last commit that changed the package, with ``+`` if its files differ from it."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    return git("rev-parse", "--short=12", "HEAD") + "+" * bool(git("status", "--porcelain", "unet2015"))
+    changed = bool(git("status", "--porcelain", "unet2015"))
+    return git("log", "-1", "--format=%h", "--abbrev=12", "--", "unet2015") + "+" * changed
 
 
 def block(name: str) -> Block:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from torch import Tensor
 
 from unet2015 import networks
-from unet2015.errors import ModelError, SettingsError
+from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.models.tensors import load_tensors, save_tensors, short
 from unet2015.settings import (
     NETWORK_KINDS,
@@ -172,7 +172,12 @@ def read_model_file(path: str | Path) -> Model:
     try:
         with torch.device("meta"):  # no memory is taken until the shapes are checked
             network = build_network(info)
-    except (RuntimeError, OverflowError, TypeError) as error:  # more weights than can be counted
+    except (
+        RuntimeError,
+        OverflowError,
+        TypeError,
+        UNet2015Error,
+    ) as error:  # more weights than can be counted
         raise ModelError(f"{path}: the model file describes no possible network: {short(error)}") from error
     check_weights(network, weights, str(path))
     network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)

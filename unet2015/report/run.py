@@ -139,7 +139,8 @@ def _settings(path: Path) -> dict[str, Any] | None:
     try:
         values = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataSetError(f"{path}: cannot read the settings of the training: {error}") from error
+        words = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DataSetError(f"{path}: cannot read the settings of the training: {words}") from error
     if not isinstance(values, dict):
         raise DataSetError(f"{path}: expected the settings of a training, a JSON object")
     return values
