@@ -83,7 +83,7 @@ def test_a_deeper_architecture_names_the_missing_tensor(model_file):
 
 
 def test_a_huge_declared_network_takes_no_memory(model_file):
-    text = info(network=NetworkSettings(width=10**6, depth=8)).model_dump_json()
+    text = info(network=NetworkSettings(width=65_536, depth=8)).model_dump_json()
     rewritten(model_file, lambda header: header["__metadata__"].update(unet2015=text))
     with pytest.raises(ModelError, match="shape"):
         read_model_file(model_file)
