@@ -10,6 +10,7 @@ import tifffile
 from unet2015.errors import UsageError
 from unet2015.images.reader import open_image, read_pages
 from unet2015.objects.instances import Markers, label_objects
+from unet2015.segmentation import object_output
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
@@ -148,6 +149,20 @@ def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, cap
     out.mkdir()
     (out / "objects.csv").write_text("mine")
     segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    assert (out / "objects.csv").read_text() == "mine"
+    assert "is not a table of objects by this program" in caplog.text
+
+
+def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, monkeypatch):
+    out, joined = tmp_path / "out", object_output.join_tables
+
+    def late(path, *more):
+        path.write_text("mine")  # after the first look
+        joined(path, *more)
+
+    monkeypatch.setattr(object_output, "join_tables", late)
+    (result,) = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    assert result.error is None
     assert (out / "objects.csv").read_text() == "mine"
     assert "is not a table of objects by this program" in caplog.text
 

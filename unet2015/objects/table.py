@@ -157,7 +157,7 @@ def _cell(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def join_tables(path: Path, tables: Sequence[Path]) -> None:
+def join_tables(path: Path, tables: Sequence[Path], guard: Guard | None = None) -> None:
     """Write one CSV with the rows of several; a column that one of them lacks stays empty there.
 
     Raises
@@ -170,7 +170,7 @@ def join_tables(path: Path, tables: Sequence[Path]) -> None:
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             names |= dict.fromkeys(next(csv.reader(file)))
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, guard) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
     ):
         writer = csv.DictWriter(out, list(names), restval="")

@@ -14,7 +14,7 @@ from unet2015.objects.labelling import MadeLabels, Maps, number_image
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import FIRST_COLUMNS, Table, join_tables, summary_of, write_table
-from unet2015.safe_files import open_regular
+from unet2015.safe_files import only_over, open_regular
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, TABLE, ProbabilityMap
@@ -99,7 +99,7 @@ def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
         _log.warning("%s is not a table of objects by this program, and is not changed", path)
         return
     try:
-        join_tables(path, tables)
+        join_tables(path, tables, only_over(_is_ours, "a table of objects by this program"))
     except ImageWriteError as error:
         _log.warning("%s", error)
 
