@@ -173,7 +173,7 @@ def test_says_what_is_wrong() -> None:
     with pytest.raises(DataSetError, match="rows and columns"):
         match_objects(ones[0], ones[0])
     for wrong in (ones / 2, -ones, ones > 0):
-        with pytest.raises(LabelError, match="integer labels from 0 on"):
+        with pytest.raises(LabelError, match=r"integer labels from 0 on|expected whole numbers"):
             match_objects(ones, wrong)
     for threshold in (0, -1, 1.5, float("nan")):
         with pytest.raises(UsageError, match="above 0 and at most 1"):

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.image import Image
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
@@ -105,6 +106,9 @@ def compare_folders(
     UsageError, ImageReadError
         There are no images, or a folder cannot be read.
     """
+    truth, result = file_path(truth, "truth"), file_path(result, "result")
+    axes = None if axes is None else text(axes, "axes")
+    progress = callback(progress, "progress")
     pairing = pair_by_name(named_files(truth), named_files(result))
     if not pairing.pairs:
         raise DataSetError(

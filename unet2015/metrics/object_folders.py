@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from unet2015.errors import UsageError
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
-from unet2015.metrics.objects import object_scores
+from unet2015.metrics.objects import iou_threshold, object_scores
 
 
 class _Page(NamedTuple):
@@ -126,8 +125,7 @@ def evaluate_objects(
     ImageReadError
         A folder cannot be read.
     """
-    if not 0 < threshold <= 1:
-        raise UsageError(f"expected a threshold of the IoU above 0 and at most 1, not {threshold:g}")
+    threshold = iou_threshold(threshold, "threshold")
     thresholds = sorted({*THRESHOLDS, threshold})
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:

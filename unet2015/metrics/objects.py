@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unet2015.arguments import items, number, whole_numbers
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.assignment import best_assignment
 from unet2015.metrics.object_counts import (
@@ -60,15 +61,15 @@ def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.
     >>> match_objects([[1, 1, 0, 2]], [[7, 7, 7, 0]]).pairs
     (ObjectPair(page=0, truth=1, prediction=7, iou=0.6666666666666666),)
     """
-    _check((threshold,))
+    threshold = iou_threshold(threshold, "threshold")
     pairs: list[ObjectPair] = []
     counts = []
-    for number, page in enumerate(_pages(truth, prediction)):
+    for place, page in enumerate(_pages(truth, prediction)):
         chosen = matched(page, threshold)
         counts.append(_counts(page, threshold, chosen))
         for k in chosen:
             true, found = page.true_labels[page.true[k]], page.found_labels[page.found[k]]
-            pairs.append(ObjectPair(number, int(true), int(found), float(page.iou[k])))
+            pairs.append(ObjectPair(place, int(true), int(found), float(page.iou[k])))
     return ObjectMatches(**vars(summed(counts)), pairs=tuple(pairs))
 
 
@@ -94,10 +95,13 @@ def object_scores(
     DataSetError, LabelError, UsageError
         As from `match_objects`.
     """
-    _check(thresholds)
+    given = items(thresholds, "thresholds", "a list of numbers")
+    chosen = [iou_threshold(one, "thresholds") for one in given]
+    if not chosen:
+        raise UsageError("thresholds: expected at least one")
     pages = list(_pages(truth, prediction))
     return ObjectScores(
-        tuple(summed([_counts(page, t, matched(page, t)) for page in pages]) for t in thresholds),
+        tuple(summed([_counts(page, t, matched(page, t)) for page in pages]) for t in chosen),
         sum(len(page.true_labels) for page in pages),
         sum(len(page.found_labels) for page in pages),
         float(sum(page.iou[page.covers].sum() for page in pages)),
@@ -207,7 +211,7 @@ def matched(page: ObjectOverlaps, threshold: float) -> NDArray[np.int64]:
 
 
 def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
-    true, found = np.asarray(truth), np.asarray(prediction)
+    true, found = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
     if true.shape != found.shape or true.ndim < 2:
         raise DataSetError(
             "truth and prediction must have one shape, of rows and columns or of pages of them; truth is "
@@ -223,7 +227,9 @@ def _counts(page: ObjectOverlaps, threshold: float, chosen: NDArray[np.int64]) -
     return ObjectCounts(float(threshold), tp, invented, missed, float(page.iou[chosen].sum()))
 
 
-def _check(thresholds: Sequence[float]) -> None:
-    for threshold in thresholds:
-        if not 0 < threshold <= 1:
-            raise UsageError(f"expected thresholds of the IoU above 0 and at most 1, not {threshold:g}")
+def iou_threshold(value: object, name: str) -> float:
+    """Return a threshold of the IoU: a number above 0, at most 1."""
+    threshold = number(value, name, nan=True)
+    if not 0 < threshold <= 1:
+        raise UsageError(f"{name}: expected a threshold of the IoU above 0 and at most 1, not {threshold:g}")
+    return threshold

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.arguments import flag, integer
 from unet2015.errors import DataSetError
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
@@ -88,6 +89,8 @@ def evaluate_pixels(
     UsageError, ImageReadError
         There are no images, or a folder cannot be read.
     """
+    foreground = flag(foreground, "foreground")
+    ignore = None if ignore is None else integer(ignore, "ignore")
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
         if ignore is not None:
