@@ -97,12 +97,12 @@ def test_what_a_folder_leaves_out_is_named(tmp_path, caplog):
         ("b.czi", b"ZISRAW"),
         ("image001", BIG),
         ("c.qptiff", TIFF),
-        ("d.jpg", b""),
+        ("d.gif", b""),
         ("e.txt", PNG),
     ):
         (tmp_path / name).write_bytes(start)
     _, (message,) = left_out(caplog, tmp_path)
-    assert message.endswith(": c.qptiff, e.txt, image001, z.svs, b.czi, d.jpg"), (
+    assert message.endswith(": c.qptiff, e.txt, image001, z.svs, b.czi, d.gif"), (
         "first what begins as an image"
     )
     for number in range(9):

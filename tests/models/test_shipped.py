@@ -1,5 +1,6 @@
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -16,6 +17,7 @@ from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.models.shipped import FOLDER, LARGEST
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.synthetic import em_stack
 
 WORDS = {
     "summary": "membranes of neurites",
@@ -131,6 +133,26 @@ def test_em_membrane_takes_images_of_any_type_and_contrast(slices):
         for image in (page, page.astype(np.uint16) * 257, page.astype(np.float32) / 255)
     ]
     assert all((other != classes[0]).mean() < 1e-4 for other in classes[1:])
+
+
+def test_em_membrane_takes_files_of_any_type(tmp_path):
+    page = em_stack(1, 60, 60, 0)[0][0]
+    files = {
+        "bytes.tif": page,
+        "words.tif": page.astype(np.uint16) * 13 + 4000,
+        "floats.tif": page.astype(np.float32) / 255,
+    }
+    for name, pixels in files.items():
+        tifffile.imwrite(tmp_path / name, pixels)
+    (tmp_path / "words.png").write_bytes(imagecodecs.png_encode(files["words.tif"]))
+    (tmp_path / "bytes.jpg").write_bytes(imagecodecs.jpeg8_encode(page, level=100))
+    maps = {
+        path.name: unet2015.segment(path, "em-membrane", device="cpu", probabilities=True)
+        for path in sorted(tmp_path.iterdir())
+    }
+    assert len(maps) == 5
+    for name, found in maps.items():  # a JPEG changes pixels a little
+        assert np.abs(found - maps["bytes.tif"]).max() < (0.2 if name == "bytes.jpg" else 1e-3), name
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def spoil(folder, page):
     reasons = {
         "03.tif": "ends",
         "10.tif": "it is empty",
-        "11.tif": "expected a TIFF or PNG",
+        "11.tif": "expected a TIFF, PNG or JPEG",
         "20.tif": "channel",
         "33.tif": "NaN",
         "40.tif": "folder",
@@ -115,7 +115,7 @@ def test_an_interrupted_batch_keeps_what_is_known(tmp_path, monkeypatch, model, 
     segment_files(inputs, tmp_path / "out", model)
     before = (tmp_path / "out" / "failures.csv").read_bytes()
 
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     tifffile.imwrite(tmp_path / "a.tif", page)

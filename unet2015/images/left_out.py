@@ -5,8 +5,8 @@ from pathlib import Path
 
 from unet2015.safe_files import open_regular
 
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n")
-"""First bytes of TIFF, BigTIFF and PNG."""
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+"""First bytes of TIFF, BigTIFF, PNG and JPEG."""
 
 _NAMED = 10
 
@@ -33,7 +33,7 @@ _BESIDE = frozenset(
 
 
 def begins_as_image(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a TIFF or PNG."""
+    """Whether the first bytes of a file are those of a TIFF, PNG or JPEG."""
     try:
         with open_regular(path) as file:
             return bool(file.read(8).startswith(STARTS))

@@ -1,7 +1,6 @@
 """PNG files as images: 8 or 16 bit, gray or RGB; as labels also fewer bits, and indices of a palette."""
 
 import struct
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import ImageHeader
 from unet2015.images.samples import MASK, NO_ALPHA, REFUSED, is_gray_ramp
+from unet2015.images.whole import WholeImage
 from unet2015.safe_files import open_regular, read_bytes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,10 +21,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, gray and alpha, RGB and alpha
 _GRAY, _PALETTE, _ALPHA = 0, 3, 4
 _EXPANSION = 1032  # what deflate can make of one byte
-_CACHE_BYTES = 2**26
 
 
-class PngImage(Image):
+class PngImage(WholeImage):
     """A PNG file; decoded as a whole when first read, as PNG has no regions.
 
     Alpha must be opaque everywhere, and is dropped: pixels that are transparent have no defined
@@ -61,7 +60,7 @@ class PngImage(Image):
                 else "as labels their numbers are read; as an image, save a copy with 8 bits"
             )
             raise ImageReadError(f"{name}: an image of {bits} bit pixels in PNG is not supported; {what}")
-        self._stored, self._size = (colour, bits), path.stat().st_size
+        self._stored = colour, bits
         channels = _SAMPLES[colour] - bool(colour & _ALPHA)
         shape = (height, width) if channels == 1 else (height, width, channels)
         within = "YXC"[: len(shape)]
@@ -75,36 +74,10 @@ class PngImage(Image):
                 axes_source="--axes" if axes else "file",
                 path=path,
                 labels=labels,
-            )
+            ),
+            _SAMPLES[colour],
+            path.stat().st_size,
         )
-        self._pixels: npt.NDArray[Any] | None = None
-        self._lock = threading.Lock()
-
-    def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
-        with self._lock:
-            if self._pixels is None:
-                self._pixels = self._decode()
-        return np.array(np.moveaxis(self._pixels[y0:y1, x0:x1], -1, 0), self.dtype)
-
-    @property
-    def decoding_bytes(self) -> int:
-        """Memory for the whole image, encoded and decoded, beyond what small images take."""
-        decoded = self.height * self.width * _SAMPLES[self._stored[0]] * self.dtype.itemsize
-        return max(0, decoded + 2 * self._size - _CACHE_BYTES)
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of the decoded image, once it was read."""
-        pixels = self._pixels
-        return 0 if pixels is None else pixels.nbytes
-
-    def forget(self) -> None:
-        """Forget the pixels."""
-        self._pixels = None
-
-    def close(self) -> None:
-        """Forget the pixels."""
-        self.forget()
 
     def _decode(self) -> npt.NDArray[Any]:
         assert self.path is not None

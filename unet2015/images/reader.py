@@ -20,6 +20,8 @@ from unet2015.errors import (
 )
 from unet2015.images.channel import ChannelImage
 from unet2015.images.image import ArrayImage, Image
+from unet2015.images.jpeg import START, JpegImage
+from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
@@ -31,6 +33,7 @@ from unet2015.safe_files import open_regular
 __all__ = [
     "ArrayImage",
     "Image",
+    "JpegImage",
     "PngImage",
     "TiffImage",
     "ZarrImage",
@@ -43,10 +46,12 @@ __all__ = [
 _LITTLE = 2**28
 """Bytes that there are surely."""
 
-SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png")
+SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png", *JPEG_SUFFIXES)
 """What the names of images end in; .btf, .tf2 and .tf8 are BigTIFF, .lsm is Zeiss's TIFF."""
 
 _TAKEN = ", ".join(SUFFIXES) + " and .zarr"
+
+_NAMED = 10
 
 _log = logging.getLogger("unet2015")
 
@@ -54,7 +59,7 @@ _log = logging.getLogger("unet2015")
 def open_image(
     path: str | Path, axes: str | None = None, *, labels: bool = False, channel: int | str | None = None
 ) -> Image:
-    """Open a TIFF or PNG file, or the folder of an OME-Zarr image.
+    """Open a TIFF, PNG or JPEG file, or the folder of an OME-Zarr image.
 
     What a file is follows from its first bytes, not its name.
 
@@ -99,6 +104,8 @@ def _open(path: Path, axes: str | None, labels: bool) -> Image:
             start = file.read(8)
         if start == SIGNATURE:
             return PngImage(path, axes, labels=labels)
+        if start.startswith(START):
+            return JpegImage(path, axes, labels=labels)
         if start.startswith(STARTS):
             return TiffImage(path, axes, labels=labels)
     except UNet2015Error:
@@ -108,7 +115,7 @@ def _open(path: Path, axes: str | None, labels: bool) -> Image:
     except Exception as error:  # whatever it is, it is the failure of this file alone
         raise failure_of(error, path) from error
     came = f"it begins with {start!r}" if start else "it is empty"
-    raise ImageReadError(f"{path}: expected a TIFF or PNG file, but {came}")
+    raise ImageReadError(f"{path}: expected a TIFF, PNG or JPEG file, but {came}")
 
 
 def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True) -> npt.NDArray[Any]:
@@ -169,10 +176,10 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     A folder stands for the images in it whose names end in one of `SUFFIXES` or .zarr, without hidden ones,
     in natural order (see `natural_order`). A pattern stands for such images that match, in the same order;
     ``**`` also matches folders below. If it ends in another ending, such as ``*.svs``, it stands for what
-    begins as a TIFF or PNG. Other files that may be images are left out, and a message names them. A folder
-    that is an OME-Zarr image is one image, and is not searched. Something with the
-    name of an image that is not one, such as a folder without images or a broken link, is returned, too:
-    opening it says what is wrong.
+    begins as a TIFF, PNG or JPEG. JPEG files beside other images of the same name, and other files that may
+    be images, are left out, and a message names them. A folder that is an OME-Zarr image is one image, and is
+    not searched. Something with the name of an image that is not one, such as a folder without images or a
+    broken link, is returned, too: opening it says what is wrong.
 
     Raises
     ------
@@ -214,12 +221,14 @@ def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
     matches = path.iterdir() if folder else map(Path, glob.glob(str(item), recursive=True))
     every = sorted(matches, key=natural_order)
     files = [match for match in every if _is_image(match)]
+    previews = _previews(item, files)
+    files = [match for match in files if match not in previews]
     if not folder:
         ending = path.suffix
         if ending and not set(ending) & set("*?["):
             files = [match for match in every if _is_image(match) or begins_as_image(match)]
         files = _outermost(files)
-    return files, left_out(every, set(files))
+    return files, left_out(every, previews.union(files))
 
 
 def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
@@ -230,6 +239,21 @@ def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
     parts = [re.split("([0-9]+)", part) for part in Path(path).parts]
     # What re.split gives alternates, so texts are compared with texts and numbers with numbers.
     return [[int(text) if i % 2 else text for i, text in enumerate(part)] for part in parts], str(path)
+
+
+def _previews(where: str | Path, files: list[Path]) -> set[Path]:
+    """Return the JPEG files beside other images of the same name, as microscopes write them; say so."""
+    others = {path.with_suffix("") for path in files if path.suffix.lower() not in JPEG_SUFFIXES}
+    found = [p for p in files if p.suffix.lower() in JPEG_SUFFIXES and p.with_suffix("") in others]
+    if found:
+        names = ", ".join(path.name for path in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        _log.warning(
+            "%s: JPEG files beside images of the same name are left out, as copies to look at (%d): %s",
+            where,
+            len(found),
+            names,
+        )
+    return set(found)
 
 
 def _outermost(matches: list[Path]) -> list[Path]:

@@ -32,7 +32,7 @@ def segment_files(
     Parameters
     ----------
     inputs : sequence of path
-        TIFF or PNG files, OME-Zarr images, folders of them, patterns.
+        TIFF, PNG or JPEG files, OME-Zarr images, folders of them, patterns.
     out : path
         A folder; or, for one input, the path of the class map, ending in .tif, .tiff or .zarr. In a
         folder, the results of OME-Zarr images are OME-Zarr (``NAME.classes.zarr``), all others TIFF. An

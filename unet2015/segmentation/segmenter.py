@@ -59,8 +59,8 @@ def segment(
     Parameters
     ----------
     image : path or ndarray
-        A TIFF or PNG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of YX
-        unless `axes` says more.
+        A TIFF, PNG or JPEG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of
+        YX unless `axes` says more.
     model : Model, path or str
         What to segment with: a model file, the folder of a training, or the name of a model that comes with
         the package.

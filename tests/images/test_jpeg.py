@@ -1,0 +1,171 @@
+"""JPEG files are images; what is cut short, turned, or of another kind is said."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from unet2015.errors import AxesError, ImageReadError, UNet2015Error
+from unet2015.images.reader import find_images, open_image, read_pages
+
+GRAY = np.random.default_rng(0).integers(0, 255, (45, 70), np.uint8)
+RGB = np.random.default_rng(1).integers(0, 255, (45, 70, 3), np.uint8)
+
+
+def encoded(pixels=GRAY, mode=None, **options):
+    stream = io.BytesIO()
+    Pillow.fromarray(pixels, mode).save(stream, "JPEG", **options)
+    return stream.getvalue()
+
+
+def exif(orientation, order="<"):
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    return b"Exif\0\0" + head + struct.pack(f"{order}HHHIHH", 1, 274, 3, 1, orientation, 0) + bytes(4)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def call(data, name="a.jpg"):
+        (tmp_path / name).write_bytes(data)
+        return tmp_path / name
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"quality": 20, "restart_marker_rows": 1}], ids=str
+)
+@pytest.mark.parametrize("pixels", [GRAY, RGB], ids=["gray", "RGB"])
+def test_the_pixels_are_those_of_another_decoder(write, pixels, options):
+    data = encoded(pixels, **options)
+    expected = np.asarray(Pillow.open(io.BytesIO(data))).reshape(45, 70, -1)
+    with open_image(write(data, "a.bin")) as image:  # known by its first bytes
+        assert image.axes == ("YX" if pixels.ndim == 2 else "YXC")
+        assert (image.dtype, image.channels, image.notes) == (np.uint8, expected.shape[-1], ())
+        assert image.calibration.pixel_size_x is None
+        whole = image.read(0, 0, 45, 0, 70)
+        np.testing.assert_array_equal(np.moveaxis(whole, 0, -1), expected)
+        np.testing.assert_array_equal(image.read(0, 3, 20, 7, 60), whole[:, 3:20, 7:60])
+        assert image.kept_bytes == whole.nbytes
+        image.forget()
+        assert image.kept_bytes == 0
+        np.testing.assert_array_equal(image.read(0, 0, 45, 0, 70), whole)
+
+
+def test_axes_may_be_named(write):
+    path = write(encoded())
+    with open_image(path, "TYX") as image:
+        assert (image.axes, image.axes_source) == ("TYX", "--axes")
+    with pytest.raises(AxesError):
+        open_image(path, "YXC")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", [1, 3, 6, 9])
+def test_an_orientation_is_said_and_not_applied(write, order, orientation):
+    with open_image(write(encoded(exif=exif(orientation, order)))) as image:
+        assert len(image.notes) == (orientation in (3, 6))
+        assert all(f"Orientation {orientation}" in note and "as it is stored" in note for note in image.notes)
+        assert (image.height, image.width) == GRAY.shape
+
+
+def test_a_thumbnail_before_the_picture_is_not_the_picture(write):
+    small = encoded(GRAY[:8, :8])
+    head = struct.pack(">HH", 0xFFE1, 2 + 6 + len(small)) + b"other\0" + small
+    data = encoded()
+    with open_image(write(data[:2] + head + data[2:])) as image:
+        assert (image.height, image.width) == GRAY.shape
+        assert image.read(0, 0, 45, 0, 70).std() > 10
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_any_cut_is_an_error(write, progressive):
+    data = encoded(RGB, progressive=progressive)
+    for end in (*range(3, 700, 13), len(data) // 2, len(data) - 2, len(data) - 1):
+        with pytest.raises(ImageReadError, match=r"a.jpg: .*(cut short|damaged)"):
+            open_image(write(data[:end]))
+    with open_image(write(data + b"what a camera adds\xff\xd8")) as image:  # after the end all is allowed
+        assert image.read(0, 0, 45, 0, 70).shape == (3, 45, 70)
+
+
+def test_the_end_is_found_across_blocks(write, monkeypatch):
+    data = encoded(RGB, progressive=True)
+    for block in (2, 3, 7, 64):
+        monkeypatch.setattr("unet2015.images.jpeg._BLOCK", block)
+        open_image(write(data)).close()
+        with pytest.raises(ImageReadError, match="cut short"):
+            open_image(write(data[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (encoded(np.dstack([RGB, GRAY]), "CMYK"), "4 samples of 8 bits, frame C0"),
+        (encoded().replace(b"\xff\xc0", b"\xff\xc3"), "1 samples of 8 bits, frame C3"),
+        (encoded().replace(b"\xff\xc0\x00\x0b\x08", b"\xff\xc0\x00\x0b\x0c"), "samples of 12 bits"),
+        (encoded().replace(b"\x00\x2d\x00\x46", b"\x00\x00\x00\x46"), "declares 0 x 70"),
+        (b"\xff\xd8\xff\xd9", "holds no picture"),
+        (b"\xff\xd8\xff\xe0\x00\x04ab\x12\x34\x56\x78", "expected a marker of the JPEG at byte 8"),
+    ],
+    ids=range(6),
+)
+def test_other_kinds_are_refused(write, data, words):
+    with pytest.raises(ImageReadError, match=words):
+        open_image(write(data))
+
+
+def test_labels_in_a_jpeg_are_refused(write):
+    path = write(encoded())
+    with pytest.raises(
+        ImageReadError, match="its compression changes values; export them again as PNG or TIFF"
+    ):
+        read_pages(path)
+    assert read_pages(path, labels=False).shape == (1, 45, 70)
+
+
+def test_memory_is_told_before_anything_is_decoded(write, monkeypatch):
+    monkeypatch.setattr("imagecodecs.jpeg8_decode", None)
+    data = encoded(RGB).replace(b"\x00\x2d\x00\x46", b"\xea\x60\xea\x60")
+    with open_image(write(data)) as image:
+        assert (image.height, image.width) == (60_000, 60_000)
+        assert image.decoding_bytes > 3 * 60_000**2 - 2**27
+
+
+def test_a_picture_that_is_not_as_declared_is_an_error(write, monkeypatch):
+    monkeypatch.setattr("imagecodecs.jpeg8_decode", lambda data: np.zeros((45, 70, 3), np.uint8))
+    with open_image(write(encoded())) as image, pytest.raises(ImageReadError, match="is damaged"):
+        image.read(0, 0, 1, 0, 1)
+
+
+WHOLE = encoded(RGB, progressive=True)
+
+
+@given(place=st.integers(0, len(WHOLE) - 1), value=st.integers(0, 255))
+def test_any_damaged_byte_gives_an_image_or_one_error(tmp_path_factory, place, value):
+    path = tmp_path_factory.getbasetemp() / "damaged.jpg"
+    path.write_bytes(WHOLE[:place] + bytes([value]) + WHOLE[place + 1 :])
+    try:
+        with open_image(path) as image:
+            if image.height * image.width < 2**20:
+                assert image.read(0, 0, image.height, 0, image.width).dtype == np.uint8
+    except UNet2015Error as error:
+        said = str(error)
+        if not said.startswith(f"{path}: ") or "\n" in said:
+            raise
+
+
+def test_a_folder_stands_for_jpeg_but_not_for_copies_to_look_at(tmp_path, write, caplog):
+    for name in ("a.jpg", "b.JPEG", "c.jpg"):
+        write(encoded(), name)
+    tifffile.imwrite(tmp_path / "a.tif", GRAY)
+    assert [path.name for path in find_images([tmp_path])] == ["a.tif", "b.JPEG", "c.jpg"]
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path}: JPEG files beside images of the same name are left out, as copies to look at (1): a.jpg"
+    ]
+    for pattern in (tmp_path / "a.jpg", tmp_path / "a.jp*"):
+        assert [path.name for path in find_images([pattern])] == ["a.jpg"]

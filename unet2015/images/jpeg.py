@@ -1,0 +1,201 @@
+"""JPEG files as images: 8 bit, gray or RGB.
+
+Source: ITU-T T.81, annex B, https://www.w3.org/Graphics/JPEG/itu-t81.pdf; for the orientation, Exif 2.32.
+"""
+
+import re
+import struct
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageReadError
+from unet2015.images.declared import Declared
+from unet2015.images.image import ImageHeader
+from unet2015.images.whole import WholeImage
+from unet2015.safe_files import open_regular, read_bytes
+
+START = b"\xff\xd8\xff"
+SUFFIXES = (".jpg", ".jpeg")
+"""What the names of JPEG files end in."""
+
+_SOI, _EOI, _SOS, _EXIF = 0xD8, 0xD9, 0xDA, 0xE1
+_USUAL = (0xC0, 0xC1, 0xC2)
+"""Frames that are decoded: baseline, extended, progressive; all with Huffman codes."""
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)
+"""Among the markers C0 to CF, those that begin no frame."""
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+"""Where the coded pixels of a scan end: FF is followed by 0 in them, or restarts them."""
+_BLOCK = 2**20
+_ORIENTATION = 274
+
+
+class _Frame(NamedTuple):
+    """The first frame header, and the orientation that Exif declares (1: as stored)."""
+
+    marker: int
+    bits: int
+    height: int
+    width: int
+    samples: int
+    orientation: int
+
+
+class JpegImage(WholeImage):
+    """A JPEG file; decoded as a whole when first read.
+
+    It must end with its end marker: decoders fill what is missing of a file with gray, and say nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        YX or YXC, as the file has it, with I, Z or T of length 1 before them.
+    labels : bool
+        Refused: the compression changes values, so what was drawn is lost.
+
+    Raises
+    ------
+    ImageReadError
+        The file is damaged, cut short, or of a kind that is refused.
+    AxesError
+        `axes` do not fit.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
+        name = str(path)
+        if labels:
+            raise ImageReadError(
+                f"{name}: labels in a JPEG are not those that were drawn, as its compression changes values; "
+                "export them again as PNG or TIFF"
+            )
+        frame = _walk(path)
+        if frame.bits != 8 or frame.samples not in (1, 3) or frame.marker not in _USUAL:
+            raise ImageReadError(
+                f"{name}: this kind of JPEG is not supported ({frame.samples} samples of {frame.bits} bits, "
+                f"frame {frame.marker:X}); save it as 8 bit gray or RGB, or as PNG or TIFF"
+            )
+        shape = (frame.height, frame.width) if frame.samples == 1 else (frame.height, frame.width, 3)
+        within = "YXC"[: len(shape)]
+        named = Declared("plain", "", ()).named(within, axes, name)
+        turned = (
+            f"its Exif data say that the image is to be turned (Orientation {frame.orientation}); it is read "
+            "as it is stored"
+        )
+        super().__init__(
+            ImageHeader(
+                name,
+                named.lead + within,
+                named.sizes + shape,
+                np.uint8,
+                axes_source="--axes" if axes else "file",
+                path=path,
+                notes=(turned,) if frame.orientation != 1 else (),
+            ),
+            frame.samples,
+            path.stat().st_size,
+        )
+
+    def _decode(self) -> npt.NDArray[Any]:
+        assert self.path is not None
+        expected = (self.height, self.width, self._samples)
+        data = read_bytes(self.path)
+        try:
+            pixels = np.asarray(imagecodecs.jpeg8_decode(data)).reshape(self.height, self.width, -1)
+        except Exception as error:  # imagecodecs has errors of its own
+            raise ImageReadError(f"{self.name}: cannot decode the JPEG: {error}; copy it again") from error
+        if pixels.shape != expected or pixels.dtype != self.dtype:
+            raise ImageReadError(
+                f"{self.name}: expected a picture of shape {expected}, but {pixels.shape} of {pixels.dtype} "
+                "came; the JPEG is damaged: copy it again"
+            )
+        return pixels
+
+
+def _walk(path: Path) -> _Frame:
+    """Return the header of a JPEG, having gone from marker to marker to its end."""
+    with open_regular(path) as file:
+        size = file.seek(0, 2)
+        position, frame, orientation, scans = 2, None, 1, 0
+        while True:
+            file.seek(position)
+            head = file.read(4)
+            if len(head) < 2:
+                raise _cut(path, size)
+            marker = head[1]
+            if head[0] != 0xFF or marker in (0, _SOI):
+                raise ImageReadError(
+                    f"{path}: expected a marker of the JPEG at byte {position}; it is damaged: copy it again"
+                )
+            if marker == _EOI:
+                break
+            if marker == 0xFF or marker in _WITHOUT_LENGTH:  # fill bytes, and markers alone
+                position += 1 if marker == 0xFF else 2
+                continue
+            length = int.from_bytes(head[2:], "big")
+            body = file.read(max(0, length - 2))
+            if len(head) < 4 or len(body) < length - 2:
+                raise _cut(path, size)
+            position += 2 + length
+            if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES and frame is None:
+                frame = _frame(marker, body, path)
+            elif marker == _EXIF and body[:6] == b"Exif\0\0":
+                orientation = _orientation(body[6:])
+            elif marker == _SOS:
+                scans += 1
+                position = _end_of_scan(file, position, path, size)
+    if frame is None or not scans:
+        raise ImageReadError(f"{path}: the JPEG holds no picture; it is damaged: copy it again")
+    return frame._replace(orientation=orientation)
+
+
+def _frame(marker: int, body: bytes, path: Path) -> _Frame:
+    if len(body) < 6:
+        raise ImageReadError(f"{path}: the header of the JPEG is damaged; copy it again")
+    bits, height, width, samples = struct.unpack_from(">BHHB", body)
+    if not height or not width:
+        raise ImageReadError(
+            f"{path}: the JPEG declares {height} x {width} pixels; copy it again, or save it as PNG"
+        )
+    return _Frame(marker, bits, height, width, samples, 1)
+
+
+def _end_of_scan(file: IO[bytes], position: int, path: Path, size: int) -> int:
+    """Return where the next marker after coded pixels is; memory is that of a block."""
+    while True:
+        file.seek(position)
+        block = file.read(_BLOCK)
+        found = _MARKER.search(block)
+        if found:
+            return position + found.end() - 2
+        if len(block) < 2:
+            raise _cut(path, size)
+        position += len(block) - 1  # its last byte may be the first of a marker
+
+
+def _cut(path: Path, size: int) -> ImageReadError:
+    return ImageReadError(
+        f"{path}: the JPEG ends at byte {size} without its end marker; it was cut short: copy it again"
+    )
+
+
+def _orientation(tiff: bytes) -> int:
+    """Return the orientation in Exif data, which are a TIFF; 1 where they do not tell it."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for number in range(count):
+            code, kind, values, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * number)
+            if (code, kind, values) == (_ORIENTATION, 3, 1):
+                return value if 1 <= value <= 8 else 1
+    except struct.error:  # damaged, which does not matter to the pixels
+        pass
+    return 1
