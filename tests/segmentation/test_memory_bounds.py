@@ -14,11 +14,13 @@ import zarr
 from unet2015.errors import MemoryLimitError, ModelError, OutOfMemoryError, UnexpectedError
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models.model_file import read_model_file
+from unet2015.segmentation import segmenter
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
+from unet2015.tiling.memory import choose_plan
 from unet2015.training.checks.training_set import find_problems
 
 LITTLE = 2**26
@@ -115,6 +117,22 @@ def test_a_large_png_is_decoded_whole_and_counted(tmp_path, percentile_model):
     with open_image(path) as image:
         assert image.decoding_bytes > 1.5 * 10**9
     assert "must be decoded whole" in both(path, tmp_path, percentile_model, CAPPED)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(690, True), (650, False)])
+def test_the_default_cap_counts_what_is_decoded_whole(
+    tmp_path, percentile_model, monkeypatch, caplog, free, fits
+):
+    path, default = png(tmp_path / "a.png", 7000, 7000), free * 2**20
+    monkeypatch.setattr(segmenter, "default_cap", lambda device: default)
+    made = segmenter.Segmenter(percentile_model, SegmentOptions(device="cpu"))
+    with open_image(path) as image:
+        plan = made.plan(image)
+        alone = choose_plan(made.model.network, (1, 7000, 7000), made.device, cap=default)
+        assert made.memory(image, alone) > default
+        assert made.memory(image, plan) < made.memory(image, alone)
+        assert (made.memory(image, plan) <= default) == fits
+    assert ("little memory is free" in caplog.text) == (not fits)
 
 
 def test_a_huge_chunk_is_counted(tmp_path, percentile_model):

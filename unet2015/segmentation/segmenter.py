@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from unet2015.segmentation.refusals import cap_too_small, check_image, too_littl
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
-from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, job_bytes
+from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, mib
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import ArraySink, Render
+
+_log = logging.getLogger("unet2015")
 
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
 """Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
@@ -220,14 +223,30 @@ class Segmenter:
         return image.decoding_bytes + image.listed_bytes + written
 
     def _choose(self, shape: tuple[int, int, int], besides: int = 0) -> TilePlan:
-        cap = self.options.max_memory
+        """Return a plan that fits beside what does not depend on the tiles."""
+        if self.options.max_memory is not None or self.device.type != "cpu":
+            return self._within(shape, self.options.max_memory if self._cap is None else self._cap - besides)
+        try:
+            return self._within(shape, default_cap(self.device) - besides)
+        except PlanMemoryError as error:
+            least = error.needed
+        # The default is only half of what is free: the plan that needs least may still fit.
+        try:
+            plan = self._within(shape, least)
+        except PlanMemoryError:  # not even its tiles could be listed
+            return self._within(shape, None)
+        needed = mib(job_bytes(self.model.network, plan, self.device, TILE) + besides)
+        _log.warning("little memory is free; going on with a plan that needs %s", needed)
+        return plan
+
+    def _within(self, shape: tuple[int, int, int], cap: int | None) -> TilePlan:
         return choose_plan(
             self.model.network,
             shape,
             self.device,
             tile=self.options.tile,
             batch=self.options.batch,
-            cap=cap if self._cap is None else self._cap - besides,
+            cap=cap,
             file_tile=TILE,
         )
 
