@@ -21,6 +21,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.memory import choose_plan
+from unet2015.training.checks import training_set
 from unet2015.training.checks.training_set import find_problems
 
 LITTLE = 2**26
@@ -197,3 +198,20 @@ def test_what_reads_a_whole_image_or_set_names_the_file_that_is_too_large(tmp_pa
         one for one in find_problems([(labels, path)], TrainingSettings()) if "memory" in one.message
     ]
     assert str(path) in problem.file
+
+
+@pytest.mark.parametrize("labels_too", [False, True])
+def test_a_huge_sparse_image_is_not_read_without_labels_of_its_size(tmp_path, monkeypatch, labels_too):
+    """One chunk is good, and all others read as zero: it would take years."""
+    path = zarr_image(tmp_path / "a.zarr", (10**12, 64), (64, 64))
+    zarr.open_group(path)["0"][:64] = 1
+    labels = zarr_image(tmp_path / "b.zarr", (10**12, 64), (64, 64)) if labels_too else tmp_path / "b.tif"
+    small = tmp_path / "c.tif"
+    for file in (tmp_path / "b.tif", small):
+        tifffile.imwrite(file, np.zeros((64, 64), np.uint8))
+    read = []
+    monkeypatch.setattr(training_set, "read_all", lambda image, problems: read.append(image.path) or [])
+    problems = find_problems([(path, labels), (small, labels)], TrainingSettings())
+    assert read == [small]
+    assert {problem.file for problem in problems if problem.severity == "error"} == {str(path), str(labels)}
+    assert any("59605 GiB of pixels are declared" in problem.message for problem in problems)

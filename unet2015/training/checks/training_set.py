@@ -1,6 +1,5 @@
 """Checks of a training set, before the training starts."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, SettingsError, failure_of
-from unet2015.images.image import Image
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
+from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.problem import Problem, Severity
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
@@ -161,6 +160,8 @@ class _Pair:
     frequencies: npt.NDArray[np.int64] | None = None
     holds_ids: bool = False
     refused_as_mask: bool = False
+    fits: bool = False
+    """The labels could be read, and are of the image's size."""
     trained_on: set[int] | None = None
     """Pages of this pair to train on, if the labels are kept."""
     kept: LabelledPages | None = None
@@ -178,16 +179,16 @@ class _Pair:
         return pair
 
     def look(self, settings: LabelSettings, axes: str | None) -> None:
-        if self.image is not None:
+        self.look_at_labels(settings, axes)
+        if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
-                self.digests = _read_all(self.image, self.image_problems)
+                self.digests = read_all(self.image, self.image_problems)
             except Exception as error:
                 said = str(failure_of(error, self.image_file))
                 self.image_problems.append(_problem("error", self.image_file, said))
-        self.look_at_labels(settings, axes)
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
-        self.label_problems, self.kept = [], None
+        self.label_problems, self.kept, self.fits = [], None, False
         watch = Unchanged(self.label_file)
         try:
             labels = read_labels(self.label_file, axes)
@@ -199,6 +200,8 @@ class _Pair:
             self.kept = LabelledPages(digests=[watch.sha256])
         if self.image is not None and (other := size_difference(self.image, labels)):
             self.label_problems.append(Problem("error", str(self.label_file), other))
+        else:
+            self.fits = True
         if settings.kind == "instances":
             self.holds_ids = holds_ids(labels, settings)
             self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())
@@ -224,31 +227,6 @@ def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]
     rows = [row for pair in pairs if pair.frequencies is not None for row in pair.frequencies]
     digests = [digest for pair in pairs for digest in pair.digests]
     return [PageFacts(*facts) for facts in zip(names, rows, digests, strict=True)]
-
-
-def _read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
-    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal."""
-    lows: list[float] = []
-    highs: list[float] = []
-    digests: list[bytes | None] = []
-    for page in range(image.pages):
-        digest, low, high = hashlib.blake2b(digest_size=16), np.inf, -np.inf
-        for top in range(0, image.height, image.band_rows):
-            band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
-            bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
-            if bad:
-                message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
-                problems.append(Problem("error", image.name, message))
-                return digests
-            low, high = min(low, float(band.min())), max(high, float(band.max()))
-            digest.update(np.ascontiguousarray(band).data)
-        lows.append(low)
-        highs.append(high)
-        digests.append(digest.digest() if low < high else None)
-    if min(lows) == max(highs):
-        message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
-        problems.append(Problem("warning", image.name, message))
-    return digests
 
 
 def _mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:

@@ -1,0 +1,53 @@
+"""What is wrong, or may be wrong, with the pixels of one image; found in one pass."""
+
+import hashlib
+import math
+
+import numpy as np
+
+from unet2015.images.image import Image
+from unet2015.training.checks.problem import Problem
+
+_MOST_UNFIT = 2**32
+"""Bytes of pixels that are read of an image whose labels do not go with it."""
+
+
+def is_too_large(image: Image, problems: list[Problem]) -> bool:
+    """Whether an image is too large to be read where its labels do not go with it; if so, it is a problem.
+
+    A few bytes may declare pixels that nobody could read to their end. Labels of the image's size have been
+    in memory, so only an image without such labels can be like that.
+    """
+    size = math.prod(image.shape) * image.dtype.itemsize
+    if size <= _MOST_UNFIT:
+        return False
+    said = (
+        f"{size / 2**30:.0f} GiB of pixels are declared, which are not read, as its labels do not go with it"
+    )
+    problems.append(Problem("error", image.name, said))
+    return True
+
+
+def read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
+    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal."""
+    lows: list[float] = []
+    highs: list[float] = []
+    digests: list[bytes | None] = []
+    for page in range(image.pages):
+        digest, low, high = hashlib.blake2b(digest_size=16), np.inf, -np.inf
+        for top in range(0, image.height, image.band_rows):
+            band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
+            bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
+            if bad:
+                message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
+                problems.append(Problem("error", image.name, message))
+                return digests
+            low, high = min(low, float(band.min())), max(high, float(band.max()))
+            digest.update(np.ascontiguousarray(band).data)
+        lows.append(low)
+        highs.append(high)
+        digests.append(digest.digest() if low < high else None)
+    if min(lows) == max(highs):
+        message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
+        problems.append(Problem("warning", image.name, message))
+    return digests
