@@ -42,9 +42,8 @@ def test_a_job_in_another_folder_is_the_same(tmp_path, monkeypatch):
 
     (job,) = plan_jobs([Path("a.tif")], Path("out"), SegmentOptions(products=("probability",)))
     assert job.absolute().input == tmp_path / "a.tif"
-    assert job.absolute().outputs.files == (
-        tmp_path / "out" / "a.classes.tif",
-        tmp_path / "out" / "a.probability.tif",
-        tmp_path / "out" / "a.record.json",
-    )
+    outputs = job.absolute().outputs
+    assert outputs.paths == (tmp_path / "out" / "a.classes.tif", tmp_path / "out" / "a.probability.tif")
+    assert outputs.record == tmp_path / "out" / "a.record.json"
+    assert all(path.is_absolute() for path in outputs.files)
     assert job.absolute().options == job.options

@@ -172,7 +172,12 @@ class _Record(BaseModel):
 def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
     """Return a record, whose values are known to have the right types, and its options."""
     try:
-        said = _Record.model_validate_json(read_text(path)).model_dump()
+        text = read_text(path)
+        whole = json.loads(text)
+        # pydantic takes no surrogates, by which names hold bytes that are not UTF-8: types are seen without.
+        plain = json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
+        said = _Record.model_validate_json(plain).model_dump()
+        said |= {name: whole[name] for name in ("input", "model", "outputs")}
         missing = [name for name in RECORDED if name not in said["settings"]]
         if missing:
             raise ValueError(f"it does not say {', '.join(missing)}")
