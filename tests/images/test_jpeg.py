@@ -95,7 +95,7 @@ def test_any_cut_is_an_error(write, progressive):
 
 def test_the_end_is_found_across_blocks(write, monkeypatch):
     data = encoded(RGB, progressive=True)
-    for block in (2, 3, 7, 64):
+    for block in range(2, 40):
         monkeypatch.setattr("unet2015.images.jpeg._BLOCK", block)
         open_image(write(data)).close()
         with pytest.raises(ImageReadError, match="cut short"):

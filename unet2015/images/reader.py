@@ -4,6 +4,7 @@ import glob
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from unet2015.images.image import ArrayImage, Image
 from unet2015.images.jpeg import START, JpegImage
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
+from unet2015.images.not_read import describe_not_read
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.tiff import TiffImage
@@ -114,6 +116,8 @@ def _open(path: Path, axes: str | None, labels: bool) -> Image:
         raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
     except Exception as error:  # whatever it is, it is the failure of this file alone
         raise failure_of(error, path) from error
+    if known := describe_not_read(path.name, start):
+        raise ImageReadError(f"{path}: {known}")
     came = f"it begins with {start!r}" if start else "it is empty"
     raise ImageReadError(f"{path}: expected a TIFF, PNG or JPEG file, but {came}")
 
@@ -205,11 +209,21 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
                 if path.is_dir()
                 else "this link leads nowhere"
                 if path.is_symlink()
+                else _among(others)
+                if others
                 else "no such file or folder"
             )
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
     return list(found)
+
+
+def _among(others: Sequence[Path]) -> str:
+    """Say what the files are that a pattern matches, of which none is an image that is read."""
+    first, said = others[0], None
+    with suppress(OSError), open_regular(first) as file:
+        said = describe_not_read(first.name, file.read(8))
+    return f"no image among what it matches: {first.name}" + (f": {said}" if said else "")
 
 
 def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
