@@ -110,11 +110,14 @@ def test_a_plan_writes_nothing(segment, data, cut_short):
     assert ended.status == 1
     assert "tiles" in ended.out
     assert "refused" in ended.out
+    assert "all 2 files, without 1 refused" in ended.out
     plans = json.loads(segment("--plan", "--json").out)
     assert [plan["input"] for plan in plans] == [str(data / "images" / "a.tif"), str(cut_short)]
     assert plans[0]["memory_bytes"] > 0
     assert not (data / "out").exists()
-    assert segment("--plan", inputs=["images/a.tif"]).status == 0
+    one = segment("--plan", inputs=["images/a.tif"])
+    assert one.status == 0
+    assert "all 1 files" not in one.out
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.models.model_file import ModelInfo, read_model_file, save_model
+from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
+from unet2015.models.shipped import find_model
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -237,3 +238,16 @@ def test_reading_a_model_does_not_load_the_compiler(model_file):
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(model_file)], check=True)
+
+
+def test_a_model_says_what_it_is_in_one_line(tmp_path):
+    known = read_model_file(find_model("em-membrane"))
+    assert repr(known) == (
+        "<Model em-membrane: U-Net (paper) of width 32 and depth 4, 1 channel, classes membrane, cell, "
+        f"SHA-256 {known.sha256[:12]}>"
+    )
+    info = known.info.model_copy(update={"name": "", "learned": False})
+    odd = Model(known.network, info, "", tmp_path / "a\nb")
+    assert "\n" not in repr(odd)
+    assert repr(odd).endswith(", has not learned>")
+    assert "not in a file" in repr(Model(odd.network, odd.info))

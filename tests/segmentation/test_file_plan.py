@@ -6,7 +6,7 @@ import tifffile
 
 from unet2015.segmentation import estimate
 from unet2015.segmentation.estimate import in_words
-from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
 
 
@@ -45,3 +45,20 @@ def test_times_in_words():
     assert [in_words(seconds) for seconds in (0.01, 90, 150, 9000)] == [
         "about 1 s", "about 90 s", "about 2 min", "about 2 h",
     ]  # fmt: skip
+
+
+def test_totals_add_what_adds_up(tmp_path, model, stack_file):
+    small, bad = tmp_path / "small.tif", tmp_path / "bad.tif"
+    tifffile.imwrite(small, np.zeros((30, 30), np.uint8))
+    bad.write_bytes(b"no image")
+    plans = plan_files([small, stack_file, bad], tmp_path / "out", model, SegmentOptions(tile=60))
+    lines = [" ".join(line.split()) for line in describe_totals(plans).split("\n")]
+    good = plans[:2]
+    assert lines[:2] == [
+        "all 3 files, without 1 refused",
+        f"tiles {sum(one.plan.tiles for one in good)}",
+    ]
+    assert lines[2] == f"disk up to {sum(one.disk for one in good) / 2**20:.1f} MiB"
+    assert lines[4].startswith(f"peak memory {max(one.memory for one in good) / 2**20:.0f} MiB, of ")
+    assert max(good, key=lambda one: one.memory).input.name in lines[4]
+    assert "peak memory" not in describe_totals(plans[2:] * 2)

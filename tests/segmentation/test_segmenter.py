@@ -10,6 +10,8 @@ from unet2015.errors import (
     UsageError,
 )
 from unet2015.models.model_file import Model, read_model_file, save_model
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.segmenter import Segmenter
 
 
 def threshold_within(path, stack):
@@ -125,3 +127,12 @@ def test_an_integer_range_of_another_type_is_refused(make_model, tmp_path, stack
 def test_channels_last_are_not_taken_for_pages(model):
     with pytest.raises(AxesError, match="YXC"):
         segment(np.zeros((30, 40, 3), np.uint8), model)
+
+
+def test_a_segmenter_says_what_it_does_in_one_line(model):
+    shown = repr(Segmenter(model, SegmentOptions(device="cpu", tile=60, threshold=0.25)))
+    assert shown.startswith("<Segmenter <Model ")
+    assert "> on cpu " in shown
+    assert {"tile=60", "threshold=0.25", "device='cpu'"} <= set(shown.removesuffix(">").split())
+    assert "\n" not in shown
+    assert "max_memory" not in shown

@@ -188,6 +188,13 @@ def test_the_settings_of_a_pipeline_can_be_trained_with(name: str) -> None:
     ("text", "meant"),
     [
         ('[optimisation]\noptimizer = "adm"', "did you mean 'adam'?"),
+        ("steps = 9", "did you mean 'optimisation.steps'?"),
+        ("[augmentation]\nlearning_rate = 1", "did you mean 'optimisation.learning_rate'?"),
+        ("[optimisation]\nwidth = 32", "did you mean 'network.width'?"),
+        ("[labels]\nlearning_rat = 1", "did you mean 'optimisation.learning_rate'?"),
+        ("[validation]\nencoder_rate = 1", "did you mean 'fine_tuning.encoder_rate'?"),
+        ('[labels]\nkind = "instance"', "did you mean 'instances'?"),
+        ('[optimisation]\nprecision = "bfloat"', "did you mean 'bfloat16'?"),
         ('[optimisation]\nloss = "crossentropy"', "did you mean 'cross-entropy'?"),
         ('[optimisation]\nschedule = "cosin"', "did you mean 'cosine'?"),
         ('[network]\nkind = "unet"', "did you mean 'unet2015'?"),

@@ -184,6 +184,10 @@ def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
     else:
         for item in plans:
             echo(*item.describe().split("\n"))
+        if len(plans) > 1:
+            from unet2015.segmentation.file_plan import describe_totals
+
+            echo(*describe_totals(plans).split("\n"))
     return any(item.error for item in plans)
 
 

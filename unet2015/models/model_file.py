@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unet2015 import networks
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
+from unet2015.file_names import on_one_line
 from unet2015.models.tensors import load_tensors, save_tensors, short
 from unet2015.settings import (
     NETWORK_KINDS,
@@ -127,6 +128,18 @@ class Model:
     info: ModelInfo
     sha256: str = ""
     path: Path | None = None
+
+    def __repr__(self) -> str:
+        """Say what the model is, in one line."""
+        info = self.info
+        what = info.name or (str(self.path) if self.path else "not in a file")
+        channels = f"{info.in_channels} channel{'s' * (info.in_channels > 1)}"
+        unsure = ", has not learned" if info.learned is False else ""
+        digest = f", SHA-256 {self.sha256[:12]}" if self.sha256 else ""
+        return on_one_line(
+            f"<Model {what}: {networks.describe(info.network)}, {channels}, classes "
+            f"{', '.join(info.class_names)}{unsure}{digest}>"
+        )
 
 
 def build_network(info: ModelInfo) -> networks.Network:

@@ -78,6 +78,25 @@ class FilePlan:
         )
 
 
+def describe_totals(plans: Sequence[FilePlan]) -> str:
+    """Return what all files need together, for a reader.
+
+    Files are segmented one after the other: tiles, disk and time add up, of memory the largest counts.
+    """
+    good = [item for item in plans if item.plan is not None]
+    refused = len(plans) - len(good)
+    most = max(good, key=lambda item: item.memory, default=None)
+    rows = [
+        f"all {len(plans)} files" + (f", without {refused} refused" if refused else ""),
+        f"  tiles        {sum(item.plan.tiles for item in good if item.plan is not None)}",
+        f"  disk         up to {sum(item.disk for item in good) / 2**20:.1f} MiB",
+        f"  time         {in_words(sum(item.seconds for item in good))}, by a short measurement",
+    ]
+    if most is not None:
+        rows.append(f"  peak memory  {most.memory / 2**20:.0f} MiB, of {on_one_line(most.input)}")
+    return "\n".join(rows)
+
+
 def plan_files(
     inputs: Sequence[str | Path],
     out: str | Path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,13 @@ class Segmenter:
         # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1))
         self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
+
+    def __repr__(self) -> str:
+        """Say which model, where and how, in one line."""
+        given = {field.name: getattr(self.options, field.name) for field in fields(self.options)}
+        default = SegmentOptions()
+        changed = [f"{name}={value!r}" for name, value in given.items() if value != getattr(default, name)]
+        return " ".join([f"<Segmenter {self.model!r} on {self.device}", *changed]) + ">"
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` if channels or type of an image do not fit the model."""

@@ -1,8 +1,10 @@
 """From TOML to settings; an error names the file, the key, the value and the rule."""
 
+import difflib
 import re
 import reprlib
 import tomllib
+from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,8 +72,29 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
         known, values = known.model_fields[part].annotation, values[part]
         if known is AnyNetworkSettings:
             known = NETWORK_KINDS[kind_of_network(values)]
-    names = list(known.model_fields)
-    return f"{place}: no such setting; known here: {', '.join(names)}{closest(detail['loc'][-1], names)}"
+    names, name = list(known.model_fields), str(detail["loc"][-1])
+    # The same name elsewhere, then one like it here, then one like it elsewhere.
+    hint = _elsewhere(kind, name, place) or closest(name, names) or _elsewhere(kind, name, place, 0.8)
+    return f"{place}: no such setting; known here: {', '.join(names)}{hint}"
+
+
+def _elsewhere(kind: type[Frozen], name: str, place: str, least: float = 1.0) -> str:
+    """Return a text with the same name (or, below 1, one as similar) in another section; empty if none."""
+    every = {path: path.rsplit(".", 1)[-1] for path in _paths(kind) if path != place}
+    close = difflib.get_close_matches(name[:100], every.values(), 1, least)
+    found = [path for path, last in every.items() if last in close]
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def _paths(kind: type[Frozen], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings; for networks, those of every kind of network."""
+    for name, field in kind.model_fields.items():
+        yield prefix + name
+        below = field.annotation
+        kinds = list(NETWORK_KINDS.values()) if below is AnyNetworkSettings else [below]
+        for deeper in kinds:
+            if isinstance(deeper, type) and issubclass(deeper, Frozen):
+                yield from _paths(deeper, f"{prefix}{name}.")
 
 
 def _brief(text: str) -> str:
