@@ -18,6 +18,7 @@ from unet2015.cli.options import (
     changes,
 )
 from unet2015.cli.output import echo, print_json
+from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
     from unet2015.training.checks.training_set import SetReport
@@ -65,6 +66,7 @@ def check(
         )
     else:
         _print_report(report, len(pairs), likeness)
+    keep_tracebacks(report.failures)
     if _errors(report):
         raise typer.Exit(1)
 

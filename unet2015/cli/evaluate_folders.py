@@ -10,6 +10,7 @@ import typer
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_error, print_json, print_message, show_messages
 from unet2015.cli.tables import check_table, write_csv
+from unet2015.cli.unexpected import keep_tracebacks
 from unet2015.metrics import MEASURES
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _finish(
     if as_json:
         print_json(found.as_dict())
     _say_what_is_missing(compared)
+    keep_tracebacks([(Path(str(error).partition(": ")[0]), error) for error in compared.failures])
     if not compared.complete:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ import typer
 
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import print_json, print_rows
+from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
     from unet2015.images.image import Image
@@ -30,22 +31,25 @@ def inspect(
 
     It shows the axes and where they come from, the pages, the type of the pixels and the calibration.
     """
-    from unet2015.errors import failure_of
+    from unet2015.errors import UNet2015Error, failure_of
     from unet2015.images.reader import find_images, open_image
 
     found: list[dict[str, Any]] = []
+    failures: list[tuple[Path, UNet2015Error]] = []
     for path in find_images(files):
         try:
             with open_image(path, axes) as image:
                 found.append(_facts(image))
         except Exception as error:
-            said = str(failure_of(error, path)).removeprefix(f"{path}: ")
+            failures.append((path, failure_of(error, path)))
+            said = str(failures[-1][1]).removeprefix(f"{path}: ")
             found.append({"file": str(path), "refused": said})
     if as_json:
         print_json(found)
     else:
         for facts in found:
             print_rows(facts["file"], _rows(facts))
+    keep_tracebacks(failures)
     if any(facts["refused"] for facts in found):
         raise typer.Exit(1)
 

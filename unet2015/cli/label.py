@@ -8,6 +8,7 @@ import typer
 from unet2015.cli.object_options import Corners, Frame, KeepHoles, OfClass, Smallest, Split, object_settings
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo_path, print_error, print_json, show_messages
+from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
     from unet2015.segmentation.map_files import ObjectResult
@@ -115,6 +116,7 @@ def _report(results: "list[ObjectResult]", as_json: bool) -> None:
             echo_path(path)
     for result in failed:
         print_error(result.error)
+    keep_tracebacks([(result.input, result.error) for result in failed if result.error])
     if failed:
         print_error(f"{len(failed)} of {len(results)} files failed")
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import DataSetError, SettingsError, failure_of
+from unet2015.errors import DataSetError, SettingsError, UNet2015Error, failure_of
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
 from unet2015.training.checks.image_file import is_too_large, read_all
@@ -43,11 +43,14 @@ class SetReport:
         Names of the held-out pages (see `training.dataset.page_names`); empty if errors make them unknown.
     labelled : LabelledPages or None
         What a training needs of the labels, if `keep_labels` was set and there is no error.
+    failures : sequence of (path, UNet2015Error)
+        The files that could not be read.
     """
 
     problems: list[Problem]
     held_out: list[str]
     labelled: LabelledPages | None = None
+    failures: Sequence[tuple[Path, UNet2015Error]] = ()
 
 
 def inspect_set(
@@ -103,7 +106,8 @@ def inspect_set(
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
-        return SetReport(problems, held_out, LabelledPages.joined(kept) if whole else None)
+        failures = [failure for pair in found for failure in pair.failures]
+        return SetReport(problems, held_out, LabelledPages.joined(kept) if whole else None, failures)
     finally:
         pool.close()
 
@@ -156,6 +160,7 @@ class _Pair:
     image: PooledImage | None = None
     image_problems: list[Problem] = field(default_factory=list)
     label_problems: list[Problem] = field(default_factory=list)
+    failures: list[tuple[Path, UNet2015Error]] = field(default_factory=list)
     digests: list[bytes | None] = field(default_factory=list)
     frequencies: npt.NDArray[np.int64] | None = None
     holds_ids: bool = False
@@ -175,7 +180,7 @@ class _Pair:
             pair.image = pool.add(image_file, axes, channel)
             pair.image_problems += [_problem("warning", image_file, note) for note in pair.image.notes]
         except Exception as error:
-            pair.image_problems.append(_problem("error", image_file, str(failure_of(error, image_file))))
+            pair.image_problems.append(pair.failed(error, image_file))
         return pair
 
     def look(self, settings: LabelSettings, axes: str | None) -> None:
@@ -184,8 +189,13 @@ class _Pair:
             try:
                 self.digests = read_all(self.image, self.image_problems)
             except Exception as error:
-                said = str(failure_of(error, self.image_file))
-                self.image_problems.append(_problem("error", self.image_file, said))
+                self.image_problems.append(self.failed(error, self.image_file))
+
+    def failed(self, error: Exception, file: Path) -> Problem:
+        """Keep an error for the report, and return the problem that it is."""
+        found = failure_of(error, file)
+        self.failures.append((file, found))
+        return _problem("error", file, str(found))
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
         self.label_problems, self.kept, self.fits = [], None, False
@@ -193,8 +203,7 @@ class _Pair:
         try:
             labels = read_labels(self.label_file, axes)
         except Exception as error:
-            said = str(failure_of(error, self.label_file))
-            self.label_problems.append(_problem("error", self.label_file, said))
+            self.label_problems.append(self.failed(error, self.label_file))
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
