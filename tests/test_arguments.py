@@ -229,12 +229,13 @@ def calls(place):
                 "image": PICTURES - {"nan array", "fractions"},
                 "model": set(),
                 "probabilities": FLAG,
+                "progress": PROGRESS,
             },
         ),
         "segment_files": (
             unet2015.segment_files,
             {"inputs": [image], "out": place / "out", "model": model},
-            {"inputs": set(), "model": set(), "options": {"none"}, "dask": {"none"}},
+            {"inputs": set(), "model": set(), "options": {"none"}, "dask": {"none"}, "progress": PROGRESS},
         ),
         "train": (
             unet2015.train,
@@ -246,6 +247,7 @@ def calls(place):
                 "device": {"device"},
                 "resume": FLAG,
                 "start": {"none"},
+                "progress": PROGRESS,
                 "axes": {"none"},
                 "channel": {"none", "zero"},
             },

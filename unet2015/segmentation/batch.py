@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unet2015.arguments import file_path, file_paths, text
+from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
@@ -17,6 +17,7 @@ from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import TABLE
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.progress import reporting
 
 
 def segment_files(
@@ -26,6 +27,7 @@ def segment_files(
     options: SegmentOptions | None = None,
     *,
     dask: str | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
 ) -> list[FileResult]:
     """Segment files, folders and patterns into `out`; a file that fails does not stop the others.
 
@@ -44,6 +46,9 @@ def segment_files(
     dask : str, optional
         Compute on the workers of a Dask scheduler at this address, or ``local:N`` for N processes
         here; the results are the same bytes.
+    progress : callable, optional
+        Called with the path of the image, the number of its tiles that are done, and of all its tiles; the
+        work waits for it. Where workers segment whole files, it is not called.
 
     Returns
     -------
@@ -62,6 +67,7 @@ def segment_files(
     options = checked_options(options)
     inputs, out = file_paths(inputs, "inputs"), file_path(out, "out")
     dask = None if dask is None else text(dask, "dask", "an address such as tcp://HOST:8786 or local:4")
+    report = callback(progress, "progress")
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else the warning came when it was loaded
         warn_unless_learned(model)
@@ -70,11 +76,12 @@ def segment_files(
     jobs = plan_jobs(find_inputs(inputs), out, options)
     results: list[FileResult] = []
     try:
-        if dask is not None:
-            results.extend(segment_on(dask, segmenter, jobs))
-        else:
-            for job in jobs:
-                results.append(run_job(segmenter, job))
+        with reporting(report):
+            if dask is not None:
+                results.extend(segment_on(dask, segmenter, jobs))
+            else:
+                for job in jobs:
+                    results.append(run_job(segmenter, job))
     finally:
         failures = [(result.input, result.error) for result in results if result.error]
         # An interrupted run has not seen all files, so an earlier list may still be right about the others.

@@ -7,6 +7,7 @@ import numpy as np
 from unet2015.images.image import Image
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.progress import in_words as in_words  # others may import it from here
 from unet2015.tiling.reading import window
 
 _PROBE = 572
@@ -49,11 +50,3 @@ class Estimator:
                 times.append(time.perf_counter() - start)
             self._rates[height, width] = min(times) / (height * width)
         return self._rates[height, width]
-
-
-def in_words(seconds: float) -> str:
-    """Return a time in words."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"about {seconds / length:.0f} {unit}"
-    return f"about {max(1, round(seconds))} s"

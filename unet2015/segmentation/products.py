@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.errors import ModelError
 from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
 from unet2015.images.writer import ImageWriter, Layout
@@ -164,3 +165,12 @@ OBJECT_VIEWS = tuple(name for name, product in OBJECT_PRODUCTS.items() if not pr
 """The names of those that are made only where they are asked for."""
 BESIDE_ZARR = tuple(name for name in OBJECT_PRODUCTS if name != LABELS.name)
 """The names of those that are files of their own where the results are an OME-Zarr image."""
+
+
+def check_finite(probabilities: npt.NDArray[np.float32], name: str) -> None:
+    """Raise a `ModelError` that names the image if probabilities are not finite."""
+    if not np.isfinite(probabilities).all():
+        raise ModelError(
+            f"{name}: the network's output is not finite; the model has diverged in training, or the image's "
+            "intensities are far from those that it was trained on"
+        )

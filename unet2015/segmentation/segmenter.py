@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.arguments import device_name, file_path, flag, memory
+from unet2015.arguments import callback, device_name, file_path, flag, memory
 from unet2015.device import choose_device, process_memory, record_name
-from unet2015.errors import ModelError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.tiles import TILE
@@ -22,7 +22,7 @@ from unet2015.models.model_file import Model, ThresholdName
 from unet2015.objects.regions import check_roifile
 from unet2015.segmentation.given_image import image_of
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import IMAGEJ, MAIN, PRODUCTS
+from unet2015.segmentation.products import IMAGEJ, MAIN, PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
@@ -30,7 +30,7 @@ from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, mib
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
-from unet2015.tiling.progress import tile_bar
+from unet2015.tiling.progress import reporting, tile_bar
 from unet2015.tiling.sinks import ArraySink, Render
 
 _log = logging.getLogger("unet2015")
@@ -54,6 +54,7 @@ def segment(
     precision: Precision = "float32",
     average: Averaging = "none",
     skip_empty: bool = False,
+    progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[Any]:
     """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
 
@@ -96,6 +97,8 @@ def segment(
         Do not run the network on empty tiles. A tile is empty if all pixels that the network would read,
         margin included, have the same raw value in each channel. It becomes class 0; the probability of
         class 1 is 0 (with more than two classes: that of class 0 is 1).
+    progress : callable, optional
+        Called with the number of tiles that are done, and of all; the work waits for it.
 
     Returns
     -------
@@ -128,7 +131,9 @@ def segment(
     if isinstance(model, Model):  # else loading it has said so
         warn_unless_learned(model)
     probabilities = flag(probabilities, "probabilities")
-    with image_of(image, options) as opened:
+    told = callback(progress, "progress")
+    report = None if told is None else lambda name, done, tiles: told(done, tiles)
+    with image_of(image, options) as opened, reporting(report):
         return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 
@@ -265,7 +270,7 @@ class Segmenter:
         with tile_bar(plan, image.name) as progress:
             options = RunOptions(skip_empty=self.options.skip_empty)
             run(plan, source, self.predict, sink, options, progress=progress)
-        _check_finite(sink.array, image.name)
+        check_finite(sink.array, image.name)
         render = PRODUCTS[product].render
         pages = np.stack([render(sink.array[page], self.threshold) for page in range(plan.pages)])
         return pages.reshape(*image.page_shape, *pages.shape[1:])
@@ -278,7 +283,7 @@ class Segmenter:
         taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.computed)
 
         def render(probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-            _check_finite(probabilities, name)
+            check_finite(probabilities, name)
             return {product: PRODUCTS[product].render(probabilities, self.threshold) for product in taken}
 
         return render
@@ -289,11 +294,3 @@ class Segmenter:
         For a CPU the number of threads: with another number a convolution may sum in another order.
         """
         return record_name(self.device)
-
-
-def _check_finite(probabilities: NDArray[np.float32], name: str) -> None:
-    if not np.isfinite(probabilities).all():
-        raise ModelError(
-            f"{name}: the network's output is not finite; the model has diverged in training, or the image's "
-            "intensities are far from those that it was trained on"
-        )

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from unet2015.arguments import device_name, file_path, file_paths, flag, number_or_name, text
+from unet2015.arguments import callback, device_name, file_path, file_paths, flag, number_or_name, text
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
+from unet2015.tiling.progress import Bar, reporting
 from unet2015.training import run_folder
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import choose_settings
@@ -57,6 +56,7 @@ def train(
     start: str | Path | Model | Start | None = None,
     axes: str | None = None,
     channel: int | str | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
 
@@ -97,6 +97,8 @@ def train(
     channel : int or str, optional
         Use this channel of the images alone: its number from 0, its name, if the files declare names, or
         both as ``1:GFP``. It is stored in the model's record.
+    progress : callable, optional
+        Called after each step with the number of steps done, and of all; in the first process.
 
     Returns
     -------
@@ -126,6 +128,8 @@ def train(
     device, resume = device_name(device), flag(resume, "resume")
     axes = None if axes is None else text(axes, "axes", "letters of TZCYXI")
     alone = None if channel is None else number_or_name(channel, "channel")
+    told = callback(progress, "progress")
+    report = None if told is None else lambda name, done, steps: told(done, steps)
     with process_group() as group:
         target = group.device(device)
         begun = find_start(start)
@@ -151,7 +155,8 @@ def train(
                 )
             with closing(load_training_set(pairs, chosen, axes, checked.labelled, alone)) as data:
                 check_memory(chosen, data, target)
-                return Training(data, chosen, folder, target, group, begun).run(resume)
+                with reporting(report if group.first else None):
+                    return Training(data, chosen, folder, target, group, begun).run(resume)
 
 
 class Training(GradientDescent):
@@ -208,7 +213,7 @@ class Training(GradientDescent):
                 self.state.step += 1
                 self.state.seconds = time.perf_counter() - started
                 log.write(self.state.step, loss=loss, learning_rate=rate)
-                bar.set_postfix(loss="-" if loss is None else f"{loss:.4f}", refresh=False)
+                bar.note(loss="-" if loss is None else f"{loss:.4f}")
                 if not interrupted.is_set():  # the terminal may be gone
                     bar.update()
                 again = self.writes and is_validation_step(rule, self.state.step) and self._validate(log)
@@ -235,11 +240,9 @@ class Training(GradientDescent):
         last = self.state.step == self.settings.optimisation.steps
         return last or self.state.step % self.settings.checkpoint_interval == 0
 
-    def _bar(self) -> Any:
-        steps, shown = self.settings.optimisation.steps, None if self.writes else True
-        return tqdm(
-            total=steps, initial=self.state.step, desc="training", unit="step", disable=shown, smoothing=0.05
-        )
+    def _bar(self) -> Bar:
+        steps = self.settings.optimisation.steps
+        return Bar(steps, "training", "step", first=self.state.step, silent=not self.writes, leave=True)
 
     def _open_log(self) -> TrainingLog | SilentLog:
         if not self.writes:
