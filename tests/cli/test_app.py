@@ -59,7 +59,7 @@ def test_the_module_is_the_command(installed):
         (["segment", "a.tif", "--ouput", "b"], ["--ouput", "--out", "unet2015 segment --help"]),
         (["segment", "a.tif", "-o", "b", "--model", "m", "--tile", "large"], ["integer", "--tile"]),
         (["segment", "a.tif", "-o", "b", "--model", "m", "--average", "flip"], ["flip", "symmetries"]),
-        (["weights", "a.tif", "-o", "b.tif", "--label-kind", "mask"], ["mask", "membrane"]),
+        (["weights", "a.tif", "-o", "b.tif", "--label-kind", "masks"], ["masks", "membrane"]),
         (["train", "--images", "a"], ["--labels"]),
     ],
 )
