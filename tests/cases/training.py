@@ -251,3 +251,51 @@ def balance(bench: Bench) -> None:
     data.close()
     share = totals[1] / sum(totals)
     bench.check(abs(share - 0.5) < 0.01, "half of the weight on cells", share)
+
+
+@case(
+    "a training whose held-out pages have no cell",
+    "milesial/Pytorch-UNet#241, wolny/pytorch-3dunet#27, Project-MONAI/MONAI#7504",
+)
+def no_cells_held_out(bench: Bench) -> None:
+    prepared(bench, pages="0")
+    bench.tiff("l/t1.tif", np.zeros((64, 64), np.uint8))
+    ended = bench.run("check", "--images", "i", "--labels", "l", "--settings", "s.toml", "--axes", "YX")
+    bench.check("no held-out page holds a cell" in ended.out, "check: a word that nothing is measured", ended)
+    ended = trained(bench, "run")
+    bench.check(
+        "no held-out page holds a cell" in ended.err and "F1 1.0" not in ended.err,
+        "train: the same, and no F1 of pages without cells",
+        ended,
+    )
+
+
+@case(
+    "several classes, and background alone is held out",
+    "MIC-DKFZ/nnUNet#770, MIC-DKFZ/nnUNet#2438, qubvel/segmentation_models#407",
+)
+def classes_not_held_out(bench: Bench) -> None:
+    from unet2015 import load_model
+
+    prepared(bench, pages="0")
+    for path in (bench.folder / "l").iterdir():
+        labels = tifffile.imread(path)
+        tifffile.imwrite(path, np.where(labels > 0, 1 + labels % 2, 0).astype(np.uint8))
+    bench.tiff("l/t1.tif", np.zeros((64, 64), np.uint8))
+    path = bench.folder / "s.toml"
+    path.write_text(path.read_text().replace('kind = "instances"', 'kind = "classes"\nclasses = 3'))
+    ended = trained(bench, "run")
+    bench.check("no held-out page holds" in ended.err, "a word that no class is measured", ended)
+    said = load_model(bench.folder / "run" / "model.safetensors").info.training["validation"]
+    bench.check(said["f1"] is None, "no F1 of finding nothing in the model", said)
+
+
+@case("images of very different size in one set", "jocicmarko/ultrasound-nerve-segmentation#19")
+def sizes(bench: Bench) -> None:
+    from unet2015.training.sampling import draw_pages
+
+    small, large = 64 * 64, 600 * 600
+    areas = [large, *[small] * 12]
+    drawn = [page for turn in range(40) for page in draw_pages(0, turn, areas)]
+    share = drawn.count(0) / len(drawn)
+    bench.check(abs(share - large / sum(areas)) < 0.02, "pages drawn in proportion to their area", share)
