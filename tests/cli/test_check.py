@@ -116,3 +116,16 @@ def test_wrong_settings(check, data, refused):
     settings.write_text("[labels]\nkinds = 1\n")
     refused(check("--settings", settings), 2, settings, "labels.kinds", "known here: kind")
     refused(check("--settings", data / "none.toml"), 2, "none.toml")
+
+
+def test_the_same_problem_of_many_files_is_said_once_with_their_number(check, data):
+    for name in "bcd":
+        for folder in ("images", "labels"):
+            (data / folder / f"{name}.tif").write_bytes((data / folder / "a.tif").read_bytes())
+    ended = check()
+    errors = [line for line in ended.out.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {data / 'labels' / 'a.tif'}: ")
+    assert errors[0].endswith(" (and 3 more files)")
+    assert "4 pairs of image and labels: 4 errors" in ended.out
+    assert len(json.loads(check("--json").out)["problems"]) == 4

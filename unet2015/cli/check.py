@@ -72,9 +72,10 @@ def check(
 
 
 def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
+    from unet2015.training.checks.problem import merged
     from unet2015.training.dataset import describe_held_out
 
-    for problem in report.problems:
+    for problem in merged(report.problems):
         echo(f"{problem.severity}: {problem}")
     if report.held_out:
         echo(describe_held_out(report.held_out))

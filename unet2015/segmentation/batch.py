@@ -15,6 +15,7 @@ from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import TABLE
+from unet2015.segmentation.repeated import Repeated
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.progress import reporting
@@ -75,14 +76,16 @@ def segment_files(
     options = segmenter.options
     jobs = plan_jobs(find_inputs(inputs), out, options)
     results: list[FileResult] = []
+    repeated = Repeated()
     try:
         with reporting(report):
             if dask is not None:
                 results.extend(segment_on(dask, segmenter, jobs))
             else:
                 for job in jobs:
-                    results.append(run_job(segmenter, job))
+                    results.append(run_job(segmenter, job, warn=repeated.say))
     finally:
+        repeated.finish()
         failures = [(result.input, result.error) for result in results if result.error]
         # An interrupted run has not seen all files, so an earlier list may still be right about the others.
         if failures or len(results) == len(jobs):

@@ -15,6 +15,7 @@ from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
 from unet2015.segmentation.records import check_before, check_free, identity_of, outcome_of, read_objects
+from unet2015.segmentation.repeated import say
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.tiff_output import write_tiff
@@ -46,7 +47,12 @@ class FileResult:
 
 
 def run_job(
-    segmenter: Segmenter, job: Job, *, plan: TilePlan | None = None, elsewhere: Elsewhere | None = None
+    segmenter: Segmenter,
+    job: Job,
+    *,
+    plan: TilePlan | None = None,
+    elsewhere: Elsewhere | None = None,
+    warn: Callable[[Path, str], None] = say,
 ) -> FileResult:
     """Carry out a job; any error becomes part of the result, so that other jobs go on.
 
@@ -60,9 +66,11 @@ def run_job(
         Default: one is chosen here, by memory.
     elsewhere : callable, optional
         Computes the parts that are missing. Default: they are computed here.
+    warn : callable, optional
+        Takes what is said about the image. Default: it is logged.
     """
     try:
-        objects = _run(segmenter, job, plan, elsewhere)
+        objects = _run(segmenter, job, plan, elsewhere, warn)
     except Exception as error:
         short = isinstance(error, RuntimeError) and is_out_of_memory(error)
         return FileResult(job.input, (), failure_of(MemoryError() if short else error, job.input))
@@ -72,7 +80,11 @@ def run_job(
 
 
 def _run(
-    segmenter: Segmenter, job: Job, plan: TilePlan | None, elsewhere: Elsewhere | None
+    segmenter: Segmenter,
+    job: Job,
+    plan: TilePlan | None,
+    elsewhere: Elsewhere | None,
+    warn: Callable[[Path, str], None],
 ) -> dict[str, Any] | None:
     """Carry out a job; return the summary of its objects."""
     check_before(job)
@@ -81,7 +93,7 @@ def _run(
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
         for note in image.notes:
-            _log.warning("%s: %s", job.input, note)
+            warn(job.input, note)
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
@@ -97,9 +109,7 @@ def _run(
             with named_after(job.outputs, made.outputs):
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
-                _log.warning(
-                    "%s: all pixels got the same probability; does the model suit the image?", image.path
-                )
+                warn(job.input, "all pixels got the same probability; does the model suit the image?")
             said = {} if objects is None else {"objects": objects}
             work.finish(outcome_of(made, computation, found) | said)
     return objects

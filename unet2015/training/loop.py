@@ -22,6 +22,7 @@ from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import Bar, reporting
 from unet2015.training import run_folder
+from unet2015.training.checks.problem import merged
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
@@ -144,7 +145,7 @@ def train(
         pairs = pair_images(images, labels)
         check_channels(begun, pairs[0][0], axes, alone)
         checked = check_pairs(pairs, chosen, axes, alone)
-        for warning in checked.problems:
+        for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder = make_folder(out)
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")

@@ -1,6 +1,7 @@
 """A problem of a training set, as a message."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -26,3 +27,15 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.message}" if self.file else self.message
+
+
+def merged(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems in their order; the same one of several files is the first one's, with their number."""
+    same: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        same.setdefault((problem.severity, problem.message), []).append(problem)
+    found = []
+    for first, *others in same.values():
+        more = f" (and {len(others)} more file{'s' * (len(others) > 1)})" if others else ""
+        found.append(replace(first, message=first.message + more))
+    return found

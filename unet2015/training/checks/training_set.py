@@ -13,7 +13,7 @@ from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
-from unet2015.training.checks.problem import Problem, Severity
+from unet2015.training.checks.problem import Problem, Severity, merged
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     Labels,
@@ -127,10 +127,9 @@ def check_pairs(
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
     report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True)
-    if errors := _errors(report.problems):
-        raise DataSetError(
-            f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: " + "; ".join(errors)
-        )
+    if errors := [problem for problem in report.problems if problem.severity == "error"]:
+        listed = "; ".join(map(str, merged(errors)))
+        raise DataSetError(f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: {listed}")
     return report
 
 
