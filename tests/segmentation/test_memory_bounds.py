@@ -12,6 +12,7 @@ import tifffile
 import zarr
 
 from unet2015.errors import MemoryLimitError, ModelError, OutOfMemoryError, UnexpectedError
+from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation import segmenter
@@ -20,7 +21,6 @@ from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.memory import choose_plan
 from unet2015.training.checks import training_set
 from unet2015.training.checks.training_set import find_problems
 
@@ -120,19 +120,21 @@ def test_a_large_png_is_decoded_whole_and_counted(tmp_path, percentile_model):
     assert "must be decoded whole" in both(path, tmp_path, percentile_model, CAPPED)
 
 
-@pytest.mark.parametrize(("free", "fits"), [(690, True), (650, False)])
-def test_the_default_cap_counts_what_is_decoded_whole(
-    tmp_path, percentile_model, monkeypatch, caplog, free, fits
-):
-    path, default = png(tmp_path / "a.png", 7000, 7000), free * 2**20
+class DecodedWhole(ArrayImage):
+    """Pixels of which much must be decoded at a time."""
+
+    decoding_bytes = 2**26
+
+
+@pytest.mark.parametrize(("free", "fits"), [(740, True), (650, False)])
+def test_the_default_cap_counts_what_is_decoded_whole(percentile_model, monkeypatch, caplog, free, fits):
+    image, default = DecodedWhole(np.zeros((2000, 2000), np.uint8), "YX"), free * 2**20
     monkeypatch.setattr(segmenter, "default_cap", lambda device: default)
     made = segmenter.Segmenter(percentile_model, SegmentOptions(device="cpu"))
-    with open_image(path) as image:
-        plan = made.plan(image)
-        alone = choose_plan(made.model.network, (1, 7000, 7000), made.device, cap=default)
-        assert made.memory(image, alone) > default
-        assert made.memory(image, plan) < made.memory(image, alone)
-        assert (made.memory(image, plan) <= default) == fits
+    plan = made.plan(image)
+    alone = made.plan(ArrayImage(np.zeros((2000, 2000), np.uint8), "YX"))
+    assert made.memory(image, alone) > default  # as a plan was before, that counts only tiles
+    assert (made.memory(image, plan) <= default) == fits
     assert ("little memory is free" in caplog.text) == (not fits)
 
 
