@@ -129,3 +129,34 @@ def test_the_same_problem_of_many_files_is_said_once_with_their_number(check, da
     assert errors[0].endswith(" (and 3 more files)")
     assert "4 pairs of image and labels: 4 errors" in ended.out
     assert len(json.loads(check("--json").out)["problems"]) == 4
+
+
+def test_cells_their_sizes_and_the_shares_of_classes(cli, data):
+    labels = np.zeros((2, 20, 30), np.uint8)
+    labels[0, 2:6, 2:12], labels[0, 10:14, 2:7], labels[1, 3:9, 3:13] = 1, 2, 7
+    labels[1, 19] = 255
+    images = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
+    for name, pixels, more in (
+        ("image", images, {"resolution": (2, 2), "metadata": {"unit": "um", "axes": "ZYX"}}),
+        ("label", labels, {"metadata": {"axes": "ZYX"}}),
+    ):
+        tifffile.imwrite(data / f"{name}.tif", pixels, imagej=True, **more)
+    paths = ["--images", data / "image.tif", "--labels", data / "label.tif"]
+    ended = cli("check", *paths, "--ignore", "255", "--validate", "1")
+    # 40, 20 and 60 px; a pixel is 0.25 square micrometres. 120 of 1170 annotated pixels, 30 of 1200 ignored.
+    disks = "(7.14 px across)", "(3.57 µm across)"
+    assert (
+        f"cells: 3, areas 20 to 60 px, median 40 px {disks[0]}; areas 5 to 15 µm², median 10 µm² {disks[1]}\n"
+        in ended.out
+    )
+    assert "classes: background 89.7%, cell 10.3%; 2.5% of all pixels not annotated\n" in ended.out
+    assert "held out: image.tif page 1 (1 page)\n" in ended.out
+    tifffile.imwrite(data / "image.tif", images, photometric="minisblack", metadata={"axes": "ZYX"})
+    ended = cli("check", *paths, "--ignore", "255")
+    assert f"median 40 px {disks[0]}\n" in ended.out
+    shares = cli("check", *paths, "--label-kind", "instances")
+    assert "not annotated" not in shares.out
+
+
+def test_a_set_with_errors_has_no_contents(check):
+    assert "cells:" not in check().out

@@ -65,6 +65,8 @@ def check(
             }
         )
     else:
+        if report.contents is not None:
+            echo(*report.contents.describe(chosen.labels))
         _print_report(report, len(pairs), likeness)
     keep_tracebacks(report.failures)
     if _errors(report):

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, SettingsError, UNet2015Error, failure_of
+from unet2015.objects.table import pixel_size
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
+from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.problem import Problem, Severity, merged
@@ -45,12 +47,15 @@ class SetReport:
         What a training needs of the labels, if `keep_labels` was set and there is no error.
     failures : sequence of (path, UNet2015Error)
         The files that could not be read.
+    contents : SetContents or None
+        Cells and classes; None if there is an error.
     """
 
     problems: list[Problem]
     held_out: list[str]
     labelled: LabelledPages | None = None
     failures: Sequence[tuple[Path, UNet2015Error]] = ()
+    contents: SetContents | None = None
 
 
 def inspect_set(
@@ -107,7 +112,9 @@ def inspect_set(
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
         failures = [failure for pair in found for failure in pair.failures]
-        return SetReport(problems, held_out, LabelledPages.joined(kept) if whole else None, failures)
+        joined = LabelledPages.joined(kept) if whole else None
+        contents = None if _errors(problems) else _contents(found)
+        return SetReport(problems, held_out, joined, failures, contents)
     finally:
         pool.close()
 
@@ -162,6 +169,9 @@ class _Pair:
     failures: list[tuple[Path, UNet2015Error]] = field(default_factory=list)
     digests: list[bytes | None] = field(default_factory=list)
     frequencies: npt.NDArray[np.int64] | None = None
+    areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Of the cells, in pixels."""
+    pixels: int = 0
     holds_ids: bool = False
     refused_as_mask: bool = False
     fits: bool = False
@@ -197,6 +207,7 @@ class _Pair:
         return _problem("error", file, str(found))
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
+        self.areas, self.pixels = np.empty(0, np.int64), 0
         self.label_problems, self.kept, self.fits = [], None, False
         watch = Unchanged(self.label_file)
         try:
@@ -227,8 +238,20 @@ class _Pair:
             self.label_problems += _mask_problems(self.label_file, labels, settings)
 
     def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
+        areas = np.bincount(targets.cells.ravel())[1:]
+        self.areas = np.concatenate([self.areas, areas[areas > 0]])
+        self.pixels += targets.cells.size
         if self.kept is not None and self.trained_on is not None:
             self.kept.add(targets, counts, trained_on=len(self.kept.classes) in self.trained_on)
+
+
+def _contents(pairs: Sequence[_Pair]) -> SetContents:
+    return contents_of(
+        [pair.areas for pair in pairs],
+        [None if pair.image is None else pixel_size(pair.image.calibration) for pair in pairs],
+        [pair.frequencies for pair in pairs if pair.frequencies is not None],
+        sum(pair.pixels for pair in pairs),
+    )
 
 
 def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]:

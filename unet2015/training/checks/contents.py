@@ -1,0 +1,91 @@
+"""What a training set holds: cells and their sizes, and the share of each class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.settings import LabelSettings
+
+_ZERO = {"instances": "background", "mask": "background", "membrane": "membrane"}
+"""What class 0 is."""
+
+
+@dataclass(frozen=True)
+class SetContents:
+    """What is in the labels of a set, as the training would see it.
+
+    Attributes
+    ----------
+    areas : ndarray of int64
+        Of each cell, in pixels.
+    areas_um2 : ndarray of float64 or None
+        The same in square micrometres; None if an image with cells does not tell the size of its pixels.
+    pixels : ndarray of int64, shape (classes,)
+        Annotated pixels of each class.
+    ignored : int
+        Pixels that are not annotated.
+    """
+
+    areas: npt.NDArray[np.int64]
+    areas_um2: npt.NDArray[np.float64] | None
+    pixels: npt.NDArray[np.int64]
+    ignored: int
+
+    def describe(self, settings: LabelSettings) -> list[str]:
+        """Return it in lines: cells, and classes."""
+        lines = ["cells: none"]
+        if self.areas.size:
+            sizes = _sizes(self.areas, "px", "px")
+            if self.areas_um2 is not None:
+                sizes += "; " + _sizes(self.areas_um2, "µm²", "µm")
+            lines = [f"cells: {self.areas.size}, {sizes}"]
+        total = max(1, int(self.pixels.sum()))
+        names = [f"class {number}" for number in range(len(self.pixels))]
+        if settings.kind in _ZERO:
+            names = [_ZERO[settings.kind], "cell"]
+        shares = ", ".join(
+            f"{name} {count / total:.1%}" for name, count in zip(names, self.pixels.tolist(), strict=True)
+        )
+        share = self.ignored / (total + self.ignored)
+        left = f"; {share:.1%} of all pixels not annotated" if self.ignored else ""
+        return [*lines, f"classes: {shares}{left}"]
+
+
+def contents_of(
+    areas: Sequence[npt.NDArray[np.int64]],
+    scales: Sequence[tuple[float, float] | None],
+    frequencies: Sequence[npt.NDArray[np.int64]],
+    pixels: int,
+) -> SetContents:
+    """Return what a set holds.
+
+    Parameters
+    ----------
+    areas : sequence of ndarray
+        Areas of the cells of each file, in pixels.
+    scales : sequence of tuple or None
+        Height and width of a pixel of each file, in micrometres, if they are known.
+    frequencies : sequence of ndarray, shape (pages, classes)
+        Pixels of each class, of each file.
+    pixels : int
+        Of all pages of all files.
+    """
+    of_class = np.concatenate([*frequencies]).sum(axis=0)
+    pairs = [(file, scale) for file, scale in zip(areas, scales, strict=True) if file.size]
+    known = [file * (scale[0] * scale[1]) for file, scale in pairs if scale is not None]
+    whole = bool(known) and len(known) == len(pairs)
+    return SetContents(
+        areas=np.concatenate([np.empty(0, np.int64), *areas]),
+        areas_um2=np.concatenate(known) if whole else None,
+        pixels=of_class,
+        ignored=pixels - int(of_class.sum()),
+    )
+
+
+def _sizes(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64], square: str, length: str) -> str:
+    """Return the range of areas, their median, and the diameter of a disk of that area."""
+    low, middle, high = (float(np.percentile(areas, q)) for q in (0, 50, 100))
+    across = f"{2 * (middle / np.pi) ** 0.5:.3g} {length} across"
+    return f"areas {low:.4g} to {high:.4g} {square}, median {middle:.4g} {square} ({across})"
