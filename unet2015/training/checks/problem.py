@@ -1,8 +1,11 @@
 """A problem of a training set, as a message."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from unet2015.training.dataset import shortened
 
 Severity = Literal["error", "warning"]
 
@@ -39,3 +42,15 @@ def merged(problems: Sequence[Problem]) -> list[Problem]:
         more = f" (and {len(others)} more file{'s' * (len(others) > 1)})" if others else ""
         found.append(replace(first, message=first.message + more))
     return found
+
+
+def grouped(texts: Sequence[str]) -> Iterator[str]:
+    """Say a problem of several pages only once."""
+    places: dict[str, list[str]] = {}
+    for text in texts:
+        match = re.search(r", page ([0-9]+): ", text)
+        what = text[match.end() :] if match else text
+        places.setdefault(what, []).append(match[1] if match else "")
+    for what, pages in places.items():
+        several = f"{len(pages)} pages ({shortened(pages)})" if len(pages) > 1 else f"page {pages[0]}"
+        yield f"{several}: {what}" if pages[0] else what

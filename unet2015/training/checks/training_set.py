@@ -1,6 +1,5 @@
 """Checks of a training set, before the training starts."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from unet2015.settings import LabelSettings, TrainingSettings, ValidationSetting
 from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
-from unet2015.training.checks.problem import Problem, Severity, merged
+from unet2015.training.checks.problem import Problem, Severity, grouped, merged
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     Labels,
@@ -232,7 +231,7 @@ class _Pair:
         self.frequencies = report.frequencies
         severity: Severity = "error" if report.problems else "warning"
         self.label_problems += [
-            _problem(severity, self.label_file, text) for text in _grouped(report.problems or report.notes)
+            _problem(severity, self.label_file, text) for text in grouped(report.problems or report.notes)
         ]
         if settings.kind in ("mask", "membrane") and not report.problems:
             self.label_problems += _mask_problems(self.label_file, labels, settings)
@@ -286,18 +285,6 @@ def _mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Itera
             f"{1 - zeros:.0%} of it is not 0, which means cells; is the coding inverted? Cells between "
             "membranes need --label-kind membrane",
         )
-
-
-def _grouped(texts: Sequence[str]) -> Iterator[str]:
-    """Say a problem of several pages only once."""
-    places: dict[str, list[str]] = {}
-    for text in texts:
-        match = re.search(r", page ([0-9]+): ", text)
-        what = text[match.end() :] if match else text
-        places.setdefault(what, []).append(match[1] if match else "")
-    for what, pages in places.items():
-        several = f"{len(pages)} pages ({shortened(pages)})" if len(pages) > 1 else f"page {pages[0]}"
-        yield f"{several}: {what}" if pages[0] else what
 
 
 def _problem(severity: Severity, file: Path, text: str) -> Problem:
