@@ -8,6 +8,7 @@ are kept, and the exit status is 1. The same seed gives the same files.
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -131,27 +132,54 @@ def used(worker: Worker, seed: Seed, name: str, random: Random, place: Path) -> 
     return {"name": path.name, "seed": name.rpartition("-")[0], "damage": done, **answer}
 
 
-def fuzz(made: dict[str, Seed], count: int, options: Any, folder: Path) -> list[dict[str, Any]]:
-    """Return what came of `count` damaged copies, made from the seeds in turn."""
-    names = sorted(name for name in made if options.only in name)
-    numbers = range(count if names else 0)
+class Copy(NamedTuple):
+    """A damaged copy that is to be made: of which part of the search, from which seed, the how manieth."""
 
-    def some(first: int) -> list[dict[str, Any]]:
+    part: str
+    name: str
+    seed: Seed
+    number: int
+
+
+def copies(part: str, made: dict[str, Seed], count: int, only: str) -> list[Copy]:
+    """Return `count` copies, of the seeds in turn."""
+    names = sorted(name for name in made if only in name)
+    numbers = range(count if names else 0)
+    return [Copy(part, name, made[name], n) for n in numbers for name in [names[n % len(names)]]]
+
+
+def in_step(parts: Sequence[Sequence[Copy]]) -> list[Copy]:
+    """Return the copies of all parts so that each part is done to the same fraction at any time."""
+    places = ((i / len(part), copy) for part in parts for i, copy in enumerate(part))
+    return [copy for _, copy in sorted(places, key=lambda pair: pair[0])]
+
+
+def fuzz(parts: Sequence[Sequence[Copy]], options: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return what came of the copies of each part, until the time is over."""
+    todo = in_step(parts)
+    end = time.monotonic() + 60 * options.minutes
+
+    def some(first: int) -> list[tuple[str, dict[str, Any]]]:
         worker = Worker(options.limit)
         found = []
-        for number in numbers[first :: options.workers]:
-            name = names[number % len(names)]
-            random, place = Random(f"{options.seed} {name} {number}"), folder / str(number)
-            answer = used(worker, made[name], f"{name}-{number}", random, place)
+        for part, name, seed, number in todo[first :: options.workers]:
+            if time.monotonic() > end:
+                break
+            random, place = Random(f"{options.seed} {name} {number}"), folder / part / str(number)
+            answer = used(worker, seed, f"{name}-{number}", random, place)
             if answer["kind"].startswith("finding"):
                 keep(answer, place, options.keep)
             shutil.rmtree(place)
-            found.append(answer)
+            found.append((part, answer))
         worker.close()
         return found
 
+    answers: dict[str, list[dict[str, Any]]] = {}
     with ThreadPoolExecutor(options.workers) as pool:
-        return [answer for part in pool.map(some, range(options.workers)) for answer in part]
+        for mine in pool.map(some, range(options.workers)):
+            for part, answer in mine:
+                answers.setdefault(part, []).append(answer)
+    return answers
 
 
 def keep(answer: dict[str, Any], place: Path, where: Path) -> None:
@@ -182,7 +210,7 @@ def report(what: str, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
@@ -196,20 +224,21 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="also write the numbers to this JSON file")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "unet2015-fuzz",
                         help="folder for the files of findings")  # fmt: skip
-    options = parser.parse_args()
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop then; what was found counts")
+    options = parser.parse_args(words)
     options.keep = options.keep.resolve()
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:
-        parts = []
-        for what, make, count in (
+    with tempfile.TemporaryDirectory() as name:
+        place, parts = Path(name).resolve(), {}
+        for part, make, count in (
             ("images", image_seeds, options.images),
             ("others", other_seeds, options.others),
         ):
-            place = Path(name).resolve() / what
-            place.mkdir()
-            made = make(place) if count else {}
-            parts.append((what, pool.submit(fuzz, made, count, options, place / "damaged")))
-        searches = [report(what, part.result()) for what, part in parts]
+            (place / part).mkdir()
+            made = make(place / part) if count else {}
+            parts[part] = copies(part, made, count, options.only)
+        answers = fuzz(list(parts.values()), options, place / "damaged")
+        searches = [report(part, answers.get(part, [])) for part in parts]
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
         for one in searches:

@@ -77,8 +77,6 @@ def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         series = tif.series[0]
         if 270 in tif.pages[0].tags and not tif.pages[0].description:  # tifffile takes no bytes for text
             raise DoubtError
-        if any(page.aspage().subfiletype & 1 for page in tif.pages) and not tif.is_ome:  # left out here
-            raise DoubtError
         if tif.is_imagej and series.size != image.pages * image.channels * image.height * image.width:
             raise DoubtError  # tifffile does not count by "images"
         letters = series.get_axes(squeeze=False)
@@ -103,7 +101,7 @@ def _libtiff(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
             raise DoubtError
         if len({page.aspage().photometric for page in pages}) > 1:
             raise DoubtError
-        if tif.is_ome or any(page.subfiletype & 1 for page in pages) or first.planarconfig != 1:
+        if tif.is_ome or first.planarconfig != 1:
             raise DoubtError
         jpeg = _JPEG in {page.compression for page in pages}
         if jpeg and first.photometric == _MIN_IS_WHITE:  # of these, imagecodecs inverts some by itself

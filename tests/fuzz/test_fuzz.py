@@ -1,41 +1,49 @@
 """A part of what ``python -m tests.fuzz`` does, in a process of limited memory."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 from random import Random
 
 import pytest
 import tifffile
 
 from tests.fuzz import seeds
+from tests.fuzz.__main__ import Seed, copies, in_step, main
 from tests.fuzz.damage import changed_toml
 from tests.fuzz.mutate import changed_text, entries, mutated
-
-ROOT = Path(__file__).parents[2]
-
-
-def fuzz(keep, *arguments):
-    command = [sys.executable, "-m", "tests.fuzz", "--keep", str(keep), *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done, json.loads(done.stdout or "{}")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory limit is Linux's")
-def test_damaged_files_are_read_right_or_refused_with_one_clear_error(tmp_path):
-    done, found = fuzz(tmp_path / "kept", "--images", 70, "--others", 27, "--seed", 1)
-    assert done.returncode == 0, done.stderr or found
-    images, others = found["searches"]
+def test_damaged_files_are_read_right_or_refused_with_one_clear_error(tmp_path, capsys):
+    status = main(["--images", "70", "--others", "9", "--seed", "1", "--keep", str(tmp_path / "kept")])
+    images, others = json.loads(capsys.readouterr().out)["searches"]
     assert images["findings"] == others["findings"] == []
-    assert (images["files"], others["files"]) == (70, 27)
+    assert status == 0
+    assert (images["files"], others["files"]) == (70, 9)
     # Both outcomes occur, so that the damage is neither harmless nor hopeless.
     assert images["kinds"]["result"] > 10
     assert images["kinds"]["ImageReadError"] > 25
-    assert others["kinds"]["ModelError"] > 5
-    assert others["kinds"]["refused"] > 1
+    assert others["kinds"]["ModelError"] > 1
+    assert others["kinds"]["result"] > 1
+    assert others["kinds"]["refused"] > 0
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_search_stops_when_its_time_is_over(tmp_path, capsys):
+    assert main(["--images", "70", "--others", "0", "--minutes", "0", "--keep", str(tmp_path)]) == 0
+    assert [one["files"] for one in json.loads(capsys.readouterr().out)["searches"]] == [0, 0]
+
+
+def test_the_parts_of_a_search_go_in_step():
+    seed = Seed("image")
+    parts = [copies(name, {"a": seed, "b": seed}, count, "") for name, count in (("x", 10), ("y", 5))]
+    assert [copy.name for copy in parts[0]] == ["a", "b"] * 5
+    assert [copy.number for copy in parts[1]] == [0, 1, 2, 3, 4]
+    order = [copy.part for copy in in_step(parts)]
+    assert order == ["x", "y", "x"] * 5
+    assert copies("x", {"a": seed, "b": seed}, 4, "b")[0].name == "b"
+    assert copies("x", {"a": seed}, 4, "no") == []
 
 
 def test_the_damage_to_a_tiff_is_structured_and_the_same_for_a_seed():

@@ -50,9 +50,14 @@ def record(fields: list, **values: Any) -> bytes:
 
 
 def lsm(
-    path: Path, scan: int = 6, sizes: tuple[int, int] = (2, 3), compression: str | None = None, **values: Any
+    path: Path,
+    scan: int = 6,
+    sizes: tuple[int, int] = (2, 3),
+    compression: str | None = None,
+    thumbnail: int = 4,
+    **values: Any,
 ) -> None:
-    """Write an LSM file: after each plane comes its thumbnail."""
+    """Write an LSM file: after each plane comes its thumbnail, every so many of its pixels."""
     times, depth = sizes
     size = {
         "DimensionX": 16,
@@ -69,7 +74,7 @@ def lsm(
         for i, page in enumerate(STACK.reshape(6, 3, 9, 16)):
             tags = [(34412, 1, len(data), data, True)] if i == 0 else []
             writer.write(page, extratags=tags, planarconfig="separate", compression=compression, **options)
-            writer.write(page[0, ::4, ::4], subfiletype=1, **options)
+            writer.write(page[0, ::thumbnail, ::thumbnail], subfiletype=1, **options)
 
 
 def fei(

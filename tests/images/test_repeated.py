@@ -94,6 +94,7 @@ def test_pages_are_read_as_each_says(tmp_path, options):
     [
         ({"_257": 9}, "one size and type"),
         ({"_258": 16}, "one size and type"),
+        ({"_258": 7}, "8 x 8 uint8 of 7 bits and 8 x 8 uint8 of 8 bits"),
         ({"_279": 63}, "page 40: expected 64 bytes in strip or tile 0, but it has 63"),
         ({"_273": 2**31}, "page 40: expected pixels up to byte"),
         ({"_259": 32771}, "page 40"),

@@ -19,12 +19,11 @@ from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
 from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
+from unet2015.images.unused_pages import without_reduced
 from unet2015.safe_files import open_regular
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
-_REDUCED = 1  # a bit of NewSubfileType
 
 _LONGEST = 300
 _MOST = 2**20
@@ -87,11 +86,14 @@ class Plane:
 
 def page_key(page: Any) -> tuple[Any, ...]:
     """Return what all planes of an image must share."""
-    return (page.imagelength, page.imagewidth, page.samplesperpixel, page.planarconfig, page.dtype)
+    return (
+        *(page.imagelength, page.imagewidth, page.samplesperpixel, page.planarconfig, page.dtype),
+        page.bitspersample,
+    )
 
 
-def read_directories(tif: Any, name: str) -> list[Any]:
-    """Return a `TiffPage` or `RepeatedPage` for each directory, without those marked as thumbnails.
+def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
+    """Return a `TiffPage` or `RepeatedPage` for each directory, without thumbnails; and notes.
 
     Raises
     ------
@@ -103,9 +105,8 @@ def read_directories(tif: Any, name: str) -> list[Any]:
     places = array("Q", _chain(tif, name))  # all are counted before the first is read
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
-        return pages
-    kept = [page for page in pages if not page.subfiletype & _REDUCED]
-    return kept or pages
+        return pages, ()
+    return without_reduced(pages)
 
 
 def _chain(tif: Any, name: str) -> Iterator[int]:

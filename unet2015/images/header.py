@@ -8,6 +8,7 @@ from unet2015.images import imagej, microscopes, ome, ome_metadata, plain
 from unet2015.images.declared import Declared
 from unet2015.images.descriptions import read_descriptions
 from unet2015.images.samples import value_samples
+from unet2015.images.unused_pages import describe_undeclared
 
 _TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
 
@@ -44,7 +45,8 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
         if metadata.images:
             size = (first.imagelength, first.imagewidth)
             counted = samples, len(value_samples(first, axes))
-            return ome.read_ome(metadata, len(pages), counted, size, path)
+            found = ome.read_ome(metadata, len(pages), counted, size, path)
+            return replace(found, notes=found.notes + describe_undeclared(pages, found))
         notes = metadata.notes
     if imagej.is_imagej(main):
         return imagej.read_imagej(main, tags, len(pages), samples, name)

@@ -156,6 +156,13 @@ def _directories(
         if first < 0 or count < 0:
             raise ValueError(f"TiffData with IFD {first} and PlaneCount {count}")
         end = min(plane + count, planes)
+        given = min(count, directories - first)
+        if mine and "PlaneCount" in block.attrib and plane + given > planes:
+            raise ImageReadError(
+                f"{name}: the OME-XML contradicts itself: it declares {planes} planes "
+                f"({_shown(lead, sizes)}), but a TiffData names pages {first} to {first + given - 1} here "
+                f"for planes {plane} to {plane + given - 1}; save it again from where it comes"
+            )
         there = np.arange(first, first + end - plane)
         held[plane:end] = np.where(there < directories, there, _MISSING) if mine else _ELSEWHERE
     return held

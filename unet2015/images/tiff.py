@@ -63,7 +63,7 @@ class TiffImage(Image):
         name = str(path)
         with open_tiff(path) as tif:
             try:
-                pages = read_directories(tif, name)
+                pages, left_out = read_directories(tif, name)
                 declared = read_header(pages, path, axes)
                 for page in _unlike(pages):
                     check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
@@ -93,7 +93,7 @@ class TiffImage(Image):
                 kind=declared.kind,
                 calibration=declared.calibration,
                 companion=declared.companion,
-                notes=(*declared.notes, *notes, *describe_absent(planes, name)),
+                notes=(*declared.notes, *left_out, *notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,
                 channel_names=() if axes else declared.channel_names,
@@ -285,7 +285,9 @@ def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[
         return planes
     keys = {page_key(page): page for page in _unlike(used)}
     if len(keys) > 1:
-        kinds = " and ".join(f"{page.imagelength} x {page.imagewidth} {page.dtype}" for page in keys.values())
+        kinds = " and ".join(
+            f"{p.imagelength} x {p.imagewidth} {p.dtype} of {p.bitspersample} bits" for p in keys.values()
+        )
         raise ImageReadError(
             f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
         )

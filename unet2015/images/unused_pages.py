@@ -1,0 +1,75 @@
+"""Pages of a TIFF that are no part of its image: thumbnails without a word, all others with a note."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from unet2015.images.declared import Declared
+
+_REDUCED = 1  # a bit of NewSubfileType
+_NAMED = 10
+
+
+def without_reduced(pages: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """Return the pages that are not marked as reduced images, and a note on what is left out.
+
+    A reduced image is smaller than the first page. One that is not may be a plane of the stack, so the note
+    names it. Where all pages are marked, all are kept. In Zeiss LSM each page has a thumbnail, which may be
+    as large as a small page.
+
+    Parameters
+    ----------
+    pages : list of tifffile.TiffPage or RepeatedPage
+        All directories of a file.
+    """
+    kept = [page for page in pages if not page.subfiletype & _REDUCED]
+    if not kept or len(kept) == len(pages):
+        return pages, ()
+    if kept[0].parent.is_lsm and 2 * len(kept) == len(pages):
+        return kept, ()
+    large = [p.index for p in pages if p.subfiletype & _REDUCED and not _is_smaller(p, kept[0])]
+    if not large:
+        return kept, ()
+    return kept, (
+        f"{_numbered(large)} marked as thumbnail, but not smaller than page {kept[0].index}: left out, so "
+        f"that {len(kept)} of {len(pages)} pages are read",
+    )
+
+
+def describe_undeclared(pages: Sequence[Any], declared: Declared) -> tuple[str, ...]:
+    """Return a note on pages that OME-XML takes for no plane of the image; thumbnails do not count.
+
+    Parameters
+    ----------
+    pages : sequence of tifffile.TiffPage or RepeatedPage
+        All directories of a file.
+    declared : Declared
+        What the OME-XML declares, with the directory of each plane.
+    """
+    used = set(declared.directories or ())
+    first = pages[min(used)]
+    left = [
+        i
+        for i, page in enumerate(pages)
+        if i not in used and not (page.subfiletype & _REDUCED and _is_smaller(page, first))
+    ]
+    if not left:
+        return ()
+    return (
+        f"the OME-XML declares {declared.planes} plane{'s' * (declared.planes > 1)} in this file, but it "
+        f"holds {len(pages)} pages: {_numbered(left)} left out",
+    )
+
+
+def _is_smaller(page: Any, than: Any) -> bool:
+    """Whether a page may be a reduced copy of another."""
+    height, width = int(page.imagelength), int(page.imagewidth)
+    whole = (int(than.imagelength), int(than.imagewidth))
+    return height <= whole[0] and width <= whole[1] and (height, width) != whole
+
+
+def _numbered(pages: Sequence[int]) -> str:
+    """Return numbers of pages as the subject of a sentence, with its verb."""
+    shown = ", ".join(map(str, pages[:_NAMED]))
+    if len(pages) == 1:
+        return f"page {shown} is"
+    return f"{len(pages)} pages ({shown}{', ...' if len(pages) > _NAMED else ''}) are"
