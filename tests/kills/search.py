@@ -70,6 +70,9 @@ class Rounds:
                 computed = ended.units.get(self.layout.unit, 0)
                 if not damaged and computed != before:
                     yield f"{computed} computed, {before} were unfinished, after {story}"
+                for path, digest in spoiled.items():  # what cannot be read is nobody's, so no run removes it
+                    if path.exists() and sha256(path) == digest:
+                        path.unlink()
                 return
             if ended.lived:
                 if damaged and self.layout.refused(folder, ended.error):

@@ -14,10 +14,11 @@ from unet2015.objects.labelling import MadeLabels, Maps, number_image
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import FIRST_COLUMNS, Table, join_tables, summary_of, write_table
-from unet2015.safe_files import only_over, open_regular
+from unet2015.safe_files import leftovers, only_over, open_regular
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, TABLE, ProbabilityMap
+from unet2015.segmentation.publication import remove
 from unet2015.segmentation.threshold import class_of_objects
 
 RUN_TABLE = "objects.csv"
@@ -98,6 +99,8 @@ def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
     if path.exists() and not _is_ours(path):
         _log.warning("%s is not a table of objects by this program, and is not changed", path)
         return
+    for item in leftovers(path):  # of a run that was killed while it wrote the table
+        remove(item)
     try:
         join_tables(path, tables, only_over(_is_ours, "a table of objects by this program"))
     except ImageWriteError as error:
