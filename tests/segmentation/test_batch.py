@@ -175,7 +175,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, model, stack):
         ({"max_memory": 2**20}, MemoryLimitError),
         ({"threshold": 1.5}, UsageError),
         ({"device": "abacus"}, UsageError),
-        ({"batch": 0}, GeometryError),
+        ({"batch": 0}, UsageError),
     ],
 )
 def test_options_that_no_image_could_meet_stop_before_the_first(tmp_path, model, stack_file, options, error):

@@ -15,7 +15,7 @@ from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
-from unet2015.safe_files import files_below, open_regular
+from unet2015.safe_files import files_below, open_regular, read_bytes
 
 _CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
@@ -218,7 +218,7 @@ class ZarrImage(Image):
         assert self.path is not None
         key = metadata.encode_chunk_key(chunk)
         file = self.path / self._level / key
-        if not file.is_file():
+        if file.is_dir() or not file.exists():
             if undefined:
                 raise ImageReadError(
                     f"{self.name}: array {self._level}: chunk {key} is not there, and the array has no fill "
@@ -248,4 +248,4 @@ class ZarrImage(Image):
             raise ValueError(f"its file has {size} bytes, but is to hold {most}")
         if metadata.zarr_format == 2 and metadata.compressor is not None:  # codecs of Zarr 3 are bounded
             factor = 8 if metadata.filters else 1  # which may change the type
-            check_chunk(metadata.compressor.codec_id, file.read_bytes(), factor * most)
+            check_chunk(metadata.compressor.codec_id, read_bytes(file), factor * most)

@@ -19,7 +19,7 @@ from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.safe_files import sha256, write_json
+from unet2015.safe_files import read_text, sha256, write_json
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import stamp
@@ -162,7 +162,7 @@ class ZarrParts:
     def _verified(self, part: Part) -> Summary | None:
         """Return the summary of a part if its note and all files that it names are as they were written."""
         try:
-            note = json.loads(self._note(part).read_text(encoding="utf-8"))
+            note = json.loads(read_text(self._note(part)))
             if note.pop("sha256") != _digest(note) or note["stamp"] != stamp(self.folder, self._plan):
                 return None
             return Summary(**note["seen"]) if note["files"] == self._digests(part) else None

@@ -1,0 +1,67 @@
+"""The files of a Zarr folder are only read if they are regular: nothing waits for a pipe."""
+
+import os
+import threading
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from zarr.codecs import BloscCodec
+
+from tests.images.test_zarr import make
+from unet2015.errors import ImageReadError
+from unet2015.images.reader import open_image
+
+KINDS = {
+    "zstd of Zarr 2": ("0.4", {}),
+    "plain of Zarr 2": ("0.4", {"compressors": None}),
+    "no fill value": ("0.4", {"compressors": None, "fill_value": None}),
+    "zstd of Zarr 3": ("0.5", {}),
+    "plain of Zarr 3": ("0.5", {"compressors": None}),
+    "blosc of Zarr 3": ("0.5", {"compressors": BloscCodec()}),
+    "shard": ("0.5", {"shards": (20, 20)}),
+}
+
+
+def error_of(path):
+    """Return what reading an image raises; a pipe that is opened is given back, so that no thread stays."""
+    found = []
+
+    def read():
+        try:
+            with open_image(path) as image:
+                image.read(0, 0, image.height, 0, image.width)
+        except ImageReadError as error:
+            found.append(error)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(10)
+    if reader.is_alive():
+        for pipe in (one for one in path.rglob("*") if one.is_fifo()):
+            with suppress(OSError):
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        reader.join(10)
+        pytest.fail("waits for a writer of the pipe")
+    return str(found[0]) if found else "none"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(("version", "options"), KINDS.values(), ids=KINDS)
+def test_a_pipe_in_place_of_a_chunk_is_refused(tmp_path, version, options):
+    pixels = np.random.default_rng(0).integers(1, 200, (40, 20)).astype(np.uint8)
+    path = make(tmp_path / "a.zarr", pixels, version=version, chunks=(10, 20), **options)
+    chunk = sorted(one for one in (path / "0").rglob("*") if one.is_file() and one.name[-1].isdigit())[-1]
+    chunk.unlink()
+    os.mkfifo(chunk)
+    assert "a named pipe (FIFO)" in error_of(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", [".zgroup", ".zattrs", "0/.zarray", "zarr.json", "0/zarr.json"])
+def test_a_pipe_in_place_of_metadata_is_refused(tmp_path, name):
+    version = "0.5" if "json" in name else "0.4"
+    path = make(tmp_path / "a.zarr", np.ones((40, 20), np.uint8), version=version)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    assert "a named pipe (FIFO)" in error_of(path)
