@@ -20,7 +20,7 @@ from tests.fuzz import looks, scenes
 from unet2015.errors import UNet2015Error, UnexpectedError
 
 MEMORY = 2**30
-"""Address space that a file may take beyond what the process has at its start."""
+"""Address space that a file may take beyond what the process has before it."""
 
 LOOKS = {
     "image": looks.look_at_image,
@@ -36,6 +36,12 @@ def peak(reset: bool = False) -> int:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def limit_memory() -> None:
+    """Give the next file its share: libraries and threads of those before it do not count."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def answer(job: dict[str, str]) -> dict[str, Any]:
@@ -79,10 +85,9 @@ def main() -> None:
     os.fsync = lambda handle: None  # nothing here lasts
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what is looked at may print
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
     for line in sys.stdin:
+        limit_memory()
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 
 
