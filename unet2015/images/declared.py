@@ -30,6 +30,8 @@ class Declared:
         Remarks on the header that are not errors.
     channel_names : tuple of str
         What it calls the channels; perhaps not all of them.
+    page_axes : str
+        The axes of one page with the samples of its pixels, where the header says them: YXC, ZYX.
     """
 
     kind: MetadataKind
@@ -40,6 +42,7 @@ class Declared:
     notes: tuple[str, ...] = ()
     companion: str | None = None
     channel_names: tuple[str, ...] = ()
+    page_axes: str = ""
 
     @property
     def planes(self) -> int:
@@ -52,7 +55,7 @@ class Declared:
         Parameters
         ----------
         within : str
-            The axes of one plane in the file: YX, YXC or CYX.
+            The axes of one plane in the file: YX, YXC or CYX, or with another letter for C.
         axes : str or None
             What the user says the axes are, with or without those of length 1.
         name : str
@@ -81,7 +84,8 @@ class Declared:
         letters = check_letters(axes, name)
         lead, tail = letters[: -len(within)], letters[-len(within) :]
         if tail != within:
-            raise AxesError(f"{name}: --axes {axes}: in this file they must end in {within}")
+            other = ", or another letter for C where that is no channel" if "C" in within else ""
+            raise AxesError(f"{name}: --axes {axes}: in this file they must end in {within}{other}")
         if len(lead) == len(shape):
             return replace(self, lead=lead, sizes=shape)
         if len(lead) == len(self.sizes):

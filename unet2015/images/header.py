@@ -57,7 +57,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
 
 def merged_axes(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, tuple[int, ...]]:
     """Return axes and shape of the image; if both planes and samples are channels, their numbers multiply."""
-    size = {"Y": page.imagelength, "X": page.imagewidth, "C": samples}
+    size = dict.fromkeys(tail, samples) | {"Y": page.imagelength, "X": page.imagewidth}
     lead_sizes = named.sizes
     if "C" in named.lead and "C" in tail:
         lead_sizes = tuple(

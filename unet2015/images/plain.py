@@ -40,8 +40,9 @@ def read_plain(
         return Declared("plain", "?", (directories,), calibration, notes=notes)
     letters = str(header.get("axes", "")).upper()
     if len(letters) == len(shape) and len(set(letters) - {"Q"}) == len(letters.replace("Q", "")):
-        named = "".join(letter if letter in _KNOWN else "?" for letter in letters[: len(lead)])
-        return Declared("plain", named.replace("S", "C"), lead, calibration, notes=notes)
+        named = "".join(letter if letter in _KNOWN else "?" for letter in letters).replace("S", "C")
+        within = named[len(lead) : len(lead) + len(page)]
+        return Declared("plain", named[: len(lead)], lead, calibration, notes=notes, page_axes=within)
     return Declared("plain", "?" * len(lead), lead, calibration, notes=notes)
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from unet2015.images.directories import Plane, least_counts, make_plane
+from unet2015.errors import ImageReadError
+from unet2015.images.declared import Declared
+from unet2015.images.directories import Plane, contiguous_planes, least_counts, make_plane, page_key
 from unet2015.images.repeated import RepeatedPage
 
 PLANE_BYTES = 768
@@ -72,3 +74,36 @@ def _repeated(first: Plane, pages: Sequence[Any], size: int, name: str) -> list[
         Plane(page, offsets[i], counts[i], first.rows, first.columns, first.raw)
         for i, page in enumerate(pages)
     ]
+
+
+def planes_of(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
+    """Return the planes in their declared order, checked against each other and the file."""
+    expected = declared.planes
+    if declared.directories is not None:
+        used = [pages[i] for i in declared.directories]
+    elif len(pages) == expected:
+        used = pages
+    else:
+        planes = contiguous_planes(pages[0], expected, size, name) if len(pages) == 1 else None
+        if planes is None:
+            raise ImageReadError(
+                f"{name}: the header declares {expected} planes ({'x'.join(map(str, declared.sizes))}), but "
+                f"the file holds {len(pages)}; it was cut short: copy it again; or its header is another "
+                "file's: save it again from where it comes"
+            )
+        return planes
+    keys = {page_key(page): page for page in unlike(used)}
+    if len(keys) > 1:
+        kinds = " and ".join(
+            f"{p.imagelength} x {p.imagewidth} {p.dtype} of {p.bitspersample} bits" for p in keys.values()
+        )
+        raise ImageReadError(
+            f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
+        )
+    return make_planes(used, size, name)
+
+
+def unlike(pages: list[Any]) -> list[Any]:
+    """Return one of the pages that say the same, in their order."""
+    found = {id(page.first if isinstance(page, RepeatedPage) else page): page for page in reversed(pages)}
+    return list(found.values())[::-1]

@@ -98,11 +98,14 @@ def value_samples(page: Any, axes: str | None) -> list[int]:
     return every if said else values
 
 
-def within(page: Any, samples: int) -> str:
-    """Return the axes of one plane of a TIFF in the file's order; `samples` of a pixel are values."""
+def within(page: Any, samples: int, letter: str = "C") -> str:
+    """Return the axes of one plane of a TIFF in the file's order; `samples` of a pixel are values.
+
+    `letter`: the axis along which they lie.
+    """
     if samples == 1:
         return "YX"
-    return "CYX" if page.planarconfig == 2 else "YXC"
+    return f"{letter}YX" if page.planarconfig == 2 else f"YX{letter}"
 
 
 def without_alpha(

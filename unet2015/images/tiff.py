@@ -10,20 +10,12 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
 from unet2015.images.codestreams import declared_size, is_larger
-from unet2015.images.declared import Declared
-from unet2015.images.directories import (
-    Plane,
-    contiguous_planes,
-    open_tiff,
-    page_key,
-    read_directories,
-    reason,
-)
+from unet2015.images.directories import Plane, open_tiff, read_directories, reason
 from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.photometric import invert, is_inverted
-from unet2015.images.planes import listed_bytes, make_planes
-from unet2015.images.repeated import RepeatedPage
+from unet2015.images.planes import listed_bytes, planes_of, unlike
+from unet2015.images.sample_axis import plane_order, sample_axis
 from unet2015.images.samples import check_page, value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
@@ -65,11 +57,11 @@ class TiffImage(Image):
             try:
                 pages, left_out = read_directories(tif, name)
                 declared = read_header(pages, path, axes)
-                for page in _unlike(pages):
+                for page in unlike(pages):
                     check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
-                planes = _planes(declared, pages, tif.filehandle.size, name)
+                planes = planes_of(declared, pages, tif.filehandle.size, name)
                 self._byte_order = tif.byteorder
-                for page in _unlike([plane.page for plane in planes]):
+                for page in unlike([plane.page for plane in planes]):
                     page.decode  # noqa: B018 - made now, while the file is open
                 meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
             except ImageError:
@@ -79,8 +71,9 @@ class TiffImage(Image):
                     f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
                 ) from error
         page = planes[0].page
-        values = value_samples(page, axes)
-        tail = within(page, len(values))
+        letter, self._samples = sample_axis(page, axes, declared, name), int(page.samplesperpixel)
+        values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
+        tail = within(page, len(values), letter)
         named = declared.named(tail, axes, name)
         notes = dict.fromkeys(note for _, more in meant for note in more)
         super().__init__(
@@ -100,9 +93,8 @@ class TiffImage(Image):
             )
         )
         self._inverted = [inverts for inverts, _ in meant]
-        self._values, self._samples = values, int(page.samplesperpixel)
-        self._planes = planes
-        self._order = _channel_planes(named, self.pages)
+        self._values, self._planes, self._split = values, planes, letter != "C"
+        self._order = plane_order(named, (letter, self._samples), self.pages)
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._cached = 0  # bytes
         self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
@@ -146,13 +138,31 @@ class TiffImage(Image):
         self.forget()
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
-        return self._read_planes(self._order[page].tolist(), y0, y1, x0, x1)
+        numbers = self._order[page].tolist()
+        if self._split:
+            return np.concatenate([self._read_sample(number, y0, y1, x0, x1) for number in numbers])
+        return self._read_planes(numbers, y0, y1, x0, x1)
 
     def read_channel(self, channel: int, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Return one channel of a page; of the planes of the others nothing is read."""
+        if self._split:
+            return self._read_sample(int(self._order[page][channel]), y0, y1, x0, x1)
         plane, sample = divmod(channel, len(self._values))
         number = int(self._order[page][plane])
         return self._read_planes([number], y0, y1, x0, x1)[sample : sample + 1]
+
+    def _read_sample(self, number: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Return one sample of a plane where samples are pages, shape (1, y1 - y0, x1 - x0)."""
+        index, sample = divmod(number, self._samples)
+        plane = self._planes[index]
+        if not plane.separate:
+            return self._read_planes([index], y0, y1, x0, x1)[sample : sample + 1]
+        out = np.empty((1, y1 - y0, x1 - x0), self.dtype)
+        fill = self._fill_raw if plane.raw else self._fill_decoded
+        fill(index, sample, (y0, y1, x0, x1), out)
+        if self._inverted[index]:
+            invert(out, self.bits)
+        return out
 
     def _read_planes(self, numbers: list[int], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         samples = self._samples
@@ -257,44 +267,3 @@ class TiffImage(Image):
                 f"{len(data)} came; the file became shorter while it was read"
             )
         return data
-
-
-def _channel_planes(named: Declared, pages: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of the planes that hold the channels of each page, shape (pages, planes)."""
-    order = np.arange(named.planes).reshape(named.sizes)
-    if "C" in named.lead:
-        order = np.moveaxis(order, named.lead.index("C"), -1)
-    return order.reshape(pages, -1)
-
-
-def _planes(declared: Declared, pages: list[Any], size: int, name: str) -> list[Plane]:
-    """Return the planes in their declared order, checked against each other and the file."""
-    expected = declared.planes
-    if declared.directories is not None:
-        used = [pages[i] for i in declared.directories]
-    elif len(pages) == expected:
-        used = pages
-    else:
-        planes = contiguous_planes(pages[0], expected, size, name) if len(pages) == 1 else None
-        if planes is None:
-            raise ImageReadError(
-                f"{name}: the header declares {expected} planes ({'x'.join(map(str, declared.sizes))}), but "
-                f"the file holds {len(pages)}; it was cut short: copy it again; or its header is another "
-                "file's: save it again from where it comes"
-            )
-        return planes
-    keys = {page_key(page): page for page in _unlike(used)}
-    if len(keys) > 1:
-        kinds = " and ".join(
-            f"{p.imagelength} x {p.imagewidth} {p.dtype} of {p.bitspersample} bits" for p in keys.values()
-        )
-        raise ImageReadError(
-            f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
-        )
-    return make_planes(used, size, name)
-
-
-def _unlike(pages: list[Any]) -> list[Any]:
-    """Return one of the pages that say the same, in their order."""
-    found = {id(page.first if isinstance(page, RepeatedPage) else page): page for page in reversed(pages)}
-    return list(found.values())[::-1]
