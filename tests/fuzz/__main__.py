@@ -7,6 +7,7 @@ are kept, and the exit status is 1. The same seed gives the same files.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import shutil
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, NamedTuple
 
@@ -106,11 +108,16 @@ def image_seeds(folder: Path) -> dict[str, Seed]:
 def other_seeds(folder: Path) -> dict[str, Seed]:
     """Return models, and the scenes of other files."""
     made = {f"model-{name}": Seed("model", data, ".safetensors") for name, data in models(folder).items()}
+    known: dict[Any, Path] = {}
     for name, scene in scenes.SCENES.items():
-        place = folder / f"making-{name}"
-        place.mkdir()
-        scene.make(place)
-        place = place.rename(folder / name)  # so that paths in records lead nowhere
+        place = folder / name
+        if scene.make in known:
+            shutil.copytree(known[scene.make], place, symlinks=True)
+        else:
+            (folder / "making").mkdir()
+            scene.make(folder / "making")
+            (folder / "making").rename(place)  # so that paths in records lead nowhere
+            known[scene.make] = place
         names = [str(p.relative_to(place)) for one in scene.damaged for p in sorted(place.glob(one))]
         made[name] = Seed(name, folder=place, names=tuple(names))
     return made
@@ -154,32 +161,33 @@ def in_step(parts: Sequence[Sequence[Copy]]) -> list[Copy]:
     return [copy for _, copy in sorted(places, key=lambda pair: pair[0])]
 
 
-def fuzz(parts: Sequence[Sequence[Copy]], options: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def fuzz(parts: dict[str, list[Copy]], options: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Return what came of the copies of each part, until the time is over."""
-    todo = in_step(parts)
     end = time.monotonic() + 60 * options.minutes
+    remaining: SimpleQueue[Copy] = SimpleQueue()
+    for copy in in_step(list(parts.values())):
+        remaining.put(copy)
 
-    def some(first: int) -> list[tuple[str, dict[str, Any]]]:
+    def some(_: int) -> list[tuple[Copy, dict[str, Any]]]:
         worker = Worker(options.limit)
         found = []
-        for part, name, seed, number in todo[first :: options.workers]:
-            if time.monotonic() > end:
-                break
-            random, place = Random(f"{options.seed} {name} {number}"), folder / part / str(number)
-            answer = used(worker, seed, f"{name}-{number}", random, place)
-            if answer["kind"].startswith("finding"):
-                keep(answer, place, options.keep)
-            shutil.rmtree(place)
-            found.append((part, answer))
+        with contextlib.suppress(Empty):
+            while time.monotonic() < end:
+                copy = remaining.get_nowait()
+                _, name, seed, number = copy
+                random, place = Random(f"{options.seed} {name} {number}"), folder / copy.part / str(number)
+                answer = used(worker, seed, f"{name}-{number}", random, place)
+                if answer["kind"].startswith("finding"):
+                    keep(answer, place, options.keep)
+                shutil.rmtree(place)
+                found.append((copy, answer))
         worker.close()
         return found
 
-    answers: dict[str, list[dict[str, Any]]] = {}
     with ThreadPoolExecutor(options.workers) as pool:
-        for mine in pool.map(some, range(options.workers)):
-            for part, answer in mine:
-                answers.setdefault(part, []).append(answer)
-    return answers
+        answers = [pair for mine in pool.map(some, range(options.workers)) for pair in mine]
+    answers.sort(key=lambda pair: pair[0].number)
+    return {part: [answer for copy, answer in answers if copy.part == part] for part in parts}
 
 
 def keep(answer: dict[str, Any], place: Path, where: Path) -> None:
@@ -237,8 +245,8 @@ def main(words: Sequence[str] | None = None) -> int:
             (place / part).mkdir()
             made = make(place / part) if count else {}
             parts[part] = copies(part, made, count, options.only)
-        answers = fuzz(list(parts.values()), options, place / "damaged")
-        searches = [report(part, answers.get(part, [])) for part in parts]
+        answers = fuzz(parts, options, place / "damaged")
+        searches = [report(part, answers[part]) for part in parts]
     print(json.dumps({"searches": searches}, indent=1), flush=True)
     if options.results is not None:
         for one in searches:

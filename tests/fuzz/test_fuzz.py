@@ -16,14 +16,14 @@ from tests.fuzz.mutate import changed_text, entries, mutated
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory limit is Linux's")
 def test_damaged_files_are_read_right_or_refused_with_one_clear_error(tmp_path, capsys):
-    status = main(["--images", "70", "--others", "9", "--seed", "1", "--keep", str(tmp_path / "kept")])
+    status = main(["--images", "50", "--others", "9", "--seed", "1", "--keep", str(tmp_path / "kept")])
     images, others = json.loads(capsys.readouterr().out)["searches"]
     assert images["findings"] == others["findings"] == []
     assert status == 0
-    assert (images["files"], others["files"]) == (70, 9)
+    assert (images["files"], others["files"]) == (50, 9)
     # Both outcomes occur, so that the damage is neither harmless nor hopeless.
     assert images["kinds"]["result"] > 10
-    assert images["kinds"]["ImageReadError"] > 25
+    assert images["kinds"]["ImageReadError"] > 20
     assert others["kinds"]["ModelError"] > 1
     assert others["kinds"]["result"] > 1
     assert others["kinds"]["refused"] > 0

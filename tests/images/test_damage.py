@@ -137,16 +137,20 @@ def test_directories_that_overlap(tmp_path):
         open_image(path)
 
 
-def test_a_size_that_is_several_numbers(tmp_path):
+@pytest.mark.parametrize("page", [0, 1])
+@pytest.mark.parametrize("options", [{"metadata": None}, {"ome": True}, {"imagej": True}])
+def test_a_size_that_is_several_numbers(tmp_path, options, page):
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, STACK, photometric="minisblack", metadata=None)
+    with tifffile.TiffWriter(path, **{key: True for key in options if key != "metadata"}) as writer:
+        writer.write(STACK, photometric="minisblack", contiguous=False, metadata=options.get("metadata", {}))
     with tifffile.TiffFile(path) as tif:
-        place = tif.pages[1].tags[256].offset
+        place = tif.pages[page].tags[256].offset
     data = bytearray(path.read_bytes())
-    struct.pack_into("<HI", data, place + 2, 3, 2)  # two numbers of 16 bit
-    path.write_bytes(bytes(data))
-    with pytest.raises(ImageReadError, match="imagewidth is not one number"):
+    struct.pack_into("<HII", data, place + 2, 3, 400, len(data))  # many numbers of 16 bit
+    path.write_bytes(bytes(data) + struct.pack("<400H", *range(400)))
+    with pytest.raises(ImageReadError, match=f"page {page}: .*imagewidth is not one number") as caught:
         open_image(path)
+    assert len(str(caught.value)) < 500
 
 
 def test_tiles_of_no_size(tmp_path):

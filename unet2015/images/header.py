@@ -7,7 +7,7 @@ from typing import Any
 from unet2015.images import imagej, microscopes, ome, ome_metadata, plain
 from unet2015.images.declared import Declared
 from unet2015.images.descriptions import read_descriptions
-from unet2015.images.samples import value_samples
+from unet2015.images.samples import check_numbers, value_samples
 from unet2015.images.unused_pages import describe_undeclared
 
 _TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
@@ -31,6 +31,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
         The header is damaged or contradicts the file.
     """
     first, name = pages[0], str(path)
+    check_numbers(first, name)
     descriptions = read_descriptions(first)
     tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
     samples, main = int(first.samplesperpixel), descriptions[0] if descriptions else ""

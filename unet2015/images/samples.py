@@ -60,16 +60,23 @@ def shows_its_indices(page: Any) -> bool:
     return page.colormap is not None and is_gray_ramp(np.asarray(page.colormap))
 
 
+def check_numbers(page: Any, name: str) -> None:
+    """Raise `ImageReadError` if a tag of a page that is one number holds several."""
+    several = [tag for tag in _NUMBERS if not isinstance(getattr(page, tag), int)]
+    if several:
+        raise ImageReadError(
+            f"{name}: page {page.index}: the header is damaged: {several[0]} is not one number; copy it again"
+        )
+
+
 def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     """Raise `ImageReadError` if a page does not hold intensities, or labels, that can be decoded.
 
     `indices`: with a palette, the indices are what counts; the colours are a way of display.
     """
+    check_numbers(page, name)
     problem = None
-    several = [name for name in _NUMBERS if not isinstance(getattr(page, name), int)]
-    if several:
-        problem = f"the header is damaged: {several[0]} is not one number; copy it again"
-    elif page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
+    if page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
         kept = MASK if page.dtype is not None and page.dtype.kind == "b" else _SAME_VALUES
         problem = f"{page.bitspersample} bit pixels of this type are not supported; {kept}"
     elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):

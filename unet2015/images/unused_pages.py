@@ -62,9 +62,10 @@ def describe_undeclared(pages: Sequence[Any], declared: Declared) -> tuple[str, 
 
 def _is_smaller(page: Any, than: Any) -> bool:
     """Whether a page may be a reduced copy of another."""
-    height, width = int(page.imagelength), int(page.imagewidth)
-    whole = (int(than.imagelength), int(than.imagewidth))
-    return height <= whole[0] and width <= whole[1] and (height, width) != whole
+    size, whole = ((one.imagelength, one.imagewidth) for one in (page, than))
+    if not all(isinstance(length, int) for length in (*size, *whole)):  # damaged tags
+        return False
+    return bool(size[0] <= whole[0] and size[1] <= whole[1] and size != whole)
 
 
 def _numbered(pages: Sequence[int]) -> str:
