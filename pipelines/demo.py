@@ -1,7 +1,8 @@
 """Train a small U-Net on a stack that looks like an electron micrograph, and segment another with it.
 
-Both stacks are drawn from a seed, so nothing is downloaded. What it leaves in its folder is listed at
-the end; demo.png shows image, truth, weight map, probability and result side by side.
+Both stacks are drawn from a seed, so nothing is downloaded. Then the cells of the second stack are counted
+and measured. What the demo leaves in its folder is listed at the end; demo.png shows image, truth, weight
+map, probability, result and cells side by side.
 """
 
 import sys
@@ -22,14 +23,21 @@ from unet2015.errors import NothingLearnedError
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import read_pages
 from unet2015.models.model_file import ModelInfo, read_model_file
+from unet2015.objects.instances import label_page
+from unet2015.objects.table import describe_summary
+from unet2015.safe_files import write_json
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import WeightMapSettings, load_settings
+from unet2015.settings.objects import ObjectSettings
 from unet2015.training.validation import Validation, advice
 
 SETTINGS = Path(__file__).with_name("demo.toml")
 TRAINING = {"pages": 12, "height": 512, "width": 512, "seed": 1}
 UNSEEN = {"pages": 2, "height": 1100, "width": 1300, "seed": 2}
 PIXEL = Calibration(pixel_size_x=4.0, pixel_size_y=4.0, unit="nm")
+SMALLEST = 60
+"""Pixels of the smallest cell that is counted; some in truth are crumbs at the edge of the page."""
 
 
 def stages(out: Path, device: str = "auto") -> list[Stage]:
@@ -39,6 +47,8 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
     model, log = out / "demo-run" / "model.safetensors", out / "demo-run" / "log.jsonl"
     ends = ("classes.tif", "probability.tif", "record.json")
     classes, probability, _ = (out / f"unseen-images.{end}" for end in ends)
+    objects, table = out / "unseen-images.labels.tif", out / "unseen-images.objects.csv"
+    cells = out / "cells.json"
     stacks, sizes = [images, labels, unseen, truth], {"training": TRAINING, "unseen": UNSEEN}
     # What is measured is 1 - F1. A membrane model's own threshold is that of the best Rand score.
     way = SegmentOptions(device=device, threshold="f1")
@@ -53,10 +63,17 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
     def measure() -> dict[str, float]:
         return pixel_error(read_pages(classes), read_pages(truth))
 
+    def count() -> None:
+        info = read_model_file(model).info
+        (result,) = label_files([probability], out, counted(info))
+        if result.error is not None:
+            raise result.error
+        write_json(cells, {"found": result.objects, "true": true_cells(read_pages(truth))})
+
     def picture() -> None:
         from unet2015.report.figures import draw_curves
 
-        draw_result(unseen, truth, probability, classes, out / "demo.png")
+        draw_result(unseen, truth, probability, classes, objects, out / "demo.png")
         draw_curves(log, out / "curves.png")
 
     shown, pictures = [unseen, truth, classes, probability, log], [out / "demo.png", out / "curves.png"]
@@ -70,12 +87,26 @@ def stages(out: Path, device: str = "auto") -> list[Stage]:
             "segment", "segment the unseen stack with overlap tiles", [unseen], model, {out: way}, ends
         ),
         find_stage("measure", "compare with the truth", measure, [classes, truth], out / "result.json"),
-        Stage("picture", "draw what happened", picture, shown, pictures),
+        Stage("count", "number and measure the cells", count, [probability, truth], [objects, table, cells]),
+        Stage("picture", "draw what happened", picture, [*shown, objects], pictures),
     ]
 
 
-def draw_result(unseen: Path, truth: Path, probability: Path, classes: Path, target: Path) -> None:
-    """Draw a part of the first unseen page: image, truth, weight map, probability and mistakes."""
+def counted(info: ModelInfo) -> ObjectSettings:
+    """Return what counts as a cell: the model's own settings, at its threshold for whole cells."""
+    given = ObjectSettings(threshold=info.threshold, smallest=SMALLEST)
+    return given.over(info.objects)
+
+
+def true_cells(truth: NDArray[Any]) -> int:
+    """Return how many cells of the size that counts a stack of labels has."""
+    return sum(int(label_page(page, 0.5, ObjectSettings(smallest=SMALLEST)).max()) for page in truth > 0)
+
+
+def draw_result(
+    unseen: Path, truth: Path, probability: Path, classes: Path, objects: Path, target: Path
+) -> None:
+    """Draw a part of the first unseen page: image, truth, weight map, probability, mistakes and cells."""
     from unet2015 import weight_map
     from unet2015.report.figures import draw_panel, mark_errors
 
@@ -87,8 +118,17 @@ def draw_result(unseen: Path, truth: Path, probability: Path, classes: Path, tar
         "weight map": weight_map(true, kind="membrane"),
         "probability of cell": read_pages(probability)[0],
         "result (red: missed, blue: invented)": mark_errors(read_pages(classes)[0], true),
+        "cells": _in_colours(read_pages(objects)[0], read_pages(unseen)[0]),
     }
     draw_panel({title: shown[window, window] for title, shown in scene.items()}, target)
+
+
+def _in_colours(labels: NDArray[Any], image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the image with each object in a colour of its own."""
+    from skimage.color import label2rgb
+
+    mixed = label2rgb(labels, image, alpha=0.45, bg_label=0)  # type: ignore[no-untyped-call]
+    return np.asarray(mixed * 255, np.uint8)
 
 
 def pixel_error(result: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
@@ -126,6 +166,9 @@ def say(out: Path, chain: Sequence[Stage]) -> int:
     print("\n" + "\n".join(told(model, record)))
     print(f"\npixel error on the unseen stack (1 - F1 of the interior): {result['pixel_error']:.4f}")
     print(f"(calling every pixel cell would give {result['pixel_error_of_calling_everything_cell']:.4f})\n")
+    cells = read_json(out / "cells.json")
+    print(f"cells on the unseen stack: {cells['found']['objects']} found, {cells['true']} true")
+    print(f"({describe_summary(cells['found'])}; smaller ones than {SMALLEST} px left out)\n")
     for stage in chain:
         for path in stage.outputs:
             print(f"  {path!s:<42} {stage.does}")

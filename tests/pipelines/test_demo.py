@@ -39,6 +39,9 @@ def test_every_stage_leaves_its_files_and_runs_once(tiny, tmp_path, capfd):
     assert status == (3 if model.learned is False else 0)
     printed = capfd.readouterr().out
     assert "pixel error on the unseen stack" in printed
+    cells = json.loads((out / "cells.json").read_text())
+    assert f"{cells['found']['objects']} found, {cells['true']} true" in printed
+    assert cells["true"] > 50
     # What the training said of the model that was kept, and the threshold that the classes were made with.
     check = Validation.from_dict(model.training["validation"])
     assert check.describe() in printed
