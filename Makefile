@@ -17,23 +17,32 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo
 
-# While working: at least one test of every promise, in under a minute on two cores. What takes longer is
-# marked slow (pyproject.toml). Words go through: make fast TESTS="tests/images -x"
-# Without TESTS: two halves side by side, one thread each; what the first says is shown after the second.
+# Tests run in two halves side by side, one thread each; what the first says is shown after the second. Words go
+# through, in one process: make test TESTS="tests/images -x"
 HALF := $(addprefix tests/,docs metrics networks tiling training)
-fast: export OMP_NUM_THREADS = 1
+define in_halves
+	@words=$$(mktemp); $(BIN)/python -m pytest $(1) $(HALF) > $$words 2>&1 & other=$$!; \
+	$(BIN)/python -m pytest $(1) $(addprefix --ignore=,$(HALF)); mine=$$?; \
+	wait $$other; theirs=$$?; cat $$words; rm -f $$words; exit $$((mine + theirs))
+endef
+fast test: export OMP_NUM_THREADS = 1
+
+# While working: at least one test of every promise, in about a minute on two cores. What takes longer is
+# marked slow (pyproject.toml).
 fast: $(READY)
 ifdef TESTS
 	$(BIN)/python -m pytest -m "not slow" $(TESTS)
 else
-	@words=$$(mktemp); $(BIN)/python -m pytest -m "not slow" $(HALF) > $$words 2>&1 & other=$$!; \
-	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=,$(HALF)); mine=$$?; \
-	wait $$other; theirs=$$?; cat $$words; rm -f $$words; exit $$((mine + theirs))
+	$(call in_halves,-m "not slow")
 endif
 
 # Before a change lands: all of them.
 test: $(READY) programs
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	$(call in_halves)
+endif
 
 # Installs Chromium and ImageJ if root says make; else says in a line how to get them. Never asks sudo.
 programs:
