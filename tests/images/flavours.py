@@ -16,6 +16,8 @@ STACK = np.random.default_rng(0).integers(0, 255, (2, 3, 3, 9, 16), dtype=np.uin
 """TZCYX."""
 
 PAGES = STACK[:, :, 0].reshape(6, 9, 16)
+BLOCKS = np.repeat(np.array([60, 200], np.uint8), 8)[None].repeat(9, 0)
+"""Even within the blocks of JPEG, which so keeps them."""
 """Two times of three planes."""
 
 SCREEN: dict[str, Any] = {"resolution": (96, 96), "resolutionunit": "INCH"}
@@ -187,6 +189,10 @@ def png(path: Path) -> None:
     Pillow.fromarray(PAGES[0]).save(path, dpi=(300, 300))
 
 
+def jpeg(path: Path) -> None:
+    Pillow.fromarray(BLOCKS).save(path, quality=100, dpi=(300, 300))
+
+
 def ome_zarr(path: Path) -> None:
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(path, mode="w", zarr_format=2)
@@ -225,5 +231,6 @@ FLAVOURS = {
     "plain TIFF": Flavour(plain, "IYX", pixels=PAGES),
     **MAKERS,
     "PNG": Flavour(png, "YX", None, None, name="a.png"),
+    "JPEG": Flavour(jpeg, "YX", None, None, pixels=BLOCKS, name="a.jpg"),
     "OME-Zarr": Flavour(ome_zarr, name="a.zarr", **ALL),
 }
