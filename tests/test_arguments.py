@@ -226,7 +226,7 @@ def calls(place):
             {"image": TRUTH.astype(np.uint8), "model": model},
             {
                 **options,
-                "image": PICTURES - {"nan array", "fractions"},
+                "image": PICTURES - {"nan array", "fractions", "negative", "large"},
                 "model": set(),
                 "probabilities": FLAG,
                 "progress": PROGRESS,

@@ -1,5 +1,7 @@
 """Why a model does not take an image, or no plan fits into the memory; and what can be done."""
 
+import numpy as np
+
 from unet2015.device import total_memory
 from unet2015.errors import ImageValueError, MemoryLimitError
 from unet2015.images.image import Image
@@ -18,11 +20,28 @@ def check_image(image: Image, info: ModelInfo) -> None:
             f"{image.name}: the model takes {info.in_channels} channel(s), the image has {image.channels} "
             f"(axes {image.axes}, from {image.axes_source}); {_about_channels(image, info)}"
         )
-    if info.mapping.method == "integer-range" and info.dtype not in (None, image.dtype.name):
+    if info.mapping.method != "integer-range" or info.dtype == image.dtype.name:
+        return
+    wide = image.dtype.kind in "iu" and image.dtype.itemsize > 2
+    if info.dtype is not None:
+        advice = "converting the image would change its intensities"
+        if wide and np.dtype(info.dtype).kind in "iu":
+            limits = np.iinfo(info.dtype)
+            advice = (
+                f"only if all pixels are whole numbers from {limits.min} to {limits.max} on the scale of "
+                f"{info.dtype}, give the same values, not scaled, as {info.dtype}"
+            )
         raise ImageValueError(
             f"{image.name}: the model was trained on {info.dtype} pixels, mapped by the range of that type, "
             f"but the image has {image.dtype}; take a model that was trained on {image.dtype}, or with the "
-            "mapping standardise (converting the image would change its intensities)"
+            f"mapping standardise ({advice})"
+        )
+    if wide:  # no microscope fills such a range: the network would see nothing but black
+        raise ImageValueError(
+            f"{image.name}: the model maps pixels by the range of their type, which for {image.dtype} goes to "
+            f"{np.iinfo(image.dtype).max}; give the same values, not scaled, in the type that the camera or "
+            "the training images have, such as uint8 for 0 to 255 or uint16 for 0 to 65535, or take a model "
+            "with the mapping standardise"
         )
 
 

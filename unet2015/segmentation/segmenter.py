@@ -133,7 +133,7 @@ def segment(
     probabilities = flag(probabilities, "probabilities")
     told = callback(progress, "progress")
     report = None if told is None else lambda name, done, tiles: told(done, tiles)
-    with image_of(image, options) as opened, reporting(report):
+    with image_of(image, options, segmenter.info) as opened, reporting(report):
         return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 
