@@ -228,6 +228,8 @@ def test_whole_numbers_in_floats_are_labels():
         (np.array([[0, 255]]), {"kind": "classes"}, "255"),
         (np.array([0, 1]), {}, "shape"),
         (np.zeros((0, 3, 3), int), {}, "shape"),
+        (np.zeros((9, 8, 3), int), {}, "np.moveaxis.*pages of 8 x 3 px"),
+        (np.zeros((9, 8, 4), bool), {}, "np.moveaxis"),
     ],
 )
 def test_refuses_labels_that_are_none(labels, more, hint):
@@ -239,6 +241,8 @@ def test_refuses_labels_that_are_none(labels, more, hint):
     ("more", "hint"),
     [
         ({"w0": -1}, "w0"),
+        ({"w0": 1e300}, "w0"),
+        ({"class_weights": (1, 1e39)}, "class_weights"),
         ({"sigma": 0}, "sigma"),
         ({"sigma": math.nan}, "sigma"),
         ({"kind": "cells"}, "kind"),
@@ -251,6 +255,11 @@ def test_refuses_labels_that_are_none(labels, more, hint):
 def test_refuses_parameters_out_of_range(more, hint):
     with pytest.raises(UsageError, match=hint):
         weight_map(np.array([[0, 1]]), **more)
+
+
+def test_the_largest_weights_are_finite():
+    result = weight_map(np.array([[1, 0, 2]]), w0=1e30, sigma=1e3, class_weights=(1e30, 1e30))
+    np.testing.assert_allclose(result, [[1e30, 2e30, 1e30]], rtol=1e-4)
 
 
 def test_training_uses_the_weights_of_the_whole_set():

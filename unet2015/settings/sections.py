@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from unet2015.settings.choices import Gaps, LabelKind, TrainingPrecision
-from unet2015.settings.frozen import Frozen, NotNegative, Percent, Positive
+from unet2015.settings.frozen import Frozen, NotNegative, Percent, Positive, Weight
 from unet2015.settings.network import Network, NetworkSettings
 
 
@@ -91,14 +91,14 @@ class InitialisationSettings(Frozen):
 class WeightMapSettings(Frozen):
     """The weight map, Eq. 2: w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2))."""
 
-    w0: NotNegative = 10.0
+    w0: Weight = 10.0
     """Weight of the gaps between cells."""
     sigma: Positive = 5.0
     """Width of the gaps that matter, in pixels."""
     gaps: Gaps = "background"
     """Where the second term is added (open): on background only, as in the authors' later plugin, or also
     inside cells, where d1 is 0."""
-    class_weights: Literal["balanced"] | tuple[NotNegative, ...] = "balanced"
+    class_weights: Literal["balanced"] | tuple[Weight, ...] = "balanced"
     """w_c. ``balanced``: N / (C N_c) over the training set (the formula is open in the paper)."""
 
 

@@ -99,6 +99,12 @@ def weight_map(
         text(word, name)
     if labels.ndim not in (2, 3) or not labels.size:
         raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
+    if labels.ndim == 3 and labels.shape[-1] <= 4 < min(labels.shape[:2]):
+        raise LabelError(
+            f"labels of shape {labels.shape} look like colours, or pages along the last axis; labels are one "
+            "number a pixel, and pages come first: np.moveaxis(labels, -1, 0). If these are pages of "
+            f"{labels.shape[1]} x {labels.shape[2]} px, give them one by one"
+        )
     if labels.dtype == bool:
         kind = "mask" if kind == "instances" else kind
     ignore = None if ignore is None else integer(ignore, "ignore")
