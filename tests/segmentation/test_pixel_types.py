@@ -1,4 +1,4 @@
-"""The type of the pixels decides the mapping integer-range: a type that nobody meant is never taken for one."""
+"""The type of the pixels decides the mapping integer-range: a type that nobody meant is refused."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,8 @@ def of_type(make_model, tmp_path):
 
 @pytest.mark.parametrize(("dtype", "method"), [
     ("uint8", "integer-range"), ("uint16", "integer-range"), ("int16", "integer-range"),
-    ("int32", "integer-range"), ("uint8", "standardise"), (None, "image-percentiles"), ("float32", "standardise"),
+    ("int32", "integer-range"), ("uint8", "standardise"),
+    (None, "image-percentiles"), ("float32", "standardise"),
 ])  # fmt: skip
 def test_a_list_is_the_array_of_the_type_of_the_training(of_type, scene, dtype, method):
     model = of_type(dtype, method)
@@ -50,7 +51,7 @@ def test_a_wide_type_is_refused_with_advice_that_works(of_type, tmp_path, scene,
         image = tmp_path / "a.tif"
     elif given == "list":
         image = (image + 300).tolist()  # no uint8
-    with pytest.raises(ImageValueError, match="the same values, not scaled, (as|in .* such as) uint8"):
+    with pytest.raises(ImageValueError, match=r"the same values, not scaled, (as|in .* such as) uint8"):
         segment(image, model)
 
 

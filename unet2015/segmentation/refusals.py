@@ -40,8 +40,8 @@ def check_image(image: Image, info: ModelInfo) -> None:
         raise ImageValueError(
             f"{image.name}: the model maps pixels by the range of their type, which for {image.dtype} goes "
             f"to {np.iinfo(image.dtype).max}; give the same values, not scaled, in the type that the camera "
-            "or the training images have, such as uint8 for 0 to 255 or uint16 for 0 to 65535, or take a model "
-            "with the mapping standardise"
+            "or the training images have, such as uint8 for 0 to 255 or uint16 for 0 to 65535, or take a "
+            "model with the mapping standardise"
         )
 
 
