@@ -97,14 +97,7 @@ def weight_map(
     labels = pixels(labels, "labels")
     for name, word in (("kind", kind), ("gaps", gaps)):
         text(word, name)
-    if labels.ndim not in (2, 3) or not labels.size:
-        raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
-    if labels.ndim == 3 and labels.shape[-1] <= 4 < min(labels.shape[:2]):
-        raise LabelError(
-            f"labels of shape {labels.shape} look like colours, or pages along the last axis; labels are one "
-            "number a pixel, and pages come first: np.moveaxis(labels, -1, 0). If these are pages of "
-            f"{labels.shape[1]} x {labels.shape[2]} px, give them one by one"
-        )
+    _check_shape(labels)
     if labels.dtype == bool:
         kind = "mask" if kind == "instances" else kind
     ignore = None if ignore is None else integer(ignore, "ignore")
@@ -140,6 +133,17 @@ def weight_map(
     for page, target in zip(result, targets, strict=True):
         page[:] = target_weights(target, settings, weights)
     return result.reshape(labels.shape)
+
+
+def _check_shape(labels: npt.NDArray[Any]) -> None:
+    if labels.ndim not in (2, 3) or not labels.size:
+        raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
+    if labels.ndim == 3 and labels.shape[-1] <= 4 < min(labels.shape[:2]):
+        raise LabelError(
+            f"labels of shape {labels.shape} look like colours, or pages along the last axis; labels are one "
+            "number a pixel, and pages come first: np.moveaxis(labels, -1, 0). If these are pages of "
+            f"{labels.shape[1]} x {labels.shape[2]} px, give them one by one"
+        )
 
 
 def target_weights(targets: Targets, settings: WeightMapSettings, class_weights: Sequence[float]) -> Weights:
