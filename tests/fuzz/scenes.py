@@ -150,7 +150,8 @@ def look_at_settings(folder: Path, out: Path) -> str:
             used = used[key]
         used = list(used) if isinstance(used, tuple) else used
         value = float(value) if isinstance(used, float) and type(value) is int else value
-        if used != value or isinstance(used, bool) != isinstance(value, bool):
+        # 0 and 1 stand for false and true, but not the other way round.
+        if used != value or (isinstance(value, bool) and not isinstance(used, bool)):
             raise FindingError(f"differs: {'.'.join(place)} = {value!r} in the file, {used!r} is used")
     return "result"
 

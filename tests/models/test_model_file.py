@@ -201,6 +201,12 @@ def described(path, **changes):
         ({"mapping": {"method": "fixed", "low": [0, 1], "high": [2, 3]}}, "1 values of low and high"),
         ({"mapping": {"method": "fixed", "low": [0], "high": [1e999]}}, "finite"),
         ({"class_names": "x" * 10**5}, "description"),
+        ({"mapping": {"method": "fixed", "low": [0], "high": [1], "lo": 1}}, "mapping.lo: no such setting"),
+        (
+            {"objects": {"markers": {"blurr": 1}}},
+            "objects.markers.blurr: no such setting.* did you mean 'blur'",
+        ),
+        ({"objects": {"smalest": 3}}, "objects.smalest: no such setting.* did you mean 'smallest'"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_in_one_line(tmp_path, changes, word):

@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -69,7 +70,7 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
         return f"{place} = {' '.join(_REPR.repr(detail['input']).split())}: {words}" if place else str(words)
     known: Any = kind
     for part in detail["loc"][:-1]:
-        known, values = known.model_fields[part].annotation, values[part]
+        known, values = _section(known.model_fields[part].annotation), values[part]
         if known is AnyNetworkSettings:
             known = NETWORK_KINDS[kind_of_network(values)]
     names, name = list(known.model_fields), str(detail["loc"][-1])
@@ -90,11 +91,17 @@ def _paths(kind: type[Frozen], prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of all settings; for networks, those of every kind of network."""
     for name, field in kind.model_fields.items():
         yield prefix + name
-        below = field.annotation
+        below = _section(field.annotation)
         kinds = list(NETWORK_KINDS.values()) if below is AnyNetworkSettings else [below]
         for deeper in kinds:
             if isinstance(deeper, type) and issubclass(deeper, Frozen):
                 yield from _paths(deeper, f"{prefix}{name}.")
+
+
+def _section(annotation: Any) -> Any:
+    """Return what a field holds where it holds something: of ``X | None`` that is X."""
+    held = [one for one in get_args(annotation) if one is not type(None)]
+    return held[0] if isinstance(annotation, UnionType) and len(held) == 1 else annotation
 
 
 def _brief(text: str) -> str:
