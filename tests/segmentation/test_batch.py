@@ -9,9 +9,11 @@ import pytest
 import tifffile
 
 from unet2015 import safe_files
-from unet2015.errors import GeometryError, MemoryLimitError, UsageError
+from unet2015.errors import GeometryError, ImageReadError, MemoryLimitError, UsageError
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.tiling.memory import PlanMemoryError
 
 
 @pytest.fixture
@@ -135,6 +137,34 @@ def test_a_list_of_somebody_else_is_left_alone(tmp_path, model, page, caplog):
         segment_files(inputs, tmp_path / "out", model)
         assert theirs.read_text() == "date,machine\n"
     assert "is not changed" in caplog.text
+
+
+def test_a_list_that_somebody_has_changed_is_left_alone(tmp_path, page, caplog):
+    good, bad = tmp_path / "a.tif", tmp_path / "=b,\n.tif"
+    path = tmp_path / "failures.csv"
+    failures = [(bad, ImageReadError(f'{bad}: it is "empty"')), (good, PlanMemoryError("small"))]
+    write_failures(tmp_path, failures)
+    written = path.read_bytes()
+    changed = [
+        written + b"done by hand\n",
+        written + b"c.tif,checked,by me\n",
+        written + b"\n",
+        written.replace(b",", b";"),
+        b"\n".join(line + b",note" for line in written.splitlines()),
+        b"\xef\xbb\xbf" + written,
+        written.replace(b"\r\n", b"\n"),
+    ]
+    for data in changed:
+        path.write_bytes(data)
+        for now in ([], failures):
+            write_failures(tmp_path, now)
+            assert path.read_bytes() == data
+    assert "is not changed" in caplog.text
+    path.write_bytes(written)
+    write_failures(tmp_path, failures[:1])
+    assert 0 < path.stat().st_size < len(written)
+    write_failures(tmp_path, [])
+    assert not path.exists()
 
 
 def test_one_input_with_a_name_for_its_output_makes_no_list(tmp_path, model):

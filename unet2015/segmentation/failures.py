@@ -1,5 +1,7 @@
 """``failures.csv`` in the output folder: the files that failed in the last run, and why."""
 
+import csv
+import io
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,7 +10,7 @@ from pathlib import Path
 from unet2015.csv_table import FORMULA, csv_table
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.file_names import RAW
-from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular
+from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular, read_bytes
 
 NAME = "failures.csv"
 HEADER = ("input", "error", "reason")
@@ -19,13 +21,19 @@ _log = logging.getLogger("unet2015")
 def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]]) -> None:
     """Write the list of failures, whole or not at all; without any, remove that of an earlier run.
 
-    A file of this name that this program did not write is not touched. If the list cannot be written, there
-    is only a warning, because the failures themselves are reported as well.
+    A file of this name that this program did not write as it is, such as a list to which somebody has added a
+    line, is not touched; there is a warning. If the list cannot be written, there is only a warning, too,
+    because the failures themselves are reported as well.
     """
     path = folder / NAME
     if path.exists() and not _is_ours(path):
-        if failures:
-            _log.warning("%s is not a list of failures by this program, and is not changed", path)
+        if failures or _has_header(path):
+            _log.warning(
+                "%s is not as this program wrote it, and is not changed: it does not list the failures of "
+                "this run, which has %d; move it away to get such a list",
+                path,
+                len(failures),
+            )
         return
     if not failures:
         with suppress(OSError):
@@ -49,6 +57,19 @@ def _as_path(name: str) -> str:
 
 
 def _is_ours(path: Path) -> bool:
+    """Whether a file has the bytes of a list by this program: its header, its form, an error in each row."""
+    if not _has_header(path):
+        return False
+    try:
+        data = read_bytes(path)
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8", RAW), newline="")))
+    except (OSError, csv.Error):
+        return False
+    listed = all(len(row) == len(HEADER) and row[1].endswith("Error") for row in rows[1:])
+    return rows[:1] == [list(HEADER)] and listed and csv_table(rows).encode("utf-8", RAW) == data
+
+
+def _has_header(path: Path) -> bool:
     try:
         with open_regular(path) as file:
             start = file.read(len(",".join(HEADER)) + 1)
