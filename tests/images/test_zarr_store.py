@@ -3,6 +3,7 @@
 import os
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_a_pipe_in_place_of_a_chunk_is_refused(tmp_path, version, options):
     chunk.unlink()
     os.mkfifo(chunk)
     assert "a named pipe (FIFO)" in error_of(path)
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs devices")
+@pytest.mark.parametrize(("version", "options"), KINDS.values(), ids=KINDS)
+def test_a_link_to_a_device_in_place_of_a_chunk_is_refused(tmp_path, version, options):
+    """Such as /dev/zero, which would fill the memory."""
+    path = make(tmp_path / "a.zarr", np.ones((40, 20), np.uint8), version=version, chunks=(10, 20), **options)
+    chunk = sorted(one for one in (path / "0").rglob("*") if one.is_file() and one.name[-1].isdigit())[-1]
+    chunk.unlink()
+    chunk.symlink_to("/dev/null")
+    assert "this is a device" in error_of(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

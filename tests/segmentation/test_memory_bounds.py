@@ -135,7 +135,7 @@ def test_the_default_cap_counts_what_is_decoded_whole(percentile_model, monkeypa
     alone = made.plan(ArrayImage(np.zeros((2000, 2000), np.uint8), "YX"))
     assert made.memory(image, alone) > default  # as a plan was before, that counts only tiles
     assert (made.memory(image, plan) <= default) == fits
-    assert ("little memory is free" in caplog.text) == (not fits)
+    assert ("more than what is taken by default" in caplog.text) == (not fits)
 
 
 def test_a_huge_chunk_is_counted(tmp_path, percentile_model):

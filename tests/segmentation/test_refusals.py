@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from unet2015 import segment
-from unet2015.errors import AxesError, ImageValueError
+from unet2015.errors import AxesError, ImageValueError, MemoryLimitError
 from unet2015.images.image import ArrayImage
 from unet2015.metrics.seg import evaluate_seg
 from unet2015.segmentation import refusals
@@ -55,6 +55,31 @@ def test_more_memory_is_advised_only_where_the_machine_has_it(monkeypatch):
     message = str(cap_too_small(image, 2 * 2**20, 2**29, error))
     assert "split the image" in message
     assert "--max-memory" not in message
+
+
+def test_a_batch_of_more_tiles_than_there_are_needs_no_more_memory(model, caplog):
+    image = np.arange(2000, dtype=np.uint8).reshape(40, 50)
+    expected = segment(image, model)
+    np.testing.assert_array_equal(segment(image, model, batch=10**9), expected)
+    assert caplog.text == ""
+
+
+def test_a_batch_that_no_machine_can_hold_is_refused_with_what_helps(model, monkeypatch):
+    monkeypatch.setattr("unet2015.segmentation.segmenter.default_cap", lambda device: 700 * 2**20)
+    for module in ("segmenter", "refusals"):
+        monkeypatch.setattr(f"unet2015.segmentation.{module}.total_memory", lambda: 2**30)
+    image = np.zeros((2000, 2000), np.uint8)
+    with pytest.raises(MemoryLimitError, match=r"give a smaller --tile or --batch$"):
+        segment(image, model, batch=10**9, tile=60, device="cpu")
+
+
+@pytest.mark.parametrize("cap", [1, 2**20, 600 * 2**20])
+def test_a_tiny_cap_is_told_what_a_plan_needs(model, cap):
+    told = r"tiles of \d+ x \d+ px .* need \d+ MiB; give --max-memory"
+    with pytest.raises(MemoryLimitError, match=told) as raised:
+        segment(np.zeros((40, 50), np.uint8), model, max_memory=cap, device="cpu")
+    needed = str(raised.value).split("--max-memory ")[1].split()[0]
+    assert segment(np.zeros((40, 50), np.uint8), model, max_memory=needed, device="cpu").shape == (40, 50)
 
 
 def test_seg_has_no_axes_to_advise(tmp_path):

@@ -160,7 +160,7 @@ def test_little_free_memory_does_not_refuse_what_nobody_capped(monkeypatch, capl
     monkeypatch.setattr(memory, "available_memory", lambda device: 2**20)
     plan = choose_plan(UNet(width=4), (1, 500, 500), CPU)
     assert plan.tiles > 1
-    assert "little memory" in caplog.text
+    assert "half of the free memory" in caplog.text
 
 
 @settings(max_examples=30, deadline=None)

@@ -77,6 +77,8 @@ def cap_too_small(image: Image, besides: int, cap: int, error: PlanMemoryError) 
     advice = (
         f"give --max-memory {mib(needed, '')}M or more"
         if possible
+        else f"give a smaller {error.smaller}"
+        if error.smaller
         else "split the image, or copy it again if it is not so large"
     )
     return MemoryLimitError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.arguments import callback, device_name, file_path, flag, memory
-from unet2015.device import choose_device, process_memory, record_name
+from unet2015.device import choose_device, process_memory, record_name, total_memory
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.tiles import TILE
@@ -27,13 +26,11 @@ from unet2015.segmentation.refusals import cap_too_small, check_image, too_littl
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.engine import RunOptions, run
-from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, mib
+from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, warn_over
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.progress import reporting, tile_bar
 from unet2015.tiling.sinks import ArraySink, Render
-
-_log = logging.getLogger("unet2015")
 
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
 """Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
@@ -241,14 +238,15 @@ class Segmenter:
         try:
             return self._within(shape, default_cap(self.device) - besides)
         except PlanMemoryError as error:
+            if error.smaller and error.needed + besides > total_memory():
+                raise
             least = error.needed
         # The default is only half of what is free: the plan that needs least may still fit.
         try:
             plan = self._within(shape, least)
         except PlanMemoryError:  # not even its tiles could be listed
             return self._within(shape, None)
-        needed = mib(job_bytes(self.model.network, plan, self.device, TILE) + besides)
-        _log.warning("little memory is free; going on with a plan that needs %s", needed)
+        warn_over(job_bytes(self.model.network, plan, self.device, TILE) + besides)
         return plan
 
     def _within(self, shape: tuple[int, int, int], cap: int | None) -> TilePlan:

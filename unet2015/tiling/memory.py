@@ -24,11 +24,13 @@ class PlanMemoryError(MemoryLimitError):
         Bytes that the smallest plan needs.
     what : str
         That plan, in words.
+    smaller : str
+        The options, if any, that need less if they are smaller: ``--tile``, ``--batch``.
     """
 
-    def __init__(self, message: str, needed: int = 0, what: str = "") -> None:
+    def __init__(self, message: str, needed: int = 0, what: str = "", smaller: str = "") -> None:
         super().__init__(message)
-        self.needed, self.what = needed, what
+        self.needed, self.what, self.smaller = needed, what, smaller
 
 
 GiB = 2**30
@@ -39,6 +41,8 @@ LARGEST_OUTPUT = 2048
 work."""
 SPAN_BYTES = 256
 """Memory of one tile along one axis: a plan lists its rows and its columns of tiles."""
+_SHORT_LISTS = 2**20
+"""Lists of tiles of so many bytes are no reason to refuse a plan."""
 TILE_COST = 1024
 """Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
 get tiles of one pixel."""
@@ -55,6 +59,15 @@ def default_cap(device: torch.device) -> int:
     return LIBRARIES + min(power, 4 * GiB) if device.type == "cpu" else power
 
 
+def warn_over(needed: int) -> None:
+    """Warn that a plan needs more than the default cap, and is taken all the same."""
+    _log.warning(
+        "going on with a plan that needs %s, more than what is taken by default: half of the free memory, on "
+        "a CPU 4 GiB at most",
+        mib(needed),
+    )
+
+
 def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile: int = 0) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process.
 
@@ -68,15 +81,16 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
         full. Default: no such file.
     """
     lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
+    batch = min(plan.batch, plan.tiles)
     entry = architecture_of(network)
     weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
     if device.type != "cpu":
-        return plan.batch * entry.peak_values(network, *plan.tile) * 4 + weights
+        return batch * entry.peak_values(network, *plan.tile) * 4 + weights
     size = max(4, next(network.parameters()).element_size())  # float64 stays float64
     copies = weights
     ways = (plan.tile, plan.tile[::-1])  # upright and turned: averaging has both
     if entry.fast is None:
-        work = max(plan.batch * entry.peak_values(network, *sides) * size for sides in ways)
+        work = max(batch * entry.peak_values(network, *sides) * size for sides in ways)
     else:  # one tile of a batch after the other, each in the same workspace
         work = max(entry.fast.workspace_values(network, *sides, size) * size for sides in ways)
         copies = entry.fast.weight_values(network) * size
@@ -84,8 +98,8 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
     # the network. Writing: probabilities of the batches behind, and what the softmax is computed from.
     # Band: a row of tiles of the plan, or of the file, over the whole width, and its encoded copy.
-    reading = (AHEAD + 1) * plan.batch * area * network.in_channels * 8
-    writing = (AHEAD + 3) * plan.batch * area * network.classes * size
+    reading = (AHEAD + 1) * batch * area * network.in_channels * 8
+    writing = (AHEAD + 3) * batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(file_tile, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
     return LIBRARIES + weights + copies + work + reading + writing + band + lists
@@ -147,7 +161,7 @@ def choose_plan(
         candidates = _by_work(best, height, width)
     # Counted before any list is made: a file of a few bytes may declare 10**12 rows.
     listed = [(_list_bytes(shape, sides, geometry), sides) for sides in candidates]
-    possible = [sides for size, sides in listed if size <= limit]
+    possible = [sides for size, sides in listed if size <= max(limit, _SHORT_LISTS)]
     if not possible:
         raise _too_many_tiles(limit, shape, *min(listed))
     fitting = _first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
@@ -157,7 +171,7 @@ def choose_plan(
         least = min((plan_of(sides, together) for sides in small), key=needed)
         if cap is None:
             # The cap is only a default, half of the free memory: the plan may still fit.
-            _log.warning("little memory is free; going on with a plan that needs %s", mib(needed(least)))
+            warn_over(needed(least))
             return least
         raise _refusal(limit, least, needed(least), tile is not None)
     chosen = plan_of(fitting, together)
@@ -170,13 +184,15 @@ def choose_plan(
 
 def _refusal(limit: int, least: TilePlan, needed: int, tile_given: bool) -> PlanMemoryError:
     """Return the error for a cap that is too small for the plan that needs least."""
-    what = f"tiles of {least.tile[0]} x {least.tile[1]} px in batches of {least.batch} need {mib(needed)}"
+    batch = min(least.batch, least.tiles)
+    what = f"tiles of {least.tile[0]} x {least.tile[1]} px in batches of {batch} need {mib(needed)}"
+    smaller = ["--tile"] * tile_given + ["--batch"] * (batch > 1)
     return PlanMemoryError(
         f"a memory cap of {mib(limit)} is too small: {what}; give --max-memory {mib(needed, '')}M or more"
-        + (", or a smaller --tile" if tile_given else "")
-        + ("" if least.batch == 1 else ", or a smaller --batch"),
+        + "".join(f", or a smaller {option}" for option in smaller),
         needed,
         what,
+        " or ".join(smaller),
     )
 
 
