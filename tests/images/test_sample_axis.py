@@ -87,3 +87,24 @@ def test_axes_that_do_not_go_with_the_samples_are_refused_with_advice_that_works
     write(path, (40, 50, 3), None)
     with pytest.raises(AxesError, match="must end in YXC, or another letter for C"):
         open_image(path, "ZYX")
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((5, 40, 50), "ZXY"), ((40, 50), "XY"), ((40, 50, 6), "YXZ")])
+def test_pages_that_are_not_along_y_and_x_are_refused(tmp_path, shape, axes):
+    array = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, photometric="minisblack")
+    with pytest.raises(AxesError, match="save it again with Y and X as the last axes"):
+        open_image(tmp_path / "a.tif")
+    last = "".join(sorted(axes, key=lambda letter: (letter in "YX", letter == "X")))
+    turned = array.transpose([axes.index(letter) for letter in last])
+    tifffile.imwrite(tmp_path / "a.tif", turned, metadata={"axes": last}, photometric="minisblack")
+    with open_image(tmp_path / "a.tif") as image:
+        check(image, turned, last)
+
+
+@pytest.mark.parametrize("axes", ["QQQ", "QYX", "ZQQ", "IYX"])
+def test_axes_without_a_meaning_are_pages(tmp_path, axes):
+    array = np.random.default_rng(0).integers(0, 200, (5, 40, 50)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, photometric="minisblack")
+    with open_image(tmp_path / "a.tif") as image:
+        check(image, array, "ZYX" if axes[0] == "Z" else "IYX")

@@ -31,10 +31,15 @@ def sample_axis(page: Any, axes: str | None, declared: Declared, name: str) -> s
     Raises
     ------
     AxesError
-        The header's axes do not go with how the samples lie in the file.
+        The header's axes do not go with how the samples lie in the file, or pages are not along YX.
     """
     separate, said = page.planarconfig == 2, declared.page_axes
     if page.samplesperpixel == 1:
+        if axes is None and len(said) == 2 and "?" not in said and said != "YX":
+            raise AxesError(
+                f"{name}: the header says that the axes of a page are {said}; expected YX: save it again "
+                "with Y and X as the last axes, in this order (numpy: np.transpose)"
+            )
         return "C"
     if axes is not None:
         tail = axes.upper()[-3:]
