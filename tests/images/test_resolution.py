@@ -165,12 +165,61 @@ def test_other_resolutions_are_taken_without_a_word(opened, resolution, unit):
     assert not notes
 
 
-def test_who_names_a_unit_in_the_header_means_the_tags(opened):
-    """As our own plain TIFFs: 96 pixels per inch are then the size of a pixel."""
-    found, notes = opened(None, (96, 96), "INCH", metadata={"axes": "ZYX", "unit": "mm"})
-    assert (found.pixel_size_x, found.unit, notes) == (pytest.approx(25.4 / 96), "mm", "")
-    found, _ = opened(None, (96, 96), "INCH", metadata={"axes": "ZYX", "unit": "furlong"})
+def shaped(unit):
+    return {"axes": "ZYX", "spacing": 3, "unit": unit}
+
+
+def test_who_names_a_unit_in_the_tags_means_them(opened):
+    """As our own plain TIFFs: pixels per centimetre, though so many are those of a screen."""
+    found, notes = opened(None, (96 / 2.54,) * 2, "CENTIMETER", metadata=shaped("mm"))
+    assert (found.pixel_size_x, found.unit) == (pytest.approx(25.4 / 96), "mm")
+    assert "not 0.0264583" in notes
+    found, notes = opened(None, (20000, 10000), "CENTIMETER", metadata=shaped("um"))
+    assert (found.pixel_size_x, found.pixel_size_y, found.unit, notes) == (0.5, 1.0, "um", "")
+    found, _ = opened(None, (96, 96), "INCH", metadata=shaped("furlong"))
     assert (found.pixel_size_x, found.unit) == (pytest.approx(25400 / 96), "µm"), "no other size is known"
+
+
+@pytest.mark.parametrize("unit", ["um", "µm", "micron", "nm", "mm"])
+@pytest.mark.parametrize("tags", ["INCH", None])
+def test_tifffile_writes_inch_beside_sizes_in_the_headers_unit(opened, unit, tags):
+    found, notes = opened(None, (2, 4), tags, metadata=shaped(unit))
+    assert (found.pixel_size_x, found.pixel_size_y, found.unit, found.z_spacing) == (0.5, 0.25, unit, 3)
+    assert "resolution tags in" in notes
+    assert f"taken as 0.5 {unit}" in notes
+
+
+def test_pixels_per_inch_that_are_too_many_for_the_headers_unit(opened):
+    found, notes = opened(None, (50_800, 25_400), "INCH", metadata=shaped("um"))
+    assert (found.pixel_size_x, found.pixel_size_y, notes) == (pytest.approx(0.5), pytest.approx(1), "")
+
+
+def test_a_screens_pixels_per_inch_beside_a_unit_of_the_header(opened):
+    found, notes = opened(None, (96, 96), "INCH", metadata=shaped("um"))
+    assert (found.pixel_size_x, found.z_spacing) == (None, 3)
+    assert "screen" in notes
+
+
+@pytest.mark.parametrize(
+    ("unit", "tags", "resolution"),
+    [
+        ("cm", "CENTIMETER", 1),
+        ("inch", "INCH", 2),
+        ("furlong", "INCH", 1),
+        ("cm", "NONE", 0.5),
+        ("cm", "INCH", 1),
+    ],
+)
+def test_a_pixel_of_a_centimetre_is_no_calibration_whoever_says_its_unit(opened, unit, tags, resolution):
+    found, notes = opened(None, (resolution,) * 2, tags, metadata=shaped(unit))
+    assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+    assert "no calibration" in notes
+
+
+def test_where_the_tags_would_make_a_pixel_of_a_centimetre_the_headers_unit_is_taken(opened):
+    found, notes = opened(None, (0.5, 0.5), "CENTIMETER", metadata=shaped("um"))
+    assert (found.pixel_size_x, found.unit) == (2, "um")
+    assert "not 20000" in notes
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])

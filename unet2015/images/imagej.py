@@ -13,14 +13,13 @@ from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.declared import Declared, magnitude
 from unet2015.images.display import Display
-from unet2015.images.resolution import read_resolution
+from unet2015.images.resolution import TOO_SMALL, describe_conflict, describe_screen, read_resolution
 
 ORDER = "TZC"
 """The order of planes in a hyperstack, slowest first."""
 
 _KEYS = ("frames", "slices", "channels")
 _NO_UNIT = {"", "pixel", "pixels"}
-_TOO_SMALL = 1e-3
 
 
 def is_imagej(description: str) -> bool:
@@ -136,20 +135,15 @@ def _sizes(
     if factor is None or found.x is None:
         return *in_header, found.notes
     if found.of_a_screen:
-        said = (
-            f"the resolution tags say {1 / found.x:g} pixels per {found.unit}, as programs write for a screen"
-        )
-        return None, None, (*found.notes, f"{said}, beside unit={unit}: taken as no pixel size")
+        return None, None, (*found.notes, describe_screen(found, unit))
     if factor == 1:
         return *in_header, found.calibration()[1]
     in_tags = found.x * factor, None if found.y is None else found.y * factor
-    by_tags = (found.unit, unit) == ("cm", "um") or found.x < _TOO_SMALL
+    by_tags = (found.unit, unit) == ("cm", "um") or found.x < TOO_SMALL
     taken, other = (in_tags, in_header) if by_tags else (in_header, in_tags)
-    who = "the tags" if by_tags else "the header"
-    said = (
-        f"the header's unit is {unit}, that of the resolution tags {found.unit}: the width of a pixel is "
-        f"taken as {taken[0]:g} {unit}, as {who} would have it, and not {other[0]:g}"
-    )
+    assert taken[0] is not None
+    assert other[0] is not None
+    said = describe_conflict(unit, found, taken[0], other[0], by_tags=by_tags)
     return *taken, (*found.notes, said)
 
 

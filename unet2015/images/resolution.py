@@ -21,6 +21,9 @@ _SCREENS = (72.0, 96.0, 144.0, 192.0, 28 * 2.54, 38 * 2.54)
 """Pixels per inch of screens, also at twice the size; and 72 and 96 in whole pixels per centimetre."""
 
 _PRINTERS = (100, 120, 150, 180, 200, 240, 250, 300, 350, 360, 400, 600, 720, 1200, 2400)
+TOO_SMALL = 1e-3
+"""Pixels are not smaller than this in the unit that a header names for them."""
+
 _ROUNDING = 1e-3  # 96 pixels per inch are also written as 3,779 pixels per metre
 
 
@@ -111,6 +114,22 @@ def read_resolution(tags: Mapping[int, Any], default: int | None = _INCH) -> Res
     if not known and unit is not None:
         notes.append(f"the tag ResolutionUnit is {_shown(unit)}, not 1, 2 or 3: left out")
     return Resolution(sizes[0], sizes[1], _UNITS.get(int(unit)) if known else None, tuple(notes))
+
+
+def describe_screen(found: Resolution, unit: str) -> str:
+    """Return the remark on the resolution of a screen beside a header's unit."""
+    assert found.x is not None
+    said = f"the resolution tags say {1 / found.x:g} pixels per {found.unit}, as programs write for a screen"
+    return f"{said}, beside unit={unit}: taken as no pixel size"
+
+
+def describe_conflict(unit: str, found: Resolution, taken: float, other: float, *, by_tags: bool) -> str:
+    """Return the remark on a header's unit that is not that of the tags: both widths of a pixel."""
+    who = "the tags" if by_tags else "the header"
+    return (
+        f"the header's unit is {unit}, that of the resolution tags {found.unit}: the width of a pixel is "
+        f"taken as {taken:g} {unit}, as {who} would have it, and not {other:g}"
+    )
 
 
 def _number(value: object) -> float | None:
