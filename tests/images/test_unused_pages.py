@@ -150,3 +150,57 @@ def test_a_thumbnail_after_each_page_is_one_in_zeiss_lsm_whatever_its_size(tmp_p
     flavours.lsm(tmp_path / "a.lsm", thumbnail=1)
     with open_image(tmp_path / "a.lsm") as image:
         assert (image.axes, image.notes) == ("TZCYX", ())
+
+
+# Marked as transparency masks
+
+
+def marked(path, *kinds):
+    """Write pages of these subfile types: 4 and 5 are masks, 5 is one of a reduced image."""
+    with tifffile.TiffWriter(path) as writer:
+        for page in STACK[: len(kinds)]:
+            writer.write(page, subfiletype=1, **GRAY)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for page, kind in zip(tif.pages, kinds, strict=True):
+            page.tags[254].overwrite(kind)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kept", "said"),
+    [
+        ((0, 4), [0], "page 1 is marked as transparency mask: left out"),
+        ((4, 0), [1], "page 0 is marked"),
+        ((2, 6, 2, 6), [0, 2], "2 pages (1, 3) are marked"),
+        ((0, 5), [0], "page 1 is marked as transparency mask"),
+        ((1, 4), [0], "page 1 is marked as transparency mask"),
+    ],
+)
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_transparency_mask_is_no_page_and_is_named(tmp_path, kinds, kept, said, labels):
+    with open_image(marked(tmp_path / "a.tif", *kinds), labels=labels) as image:
+        assert image.pages == len(kept)
+        for page, index in enumerate(kept):
+            np.testing.assert_array_equal(image.read(page, 0, 16, 0, 12)[0], STACK[index])
+        (note,) = image.notes
+    assert said in note
+
+
+def test_a_mask_of_one_bit_beside_an_image(tmp_path):
+    """As GDAL writes them."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0], **GRAY)
+        writer.write(STACK[1] > 9, subfiletype=4, photometric=4, metadata=None)
+    found, (note,) = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, STACK[:1])
+    assert "page 1 is marked as transparency mask" in note
+
+
+def test_all_pages_are_kept_where_all_are_masks(tmp_path):
+    found, notes = read(marked(tmp_path / "a.tif", 4, 4))
+    np.testing.assert_array_equal(found, STACK[:2])
+    assert notes == ()
+
+
+def test_a_mask_and_a_thumbnail_of_full_size_are_both_named(tmp_path):
+    assert len(read(marked(tmp_path / "a.tif", 0, 1, 4))[1]) == 2

@@ -19,7 +19,7 @@ from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
 from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
-from unet2015.images.unused_pages import without_reduced
+from unet2015.images.unused_pages import without_unused
 from unet2015.safe_files import open_regular
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
@@ -93,7 +93,7 @@ def page_key(page: Any) -> tuple[Any, ...]:
 
 
 def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
-    """Return a `TiffPage` or `RepeatedPage` for each directory, without thumbnails; and notes.
+    """Return a `TiffPage` or `RepeatedPage` for each directory, without thumbnails and masks; and notes.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
         return pages, ()
-    return without_reduced(pages)
+    return without_unused(pages)
 
 
 def _chain(tif: Any, name: str) -> Iterator[int]:

@@ -5,21 +5,34 @@ from typing import Any
 
 from unet2015.images.declared import Declared
 
-_REDUCED = 1  # a bit of NewSubfileType
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _NAMED = 10
 
 
-def without_reduced(pages: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
-    """Return the pages that are not marked as reduced images, and a note on what is left out.
+def without_unused(pages: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """Return the pages that are marked neither as reduced images nor as masks, and notes on the others.
 
-    A reduced image is smaller than the first page. One that is not may be a plane of the stack, so the note
-    names it. Where all pages are marked, all are kept. In Zeiss LSM each page has a thumbnail, which may be
-    as large as a small page.
+    A transparency mask says which pixels of another page are shown (TIFF 6.0, section 8). Where all pages are
+    marked as masks, all are kept.
 
     Parameters
     ----------
     pages : list of tifffile.TiffPage or RepeatedPage
         All directories of a file.
+    """
+    masks = [page.index for page in pages if page.subfiletype & _MASK]
+    if not masks or len(masks) == len(pages):
+        return _without_reduced(pages)
+    kept, notes = _without_reduced([page for page in pages if not page.subfiletype & _MASK])
+    return kept, (f"{_numbered(masks)} marked as transparency mask: left out", *notes)
+
+
+def _without_reduced(pages: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """Return the pages that are not marked as reduced images, and a note on what is left out.
+
+    A reduced image is smaller than the first page. One that is not may be a plane of the stack, so the note
+    names it. Where all pages are marked, all are kept. In Zeiss LSM each page has a thumbnail, which may be
+    as large as a small page.
     """
     kept = [page for page in pages if not page.subfiletype & _REDUCED]
     if not kept or len(kept) == len(pages):
