@@ -93,8 +93,11 @@ def test_axes_that_do_not_go_with_the_samples_are_refused_with_advice_that_works
 def test_pages_that_are_not_along_y_and_x_are_refused(tmp_path, shape, axes):
     array = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, photometric="minisblack")
-    with pytest.raises(AxesError, match="save it again with Y and X as the last axes"):
+    with pytest.raises(AxesError, match=r"save it again with Y and X as the last axes.*give --axes"):
         open_image(tmp_path / "a.tif")
+    as_stored = "ZYX"[-len(shape) :]
+    with open_image(tmp_path / "a.tif", as_stored) as image:
+        check(image, array, as_stored)
     last = "".join(sorted(axes, key=lambda letter: (letter in "YX", letter == "X")))
     turned = array.transpose([axes.index(letter) for letter in last])
     tifffile.imwrite(tmp_path / "a.tif", turned, metadata={"axes": last}, photometric="minisblack")

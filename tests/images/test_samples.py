@@ -93,6 +93,19 @@ def test_a_palette_of_grays_that_shows_each_index_as_itself_is_gray(tmp_path, en
     assert "palette" in refusal(paletted(tmp_path / f"b.{ending}", IDS, GRAYS[::-1].copy()))
 
 
+def test_gray_of_a_palette_whose_pixels_are_transparent_is_refused(tmp_path):
+    """As gray and RGB are; what no pixel has is no matter."""
+    used = sorted(set(IDS.ravel().tolist()))
+    for alphas in (bytes(used[0] + 1), bytes([255] * used[-1] + [254])):
+        path = paletted(tmp_path / "a.png", IDS, GRAYS, transparency=alphas)
+        assert "transparent pixels" in refusal(path)
+        np.testing.assert_array_equal(read_pages(path)[0], IDS)
+    unused = next(i for i in range(256) if i not in used)
+    for alphas in (bytes([255] * 256), bytes([255] * unused + [0])):
+        path = paletted(tmp_path / "a.png", IDS, GRAYS, transparency=alphas)
+        np.testing.assert_array_equal(read_pages(path, labels=False)[0], IDS)
+
+
 @pytest.mark.parametrize("factor", [1, 256, 257])
 def test_gray_ramps_of_16_bits(tmp_path, factor):
     colours = np.tile(np.arange(256, dtype=np.uint32) * factor, (3, 1)).astype(np.uint16)

@@ -20,6 +20,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, gray and alpha, RGB and alpha
 _GRAY, _PALETTE, _ALPHA = 0, 3, 4
+_OPAQUE = 255
 _EXPANSION = 1032  # what deflate can make of one byte
 
 
@@ -49,7 +50,7 @@ class PngImage(WholeImage):
 
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        width, height, bits, colour, palette = _header(path)
+        width, height, bits, colour, palette, alphas = _header(path)
         if colour == _PALETTE and not labels and not _shows_its_indices(palette, bits):
             raise ImageReadError(f"{name}: {REFUSED}")
         few = bits in (1, 2, 4) and labels and colour in (_GRAY, _PALETTE)
@@ -61,6 +62,8 @@ class PngImage(WholeImage):
             )
             raise ImageReadError(f"{name}: an image of {bits} bit pixels in PNG is not supported; {what}")
         self._stored = colour, bits
+        # The alpha of each index; indices that are labels have none, as they have no colours.
+        self._clear = np.flatnonzero(alphas != _OPAQUE) if colour == _PALETTE and not labels else np.empty(0)
         channels = _SAMPLES[colour] - bool(colour & _ALPHA)
         shape = (height, width) if channels == 1 else (height, width, channels)
         within = "YXC"[: len(shape)]
@@ -90,7 +93,10 @@ class PngImage(WholeImage):
             pixels = decoded.reshape(self.height, self.width, -1)
         except Exception as error:  # imagecodecs has errors of its own
             raise ImageReadError(f"{self.name}: cannot decode the PNG: {error}; copy it again") from error
-        if pixels.shape[-1] > self.channels and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
+        alpha = pixels.shape[-1] > self.channels
+        if (alpha and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any()) or (
+            len(self._clear) and np.isin(pixels, self._clear).any()
+        ):
             raise ImageReadError(
                 f"{self.name}: the PNG has transparent pixels, whose intensity is not defined; {NO_ALPHA}"
             )
@@ -120,8 +126,11 @@ def _as_gray(data: bytes) -> bytes:
     return b"".join(out)
 
 
-def _header(path: Path) -> tuple[int, int, int, int, bytes]:
-    """Return width, height, bits, colour type and palette, having checked that the file is whole."""
+def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8]]:
+    """Return width, height, bits, colour type, palette and the alpha of its first colours.
+
+    The file is known to be whole.
+    """
     with open_regular(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -137,17 +146,19 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes]:
                 f"{path}: the PNG declares {height} x {width} pixels, more than its {size} bytes can become; "
                 "it is damaged: copy it again"
             )
-        position, kind, palette = 33, b"", b""
+        position, kind, palette, alphas = 33, b"", b"", b""
         while kind != b"IEND":
             file.seek(position)
             chunk = file.read(8)
             length, kind = struct.unpack(">I4s", chunk) if len(chunk) == 8 else (0, b"")
             if kind == b"PLTE":
                 palette = file.read(min(length, 3 * 256))
+            if kind == b"tRNS":
+                alphas = file.read(min(length, 256))
             position += 12 + length
             if position > size or not kind:
                 raise ImageReadError(
                     f"{path}: expected the PNG to go on to byte {position}, but it ends at byte {size}; it "
                     "was cut short: copy it again"
                 )
-    return width, height, bits, colour, palette
+    return width, height, bits, colour, palette, np.frombuffer(alphas, np.uint8)

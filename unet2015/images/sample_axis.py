@@ -38,7 +38,8 @@ def sample_axis(page: Any, axes: str | None, declared: Declared, name: str) -> s
         if axes is None and len(said) == 2 and "?" not in said and said != "YX":
             raise AxesError(
                 f"{name}: the header says that the axes of a page are {said}; expected YX: save it again "
-                "with Y and X as the last axes, in this order (numpy: np.transpose)"
+                "with Y and X as the last axes, in this order (numpy: np.transpose); or, if the header "
+                "is wrong and they are YX, give --axes that end so"
             )
         return "C"
     if axes is not None:
