@@ -53,3 +53,46 @@ def test_a_folder_may_hold_its_own_results(tmp_path, model, stack):
 def test_a_name_that_is_no_tiff_is_refused(tmp_path, model, stack_file):
     with pytest.raises(UsageError, match="TIFF"):
         segment_files([stack_file], tmp_path / "x.png", model)
+
+
+LONG = SegmentOptions(products=BOTH)  # .probability.tif is the longest ending
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{GREEK SMALL LETTER MU}"])
+def test_a_name_that_leaves_no_room_for_those_of_results_is_said_before_any_work(
+    tmp_path, model, stack, letter
+):
+    longest = 255 - len(".probability.tif")
+    count = longest // len(letter.encode())
+    fits, over = letter * count, letter * (count + 1)
+    for name in (fits, over):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stack[0, :16, :16])
+    results = segment_files(
+        [tmp_path / f"{name}.tif" for name in (fits, over)], tmp_path / "out", model, LONG
+    )
+    assert results[0].error is None
+    message = str(results[1].error)
+    assert message.startswith(f"{tmp_path / over}.tif: ")
+    assert "at most 255" in message
+    assert "-o NAME.tif" in message
+    assert "Errno" not in message
+    assert not [path for path in (tmp_path / "out").rglob("*") if over[:-1] + letter in path.name]
+    (result,) = segment_files([tmp_path / f"{over}.tif"], tmp_path / "b.tif", model, LONG)
+    assert result.error is None
+
+
+def test_the_name_of_a_result_may_be_too_long(tmp_path, model, stack_file):
+    (result,) = segment_files([stack_file], tmp_path / f"{'b' * 251}.tif", model, LONG)
+    assert "choose a shorter name for the result" in str(result.error)
+    (result,) = segment_files([stack_file], tmp_path / f"{'b' * 239}.tif", model, LONG)
+    assert result.error is None, "though a log of failures would not fit"
+    for name in ("b" * 252 + ".tif", "b" * 256):
+        with pytest.raises(UsageError, match="at most 255; shorten it"):
+            segment_files([stack_file], tmp_path / name, model)
+
+
+def test_a_long_name_that_ends_as_that_of_a_result_is_an_input(tmp_path, model, stack):
+    path = tmp_path / f"{'a' * 232}.classes.tif"
+    tifffile.imwrite(path, stack[0, :16, :16])
+    (result,) = segment_files([path], tmp_path / "b.tif", model)
+    assert result.error is None

@@ -1,6 +1,7 @@
 """``failures.log``: the tracebacks of errors that nobody foresaw, for a report to the authors."""
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ def write_failure_log(path: Path, failures: Sequence[tuple[Path, UNet2015Error]]
     """
     unexpected = [(file, error) for file, error in failures if isinstance(error, UnexpectedError)]
     ours = _is_ours(path)
-    if path.exists() and not ours:
+    if os.path.exists(path) and not ours:  # of os: a path too long to be there is no error
         if unexpected:
             _log.warning("%s is no log by this program, and is not changed", path)
         return
@@ -39,7 +40,7 @@ def write_failure_log(path: Path, failures: Sequence[tuple[Path, UNet2015Error]]
         make_folder(path.parent)
         with atomic_path(path, only_over(_is_ours, "a log by this program")) as temporary:
             temporary.write_text("\n".join(entries), encoding="utf-8")
-    except ImageWriteError as error:
+    except (ImageWriteError, OSError) as error:
         _log.warning("%s", error)
     else:
         _log.warning("unexpected errors: please report them with the tracebacks in %s", path)

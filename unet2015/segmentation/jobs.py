@@ -1,11 +1,12 @@
 """Jobs: the input files, the paths of their results, and checks that no result replaces another file."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unet2015.errors import UsageError
+from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.reader import find_images
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import RECORD, record_paths
@@ -15,6 +16,9 @@ from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, P
 ZARR = ".classes.zarr"
 ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
 """What the names of results end in."""
+
+_LONGEST = 255
+"""Bytes of a file name in most file systems."""
 
 _log = logging.getLogger("unet2015")
 
@@ -97,7 +101,8 @@ def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
 
 def _is_result(path: Path) -> bool:
     name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
-    return name is not None and any(record.exists() for record in record_paths(path, path.with_name(name)))
+    # os.path: a path too long to be there is none, and no error.
+    return name is not None and any(map(os.path.exists, record_paths(path, path.with_name(name))))
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:
@@ -115,10 +120,14 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
     Raises
     ------
     UsageError
-        Two results would have the same path, or one would replace an input.
+        Two results would have the same path, or one would replace an input; or the name of `out` is too long.
     """
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
+    if _bytes(out) > _LONGEST:
+        raise UsageError(
+            f"{out}: a name of {_bytes(out)} bytes, but files have at most {_LONGEST}; shorten it"
+        )
     if is_one_file(out):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
@@ -130,6 +139,26 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
         raise UsageError(f"{nameless[0]}: no result can be named after it; rename it")
     _check_collisions(inputs, jobs)
     return jobs
+
+
+def check_names(job: Job) -> None:
+    """Raise `ImageWriteError` if a result or its record would have a name that is too long for a file."""
+    longest = max((*job.outputs.paths, job.outputs.record), key=_bytes)
+    if _bytes(longest) <= _LONGEST:
+        return
+    advice = "choose a shorter name for the result"
+    if job.outputs.main.name.startswith(job.input.stem):
+        suffix = job.outputs.main.suffix
+        advice = f"give the input a shorter name, or segment it alone into a shorter one, -o NAME{suffix}"
+    raise ImageWriteError(
+        f"{job.input}: its result {longest.name} would have a name of {_bytes(longest)} bytes, but files "
+        f"have at most {_LONGEST}; {advice}"
+    )
+
+
+def _bytes(path: Path) -> int:
+    """Return the length of a file name in bytes."""
+    return len(os.fsencode(path.name))
 
 
 def is_one_file(out: Path) -> bool:

@@ -15,7 +15,7 @@ from unet2015.safe_files import (
     sha256,
     was_claimed,
 )
-from unet2015.segmentation.jobs import Job, Outputs
+from unet2015.segmentation.jobs import Job, Outputs, check_names
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
@@ -84,6 +84,7 @@ def check_before(job: Job) -> None:
     If a run of this job was killed, or still runs, what lies there may be unnamed as yet; it made this check
     when it began, and then nothing is said here.
     """
+    check_names(job)
     if not was_claimed(job.outputs.main) and not leftovers(job.outputs.main):
         check_free(job)
 
