@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,9 @@ def test_the_record_and_what_is_done(tmp_path, job, monkeypatch):
     chunk = next(file for file in (out / "labels" / "classes" / "0" / "c").rglob("*") if file.is_file())
     before = sha256(out)
     chunk.write_bytes(b"damaged")
+    (result,) = segment_files([image], out, model, OPTIONS)
+    assert "was changed after this program made it" in str(result.error)
+    shutil.rmtree(out)
     segment_files([image], out, model, OPTIONS)
     assert sha256(out) == before
     assert sorted(item.name for item in tmp_path.iterdir()) == [
@@ -227,7 +231,7 @@ def test_nothing_else_is_replaced(tmp_path, job):
     (precious / "zarr.json").touch()
     (result,) = segment_files([image], precious, model, OPTIONS)
     assert isinstance(result.error, ImageWriteError)
-    assert "no result of this program" in str(result.error)
+    assert "no record beside it says that this program made it" in str(result.error)
     assert (precious / "data").is_dir()
     with pytest.raises(UsageError, match="lies in the input"):
         segment_files([precious], precious / "labels" / "out.zarr", model, OPTIONS)

@@ -316,3 +316,15 @@ def test_what_others_put_into_the_folder_of_a_run_stays(finished, small_set, sma
 def test_a_checkpoint_that_says_what_cannot_be_is_damaged(tmp_path, said):
     with pytest.raises(ModelError, match=r"c\.safetensors: the description in the checkpoint cannot be read"):
         _parse(said, tmp_path / "c.safetensors")
+
+
+def test_a_run_killed_before_it_removed_an_old_checkpoint_leaves_none_at_its_end(
+    small_set, small_settings, tmp_path
+):
+    settings = small_settings(checkpoint_interval=2, optimisation={"steps": 8})
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    folder = tmp_path / "run" / "checkpoints"
+    newest = sorted(folder.iterdir())
+    (folder / "step-00000002.safetensors").write_bytes(newest[0].read_bytes())
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu", resume=True)
+    assert sorted(folder.iterdir()) == newest

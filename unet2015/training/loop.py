@@ -37,7 +37,7 @@ from unet2015.training.record import is_good_model, model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
 from unet2015.training.start import Start, check_channels, check_start, find_start, fine_tuned, take_over
-from unet2015.training.state import load_state, save_state
+from unet2015.training.state import load_state, remove_older, save_state
 from unet2015.training.steps import GradientDescent
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation, is_validation_step
@@ -267,8 +267,9 @@ class Training(GradientDescent):
             _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
             return
         self.state = state
-        if state.best and self.writes and not is_good_model(self.model_path):
-            state.best = {}
+        if self.writes:
+            remove_older(self.folder / "checkpoints", state.step)
+            state.best = state.best if state.best and is_good_model(self.model_path) else {}
 
     def _save(self) -> None:
         if not self.learner.is_finite():
@@ -292,8 +293,7 @@ class Training(GradientDescent):
         if result.plateau and others and not last and self.state.step == first_validation(rule):
             return True
         self.state.waited += 1
-        best = self.state.best
-        if result.better_than(Validation.from_dict(best) if best else None):
+        if result.better_than(Validation.from_dict(self.state.best) if self.state.best else None):
             self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
             info = model_info(self.data, rule, self.state, result, str(self.device))
             save_model(self.model_path, self.learner.model, info)

@@ -105,7 +105,7 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
         for key, value in learner.optimizer.state.get(parameter, {}).items():
             if value is not None:  # torch's own word for a momentum of zero
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).detach().cpu()
-    path = make_folder(folder) / f"step-{state.step:08d}.safetensors"
+    path = make_folder(folder) / _name(state.step)
     description = asdict(state)
     if state.processes == 1:
         del description["processes"]
@@ -117,6 +117,17 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
         if old not in kept:
             remove_checkpoint(old)
     return path
+
+
+def remove_older(folder: Path, step: int) -> None:
+    """Remove all checkpoints up to a step but the last two: a run killed before it did so left more."""
+    older = [one for one in checkpoints(folder) if one.name <= _name(step)]
+    for old in older[:-KEPT]:
+        remove_checkpoint(old)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}.safetensors"
 
 
 def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
