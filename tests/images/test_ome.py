@@ -333,3 +333,34 @@ def test_without_an_image_it_is_a_plain_file(tmp_path, text):
 def test_other_text_that_has_an_ome_inside_is_not_ome(tmp_path, begin):
     path = write(tmp_path / "a.tif", f"{begin}{ome(pixels(), head='')}</x>")
     assert reads(path, "IYX", (6, 16, 12), Calibration()) == ""
+
+
+TYPES = [
+    ("uint8", np.uint8),
+    ("int8", np.int8),
+    ("uint16", np.uint16),
+    ("int32", np.int32),
+    ("float", np.float32),
+    ("double", np.float64),
+]
+
+
+@pytest.mark.parametrize("said", [name for name, _ in TYPES])
+@pytest.mark.parametrize(("name", "dtype"), TYPES)
+@pytest.mark.parametrize("key", ["Type", "PixelType"])
+def test_pixels_of_another_type_than_is_declared_are_read_and_said(tmp_path, said, name, dtype, key):
+    xml = ome(pixels()).replace('Type="uint8"', f'{key}="{said if key == "Type" else said.title()}"')
+    path = write(tmp_path / "a.ome.tif", xml, STACK.astype(dtype))
+    notes = reads(path, stack=STACK.astype(dtype))
+    assert ("declares pixels of type" in notes) == (said != name)
+    if said != name:
+        assert np.dtype(dtype).name in notes
+
+
+def test_a_type_of_one_bit_or_none(tmp_path):
+    xml = ome(pixels())
+    assert reads(write(tmp_path / "a.tif", xml.replace(' Type="uint8"', ""))) == ""
+    assert "'bit'" in reads(write(tmp_path / "a.tif", xml.replace('"uint8"', '"bit"')))
+    write(tmp_path / "a.tif", xml.replace('"uint8"', '"bit"'), STACK > 9)
+    with open_image(tmp_path / "a.tif", labels=True) as image:
+        assert image.notes == ()

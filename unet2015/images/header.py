@@ -46,7 +46,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
         if metadata.images:
             size = (first.imagelength, first.imagewidth)
             counted = samples, len(value_samples(first, axes))
-            found = ome.read_ome(metadata, len(pages), counted, size, path)
+            found = ome.read_ome(metadata, len(pages), counted, size, str(first.dtype), path)
             return replace(found, notes=found.notes + describe_undeclared(pages, found))
         notes = metadata.notes
     if imagej.is_imagej(main):

@@ -20,6 +20,9 @@ _UNNAMED, _ELSEWHERE, _MISSING = -1, -2, -3
 """Instead of the directory of a plane: no TiffData names it, it lies in another file, or it should be in
 this one, but is not."""
 
+_TYPES = {"float": "float32", "double": "float64", "bit": "bool"}
+"""The types that numpy calls otherwise."""
+
 _MOST_PLANES = 2**24
 """Planes of a set of files, of which a file need not hold as many."""
 
@@ -28,7 +31,12 @@ _INCOMPLETE = "it was cut short: copy it again; or it is one of several files: s
 
 
 def read_ome(
-    metadata: OmeMetadata, directories: int, samples: Sequence[int], page: tuple[int, int], path: Path
+    metadata: OmeMetadata,
+    directories: int,
+    samples: Sequence[int],
+    page: tuple[int, int],
+    dtype: str,
+    path: Path,
 ) -> Declared:
     """Return what OME-XML declares of the image in a TIFF.
 
@@ -45,6 +53,8 @@ def read_ome(
         plane.
     page : tuple of int
         Height and width of the first page.
+    dtype : str
+        The type of its pixels.
     path : Path
         The file.
 
@@ -67,6 +77,7 @@ def read_ome(
     try:
         lead, sizes, channel_step = _sizes(pixels, samples, page, name)
         calibration, notes = _calibration(image, pixels)
+        notes += _describe_type(pixels, dtype)
         held = _directories(pixels, here, (lead, sizes, channel_step), directories, name)
     except (KeyError, ValueError, OverflowError) as error:
         if isinstance(error, ImageReadError):
@@ -88,16 +99,8 @@ def read_ome(
             f"{name}: the OME-XML declares {held.size} planes ({_shown(lead, sizes)}), but the file holds "
             f"only {held.size - missing} of them; {_INCOMPLETE}"
         )
-    return Declared(
-        "ome",
-        lead,
-        sizes,
-        calibration,
-        tuple(held.tolist()),
-        metadata.notes + notes,
-        metadata.companion,
-        names,
-    )
+    planes, every_note = tuple(held.tolist()), metadata.notes + notes
+    return Declared("ome", lead, sizes, calibration, planes, every_note, metadata.companion, names)
 
 
 def _sizes(
@@ -119,6 +122,17 @@ def _sizes(
     size["C"] //= step
     lead = order[:1:-1]
     return lead, tuple(size[letter] for letter in lead), step
+
+
+def _describe_type(pixels: ElementTree.Element, dtype: str) -> tuple[str, ...]:
+    """Return a note if the OME-XML declares pixels of another type; until 2003-FC it is PixelType."""
+    said = pixels.get("Type") or pixels.get("PixelType") or ""
+    if not said or _TYPES.get(said.lower(), said.lower()) == dtype:
+        return ()
+    return (
+        f"the OME-XML declares pixels of type {said[:40]!r}, but those in the file are {dtype}: read "
+        "as they are",
+    )
 
 
 def _shown(lead: str, sizes: tuple[int, ...]) -> str:
