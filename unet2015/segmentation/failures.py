@@ -62,7 +62,7 @@ def _is_ours(path: Path) -> bool:
         return False
     try:
         data = read_bytes(path)
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8", RAW), newline="")))
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")))
     except (OSError, csv.Error):
         return False
     listed = all(len(row) == len(HEADER) and row[1].endswith("Error") for row in rows[1:])
