@@ -77,7 +77,7 @@ def test_of_several_classes_one_is_asked_for(tmp_path):
     classes = np.digitize(blobs(1)[0], [0.4, 0.6]).astype(np.uint8)
     tifffile.imwrite(tmp_path / "c.tif", classes)
     (result,) = label_files([tmp_path / "c.tif"], tmp_path / "out")
-    assert "has the classes [1, 2]; say which one objects are (--class)" in str(result.error)
+    assert "has the values [1, 2]; say which one objects are (--class)" in str(result.error)
     assert list((tmp_path / "out").iterdir()) == []
     (result,) = label_files([tmp_path / "c.tif"], tmp_path / "out", ObjectSettings(of_class=2))
     assert np.array_equal(read_pages(result.outputs[0])[0], label_objects((classes == 2) * 1.0, 0.5))
@@ -179,3 +179,29 @@ def test_the_commands_print_paths_or_json(maps, tmp_path, capsys):
     )
     assert capsys.readouterr().out.strip() == str(tmp_path / "m.csv")
     assert len(rows_of(tmp_path / "m.csv")) == good["objects"]["objects"]
+
+
+def test_a_class_map_in_which_one_class_alone_occurs_is_asked_about(tmp_path, make_model, stack_file):
+    tifffile.imwrite(tmp_path / "two.tif", np.eye(9, dtype=np.uint8) * 2)
+    (result,) = label_files([tmp_path / "two.tif"], tmp_path / "out")
+    assert "has the values [2]; say which one" in str(result.error)
+    model = make_model(tmp_path / "three.safetensors", classes=3)
+    (segmented,) = segment_files([stack_file], tmp_path / "maps", model)
+    (result,) = label_files([segmented.outputs[0]], tmp_path / "out")
+    assert "a map of the classes ['a', 'b', 'c']; say by number which one" in str(result.error)
+
+
+def test_pages_in_another_order_are_refused(tmp_path):
+    labels = np.stack([label_objects(page, 0.5) for page in blobs(6)]).astype(np.uint16)
+    order = {"ome": True, "photometric": "minisblack"}
+    (tmp_path / "l").mkdir()
+    tifffile.imwrite(
+        tmp_path / "l" / "a.ome.tif", labels.reshape(3, 2, 50, 64), metadata={"axes": "ZTYX"}, **order
+    )
+    (tmp_path / "i").mkdir()
+    tifffile.imwrite(
+        tmp_path / "i" / "a.ome.tif", labels.reshape(2, 3, 50, 64), metadata={"axes": "TZYX"}, **order
+    )
+    (result,) = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
+    assert "its pages are T 2 x Z 3, those of" in str(result.error)
+    assert "save both with their axes in the same order" in str(result.error)

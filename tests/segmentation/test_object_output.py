@@ -60,7 +60,7 @@ def test_the_probability_map_is_only_kept_where_it_is_wanted(tmp_path, model, st
     segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     results = {"stack.classes.tif", "stack.labels.tif", "stack.objects.csv", "stack.record.json"}
-    assert names == results | {"objects.csv"}
+    assert names == results | {"objects.csv", "objects.record.json"}
 
 
 def test_tiles_and_parts_do_not_change_a_byte(tmp_path, model, stack_file, parts):
@@ -144,13 +144,24 @@ def test_a_run_has_one_table_of_all_files(tmp_path, model, stack):
     assert [result.objects for result in again] == [result.objects for result in results]
 
 
-def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, caplog):
+@pytest.mark.parametrize("mine", ["mine", "image,page,label,area_px,comment\n"])
+def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, caplog, mine):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "objects.csv").write_text("mine")
+    (out / "objects.csv").write_text(mine)
     segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
-    assert (out / "objects.csv").read_text() == "mine"
-    assert "is not a table of objects by this program" in caplog.text
+    assert (out / "objects.csv").read_text() == mine
+    assert "objects.csv: exists, and no record beside it says that this program made it" in caplog.text
+
+
+def test_a_table_with_somebody_s_notes_stays(tmp_path, model, stack_file, caplog):
+    out = tmp_path / "out"
+    segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    with (out / "objects.csv").open("a") as file:
+        file.write("my note\n")
+    segment_files([stack_file], out, model, SegmentOptions(objects=ObjectSettings(smallest=9)))
+    assert (out / "objects.csv").read_text().endswith("my note\n")
+    assert "was changed after this program made it" in caplog.text
 
 
 def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, monkeypatch):
@@ -164,7 +175,7 @@ def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, 
     (result,) = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
     assert result.error is None
     assert (out / "objects.csv").read_text() == "mine"
-    assert "is not a table of objects by this program" in caplog.text
+    assert "so it is not replaced" in caplog.text
 
 
 def zarr_labels(path):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.image import Image
+from unet2015.images.page_order import other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
@@ -135,6 +136,8 @@ def _compare(
             _check(image)
         if _size(true) != _size(found):
             raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
+        if order := other_order(true, found):
+            raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
         for page in range(true.pages):
             images = [_page(image, page) for image in (true, found)]
             try:

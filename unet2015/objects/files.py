@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
+from unet2015.images.page_order import other_order
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.objects.labelling import Labels, MadeLabels
 from unet2015.objects.measures import PageMeasures
@@ -95,6 +96,8 @@ def measure_labels(
     """
     for one in intensities:
         check_same_size(labels, like.name, one.image)
+        if one.image is not like and (order := other_order(like, one.image)):
+            raise DataSetError(f"{one.image.name}: {order}; save both with their axes in the same order")
     names = tuple(name for one in intensities for name in one.names)
     size, tables = pixel_size(like.calibration), []
     for page in range(labels.pages):

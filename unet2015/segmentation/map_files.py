@@ -27,6 +27,8 @@ from unet2015.settings.objects import ObjectSettings
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
 _MOST_CLASSES = 16
+_PLAIN: tuple[list[int], ...] = ([], [1], [255])
+"""Values beside 0 of maps that need no choice: of one class, and masks."""
 _log = logging.getLogger("unet2015")
 
 
@@ -237,14 +239,17 @@ def _maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
 
 def _recorded_threshold(path: Path) -> float:
     """Return the threshold of the segmentation that made a map, else 0.5."""
-    name = path.with_name(path.name.removesuffix(ProbabilityMap.ending))
-    record = record_of(record_paths(path, name), path) or {}
-    said = record.get("threshold")
+    said = _record_beside(path, ProbabilityMap.ending).get("threshold")
     value = said.get("value") if isinstance(said, dict) else None
     if isinstance(value, int | float) and 0 <= value <= 1:
         return float(value)
     _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
     return 0.5
+
+
+def _record_beside(path: Path, ending: str) -> dict[str, Any]:
+    """Return the record that names a map; empty if there is none."""
+    return record_of(record_paths(path, path.with_name(path.name.removesuffix(ending))), path) or {}
 
 
 def _class_of(image: Image, path: Path, wanted: int | None) -> int:
@@ -264,10 +269,17 @@ def _class_of(image: Image, path: Path, wanted: int | None) -> int:
                     f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
                     "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
                 )
+    if wanted is not None:
+        return wanted
     others = sorted(values - {0})
-    if wanted is None and len(others) > 1:
-        raise UsageError(f"{path}: has the classes {others}; say which one objects are (--class)")
-    return wanted if wanted is not None else (others or [1])[0]
+    names = _record_beside(path, MAIN.ending).get("class_names")
+    if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
+        raise UsageError(
+            f"{path}: a map of the classes {names}; say by number which one objects are (--class)"
+        )
+    if len(others) > 1 or others not in _PLAIN:
+        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class)")
+    return (others or [1])[0]
 
 
 def _probability(image: Image, channel: int) -> Intensities:

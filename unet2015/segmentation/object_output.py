@@ -13,8 +13,8 @@ from unet2015.objects.files import Intensities, RowWriter, measure_labels
 from unet2015.objects.labelling import MadeLabels, Maps, number_image
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.regions import write_regions
-from unet2015.objects.table import FIRST_COLUMNS, Table, join_tables, summary_of, write_table
-from unet2015.safe_files import leftovers, only_over, open_regular
+from unet2015.objects.table import Table, join_tables, summary_of, write_table
+from unet2015.safe_files import RecordedOutput, leftovers
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, TABLE, ProbabilityMap
@@ -89,28 +89,17 @@ def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: I
 
 
 def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
-    """Write a table with the rows of all files; one of this name that this program did not write stays.
+    """Write a table with the rows of all files, with a record beside it.
 
-    If it cannot be written, there is only a warning: the table of each file is there.
+    A table of this name that this program did not write, or that was changed since, stays. If the table
+    cannot be written, there is only a warning: that of each file is there.
     """
     path = folder / RUN_TABLE
     if not tables:
         return
-    if path.exists() and not _is_ours(path):
-        _log.warning("%s is not a table of objects by this program, and is not changed", path)
-        return
     for item in leftovers(path):  # of a run that was killed while it wrote the table
         remove(item)
     try:
-        join_tables(path, tables, only_over(_is_ours, "a table of objects by this program"))
+        join_tables(path, tables, RecordedOutput(path, "segment", {"tables": [one.name for one in tables]}))
     except ImageWriteError as error:
-        _log.warning("%s", error)
-
-
-def _is_ours(path: Path) -> bool:
-    start = ",".join(FIRST_COLUMNS).encode()
-    try:
-        with open_regular(path) as file:
-            return bool(file.read(len(start)) == start)
-    except OSError:
-        return False
+        _log.warning("%s; the table of each image is there", error)

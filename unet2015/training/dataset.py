@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from unet2015.errors import SettingsError
 from unet2015.images.image import Image
-from unet2015.images.reader import read_pages
+from unet2015.images.page_order import other_order
+from unet2015.images.reader import open_image, read_pages
 from unet2015.settings import ValidationSettings
 
 Labels = npt.NDArray[Any]
@@ -35,7 +36,18 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
     ImageError
         As `unet2015.images.reader.read_pages`.
     """
-    return read_pages(path, None if axes is None else axes.upper().replace("C", "").replace("S", ""))
+    return read_pages(path, _label_axes(axes))
+
+
+def _label_axes(axes: str | None) -> str | None:
+    return None if axes is None else axes.upper().replace("C", "").replace("S", "")
+
+
+def order_difference(image: Image, labels: Path, axes: str | None = None) -> str | None:
+    """Say how the pages of a label file are ordered otherwise than those of its image; None for no."""
+    with open_image(labels, _label_axes(axes), labels=True) as found:
+        order = other_order(image, found)
+    return None if order is None else f"{order}; save both with their axes in the same order"
 
 
 def size_difference(image: Image, labels: Labels) -> str | None:

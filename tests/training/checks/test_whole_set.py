@@ -206,3 +206,15 @@ def test_pages_to_hold_out_that_cannot_be_are_wrong_usage_not_a_wrong_set(report
     found = report([CELLS, np.where(CELLS, 255, 0).astype(np.uint8), CELLS], validation={"pages": pages})
     assert said(found, "error", "0 and 255")
     assert found.held_out == []
+
+
+def test_labels_whose_pages_are_in_another_order_are_refused(tmp_path):
+    pages = np.zeros((6, 40, 50), np.uint8)
+    pages[:, 5:20, 5:20] = 255
+    pair = []
+    for name, axes, shape in (("i", "TZYX", (2, 3)), ("l", "ZTYX", (3, 2))):
+        pair.append(tmp_path / f"{name}.ome.tif")
+        array = pages.reshape(*shape, 40, 50)
+        tifffile.imwrite(pair[-1], array, metadata={"axes": axes}, ome=True, photometric="minisblack")
+    problems = inspect_set([tuple(pair)], TrainingSettings()).problems
+    assert any("its pages are Z 3 x T 2" in problem.message for problem in problems)

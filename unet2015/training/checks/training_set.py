@@ -18,6 +18,7 @@ from unet2015.training.checks.problem import Problem, Severity, grouped, merged
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     Labels,
+    order_difference,
     page_names,
     pages_of_each,
     read_labels,
@@ -216,7 +217,10 @@ class _Pair:
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
-        if self.image is not None and (other := size_difference(self.image, labels)):
+        other = None
+        if self.image is not None:
+            other = size_difference(self.image, labels) or order_difference(self.image, self.label_file, axes)
+        if other is not None:
             self.label_problems.append(Problem("error", str(self.label_file), other))
         else:
             self.fits = True
