@@ -205,3 +205,53 @@ def test_pages_in_another_order_are_refused(tmp_path):
     (result,) = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
     assert "its pages are T 2 x Z 3, those of" in str(result.error)
     assert "save both with their axes in the same order" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (blobs(1)[0] * 255, "from 0 to 255"),
+        (blobs(1)[0] * 6 - 4, "from -4 to 2"),
+        (np.full((9, 9), np.nan), "nan"),
+    ],
+)
+def test_floats_that_are_no_probabilities_are_refused(tmp_path, values, said):
+    tifffile.imwrite(tmp_path / "x.tif", values.astype(np.float32))
+    (result,) = label_files([tmp_path / "x.tif"], tmp_path / "out", ObjectSettings(threshold=0.5))
+    assert "expected probabilities, from 0 to 1" in str(result.error)
+    assert said in str(result.error)
+
+
+def test_a_class_that_a_map_of_one_channel_cannot_have_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", blobs(3), photometric="minisblack")
+    (result,) = label_files([tmp_path / "x.tif"], tmp_path / "out", ObjectSettings(of_class=2))
+    assert "if its pages are classes, name its axes: --axes CYX" in str(result.error)
+    (result,) = label_files([tmp_path / "x.tif"], tmp_path / "out", ObjectSettings(of_class=2), axes="CYX")
+    assert result.error is None
+
+
+def test_pixel_sizes_that_differ_are_said(tmp_path, caplog):
+    labels = label_objects(blobs(1)[0], 0.5)
+    for name, size in (("l", 2), ("i", 4)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(
+            tmp_path / name / "a.tif", labels, imagej=True, resolution=(size, size), metadata={"unit": "um"}
+        )
+    measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
+    assert "has pixels of 0.5 x 0.5 µm, but" in caplog.text
+    assert "the table uses that" in caplog.text
+
+
+def test_pictures_and_labels_in_the_folder_of_a_segmentation_are_no_maps(tmp_path, model, stack_file):
+    options = SegmentOptions(products=("probability",), objects=ObjectSettings(), views=("overlay",))
+    segment_files([stack_file], tmp_path / "out", model, options)
+    (result,) = label_files([tmp_path / "out"], tmp_path / "again")
+    assert result.error is None
+
+
+def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, stack_file, caplog):
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=ObjectSettings()))
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(threshold=0.51))
+    assert (
+        "of an earlier run with other settings, and kept: stack.labels.tif, stack.objects.csv" in caplog.text
+    )

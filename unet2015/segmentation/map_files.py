@@ -11,24 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from unet2015.errors import DataSetError, ImageValueError, UNet2015Error, UsageError, failure_of
+from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
 from unet2015.images.pairs import listed, named_files, pair_by_name
 from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
-from unet2015.objects.labelling import Maps, StoredLabels, number_image, strip_rows
-from unet2015.objects.table import Table, describe_summary, summary_of, write_table
-from unet2015.safe_files import RecordedOutput, make_folder, record_of, record_paths, sha256
-from unet2015.segmentation.products import LABELS, MAIN, TABLE, ProbabilityMap
+from unet2015.objects.labelling import StoredLabels, number_image
+from unet2015.objects.table import Table, describe_summary, pixel_size, summary_of, write_table
+from unet2015.safe_files import RecordedOutput, make_folder, sha256
+from unet2015.segmentation.map_choice import maps_of
+from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
-_MOST_CLASSES = 16
-_PLAIN: tuple[list[int], ...] = ([], [1], [255])
-"""Values beside 0 of maps that need no choice: of one class, and masks."""
 _log = logging.getLogger("unet2015")
 
 
@@ -79,7 +77,7 @@ def label_files(
         target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
         with open_image(path, axes, labels=True) as image:
-            maps = _maps_of(image, path, settings)
+            maps = maps_of(image, path, settings)
             said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
             outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
             for output in outputs:
@@ -141,6 +139,7 @@ def measure_files(
                     )
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
+                _compare_calibration(stored, image)
             tables = measure_labels(StoredLabels(stored), stored, measured)
         every.extend(tables)
         if single:
@@ -159,6 +158,18 @@ def measure_files(
             for result in results
         ]
     return results
+
+
+def _compare_calibration(labels: Image, image: Image) -> None:
+    """Warn if labels and image do not have the same pixel size; that of the labels counts."""
+    ours, theirs = pixel_size(labels.calibration), pixel_size(image.calibration)
+    if theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
+        return
+    said = "no pixel size" if ours is None else f"pixels of {ours[0]:.4g} x {ours[1]:.4g} µm"
+    used = "the table is in pixels alone" if ours is None else "the table uses that"
+    _log.warning(
+        "%s: has %s, but %s has pixels of %.4g x %.4g µm; %s", labels.name, said, image.name, *theirs, used
+    )
 
 
 def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> ObjectResult:
@@ -186,15 +197,16 @@ def _best_maps(paths: Sequence[Path]) -> list[Path]:
     names = {
         path.name.removesuffix(ProbabilityMap.ending): path.parent for path in paths if _is_probability(path)
     }
+    made = tuple(product.ending for product in OBJECT_PRODUCTS.values())
     kept = []
     for path in paths:
         beside = names.get(path.name.removesuffix(MAIN.ending)) == path.parent and path.name.endswith(
             MAIN.ending
         )
-        if not beside and not path.name.endswith(LABELS.ending):
+        if not beside and not path.name.endswith(made):
             kept.append(path)
     if not kept:
-        raise UsageError(f"{listed(paths)}: these are label images; give class maps or probability maps")
+        raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
     return kept
 
 
@@ -215,71 +227,6 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
             )
         found[name] = path
     return found
-
-
-def _maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
-    if image.dtype.kind == "f":
-        channel = settings.of_class or 0
-        if image.channels > 1 and settings.of_class is None:
-            raise UsageError(
-                f"{path}: a map of {image.channels} classes; say which one objects are (--class)"
-            )
-        if image.channels > 1 and channel >= image.channels:
-            raise UsageError(
-                f"{path}: objects of class {channel} are wanted; the map has 0 to {image.channels - 1}"
-            )
-        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path)
-        return Maps(image, channel if image.channels > 1 else 0, threshold)
-    if settings.threshold is not None:
-        raise UsageError(
-            f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
-        )
-    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class))
-
-
-def _recorded_threshold(path: Path) -> float:
-    """Return the threshold of the segmentation that made a map, else 0.5."""
-    said = _record_beside(path, ProbabilityMap.ending).get("threshold")
-    value = said.get("value") if isinstance(said, dict) else None
-    if isinstance(value, int | float) and 0 <= value <= 1:
-        return float(value)
-    _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
-    return 0.5
-
-
-def _record_beside(path: Path, ending: str) -> dict[str, Any]:
-    """Return the record that names a map; empty if there is none."""
-    return record_of(record_paths(path, path.with_name(path.name.removesuffix(ending))), path) or {}
-
-
-def _class_of(image: Image, path: Path, wanted: int | None) -> int:
-    """Return which value of a class map objects have."""
-    if image.channels != 1:
-        raise ImageValueError(
-            f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
-        )
-    rows = strip_rows(image.height, image.width)
-    values: set[int] = set()
-    for page in range(image.pages):
-        for row in range(0, image.height, rows):
-            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
-            values |= set(np.unique(region).tolist())
-            if len(values) > _MOST_CLASSES:
-                raise ImageValueError(
-                    f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
-                    "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
-                )
-    if wanted is not None:
-        return wanted
-    others = sorted(values - {0})
-    names = _record_beside(path, MAIN.ending).get("class_names")
-    if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
-        raise UsageError(
-            f"{path}: a map of the classes {names}; say by number which one objects are (--class)"
-        )
-    if len(others) > 1 or others not in _PLAIN:
-        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class)")
-    return (others or [1])[0]
 
 
 def _probability(image: Image, channel: int) -> Intensities:

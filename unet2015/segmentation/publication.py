@@ -24,6 +24,7 @@ record states it. It finishes a publication whatever it was asked for itself; th
 """
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ from unet2015.safe_files import (
 )
 from unet2015.segmentation.jobs import Outputs
 
+_log = logging.getLogger("unet2015")
 _FINISHED, _RECORD, _REPLACED = "finished", "record.json", "replaced"
 
 
@@ -89,7 +91,13 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
         A file cannot be moved, or would replace somebody's own; the results stay in the folder.
     """
     earlier = record_of(outputs.records, outputs.main)
-    record = record | earlier_outputs(earlier, outputs.main.parent, record["outputs"])
+    stale = earlier_outputs(earlier, outputs.main.parent, record["outputs"])
+    if stale:
+        names = ", ".join(stale["earlier"])
+        _log.warning(
+            "%s: beside it, of an earlier run with other settings, and kept: %s", outputs.main, names
+        )
+    record = record | stale
     write_json(folder / _RECORD, record)
     _move(outputs, folder, record)
 

@@ -1,0 +1,123 @@
+"""Where the objects of a map that is there are: its threshold, or its class."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.image import Image
+from unet2015.objects.labelling import Maps, strip_rows
+from unet2015.safe_files import record_of, record_paths
+from unet2015.segmentation.products import MAIN, ProbabilityMap
+from unet2015.settings.objects import ObjectSettings
+
+_MOST_CLASSES = 16
+_PLAIN: tuple[list[int], ...] = ([], [1], [255])
+"""Values beside 0 of maps that need no choice: of one class, and masks."""
+_ROUNDING = 1e-3
+_log = logging.getLogger("unet2015")
+
+
+def maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
+    """Return where the objects of a map are.
+
+    Parameters
+    ----------
+    image : Image
+        A probability map (floats), or a class map (whole numbers).
+    path : Path
+        Its file; the record beside it may say the threshold and the classes.
+    settings : ObjectSettings
+        Threshold and class, if they are given.
+
+    Raises
+    ------
+    ImageValueError
+        It is no such map: values are no probabilities, or there are too many classes.
+    UsageError
+        A class must be chosen, or does not exist; a threshold is given for a class map.
+    """
+    if image.dtype.kind == "f":
+        channel = settings.of_class or 0
+        if image.channels > 1 and settings.of_class is None:
+            raise UsageError(
+                f"{path}: a map of {image.channels} classes; say which one objects are (--class)"
+            )
+        if image.channels > 1 and channel >= image.channels:
+            raise UsageError(
+                f"{path}: objects of class {channel} are wanted; the map has 0 to {image.channels - 1}"
+            )
+        if image.channels == 1 and channel > 1:
+            raise UsageError(
+                f"{path}: objects of class {channel} are wanted, but the map has one channel, the "
+                "probability of class 1; if its pages are classes, name its axes: --axes CYX"
+            )
+        _check_probabilities(image, path)
+        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path)
+        return Maps(image, channel if image.channels > 1 else 0, threshold)
+    if settings.threshold is not None:
+        raise UsageError(
+            f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
+        )
+    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class))
+
+
+def _check_probabilities(image: Image, path: Path) -> None:
+    """Raise `ImageValueError` unless all values are from 0 to 1, up to rounding."""
+    rows = strip_rows(image.height, image.width)
+    for page in range(image.pages):
+        for row in range(0, image.height, rows):
+            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
+            low, high = float(region.min()), float(region.max())
+            if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
+                raise ImageValueError(
+                    f"{path}: page {page}: expected probabilities, from 0 to 1, but it has values from {low:g} "
+                    f"to {high:g}; give the probability map as it was computed, not scores or a scaled image"
+                )
+
+
+def _recorded_threshold(path: Path) -> float:
+    """Return the threshold of the segmentation that made a map, else 0.5."""
+    said = _record_beside(path, ProbabilityMap.ending).get("threshold")
+    value = said.get("value") if isinstance(said, dict) else None
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
+    return 0.5
+
+
+def _record_beside(path: Path, ending: str) -> dict[str, Any]:
+    """Return the record that names a map; empty if there is none."""
+    return record_of(record_paths(path, path.with_name(path.name.removesuffix(ending))), path) or {}
+
+
+def _class_of(image: Image, path: Path, wanted: int | None) -> int:
+    """Return which value of a class map objects have."""
+    if image.channels != 1:
+        raise ImageValueError(
+            f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
+        )
+    rows = strip_rows(image.height, image.width)
+    values: set[int] = set()
+    for page in range(image.pages):
+        for row in range(0, image.height, rows):
+            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
+            values |= set(np.unique(region).tolist())
+            if len(values) > _MOST_CLASSES:
+                raise ImageValueError(
+                    f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
+                    "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
+                )
+    if wanted is not None:
+        return wanted
+    others = sorted(values - {0})
+    names = _record_beside(path, MAIN.ending).get("class_names")
+    if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
+        raise UsageError(
+            f"{path}: a map of the classes {names}; say by number which one objects are (--class)"
+        )
+    if len(others) > 1 or others not in _PLAIN:
+        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class)")
+    return (others or [1])[0]
