@@ -210,8 +210,8 @@ def test_pages_in_another_order_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (blobs(1)[0] * 255, "from 0 to 255"),
-        (blobs(1)[0] * 6 - 4, "from -4 to 2"),
+        (blobs(1)[0] * 255, "0 to 255"),
+        (blobs(1)[0] * 6 - 4, "-4 to 2"),
         (np.full((9, 9), np.nan), "nan"),
     ],
 )

@@ -73,8 +73,8 @@ def _check_probabilities(image: Image, path: Path) -> None:
             low, high = float(region.min()), float(region.max())
             if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
                 raise ImageValueError(
-                    f"{path}: page {page}: expected probabilities, from 0 to 1, but it has values from {low:g} "
-                    f"to {high:g}; give the probability map as it was computed, not scores or a scaled image"
+                    f"{path}: page {page}: expected probabilities, from 0 to 1, but it has {low:g} to "
+                    f"{high:g}; give the probability map as it was computed, not scores or a scaled image"
                 )
 
 
