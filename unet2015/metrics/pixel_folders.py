@@ -112,6 +112,12 @@ def evaluate_pixels(
     compared = compare_folders(truth, result, measure, axes=axes, progress=progress)
     tables = [page.measured for page in compared.pages]
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
+    for place, values in ((truth, true), (result, found)):
+        if any(values - {0} == {1, value} for value in _MASK_VALUES):
+            raise DataSetError(
+                f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or classes? "
+                "Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
+            )
     masks = _mask_value(true), _mask_value(found)
     _check_coding(truth, masks[0], result, found if masks[1] is None else set())
     _check_coding(result, masks[1], truth, true if masks[0] is None else set())
