@@ -255,3 +255,15 @@ def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, sta
     assert (
         "of an earlier run with other settings, and kept: stack.labels.tif, stack.objects.csv" in caplog.text
     )
+
+
+def test_labels_beside_their_images_are_not_their_own_images(tmp_path, caplog):
+    caplog.set_level("INFO", "unet2015")
+    labels = label_objects(blobs(1)[0], 0.5)
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full(labels.shape, 7, np.uint8))
+        tifffile.imwrite(tmp_path / f"{name}_mask.tif", labels)
+    results = measure_files(tmp_path / "*_mask.tif", tmp_path / "out", tmp_path)
+    for result in results:
+        assert {row["intensity_mean"] for row in rows_of(result.outputs[0])} == {"7.0"}
+    assert "a_mask.tif: intensities of" in caplog.text

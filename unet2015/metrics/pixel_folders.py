@@ -115,8 +115,8 @@ def evaluate_pixels(
     for place, values in ((truth, true), (result, found)):
         if any(values - {0} == {1, value} for value in _MASK_VALUES):
             raise DataSetError(
-                f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or classes? "
-                "Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
+                f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or "
+                "classes? Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
             )
     masks = _mask_value(true), _mask_value(found)
     _check_coding(truth, masks[0], result, found if masks[1] is None else set())

@@ -137,6 +137,7 @@ def measure_files(
                         f"{path}: by the names no image of {images} belongs to these labels; name them "
                         "alike, or leave out the images to measure shapes alone"
                     )
+                _log.info("%s: intensities of %s", path, partner)
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
                 _compare_calibration(stored, image)
@@ -188,7 +189,9 @@ def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path 
     files = named_files(labels)
     if images is None:
         return dict.fromkeys(files)
-    pairing = pair_by_name(files, named_files(images))
+    own = {path.resolve() for path in files}  # labels may lie beside their images
+    others = {path: name for path, name in named_files(images).items() if path.resolve() not in own}
+    pairing = pair_by_name(files, others)
     return dict.fromkeys(files) | dict(pairing.pairs)
 
 
