@@ -45,6 +45,17 @@ def paired(first: list[str], second: list[str]) -> list[tuple[str, str]]:
         ("one.tif", "other.tif", [0]),
         ("___.tif +.tif", "___.tif +.tif", [1, 0]),
         ("zellen-ä1.tif zellen-ä2.tif", "ä1.tif ä2.tif", [0, 1]),
+        ("a+.tif a-.tif", "a-_m.tif a+_m.tif", [1, 0]),
+        ("dose-1.tif dose1.tif", "dose1_m.tif dose-1_m.tif", [1, 0]),
+        ("img-1.tif img-2.tif", "img_1_m.tif img2_m.tif", [0, 1]),
+        ("2020-01-02_a.tif 2020-01-02_b.tif", "2020_01_02_a_m.tif 2020_01_02_b_m.tif", [0, 1]),
+        ("s1_t2.tif s1_t3.tif", "t2_mask.tif t3_mask.tif", [0, 1]),
+        ("exp2_1.tif exp2_2.tif exp2_3.tif", "1_mask.tif 2_mask.tif 3_mask.tif", [0, 1, 2]),
+        ("a_m.tif b_m.tif", "a.tif b.tif a_old.tif", [0, 1]),
+        ("p_a.tif p_b.tif p_a_c.tif p_d.tif", "a_m.tif b_m.tif a_c_mask.tif d_mask.tif", [0, 1, 2, 3]),
+        ("c1.tif c1_2.tif", "c1_m.tif c1_2_m.tif", [0, 1]),
+        ("की.tif का.tif", "का_m.tif की_m.tif", [1, 0]),
+        ("a١.tif a٢.tif", "a٢_m.tif a١_m.tif", [1, 0]),
     ],
 )
 def test_pairs_are_found(first: str, second: str, expected: list[int]) -> None:
@@ -66,6 +77,12 @@ def test_pairs_are_found(first: str, second: str, expected: list[int]) -> None:
         ("s1_t1.tif s1_t2.tif", "s2_t1.tif s2_t2.tif", "", "s1_t1.tif s1_t2.tif", "s2_t1.tif s2_t2.tif"),
         ("a.tif b.tif x.tif", "a.tif b.tif y.tif", "a.tif a.tif b.tif b.tif", "x.tif", "y.tif"),
         ("x/a.png y/b.png", "x/b.png y/a.png", "", "x/a.png y/b.png", "x/b.png y/a.png"),
+        ("s1_t2.tif s2_t2.tif", "t2_m.tif t3_m.tif", "", "s1_t2.tif s2_t2.tif", "t2_m.tif t3_m.tif"),
+        ("s1_t3.tif s2_t3.tif", "t1_m.tif t2_m.tif", "", "s1_t3.tif s2_t3.tif", "t1_m.tif t2_m.tif"),
+        ("a+.tif b.tif", "a-_m.tif b_m.tif", "b.tif b_m.tif", "a+.tif", "a-_m.tif"),
+        ("a+.tif b+.tif", "a-_m.tif b-_m.tif", "", "a+.tif b+.tif", "a-_m.tif b-_m.tif"),
+        ("d-1.tif d2.tif", "d1_m.tif d-2_m.tif", "", "d-1.tif d2.tif", "d1_m.tif d-2_m.tif"),
+        ("d-1.tif d-2.tif d2.tif", "d1_m.tif d2_m.tif", "d2.tif d2_m.tif", "d-1.tif d-2.tif", "d1_m.tif"),
     ],
 )  # fmt: skip
 def test_what_does_not_belong_together_stays_alone(
@@ -88,6 +105,9 @@ def test_what_does_not_belong_together_stays_alone(
         ("a_b.tif", "a.tif b.tif", ["a_b.tif", "b/a.tif", "b/b.tif"]),
         ("SEG/seg2.tif SEG/seg3.tif TRA/tra2.tif TRA/tra3.tif", "m2.tif m3.tif", ["SEG/seg2.tif", "TRA"]),
         ("t2.tif t002.tif", "m2.tif m5.tif", ["t2.tif", "t002.tif", "m2.tif"]),
+        ("DAPI_1.tif GFP_1.tif GFP_2.tif", "m_1.tif m_2.tif", ["DAPI_1.tif", "GFP_1.tif", "m_1.tif"]),
+        ("DAPI2_1.tif GFP_1.tif GFP_2.tif", "m_1.tif m_2.tif", ["DAPI2_1.tif", "GFP_1.tif", "m_1.tif"]),
+        ("i_a.tif i_b.tif i_a_old.tif j_a.tif", "a_m.tif b_m.tif", ["i_a.tif", "j_a.tif", "a_m.tif"]),
     ],
 )  # fmt: skip
 def test_what_is_unsure_is_refused_with_the_candidates(first: str, second: str, named: list[str]) -> None:
@@ -115,6 +135,35 @@ def test_numbers_of_a_pair_never_contradict_each_other(first: list[str], second:
         assert any(long[k : k + len(short)] == short for k in range(len(long) - len(short) + 1))
     for name in {*first} & {*second}:
         assert (name, name) in pairs
+
+
+numbers = st.integers(0, 3)
+samples = st.tuples(numbers, numbers).map(lambda place: "s{}_t{}".format(*place))
+doses = st.tuples(st.sampled_from(["dose", "dose-", "a+", "a-", "GFP_", "DAPI_"]), numbers).map(
+    lambda parts: f"{parts[0]}{parts[1]}"
+)
+some_cores = st.one_of(
+    st.lists(cores, min_size=2, max_size=6, unique=True)
+    for cores in (samples, doses, st.one_of(samples, doses), words.map("_".join))
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(some_cores, st.data())
+def test_files_whose_names_are_changed_all_alike_only_go_with_themselves(
+    cores: list[str], data: st.DataObject
+) -> None:
+    before, after = (
+        data.draw(st.sampled_from(some)) for some in (["", "man_"], ["_mask", "_gt2", "+", " (1)"])
+    )
+    named = {core: f"{before}{core}{after}.tif" for core in data.draw(st.permutations(cores))}
+    try:
+        pairs = paired([f"{core}.tif" for core in cores], list(named.values()))
+    except DataSetError:
+        return
+    equal = {f"{core}.tif" for core in cores} & set(named.values())
+    for one, other in pairs:
+        assert other == (one if one in equal else named[Path(one).stem])
 
 
 def test_files_are_named_by_the_folders_that_tell_them_apart(tmp_path: Path) -> None:

@@ -1,15 +1,14 @@
 """Which file of one folder belongs to which of another: by what their names have in common.
 
 ``man_seg002.tif`` goes with ``mask002.tif``, ``c0_mask.tif`` with ``c0.tif``, ``x/0001.png`` with
-``x/0001.png``. A name is cut into words and numbers. What two names share, the core, lies between affixes,
-which each side adds to all or several of its files.
+``x/0001.png``. A name is cut into words, numbers and signs. What two names share, the core, lies
+between affixes, which each side adds to all or several of its files.
 """
 
 import glob
 import os
-import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -17,27 +16,13 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.affixes import NO_AFFIX, Affix, Side
+from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
 
-Words = tuple[str, ...]
-_MOST_AFFIXES = 64
-"""Affixes that are tried on each side, those of most files first."""
 _NAMED = 8
 
 
-class Affix(NamedTuple):
-    """What a side adds to the core of its names."""
-
-    before: Words
-    after: Words
-
-    @property
-    def words(self) -> Words:
-        """Both parts."""
-        return self.before + self.after
-
-
-_NONE = Affix((), ())
 Rule = tuple[Affix, Affix]
 """The affixes of the two sides."""
 
@@ -115,13 +100,16 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     Equal names go first. Then, again and again, the affixes that pair most files and, of those, the shortest.
     Several files of a side must have an affix, unless it stands against none on the other side, or its side
     has a single file. Numbers tell files apart, so an affix holds one only if all files of its side have it,
-    and the affix of the other side holds none.
+    and the affix of the other side holds none. A number goes with the word before it: where one side has
+    s1_t2 and the other t1, s1 is not t1. A file without the affix that has the same core makes the pair
+    unsure.
     """
     if len(first) == len(second) == 1:
         found = {next(iter(first)): next(iter(second))}
     else:
         found = _equal_names(first, second)
-        sides = _Side(first), _Side(second)
+        one, other = words_of(first, second)
+        sides = Side(one), Side(other)
         while more := _by_affixes(*sides, found):
             found |= more
     taken = set(found.values())
@@ -146,56 +134,14 @@ def _equal_names(first: Mapping[Path, str], second: Mapping[Path, str]) -> dict[
     return found
 
 
-class _Side:
-    """The files of one side, and the affixes that they may have."""
-
-    def __init__(self, files: Mapping[Path, str]) -> None:
-        self.words = {path: _words(name) for path, name in files.items()}
-        self.count = len(files)
-        self.files_with = Counter(affix for words in self.words.values() for affix, _ in _splits(words))
-        often = sorted(self.files_with.items(), key=lambda item: (-item[1], len(item[0].words)))
-        self.affixes = {affix for affix, _ in often[:_MOST_AFFIXES]}
-
-    def shared(self, affix: Affix) -> bool:
-        """Whether the affix marks the side rather than one file of several."""
-        return affix == _NONE or self.files_with[affix] > 1 or self.count == 1
-
-    def everywhere(self, affix: Affix) -> bool:
-        """Whether all of several files have it."""
-        return self.count > 1 and self.files_with[affix] == self.count
-
-    def cores(self, taken: set[Path]) -> dict[Words, list[tuple[Affix, Path]]]:
-        """Return what may be a core, and in which files with which affix; without those that are taken."""
-        found: dict[Words, list[tuple[Affix, Path]]] = defaultdict(list)
-        for path, words in self.words.items():
-            if path not in taken:
-                for affix, core in _splits(words):
-                    if affix in self.affixes:
-                        found[core].append((affix, path))
-        return found
-
-
-def _words(name: str) -> Words:
-    """Cut a name into words and numbers; numbers without leading zeros."""
-    return tuple(
-        word.lstrip("0") or "0" if word[0] in "0123456789" else word
-        for word in re.findall(r"[0-9]+|[^\W\d_]+", name)
-    )
-
-
-def _splits(words: Words) -> Iterator[tuple[Affix, Words]]:
-    for start in range(len(words)):
-        for end in range(start + 1, len(words) + 1):
-            yield Affix(words[:start], words[end:]), words[start:end]
-
-
-def _fit(first: _Side, second: _Side, rule: Rule) -> bool:
+def _fit(first: Side, second: Side, rule: Rule) -> bool:
     """Tell whether two affixes may stand against each other."""
     one, other = rule
-    if not (first.shared(one) or other == _NONE) or not (second.shared(other) or one == _NONE):
+    if not (first.shared(one) or other == NO_AFFIX) or not (second.shared(other) or one == NO_AFFIX):
         return False
-    numbered = [any(word.isdigit() for word in affix.words) for affix in rule]
-    if all(numbered):
+    numbered = [affix.numbered for affix in rule]
+    own, others = (signs(affix.words) for affix in rule)
+    if all(numbered) or (own and others and own != others):
         return False
     return all(
         side.everywhere(affix)
@@ -204,7 +150,34 @@ def _fit(first: _Side, second: _Side, rule: Rule) -> bool:
     )
 
 
-def _by_affixes(first: _Side, second: _Side, found: Mapping[Path, Path]) -> dict[Path, Path]:
+def _other_number(first: Side, second: Side, rule: Rule) -> bool:
+    """Tell whether a number after the one affix is another than that after the other, as in s2_t3 and t2."""
+    one, other = (affix.before[-1] if affix.before else "" for affix in rule)
+    return (
+        "" not in (one, other)
+        and one != other
+        and (one in second.before_numbers or other in first.before_numbers)
+    )
+
+
+def _without_affix(first: Side, second: Side, rule: Rule, vote: _Vote) -> Iterator[tuple[Path, _Vote]]:
+    """Go through the files that have the core of `vote` without the affix, each as a rival of its partner."""
+    for path in first.rivals(rule[0], vote.core):
+        yield path, vote._replace(first=path)
+    for path in second.rivals(rule[1], vote.core):
+        yield path, vote._replace(second=path)
+
+
+def _longest_cores(of_core: Mapping[Words, Sequence[_Vote]]) -> dict[Path, int]:
+    """Return the length of the longest core that each file shares with another."""
+    longest: dict[Path, int] = {}
+    for core, votes in of_core.items():
+        for path in (path for vote in votes for path in (vote.first, vote.second)):
+            longest[path] = max(longest.get(path, 0), len(core))
+    return longest
+
+
+def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[Path, Path]:
     """Return the pairs of the affixes that pair most files; none where there are no more.
 
     Raises
@@ -212,7 +185,8 @@ def _by_affixes(first: _Side, second: _Side, found: Mapping[Path, Path]) -> dict
     DataSetError
         A file has several partners that are equally good.
     """
-    cores, other_cores = first.cores(set(found)), second.cores(set(found.values()))
+    taken = set(found.values())
+    cores, other_cores = first.cores(set(found)), second.cores(taken)
     rules: dict[Rule, list[_Vote]] = defaultdict(list)
     of_core: dict[Words, list[_Vote]] = defaultdict(list)
     fits: dict[Rule, bool] = {}
@@ -220,7 +194,7 @@ def _by_affixes(first: _Side, second: _Side, found: Mapping[Path, Path]) -> dict
         for (one, path), (other, partner) in product(cores[core], other_cores[core]):
             if (one, other) not in fits:
                 fits[one, other] = _fit(first, second, (one, other))
-            if fits[one, other]:
+            if fits[one, other] and not (core[0].isdigit() and _other_number(first, second, (one, other))):
                 vote = _Vote(core, path, partner)
                 rules[one, other].append(vote)
                 of_core[core].append(vote)
@@ -233,6 +207,15 @@ def _by_affixes(first: _Side, second: _Side, found: Mapping[Path, Path]) -> dict
     best = min(map(rank, rules))
     votes = [vote for rule in rules for vote in rules[rule] if rank(rule) == best]
     rivals = [rival for vote in votes for rival in of_core[vote.core]] if best[1] else []
+    better = _longest_cores(of_core)
+    for rule in (rule for rule in rules if rank(rule) == best):
+        for vote in rules[rule]:
+            rivals += (
+                rival
+                for path, rival in _without_affix(first, second, rule, vote)
+                # A longer core in common with another file is the better claim.
+                if path not in found and path not in taken and better.get(path, 0) <= len(vote.core)
+            )
     chosen = {vote.first: vote.second for vote in votes}
     partners = {vote.second: vote.first for vote in votes}
     for vote in votes + rivals:
