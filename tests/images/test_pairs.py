@@ -49,6 +49,8 @@ def paired(first: list[str], second: list[str]) -> list[tuple[str, str]]:
         ("dose-1.tif dose1.tif", "dose1_m.tif dose-1_m.tif", [1, 0]),
         ("img-1.tif img-2.tif", "img_1_m.tif img2_m.tif", [0, 1]),
         ("2020-01-02_a.tif 2020-01-02_b.tif", "2020_01_02_a_m.tif 2020_01_02_b_m.tif", [0, 1]),
+        ("e-1_t-1.tif e-1_t-2.tif", "e_1_t_1_m.tif e_1_t_2_m.tif", [0, 1]),
+        ("1-2_a.tif 1_3_b.tif", "1_2_a_m.tif 1_3_b_m.tif", [0, 1]),
         ("s1_t2.tif s1_t3.tif", "t2_mask.tif t3_mask.tif", [0, 1]),
         ("exp2_1.tif exp2_2.tif exp2_3.tif", "1_mask.tif 2_mask.tif 3_mask.tif", [0, 1, 2]),
         ("a_m.tif b_m.tif", "a.tif b.tif a_old.tif", [0, 1]),
@@ -107,6 +109,7 @@ def test_what_does_not_belong_together_stays_alone(
         ("t2.tif t002.tif", "m2.tif m5.tif", ["t2.tif", "t002.tif", "m2.tif"]),
         ("DAPI_1.tif GFP_1.tif GFP_2.tif", "m_1.tif m_2.tif", ["DAPI_1.tif", "GFP_1.tif", "m_1.tif"]),
         ("DAPI2_1.tif GFP_1.tif GFP_2.tif", "m_1.tif m_2.tif", ["DAPI2_1.tif", "GFP_1.tif", "m_1.tif"]),
+        ("1_x.tif 2_x.tif 1_y_3.tif", "m1.tif m2.tif", ["1_x.tif", "1_y_3.tif", "m1.tif"]),
         ("i_a.tif i_b.tif i_a_old.tif j_a.tif", "a_m.tif b_m.tif", ["i_a.tif", "j_a.tif", "a_m.tif"]),
     ],
 )  # fmt: skip
