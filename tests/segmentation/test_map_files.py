@@ -267,3 +267,23 @@ def test_labels_beside_their_images_are_not_their_own_images(tmp_path, caplog):
     for result in results:
         assert {row["intensity_mean"] for row in rows_of(result.outputs[0])} == {"7.0"}
     assert "a_mask.tif: intensities of" in caplog.text
+
+
+def test_notes_on_files_are_said(tmp_path, caplog):
+    labels = label_objects(blobs(1)[0], 0.5)
+    tifffile.imwrite(tmp_path / "l.tif", labels)
+    tifffile.imwrite(tmp_path / "i.tif", np.full(labels.shape, 10, np.uint8), photometric="miniswhite")
+    measure_files(tmp_path / "l.tif", tmp_path / "out", tmp_path / "i.tif")
+    assert "i.tif: " in caplog.text
+    assert "invert" in caplog.text
+
+
+def test_the_threshold_of_an_ome_zarr_is_in_its_record(tmp_path, model, stack_file, caplog):
+    options = SegmentOptions(objects=ObjectSettings(), threshold=0.51)
+    segment_files([stack_file], tmp_path / "a.zarr", model, options)
+    caplog.clear()
+    label_files([tmp_path / "a.zarr"], tmp_path / "out")
+    assert "no record beside it" not in caplog.text
+    assert (tmp_path / "out" / "a.objects.csv").read_text().count("\n") == (
+        (tmp_path / "a.objects.csv").read_text().count("\n")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from unet2015.images.reader import open_image
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 
 T = TypeVar("T")
+_log = logging.getLogger("unet2015")
 Progress = Callable[[int, int], None]
 """Called with (files done, files)."""
 
@@ -134,6 +136,8 @@ def _compare(
     with open_image(truth, axes, labels=True) as true, open_image(result, axes, labels=True) as found:
         for image in (true, found):
             _check(image)
+            for note in image.notes:
+                _log.warning("%s: %s", image.name, note)
         if _size(true) != _size(found):
             raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
         if order := other_order(true, found):

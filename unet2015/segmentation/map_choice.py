@@ -10,6 +10,7 @@ from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.safe_files import record_of, record_paths
+from unet2015.segmentation.jobs import ZARR
 from unet2015.segmentation.products import MAIN, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
 
@@ -90,6 +91,8 @@ def _recorded_threshold(path: Path) -> float:
 
 def _record_beside(path: Path, ending: str) -> dict[str, Any]:
     """Return the record that names a map; empty if there is none."""
+    if path.suffix.lower() == ".zarr":
+        ending = ZARR if path.name.endswith(ZARR) else path.suffix
     return record_of(record_paths(path, path.with_name(path.name.removesuffix(ending))), path) or {}
 
 

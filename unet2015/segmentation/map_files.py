@@ -77,6 +77,7 @@ def label_files(
         target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
         with open_image(path, axes, labels=True) as image:
+            _say_notes(image)
             maps = maps_of(image, path, settings)
             said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
             outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
@@ -130,6 +131,7 @@ def measure_files(
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         with ExitStack() as stack:
             stored = stack.enter_context(open_image(path, axes, labels=True))
+            _say_notes(stored)
             measured = []
             if images is not None:
                 if (partner := partners[path]) is None:
@@ -140,6 +142,7 @@ def measure_files(
                 _log.info("%s: intensities of %s", path, partner)
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
+                _say_notes(image)
                 _compare_calibration(stored, image)
             tables = measure_labels(StoredLabels(stored), stored, measured)
         every.extend(tables)
@@ -159,6 +162,11 @@ def measure_files(
             for result in results
         ]
     return results
+
+
+def _say_notes(image: Image) -> None:
+    for note in image.notes:
+        _log.warning("%s: %s", image.name, note)
 
 
 def _compare_calibration(labels: Image, image: Image) -> None:
