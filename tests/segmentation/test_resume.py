@@ -134,7 +134,8 @@ def test_leftovers_of_killed_runs_go_also_when_all_is_done(tmp_path, image, mode
     (out / ".other.tif.0123abcd-000000000000.tmp").touch()
     for name in ("a.classes.tif", "a.record.json"):
         with atomic_path(out / name) as temporary:
-            left = temporary.with_name(temporary.name[:-6] + "00.tmp")
+            other = "00" if temporary.stem[-2:] == "11" else "11"  # the name ends in random digits
+            left = temporary.with_name(temporary.name[:-6] + other + ".tmp")
             left.write_bytes(b"half")
             temporary.write_bytes((out / name).read_bytes())
         assert leftovers(out / name) == [left]
