@@ -163,10 +163,7 @@ class Components:
         return parts[top:bottom, frame : max(self._width - frame, 0)]
 
     def _note_places(self, parts: Numbers, objects: int, count: int) -> None:
-        flat = parts.ravel()[::-1]
-        first = np.zeros(count + 1, np.int64)
-        first[flat] = np.arange(flat.size)[::-1]  # of equal indices the last value stays: the first pixel
-        self._seen.first.append(first[1:] + self._row * self._width)
+        self._seen.first.append(first_places(parts, count + 1)[1:] + self._row * self._width)
         boxes = np.zeros((count, 4), np.int64)
         for number, (y, x) in enumerate(ndimage.find_objects(parts, objects)):
             boxes[number] = y.start + self._row, y.stop + self._row, x.start, x.stop
@@ -213,6 +210,14 @@ class Components:
         if self._places:
             first, boxes = first[earliest], _hulls(whole, boxes, count)
         return Wholes(whole, owner, is_object, areas, inner, first, boxes)
+
+
+def first_places(numbers: NDArray[Any], count: int) -> Numbers:
+    """Return where each of the numbers 0 to `count` - 1 stands first, counted along the rows; 0 for none."""
+    backwards = numbers.ravel()[::-1]
+    first = np.zeros(count, np.int64)
+    first[backwards] = np.arange(backwards.size)[::-1]  # of equal indices the last value stays
+    return first
 
 
 def _among(places: list[Numbers], count: int) -> Mask:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from unet2015.objects.components import Components, Mask, Numbers, Wholes, label_strip
+from unet2015.objects.components import Components, Mask, Numbers, Wholes, first_places, label_strip
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _TRUNCATE = 4.0
@@ -165,10 +165,7 @@ def _watershed(
 
 
 def _first_pixels(labels: NDArray[np.int32]) -> Numbers:
-    flat = labels.ravel()[::-1]
-    first = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-    first[flat] = np.arange(flat.size)[::-1]  # of equal indices the last value stays: the first pixel
-    return first[1:]
+    return first_places(labels, int(labels.max(initial=0)) + 1)[1:]
 
 
 def _fill(pieces: NDArray[np.int32], holes: Mask) -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
+from unet2015.objects.components import first_places
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -138,8 +140,7 @@ class PageMeasures:
         self._boxes[index, 2:] = np.maximum(self._boxes[index, 2:], boxes[:, 2:])
         y, x = np.nonzero(compact)
         which = compact[y, x] - 1
-        first = np.zeros(len(index), np.int64)
-        first[which[::-1]] = np.arange(len(which))[::-1]  # of equal indices the last value stays
+        first = first_places(which, len(index))
         new = self._origin[index, 0] < 0
         self._origin[index[new]] = np.stack([y[first] + self._row, x[first]], axis=1)[new]
         if self._extents is not None:

@@ -19,7 +19,6 @@ from unet2015.safe_files import Guard, atomic_path
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
 MICROMETRE = "µm"
-FIRST_COLUMNS = ("image", "page", "label")
 _ROWS = 2**14
 
 
