@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from unet2015.settings import LabelSettings
+from unet2015.training.checks.contents import contents_of
+
 
 @pytest.fixture
 def check(cli, data):
@@ -16,7 +19,7 @@ def check(cli, data):
 def test_a_sound_set(check):
     ended = check("--label-kind", "membrane")
     assert (ended.status, ended.err) == (0, "")
-    assert "1 pairs of image and labels: 0 errors, 0 warnings" in ended.out
+    assert "1 pair of image and labels: 0 errors, 0 warnings\n" in ended.out
 
 
 def test_what_could_not_be_read_of_an_image_is_a_warning(check, data):
@@ -44,7 +47,7 @@ def test_how_files_were_paired_and_what_was_left_out_is_said(check, cli, data):
     (data / "labels" / "a.tif").rename(data / "labels" / "a_m.tif")
     ended = check("--label-kind", "membrane")
     assert ended.status == 0
-    assert f"warning: left out: 1 images without labels: {data / 'images' / 'd.tif'}\n" in ended.out
+    assert f"warning: left out: 1 image without labels: {data / 'images' / 'd.tif'}\n" in ended.out
     assert "in common: a.tif with a_m.tif, b.tif with b_m.tif, c.tif with c_m.tif\n" in ended.out
     assert "3 pairs of image and labels" in ended.out
     said = json.loads(check("--label-kind", "membrane", "--json").out)
@@ -81,7 +84,7 @@ def test_what_is_wrong_is_said_on_standard_output(check):
     assert (ended.status, ended.err) == (1, "")
     assert "error: " in ended.out
     assert "0 and 255" in ended.out
-    assert "1 errors" in ended.out
+    assert ": 1 error, 0 warnings" in ended.out
 
 
 def test_json(check, data):
@@ -156,6 +159,13 @@ def test_cells_their_sizes_and_the_shares_of_classes(cli, data):
     assert f"median 40 px {disks[0]}\n" in ended.out
     shares = cli("check", *paths, "--label-kind", "instances")
     assert "not annotated" not in shares.out
+
+
+def test_large_cells_are_told_without_powers_of_ten():
+    contents = contents_of([np.array([3975, 17694, 123456789])], [None], [np.array([[9, 1]])], 10)
+    assert (
+        "areas 3975 to 123456789 px, median 17694 px (150 px across)" in contents.describe(LabelSettings())[0]
+    )
 
 
 def test_a_set_with_errors_has_no_contents(check):

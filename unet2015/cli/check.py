@@ -84,7 +84,9 @@ def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
     if likeness:
         echo(likeness)
     errors = _errors(report)
-    echo(f"{pairs} pairs of image and labels: {errors} errors, {len(report.problems) - errors} warnings")
+    counts = (pairs, "pair"), (errors, "error"), (len(report.problems) - errors, "warning")
+    found, bad, doubtful = (f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+    echo(f"{found} of image and labels: {bad}, {doubtful}")
 
 
 def _errors(report: "SetReport") -> int:

@@ -228,9 +228,11 @@ def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[P
 
 
 def listed(paths: Sequence[Path]) -> str:
-    """List the first of `paths`, and say how many more there are."""
+    """List the first of `paths`, and say how many more there are; a folder is said where it changes."""
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(map(str, paths[:_NAMED])) + more
+    folders = [None, *(path.parent for path in paths)]
+    pairs = zip(paths[:_NAMED], folders, strict=False)
+    return ", ".join(path.name if path.parent == before else str(path) for path, before in pairs) + more
 
 
 def _refuse(path: Path, candidates: Sequence[Path]) -> NoReturn:

@@ -123,11 +123,7 @@ def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
 
 
 def _lonely(found: Pairing) -> list[str]:
-    return [
-        f"{len(alone)} {what}: {listed(alone)}"
-        for what, alone in (
-            ("images without labels", found.first_alone),
-            ("labels without an image", found.second_alone),
-        )
-        if alone
-    ]
+    images, labels = found.first_alone, found.second_alone
+    one = "image" if len(images) == 1 else "images"
+    lines = [f"{len(images)} {one} without labels: {listed(images)}"] if images else []
+    return [*lines, *([f"{len(labels)} labels without an image: {listed(labels)}"] if labels else [])]

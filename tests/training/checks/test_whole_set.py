@@ -122,6 +122,29 @@ def test_empty_pages_of_a_stack_are_few_words_and_ignored_pages_do_not_count(rep
     assert not said(report([stack], labels={"ignore": 9}), "warning", "hold no cell")
 
 
+@pytest.mark.parametrize(
+    ("shares", "named"),
+    [
+        ((8, 9, 10, 1), ["t3.tif"]),
+        ((8, 9, 1, 10, 9, 8, 2, 9), ["t2.tif", "t6.tif"]),
+        ((10, 6, 4, 2), []),  # the number of cells varies
+        ((8, 9, 1), []),  # too few pages to know what is usual
+        ((8, 9, 10, 0), []),  # nothing there is another thing, often true
+    ],
+)
+def test_pages_on_which_perhaps_not_every_cell_was_annotated(report, shares, named):
+    pages = [np.where(np.arange(24) < share, np.uint8(1), BLANK) for share in shares]
+    messages = said(report(pages), "warning", "is every cell annotated?")
+    assert len(messages) == bool(named)
+    if named:
+        assert messages[0].startswith(f"on {', '.join(named)} cells cover ")
+        assert f"{min(shares) / 24:.1%}" in messages[0]
+        assert f"on the other pages 33.3% to {max(shares) / 24:.1%}" in messages[0]
+        assert not said(
+            report([*pages[:-1], np.ones_like(BLANK)], labels={"kind": "membrane"}), "warning", "every cell"
+        )
+
+
 def test_the_same_image_on_both_sides_of_the_split(report):
     images = [noise() for _ in range(6)]
     images[5] = images[4] = images[1]

@@ -88,4 +88,9 @@ def _sizes(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64], square: str, 
     """Return the range of areas, their median, and the diameter of a disk of that area."""
     low, middle, high = (float(np.percentile(areas, q)) for q in (0, 50, 100))
     across = f"{2 * (middle / np.pi) ** 0.5:.3g} {length} across"
-    return f"areas {low:.4g} to {high:.4g} {square}, median {middle:.4g} {square} ({across})"
+    return f"areas {_plain(low)} to {_plain(high)} {square}, median {_plain(middle)} {square} ({across})"
+
+
+def _plain(value: float) -> str:
+    """Return a number with at least four digits, and without powers of ten where it is large."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"

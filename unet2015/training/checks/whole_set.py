@@ -1,6 +1,6 @@
 """Problems that show only when all files of a training set are compared."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from unet2015.training.dataset import (
     shortened_pages,
     split_pages,
 )
+
+_FEWER = 3
+"""How many times less of a page than of the median page cells must cover to be noticed."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def set_problems(
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
         yield from _empty_pages(pages, settings.labels)
+        yield from _sparse_pages(pages, settings.labels)
         yield from _split_problems(
             [pages[i] for i in training], [pages[i] for i in held_out], settings.labels
         )
@@ -151,6 +155,37 @@ def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[
             f"{len(empty)} of {len(pages)} pages {hold} ({shortened_pages(empty)}): annotated as background, "
             "or not annotated? Set ignore to the value of what is not annotated, or leave those pages out",
         )
+
+
+def _sparse_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
+    """Say if a few pages hold far fewer cells than all others: perhaps not every cell was annotated.
+
+    They must stand apart. Where there are pages between, the number of cells just varies.
+    """
+    if labels.kind not in ("instances", "mask"):
+        return
+    shares = {
+        page.name: float(page.frequencies[1] / page.frequencies.sum())
+        for page in pages
+        if page.frequencies[1:].any()
+    }
+    middle = float(np.median([*shares.values()])) if len(shares) > 3 else 0.0
+    sparse = {name: share for name, share in shares.items() if share < middle / _FEWER}
+    others = [share for name, share in shares.items() if name not in sparse]
+    if sparse and 4 * len(sparse) <= len(shares) and 2 * max(sparse.values()) <= min(others):
+        yield Problem(
+            "warning",
+            "",
+            f"on {shortened_pages([*sparse])} cells cover {_range(sparse.values())} of the annotated pixels, "
+            f"on the other pages {_range(others)}: is every cell annotated? If not, leave out the labels of "
+            "such pages, or set ignore to the value of what is not annotated; else their cells are learned "
+            "as background",
+        )
+
+
+def _range(shares: Collection[float]) -> str:
+    low, high = (f"{share:.1%}" for share in (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _split_problems(
