@@ -20,6 +20,7 @@ from unet2015.geometry import (
     before_upsampling,
     block_pixels,
     crop_border,
+    inference_tile,
     unet_geometry,
     unet_sides,
 )
@@ -208,3 +209,15 @@ def test_other_networks_can_declare_theirs() -> None:
     assert Geometry(factor=1, margin=1, smallest=10).input_for(1) == 10
     with pytest.raises(GeometryError, match=r"nearest legal: 3$"):
         geometry.check(2)
+
+
+def test_a_tile_of_inference_covers_what_a_tile_of_the_training_covers():
+    paper, padded = unet_geometry(4), Geometry(16, 0, 32, exact=False)
+    assert [inference_tile(paper, paper, tile) for tile in (188, 572)] == [188, 572]
+    assert inference_tile(padded, padded, 48) == 48
+    cropped = Geometry(16, 94, 192)
+    for tile in range(32, 400, 16):
+        side = inference_tile(cropped, padded, tile)
+        assert cropped.output_size(side) >= tile
+        assert cropped.kept_size(side) >= cropped.factor
+        assert cropped.output_size(side) - 16 < tile

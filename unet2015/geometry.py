@@ -26,11 +26,15 @@ class Geometry:
         Pixels that the network loses on each side.
     smallest : int
         Smallest legal input side. All others are ``smallest + k * factor``.
+    exact : bool
+        Whether tiled equals whole. It does not where a tile's own border or its own mean decides on the
+        scores: padding that is not cropped, instance normalisation.
     """
 
     factor: int
     margin: int
     smallest: int
+    exact: bool = True
 
     def __post_init__(self) -> None:
         if self.factor < 1 or self.margin < 0 or self.smallest <= 2 * self.margin:
@@ -77,6 +81,16 @@ class Geometry:
         Zero if the output is smaller than `factor`: such a tile can only cover a whole image.
         """
         return self.output_size(size) // self.factor * self.factor
+
+
+def inference_tile(inference: Geometry, training: Geometry, tile: int) -> int:
+    """Return the side of the tile whose output in inference covers that of a `tile` of the training.
+
+    It is `tile` itself where both have the same sides.
+    """
+    if (inference.factor, inference.margin) == (training.factor, training.margin):
+        return tile
+    return inference.input_for(max(training.output_size(tile), inference.factor))
 
 
 def after_convolution(size: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.networks import geometry
+from unet2015.networks import training_geometry
 from unet2015.settings import TrainingSettings
 from unet2015.training.deform import DevicePages, draw_row
 from unet2015.training.draw import draw
@@ -38,7 +38,7 @@ def draws(settings: TrainingSettings, pages: DevicePages, steps: int | None = No
         ]
     )
     if key not in _drawn:
-        output = geometry(settings.network).output_size(rule.tile)
+        output = training_geometry(settings.network).output_size(rule.tile)
         sampler = TileSampler.of(list(pages.classes), settings.sampling, settings.seed, output)
         rows = []
         for number in range(steps * rule.batch):

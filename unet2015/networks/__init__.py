@@ -10,7 +10,7 @@ from torch import nn
 
 from unet2015.errors import UsageError
 from unet2015.geometry import Geometry
-from unet2015.networks.architecture import Architecture, FastPath, Network
+from unet2015.networks.architecture import Architecture, FastPath, Network, TrainingScores
 from unet2015.networks.unet2015_entry import Paper
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
@@ -19,11 +19,13 @@ __all__ = [
     "Architecture",
     "FastPath",
     "Network",
+    "TrainingScores",
     "architecture",
     "architecture_of",
     "build",
     "describe",
     "geometry",
+    "training_geometry",
 ]
 
 NETWORKS: dict[str, Architecture[Any, Any]] = {
@@ -83,6 +85,11 @@ def build(
 def geometry(settings: AnyNetworkSettings) -> Geometry:
     """Return the geometry of the network of such settings, without building it."""
     return architecture(settings).geometry(settings)
+
+
+def training_geometry(settings: AnyNetworkSettings) -> Geometry:
+    """Return the geometry in which the network of such settings is trained, without building it."""
+    return architecture(settings).training_geometry(settings)
 
 
 def describe(settings: AnyNetworkSettings) -> str:

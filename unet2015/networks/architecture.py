@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from unet2015.geometry import Geometry
+from unet2015.geometry import Geometry, inference_tile
 from unet2015.networks.initialisation import draw_weights
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
@@ -18,7 +18,11 @@ class Network(nn.Module):
 
     Called with an image (N, in_channels, H, W) of legal size, it returns scores (N, classes,
     H - 2 * margin, W - 2 * margin). The receptive field of a score reaches ``geometry.margin`` pixels from
-    its own pixel; a network that pads must crop the scores that the padding reaches. Buffers are persistent.
+    its own pixel; a network that pads must crop the scores that the padding reaches, or declare that it is
+    not exact. Buffers are persistent.
+
+    A network may be trained on other scores than it gives in inference: on those that padding reaches, or on
+    several at once. Then it has a `training_geometry` and `training_scores` of its own.
 
     Attributes
     ----------
@@ -35,6 +39,41 @@ class Network(nn.Module):
     in_channels: int
     classes: int
     head: nn.Conv2d
+
+    @property
+    def training_geometry(self) -> Geometry:
+        """The legal sizes of tiles in training, and the sides of :meth:`training_scores`."""
+        return self.geometry
+
+    def training_scores(self, image: Tensor) -> list[Tensor]:
+        """Return what the loss sees of an image of legal size: one map of scores, or several.
+
+        The loss of a step is the mean of the losses of all maps. Each is (N, classes, h, w), with the output
+        sides of `training_geometry`.
+        """
+        return [self(image)]
+
+    def inference_tile(self, tile: int) -> int:
+        """Return the side of the tile whose scores in inference cover those of a `tile` of the training."""
+        return inference_tile(self.geometry, self.training_geometry, tile)
+
+
+class TrainingScores(nn.Module):
+    """A module whose call is a network's ``training_scores``, for what wraps the call of a module: DDP.
+
+    Parameters
+    ----------
+    network : Network
+        Not copied.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return all maps of scores that the loss sees."""
+        return self.network.training_scores(image)
 
 
 def exactly(head: nn.Conv2d, x: Tensor) -> Tensor:
@@ -109,6 +148,10 @@ class Architecture(ABC, Generic[S, M]):
     @abstractmethod
     def geometry(self, settings: S) -> Geometry:
         """Return the geometry of the network of such settings, without building it."""
+
+    def training_geometry(self, settings: S) -> Geometry:
+        """Return the geometry of the network's training. Default: that of its inference."""
+        return self.geometry(settings)
 
     @abstractmethod
     def build(self, settings: S, in_channels: int, classes: int) -> M:

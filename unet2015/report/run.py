@@ -233,7 +233,7 @@ def _segment(
     labels: Labels,
     number: int,
 ) -> _Page:
-    image, tile = mapped.image, settings.optimisation.tile
+    image, tile = mapped.image, model.network.inference_tile(settings.optimisation.tile)
     file = Path(image.name).name
     name = file if image.pages == 1 else f"{file} page {number}"
     targets = make_targets(labels, settings.labels, name, numbered=True)

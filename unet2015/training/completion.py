@@ -28,7 +28,8 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
     model = read_model_file(path)
     info = model.info
     if settings.labels.kind == "membrane" and "rand" not in info.thresholds:
-        found = rand_threshold(model.network, data.training, device, settings.optimisation.tile)
+        tile = model.network.inference_tile(settings.optimisation.tile)
+        found = rand_threshold(model.network, data.training, device, tile)
         if found is not None:
             thresholds = info.thresholds | {"rand": found}
             info = info.model_copy(update={"threshold": found, "thresholds": thresholds})
@@ -42,7 +43,8 @@ def _with_objects(
     model: Model, info: ModelInfo, settings: TrainingSettings, data: TrainingSet, device: torch.device
 ) -> ModelInfo:
     threshold = 0.5 if info.threshold is None else info.threshold
-    found = choose_objects(model.network, data.validation, threshold, device, settings.optimisation.tile)
+    tile = model.network.inference_tile(settings.optimisation.tile)
+    found = choose_objects(model.network, data.validation, threshold, device, tile)
     if found is None:
         return info
     objects, measured = found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unet2015.networks import Network, build
+from unet2015.networks import Network, TrainingScores, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
 from unet2015.training.encoder import freeze, weight_groups
@@ -42,7 +42,7 @@ class Learner:
     average : MovingAverage or None
         The moving average of the weights.
     shared : Module
-        What a step calls: the network, wrapped (DDP) if several processes train it.
+        What a step calls: the network's ``training_scores``, wrapped (DDP) if several processes train it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Learner:
         weights = weight_groups(self.network, settings.fine_tuning)
         self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
-        self.shared: nn.Module = group.share(self.network)
+        self.shared: nn.Module = group.share(TrainingScores(self.network))
 
     @property
     def model(self) -> Network:
@@ -81,8 +81,8 @@ class Learner:
             module.eval()
         image = sample.image.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, precision):
-            scores = self.shared(image)
-        return tile_losses(self.rule, scores, sample)
+            maps = self.shared(image)
+        return tile_losses(self.rule, maps, sample)
 
     def backward(self, losses: list[Tensor]) -> float:
         """Compute the gradient of the mean loss over all processes; return its norm before clipping."""

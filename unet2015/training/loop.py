@@ -17,7 +17,7 @@ from unet2015.arguments import callback, device_name, file_path, file_paths, fla
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
-from unet2015.networks import geometry
+from unet2015.networks import training_geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import Bar, reporting
@@ -139,7 +139,7 @@ def train(
         else:
             chosen = take_over(begun, settings) if begun else settings
         check_start(begun, chosen, out)
-        geometry(chosen.network).check(chosen.optimisation.tile)
+        training_geometry(chosen.network).check(chosen.optimisation.tile)
         if group.first:
             check_folder(out)
         pairs = pair_images(images, labels)
@@ -280,7 +280,7 @@ class Training(GradientDescent):
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # A single page cannot be held out; check_pairs has said so.
         pages, rule = self.data.validation or self.data.training, self.settings
-        result = validate(self.learner.model, pages, self.device, rule.optimisation.tile)
+        result = validate(self.learner.model, pages, self.device, self._inference_tile)
         if result is None:
             self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})

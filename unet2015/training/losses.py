@@ -3,7 +3,7 @@
 A new one needs a line in `LOSSES`, and its name in :class:`unet2015.settings.OptimisationSettings`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -70,8 +70,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Rule], Tensor]] = {
 """Scores (N, K, h, w), classes (N, h, w), weights (N, h, w) and rule to a scalar."""
 
 
-def tile_losses(rule: OptimisationSettings, scores: Tensor, sample: Sample) -> list[Tensor]:
-    """Return the loss of each tile of a batch, so that each tile counts the same, whatever its weights."""
+def tile_losses(rule: OptimisationSettings, maps: Sequence[Tensor], sample: Sample) -> list[Tensor]:
+    """Return the loss of each tile of a batch, so that each tile counts the same, whatever its weights.
+
+    Of several maps of scores (N, classes, h, w) of a tile, it is the mean of the losses.
+    """
     loss = LOSSES[rule.loss]
-    tiles = [slice(k, k + 1) for k in range(len(scores))]
-    return [loss(scores[k], sample.classes[k], sample.weights[k], rule) for k in tiles]
+    tiles = [slice(k, k + 1) for k in range(len(sample.classes))]
+    losses = [[loss(one[k], sample.classes[k], sample.weights[k], rule) for k in tiles] for one in maps]
+    return losses[0] if len(losses) == 1 else [torch.stack(each).mean() for each in zip(*losses, strict=True)]

@@ -6,7 +6,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from unet2015.device import process_memory
 from unet2015.errors import MemoryLimitError
-from unet2015.networks import build, geometry
+from unet2015.geometry import inference_tile
+from unet2015.networks import build, geometry, training_geometry
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.plan import TilePlan
 from unet2015.training.encoder import freeze
@@ -32,7 +33,7 @@ def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> in
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = network.train()(image)
+        scores = network.train().training_scores(image)
     del scores
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
@@ -47,10 +48,12 @@ def check_memory(settings: TrainingSettings, data: TrainingSet, device: torch.de
     GeometryError
         Pages are larger than a tile's output, and such tiles cannot cover them in phase.
     """
-    rule, shape = settings.optimisation, geometry(settings.network)
+    rule, shape = settings.optimisation, training_geometry(settings.network)
+    inference = geometry(settings.network)
+    tile = inference_tile(inference, shape, rule.tile)
     for page in data.validation or data.training:
         height, width = page.classes.shape
-        TilePlan(1, height, width, (rule.tile, rule.tile), 1, shape)
+        TilePlan(1, height, width, (tile, tile), 1, inference)
     free = process_memory(device)
     share = 1.0 if rule.precision == "float32" else 0.5
     one = activation_bytes(settings, data.channels, rule.tile) * share

@@ -71,7 +71,7 @@ class DeviceTraining:
         self.settings, self.device, self.capacity = settings, device, capacity
         self.network = build(settings.network, shape[1], settings.labels.classes)
         self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        output = self.network.geometry.output_size(rule.tile)
+        output = self.network.training_geometry.output_size(rule.tile)
         aug = settings.augmentation
         self.deform = Deformer(
             shape, rule.tile, output, aug.elastic_grid, aug.interpolation == "bicubic", aug.blur, device
@@ -99,8 +99,7 @@ class DeviceTraining:
                 first = build(
                     settings.network, pages.images.shape[1], settings.labels.classes, settings.initialisation
                 )
-            for weight, drawn in zip(self.parameters, first.parameters(), strict=True):
-                weight.copy_(drawn)
+            self.network.load_state_dict(first.state_dict())  # in place; with the running means
             self.update.reset()
             self.deform.load(pages)
             self.draws[: len(draws)].copy_(torch.from_numpy(draws))
@@ -188,9 +187,9 @@ class DeviceTraining:
         for parameter in self.parameters:
             parameter.grad = None
         with autocast(self.device, rule.precision):
-            scores = self.network(images.contiguous(memory_format=torch.channels_last))
+            maps = self.network.training_scores(images.contiguous(memory_format=torch.channels_last))
         # Each tile counts the same, whatever is annotated on it.
-        loss = torch.stack(tile_losses(rule, scores, Sample(images, classes, weights))).mean()
+        loss = torch.stack(tile_losses(rule, maps, Sample(images, classes, weights))).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.update(self.rates.index_select(0, self.at)[0], self.at)
         with torch.no_grad():

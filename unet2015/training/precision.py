@@ -44,7 +44,7 @@ def choose_precision(network: Network, rule: OptimisationSettings, device: torch
     if not has_bfloat16(device):
         return "float32", "this GPU has no bfloat16"
     trial = deepcopy(network)
-    tile = network.geometry.nearest_legal(min(rule.tile, _TILE))[0]
+    tile = network.training_geometry.nearest_legal(min(rule.tile, _TILE))[0]
     shape = (rule.batch, network.in_channels, tile, tile)
     try:
         single, half = (
@@ -71,15 +71,15 @@ def try_step(network: Network, shape: Shape, device: torch.device, precision: st
     network.train()
     tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
     with autocast(device, precision):
-        scores = network(tiles)
-    scores.float().sum().backward()
+        maps = network.training_scores(tiles)
+    torch.stack([scores.float().sum() for scores in maps]).sum().backward()  # type: ignore[no-untyped-call]
     network.zero_grad(set_to_none=True)
     synchronize(device)
 
 
 def what_fits(network: Network, rule: OptimisationSettings, device: torch.device, precision: str) -> str:
     """Say which smaller batch (or, for a batch of 1, smaller tile) fits on the device; found by trying."""
-    for count, side in _smaller(network.geometry, rule):
+    for count, side in _smaller(network.training_geometry, rule):
         try:
             try_step(network, (count, network.in_channels, side, side), device, precision)
         except RuntimeError as error:

@@ -94,7 +94,11 @@ class GradientDescent:
 
     @property
     def _output(self) -> int:
-        return self.network.geometry.output_size(self.settings.optimisation.tile)
+        return self.network.training_geometry.output_size(self.settings.optimisation.tile)
+
+    @property
+    def _inference_tile(self) -> int:
+        return self.network.inference_tile(self.settings.optimisation.tile)
 
     def _new_learner(self) -> Learner:
         seed = torch_seed(self.state.seed)
