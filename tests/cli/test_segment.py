@@ -73,6 +73,7 @@ def test_options_reach_the_segmentation(segment, data, model):
         (["--regions", "imagej"], [".rois.zip"]),
         (["--regions", "geojson", "--overlay"], [".geojson", ".overlay.png"]),
         (["--regions", "both"], [".rois.zip", ".geojson"]),
+        (["--overlay", "--parquet"], [".objects.parquet", ".overlay.png"]),
     ],
 )
 def test_views_of_objects(segment, data, options, endings):
@@ -130,6 +131,7 @@ def test_a_plan_writes_nothing(segment, data, cut_short):
         (["--device", "abacus"], ["abacus"]),
         (["--regions", "imagej"], ["--regions", "--objects"]),
         (["--overlay"], ["--overlay", "--objects"]),
+        (["--parquet"], ["--parquet", "--objects"]),
         (["--objects", "--regions", "qupath"], ["qupath", "imagej", "geojson", "both"]),
     ],
 )

@@ -13,8 +13,9 @@ from unet2015.errors import DataSetError, ImageValueError, UsageError
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
+from unet2015.images.writer import ImageWriter
 from unet2015.objects import labelling
-from unet2015.objects.files import Intensities, measure_labels, write_labels
+from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
 from unet2015.objects.labelling import MapPage, Maps, StoredLabels, number_image
 from unet2015.objects.table import pixel_size, summary_of, write_table
@@ -43,7 +44,8 @@ def made(maps, settings=None, calibration=MICRONS):
 @pytest.mark.parametrize("markers", [None, MarkerSettings(level=0.6, blur=1)])
 def test_the_label_image_holds_the_objects_of_each_page(maps, tmp_path, markers):
     image, labels = made(maps, ObjectSettings(smallest=5, markers=markers))
-    tables = write_labels(tmp_path / "a.labels.tif", labels, image)
+    with ImageWriter(tmp_path / "a.labels.tif", image, labels.dtype) as writer:
+        tables = measure_labels(labels, image, writer=writer, dtype=labels.dtype)
     with open_image(tmp_path / "a.labels.tif") as written:
         assert (written.axes, written.dtype) == ("IYX", np.uint16)
         assert written.calibration.pixel_size_y == pytest.approx(0.65)
@@ -53,51 +55,79 @@ def test_the_label_image_holds_the_objects_of_each_page(maps, tmp_path, markers)
             assert tables[page]["label"].tolist() == list(range(1, expected.max() + 1))
 
 
-def test_the_table_has_the_values_of_regionprops(maps, tmp_path):
+MEASURES = {  # the name in scikit-image, and ours with the unit left out
+    "label": "label",
+    "bbox-0": "bbox_top",
+    "bbox-1": "bbox_left",
+    "bbox-2": "bbox_bottom",
+    "bbox-3": "bbox_right",
+    "area": "area_{}",
+    "centroid-0": "centroid_y_{}",
+    "centroid-1": "centroid_x_{}",
+    "perimeter": "perimeter_{}",
+    "axis_major_length": "axis_major_{}",
+    "axis_minor_length": "axis_minor_{}",
+    "eccentricity": "eccentricity",
+    "solidity": "solidity",
+}
+INTENSITIES = {"intensity_mean": "mean", "intensity_min": "min", "intensity_max": "max", "total": "sum"}
+
+
+def test_every_column_of_the_table_has_the_values_of_regionprops(maps, tmp_path):
     image, labels = made(maps)
     colour = np.random.default_rng(4).integers(0, 255, (3, 2, 70, 90)).astype(np.uint8)
-    under = ArrayImage(colour, "ICYX")
-    tables = write_labels(tmp_path / "a.labels.tif", labels, image, [Intensities.of(under, "intensity")])
-    write_table(tmp_path / "a.csv", tables)
+    measured = [
+        Intensities.of(ArrayImage(colour, "ICYX"), "intensity"),
+        Intensities(image, (0,), ("probability",)),
+    ]
+    write_table(tmp_path / "a.csv", measure_labels(labels, image, measured))
     with (tmp_path / "a.csv").open() as file:
         rows = list(csv.DictReader(file))
-    columns = [
-        "label",
-        "area",
-        "centroid",
-        "perimeter",
-        "axis_major_length",
-        "axis_minor_length",
-        "eccentricity",
-    ]
-    same = {"area": "area", "centroid-0": "centroid_y", "centroid-1": "centroid_x", "perimeter": "perimeter"}
-    same |= {"axis_major_length": "axis_major", "axis_minor_length": "axis_minor"}
+    compared = {"image", "page"}
+
+    def compare(ours, name, theirs):
+        assert [float(row[name]) for row in ours] == pytest.approx(list(theirs), rel=1e-6, abs=1e-6), name
+        compared.add(name)
+
+    wanted = ["label", "area", "bbox", "centroid", *list(MEASURES)[8:]]
     for page in range(3):
         ours = [row for row in rows if row["page"] == str(page)]
         whole = label_objects(maps[page], 0.5)
-        for unit, spacing in (("px", None), ("um", (0.65, 0.65))):
-            theirs = regionprops_table(whole, spacing=spacing, properties=columns)
-            for their, our in same.items():
-                name = "area_um2" if (our, unit) == ("area", "um") else f"{our}_{unit}"
-                assert [float(row[name]) for row in ours] == pytest.approx(list(theirs[their])), name
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            theirs = regionprops_table(
-                whole, colour[page, 1], properties=["intensity_mean", "solidity", "bbox"]
-            )
-        assert [float(row["intensity_1_mean"]) for row in ours] == pytest.approx(
-            list(theirs["intensity_mean"])
-        )
-        assert [float(row["solidity"]) for row in ours] == pytest.approx(list(theirs["solidity"]))
-        assert [int(row["bbox_right"]) for row in ours] == list(theirs["bbox-3"])
+        for unit, spacing in (("px", (1, 1)), ("um", (0.65, 0.65))):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of hulls of objects that are a line
+                theirs = regionprops_table(whole, spacing=spacing, properties=wanted)
+            for their, our in MEASURES.items():
+                compare(ours, our.format("um2" if (unit, their) == ("um", "area") else unit), theirs[their])
+        for values, name in (
+            (colour[page, 0], "intensity_0"),
+            (colour[page, 1], "intensity_1"),
+            (maps[page], "probability"),
+        ):
+            theirs = regionprops_table(whole, values, list(INTENSITIES)[:3], extra_properties=[total])
+            for their, our in INTENSITIES.items():
+                compare(ours, f"{name}_{our}", theirs[their])
+        borders = set(np.concatenate([whole[0], whole[-1], whole[:, 0], whole[:, -1]]).tolist())
+        assert [row["touches_border"] == "True" for row in ours] == [
+            int(row["label"]) in borders for row in ours
+        ]
         assert {row["image"] for row in ours} == {"a.tif"}
     assert {row["touches_border"] for row in rows} == {"True", "False"}
+    assert set(rows[0]) - compared == {"touches_border"}
+
+
+def total(inside, values):
+    return values[inside].sum(dtype=np.float64)
 
 
 def test_parquet_holds_what_csv_holds(maps, tmp_path):
     image, labels = made(maps)
     tables = measure_labels(labels, image)
     write_table(tmp_path / "a.csv", tables)
+    tables[0]["image"][:] = "ü\udcff.tif"  # a name with a byte that is no text
+    write_table(tmp_path / "b.parquet", tables)
+    assert parquet.read_table(tmp_path / "b.parquet")["image"][0].as_py() == "ü\\udcff.tif"
+    tables[0]["image"][:] = "a.tif"
     write_table(tmp_path / "a.parquet", tables)
     with (tmp_path / "a.csv").open() as file:
         rows = list(csv.DictReader(file))

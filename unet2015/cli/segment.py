@@ -51,6 +51,9 @@ Overlay = Annotated[
     bool,
     typer.Option("--overlay", help="Also write a preview: the image with the outlines of its objects."),
 ]
+Parquet = Annotated[
+    bool, typer.Option("--parquet", help="Also write the tables of objects as Parquet, for data frames.")
+]
 Threshold = Annotated[
     str | None,
     typer.Option(
@@ -114,6 +117,7 @@ def segment(
     split: Split = None,
     regions: Regions = None,
     overlay: Overlay = False,
+    parquet: Parquet = False,
     threshold: Threshold = None,
     average: AverageOption = "none",
     axes: Axes = None,
@@ -144,8 +148,8 @@ def segment(
     show_messages()
     if not objects and (smallest, of_class, split) != (None, None, None):
         raise UsageError("--smallest, --class and --split say what objects are; they need --objects")
-    if not objects and (regions or overlay):
-        raise UsageError("--regions and --overlay show objects; they need --objects")
+    if not objects and (regions or overlay or parquet):
+        raise UsageError("--regions, --overlay and --parquet are made of objects; they need --objects")
     options = SegmentOptions(
         tile=tile,
         batch=batch,
@@ -159,7 +163,7 @@ def segment(
         channel=channel,
         products=("classes", "probability") if probability else ("classes",),
         objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
-        views=(*_regions(regions), *(("overlay",) if overlay else ())),
+        views=_views(regions, overlay=overlay, parquet=parquet),
         tiled=tiled,
         pyramid=pyramid,
     )
@@ -171,10 +175,9 @@ def segment(
         raise typer.Exit(1)
 
 
-def _regions(wanted: RegionFormat | None) -> tuple[str, ...]:
-    if wanted is None:
-        return ()
-    return ("imagej", "geojson") if wanted == "both" else (wanted,)
+def _views(regions: RegionFormat | None, **wanted: bool) -> tuple[str, ...]:
+    outlines = () if regions is None else ("imagej", "geojson") if regions == "both" else (regions,)
+    return (*outlines, *(name for name, given in wanted.items() if given))
 
 
 def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:

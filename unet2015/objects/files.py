@@ -1,7 +1,6 @@
 """From a map to files of its objects: instance labels and a table, in one pass over the strips."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError
-from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
-from unet2015.images.writer import ImageWriter, Layout
-from unet2015.objects.labelling import Labels, MadeLabels
+from unet2015.objects.labelling import Labels
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.table import Table, pixel_size, table_of
 
@@ -121,28 +118,3 @@ def check_same_size(labels: Labels, name: str, image: Image) -> None:
             f"{image.name}: expected {one[0]} pages of {one[1]} x {one[2]} pixels like {name}, but it has "
             f"{other[0]} of {other[1]} x {other[2]}"
         )
-
-
-def write_labels(
-    path: Path,
-    labels: MadeLabels,
-    like: Image,
-    intensities: Sequence[Intensities] = (),
-    layout: Layout | None = None,
-    progress: Progress = lambda pages: None,
-) -> list[Table]:
-    """Write instance labels as a TIFF with the axes and pixel size of `like`, and return their tables.
-
-    Raises
-    ------
-    ImageWriteError
-        The file cannot be written.
-    DataSetError
-        An image has another size than the labels.
-    """
-    dtype, display = labels.dtype, display_of_labels(labels.largest)
-    with ExitStack() as stack:
-        writer = stack.enter_context(
-            ImageWriter(path, like, dtype, layout=layout or Layout(), display=display)
-        )
-        return measure_labels(labels, like, intensities, writer=writer, dtype=dtype, progress=progress)

@@ -3,8 +3,9 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from unet2015.file_names import RAW
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.objects.measures import Measures
 from unet2015.safe_files import Guard, atomic_path
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
@@ -140,7 +144,7 @@ def write_table(path: Path, tables: Sequence[Table], guard: Guard | None = None)
                 for start in range(0, len(table["label"]), _ROWS):
                     file.write(csv_table(_rows(table, names, slice(start, start + _ROWS))))
     elif suffix == ".parquet":
-        _write_parquet(path, tables, names, guard)
+        _write_parquet(path, tables, guard)
     else:
         raise UsageError(f"{path}: a table of objects ends in .csv or .parquet")
 
@@ -157,13 +161,25 @@ def _cell(value: object) -> object:
 
 
 def join_tables(path: Path, tables: Sequence[Path], guard: Guard | None = None) -> None:
-    """Write one CSV with the rows of several; a column that one of them lacks stays empty there.
+    """Write one table with the rows of several; a column that one of them lacks stays empty there.
+
+    Parameters
+    ----------
+    path : Path
+        The new table, .csv or .parquet.
+    tables : sequence of Path
+        Tables of the same kind; at least one.
+    guard : callable, optional
+        Says whether what is at the path may be replaced; see `atomic_path`.
 
     Raises
     ------
     ImageWriteError
         The file cannot be written.
     """
+    if path.suffix.lower() == ".parquet":
+        _join_parquet(path, tables, guard)
+        return
     names: dict[str, None] = {}
     for table in tables:
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -191,21 +207,45 @@ def describe_summary(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _write_parquet(path: Path, tables: Sequence[Table], names: Sequence[str], guard: Guard | None) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            f"{path}: Parquet needs pyarrow: pip install 'unet2015[tables]'; or end the name in .csv"
-        ) from error
+def check_pyarrow() -> None:
+    """Raise `UsageError` if the library that writes Parquet is missing."""
+    if find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow: pip install 'unet2015[tables]'; or take CSV")
+
+
+def _write_parquet(path: Path, tables: Sequence[Table], guard: Guard | None) -> None:
+    check_pyarrow()
+    _join_arrow(path, [_arrow(table).schema for table in tables], map(_arrow, tables), guard)
+
+
+def _join_parquet(path: Path, tables: Sequence[Path], guard: Guard | None) -> None:
+    from pyarrow import parquet
+
+    schemas = [parquet.read_schema(table) for table in tables]
+    _join_arrow(path, schemas, map(parquet.read_table, tables), guard)
+
+
+def _arrow(table: Table) -> "pyarrow.Table":
+    import pyarrow
+
     columns = {}
-    for name in names:
-        parts = [
-            pyarrow.array(table[name]) if name in table else pyarrow.nulls(len(table["label"]))
-            for table in tables
-        ]
-        kind = next(part.type for part in parts if not pyarrow.types.is_null(part.type))
-        columns[name] = pyarrow.chunked_array([part.cast(kind) for part in parts])
-    with atomic_path(path, guard) as temporary:
-        parquet.write_table(pyarrow.table(columns), temporary)
+    for name, values in table.items():
+        if values.dtype == object:  # names of files may have bytes that are no text, which Parquet refuses
+            texts = [str(text).encode(errors="backslashreplace").decode() for text in values]
+            columns[name] = pyarrow.array(texts, pyarrow.string())
+        else:
+            columns[name] = pyarrow.array(values)
+    return pyarrow.table(columns)
+
+
+def _join_arrow(
+    path: Path, schemas: Sequence["pyarrow.Schema"], tables: Iterable["pyarrow.Table"], guard: Guard | None
+) -> None:
+    """Write tables one after the other; one is in memory at a time."""
+    import pyarrow
+    from pyarrow import parquet
+
+    none = pyarrow.unify_schemas(schemas).empty_table()
+    with atomic_path(path, guard) as temporary, parquet.ParquetWriter(temporary, none.schema) as writer:
+        for table in tables:
+            writer.write_table(pyarrow.concat_tables([none, table], promote_options="default"))

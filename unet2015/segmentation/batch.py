@@ -14,7 +14,7 @@ from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions, checked_options
-from unet2015.segmentation.products import TABLE
+from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.repeated import Repeated
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
@@ -57,8 +57,8 @@ def segment_files(
         One result for each file. A file is not segmented again if its outputs exist and were made from
         the same bytes with the same model and options. A file that was begun goes on after its last
         finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any. Where an
-        error was unexpected, ``failures.log`` beside it has the traceback. With objects, ``objects.csv`` has
-        the rows of all files.
+        error was unexpected, ``failures.log`` beside it has the traceback. With objects, ``objects.csv`` (and
+        ``objects.parquet``) has the rows of all files.
 
     Raises
     ------
@@ -95,5 +95,7 @@ def segment_files(
                 write_failures(out, failures)
     if options.objects is not None and not is_one_file(out):
         done = {result.input for result in results if not result.error}
-        write_run_table(out, [job.outputs.products[TABLE.name] for job in jobs if job.input in done])
+        for name in (TABLE.name, PARQUET.name):
+            tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
+            write_run_table(out, [path for path in tables if path is not None])
     return results

@@ -19,7 +19,7 @@ from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import StoredLabels, number_image
-from unet2015.objects.table import Table, describe_summary, pixel_size, summary_of, write_table
+from unet2015.objects.table import Table, check_pyarrow, describe_summary, pixel_size, summary_of, write_table
 from unet2015.safe_files import RecordedOutput, make_folder, sha256
 from unet2015.segmentation.map_choice import maps_of
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
@@ -125,6 +125,8 @@ def measure_files(
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
     if not single:
         make_folder(target)
+    elif target.suffix.lower() == ".parquet":
+        check_pyarrow()
     every: list[Table] = []
     inputs = {os.path.realpath(path): sha256(path) for path in partners if path.is_file()}
 

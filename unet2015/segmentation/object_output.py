@@ -17,12 +17,12 @@ from unet2015.objects.table import Table, join_tables, summary_of, write_table
 from unet2015.safe_files import RecordedOutput, leftovers
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
-from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, TABLE, ProbabilityMap
+from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, PARQUET, TABLE, ProbabilityMap
 from unet2015.segmentation.publication import remove
 from unet2015.segmentation.threshold import class_of_objects
 
-RUN_TABLE = "objects.csv"
-"""The rows of all files of a run."""
+RUN_TABLE = "objects"
+"""The rows of all files of a run: a name without ending."""
 
 _log = logging.getLogger("unet2015")
 
@@ -81,6 +81,8 @@ def write_objects(
 def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: Image) -> None:
     """Write what else the options want of objects."""
     places = {name: job.outputs.products[name] for name in job.options.views}
+    if PARQUET.name in places:
+        write_table(places[PARQUET.name], tables)
     imagej, geojson = places.get(IMAGEJ.name), places.get(GEOJSON.name)
     if imagej or geojson:
         write_regions(labels, tables, image, imagej=imagej, geojson=geojson)
@@ -89,14 +91,14 @@ def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: I
 
 
 def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
-    """Write a table with the rows of all files, with a record beside it.
+    """Write a table with the rows of all files, CSV or Parquet as they are, with a record beside it.
 
     A table of this name that this program did not write, or that was changed since, stays. If the table
     cannot be written, there is only a warning: that of each file is there.
     """
-    path = folder / RUN_TABLE
     if not tables:
         return
+    path = folder / (RUN_TABLE + tables[0].suffix)
     for item in leftovers(path):  # of a run that was killed while it wrote the table
         remove(item)
     try:

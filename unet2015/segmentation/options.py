@@ -33,8 +33,8 @@ class SegmentOptions:
     objects : ObjectSettings, optional
         Also find and measure objects, in this way. Default: no objects.
     views : tuple of str
-        What else is made of the objects: ``imagej`` and ``geojson`` (their outlines as regions), ``overlay``
-        (a preview).
+        What else is made of the objects: ``parquet`` (their table as Parquet), ``imagej`` and ``geojson``
+        (their outlines as regions), ``overlay`` (a preview).
     tiled, pyramid
         Of TIFF: see :class:`unet2015.images.writer.Layout`.
 

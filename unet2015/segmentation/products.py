@@ -154,12 +154,13 @@ class ObjectProduct:
 
 LABELS = ObjectProduct("labels", ".labels.tif", always=True)
 TABLE = ObjectProduct("table", ".objects.csv", always=True)
+PARQUET = ObjectProduct("parquet", ".objects.parquet")
 IMAGEJ = ObjectProduct("imagej", ".rois.zip")
 GEOJSON = ObjectProduct("geojson", ".geojson")
 OVERLAY = ObjectProduct("overlay", ".overlay.png")
 LABEL_BYTES = 4
 """Most bytes of a pixel of instance labels."""
-OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE, IMAGEJ, GEOJSON, OVERLAY)}
+OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE, PARQUET, IMAGEJ, GEOJSON, OVERLAY)}
 """All results that are made of objects, in the order in which they are listed."""
 OBJECT_VIEWS = tuple(name for name, product in OBJECT_PRODUCTS.items() if not product.always)
 """The names of those that are made only where they are asked for."""

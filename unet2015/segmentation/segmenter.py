@@ -19,9 +19,10 @@ from unet2015.images.tiles import TILE
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.objects.regions import check_roifile
+from unet2015.objects.table import check_pyarrow
 from unet2015.segmentation.given_image import image_of
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import IMAGEJ, MAIN, PRODUCTS, check_finite
+from unet2015.segmentation.products import IMAGEJ, MAIN, PARQUET, PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
 from unet2015.settings.choices import Averaging, Precision
@@ -163,6 +164,8 @@ class Segmenter:
             class_of_objects(self.info, objects)
             if IMAGEJ.name in options.views:
                 check_roifile()
+            if PARQUET.name in options.views:
+                check_pyarrow()
             options = replace(options, objects=objects)
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
