@@ -101,6 +101,7 @@ def test_json(segment, data, cut_short):
         "input": str(data / "images" / "a.tif"),
         "outputs": [str(data / "out" / "a.classes.tif")],
         "error": None,
+        "notes": [],
     }
     assert cut["outputs"] == []
     assert str(cut_short) in cut["error"]

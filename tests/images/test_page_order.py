@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet2015.images.image import ArrayImage
-from unet2015.images.page_order import other_order
+from unet2015.images.page_order import other_names, other_order
 
 
 def image(axes, *sizes):
@@ -15,19 +15,43 @@ def image(axes, *sizes):
     ("one", "other"),
     [
         (image("TZYX", 2, 3), image("TZYX", 2, 3)),
-        (image("TYX", 6), image("ZYX", 6)),
+        (image("IYX", 6), image("ZYX", 6)),
         (image("IYX", 6), image("TZYX", 2, 3)),
+        (image("TIYX", 2, 3), image("TZYX", 2, 3)),
         (image("TZYX", 6, 1), image("ZTYX", 1, 6)),
         (image("YX"), image("IYX", 1)),
+        (image("ZCYX", 2, 3), image("ZYX", 2)),
     ],
 )
 def test_these_go_together(one, other):
     assert other_order(one, other) is None
+    assert other_names(one, other) is None
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(image("TZYX", 2, 3), image("ZTYX", 3, 2)), (image("TZYX", 2, 3), image("TZYX", 3, 2))],
+    [
+        (image("TZYX", 2, 3), image("ZTYX", 3, 2)),
+        (image("TZYX", 2, 3), image("TZYX", 3, 2)),
+        (image("ZYX", 6), image("TZYX", 2, 3)),
+        (image("ZIYX", 2, 3), image("TZYX", 2, 3)),
+        (image("ZIYX", 3, 2), image("IZYX", 2, 3)),
+    ],
 )
 def test_these_do_not(one, other):
     assert "its pages are" in other_order(one, other)
+    assert "its pages are" in other_order(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (image("TYX", 6), image("ZYX", 6), "its pages are Z 6, those of TYX T 6; "),
+        (image("TZYX", 2, 3), image("IYX", 6), None),
+        (image("TIYX", 2, 3), image("ZIYX", 2, 3), "its pages are Z 2 x I 3, those of TIYX T 2 x I 3; "),
+    ],
+)
+def test_axes_that_mean_different_things_are_noted(one, other, said):
+    assert other_order(one, other) is None
+    found = other_names(one, other)
+    assert found is None if said is None else found.startswith(said)

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from unet2015.errors import ImageValueError
+from unet2015.models.model_file import read_model_file, save_model
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import RECORDED, SegmentOptions
@@ -76,3 +77,60 @@ def test_a_model_of_one_channel_says_which_channels_there_are(file, make_model, 
     with pytest.raises(ImageValueError) as caught:
         segment(file, make_model(tmp_path / "two.safetensors", channels=2), device="cpu")
     assert "--channel" not in str(caught.value)
+
+
+def trained_on(path, channel, make_model):
+    """Write a model whose record says on which channel it was trained."""
+    loaded = read_model_file(make_model(path))
+    info = loaded.info.model_copy(update={"training": {"channel": channel}})
+    save_model(path, loaded.network, info)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("trained", "chosen", "came"),
+    [
+        ("1", "1", None),
+        ("1", "GFP", None),
+        ("GFP", "1", None),
+        ("GFP", "1:GFP", None),
+        ("1:GFP", "GFP", None),
+        ("7:GFP", "GFP", None),
+        ("GFP", "DAPI", "this is 0:DAPI"),
+        ("1", "2", "this is 2:Cy5"),
+        ("0:GFP", "0", "this is 0:DAPI"),
+        ("RFP", "1", "this is 1:GFP"),
+    ],
+)
+def test_a_channel_other_than_the_model_s_is_said(tmp_path, file, make_model, caplog, trained, chosen, came):
+    path = trained_on(tmp_path / "m.safetensors", trained, make_model)
+    segment(file, path, channel=chosen, device="cpu")
+    (done,) = segment_files([file], tmp_path / "o", path, replace(GFP, channel=chosen))
+    plan_files([file], tmp_path / "p", path, replace(GFP, channel=chosen))
+    note = f"the model was trained on channel {trained} of its images, but {came}; "
+    assert caplog.text.count(note) == (0 if came is None else 3)
+    said = [] if came is None else [found for found in done.notes if found.startswith(note)]
+    assert record(tmp_path)["notes"] == list(done.notes) == said
+
+
+@pytest.mark.parametrize("named", [None, "GFP", "DAPI"])
+def test_an_image_of_one_channel_for_a_model_of_one_among_several(tmp_path, make_model, caplog, named):
+    path, image = trained_on(tmp_path / "m.safetensors", "1:GFP", make_model), tmp_path / "a.ome.tif"
+    metadata = {"axes": "ZCYX"} | ({"Channel": {"Name": [named]}} if named else {})
+    tifffile.imwrite(image, STACK[:, :1], ome=True, metadata=metadata, photometric="minisblack")
+    segment(image, path, device="cpu")
+    segment(STACK[:, 0], path, axes="ZYX", device="cpu")  # an array never tells
+    unknown = "but which of its channels this image is, is not known"
+    assert caplog.text.count(unknown) == (2 if named is None else 1)
+    assert caplog.text.count("but this is DAPI") == (named == "DAPI")
+
+
+@pytest.mark.parametrize(("trained", "said"), [(None, True), ([12], False), ([8, 12], False), ([10], True)])
+def test_bits_that_the_model_was_not_trained_on_are_said(tmp_path, make_model, caplog, trained, said):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    training = {} if trained is None else {"bits": trained}
+    info = loaded.info.model_copy(update={"training": training, "dtype": "uint16"})
+    save_model(tmp_path / "m.safetensors", loaded.network, info)
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0].astype(np.uint16), bitspersample=12)
+    segment(tmp_path / "a.tif", tmp_path / "m.safetensors", device="cpu")
+    assert ("but these have 12 bits and are divided by 4095" in caplog.text) == said

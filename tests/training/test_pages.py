@@ -9,11 +9,11 @@ import pytest
 import tifffile
 
 from unet2015.errors import DataSetError, LabelError
+from unet2015.images.reader import pages_of
 from unet2015.settings import TrainingSettings
 from unet2015.training import labelled
 from unet2015.training.checks import label_file
 from unet2015.training.checks.training_set import check_pairs
-from unet2015.training.dataset import read_labels
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
@@ -114,14 +114,14 @@ def test_a_checked_set_is_not_read_again_and_the_same(pairs, labels, monkeypatch
         made.append(page)
         return make_targets(page, *args, **options)
 
-    def open_labels(path, axes=None):
-        read.append(path)
-        return read_labels(path, axes)
+    def pages(opened):
+        read.append(opened.path)
+        return pages_of(opened)
 
     for module in (label_file, labelled):
         monkeypatch.setattr(module, "make_targets", make)
-    for module in ("checks.training_set", "labelled"):
-        monkeypatch.setattr(f"unet2015.training.{module}.read_labels", open_labels)
+    monkeypatch.setattr("unet2015.training.checks.labels_beside.pages_of", pages)
+    monkeypatch.delattr(labelled, "read_labels")
     checked = check_pairs(pairs, chosen)
     assert set(checked.labelled.cells) == {0, 2, 4}
     with closing(load_training_set(pairs, chosen, None, checked.labelled)) as data:

@@ -39,16 +39,19 @@ def files(tmp_path):
     paths = [tmp_path / f"{number}.{('tif', 'png')[number % 2]}" for number in range(12)]
     for path in paths:
         save(path, RNG.integers(0, 256, (20, 30), np.uint8))
+    few = RNG.integers(0, 16, (20, 30), np.uint8)
+    tifffile.imwrite(paths[0], few, bitspersample=4, photometric="minisblack")
     return paths
 
 
 def test_images_of_a_pool_are_read_as_others_are(files):
     pool = ImagePool(most=3)
     images = [pool.add(path, "YX") for path in files]
+    common = ("name", "path", "axes", "axes_source", "shape", "dtype", "bits", "kind", "calibration", "notes")
     for number in RNG.integers(0, len(files), 40).tolist():
         with open_image(files[number], "YX") as expected:
             image = images[number]
-            for name in ("name", "path", "axes", "axes_source", "shape", "dtype", "kind", "calibration"):
+            for name in (*common, "channel_names", "companion"):
                 assert getattr(image, name) == getattr(expected, name)
             assert (image.band_rows, image.decoding_bytes) == (expected.band_rows, expected.decoding_bytes)
             np.testing.assert_array_equal(image.read(0, 2, 9, 3, 30), expected.read(0, 2, 9, 3, 30))

@@ -17,7 +17,7 @@ from unet2015.cli.options import (
     Validate,
     changes,
 )
-from unet2015.cli.output import echo, print_json
+from unet2015.cli.output import echo, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def check(
     from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
     from unet2015.training.pairing import find_pairs
 
+    show_messages()
     options = changes(labels={"kind": label_kind, "ignore": ignore}, validation={"pages": validate})
     chosen = load_settings(settings, options)
     try:

@@ -65,8 +65,8 @@ def em(
     higher. Interior is what lies above a threshold; each measure takes the best of the thresholds 0, 0.1, ...
     for the whole stack.
     """
-    from unet2015.images.reader import read_pages
-    from unet2015.metrics.em import evaluate_em, read_proposal
+    from unet2015.metrics.em import evaluate_em
+    from unet2015.metrics.em_files import read_em_files
 
     show_messages()
     if per_slice is not None:
@@ -75,9 +75,7 @@ def em(
         from unet2015.metrics.figure_files import figure_guard
 
         figure_guard(figure, figure)
-    truth = read_pages(labels, axes)
-    proposal = read_proposal(read_pages(prediction, axes, labels=False), str(prediction))
-    under = None if image is None else read_pages(image, axes, labels=False)
+    truth, proposal, under = read_em_files(labels, prediction, image, axes)
     with progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():
@@ -127,6 +125,7 @@ def seg(
     """
     from unet2015.metrics.seg import evaluate_seg
 
+    show_messages()
     if per_slice is not None:
         check_table(per_slice)
     with progress("frames") as report:

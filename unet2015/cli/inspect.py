@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unet2015.cli.options import Axes, Json
-from unet2015.cli.output import print_json, print_rows
+from unet2015.cli.output import print_json, print_rows, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def inspect(
     from unet2015.errors import UNet2015Error, failure_of
     from unet2015.images.reader import find_images, open_image
 
+    show_messages()
     found: list[dict[str, Any]] = []
     failures: list[tuple[Path, UNet2015Error]] = []
     for path in find_images(files):

@@ -204,6 +204,7 @@ def _report(results: "list[FileResult]", as_json: bool) -> bool:
                     "input": str(result.input),
                     "outputs": [str(path) for path in result.outputs],
                     "error": None if result.error is None else str(result.error),
+                    "notes": list(result.notes),
                 }
                 | ({} if result.objects is None else {"objects": result.objects})
                 for result in results

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.options import KIND_HELP, Axes, Ignore
-from unet2015.cli.output import echo_path
+from unet2015.cli.output import echo_path, show_messages
 from unet2015.settings.choices import Gaps, LabelKind
 
 
@@ -43,6 +43,7 @@ def weights(
     from unet2015.safe_files import RecordedOutput, sha256
     from unet2015.training.weight_map import weight_map
 
+    show_messages()
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):

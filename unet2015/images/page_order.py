@@ -6,16 +6,39 @@ from unet2015.images.image import Image
 def other_order(one: Image, other: Image) -> str | None:
     """Return in words how the pages of two images are ordered otherwise; None if nothing speaks against them.
 
-    Pages are counted along the axes of each file, so page 1 of TZYX is not page 1 of ZTYX. If an axis
-    has no name (I), or the images name different axes (frames saved as slices), their number decides alone.
+    Pages are counted along the axes of each file, so page 1 of TZYX is not page 1 of ZTYX. An axis that both
+    images have must have the same length and the same place. An axis without a name (I) goes with any.
     """
-    first, second = _long(one), _long(other)
-    if first == second or {letter for letter, _ in first} != {letter for letter, _ in second}:
+    first, second = _steps(one), _steps(other)
+    same = all(first[letter] == second[letter] for letter in first.keys() & second.keys() - {"I"})
+    return None if same else _both(one, other)
+
+
+def other_names(one: Image, other: Image) -> str | None:
+    """Return a note where pages go together by number alone, as their axes mean different things; else None.
+
+    Such are frames in one file and slices in the other: ImageJ saves a stack as slices unless told more.
+    """
+    first, second = _steps(one), _steps(other)
+    mine, theirs = first.keys() - second.keys(), second.keys() - first.keys()
+    if not mine or not theirs or "I" in mine | theirs:
         return None
-    said = [" x ".join(f"{letter} {length}" for letter, length in pages) for pages in (first, second)]
+    return f"{_both(one, other)}; they are taken to go together by their number: see that they do"
+
+
+def _steps(image: Image) -> dict[str, tuple[int, int]]:
+    """Return length of each axis of pages, and how many pages lie between two neighbours along it."""
+    steps, step = {}, 1
+    for letter, length in zip(image.page_axes[::-1], image.page_shape[::-1], strict=True):
+        if length > 1:
+            steps[letter] = (length, step)
+        step *= length
+    return dict(reversed(steps.items()))
+
+
+def _both(one: Image, other: Image) -> str:
+    said = [
+        " x ".join(f"{letter} {length}" for letter, (length, _) in _steps(image).items())
+        for image in (one, other)
+    ]
     return f"its pages are {said[1]}, those of {one.name} {said[0]}"
-
-
-def _long(image: Image) -> list[tuple[str, int]]:
-    pages = zip(image.page_axes, image.page_shape, strict=True)
-    return [(letter, length) for letter, length in pages if length > 1]

@@ -25,6 +25,7 @@ from unet2015.images.jpeg import START, JpegImage
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
 from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
 from unet2015.images.not_read import describe_not_read
+from unet2015.images.notes import Say, say, say_notes
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.tiff import TiffImage
@@ -122,13 +123,17 @@ def _open(path: Path, axes: str | None, labels: bool) -> Image:
     raise ImageReadError(f"{path}: expected a TIFF, PNG or JPEG file, but {came}")
 
 
-def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True) -> npt.NDArray[Any]:
-    """Read all pages of an image of one channel, such as labels.
+def read_pages(
+    path: str | Path, axes: str | None = None, *, labels: bool = True, say: Say = say
+) -> npt.NDArray[Any]:
+    """Read all pages of an image of one channel, such as labels, and say the notes on it.
 
     Parameters
     ----------
     path, axes, labels
         As for `open_image`; `labels` is false where the pixels are intensities or probabilities.
+    say : callable
+        Takes the notes. Default: they are logged.
 
     Returns
     -------
@@ -143,16 +148,25 @@ def read_pages(path: str | Path, axes: str | None = None, *, labels: bool = True
         The image has several channels.
     """
     with open_image(path, axes, labels=labels) as image:
-        if image.channels != 1:
-            raise ImageValueError(
-                f"{path}: expected one channel{' of labels' * labels}, but it has {image.channels} "
-                f"(axes {image.axes}){COLOURS_ARE_NO_LABELS * labels}"
-            )
-        check_memory(image)
-        out = np.empty((image.pages, image.height, image.width), image.dtype)
-        for page in range(image.pages):
-            out[page] = image.read(page, 0, image.height, 0, image.width)[0]
-        return out
+        say_notes(image, say=say)
+        return pages_of(image, labels=labels)
+
+
+def pages_of(image: Image, *, labels: bool = True) -> npt.NDArray[Any]:
+    """Return all pages of an open image of one channel; its notes are the caller's to say.
+
+    See `read_pages`.
+    """
+    if image.channels != 1:
+        raise ImageValueError(
+            f"{image.name}: expected one channel{' of labels' * labels}, but it has {image.channels} "
+            f"(axes {image.axes}){COLOURS_ARE_NO_LABELS * labels}"
+        )
+    check_memory(image)
+    out = np.empty((image.pages, image.height, image.width), image.dtype)
+    for page in range(image.pages):
+        out[page] = image.read(page, 0, image.height, 0, image.width)[0]
+    return out
 
 
 def check_memory(image: Image) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.image import Image
-from unet2015.images.page_order import other_order
+from unet2015.images.notes import Repeated, Say, say_notes
+from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 
 T = TypeVar("T")
-_log = logging.getLogger("unet2015")
 Progress = Callable[[int, int], None]
 """Called with (files done, files)."""
 
@@ -120,28 +119,35 @@ def compare_folders(
         )
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []
+    notes = Repeated()
     for done, (true, found) in enumerate(pairing.pairs, 1):
         try:
-            pages += list(_compare(true, found, measure, axes))
+            pages += list(_compare(true, found, measure, axes, notes.say))
         except Exception as error:  # whatever it is, it is the failure of this pair alone
             failures.append(failure_of(error, found))
         if progress is not None:
             progress(done, len(pairing.pairs))
+    notes.finish()
     return Comparison(tuple(pages), pairing, tuple(failures))
 
 
 def _compare(
-    truth: Path, result: Path, measure: Callable[[NDArray[Any], NDArray[Any]], T], axes: str | None
+    truth: Path,
+    result: Path,
+    measure: Callable[[NDArray[Any], NDArray[Any]], T],
+    axes: str | None,
+    say: Say,
 ) -> Iterator[PageResult[T]]:
     with open_image(truth, axes, labels=True) as true, open_image(result, axes, labels=True) as found:
         for image in (true, found):
             _check(image)
-            for note in image.notes:
-                _log.warning("%s: %s", image.name, note)
+            say_notes(image, say=say)
         if _size(true) != _size(found):
             raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
         if order := other_order(true, found):
             raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
+        if names := other_names(true, found):
+            say(result, names)
         for page in range(true.pages):
             images = [_page(image, page) for image in (true, found)]
             try:

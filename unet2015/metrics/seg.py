@@ -176,13 +176,19 @@ def evaluate_seg(
             "every frame with ground truth needs one"
         )
 
+    from unet2015.images.notes import Repeated
+
+    notes = Repeated()
+
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):
-            yield number, _read(files[number]), _read(masks[number])
+            yield number, _read(files[number], notes.say), _read(masks[number], notes.say)
             if progress is not None:
                 progress(done, len(files))
 
-    return seg_score(frames())
+    score = seg_score(frames())
+    notes.finish()
+    return score
 
 
 def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
@@ -209,11 +215,11 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
-def _read(path: Path) -> NDArray[np.integer]:
+def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
 
     try:
-        pages = read_pages(path)
+        pages = read_pages(path, say=say)
     except AxesError as error:  # which asks for an option that the challenge's layout has no use for
         raise AxesError(
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unet2015.arguments import callback, file_path, file_paths, text
+from unet2015.images.notes import Repeated
 from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
@@ -15,7 +16,6 @@ from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import PARQUET, TABLE
-from unet2015.segmentation.repeated import Repeated
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.progress import reporting
@@ -80,7 +80,7 @@ def segment_files(
     try:
         with reporting(report):
             if dask is not None:
-                results.extend(segment_on(dask, segmenter, jobs))
+                results.extend(segment_on(dask, segmenter, jobs, repeated.say))
             else:
                 for job in jobs:
                     results.append(run_job(segmenter, job, warn=repeated.say))

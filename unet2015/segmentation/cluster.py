@@ -17,6 +17,7 @@ from typing import Any
 
 from unet2015.device import thread_count
 from unet2015.errors import UNet2015Error, UsageError, WorkerError, failure_of
+from unet2015.images.notes import Say, say
 from unet2015.images.reader import open_image
 from unet2015.segmentation.connection import check_workers, connect
 from unet2015.segmentation.jobs import Job
@@ -31,7 +32,7 @@ from unet2015.tiling.times import Times
 _log = logging.getLogger("unet2015")
 
 
-def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[FileResult]:
+def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job], warn: Say = say) -> list[FileResult]:
     """Carry out jobs on the workers of a scheduler.
 
     Parameters
@@ -42,6 +43,8 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[
         The model, from a file, with the options of the jobs.
     jobs : sequence of Job
         Inputs, outputs and options.
+    warn : callable
+        Takes what is said about an image.
 
     Raises
     ------
@@ -58,9 +61,9 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job]) -> list[
         check_workers(client, [path, *(job.input for job in jobs)])
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         if len(jobs) > 1 and len(jobs) >= workers:
-            return _by_file(client, segmenter, model, jobs)
+            return _by_file(client, segmenter, model, jobs, warn)
         elsewhere = partial(_by_part, client, model)
-        return [run_job(segmenter, job, elsewhere=elsewhere) for job in jobs]
+        return [run_job(segmenter, job, elsewhere=elsewhere, warn=warn) for job in jobs]
 
 
 def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computation, store: Store) -> None:
@@ -88,7 +91,7 @@ def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computat
 
 
 def _by_file(
-    client: Any, segmenter: Segmenter, model: ModelOnWorkers, jobs: Sequence[Job]
+    client: Any, segmenter: Segmenter, model: ModelOnWorkers, jobs: Sequence[Job], warn: Say
 ) -> list[FileResult]:
     """Let one worker do each file, with the plan that this machine would choose."""
     results: dict[Path, FileResult] = {}
@@ -102,6 +105,8 @@ def _by_file(
 
     def done(position: int, result: FileResult) -> None:
         results[result.input] = result
+        for note in result.notes:
+            warn(result.input, note)
         _log.info("%s: %s", result.input, "failed" if result.error else "done")
 
     def failed(position: int, error: UNet2015Error) -> None:

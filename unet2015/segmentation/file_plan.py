@@ -8,9 +8,11 @@ from typing import Any
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
+from unet2015.images.notes import Repeated
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model
 from unet2015.segmentation.estimate import Estimator, in_words
+from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
@@ -106,15 +108,18 @@ def plan_files(
     """Return the needs of :func:`unet2015.segmentation.batch.segment_files`, and segment nothing."""
     options = options or SegmentOptions()
     segmenter = Segmenter(model, options)
-    estimator, plans = Estimator(segmenter), []
+    estimator, plans, notes = Estimator(segmenter), [], Repeated()
     options = segmenter.options
     for job in plan_jobs(find_inputs(inputs), Path(out), options):
         try:
             check_before(job)
             with open_image(job.input, options.axes, channel=options.channel) as image:
+                for note in notes_on(image, segmenter.info):
+                    notes.say(job.input, note)
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:
             plans.append(FilePlan(job.input, job.outputs, error=failure_of(error, job.input)))
+    notes.finish()
     return plans
 
 

@@ -1,6 +1,7 @@
 """The image that a call names: a file or pixels, the whole of it or one channel."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,41 @@ def _typed(array: NDArray[Any], info: ModelInfo) -> NDArray[Any]:
         if np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max:
             return array.astype(dtype)
     return array
+
+
+def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Return the notes on an image, and whether a model was trained on another channel or range."""
+    return image.notes + _other_channel(image, info) + _other_bits(image, info)
+
+
+def _other_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    if info.mapping.method != "integer-range" or info.dtype != image.dtype.name:
+        return ()
+    trained = info.training.get("bits", [8 * image.dtype.itemsize])
+    if not isinstance(trained, list) or image.bits in trained:
+        return ()
+    said = " and ".join(str(bits)[:9] for bits in trained)
+    return (
+        f"the model was trained on pixels of {said} bits, but these have {image.bits} bits and are divided "
+        f"by {2**image.bits - 1}; see that the same intensity is the same part of the range",
+    )
+
+
+def _other_channel(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    trained = info.training.get("channel")
+    if trained is None:
+        return ()
+    trained = str(trained)
+    number = str(image.channel) if isinstance(image, ChannelImage) else None
+    name = next(iter(image.channel_names), "")
+    both = re.fullmatch("([0-9]+):(.+)", trained)
+    known = {trained} if both is None else {trained, both[2] if name else both[1]}
+    if known & {number, name or None, f"{number}:{name}"}:
+        return ()
+    came = "which of its channels this image is, is not known" if number is None else f"this is {number}"
+    if name:
+        came = f"this is {name if number is None else f'{number}:{name}'}"
+    return (f"the model was trained on channel {trained[:99]} of its images, but {came}; see that it fits",)
 
 
 def channel_advice(image: Image, info: ModelInfo) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
+from unet2015.images.notes import Repeated, Say, say_notes
+from unet2015.images.page_order import other_names
 from unet2015.images.pairs import listed, named_files, pair_by_name
 from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import ImageWriter
@@ -72,12 +74,13 @@ def label_files(
     settings, folder = settings or ObjectSettings(), Path(out)
     jobs = _named(_best_maps(find_images(inputs)))
     make_folder(folder)
+    notes = Repeated()
 
     def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
         with open_image(path, axes, labels=True) as image:
-            _say_notes(image)
+            say_notes(image, say=notes.say)
             maps = maps_of(image, path, settings)
             said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
             outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
@@ -91,7 +94,9 @@ def label_files(
             write_table(table, tables, outputs[1])
         return [target, table], tables
 
-    return [_done(path, partial(label, path, name)) for name, path in jobs.items()]
+    results = [_done(path, partial(label, path, name)) for name, path in jobs.items()]
+    notes.finish()
+    return results
 
 
 def measure_files(
@@ -128,12 +133,13 @@ def measure_files(
     elif target.suffix.lower() == ".parquet":
         check_pyarrow()
     every: list[Table] = []
+    notes = Repeated()
     inputs = {os.path.realpath(path): sha256(path) for path in partners if path.is_file()}
 
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         with ExitStack() as stack:
             stored = stack.enter_context(open_image(path, axes, labels=True))
-            _say_notes(stored)
+            say_notes(stored, say=notes.say)
             measured = []
             if images is not None:
                 if (partner := partners[path]) is None:
@@ -144,8 +150,8 @@ def measure_files(
                 _log.info("%s: intensities of %s", path, partner)
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
-                _say_notes(image)
-                _compare_calibration(stored, image)
+                say_notes(image, say=notes.say)
+                _compare(stored, image, notes.say)
             tables = measure_labels(StoredLabels(stored), stored, measured)
         every.extend(tables)
         if single:
@@ -157,6 +163,7 @@ def measure_files(
 
     jobs = _named(list(partners))
     results = [_done(path, partial(measure, path, name)) for name, path in jobs.items()]
+    notes.finish()
     if single and every:
         write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
         results = [
@@ -166,13 +173,10 @@ def measure_files(
     return results
 
 
-def _say_notes(image: Image) -> None:
-    for note in image.notes:
-        _log.warning("%s: %s", image.name, note)
-
-
-def _compare_calibration(labels: Image, image: Image) -> None:
-    """Warn if labels and image do not have the same pixel size; that of the labels counts."""
+def _compare(labels: Image, image: Image, say: Say) -> None:
+    """Say if labels and image differ in what pages mean, or in pixel size; that of the labels counts."""
+    if names := other_names(labels, image):
+        say(Path(image.name), names)
     ours, theirs = pixel_size(labels.calibration), pixel_size(image.calibration)
     if theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
         return

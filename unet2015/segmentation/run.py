@@ -8,14 +8,15 @@ from typing import Any
 
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
+from unet2015.images.notes import Say, say
 from unet2015.images.reader import open_image
 from unet2015.objects.table import describe_summary
 from unet2015.safe_files import Unchanged, make_folder
+from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
 from unet2015.segmentation.records import check_before, check_free, identity_of, outcome_of, read_objects
-from unet2015.segmentation.repeated import say
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.tiff_output import write_tiff
@@ -38,12 +39,15 @@ class FileResult:
     error : UNet2015Error or None
     objects : dict or None
         Number, total and median area of the objects, if they were wanted.
+    notes : tuple of str
+        What was said about the image.
     """
 
     input: Path
     outputs: tuple[Path, ...]
     error: UNet2015Error | None = None
     objects: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def run_job(
@@ -52,7 +56,7 @@ def run_job(
     *,
     plan: TilePlan | None = None,
     elsewhere: Elsewhere | None = None,
-    warn: Callable[[Path, str], None] = say,
+    warn: Say = say,
 ) -> FileResult:
     """Carry out a job; any error becomes part of the result, so that other jobs go on.
 
@@ -69,14 +73,28 @@ def run_job(
     warn : callable, optional
         Takes what is said about the image. Default: it is logged.
     """
+    heard = _Heard(warn)
     try:
-        objects = _run(segmenter, job, plan, elsewhere, warn)
+        objects = _run(segmenter, job, plan, elsewhere, heard)
     except Exception as error:
         short = isinstance(error, RuntimeError) and is_out_of_memory(error)
-        return FileResult(job.input, (), failure_of(MemoryError() if short else error, job.input))
+        found = failure_of(MemoryError() if short else error, job.input)
+        return FileResult(job.input, (), found, notes=tuple(heard.notes))
     if objects is not None:
         _log.info("%s: %s", job.input, describe_summary(objects))
-    return FileResult(job.input, job.outputs.paths, objects=objects)
+    return FileResult(job.input, job.outputs.paths, objects=objects, notes=tuple(heard.notes))
+
+
+class _Heard:
+    """Passes on what is said about an image, and keeps it for the record."""
+
+    def __init__(self, warn: Say) -> None:
+        self._warn = warn
+        self.notes: list[str] = []
+
+    def say(self, path: Path, note: str) -> None:
+        self.notes.append(note)
+        self._warn(path, note)
 
 
 def _run(
@@ -84,7 +102,7 @@ def _run(
     job: Job,
     plan: TilePlan | None,
     elsewhere: Elsewhere | None,
-    warn: Callable[[Path, str], None],
+    heard: _Heard,
 ) -> dict[str, Any] | None:
     """Carry out a job; return the summary of its objects."""
     check_before(job)
@@ -92,8 +110,8 @@ def _run(
     with open_image(job.input, job.options.axes, channel=job.options.channel) as image:
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
-        for note in image.notes:
-            warn(job.input, note)
+        for note in notes_on(image, segmenter.info):
+            heard.say(job.input, note)
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
@@ -109,9 +127,9 @@ def _run(
             with named_after(job.outputs, made.outputs):
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
-                warn(job.input, "all pixels got the same probability; does the model suit the image?")
+                heard.say(job.input, "all pixels got the same probability; does the model suit the image?")
             said = {} if objects is None else {"objects": objects}
-            work.finish(outcome_of(made, computation, found) | said)
+            work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects
 
 

@@ -133,9 +133,9 @@ def _compute(task: ImageTask, index: int) -> Times:
 
 
 def compute_file(model: ModelOnWorkers, task: tuple[Job, TilePlan]) -> FileResult:
-    """Carry out one job with the plan of the client."""
+    """Carry out one job with the plan of the client, which says the notes of the result."""
     job, plan = task
-    return run_job(model.load(job.options), job, plan=plan)
+    return run_job(model.load(job.options), job, plan=plan, warn=lambda path, note: None)
 
 
 def _open(path: Path, options: SegmentOptions) -> Image:

@@ -22,7 +22,7 @@ _NAMED = 8  # names or values that a message lists before it says how many more
 
 
 def read_labels(path: str | Path, axes: str | None = None) -> Labels:
-    """Read the labels of an image: (pages, height, width).
+    """Read the labels of an image, (pages, height, width), and say the notes on the file.
 
     Parameters
     ----------
@@ -39,14 +39,18 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
     return read_pages(path, _label_axes(axes))
 
 
+def open_labels(path: str | Path, axes: str | None = None) -> Image:
+    """Open a label file; `axes` are those of the image, as for `read_labels`."""
+    return open_image(path, _label_axes(axes), labels=True)
+
+
 def _label_axes(axes: str | None) -> str | None:
     return None if axes is None else axes.upper().replace("C", "").replace("S", "")
 
 
-def order_difference(image: Image, labels: Path, axes: str | None = None) -> str | None:
-    """Say how the pages of a label file are ordered otherwise than those of its image; None for no."""
-    with open_image(labels, _label_axes(axes), labels=True) as found:
-        order = other_order(image, found)
+def order_difference(image: Image, labels: Image) -> str | None:
+    """Say how the pages of labels are ordered otherwise than those of their image; None for no."""
+    order = other_order(image, labels)
     return None if order is None else f"{order}; save both with their axes in the same order"
 
 

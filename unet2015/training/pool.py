@@ -53,7 +53,10 @@ class PooledImage(Image):
                     path=path,
                     kind=image.kind,
                     calibration=image.calibration,
+                    companion=image.companion,
                     notes=image.notes,
+                    bits=image.bits,
+                    channel_names=image.channel_names,
                 )
             )
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes

@@ -87,6 +87,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
     }
     if "channel" in data.identity:
         record["channel"] = data.identity["channel"]
+    if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
+        record["bits"] = sorted({image.bits for image in data.images})
     if state.start:
         record["start"] = state.start
     if state.processes > 1:

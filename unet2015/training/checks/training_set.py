@@ -14,16 +14,14 @@ from unet2015.settings import LabelSettings, TrainingSettings, ValidationSetting
 from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
+from unet2015.training.checks.labels_beside import read_beside
 from unet2015.training.checks.problem import Problem, Severity, grouped, merged
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     Labels,
-    order_difference,
     page_names,
     pages_of_each,
-    read_labels,
     shortened,
-    size_difference,
     split_pages,
 )
 from unet2015.training.labelled import LabelledPages
@@ -211,19 +209,18 @@ class _Pair:
         self.label_problems, self.kept, self.fits = [], None, False
         watch = Unchanged(self.label_file)
         try:
-            labels = read_labels(self.label_file, axes)
+            beside = read_beside(self.image, self.label_file, axes)
         except Exception as error:
             self.label_problems.append(self.failed(error, self.label_file))
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
-        other = None
-        if self.image is not None:
-            other = size_difference(self.image, labels) or order_difference(self.image, self.label_file, axes)
-        if other is not None:
-            self.label_problems.append(Problem("error", str(self.label_file), other))
+        labels = beside.pages
+        if beside.misfit is not None:
+            self.label_problems.append(Problem("error", str(self.label_file), beside.misfit))
         else:
             self.fits = True
+        self.label_problems += [_problem("warning", self.label_file, note) for note in beside.notes]
         if settings.kind == "instances":
             self.holds_ids = holds_ids(labels, settings)
             self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())

@@ -88,6 +88,13 @@ def set_problems(
             "",
             f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
         )
+    elif len({image.bits for image in images}) > 1:
+        yield Problem(
+            "warning",
+            "",
+            f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
+            "compare",
+        )
     present = np.flatnonzero(sum(page.frequencies for page in pages))
     if not present.size:
         yield Problem("error", "", f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")

@@ -1,14 +1,26 @@
-"""Notes on the images of a run: the same note on many files is said twice, at first and with their number."""
+"""Notes on images, said with the file; the same one on many files at first, and then with their number."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from unet2015.images.image import Image
+
 _log = logging.getLogger("unet2015")
+Say = Callable[[Path, str], None]
+"""Called with a file and a note on it."""
 
 
 def say(path: Path, note: str) -> None:
     """Warn of something about one image."""
     _log.warning("%s: %s", path, note)
+
+
+def say_notes(*images: Image, say: Say = say) -> None:
+    """Say the notes on images, each with the path of its file."""
+    for image in images:
+        for note in image.notes:
+            say(image.path or Path(image.name), note)
 
 
 class Repeated:

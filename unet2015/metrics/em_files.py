@@ -1,0 +1,43 @@
+"""The files of the EM measures: ground truth, prediction and, under the figure, an image."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from unet2015.errors import DataSetError
+from unet2015.images.notes import say, say_notes
+from unet2015.images.page_order import other_names, other_order
+from unet2015.images.reader import open_image, pages_of
+from unet2015.metrics.em import read_proposal
+
+
+def read_em_files(
+    labels: Path, prediction: Path, image: Path | None = None, axes: str | None = None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Return truth, prediction and image, (pages, height, width) each; notes on the files are said.
+
+    Raises
+    ------
+    ImageError
+        One cannot be read.
+    ImageValueError
+        The prediction holds no probabilities; see `read_proposal`.
+    DataSetError
+        Their pages are in another order.
+    """
+    with ExitStack() as stack:
+        truth = stack.enter_context(open_image(labels, axes, labels=True))
+        others = [
+            stack.enter_context(open_image(path, axes)) for path in (prediction, image) if path is not None
+        ]
+        say_notes(truth, *others)
+        for other in others:
+            if order := other_order(truth, other):
+                raise DataSetError(f"{other.name}: {order}; save both with their axes in the same order")
+            if names := other_names(truth, other):
+                say(Path(other.name), names)
+        proposal = read_proposal(pages_of(others[0], labels=False), str(prediction))
+        under = None if image is None else pages_of(others[1], labels=False)
+        return pages_of(truth), proposal, under

@@ -1,0 +1,45 @@
+"""A label file as it is read, and how it goes with its image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unet2015.images.image import Image
+from unet2015.images.page_order import other_names
+from unet2015.images.reader import pages_of
+from unet2015.training.dataset import Labels, open_labels, order_difference, size_difference
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsBeside:
+    """The labels of an image.
+
+    Attributes
+    ----------
+    pages : ndarray, shape (pages, height, width)
+        Their pixels.
+    misfit : str or None
+        Why they are not the labels of the image, if they are not.
+    notes : tuple of str
+        What may be wrong with the file, or with how it goes with the image.
+    """
+
+    pages: Labels
+    misfit: str | None
+    notes: tuple[str, ...]
+
+
+def read_beside(image: Image | None, file: Path, axes: str | None) -> LabelsBeside:
+    """Read the labels of an image, or those of one that cannot be read (None).
+
+    Raises
+    ------
+    ImageError
+        The labels cannot be read.
+    """
+    with open_labels(file, axes) as opened:
+        pages, notes = pages_of(opened), opened.notes
+        if image is None:
+            return LabelsBeside(pages, None, notes)
+        misfit = size_difference(image, pages) or order_difference(image, opened)
+        names = None if misfit else other_names(image, opened)
+        return LabelsBeside(pages, misfit, notes if names is None else (*notes, names))
