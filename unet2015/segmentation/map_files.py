@@ -94,9 +94,7 @@ def label_files(
             write_table(table, tables, outputs[1])
         return [target, table], tables
 
-    results = [_done(path, partial(label, path, name)) for name, path in jobs.items()]
-    notes.finish()
-    return results
+    return _all_done(jobs, label, notes)
 
 
 def measure_files(
@@ -150,7 +148,6 @@ def measure_files(
                 _log.info("%s: intensities of %s", path, partner)
                 image = stack.enter_context(open_image(partner))
                 measured.append(Intensities.of(image, "intensity"))
-                say_notes(image, say=notes.say)
                 _compare(stored, image, notes.say)
             tables = measure_labels(StoredLabels(stored), stored, measured)
         every.extend(tables)
@@ -162,8 +159,7 @@ def measure_files(
         return [table], tables
 
     jobs = _named(list(partners))
-    results = [_done(path, partial(measure, path, name)) for name, path in jobs.items()]
-    notes.finish()
+    results = _all_done(jobs, measure, notes)
     if single and every:
         write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
         results = [
@@ -174,7 +170,8 @@ def measure_files(
 
 
 def _compare(labels: Image, image: Image, say: Say) -> None:
-    """Say if labels and image differ in what pages mean, or in pixel size; that of the labels counts."""
+    """Say the notes on an image, and if labels differ in what pages mean, or in pixel size; theirs counts."""
+    say_notes(image, say=say)
     if names := other_names(labels, image):
         say(Path(image.name), names)
     ours, theirs = pixel_size(labels.calibration), pixel_size(image.calibration)
@@ -185,6 +182,15 @@ def _compare(labels: Image, image: Image, say: Say) -> None:
     _log.warning(
         "%s: has %s, but %s has pixels of %.4g x %.4g µm; %s", labels.name, said, image.name, *theirs, used
     )
+
+
+def _all_done(
+    jobs: dict[str, Path], work: Callable[[Path, str], tuple[list[Path], list[Table]]], notes: Repeated
+) -> list[ObjectResult]:
+    """Do the work of each file, and say which notes several had."""
+    results = [_done(path, partial(work, path, name)) for name, path in jobs.items()]
+    notes.finish()
+    return results
 
 
 def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> ObjectResult:
