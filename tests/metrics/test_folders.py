@@ -186,3 +186,23 @@ def test_real_truth_against_itself_and_what_was_done_to_it(data: Path, tmp_path:
     scores = evaluate_objects(truth, write(tmp_path / "fewer", **fewer)).scores
     assert scores.mean_average_precision == pytest.approx((cells - 3) / cells)
     assert scores.seg == pytest.approx((cells - 3) / cells)
+
+
+def test_of_all_results_of_a_segmentation_those_are_meant_that_can_be_compared(tmp_path: Path) -> None:
+    truth = write(tmp_path / "SEG", man_seg000=CELLS, man_seg001=CELLS)
+    result = tmp_path / "result"
+    for name in ("t000", "t001", "t002"):
+        write(result, **{f"{name}.classes": MASK, f"{name}.labels": CELLS, f"{name}.probability": MASK * 0.5})
+        (result / f"{name}.overlay.png").write_bytes(b"no image at all")
+    assert evaluate_objects(truth, result).scores.seg == 1
+    assert evaluate_seg(truth, result).value == 1
+    assert evaluate_pixels(truth, result, foreground=True).classes[1].dice == 1
+    masks = write(tmp_path / "masks", man_seg000=MASK, man_seg001=MASK)
+    found = evaluate_pixels(masks, result)
+    assert found.classes[1].dice == 1
+    assert [path.name for path in found.comparison.pairing.second_alone] == ["t002.classes.tif"]
+    # Only the results of one image are alike; a file that has a name of its own stays.
+    write(result, **{"t003.classes": CELLS, "t004": CELLS, "t5.labels.ome": CELLS, "t5.classes.ome": MASK})
+    alone = evaluate_objects(truth, result).comparison.pairing.second_alone
+    names = [path.name for path in alone]
+    assert names == ["t002.labels.tif", "t003.classes.tif", "t004.tif", "t5.labels.ome.tif"]

@@ -247,6 +247,8 @@ def test_pictures_and_labels_in_the_folder_of_a_segmentation_are_no_maps(tmp_pat
     segment_files([stack_file], tmp_path / "out", model, options)
     (result,) = label_files([tmp_path / "out"], tmp_path / "again")
     assert result.error is None
+    (measured,) = measure_files(tmp_path / "out", tmp_path / "table", stack_file)
+    assert (measured.error, measured.input.name) == (None, "stack.labels.tif")
 
 
 def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, stack_file, caplog):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from unet2015.images.result_names import ROIS
 from unet2015.safe_files import open_regular
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -54,7 +55,7 @@ def left_out(files: Iterable[Path], taken: Collection[Path]) -> list[Path]:
             continue
         if begins_as_image(path):
             images.append(path)
-        elif path.suffix.lower() not in _BESIDE:
+        elif path.suffix.lower() not in _BESIDE and not path.name.endswith(ROIS):
             others.append(path)
     return images + others
 

@@ -19,6 +19,7 @@ from unet2015.errors import DataSetError, UsageError
 from unet2015.images.affixes import NO_AFFIX, Affix, Side
 from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
+from unet2015.images.result_names import results_meant
 
 _NAMED = 8
 
@@ -52,11 +53,18 @@ class Pairing:
     second_alone: tuple[Path, ...]
 
 
-def named_files(given: str | Path) -> dict[Path, str]:
+def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]:
     """Return the images that a path or a pattern names, each with its name without ending.
 
     The name begins with the folders that tell files apart: those below `given`, where it is a folder without
     images of its own, and those that differ, where it is a pattern.
+
+    Parameters
+    ----------
+    given : path
+        A file, a folder or a pattern.
+    wanted : str, optional
+        Which results are meant, where a segmentation has left several of one image: their ending.
 
     Raises
     ------
@@ -73,6 +81,7 @@ def named_files(given: str | Path) -> dict[Path, str]:
         files = find_images([Path(glob.escape(str(root))) / "**" / "*"])
     else:
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
+    files = files if wanted is None else results_meant(files, wanted)
     names = {file: file.absolute().relative_to(root.absolute()).with_suffix("") for file in files}
     return {file: unicodedata.normalize("NFC", str(name)) for file, name in names.items()}
 

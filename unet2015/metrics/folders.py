@@ -85,6 +85,7 @@ def compare_folders(
     result: str | Path,
     measure: Callable[[NDArray[Any], NDArray[Any]], T],
     *,
+    wanted: str,
     axes: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison[T]:
@@ -96,6 +97,8 @@ def compare_folders(
         A file, a folder or a pattern each; see `unet2015.images.pairs`.
     measure : callable
         Gets a page of the truth and one of the result: (height, width) arrays of whole numbers.
+    wanted : str
+        The ending of the results that are meant, where a folder holds all of a segmentation.
     axes : str, optional
         Axes of the files, where these do not say.
     progress : callable, optional
@@ -111,7 +114,7 @@ def compare_folders(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     axes = None if axes is None else text(axes, "axes")
     progress = callback(progress, "progress")
-    pairing = pair_by_name(named_files(truth), named_files(result))
+    pairing = pair_by_name(named_files(truth, wanted), named_files(result, wanted))
     if not pairing.pairs:
         raise DataSetError(
             f"by their names no file of {truth} ({listed(pairing.first_alone)}) belongs to one of {result} "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from unet2015.images.result_names import LABELS
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, object_scores
@@ -103,7 +104,7 @@ def evaluate_objects(
     ----------
     truth, result : path
         A file, a folder or a pattern each. Files belong together by what their names have in common, pages by
-        their order.
+        their order. In a folder of all results of a segmentation, the instance labels are meant.
     threshold : float
         Objects with this IoU or more match.
     axes : str, optional
@@ -133,7 +134,7 @@ def evaluate_objects(
         pieces = masks[0] and _in_pieces(true), masks[1] and _in_pieces(found)
         return _Page(object_scores(true, found, thresholds), masks, pieces)
 
-    comparison = compare_folders(truth, result, measure, axes=axes, progress=progress)
+    comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold)
 
 

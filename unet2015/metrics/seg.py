@@ -194,9 +194,10 @@ def evaluate_seg(
 def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
     """Return the results of the frames by what names have in common; none if there are no images."""
     from unet2015.images.pairs import named_files, pair_by_name
+    from unet2015.images.result_names import LABELS
 
     try:
-        results = named_files(result)
+        results = named_files(result, LABELS)
     except UsageError:
         return {}
     numbers = {path: number for number, path in files.items()}

@@ -109,7 +109,7 @@ def measure_files(
     Parameters
     ----------
     labels : path
-        A label image, a folder of them or a pattern.
+        A label image, a folder of them or a pattern. Of a segmentation's results the label images.
     out : path
         A folder, which gets ``NAME.objects.csv`` for each label image; or one table of all, .csv or .parquet.
     images : path, optional
@@ -206,7 +206,7 @@ def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> Obj
 
 def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path | None]:
     """Return each label image with its image."""
-    files = named_files(labels)
+    files = named_files(labels, LABELS.ending)
     if images is None:
         return dict.fromkeys(files)
     own = {path.resolve() for path in files}  # labels may lie beside their images

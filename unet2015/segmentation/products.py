@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ModelError
+from unet2015.images import result_names
 from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
 from unet2015.images.writer import ImageWriter, Layout
@@ -84,7 +85,7 @@ class ClassMap(Product):
     """The class of each pixel."""
 
     name = "classes"
-    ending = ".classes.tif"
+    ending = result_names.CLASSES
     dtype = np.uint8
 
     def render(
@@ -106,7 +107,7 @@ class ProbabilityMap(Product):
     """The probability of class 1 or, with more than two classes, of each class."""
 
     name = "probability"
-    ending = ".probability.tif"
+    ending = result_names.PROBABILITY
     dtype = np.float32
 
     def planes(self, classes: int) -> int | None:
@@ -152,12 +153,12 @@ class ObjectProduct:
     always: bool = False
 
 
-LABELS = ObjectProduct("labels", ".labels.tif", always=True)
+LABELS = ObjectProduct("labels", result_names.LABELS, always=True)
 TABLE = ObjectProduct("table", ".objects.csv", always=True)
 PARQUET = ObjectProduct("parquet", ".objects.parquet")
-IMAGEJ = ObjectProduct("imagej", ".rois.zip")
+IMAGEJ = ObjectProduct("imagej", result_names.ROIS)
 GEOJSON = ObjectProduct("geojson", ".geojson")
-OVERLAY = ObjectProduct("overlay", ".overlay.png")
+OVERLAY = ObjectProduct("overlay", result_names.OVERLAY)
 LABEL_BYTES = 4
 """Most bytes of a pixel of instance labels."""
 OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE, PARQUET, IMAGEJ, GEOJSON, OVERLAY)}
