@@ -3,7 +3,6 @@
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
+from unet2015.images.zarr_chunks import any_chunk, describe_chunks, stored_shape
+from unet2015.images.zarr_formats import describe_both
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
-from unet2015.safe_files import files_below, open_regular, read_bytes
+from unet2015.safe_files import open_regular, read_bytes
 
 _CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
@@ -55,6 +56,7 @@ class ZarrImage(Image):
             declared = read_multiscale(dict(group.attrs.asdict()), int(group.metadata.zarr_format), name)
             arrays = [open_level(group, path, name) for path in declared.paths]
             check_levels(arrays, declared, name)
+            both = describe_both(path, group, declared)
             self._array, self._level = arrays[0], declared.paths[0]
             shape = tuple(int(length) for length in self._array.shape)
             letters, kept = named_axes(declared, shape, axes, name)
@@ -68,7 +70,7 @@ class ZarrImage(Image):
                     path=path,
                     kind="ome",
                     calibration=declared.calibration,
-                    notes=declared.notes,
+                    notes=(*declared.notes, *both),
                     labels=labels,
                     channel_names=() if axes else declared.channel_names,
                 )
@@ -93,17 +95,9 @@ class ZarrImage(Image):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many chunks are not there."""
-        expected = math.prod(-(-n // c) for n, c in zip(self._array.shape, self._stored, strict=True))
-        missing = expected - sum(1 for _ in self._files())
-        if missing <= 0:
-            return self._notes
-        return (
-            *self._notes,
-            f"{missing} of {expected} chunks are not there and read as {self._array.fill_value}, as Zarr "
-            "says; "
-            "if they were not left out on purpose, copy the image again",
-        )
+        """How many chunks are not there, or are of another grid."""
+        assert self.path is not None
+        return (*self._notes, *describe_chunks(self.path / self._level, self._array))
 
     @property
     def decoding_bytes(self) -> int:
@@ -125,16 +119,6 @@ class ZarrImage(Image):
         """Forget decoded chunks."""
         self.forget()
 
-    @property
-    def _stored(self) -> tuple[int, ...]:
-        """Shape of what lies in one file: a shard, or a chunk."""
-        return tuple(self._array.shards or self._chunk)
-
-    def _files(self) -> Iterator[str]:
-        assert self.path is not None
-        names = (file.name for file in files_below(self.path / self._level))
-        return (name for name in names if not name.startswith(".") and name[-1:].isdigit())
-
     def _check_chunks(self) -> None:
         if 0 in self._chunk:
             raise ImageReadError(f"{self.name}: array {self._level} has chunks of no size: {self._chunk}")
@@ -144,7 +128,8 @@ class ZarrImage(Image):
                 f"{self.name}: array {self._level} has chunks of {size / 2**30:.1f} GiB ({self._chunk}), "
                 "which cannot be read in bounded memory; save it with chunks of some MiB"
             )
-        if next(self._files(), None) is None:
+        assert self.path is not None
+        if not any_chunk(self.path / self._level, self._array):
             raise ImageReadError(
                 f"{self.name}: array {self._level} of shape {self._array.shape} is declared, but none of its "
                 f"chunks is there: it is nothing but {self._array.fill_value}, or its chunks were not "
@@ -236,8 +221,10 @@ class ZarrImage(Image):
 
     def _check_size(self, chunk: tuple[int, ...]) -> None:
         """See that a file is hardly larger than its pixels, and becomes no more: zarr reads all of it."""
-        metadata, most = self._array.metadata, math.prod(self._stored) * self.dtype.itemsize
-        place = tuple(n * c // s for n, c, s in zip(chunk, self._chunk, self._stored, strict=True))
+        metadata, most = self._array.metadata, math.prod(stored_shape(self._array)) * self.dtype.itemsize
+        place = tuple(
+            n * c // s for n, c, s in zip(chunk, self._chunk, stored_shape(self._array), strict=True)
+        )
         assert self.path is not None
         file = self.path / self._level / metadata.encode_chunk_key(place)
         try:

@@ -9,6 +9,7 @@ from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
 from unet2015.images.zarr_bounds import bounded_codecs
+from unet2015.images.zarr_formats import format_of, other_metadata
 from unet2015.images.zarr_store import careful_store
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
@@ -60,7 +61,8 @@ def open_group(path: Path) -> Any:
     zarr = zarr_library()
     try:
         with bounded_codecs():
-            node = zarr.open(store=careful_store()(path, read_only=True), mode="r", use_consolidated=False)
+            store, form = careful_store()(path, read_only=True), format_of(path)
+            node = zarr.open(store=store, mode="r", zarr_format=form, use_consolidated=False)
     except ImageReadError:
         raise
     except Exception as error:  # damaged metadata make zarr fail in any way
@@ -91,8 +93,12 @@ def open_level(group: Any, path: str, name: str) -> Any:
     except ImageReadError:
         raise
     except KeyError as error:
+        used = int(group.metadata.zarr_format)
+        other = other_metadata(Path(name) / path, used)
+        advice = f"it has only {other}, of another Zarr version than the group's {used}; " if other else ""
         raise ImageReadError(
-            f"{name}: the OME-Zarr metadata declare array {path}, but it is not there; copy the image again"
+            f"{name}: the OME-Zarr metadata declare array {path}, but it is not there; {advice}copy "
+            "the image again"
         ) from error
     except Exception as error:  # as above
         raise ImageReadError(f"{name}: array {path} cannot be read: {_first_line(error)}") from error

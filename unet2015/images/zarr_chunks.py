@@ -1,0 +1,62 @@
+"""Which chunks of a Zarr array are there, and which files are none of its chunks."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unet2015.safe_files import files_below
+
+
+def stored_shape(array: Any) -> tuple[int, ...]:
+    """Return the shape of what lies in one file of an array: a shard, or a chunk."""
+    return tuple(array.shards or array.chunks)
+
+
+def any_chunk(folder: Path, array: Any) -> bool:
+    """Whether at least one chunk (or shard) of an array is there."""
+    return any(_is_chunk(name, array) for name in _names(folder))
+
+
+def describe_chunks(folder: Path, array: Any) -> tuple[str, ...]:
+    """Return notes on chunks (or shards) that are not there, and on files of another grid of chunks.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the array.
+    array : zarr.Array
+        What its metadata say.
+    """
+    stored = stored_shape(array)
+    expected = math.prod(-(-n // c) for n, c in zip(array.shape, stored, strict=True))
+    ours = [_is_chunk(name, array) for name in _names(folder)]
+    missing, strange = expected - sum(ours), len(ours) - sum(ours)
+    notes = []
+    if missing:
+        notes.append(
+            f"{missing} of {expected} chunks are not there and read as {array.fill_value}, as Zarr says; "
+            "if they were not left out on purpose, copy the image again"
+        )
+    if strange:
+        notes.append(
+            f"{strange} file{'s are' if strange > 1 else ' is'} named as a chunk, but the array has no such: "
+            "perhaps two images were mixed; copy the image again into an empty folder"
+        )
+    return tuple(notes)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the names of files in an array's folder that look like chunks."""
+    for file in files_below(folder):
+        if file.name[-1:].isdigit() and not file.name.startswith("."):
+            yield file.relative_to(folder).as_posix()
+
+
+def _is_chunk(name: str, array: Any) -> bool:
+    index = tuple(map(int, re.findall("[0-9]+", name)))
+    grid = (-(-n // c) for n, c in zip(array.shape, stored_shape(array), strict=True))
+    if len(index) != array.ndim or any(i >= n for i, n in zip(index, grid, strict=True)):
+        return False
+    return str(array.metadata.encode_chunk_key(index)) == name
