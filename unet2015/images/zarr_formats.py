@@ -11,7 +11,7 @@ _THREE, _TWO = "zarr.json", (".zgroup", ".zarray")
 
 def format_of(path: Path) -> int:
     """Return the version whose metadata of a group are read: 3 if there are such."""
-    return 3 if (path / _THREE).is_file() else 2
+    return 3 if (path / _THREE).exists() else 2
 
 
 def describe_both(path: Path, group: Any, declared: Multiscale) -> tuple[str, ...]:
