@@ -108,3 +108,11 @@ def test_pages_are_segmented_as_the_validation_did(run):
     model = replace(model, info=model.info.model_copy(update={"threshold": between}))
     for page in _segmented(run, model, "cpu"):
         assert np.array_equal(page.classes, page.probability > between)
+
+
+def test_a_report_shows_where_phases_begin(small_set, tmp_path):
+    phases = {"phase": [{"steps": 2}, {"steps": 2, "learning_rate": 1e-4}]}
+    train(*small_set, tmp_path / "run", settings=load_settings(None, LITTLE | phases), device="cpu")
+    text = report_run(tmp_path / "run", device="cpu").read_text(encoding="utf-8")
+    assert "from the weights of step" in text
+    assert "Phases" in text

@@ -277,7 +277,7 @@ def test_settings_survive_json() -> None:
         (
             "[optimisation]\nlearning-rate = 1",
             "optimisation.learning-rate",
-            "steps, batch, tile, optimizer, learning_rate, warmup",
+            "steps, epochs, batch, tile, optimizer, learning_rate, warmup",
         ),
         ("[augmentation.elastic]\nstd = 1", "augmentation.elastic", "elastic_std, elastic_grid"),
     ],

@@ -695,3 +695,26 @@ def test_the_device_makes_the_same_tile() -> None:
         device = augment(cut[0].cuda(), cut[1].cuda(), cut[2].cuda(), source, 4)
         torch.testing.assert_close(device.image.cpu(), host.image, atol=3e-4, rtol=0)
         assert (device.classes.cpu() != host.classes).float().mean() < 0.1
+
+
+def test_flips_along_x_y_and_both_come_equally_often_and_are_exact() -> None:
+    square = planes(5, 5)
+    image = square[0][0]
+    versions = {
+        (False, 0): image,
+        (True, 0): image[:, ::-1],
+        (True, 180): image[::-1],
+        (False, 180): image[::-1, ::-1],
+    }
+    seen = dict.fromkeys(versions, 0)
+    for step in range(400):
+        drawn = draw(NOTHING.model_copy(update={"flips": 0.75}), 3, step, 5, 5)
+        seen[drawn.flip, drawn.angle] += 1
+        if step < 20:
+            found = deform(square, drawn, 5, 5).image[0, 0].numpy()
+            assert np.array_equal(found, versions[drawn.flip, drawn.angle])
+    assert all(70 < count < 130 for count in seen.values())
+    never = [
+        draw(NOTHING.model_copy(update={"flips": 0.0, "flip": True}), 3, step, 5, 5) for step in range(50)
+    ]
+    assert not any(one.flip or one.angle for one in never)

@@ -9,7 +9,7 @@ import torch
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.settings import load_settings
-from unet2015.training import loop
+from unet2015.training import course, loop
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.processes import ProcessGroup
@@ -116,7 +116,8 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
     plateau(0)
     settings = small_settings(validation={"attempts": 2})
     train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
-    real, calls = getattr(loop, name), []
+    module = loop if name == "validate" else course
+    real, calls = getattr(module, name), []
 
     def dying(*words, **more):
         calls.append(1)
@@ -130,7 +131,7 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, name, dying)
+        patch.setattr(module, name, dying)
         with pytest.raises(Killed):
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
@@ -144,7 +145,7 @@ def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, sm
     settings = small_settings(validation={"attempts": 2})
     train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ProcessGroup, "any", lambda self, stop, again, end: (again, again, end))
+        patch.setattr(ProcessGroup, "any", lambda self, stop, again, *rest: (again, again, *rest))
         with pytest.raises(KeyboardInterrupt):
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == [

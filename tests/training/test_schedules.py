@@ -36,7 +36,9 @@ def test_the_rate_rises_to_its_peak_and_never_again(steps, warmup, schedule, pow
 
 def test_the_schedules_by_hand():
     half = {name: learning_rate(rule(schedule=name, power=2.0, warmup=0), 50) / 2 for name in SCHEDULES}
-    assert half == pytest.approx({"constant": 1, "cosine": 0.5, "linear": 0.5, "polynomial": 0.25})
+    assert half == pytest.approx(
+        {"constant": 1, "cosine": 0.5, "linear": 0.5, "polynomial": 0.25, "plateau": 1}
+    )
     quarter = {name: learning_rate(rule(schedule=name, warmup=0), 25) / 2 for name in SCHEDULES}
     assert quarter["cosine"] == pytest.approx((1 + math.sqrt(0.5)) / 2)
     assert quarter["polynomial"] == pytest.approx(0.75**0.9)

@@ -34,6 +34,12 @@ def train(
     ignore: Ignore = None,
     validate: Validate = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", metavar="N")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="In place of --steps: rounds through the training images, a tile of each.", metavar="N"
+        ),
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(help="Side of the tiles that the network reads, in pixels; paper: 572.", metavar="N"),
@@ -99,6 +105,7 @@ def train(
                 network={"kind": network, "width": width},
                 optimisation={
                     "steps": steps,
+                    "epochs": epochs,
                     "tile": tile,
                     "batch": batch,
                     "learning_rate": learning_rate,

@@ -56,10 +56,10 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
     left, right = figure.subplots(1, 2)
     highest = 0.0
     # F1 is undefined if no held-out pixel has a class of 1 or more.
-    errors = [line["validation_pixel_error"] for _, checks in runs.values() for line in checks]
+    errors = [line["validation_pixel_error"] for _, checks, _ in runs.values() for line in checks]
     undefined = bool(errors) and all(error is None for error in errors)
     shown = "validation_cross_entropy" if undefined else "validation_pixel_error"
-    for k, (name, (steps, checks)) in enumerate(runs.items()):
+    for k, (name, (steps, checks, phases)) in enumerate(runs.items()):
         at, losses = np.array([line["step"] for line in steps]), np.array([line["loss"] for line in steps])
         span = max(1, len(losses) // 50)
         if len(runs) == 1:
@@ -76,10 +76,13 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
             markersize=4,
             label=name,
         )
+        for line in phases:
+            for axes in (left, right):
+                axes.axvline(line["step"], color="0.6", linewidth=0.8, linestyle=":")
         if checks and checks[0]["step"] == 0 and (before := checks[0].get(shown)) is not None:
             right.axhline(before, color=colour, linewidth=0.8, linestyle="--", label=f"{name} before".strip())
             right.legend(frameon=False)
-    left.set(xlabel="step", ylabel="weighted cross-entropy", ylim=(0, highest * 1.1 or 1))
+    left.set(xlabel="step", ylabel="loss", ylim=(0, highest * 1.1 or 1))
     left.legend(frameon=False)
     right.set(
         xlabel="step",
@@ -89,8 +92,8 @@ def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
     return png_of(figure)
 
 
-def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the lines of a log about a step, and those about a validation."""
+def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], ...]:
+    """Return the lines of a log about a step, those about a validation, and those where a phase begins."""
     found = inspect_log(log)
     steps = [line for line in found.good if line.get("loss") is not None]
     checks = [line for line in found.good if "validation_f1" in line]
@@ -100,7 +103,7 @@ def _steps_and_checks(log: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
         )
     if not steps:
         raise DataSetError(f"{log}: no step of a training is in this log")
-    return steps, checks
+    return steps, checks, [line for line in found.good if "phase" in line]
 
 
 def best_median_worst(values: Sequence[float], *, higher_is_better: bool = False) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
 """The validations of a training in its report: a warning, a summary, a table."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from unet2015.metrics import MEASURES
@@ -29,11 +31,13 @@ def alert(model: Model | None) -> str:
     )
 
 
-def _best(checks: list[dict[str, Any]]) -> dict[str, Any]:
+def _best(checks: list[dict[str, Any]], model: Model | None) -> dict[str, Any]:
     """Return the validation of the model that was kept, chosen in the same way as by the training."""
     best = checks[0]
+    settings: Any = {} if model is None else model.info.training.get("settings", {})
+    by = settings.get("validation", {}).get("best", "f1")
     for line in checks[1:]:
-        if _validation(line).better_than(_validation(best)):
+        if _validation(line).better_than(_validation(best), by):
             best = line
     return best
 
@@ -52,7 +56,7 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
             f"After {steps} steps there is no model yet: the training has not come to its first validation."
         )
     info, record = model.info, model.info.training
-    best = _best(checks)
+    best = _best(checks, model)
     error = best["validation_pixel_error"]
     network = describe(info.network)
     pages = record.get("training_pages")
@@ -81,12 +85,17 @@ def _gain(model: Model, checks: list[dict[str, Any]]) -> str:
     return f" It was {shown} before fine-tuning ({start.get('model')})."
 
 
-def measures(checks: list[dict[str, Any]]) -> Section:
-    """Return the section with the figures of the first, the best and the last validation."""
+def measures(
+    checks: list[dict[str, Any]], model: Model | None = None, lines: Sequence[dict[str, Any]] = ()
+) -> Section:
+    """Return the section with the figures of the first, the best and the last validation.
+
+    `lines` are those of the log, which say where phases begin; `model` says by what the best is chosen.
+    """
     title = "Measures"
     if not checks:
         return Section(title, "No validation has been made yet.")
-    best = _best(checks)
+    best = _best(checks, model)
 
     def row(name: str, line: dict[str, Any], kind: RowKind = "other") -> Row:
         return Row([name, *(line.get(key) for key in _COLUMNS)], kind)
@@ -106,4 +115,29 @@ def measures(checks: list[dict[str, Any]]) -> Section:
         "under the ROC curve, is 0.5 for guessing. Cross-entropy is without weights, in nats. The official "
         "measures: unet2015 evaluate.",
     )
-    return Section(title, tables=[table])
+    return Section(title, tables=[table, *_phases(checks, lines)])
+
+
+def _phases(checks: list[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> list[Table]:
+    """Return the table of the phases, where there are several."""
+    begins = [line for line in lines if "phase" in line]
+    if not begins:
+        return []
+    last = max(line["step"] for line in lines)
+    starts = [0, *(line["step"] for line in begins)]
+    rows = []
+    for number, (first, end) in enumerate(pairwise([*starts, last]), 1):
+        of_phase = [line for line in checks if first < line["step"] <= end]
+        found = [line["validation_f1"] for line in of_phase if line["validation_f1"] is not None]
+        entropy = min((line["validation_cross_entropy"] for line in of_phase), default=None)
+        start = begins[number - 2].get("of") if number > 1 else None
+        rows.append(Row([str(number), start, first + 1, end, max(found, default=None), entropy]))
+    columns = [
+        "phase",
+        "from the weights of step",
+        "first step",
+        "last step",
+        "best F1",
+        "lowest cross-entropy",
+    ]
+    return [Table("Phases", columns, rows, "On the held-out pages; a phase may end early, by its patience.")]

@@ -103,7 +103,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
     checks = [line for line in logged.good if "validation_f1" in line]
     steps = max(line["step"] for line in logged.good if "loss" in line)
     sections = [
-        measures(checks),
+        measures(checks, model, logged.good),
         Section(
             "Curves",
             logged.describe(log),

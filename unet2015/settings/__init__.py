@@ -23,17 +23,20 @@ if TYPE_CHECKING:
         network_kind,
     )
     from unet2015.settings.reading import parse_settings, read_toml
-    from unet2015.settings.sections import (
+    from unet2015.settings.recipe import (
         AugmentationSettings,
+        OptimisationSettings,
+        PhaseSettings,
+        ValidationSettings,
+    )
+    from unet2015.settings.sections import (
         FineTuningSettings,
         InitialisationSettings,
         LabelSettings,
         Mapping,
         MappingSettings,
-        OptimisationSettings,
         SamplingSettings,
         TrainingSettings,
-        ValidationSettings,
         WeightMapSettings,
     )
     from unet2015.settings.shipped import SHIPPED, load_settings, merged
@@ -54,6 +57,7 @@ __all__ = [
     "Network",
     "NetworkSettings",
     "OptimisationSettings",
+    "PhaseSettings",
     "Precision",
     "SamplingSettings",
     "TrainingPrecision",
@@ -82,17 +86,20 @@ __getattr__, __dir__ = lazy_names(
             "network_kind",
         ],
         "reading": ["parse_settings", "read_toml"],
-        "sections": [
+        "recipe": [
             "AugmentationSettings",
+            "OptimisationSettings",
+            "PhaseSettings",
+            "ValidationSettings",
+        ],
+        "sections": [
             "FineTuningSettings",
             "InitialisationSettings",
             "LabelSettings",
             "Mapping",
             "MappingSettings",
-            "OptimisationSettings",
             "SamplingSettings",
             "TrainingSettings",
-            "ValidationSettings",
             "WeightMapSettings",
         ],
         "shipped": ["SHIPPED", "load_settings", "merged"],

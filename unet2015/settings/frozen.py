@@ -1,8 +1,8 @@
 """What all settings share, and the ranges of their numbers."""
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -15,3 +15,21 @@ class Frozen(BaseModel):
     """What all settings share: they cannot change, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Growing(Frozen):
+    """Settings that have grown: a setting of a later version is left out of files where it changes nothing.
+
+    So older versions read such files, and files of older versions stay as they were.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
+    """The settings of later versions."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
+        return values

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -62,7 +62,9 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
 
 
 def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
-    place = _brief(".".join(str(part) for part in detail["loc"]))
+    loc = detail["loc"]  # phases are counted from 1
+    counted = [part + 1 if isinstance(part, int) and loc[0] == "phase" else part for part in loc]
+    place = _brief(".".join(map(str, counted)))
     if detail["type"] != "extra_forbidden":
         words = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "literal_error":
@@ -70,7 +72,10 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
         return f"{place} = {' '.join(_REPR.repr(detail['input']).split())}: {words}" if place else str(words)
     known: Any = kind
     for part in detail["loc"][:-1]:
-        known, values = _section(known.model_fields[part].annotation), values[part]
+        if isinstance(part, str):  # a number is that of a table in a list, all of one kind
+            known = _section(known.model_fields[part].annotation)
+            known = get_args(known)[0] if get_origin(known) is tuple else known
+        values = values[part]
         if known is AnyNetworkSettings:
             known = NETWORK_KINDS[kind_of_network(values)]
     names, name = list(known.model_fields), str(detail["loc"][-1])

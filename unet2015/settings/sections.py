@@ -1,12 +1,18 @@
 """The sections of the training settings. Defaults are the paper's; what the paper leaves open is marked."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from unet2015.settings.choices import Gaps, LabelKind, TrainingPrecision
-from unet2015.settings.frozen import Frozen, NotNegative, Percent, Positive, Weight
+from unet2015.settings.choices import Gaps, LabelKind
+from unet2015.settings.frozen import Frozen, Growing, NotNegative, Percent, Positive, Weight
 from unet2015.settings.network import Network, NetworkSettings
+from unet2015.settings.recipe import (
+    AugmentationSettings,
+    OptimisationSettings,
+    PhaseSettings,
+    ValidationSettings,
+)
 
 
 class MappingSettings(Frozen):
@@ -114,107 +120,6 @@ class SamplingSettings(Frozen):
     """Largest share of a tile's output that may lie outside the image, mirrored (before it is turned)."""
 
 
-class AugmentationSettings(Frozen):
-    """Random deformation of every training tile (section 3.1). Ranges are open, except the 10 px."""
-
-    elastic_std: NotNegative = 10.0
-    """Standard deviation of the displacement vectors, in pixels."""
-    elastic_grid: int = Field(3, ge=2)
-    """Displacement vectors along each axis of the coarse grid."""
-    rotation: float = Field(180.0, ge=0, le=180)
-    """Rotation by an angle drawn evenly from +-rotation, in degrees."""
-    shift: bool = True
-    """Draw the tile's position evenly over the image; otherwise it is the centre of the image."""
-    scale: float = Field(0.0, ge=0, le=1)
-    """Distances on the tile are multiplied by exp(u), u even in +-scale (not in the paper)."""
-    flip: bool = True
-    """Mirror every other tile."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """Interpolation of the image between pixels (open)."""
-    gray_scale: float = Field(0.05, ge=0, lt=1)
-    """The contrast about the mean is multiplied by 1 + u, u even in +-gray_scale..."""
-    gray_shift: NotNegative = 0.2
-    """...and u is added, even in +-gray_shift, in standard deviations of the image."""
-    blur: float = Field(0.0, ge=0, le=20)
-    """The image is blurred by a Gaussian whose deviation is drawn evenly from 0 to this, in pixels (not in
-    the paper)."""
-
-
-class OptimisationSettings(Frozen):
-    """The recipe: optimizer, loss, schedule and what belongs to them (section 3)."""
-
-    steps: int = Field(20_000, ge=1)
-    """Steps of gradient descent (open in the paper)."""
-    batch: int = Field(1, ge=1)
-    """Tiles a step. Paper: 1."""
-    tile: int = Field(572, ge=1)
-    """Side of the tile that the network reads, in pixels."""
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
-    """Paper: sgd."""
-    learning_rate: Positive = 3e-3
-    """Learning rate after the warm-up (open in the paper). While the momentum of sgd rises, the rate is
-    multiplied by (1 - present momentum) / (1 - final momentum), which keeps the length of the steps."""
-    warmup: int = Field(100, ge=0)
-    """Steps over which the rate rises linearly to its peak."""
-    schedule: Literal["constant", "cosine", "linear", "polynomial"] = "cosine"
-    """What follows the warm-up: to zero at the last step, or constant (open in the paper)."""
-    power: Positive = 0.9
-    """Exponent of ``polynomial``."""
-    momentum: float = Field(0.99, ge=0, lt=1)
-    """Momentum of sgd and muon. Paper: 0.99; for muon 0.95 is usual."""
-    momentum_ramp: int = Field(400, ge=0)
-    """Steps over which the momentum rises from 0.9 to its value; for sgd, rate / (1 - momentum) is constant
-    meanwhile. 0: it does not rise (open)."""
-    nesterov: bool = False
-    """Nesterov's momentum, for sgd; muon always has it."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """For adam, adamw and the weights that muon leaves to adam: how slowly the means of the gradient and of
-    its square change."""
-    weight_decay: NotNegative = 0.0
-    """Weight decay (open in the paper); with adamw and muon it is decoupled from the gradient."""
-    clip: NotNegative = 1.0
-    """Largest norm of a step's gradient; a longer one is shortened to it. 0: none (open)."""
-    average: float = Field(0.0, ge=0, lt=1)
-    """The model is the exponential moving average of the weights with this decay a step; 0: none."""
-    loss: Literal["cross-entropy"] = "cross-entropy"
-    """The paper's: pixel-wise softmax and weighted cross-entropy (Eq. 1)."""
-    loss_divisor: Literal["pixels", "weights"] = "pixels"
-    """The sum of Eq. 1 is divided by the annotated pixels, or by the sum of their weights (open)."""
-    precision: TrainingPrecision = "float32"
-    """``bfloat16``: the network runs under autocast; head, weights and loss stay float32. ``auto``:
-    the one that the machine computes faster, timed at the start."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.optimizer != "sgd" and self.nesterov:
-            raise ValueError(f"nesterov belongs to sgd, but optimizer is {self.optimizer}")
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        if self.average and 1 / (1 - self.average) > self.steps:
-            raise ValueError(
-                f"average = {self.average} looks back over {1 / (1 - self.average):.0f} steps, but there are "
-                f"{self.steps}; give a smaller average, 0, or more steps"
-            )
-        return self
-
-
-class ValidationSettings(Frozen):
-    """Held-out images, segmented with the overlap-tile engine at intervals."""
-
-    pages: str | None = None
-    """Which images (pages counted from 0 over the whole set, or files by name): ``"24-29"``,
-    ``"3,7,20-22"`` or ``"t3.tif,t9.tif"``."""
-    fraction: float = Field(0.2, ge=0, lt=1)
-    """If `pages` is absent: the share held out. It is taken from the end, because neighbours look alike."""
-    interval: int = Field(500, ge=1)
-    """Steps between two validations."""
-    patience: int = Field(0, ge=0)
-    """The training ends after so many validations without a better one; 0: it runs to the last step."""
-    attempts: int = Field(3, ge=1)
-    """Most seeds to try: if the first validation shows that nothing is learned, the training begins again
-    with the next seed."""
-
-
 class FineTuningSettings(Frozen):
     """What stays near the model that a training starts from (``--from``; not in the paper)."""
 
@@ -232,8 +137,10 @@ class FineTuningSettings(Frozen):
         return self
 
 
-class TrainingSettings(Frozen):
+class TrainingSettings(Growing):
     """Everything that a training depends on, except its images."""
+
+    later: ClassVar[tuple[str, ...]] = ("fine_tuning", "phase")
 
     seed: int = Field(0, ge=0)
     """Determines all random draws."""
@@ -249,11 +156,39 @@ class TrainingSettings(Frozen):
     optimisation: OptimisationSettings = OptimisationSettings()
     validation: ValidationSettings = ValidationSettings()
     fine_tuning: FineTuningSettings = FineTuningSettings()
+    phase: tuple[PhaseSettings, ...] = ()
+    """Parts of the training, one after the other (``[[phase]]``); none: the whole is one."""
 
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave fine-tuning out where it changes nothing: older versions read the rest."""
-        values: dict[str, Any] = dump(self)
-        if self.fine_tuning == FineTuningSettings():
-            values.pop("fine_tuning", None)
-        return values
+    @model_validator(mode="after")
+    def _two_classes(self) -> Self:
+        if self.labels.classes > 2 and (loss := self.optimisation.loss).startswith("bce"):
+            raise ValueError(
+                f'loss = "{loss}" tells two classes apart, but labels.classes = {self.labels.classes}; take '
+                '"cross-entropy", "dice" or "focal"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Self:
+        for number in range(len(self.phase)):
+            try:
+                self.in_phase(number)
+            except ValidationError as error:
+                why = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+                raise ValueError(f"phase {number + 1}: {why}") from error
+        return self
+
+    def in_phase(self, number: int) -> Self:
+        """Return the settings of a phase, counted from 0, as those of a training without phases."""
+        if not self.phase:
+            return self
+        part = self.phase[number].model_dump(exclude_none=True)
+        rule = {"epochs": None} | {k: v for k, v in part.items() if k in OptimisationSettings.model_fields}
+        looks = {k: v for k, v in part.items() if k in ("patience", "at_least")}
+        changes = {
+            "optimisation": OptimisationSettings.model_validate(self.optimisation.model_dump() | rule),
+            "validation": self.validation.model_copy(update=looks),
+            "augmentation": self.phase[number].augmentation or self.augmentation,
+            "phase": (),
+        }
+        return self.model_copy(update=changes)

@@ -71,10 +71,15 @@ def draw(
         centre = height // 2, width // 2
     else:
         centre = centres.at(y, x) if centres else (int(y * height), int(x * width))
+    mirrored, turned = settings.flip and bool(flip < 0.5), 0.0
+    if settings.flips is not None:
+        # Along x, y or both: the mirror image, turned by half, or that half turn alone.
+        way = int(3 * flip / settings.flips) if flip < settings.flips else None
+        mirrored, turned = way in (0, 1), 180.0 * (way in (1, 2))
     return Draw(
         centre=centre,
-        angle=float(2 * angle - 1) * settings.rotation,
-        flip=settings.flip and bool(flip < 0.5),
+        angle=float(2 * angle - 1) * settings.rotation + turned,
+        flip=mirrored,
         vectors=vectors * settings.elastic_std,
         gray_scale=float(2 * scale - 1) * settings.gray_scale,
         gray_shift=float(2 * shift - 1) * settings.gray_shift,

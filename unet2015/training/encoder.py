@@ -1,12 +1,16 @@
-"""The contracting path of a network in fine-tuning: frozen, or learning at a lower rate."""
+"""What of a network keeps its weights, or learns at a lower rate: its contracting path, or named modules."""
 
-from itertools import groupby
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import accumulate, groupby
 from typing import Any
 
 from torch import Tensor, nn
 
+from unet2015.errors import SettingsError
 from unet2015.networks import Network, architecture_of
-from unet2015.settings import FineTuningSettings
+from unet2015.settings import FineTuningSettings, PhaseSettings
+from unet2015.settings.names import nearest
 
 RATE_FACTOR = "rate_factor"
 """Key in a group of an optimizer: its learning rate is that of the step times this."""
@@ -24,6 +28,48 @@ def freeze(network: Network, rule: FineTuningSettings) -> list[nn.Module]:
     for module in frozen:
         module.requires_grad_(False)
     return frozen
+
+
+def freeze_named(network: Network, phase: PhaseSettings, number: int) -> list[nn.Module]:
+    """Freeze the modules that `named_frozen` returns; return those that lie wholly among them."""
+    named = named_frozen(network, phase, number)
+    frozen = []
+    for name, module in network.named_modules():
+        if name not in named:
+            continue
+        for weight in module.parameters(recurse=False):
+            weight.requires_grad_(False)
+        # Evaluation mode goes to all that lies below a module, so not to one above a released module.
+        if all(f"{name}.{below}" in named for below, _ in module.named_modules() if below):
+            frozen.append(module)
+    return frozen
+
+
+def named_frozen(network: Network, phase: PhaseSettings, number: int) -> set[str]:
+    """Return the names of the modules that a phase freezes, but not those that it releases.
+
+    Raises
+    ------
+    SettingsError
+        A name fits no module, or nothing is left that learns. `number` is that of the phase, from 1.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    for pattern in (*phase.freeze, *phase.release):
+        if not any(_fits(name, [pattern]) for name in modules):
+            raise SettingsError(
+                f"phase {number}: {pattern!r} names no module of the network; {nearest(pattern, modules)}"
+            )
+    named = {name for name in modules if _fits(name, phase.freeze) and not _fits(name, phase.release)}
+    learning = (name.rpartition(".")[0] for name, weight in network.named_parameters())
+    if named.issuperset(learning):
+        raise SettingsError(f"phase {number} freezes every weight; name fewer modules, or release some")
+    return named
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern fits a module's dotted name, or that of a module which it lies in."""
+    above = accumulate(name.split("."), lambda path, part: f"{path}.{part}")
+    return any(fnmatchcase(path, pattern) for path in above for pattern in patterns)
 
 
 def weight_groups(network: Network, rule: FineTuningSettings) -> list[Tensor] | list[dict[str, Any]]:

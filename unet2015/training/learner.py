@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from unet2015.networks import Network, TrainingScores, build
-from unet2015.settings import TrainingSettings
+from unet2015.settings import PhaseSettings, TrainingSettings
 from unet2015.training.augment import Sample
-from unet2015.training.encoder import freeze, weight_groups
+from unet2015.training.encoder import freeze, freeze_named, weight_groups
 from unet2015.training.losses import tile_losses
 from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
 from unet2015.training.precision import autocast
@@ -31,7 +31,9 @@ class Learner:
     group : ProcessGroup
         The processes whose gradients are averaged.
     start : mapping of str to Tensor, optional
-        First weights in place of drawn ones: those of a model that is fine-tuned.
+        First weights in place of drawn ones: those of a model that is fine-tuned, or of the phase before.
+    phase : tuple of PhaseSettings and int, optional
+        What a phase freezes, and its number from 1.
 
     Attributes
     ----------
@@ -53,6 +55,7 @@ class Learner:
         device: torch.device,
         group: ProcessGroup,
         start: Mapping[str, Tensor] | None = None,
+        phase: tuple[PhaseSettings, int] | None = None,
     ) -> None:
         self.rule, self.device, self.group = settings.optimisation, device, group
         with torch.random.fork_rng(devices=[]):
@@ -63,6 +66,8 @@ class Learner:
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._frozen = freeze(self.network, settings.fine_tuning)
+        if phase is not None:
+            self._frozen += freeze_named(self.network, *phase)
         weights = weight_groups(self.network, settings.fine_tuning)
         self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -20,12 +19,13 @@ from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import training_geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.progress import Bar, reporting
+from unet2015.tiling.progress import reporting
 from unet2015.training import run_folder
 from unet2015.training.checks.problem import merged
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
+from unet2015.training.course import Course
 from unet2015.training.dataset import describe_held_out
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
@@ -33,14 +33,12 @@ from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
 from unet2015.training.processes import process_group
-from unet2015.training.record import is_good_model, model_info
+from unet2015.training.record import model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
 from unet2015.training.start import Start, check_channels, check_start, find_start, fine_tuned, take_over
-from unet2015.training.state import load_state, remove_older, save_state
-from unet2015.training.steps import GradientDescent
 from unet2015.training.validation import Validation, advice, validate
-from unet2015.training.validation_steps import first_validation, is_validation_step
+from unet2015.training.validation_steps import first_validation
 
 __all__ = ["Training", "choose_settings", "learning_rate", "train"]
 _log = logging.getLogger("unet2015")
@@ -160,13 +158,8 @@ def train(
                     return Training(data, chosen, folder, target, group, begun).run(resume)
 
 
-class Training(GradientDescent):
+class Training(Course):
     """One training from its first step to its last: checkpoints, validations, the log."""
-
-    @property
-    def model_path(self) -> Path:
-        """Where the best model lies."""
-        return self.folder / MODEL
 
     def run(self, resume: bool = False) -> Model:
         """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
@@ -200,15 +193,15 @@ class Training(GradientDescent):
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
         """Train with one seed; return True at the end, or False if the next seed should be tried."""
-        rule, again = self.settings, False
+        again = False
         started = time.perf_counter() - self.state.seconds
         with self._bar() as bar, self._open_log() as log:
             if self.start is not None and self.writes and self.state.step == 0:
                 self._validate(log)
             prepared = ahead.submit(self._read, self.state.step)
-            while self.state.step < rule.optimisation.steps and not self._waited_enough():
-                tiles, rate = prepared, learning_rate(rule.optimisation, self.state.step)
-                if self.state.step + 1 < rule.optimisation.steps:
+            while self.done < self.settings.optimisation.steps and not self._waited_enough():
+                tiles, rate = prepared, self._rate()
+                if self.done + 1 < self.settings.optimisation.steps:
                     prepared = ahead.submit(self._read, self.state.step + 1)
                 loss = self._descend(tiles, rate)
                 self.state.step += 1
@@ -217,64 +210,28 @@ class Training(GradientDescent):
                 bar.note(loss="-" if loss is None else f"{loss:.4f}")
                 if not interrupted.is_set():  # the terminal may be gone
                     bar.update()
-                again = self.writes and is_validation_step(rule, self.state.step) and self._validate(log)
-                stop, again, end = self.group.any(interrupted.is_set(), again, self._waited_enough())
+                again = self.writes and self._is_validation() and self._validate(log)
+                flags = (interrupted.is_set(), again, self._waited_enough(), self._flat)
+                stop, again, end, flat = self.group.any(*flags)
+                self._cut(flat)
+                over = self._is_over(end)
                 if again:
                     self._begin_again()
-                elif self.writes and (stop or end or self._is_checkpoint()):
+                elif over:
+                    self._begin_phase(log)
+                    prepared = ahead.submit(self._read, self.state.step)
+                if self.writes and not again and (stop or end or over or self._is_checkpoint()):
                     self._save()
                 if stop:
                     with suppress(OSError):
                         bar.close()
                     self.group.wait()  # for the checkpoint
                     raise KeyboardInterrupt
-                if again or end:
+                if again or (end and not over):
                     break
             if self.writes and not again and not self.model_path.exists():
                 self._validate(log, last=True)
         return not again
-
-    def _waited_enough(self) -> bool:
-        return 0 < self.settings.validation.patience <= self.state.waited
-
-    def _is_checkpoint(self) -> bool:
-        last = self.state.step == self.settings.optimisation.steps
-        return last or self.state.step % self.settings.checkpoint_interval == 0
-
-    def _bar(self) -> Bar:
-        steps = self.settings.optimisation.steps
-        return Bar(steps, "training", "step", first=self.state.step, silent=not self.writes, leave=True)
-
-    def _open_log(self) -> TrainingLog | SilentLog:
-        if not self.writes:
-            return SilentLog()
-        names, state = self.data.held_out, self.state
-        begin = {"seed": state.seed, "precision": state.precision, "held_out": names}
-        return TrainingLog(self.folder, state.step, begin)
-
-    def _begin_again(self) -> None:
-        """Take the next seed; its first checkpoint removes the files of the last one."""
-        self.state = replace(self.state, seed=self.state.seed + 1, step=0, best={}, waited=0)
-        self.learner = self._new_learner()
-        if self.writes:
-            _log.warning("beginning again with seed %d", self.state.seed)
-            save_state(self.folder / "checkpoints", self.learner, self.state)
-            run_folder.remove_events(self.folder / "tensorboard")
-
-    def _restore(self) -> None:
-        state = load_state(self.folder / "checkpoints", self.learner, self.state)
-        if state is None:
-            _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
-            return
-        self.state = state
-        if self.writes:
-            remove_older(self.folder / "checkpoints", state.step)
-            state.best = state.best if state.best and is_good_model(self.model_path) else {}
-
-    def _save(self) -> None:
-        if not self.learner.is_finite():
-            self._stop("the weights are not finite", "the checkpoint")
-        save_state(self.folder / "checkpoints", self.learner, self.state)
 
     def _validate(self, log: TrainingLog | SilentLog, last: bool = False) -> bool:
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
@@ -289,11 +246,14 @@ class Training(GradientDescent):
             _log.warning("step %d: %s", self.state.step, warning)
         if self.state.step == 0:  # the start of a fine-tuning
             self.state.start["validation"] = result.as_dict()
+        self._look(result)
         others = self.state.seed < rule.seed + rule.validation.attempts - 1
-        if result.plateau and others and not last and self.state.step == first_validation(rule):
+        early = self._first and self.state.step == first_validation(rule)
+        if result.plateau and others and not last and early:
             return True
         self.state.waited += 1
-        if result.better_than(Validation.from_dict(self.state.best) if self.state.best else None):
+        best = Validation.from_dict(self.state.best) if self.state.best else None
+        if result.better_than(best, rule.validation.best):
             self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
             info = model_info(self.data, rule, self.state, result, str(self.device))
             save_model(self.model_path, self.learner.model, info)

@@ -66,6 +66,11 @@ class DeviceTraining:
         rule = settings.optimisation
         if rule.precision == "auto":
             raise SettingsError("a training on the device needs precision float32 or bfloat16, not auto")
+        if settings.phase or rule.epochs is not None or rule.schedule == "plateau":
+            raise SettingsError(
+                "a training on the device has one phase, a number of steps and no validation; leave phases, "
+                'epochs and schedule = "plateau" out'
+            )
         if settings.fine_tuning != FineTuningSettings():
             raise SettingsError("a training on the device starts from drawn weights; leave fine_tuning out")
         self.settings, self.device, self.capacity = settings, device, capacity

@@ -91,6 +91,11 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["bits"] = sorted({image.bits for image in data.images})
     if state.start:
         record["start"] = state.start
+    rule = state.settings["optimisation"]
+    if "epochs" in rule or state.settings.get("phase"):
+        record["epoch"] = round(state.step * rule["batch"] * state.processes / len(data.training), 2)
+    if state.settings.get("phase"):
+        record["phase"] = state.phase + 1
     if state.processes > 1:
         record["processes"] = state.processes
     return record

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,10 @@ class State:
         The SHA-256 of each file trained on, by its path.
     start : dict
         The model that the training started from, its SHA-256 and its validation; empty for drawn weights.
+    phase, begun : int
+        Which phase, from 0, and the step after which it began.
+    plateau : dict
+        Where the schedule ``plateau`` stands (:class:`unet2015.training.schedules.Plateau`); else empty.
     machine : dict
         What else the last bits depend on: threads, device, version of torch.
     """
@@ -74,6 +78,9 @@ class State:
     machine: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
     start: dict[str, Any] = field(default_factory=dict)
+    phase: int = 0
+    begun: int = 0
+    plateau: dict[str, Any] = field(default_factory=dict)
 
 
 def torch_seed(seed: int) -> int:
@@ -109,8 +116,9 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
     description = asdict(state)
     if state.processes == 1:
         del description["processes"]
-    if not state.start:
-        del description["start"]
+    for name in ("start", "phase", "begun", "plateau"):
+        if not description[name]:
+            del description[name]
     save_tensors(path, tensors, json.dumps(description))
     kept = [one for one in checkpoints(folder) if one.name <= path.name][-KEPT:]
     for old in checkpoints(folder):
@@ -130,8 +138,12 @@ def _name(step: int) -> str:
     return f"step-{step:08d}.safetensors"
 
 
-def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
+def load_state(
+    folder: Path, learner: Learner, expected: State, of_phase: Callable[[int], Learner] | None = None
+) -> State | None:
     """Restore the newest good checkpoint of a folder; None where there is none.
+
+    `learner` is that of the first phase; `of_phase` makes that of a later one, which is restored then.
 
     Raises
     ------
@@ -143,7 +155,7 @@ def load_state(folder: Path, learner: Learner, expected: State) -> State | None:
             tensors, text, _ = load_tensors(path)
             state = _parse(text, path)
             _check_same(state, expected, folder.parent)
-            _restore(tensors, learner, path)
+            _restore(tensors, of_phase(state.phase) if state.phase and of_phase else learner, path)
         except ModelError as error:
             _log.warning("%s; taking the checkpoint before it", error)
             continue
@@ -167,7 +179,7 @@ def _parse(text: str, path: Path) -> State:
         # Extra values from another version are not needed; missing ones will differ from the expected ones.
         state = State(**{name: values[name] for name in _FIELDS if name in values})
         wrong = [name for name, kinds in _FIELDS.items() if not isinstance(getattr(state, name), kinds)]
-        if wrong or state.step < 0:
+        if wrong or min(state.step, state.phase, state.begun, state.step - state.begun) < 0:
             raise ValueError(f"{wrong[0] if wrong else 'step'} has a value that is not possible")
         return state
     except (ValueError, TypeError, RecursionError) as error:
@@ -179,6 +191,8 @@ _KINDS: dict[str, Any] = {
     "step": int,
     "waited": int,
     "processes": int,
+    "phase": int,
+    "begun": int,
     "seconds": (int, float),
     "precision": str,
 }

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample, augment
 from unet2015.training.draw import draw
+from unet2015.training.encoder import named_frozen
 from unet2015.training.learner import Learner
 from unet2015.training.losses import total_weight
 from unet2015.training.pages import TrainingPage, TrainingSet
+from unet2015.training.phases import parts_of
 from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup
 from unet2015.training.run_folder import checkpoints
@@ -68,8 +71,9 @@ class GradientDescent:
         group: ProcessGroup = SINGLE_PROCESS,
         start: Start | None = None,
     ) -> None:
-        self.data, self.settings, self.folder, self.device = data, settings, folder, device
+        self.data, self.given, self.folder, self.device = data, settings, folder, device
         self.group, self.writes, self.start = group, group.first, start
+        self.parts = parts_of(settings, len(data.training), group.size)
         self.state = State(
             settings.seed,
             settings=settings.model_dump(mode="json"),
@@ -83,9 +87,21 @@ class GradientDescent:
         same = [self.state.settings, self.state.identity, self.state.start.get("sha256")]
         group.check_same("settings, images, labels or start", same)
         self.learner = self._new_learner()
+        for number, phase in enumerate(settings.phase, 1):  # a name that fits nothing is said now
+            named_frozen(self.learner.network, phase, number)
         self._sampler = TileSampler.of(
             [page.classes for page in data.training], settings.sampling, self.state.seed, self._output
         )
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The settings of the present phase, in steps."""
+        return self.parts[self.state.phase]
+
+    @property
+    def done(self) -> int:
+        """Steps done in the present phase."""
+        return self.state.step - self.state.begun
 
     @property
     def network(self) -> Network:
@@ -100,10 +116,13 @@ class GradientDescent:
     def _inference_tile(self) -> int:
         return self.network.inference_tile(self.settings.optimisation.tile)
 
-    def _new_learner(self) -> Learner:
+    def _new_learner(self, phase: int = 0, first: Mapping[str, Tensor] | None = None) -> Learner:
+        """Return the learner of a phase, with drawn weights, those of the start, or given ones."""
         seed = torch_seed(self.state.seed)
-        first = self.start.model.network.state_dict() if self.start else None
-        return Learner(self.data.channels, self.settings, seed, self.device, self.group, first)
+        if first is None and self.start:
+            first = self.start.model.network.state_dict()
+        frozen = (self.given.phase[phase], phase + 1) if self.given.phase else None
+        return Learner(self.data.channels, self.parts[phase], seed, self.device, self.group, first, frozen)
 
     def _choose_precision(self) -> None:
         """Choose one precision for all processes if the settings do not; a resumed training keeps its own."""
@@ -176,7 +195,7 @@ class GradientDescent:
         norm = self.learner.backward(losses)
         if not math.isfinite(norm):
             self._stop(f"the norm of the gradient is {norm}", name)
-        self.learner.descend(self.state.step, rate)
+        self.learner.descend(self.done, rate)
         return mean
 
     def _stop(self, what: str, name: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -107,15 +107,17 @@ class Validation:
             return None
         return not self.why
 
-    def better_than(self, other: "Validation | None") -> bool:
+    def better_than(self, other: "Validation | None", by: Literal["f1", "cross-entropy"] = "f1") -> bool:
         """Whether this network is better than an earlier one of the same training.
 
-        By F1; if it is equal, by cross-entropy. If F1 is undefined, by cross-entropy alone, and if that is
-        nearly equal, the later network is better: pages without cells hardly show how well cells are found,
-        and a network after more steps finds them better.
+        By cross-entropy, if that is wanted. Else by F1; if it is equal, by cross-entropy. If F1 is undefined,
+        by cross-entropy alone, and if that is nearly equal, the later network is better: pages without cells
+        hardly show how well cells are found, and a network after more steps finds them better.
         """
         if other is None:
             return True
+        if by == "cross-entropy":
+            return self.cross_entropy < other.cross_entropy
         if self.f1 is None or other.f1 is None:
             return self.cross_entropy < other.cross_entropy + NEARLY
         if self.f1 == other.f1:

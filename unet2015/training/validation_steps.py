@@ -17,7 +17,22 @@ def first_validation(settings: TrainingSettings) -> int:
     return min(early, settings.validation.interval, rule.steps)
 
 
-def is_validation_step(settings: TrainingSettings, step: int) -> bool:
-    """Whether the held-out pages are segmented after so many steps."""
+def is_validation_step(settings: TrainingSettings, step: int, first: bool = True) -> bool:
+    """Whether the held-out pages are segmented after so many steps of a phase.
+
+    Only the `first` phase has the early validation.
+    """
     at_end = step == settings.optimisation.steps
-    return at_end or step == first_validation(settings) or step % settings.validation.interval == 0
+    early = first and step == first_validation(settings)
+    return at_end or early or step % settings.validation.interval == 0
+
+
+def validations(settings: TrainingSettings, step: int, first: bool = True) -> int:
+    """Return after how many of the first `step` steps of a phase the held-out pages are segmented."""
+    count, early, last = (
+        step // settings.validation.interval,
+        first_validation(settings),
+        settings.optimisation.steps,
+    )
+    extra = {*([early] if first else []), last}
+    return count + sum(one <= step and one % settings.validation.interval != 0 for one in extra)
