@@ -20,7 +20,7 @@ LAYERS = [  # from the lowest; rooms of one line stand side by side and do not k
     {"networks"},
     {"models"},
     {"tiling"},
-    {"metrics"},
+    {"exchange", "metrics"},
     {"objects"},
     {"training"},
     {"segmentation"},

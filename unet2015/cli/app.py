@@ -12,6 +12,7 @@ import typer
 from unet2015 import __version__
 from unet2015.cli.check import check
 from unet2015.cli.evaluate import app as evaluate
+from unet2015.cli.export import export
 from unet2015.cli.inspect import inspect
 from unet2015.cli.label import label, measure
 from unet2015.cli.models import models
@@ -39,7 +40,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_ENDING,
 )
-for command in (inspect, check, weights, train, segment, label, measure, replay, report, models):
+for command in (
+    inspect,
+    check,
+    weights,
+    train,
+    segment,
+    label,
+    measure,
+    replay,
+    report,
+    models,
+    export,
+):
     app.command(epilog=_ENDING)(command)
 app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
 

@@ -1,0 +1,127 @@
+"""What a graph takes: raw intensities where it can, and the same values as in this package."""
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from tests.exchange.conftest import small_model
+from tests.networks.others import PointwiseSettings
+from unet2015.errors import UsageError
+from unet2015.exchange import ExportOptions, export_model
+from unet2015.exchange.graph import ModelGraph
+from unet2015.exchange.intensities import choose_intensities
+from unet2015.images.image import ArrayImage
+from unet2015.images.mapping import MappedImage
+from unet2015.models.model_file import ModelInfo
+from unet2015.settings import Mapping
+
+pytestmark = pytest.mark.usefixtures("others")
+
+
+def info(method, dtype="uint8", channels=1, **values):
+    mapping = Mapping(method=method, **values)
+    return ModelInfo(mapping=mapping, dtype=dtype, class_names=("a", "b"), in_channels=channels)
+
+
+def mapped_by(intensities, raw):
+    """What the graph makes of an image (C, H, W) before the network, in single precision."""
+    network = small_model(PointwiseSettings(), in_channels=len(raw)).network
+    graph = ModelGraph(network, intensities.scale)
+    caught = []
+    graph.network.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+    graph(torch.from_numpy(raw.astype(np.float32))[None])
+    return caught[0][0].numpy()
+
+
+def test_a_fixed_mapping_is_in_the_graph():
+    about = info("fixed", low=(10.0, 20.0), high=(110.0, 30.0), channels=2)
+    raw = np.arange(2 * 5 * 6, dtype=np.uint8).reshape(2, 5, 6)
+    expected = MappedImage(ArrayImage(raw, "CYX"), about.mapping).read(0, 0, 5, 0, 6)
+    chosen = choose_intensities(about)
+    assert chosen.takes == "raw intensities; 10, 20 and 110, 30 become 0 and 1"
+    assert np.allclose(mapped_by(chosen, raw), expected, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "ends"), [("uint8", (0, 255)), ("uint16", (0, 65535)), ("int16", (-32768, 32767))]
+)
+def test_the_range_of_a_known_type_is_in_the_graph(dtype, ends):
+    raw = np.array([[ends, ends]], dtype)
+    chosen = choose_intensities(info("integer-range", dtype))
+    assert f"{ends[0]} and {ends[1]} become 0 and 1" in chosen.takes
+    assert mapped_by(chosen, raw)[0].tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (info("integer-range", None), "the range of the pixels' type becomes 0 to 1"),
+        (info("standardise"), "each image minus its mean"),
+        (
+            info("image-percentiles", low=(1,), high=(99,)),
+            "percentiles 1 and 99 of each image become 0 and 1",
+        ),
+    ],
+)
+def test_what_needs_the_whole_image_is_left_to_the_program_that_runs_the_graph(about, words):
+    chosen = choose_intensities(about)
+    assert chosen.scale is None
+    assert chosen.takes.startswith(f"mapped intensities: {words}")
+    assert "over all pixels of all its pages" in chosen.takes
+
+
+@pytest.mark.parametrize(
+    "about",
+    [info("standardise"), info("image-percentiles", low=(1,), high=(99,)), info("integer-range", None)],
+    ids=lambda about: about.mapping.method,
+)
+def test_the_mapping_of_an_image_can_be_fixed_for_all(about, tmp_path):
+    raw = np.random.default_rng(0).integers(30_000, 30_200, (2, 30, 40), np.uint16)
+    tifffile.imwrite(tmp_path / "i.tif", raw, photometric="minisblack", metadata={"axes": "ZYX"})
+    chosen = choose_intensities(about, image=tmp_path / "i.tif")
+    assert chosen.source == "--image i.tif"
+    assert len(chosen.image_sha256) == 64
+    expected = MappedImage(ArrayImage(raw, "ZYX"), about.mapping).read(1, 0, 30, 0, 40)
+    # Whole numbers lose nothing where the large part of a mean is taken from them.
+    assert np.allclose(mapped_by(chosen, raw[1:]), expected, rtol=0, atol=3e-7)
+
+
+def test_a_mean_and_a_deviation_can_be_given():
+    chosen = choose_intensities(info("standardise", channels=2), (100.0, 7.0), (20.0, 2.0))
+    assert chosen.takes == (
+        "raw intensities, from which 100, 7 is taken, and which are divided by 20, 2, for every image"
+    )
+    assert mapped_by(chosen, np.array([[[140]], [[5]]])).ravel().tolist() == [2, -1]
+
+
+@pytest.mark.parametrize(
+    ("about", "given", "words"),
+    [
+        (info("fixed", low=(0,), high=(1,)), {"mean": (1.0,), "deviation": (1.0,)}, "0 and 1 become 0 and 1"),
+        (info("standardise"), {"mean": (1.0,)}, "need 1 number each.*got 1 and 0"),
+        (info("standardise", channels=2), {"mean": (1.0,), "deviation": (1.0,)}, "need 2 numbers each"),
+        (info("standardise"), {"mean": (1.0,), "deviation": (0.0,)}, "--deviation above 0"),
+        (info("standardise"), {"mean": (float("nan"),), "deviation": (1.0,)}, "--mean must be finite"),
+        (info("standardise"), {"mean": (1.0,), "deviation": (1.0,), "image": "i.tif"}, "not both"),
+        (info("fixed", low=(0,), high=(1,)), {"image": "i.tif"}, "--image is not needed"),
+        (info("standardise", channels=3), {"image": "i.tif"}, "has 1 channels, but the model takes 3"),
+        (info("standardise"), {"image": "i.tif"}, "all of its pixels are the same"),
+    ],
+)
+def test_numbers_that_do_not_go_with_the_model_are_refused(about, given, words, tmp_path):
+    tifffile.imwrite(tmp_path / "i.tif", np.full((8, 9), 7, np.uint8))
+    if "image" in given:
+        given = given | {"image": tmp_path / "i.tif"}
+    with pytest.raises(UsageError, match=words):
+        choose_intensities(about, **given)
+
+
+def test_the_card_says_what_the_graph_takes(tmp_path):
+    model = small_model(PointwiseSettings(), mapping=Mapping(method="standardise"))
+    export_model(model, tmp_path, ExportOptions(formats=("torchscript",), mean=(90.0,), deviation=(30.0,)))
+    card = (tmp_path / "README.md").read_text()
+    assert "raw intensities, from which 90 is taken, and which are divided by 30" in card
+    tile = np.load(tmp_path / "test-input.npy")
+    assert (tile == tile.round()).all()  # as pixels are
+    assert 60 < tile.mean() < 120

@@ -1,0 +1,142 @@
+"""The model card: what the model's own record says of it, as a page to read."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from unet2015 import networks
+from unet2015.exchange.intensities import Intensities
+from unet2015.file_names import on_one_line
+from unet2015.models.model_file import Model, ModelInfo
+
+PAPER = "Ronneberger, Fischer, Brox 2015, doi:10.1007/978-3-319-24574-4_28"
+_MEASURES = {
+    "f1": "F1 of pixels",
+    "pixel_error": "pixel error",
+    "cross_entropy": "cross-entropy",
+    "auc": "area under the ROC curve",
+}
+
+
+def model_card(model: Model, intensities: Intensities, files: Mapping[str, str]) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    model : Model
+    intensities : Intensities
+        What its graphs take.
+    files : mapping
+        What each file of the export is, by its name.
+    """
+    info = model.info
+    title = info.name or (model.path.stem if model.path else "model")
+    lines = [
+        f"# {on_one_line(title)}",
+        "",
+        info.summary or "A model of unet2015; its file does not say of what.",
+        "",
+    ]
+    lines += [*_warning(info), "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {_cell(text)} |" for name, text in _rows(model, intensities).items() if text]
+    lines += ["", "## Files", "", "| file | |", "| --- | --- |"]
+    lines += [f"| `{name}` | {_cell(text)} |" for name, text in files.items()]
+    lines += ["", *_sizes(info), "", "## Data and training", "", *_training(info)]
+    lines += ["", "## Validation", "", *_validation(info)]
+    lines += ["", "## Terms", "", info.terms or "The model file does not say; ask who trained it.", ""]
+    lines += ["Cite:", "", f"- {info.citation or PAPER}", "", "## What it is not for", "", *_not_for(info)]
+    return "\n".join(lines) + "\n"
+
+
+def _warning(info: ModelInfo) -> list[str]:
+    if info.learned is not False:
+        return []
+    why = "; ".join(info.why_not_learned) or "its record does not say why"
+    return [f"**This model has not learned, and its results mean little**: {why}", ""]
+
+
+def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
+    info = model.info
+    pixel = "" if info.pixel_size_nm is None else f"trained at {info.pixel_size_nm:g} nm"
+    threshold = (
+        "" if info.threshold is None else f"{info.threshold:g}: a higher probability of class 1 is class 1"
+    )
+    return {
+        "images": f"{info.in_channels} channel(s); "
+        "{info.modality or 'the kind of image is not in the model file'}",
+        "pixel size": pixel,
+        "the graphs take": f"float32 (batch, {info.in_channels}, height, width); {intensities.takes}",
+        "the graphs give": f"float32 (batch, {info.classes}, height, width): probabilities, softmax included",
+        "classes": ", ".join(f"{value} {name}" for value, name in enumerate(info.class_names)),
+        "threshold": threshold,
+        "network": networks.describe(info.network),
+        "model file": f"SHA-256 `{model.sha256}`" if model.sha256 else "",
+    }
+
+
+def _sizes(info: ModelInfo) -> Iterator[str]:
+    """Say which sides are legal, and how to put tiles together."""
+    sides = networks.geometry(info.network)
+    smallest, step, margin = sides.smallest, sides.factor, sides.margin
+    more = "any number" if step == 1 else f"k * {step}"
+    yield (
+        f"Height and width of the input: {smallest} + {more} pixels, k = 0, 1, 2 ... The output is "
+        f"{margin} pixels smaller on each side. Other sizes give an error or a wrong answer, as the "
+        "program has it that runs the graph."
+    )
+    if step > 1:
+        yield ""
+        yield (
+            f"Larger images: mirror {margin} pixels at each border (without repeating the edge pixel), "
+            f"and place tiles at multiples of {step} pixels, also the last one, which runs past the "
+            "border. Tiles elsewhere meet the poolings at other pixels and give another answer."
+        )
+
+
+def _training(info: ModelInfo) -> Iterator[str]:
+    record = info.training
+    if not record:
+        yield "The model file has no record of a training."
+        return
+    for key, words in (
+        ("training_pages", "pages to train on"),
+        ("step", "steps"),
+        ("device", "device"),
+        ("date", "date"),
+    ):
+        if isinstance(record.get(key), str | int | float):
+            yield f"- {words}: {_cell(record[key])}"
+    settings = record.get("settings")
+    rule = settings.get("optimisation") if isinstance(settings, dict) else None
+    if isinstance(rule, dict) and {"optimizer", "loss", "tile", "batch"} <= rule.keys():
+        yield "- {optimizer}, {loss}, batches of {batch} tile(s) of {tile} px".format(**rule)
+    yield "- all of its settings stand in the model file, and in `model.json` of an export as safetensors"
+
+
+def _validation(info: ModelInfo) -> Iterator[str]:
+    measured = info.training.get("validation")
+    found = measured if isinstance(measured, dict) else {}
+    numbers = {words: found[key] for key, words in _MEASURES.items() if isinstance(found.get(key), float)}
+    if not numbers:
+        yield "The model file has no measures. Measure it on labelled images that it has not seen."
+        return
+    yield from (f"- {words}: {value:.4f}" for words, value in numbers.items())
+    where = info.training.get("thresholds")
+    yield ""
+    yield (
+        f"Measured by the training itself{f' ({_cell(where)})' if isinstance(where, str) else ''}. Not "
+        "measured: any other data. To validate it on yours: `unet2015 evaluate pixels --truth LABELS "
+        "--result RESULTS`."
+    )
+
+
+def _not_for(info: ModelInfo) -> Iterator[str]:
+    kind = info.modality or "those of its training"
+    yield f"- Images of another kind than {kind}: look at the result before you use it."
+    if info.pixel_size_nm is not None:
+        yield f"- Pixels far from {info.pixel_size_nm:g} nm: bring the images to that size first."
+    yield "- Counts, sizes or diagnoses without a look at the pictures."
+
+
+def _cell(text: Any) -> str:
+    """Return a text on one line, in which nothing ends a cell of a table."""
+    return on_one_line(text).replace("|", "\\|")

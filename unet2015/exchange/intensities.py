@@ -1,0 +1,137 @@
+"""What a graph takes: raw intensities, where the mapping is the same for every image, else mapped ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unet2015.errors import UsageError
+from unet2015.images.image import ArrayImage
+from unet2015.images.mapping import Scale, intensity_scale
+from unet2015.images.reader import open_image
+from unet2015.models.model_file import ModelInfo
+from unet2015.safe_files import sha256
+
+
+@dataclass(frozen=True)
+class Intensities:
+    """What a graph takes.
+
+    Attributes
+    ----------
+    scale : tuple of ndarray or None
+        Offset and gain of each channel that the graph applies; None if it takes mapped images.
+    takes : str
+        What to give it, in words.
+    source : str
+        Where offset and gain come from: the model, an option, or an image.
+    image_sha256 : str
+        Of the image from which they come, if they do.
+    """
+
+    scale: Scale | None
+    takes: str
+    source: str = "model"
+    image_sha256: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it for JSON."""
+        found: dict[str, Any] = {"takes": self.takes, "from": self.source}
+        if self.scale is not None:
+            found |= {"offset": self.scale[0].tolist(), "gain": self.scale[1].tolist()}
+        return found | ({"image_sha256": self.image_sha256} if self.image_sha256 else {})
+
+
+def choose_intensities(
+    info: ModelInfo,
+    mean: Sequence[float] = (),
+    deviation: Sequence[float] = (),
+    image: Path | None = None,
+    axes: str | None = None,
+) -> Intensities:
+    """Return what a graph of a model takes.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        Its mapping decides: ``fixed``, and ``integer-range`` of a known type, are applied in the graph. The
+        others need the whole image before its first pixel, which no graph of tiles has.
+    mean, deviation : sequence of float
+        For ``standardise``: take these for every image, one for each channel.
+    image : path, optional
+        Take the mapping of this image for every image.
+    axes : str, optional
+        Axes of that image, where the file does not say.
+
+    Raises
+    ------
+    UsageError
+        The options do not go with the mapping, or with each other.
+    ImageReadError, ImageValueError
+        The image cannot be read, or the mapping does not fit it.
+    """
+    method = info.mapping.method
+    if mean or deviation:
+        return _given(info, mean, deviation, image)
+    if image is not None:
+        return _measured(info, image, axes)
+    if method == "fixed":
+        probe = ArrayImage(np.zeros((info.in_channels, 1, 1), np.float32), "CYX")
+        return Intensities(
+            intensity_scale(info.mapping, probe), f"raw intensities; {info.mapping.in_words()}"
+        )
+    if method == "integer-range" and info.dtype is not None:
+        pixel = np.zeros((info.in_channels, 1, 1), info.dtype)
+        scale = intensity_scale(info.mapping, ArrayImage(pixel, "CYX"))
+        limits = np.iinfo(info.dtype)
+        return Intensities(
+            scale, f"raw intensities of {info.dtype}; {limits.min} and {limits.max} become 0 and 1"
+        )
+    return Intensities(
+        None, f"mapped intensities: {info.mapping.in_words()}, over all pixels of all its pages"
+    )
+
+
+def _given(
+    info: ModelInfo, mean: Sequence[float], deviation: Sequence[float], image: Path | None
+) -> Intensities:
+    if info.mapping.method != "standardise":
+        raise UsageError(
+            f"--mean and --deviation are for models that standardise; in this one {info.mapping.in_words()}"
+        )
+    if image is not None:
+        raise UsageError("give either --image, or --mean and --deviation, not both")
+    wanted = info.in_channels
+    if not len(mean) == len(deviation) == wanted:
+        raise UsageError(
+            f"--mean and --deviation need {wanted} number{'s' * (wanted > 1)} each, one for each channel "
+            f"of the model; got {len(mean)} and {len(deviation)}"
+        )
+    if not all(np.isfinite(mean)) or not all(0 < one < np.inf for one in deviation):
+        raise UsageError(f"--mean must be finite and --deviation above 0, not {mean} and {deviation}")
+    scale = np.array(mean, np.float64), 1 / np.array(deviation, np.float64)
+    return Intensities(scale, _standard(mean, deviation), "--mean and --deviation")
+
+
+def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
+    if info.mapping.method == "fixed":
+        raise UsageError(f"--image is not needed: in this model {info.mapping.in_words()}, for every image")
+    with open_image(path, axes) as image:
+        if image.channels != info.in_channels:
+            raise UsageError(f"{path}: has {image.channels} channels, but the model takes {info.in_channels}")
+        offset, gain = intensity_scale(info.mapping, image)
+    if not gain.all():
+        raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
+    if info.mapping.method == "standardise":
+        takes = _standard(offset.tolist(), (1 / gain).tolist())
+    else:
+        ends = [", ".join(f"{value:g}" for value in end) for end in (offset, offset + 1 / gain)]
+        takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
+    return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path))
+
+
+def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:
+    minus, over = (", ".join(f"{value:g}" for value in one) for one in (mean, deviation))
+    return f"raw intensities, from which {minus} is taken, and which are divided by {over}, for every image"
