@@ -13,6 +13,7 @@ from unet2015.errors import DataSetError, ImageWriteError, UsageError
 from unet2015.images.reader import read_pages
 from unet2015.objects.instances import label_objects
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.jobs import find_inputs
 from unet2015.segmentation.map_files import label_files, measure_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
@@ -289,3 +290,49 @@ def test_the_threshold_of_an_ome_zarr_is_in_its_record(tmp_path, model, stack_fi
     assert (tmp_path / "out" / "a.objects.csv").read_text().count("\n") == (
         (tmp_path / "a.objects.csv").read_text().count("\n")
     )
+
+
+MASK = np.zeros((2, 40, 40), np.uint8)
+MASK[0, 2:10, 2:10] = MASK[0, 20:30, 20:30] = MASK[1, 3:9, 3:9] = 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (MASK, "number 1, in 3 separate pieces, which count as 2"),
+        (MASK * 255, "number 255, in 3 separate pieces"),
+        (MASK[1:], None),
+        (np.stack([MASK[1], MASK[1]]), None),  # one cell, followed over time
+        (MASK * np.arange(1, 3, dtype=np.uint8)[:, None, None], None),
+        (MASK * 0, None),
+    ],
+)
+def test_masks_that_are_measured_as_objects_are_said(tmp_path, caplog, labels, said):
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
+    (result,) = measure_files(tmp_path / "a.tif", tmp_path / "out")
+    assert result.error is None
+    assert ("count as" in caplog.text) == (said is not None)
+    assert (said or "") in caplog.text
+
+
+def test_labels_beyond_63_bits_are_refused_as_they_are(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", MASK[0] * np.uint64(2**63 + 1), photometric="minisblack")
+    (result,) = measure_files(tmp_path / "a.tif", tmp_path / "out")
+    assert f"at most {2**63 - 1}, not {2**63 + 1}" in str(result.error)
+
+
+def test_masks_with_the_names_of_results_are_labelled_and_results_are_said(tmp_path, caplog):
+    for name in ("a.labels.tif", "b.tif"):
+        tifffile.imwrite(tmp_path / name, MASK[0], photometric="minisblack")
+    results = label_files([tmp_path], tmp_path / "o")
+    assert [result.input.name for result in results if not result.error] == ["a.labels.tif", "b.tif"]
+    caplog.clear()
+    again = label_files([tmp_path / "o" / "b.labels.tif", tmp_path / "b.tif"], tmp_path / "other")
+    assert [result.input.name for result in again] == ["b.tif"]
+    assert f"results of maps are left out (1): {tmp_path / 'o' / 'b.labels.tif'}" in caplog.text
+
+
+def test_results_of_label_are_no_inputs_of_segment(tmp_path):
+    tifffile.imwrite(tmp_path / "b.tif", MASK[0], photometric="minisblack")
+    label_files([tmp_path / "b.tif"], tmp_path)
+    assert find_inputs([tmp_path]) == [tmp_path / "b.tif"]

@@ -14,6 +14,7 @@ from unet2015.settings.objects import ObjectSettings
 
 STRIP_PIXELS = 2**20
 """Pixels of a strip. Labelling takes about 100 bytes for each."""
+_LARGEST = 2**63 - 1
 
 
 def strip_rows(height: int, width: int) -> int:
@@ -204,7 +205,13 @@ class StoredLabels:
     def _read(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
         for row in range(0, self.height, self._rows):
             stop = min(row + self._rows, self.height)
-            yield row, self._image.read(page, row, stop, 0, self.width)[0].astype(np.int64)
+            strip = self._image.read(page, row, stop, 0, self.width)[0]
+            if strip.dtype == np.uint64 and (most := int(strip.max())) > _LARGEST:
+                raise ImageValueError(
+                    f"{self._image.name}: page {page}: labels are at most {_LARGEST}, not {most}; number "
+                    "them anew"
+                )
+            yield row, strip.astype(np.int64)
 
 
 def number_image(

@@ -92,17 +92,22 @@ class Job:
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name, without results of earlier segmentations."""
     found = find_images(inputs)
-    results = [path for path in found if _is_result(path)]
+    results = [path for path in found if is_result(path)]
     if results and len(results) < len(found):
         _log.info("%d results of segmentations among the inputs are left out", len(results))
         return [path for path in found if path not in results]
     return found
 
 
-def _is_result(path: Path) -> bool:
+def is_result(path: Path) -> bool:
+    """Whether a file has the name of a result and lies beside a record."""
     name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
     # os.path: a path too long to be there is none, and no error.
-    return name is not None and any(map(os.path.exists, record_paths(path, path.with_name(name))))
+    if name is None:
+        return False
+    # Of segment there is one record beside all results; of other commands one beside each.
+    places = {*record_paths(path, path.with_name(name)), *record_paths(path, path.with_suffix(""))}
+    return any(map(os.path.exists, places))
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:

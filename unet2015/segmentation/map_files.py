@@ -21,14 +21,17 @@ from unet2015.images.reader import find_images, open_image
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import StoredLabels, number_image
+from unet2015.objects.masks import describe_mask
 from unet2015.objects.table import Table, check_pyarrow, describe_summary, pixel_size, summary_of, write_table
 from unet2015.safe_files import RecordedOutput, make_folder, sha256
+from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.map_choice import maps_of
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
+_MADE = tuple(product.ending for product in OBJECT_PRODUCTS.values())
 _log = logging.getLogger("unet2015")
 
 
@@ -150,6 +153,8 @@ def measure_files(
                 measured.append(Intensities.of(image, "intensity"))
                 _compare(stored, image, notes.say)
             tables = measure_labels(StoredLabels(stored), stored, measured)
+            if mask := describe_mask(stored, tables):
+                notes.say(path, mask)
         every.extend(tables)
         if single:
             return [], tables
@@ -216,17 +221,18 @@ def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path 
 
 
 def _best_maps(paths: Sequence[Path]) -> list[Path]:
-    """Leave out label images, and class maps beside the probability map of the same segmentation."""
+    """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
     names = {
         path.name.removesuffix(ProbabilityMap.ending): path.parent for path in paths if _is_probability(path)
     }
-    made = tuple(product.ending for product in OBJECT_PRODUCTS.values())
-    kept = []
+    kept, results = [], [path for path in paths if path.name.endswith(_MADE) and is_result(path)]
+    if results and len(results) < len(paths):
+        _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
     for path in paths:
         beside = names.get(path.name.removesuffix(MAIN.ending)) == path.parent and path.name.endswith(
             MAIN.ending
         )
-        if not beside and not path.name.endswith(made):
+        if not beside and path not in results:
             kept.append(path)
     if not kept:
         raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
