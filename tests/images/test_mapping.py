@@ -370,3 +370,14 @@ def test_channels_that_do_not_fit_the_model():
     mapping = Mapping(method="fixed", low=(0.0, 0.0), high=(1.0, 1.0))
     with pytest.raises(ImageValueError, match=r"expected 2 channels.*has 3"):
         intensity_scale(mapping, images("uint8")[0])
+
+
+@pytest.mark.parametrize("rule", ["standardise", "image-percentiles"])
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_whole_numbers_that_double_precision_does_not_tell_apart_are_refused(dtype, rule):
+    mapping = Mapping(method=rule, low=(1.0,), high=(99.0,)) if "per" in rule else Mapping(method=rule)
+    page = np.random.default_rng(0).integers(0, 200, (8, 9)).astype(dtype)
+    near, far = (page + np.array(offset, dtype) for offset in (2**53 - 200, 2**60))
+    MappedImage(ArrayImage(near), mapping).read(0, 0, 8, 0, 9)
+    with pytest.raises(ImageValueError, match=r"up to 9007199254740992 \(2\*\*53\)"):
+        MappedImage(ArrayImage(far), mapping).read(0, 0, 8, 0, 9)

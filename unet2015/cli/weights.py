@@ -40,7 +40,7 @@ def weights(
     from unet2015.errors import LabelError, UsageError
     from unet2015.images.reader import open_image, read_pages
     from unet2015.images.writer import ImageWriter
-    from unet2015.safe_files import RecordedOutput, sha256
+    from unet2015.safe_files import RecordedOutput, Unchanged
     from unet2015.training.weight_map import weight_map
 
     show_messages()
@@ -48,6 +48,7 @@ def weights(
         raise UsageError(f"{out}: the weight map is a TIFF, so its name must end in .tif or .tiff")
     if out.exists() and out.samefile(labels):
         raise UsageError(f"{out}: the weight map would replace the labels; choose another name")
+    watch = Unchanged(labels)
     pages = read_pages(labels, axes)
     settings = {
         "w0": w0,
@@ -57,7 +58,7 @@ def weights(
         "ignore": ignore,
         "axes": axes,
     }
-    said = {"input": str(labels.resolve()), "input_sha256": sha256(labels), "settings": settings}
+    said = {"input": str(labels.resolve()), "input_sha256": watch.sha256, "settings": settings}
     output = RecordedOutput(out, "weights", said)
     output.check()
     try:

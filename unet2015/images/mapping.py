@@ -22,6 +22,9 @@ from unet2015.settings import Mapping, MappingSettings
 Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Offset and gain of each channel."""
 
+_EXACT = 2**53
+"""Whole numbers up to this are exact in double precision, in which intensities are mapped."""
+
 
 def choose_mapping(
     settings: MappingSettings, images: Sequence[Image], pages: Sequence[Sequence[int]] | None = None
@@ -212,7 +215,7 @@ class MappedImage:
 
     def map(self, raw: npt.NDArray[Any], page: int) -> npt.NDArray[np.float32]:
         """Make network input of pixels of a page: the second half of `read`."""
-        _check_finite(raw, self.image, page)
+        _check_values(raw, self.image, page)
         values: npt.NDArray[Any] = raw.astype(self._work)
         offset, gain = (one.astype(self._work)[:, None, None] for one in (self.offset, self.gain))
         if self._factor is not None:
@@ -274,12 +277,19 @@ def _bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
     """Yield a page from top to bottom, as arrays of shape (channels, rows, width)."""
     for top in range(0, image.height, image.band_rows):
         band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
-        _check_finite(band, image, page)
+        _check_values(band, image, page)
         yield band
 
 
-def _check_finite(pixels: npt.NDArray[Any], image: Image, page: int) -> None:
+def _check_values(pixels: npt.NDArray[Any], image: Image, page: int) -> None:
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ImageValueError(
             f"{image.name}: page {page}: expected finite pixels, but some are NaN or infinite; replace them"
         )
+    if pixels.dtype.itemsize == 8 and pixels.dtype.kind in "iu":
+        low, high = int(pixels.min()), int(pixels.max())
+        if not -_EXACT <= low <= high <= _EXACT:
+            raise ImageValueError(
+                f"{image.name}: page {page}: expected whole numbers up to {_EXACT} (2**53), which double "
+                f"precision tells apart, but they go from {low} to {high}; subtract what all have in common"
+            )

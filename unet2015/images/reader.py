@@ -31,7 +31,7 @@ from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import is_zarr
-from unet2015.safe_files import open_regular
+from unet2015.safe_files import Unchanged, open_regular
 
 __all__ = [
     "ArrayImage",
@@ -147,9 +147,12 @@ def read_pages(
     ImageValueError
         The image has several channels.
     """
+    watch = Unchanged(Path(path))
     with open_image(path, axes, labels=labels) as image:
         say_notes(image, say=say)
-        return pages_of(image, labels=labels)
+        pages = pages_of(image, labels=labels)
+    watch.check()
+    return pages
 
 
 def pages_of(image: Image, *, labels: bool = True) -> npt.NDArray[Any]:

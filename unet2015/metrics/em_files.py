@@ -11,6 +11,7 @@ from unet2015.images.notes import say, say_notes
 from unet2015.images.page_order import other_names, other_order
 from unet2015.images.reader import open_image, pages_of
 from unet2015.metrics.em import read_proposal
+from unet2015.safe_files import Unchanged
 
 
 def read_em_files(
@@ -28,6 +29,9 @@ def read_em_files(
         Their pages are in another order.
     """
     with ExitStack() as stack:
+        for path in (labels, prediction, image):
+            if path is not None:
+                stack.callback(Unchanged(path).check)
         truth = stack.enter_context(open_image(labels, axes, labels=True))
         others = [
             stack.enter_context(open_image(path, axes)) for path in (prediction, image) if path is not None

@@ -19,6 +19,7 @@ from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
+from unet2015.safe_files import Unchanged
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -141,6 +142,7 @@ def _compare(
     axes: str | None,
     say: Say,
 ) -> Iterator[PageResult[T]]:
+    watches = [Unchanged(path) for path in (truth, result)]
     with open_image(truth, axes, labels=True) as true, open_image(result, axes, labels=True) as found:
         for image in (true, found):
             _check(image)
@@ -158,6 +160,8 @@ def _compare(
             except (DataSetError, LabelError) as error:
                 raise type(error)(f"{result} page {page} and {truth}: {error}") from error
             yield PageResult(truth, result, page, measured)
+    for watch in watches:
+        watch.check()
 
 
 def _check(image: Image) -> None:

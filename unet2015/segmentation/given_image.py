@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 from unet2015.arguments import file_path, pixels
 from unet2015.images.channel import ChannelImage, describe_channels
 from unet2015.images.image import ArrayImage, Image
+from unet2015.images.notes import say
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
+from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
 
 
@@ -36,6 +40,25 @@ def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: Mo
         array = _typed(array, info)
     whole = ArrayImage(array, options.axes)
     return whole if options.channel is None else ChannelImage(whole, str(options.channel))
+
+
+@contextmanager
+def opened_for(given: str | Path | NDArray[Any], options: SegmentOptions, info: ModelInfo) -> Iterator[Image]:
+    """Yield the image of `image_of`, whose notes are said; a file must stay the same while the body runs.
+
+    Raises
+    ------
+    ImageReadError
+        The file was changed.
+    """
+    named = isinstance(given, str | bytes | os.PathLike)
+    watch = Unchanged(file_path(given, "image")) if named else None
+    with image_of(given, options, info) as image:
+        for note in notes_on(image, info):
+            say(Path(image.name), note)
+        yield image
+    if watch is not None:
+        watch.check()
 
 
 def _typed(array: NDArray[Any], info: ModelInfo) -> NDArray[Any]:

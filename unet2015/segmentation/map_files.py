@@ -23,7 +23,7 @@ from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import StoredLabels, number_image
 from unet2015.objects.masks import describe_mask
 from unet2015.objects.table import Table, check_pyarrow, describe_summary, pixel_size, summary_of, write_table
-from unet2015.safe_files import RecordedOutput, make_folder, sha256
+from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.map_choice import maps_of
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
@@ -81,7 +81,8 @@ def label_files(
 
     def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
-        said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
+        watch = Unchanged(path)
+        said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with open_image(path, axes, labels=True) as image:
             say_notes(image, say=notes.say)
             maps = maps_of(image, path, settings)
@@ -94,6 +95,7 @@ def label_files(
             display = display_of_labels(labels.largest)
             with ImageWriter(target, image, labels.dtype, guard=outputs[0], display=display) as writer:
                 tables = measure_labels(labels, image, measured, writer=writer, dtype=labels.dtype)
+                watch.check()
             write_table(table, tables, outputs[1])
         return [target, table], tables
 
@@ -135,31 +137,23 @@ def measure_files(
         check_pyarrow()
     every: list[Table] = []
     notes = Repeated()
-    inputs = {os.path.realpath(path): sha256(path) for path in partners if path.is_file()}
+    inputs: dict[str, str] = {}
 
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        with ExitStack() as stack:
-            stored = stack.enter_context(open_image(path, axes, labels=True))
-            say_notes(stored, say=notes.say)
-            measured = []
-            if images is not None:
-                if (partner := partners[path]) is None:
-                    raise DataSetError(
-                        f"{path}: by the names no image of {images} belongs to these labels; name them "
-                        "alike, or leave out the images to measure shapes alone"
-                    )
-                _log.info("%s: intensities of %s", path, partner)
-                image = stack.enter_context(open_image(partner))
-                measured.append(Intensities.of(image, "intensity"))
-                _compare(stored, image, notes.say)
-            tables = measure_labels(StoredLabels(stored), stored, measured)
-            if mask := describe_mask(stored, tables):
-                notes.say(path, mask)
+        watch = Unchanged(path)
+        inputs[os.path.realpath(path)] = watch.sha256
+        if images is not None and partners[path] is None:
+            raise DataSetError(
+                f"{path}: by the names no image of {images} belongs to these labels; name them alike, or "
+                "leave out the images to measure shapes alone"
+            )
+        tables = _measured(path, partners[path], axes, notes.say)
+        watch.check()
         every.extend(tables)
         if single:
             return [], tables
         table = target / f"{name}{TABLE.ending}"
-        said = {"input": os.path.realpath(path), "input_sha256": sha256(path)}
+        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         write_table(table, tables, RecordedOutput(table, "measure", said))
         return [table], tables
 
@@ -172,6 +166,25 @@ def measure_files(
             for result in results
         ]
     return results
+
+
+def _measured(path: Path, partner: Path | None, axes: str | None, say: Say) -> list[Table]:
+    """Return the tables of a label image; notes on it and its image are said."""
+    with ExitStack() as stack:
+        stored = stack.enter_context(open_image(path, axes, labels=True))
+        say_notes(stored, say=say)
+        measured = []
+        if partner is not None:
+            _log.info("%s: intensities of %s", path, partner)
+            watch = Unchanged(partner)
+            stack.callback(watch.check)
+            image = stack.enter_context(open_image(partner))
+            measured.append(Intensities.of(image, "intensity"))
+            _compare(stored, image, say)
+        tables = measure_labels(StoredLabels(stored), stored, measured)
+        if mask := describe_mask(stored, tables):
+            say(path, mask)
+    return tables
 
 
 def _compare(labels: Image, image: Image, say: Say) -> None:

@@ -15,13 +15,12 @@ from unet2015.arguments import callback, device_name, file_path, flag, memory
 from unet2015.device import choose_device, process_memory, record_name, total_memory
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
-from unet2015.images.notes import say
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model, warn_unless_learned
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.objects.regions import check_roifile
 from unet2015.objects.table import check_pyarrow
-from unet2015.segmentation.given_image import image_of, notes_on
+from unet2015.segmentation.given_image import opened_for
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import IMAGEJ, MAIN, PARQUET, PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
@@ -132,9 +131,7 @@ def segment(
     probabilities = flag(probabilities, "probabilities")
     told = callback(progress, "progress")
     report = None if told is None else lambda name, done, tiles: told(done, tiles)
-    with image_of(image, options, segmenter.info) as opened, reporting(report):
-        for note in notes_on(opened, segmenter.info):
-            say(Path(opened.name), note)
+    with opened_for(image, options, segmenter.info) as opened, reporting(report):
         return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 

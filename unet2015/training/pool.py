@@ -93,6 +93,10 @@ class PooledImage(Image):
         self._hashed = True
         return digest
 
+    def check_unchanged(self) -> None:
+        """Raise `ImageReadError` if the file was changed since the image was made."""
+        self._watch.check()
+
     def open(self) -> Image:
         """Open the file; type and shape must be the same as before."""
         assert self.path is not None

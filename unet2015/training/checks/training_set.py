@@ -195,6 +195,7 @@ class _Pair:
         if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
                 self.digests = read_all(self.image, self.image_problems)
+                self.image.check_unchanged()
             except Exception as error:
                 self.image_problems.append(self.failed(error, self.image_file))
 
@@ -210,6 +211,7 @@ class _Pair:
         watch = Unchanged(self.label_file)
         try:
             beside = read_beside(self.image, self.label_file, axes)
+            watch.check()
         except Exception as error:
             self.label_problems.append(self.failed(error, self.label_file))
             return
