@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv-peers
+NAPARI := .venv-napari
 PIP := -m pip install --quiet --disable-pip-version-check
 SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_results_say
 
-.PHONY: demo fast test programs lint wheel docs bench clean
+.PHONY: demo fast test napari programs lint wheel docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
@@ -44,6 +45,23 @@ else
 	$(call in_halves)
 endif
 
+# napari and its Qt, on top of what .venv has, so that they are not in the way of the others.
+SITE := import site; print("import site; site.addsitedir({!r})".format(site.getsitepackages()[0]))
+$(NAPARI)/.ready: $(READY)
+	$(PYTHON) -m venv $(NAPARI)
+	$(BIN)/python -c '$(SITE)' > "$$($(NAPARI)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
+	$(NAPARI)/bin/python $(PIP) --no-compile -c constraints.txt napari napari-ome-zarr PySide6-Essentials pytest-qt || .ci/no-index
+	touch $(NAPARI)/.ready
+
+# The plug-in within napari, and results as napari opens them; without a screen.
+napari: export OMP_NUM_THREADS = 1
+napari: export QT_QPA_PLATFORM = offscreen
+napari: export QT_API = pyside6
+napari: $(NAPARI)/.ready
+	@.ci/qt
+	$(NAPARI)/bin/npe2 validate unet2015/napari_plugin/napari.yaml
+	$(NAPARI)/bin/python -m pytest -W default tests/napari_plugin/in_napari.py
+
 # Installs Chromium and ImageJ if root says make; else says in a line how to get them. Never asks sudo.
 programs:
 	@.ci/chromium
@@ -80,4 +98,4 @@ bench: $(PEERS)/.ready
 	$(PEERS)/bin/python -m benchmarks; status=$$?; $(PEERS)/bin/python -m benchmarks.summary && exit $$status
 
 clean:
-	rm -rf .venv $(PEERS) build dist site *.egg-info demo
+	rm -rf .venv $(PEERS) $(NAPARI) build dist site *.egg-info demo

@@ -20,7 +20,7 @@ from benchmarks.peers import peer, peer_versions
 from benchmarks.tiled_inference import OVERLAPS, Windows, model_of, network_of
 from unet2015.cli.sizes import parse_size
 from unet2015.networks.cpu.memory import weight_values, workspace_values
-from unet2015.segmentation.segmenter import segment
+from unet2015.segmentation.in_memory import segment
 
 CAPS = ("1200M", "2G", "4G")
 

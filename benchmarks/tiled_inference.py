@@ -34,7 +34,7 @@ from unet2015.geometry import unet_sides
 from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
 from unet2015.networks.unet2015 import UNet
-from unet2015.segmentation.segmenter import segment
+from unet2015.segmentation.in_memory import segment
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.settings.choices import Precision
 from unet2015.tiling.memory import choose_plan

@@ -24,7 +24,7 @@ LAYERS = [  # from the lowest; rooms of one line stand side by side and do not k
     {"objects"},
     {"training"},
     {"segmentation"},
-    {"report"},
+    {"napari_plugin", "report"},
     {"cli"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from unet2015.networks.unet2015 import UNet
     from unet2015.objects.instances import Markers, label_objects
     from unet2015.segmentation.batch import segment_files
+    from unet2015.segmentation.in_memory import segment
     from unet2015.segmentation.options import SegmentOptions
     from unet2015.segmentation.replay import replay
-    from unet2015.segmentation.segmenter import segment
     from unet2015.settings import load_settings
     from unet2015.training.loop import train
     from unet2015.training.weight_map import weight_map
@@ -51,9 +51,9 @@ _FILES = {
     "networks.unet2015": ["UNet"],
     "objects.instances": ["Markers", "label_objects"],
     "segmentation.batch": ["segment_files"],
+    "segmentation.in_memory": ["segment"],
     "segmentation.options": ["SegmentOptions"],
     "segmentation.replay": ["replay"],
-    "segmentation.segmenter": ["segment"],
     "settings": ["load_settings"],
     "training.loop": ["train"],
     "training.weight_map": ["weight_map"],

@@ -14,6 +14,7 @@ from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.in_memory import to_arrays
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings import Mapping, NetworkSettings
@@ -96,7 +97,7 @@ def look_at_model(path: Path, out: Path) -> str:
         return "result (not used)"
     segmenter = Segmenter(model, SegmentOptions(device="cpu"))
     try:
-        result = segmenter.to_array(ArrayImage(pixels, "CYX"), "probability")
+        result = to_arrays(segmenter, ArrayImage(pixels, "CYX"), ["probability"])["probability"]
     except UNet2015Error as error:  # about an array, whose name is "array"
         return f"result ({type(error).__name__})"
     if not np.isfinite(result).all() or result.min() < 0 or result.max() > 1:

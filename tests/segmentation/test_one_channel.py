@@ -11,9 +11,9 @@ from unet2015.errors import ImageValueError
 from unet2015.models.model_file import read_model_file, save_model
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.in_memory import segment
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.replay import replay
-from unet2015.segmentation.segmenter import segment
 
 STACK = np.random.default_rng(0).integers(0, 256, (2, 3, 40, 50), np.uint8)
 GFP = SegmentOptions(channel="GFP", device="cpu")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         find_model,
         list_models,
         load_model,
+        model_names,
         ship_model,
         warn_unless_learned,
     )
@@ -27,6 +28,7 @@ __all__ = [
     "find_model",
     "list_models",
     "load_model",
+    "model_names",
     "read_model_file",
     "save_model",
     "ship_model",
@@ -43,6 +45,7 @@ __getattr__, __dir__ = lazy_names(
             "find_model",
             "list_models",
             "load_model",
+            "model_names",
             "ship_model",
             "warn_unless_learned",
         ],

@@ -83,6 +83,11 @@ def list_models() -> list[ShippedModel]:
     return found
 
 
+def model_names() -> list[str]:
+    """Return the names of the models that come with the package; reads none of them."""
+    return list(_shipped())
+
+
 def find_model(model: str | Path) -> Path:
     """Return the path of a model file: from this path, the folder of a training, or a shipped model's name.
 

@@ -19,7 +19,9 @@ from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, PARQUET, TABLE, ProbabilityMap
 from unet2015.segmentation.publication import remove
+from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.threshold import class_of_objects
+from unet2015.settings.objects import ObjectSettings
 
 RUN_TABLE = "objects"
 """The rows of all files of a run: a name without ending."""
@@ -60,22 +62,27 @@ def write_objects(
     """
     settings, segmenter, image = job.options.objects, computation.segmenter, computation.source.image
     assert settings is not None
-    channel, wanted = class_of_objects(segmenter.info, settings)
-    threshold = segmenter.threshold if settings.threshold is None else settings.threshold
     with ExitStack() as stack:
         probability = stack.enter_context(open_image(maps[ProbabilityMap.name]))
         classes = stack.enter_context(open_image(maps[MAIN.name]))
-        found = Maps(probability, channel, threshold, classes, wanted)
+        found = maps_to_label(segmenter, settings, probability, classes)
         labels = number_image(found, settings, job.options.max_memory)
         measured = [
             Intensities.of(image, "intensity"),
-            Intensities(probability, (channel,), (ProbabilityMap.name,)),
+            Intensities(probability, (found.channel,), (ProbabilityMap.name,)),
         ]
         with writer(labels) as rows:
             tables = measure_labels(labels, image, measured, writer=rows, dtype=labels.dtype)
         write_table(job.outputs.products[TABLE.name], tables)
         _write_views(job, labels, tables, image)
     return summary_of(tables)
+
+
+def maps_to_label(segmenter: Segmenter, settings: ObjectSettings, probability: Image, classes: Image) -> Maps:
+    """Return where the objects of the two maps of a segmentation are."""
+    channel, wanted = class_of_objects(segmenter.info, settings)
+    threshold = segmenter.threshold if settings.threshold is None else settings.threshold
+    return Maps(probability, channel, threshold, classes, wanted)
 
 
 def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: Image) -> None:

@@ -1,8 +1,7 @@
-"""A model on its device that segments images; and the Python call that segments one in memory."""
+"""A model on its device, ready to segment images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,128 +10,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unet2015.arguments import callback, device_name, file_path, flag, memory
+from unet2015.arguments import file_path
 from unet2015.device import choose_device, process_memory, record_name, total_memory
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage
 from unet2015.images.tiles import TILE
-from unet2015.models import load_model, warn_unless_learned
-from unet2015.models.model_file import Model, ThresholdName
+from unet2015.models import load_model
+from unet2015.models.model_file import Model
 from unet2015.objects.regions import check_roifile
 from unet2015.objects.table import check_pyarrow
-from unet2015.segmentation.given_image import opened_for
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import IMAGEJ, MAIN, PARQUET, PRODUCTS, check_finite
+from unet2015.segmentation.products import IMAGEJ, PARQUET, PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_threshold, class_of_objects
-from unet2015.settings.choices import Averaging, Precision
-from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, warn_over
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
-from unet2015.tiling.progress import reporting, tile_bar
-from unet2015.tiling.sinks import ArraySink, Render
+from unet2015.tiling.sinks import Render
 
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
 """Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
-
-
-def segment(
-    image: str | Path | NDArray[Any],
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channel: int | str | None = None,
-    probabilities: bool = False,
-    threshold: float | ThresholdName | None = None,
-    tile: int | None = None,
-    batch: int | None = None,
-    max_memory: int | str | None = None,
-    device: str = "auto",
-    precision: Precision = "float32",
-    average: Averaging = "none",
-    skip_empty: bool = False,
-    progress: Callable[[int, int], object] | None = None,
-) -> NDArray[Any]:
-    """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
-
-    The result does not depend on tile size, batch or memory cap, up to rounding (1e-6).
-
-    Parameters
-    ----------
-    image : path or ndarray
-        A TIFF, PNG or JPEG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of
-        YX unless `axes` says more.
-    model : Model, path or str
-        What to segment with: a model file, the folder of a training, or the name of a model that comes with
-        the package.
-    axes : str, optional
-        One letter of TZCYXI for each axis of the image, slowest first, if the file does not tell them.
-    channel : int or str, optional
-        Use this channel alone, as an image of one channel: its number from 0, its name, if the file declares
-        names, or both as ``1:GFP``.
-    probabilities : bool
-        Return probabilities rather than classes.
-    threshold : float or {"f1", "rand"}, optional
-        With two classes, a pixel is of class 1 if its probability is above the threshold. ``f1`` is the
-        best one for the F1 of pixels in the training, ``rand`` (for membranes) the best for the Rand score
-        of cells. Default: the model's own.
-    tile : int, optional
-        Side of the tiles, in pixels. Default: chosen by memory.
-    batch : int, optional
-        Tiles that go through the network together. Default: chosen by memory.
-    max_memory : int or str, optional
-        Bytes of memory to stay under, or a text such as 2G: of the process on a CPU, else of the device.
-        Default: half of what is free, at most 4 GiB on a CPU.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, or a device of torch.
-    precision : {"float32", "bfloat16"}
-        What the network computes in; the scores and all that follows are float32.
-    average : {"none", "flips", "symmetries", "rotations"}
-        Average the scores over the release's 4 flips, the 8 symmetries of the square, or 7 rotated
-        versions (see :mod:`unet2015.tiling.averaging`).
-    skip_empty : bool
-        Do not run the network on empty tiles. A tile is empty if all pixels that the network would read,
-        margin included, have the same raw value in each channel. It becomes class 0; the probability of
-        class 1 is 0 (with more than two classes: that of class 0 is 1).
-    progress : callable, optional
-        Called with the number of tiles that are done, and of all; the work waits for it.
-
-    Returns
-    -------
-    ndarray
-        With the axes of the image, without C. Classes are uint8. Probabilities are float32: of class 1 if
-        there are two classes, otherwise of all classes, with an axis C before YX.
-
-    Raises
-    ------
-    ImageError
-        The image cannot be read, has NaN or the wrong number of channels, or needs `axes`.
-    ModelError
-        The model cannot be read.
-    UsageError
-        The options cannot be met; `GeometryError` and `MemoryLimitError` say what can.
-    """
-    options = SegmentOptions(
-        tile=tile,
-        batch=batch,
-        max_memory=None if max_memory is None else memory(max_memory, "max_memory"),
-        device=device_name(device),
-        precision=precision,
-        average=average,
-        threshold=threshold,
-        skip_empty=skip_empty,
-        axes=axes,
-        channel=channel,
-    )
-    segmenter = Segmenter(model, options)
-    if isinstance(model, Model):  # else loading it has said so
-        warn_unless_learned(model)
-    probabilities = flag(probabilities, "probabilities")
-    told = callback(progress, "progress")
-    report = None if told is None else lambda name, done, tiles: told(done, tiles)
-    with opened_for(image, options, segmenter.info) as opened, reporting(report):
-        return segmenter.to_array(opened, "probability" if probabilities else MAIN.name)
 
 
 class Segmenter:
@@ -262,19 +158,6 @@ class Segmenter:
             cap=cap,
             file_tile=TILE,
         )
-
-    def to_array(self, image: Image, product: str = MAIN.name) -> NDArray[Any]:
-        """Return a product of an image, its class map or ``probability``, in memory."""
-        plan = self.plan(image)
-        source = MappedImage(image, self.info.mapping)
-        sink = ArraySink(plan, self.info.classes)
-        with tile_bar(plan, image.name) as progress:
-            options = RunOptions(skip_empty=self.options.skip_empty)
-            run(plan, source, self.predict, sink, options, progress=progress)
-        check_finite(sink.array, image.name)
-        render = PRODUCTS[product].render
-        pages = np.stack([render(sink.array[page], self.threshold) for page in range(plan.pages)])
-        return pages.reshape(*image.page_shape, *pages.shape[1:])
 
     def renderer(self, name: str) -> Render:
         """Return a function that makes the pixels of all products from probabilities (classes, h, w).

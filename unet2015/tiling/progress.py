@@ -78,7 +78,7 @@ class Bar:
         self, total: int, name: str, unit: str, *, first: int = 0, silent: bool = False, leave: bool = False
     ) -> None:
         self._name, self._unit, self._done, self._total = name, unit, first, total
-        label, shows = on_one_line(shown(Path(name).name)), True if silent else None
+        label, shows = on_one_line(shown(Path(name).name)), True if silent or sys.stderr is None else None
         options: dict[str, Any] = {"initial": first, "leave": leave, "disable": shows, "smoothing": 0.05}
         self._bar = tqdm(total=total or None, desc=label, unit=unit, **options)
         self._lines = not silent and (sys.stderr is None or not sys.stderr.isatty())
