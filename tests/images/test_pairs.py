@@ -184,3 +184,20 @@ def test_files_are_named_by_the_folders_that_tell_them_apart(tmp_path: Path) -> 
         named_files(tmp_path / "empty")
     with pytest.raises(UsageError, match="none: no such"):
         named_files(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pairs"),
+    [
+        ("C1-1-{:02}", "1 {} 2x", 0),
+        ("w_{:02}-2x", "{}_2_DAPI", 4),
+        ("{}_2", "{}_2_mask", 4),
+        ("t{}_2x", "{}", 4),
+    ],
+)
+def test_a_number_that_all_files_of_a_side_have_is_not_that_of_one_file_of_the_other(one, other, pairs):
+    names = [[form.format(number) for number in range(4)] for form in (one, other)]
+    for one, other in (names, names[::-1]):
+        found = paired([f"{name}.tif" for name in one], [f"{name}.tif" for name in other])
+        expected = [(f"{x}.tif", f"{y}.tif") for x, y in zip(one, other, strict=True)]
+        assert found == expected[:pairs]

@@ -447,3 +447,13 @@ def test_real_images(data):
     with open_image(data / "ctc" / "PhC-C2DH-U373" / "01" / "t000.tif") as image:
         assert (image.height, image.width) == (520, 696)
         assert image.calibration.pixel_size_x == pytest.approx(0.65, rel=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_colour_planes_of_several_channels_in_an_imagej_hyperstack(tmp_path, channels):
+    array = pixels((2, channels, 6, 7, 3), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZCYXS"})
+    with open_image(tmp_path / "a.tif") as image:
+        assert (image.pages, image.channels) == (2, 3 * channels)
+        found = np.stack([image.read(page, 0, 6, 0, 7) for page in range(2)])
+    np.testing.assert_array_equal(found, np.moveaxis(array, -1, 2).reshape(2, 3 * channels, 6, 7))

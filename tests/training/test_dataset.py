@@ -127,6 +127,22 @@ class TestPages:
         assert names[:4] == ["t2.tif", "t9.tif", "t10.tif", "stack.tif page 0"]
         assert [select_pages(name, 7, FILES) for name in names] == [[page] for page in range(7)]
 
+    def test_a_name_that_several_images_have_is_refused_and_said_with_the_folder(self):
+        files = [
+            (Path(f"X/{name}"), 1) for name in ("A/t0.tif", "A/t1.tif", "B/t1.tif", "B/t2.png", "B/t2.tif")
+        ]
+        names = page_names(files)
+        assert names == ["t0.tif", "A/t1.tif", "B/t1.tif", "t2.png", "t2.tif"]
+        for known in (names, [f"X/{name}" for name in ("A/t0", "A/t1", "B/t1")]):
+            assert [select_pages(name, 5, files) for name in known] == [[page] for page in range(len(known))]
+        for name, both in (
+            ("t1.tif", "X/A/t1.tif, X/B/t1.tif"),
+            ("t1", "X/A/t1.tif, "),
+            ("t2", "X/B/t2.png, "),
+        ):
+            with pytest.raises(SettingsError, match=f"2 images have the name {name}: {both}"):
+                select_pages(name, 5, files)
+
     def test_the_pages_of_each_file(self):
         assert pages_of_each(FILES, [0, 2, 4, 5, 6]) == [[0], [], [0], [1, 2], [0]]
 

@@ -43,6 +43,8 @@ class Side:
         self.words = words
         self.count = len(words)
         self.before_numbers = before_numbers(words.values())
+        self._from_start = _same_places(set(words.values()))
+        self._from_end = _same_places({name[::-1] for name in words.values()})
         self.files_with = Counter(affix for name in words.values() for affix, _ in _splits(name))
         often = sorted(self.files_with.items(), key=lambda item: (-item[1], len(item[0].words)))
         self.affixes = {affix for affix, _ in often[:_MOST_AFFIXES]}
@@ -50,6 +52,14 @@ class Side:
         for path, name in words.items():
             for _, core in _splits(name):
                 self.with_core[core].add(path)
+
+    def constants(self, affix: Affix, core: Words) -> tuple[bool, ...]:
+        """Return which words of a core all of several files have at that place, from the start or the end."""
+        return tuple(
+            (len(affix.before) + place, word) in self._from_start
+            or (len(affix.after) + len(core) - 1 - place, word) in self._from_end
+            for place, word in enumerate(core)
+        )
 
     def shared(self, affix: Affix) -> bool:
         """Whether the affix marks the side rather than one file of several."""
@@ -88,6 +98,11 @@ class Side:
             ):
                 found.append(path)
         return found
+
+
+def _same_places(names: set[Words]) -> set[tuple[int, str]]:
+    """Return places and words that all of several names have."""
+    return set.intersection(*(set(enumerate(name)) for name in names)) if len(names) > 1 else set()
 
 
 def _splits(words: Words) -> Iterator[tuple[Affix, Words]]:

@@ -49,7 +49,9 @@ def read_imagej(
     values = {key.strip(): value.strip() for key, value in lines}
     counts = {letter: _count(values, key, name) for letter, key in zip(ORDER, _KEYS, strict=True)}
     images = _count(values, "images", name)
-    if counts["C"] == samples:  # the samples of a pixel, declared as channels
+    planes = math.prod(counts.values())
+    # The samples of a pixel may be declared as channels; not where there is a directory for each plane.
+    if counts["C"] == samples and not (samples > 1 and images == directories == planes):
         counts["C"] = 1
         if images == samples * math.prod(counts.values()):
             images //= samples

@@ -159,6 +159,21 @@ def _fit(first: Side, second: Side, rule: Rule) -> bool:
     )
 
 
+def _another_number(first: Side, second: Side, rule: Rule, core: Words) -> bool:
+    """Tell whether a number of a core does not mean the same on both sides.
+
+    It is after another word; or all files of one side have it (2x), while it tells those of the other apart.
+    """
+    if not core[0].isdigit():
+        return False
+    if all(word.isdigit() for word in core):
+        same = list(zip(first.constants(rule[0], core), second.constants(rule[1], core), strict=True))
+        ways = {pair for pair in same if pair[0] != pair[1]}
+        if len(ways) == 2 or (ways and len(core) == 1):
+            return True
+    return _other_number(first, second, rule)
+
+
 def _other_number(first: Side, second: Side, rule: Rule) -> bool:
     """Tell whether a number after the one affix is another than that after the other, as in s2_t3 and t2."""
     one, other = (affix.before[-1] if affix.before else "" for affix in rule)
@@ -203,7 +218,7 @@ def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[P
         for (one, path), (other, partner) in product(cores[core], other_cores[core]):
             if (one, other) not in fits:
                 fits[one, other] = _fit(first, second, (one, other))
-            if fits[one, other] and not (core[0].isdigit() and _other_number(first, second, (one, other))):
+            if fits[one, other] and not _another_number(first, second, (one, other), core):
                 vote = _Vote(core, path, partner)
                 rules[one, other].append(vote)
                 of_core[core].append(vote)

@@ -1,7 +1,8 @@
 """The pages of a set: the labels of an image, and which pages are held out."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
 from pathlib import Path
@@ -110,18 +111,16 @@ def _by_name(spec: str, part: str, files: Files) -> range:
     """Return the pages of a file, or the one page of it, that a part of `spec` names."""
     named = re.fullmatch(r"(.+?)(?: page ([0-9]+))?", part)
     name, number = (named[1], named[2]) if named else (part, None)
-    start = 0
-    for path, count in files:
-        if name in (str(path), path.name, path.stem):
-            if number is None:
-                return range(start, start + count)
-            if int(number) < count:
-                return range(start + int(number), start + int(number) + 1)
-            raise SettingsError(
-                f"validation pages {spec!r}: {name} has no page {number}; its last, counted from 0, is "
-                f"{count - 1}"
-            )
-        start += count
+    if (place := _place_of(spec, name, files)) is not None:
+        start, count = sum(pages for _, pages in files[:place]), files[place][1]
+        if number is None:
+            return range(start, start + count)
+        if int(number) < count:
+            return range(start + int(number), start + int(number) + 1)
+        raise SettingsError(
+            f"validation pages {spec!r}: {name} has no page {number}; its last, counted from 0, is "
+            f"{count - 1}"
+        )
     message = (
         f"validation pages {spec!r}: expected page numbers and ranges such as '24-29' or '3,7,20-22', "
         f"or names of images, not {part!r}"
@@ -129,6 +128,26 @@ def _by_name(spec: str, part: str, files: Files) -> range:
     if part and files:
         message += f"; the nearest name is {_nearest(name, files)}"
     raise SettingsError(message)
+
+
+def _place_of(spec: str, name: str, files: Files) -> int | None:
+    """Return which file has a name: its path, the last parts of it, or without suffix; None for no file."""
+    ways: tuple[Callable[[Path], bool], ...] = (
+        lambda path: name == str(path),
+        lambda path: f"/{path.as_posix()}".endswith(f"/{name}"),
+        lambda path: f"/{path.with_suffix('').as_posix()}".endswith(f"/{name}"),
+    )
+    for way in ways:
+        found = [place for place, (path, _) in enumerate(files) if way(path)]
+        if len(found) > 1:
+            several = shortened([str(files[place][0]) for place in found])
+            raise SettingsError(
+                f"validation pages {spec!r}: {len(found)} images have the name {name}: {several}; give more "
+                "of the path of the one that is meant"
+            )
+        if found:
+            return found[0]
+    return None
 
 
 def _nearest(name: str, files: Files) -> str:
@@ -172,12 +191,28 @@ def pages_of_each(files: Files, chosen: Sequence[int]) -> list[list[int]]:
 
 
 def page_names(files: Files) -> list[str]:
-    """Return a name for every page of a set: ``t24.tif``, or ``stack.tif page 24`` in a stack."""
+    """Return a name for every page of a set: ``t24.tif``, or ``stack.tif page 24`` in a stack.
+
+    Where several files have a name, each is named with as many of its folders as tell it apart.
+    """
+    names = _short_names([path for path, _ in files])
     return [
-        path.name if pages == 1 else f"{path.name} page {number}"
-        for path, pages in files
+        name if pages == 1 else f"{name} page {number}"
+        for name, (_, pages) in zip(names, files, strict=True)
         for number in range(pages)
     ]
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    names, parts = [path.name for path in paths], 1
+    while parts < max((len(path.parts) for path in paths), default=0) and len(set(names)) < len(names):
+        parts += 1
+        known = Counter(names)
+        names = [
+            str(Path(*path.parts[-parts:])) if known[name] > 1 else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+    return names
 
 
 def describe_held_out(names: Sequence[str]) -> str:
