@@ -106,6 +106,35 @@ def test_masks_given_as_objects_are_noticed(tmp_path: Path) -> None:
     assert evaluate_objects(none, truth).notes == ["the truth holds no object, so every measure is 0"]
 
 
+def test_a_mask_among_labels_is_noticed(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", a=CELLS, b=CELLS, c=CELLS)
+    mixed = write(tmp_path / "m", a=CELLS, b=(CELLS % 3 > 0) * np.uint8(255), c=(CELLS == 3).astype(np.uint8))
+    for first, second, name in ((truth, mixed, "result"), (mixed, truth, "truth")):
+        (note,) = evaluate_objects(first, second).notes
+        assert f"the {name} is labels, but some pages look like masks ({mixed / 'b.tif'} page 0): " in note
+    assert evaluate_objects(truth, truth).notes == []
+
+
+@pytest.mark.parametrize("other", ["mask1.tif", "mask_01.tif", "mask001.tiff"])
+def test_two_files_of_a_frame_are_refused(tmp_path: Path, other: str) -> None:
+    truth = write(tmp_path / "t", man_seg001=CELLS)
+    result = write(tmp_path / "r", mask001=CELLS)
+    assert evaluate_seg(truth, result).value == 1
+    tifffile.imwrite(result / other, CELLS)
+    with pytest.raises(DataSetError, match="are of frame 1") as caught:
+        evaluate_seg(truth, result)
+    assert other in str(caught.value)
+    assert "mask001.tif" in str(caught.value)
+
+
+def test_masks_are_noticed_by_seg(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    truth = write(tmp_path / "t", man_seg001=CELLS)
+    evaluate_seg(truth, write(tmp_path / "r", mask001=CELLS))
+    assert "looks like a mask" not in caplog.text
+    evaluate_seg(truth, write(tmp_path / "m", mask001=(CELLS % 3 > 0) * np.uint8(255)))
+    assert f"{tmp_path / 'm' / 'mask001.tif'}: looks like a mask: one value, in several pieces" in caplog.text
+
+
 @pytest.mark.parametrize("truth", [1, 255])
 @pytest.mark.parametrize("result", [1, 255, 65535])
 def test_masks_of_any_coding_are_alike(tmp_path: Path, truth: int, result: int) -> None:

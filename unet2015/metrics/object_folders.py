@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from unet2015.images.result_names import LABELS
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
+from unet2015.metrics.masks import MEANT, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, object_scores
+
+_NAMED = 5
 
 
 class _Page(NamedTuple):
@@ -21,6 +23,7 @@ class _Page(NamedTuple):
     like_masks: tuple[bool, bool]
     """Of truth and result, whether all pixels are 0 or one value that is usual in masks."""
     in_pieces: tuple[bool, bool]
+    """Whether such a page is in several pieces."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,21 @@ class ObjectEvaluation:
     def notes(self) -> list[str]:
         """What the labels may not be meant for."""
         found = []
+        pages = self.comparison.pages
         for side, name in enumerate(("truth", "result")):
-            pages = [page.measured for page in self.comparison.pages]
-            if all(page.like_masks[side] for page in pages) and any(page.in_pieces[side] for page in pages):
-                found.append(
-                    f"the {name} looks like masks: one value, in several pieces, which count as one object a "
-                    "page; objects need labels in which every cell has its own number, masks go to evaluate "
-                    "pixels"
-                )
+            masks = [page for page in pages if page.measured.in_pieces[side]]
+            if not masks:
+                continue
+            if all(page.measured.like_masks[side] for page in pages):
+                what = f"the {name} looks like masks"
+            else:
+                places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in masks[:_NAMED]]
+                more = f" and {len(masks) - _NAMED} more" if len(masks) > _NAMED else ""
+                what = f"the {name} is labels, but some pages look like masks ({', '.join(places)}{more})"
+            found.append(
+                f"{what}: {MEANT}; objects need labels in which every cell has its own number, masks go to "
+                "evaluate pixels"
+            )
         if not self.scores.true_objects:
             found.append("the truth holds no object, so every measure is 0")
         return found
@@ -130,18 +140,9 @@ def evaluate_objects(
     thresholds = sorted({*THRESHOLDS, threshold})
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
-        masks = _like_mask(true), _like_mask(found)
-        pieces = masks[0] and _in_pieces(true), masks[1] and _in_pieces(found)
+        masks = like_mask(true), like_mask(found)
+        pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
         return _Page(object_scores(true, found, thresholds), masks, pieces)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold)
-
-
-def _like_mask(labels: NDArray[np.integer]) -> bool:
-    highest = int(labels.max())
-    return highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all())
-
-
-def _in_pieces(labels: NDArray[np.integer]) -> bool:
-    return bool(ndimage.label(labels, np.ones((3, 3)))[1] > 1)

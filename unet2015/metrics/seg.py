@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer, items, whole_numbers
 from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
+from unet2015.metrics.masks import MEANT, in_pieces, like_mask
 from unet2015.metrics.overlaps import object_overlaps
 
 
@@ -209,11 +210,25 @@ def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
 
 
 def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
-    """Return the files ``<stem><digits>.tif`` of a folder by their number, in rising order."""
+    """Return the files ``<stem><digits>.tif`` of a folder by their number, in rising order.
+
+    Raises
+    ------
+    DataSetError
+        Two files have the same number.
+    """
     if not folder.is_dir():
         return {}
     found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name), path) for path in folder.iterdir()]
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
+    files: dict[int, Path] = {}
+    for number, path in sorted((int(match[1]), path) for match, path in found if match):
+        if number in files:
+            raise DataSetError(
+                f"{path}: both it and {files[number].name} are of frame {number}; move away the one that is "
+                "not meant"
+            )
+        files[number] = path
+    return files
 
 
 def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
@@ -225,4 +240,7 @@ def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
         raise AxesError(
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
         ) from error
-    return pages.astype(np.uint8) if pages.dtype == bool else pages
+    labels: NDArray[np.integer] = pages.astype(np.uint8) if pages.dtype == bool else pages
+    if any(like_mask(page) and in_pieces(page) for page in labels):
+        say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
+    return labels

@@ -1,0 +1,20 @@
+"""Masks among instance labels: all cells of a page have one number, and count as one object."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+MEANT = "one value, in several pieces, which count as one object a page"
+
+
+def like_mask(labels: NDArray[Any]) -> bool:
+    """Whether all pixels are 0 or one value that is usual in masks."""
+    highest = int(labels.max())
+    return highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all())
+
+
+def in_pieces(labels: NDArray[Any]) -> bool:
+    """Whether what is not 0 is in several pieces, which do not even touch at corners."""
+    return bool(ndimage.label(labels, np.ones((3, 3)))[1] > 1)
