@@ -13,6 +13,7 @@ from unet2015.cli.options import (
     Json,
     LabelKindOption,
     Labels,
+    LabelThreshold,
     Settings,
     Validate,
     changes,
@@ -29,6 +30,7 @@ def check(
     labels: Labels,
     label_kind: LabelKindOption = None,
     settings: Settings = None,
+    label_threshold: LabelThreshold = None,
     ignore: Ignore = None,
     validate: Validate = None,
     axes: Axes = None,
@@ -47,7 +49,10 @@ def check(
     from unet2015.training.pairing import find_pairs
 
     show_messages()
-    options = changes(labels={"kind": label_kind, "ignore": ignore}, validation={"pages": validate})
+    options = changes(
+        labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
+        validation={"pages": validate},
+    )
     chosen = load_settings(settings, options)
     try:
         found = find_pairs(images, labels)

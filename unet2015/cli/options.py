@@ -33,6 +33,13 @@ LabelKindOption = Annotated[
 Ignore = Annotated[
     int | None, typer.Option(help="Label value of pixels that are not annotated.", metavar="VALUE")
 ]
+LabelThreshold = Annotated[
+    int | None,
+    typer.Option(
+        help="Lowest label value of a cell, for masks blurred by JPEG (mask, membrane): 128 is half.",
+        metavar="VALUE",
+    ),
+]
 Images = Annotated[
     list[Path],
     typer.Option("--images", help="File, folder or pattern in quotes; may be repeated.", metavar="PATH"),

@@ -15,6 +15,7 @@ from unet2015.cli.options import (
     Images,
     LabelKindOption,
     Labels,
+    LabelThreshold,
     Settings,
     Validate,
     changes,
@@ -31,6 +32,7 @@ def train(
     ],
     settings: Settings = None,
     label_kind: LabelKindOption = None,
+    label_threshold: LabelThreshold = None,
     ignore: Ignore = None,
     validate: Validate = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", metavar="N")] = None,
@@ -100,7 +102,7 @@ def train(
         with process_group() as group:
             given = changes(
                 seed=seed,
-                labels={"kind": label_kind, "ignore": ignore},
+                labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
                 validation={"pages": validate},
                 network={"kind": network, "width": width},
                 optimisation={

@@ -63,8 +63,10 @@ class Mapping(Frozen):
         return what.format(*ends) + " become 0 and 1"
 
 
-class LabelSettings(Frozen):
+class LabelSettings(Growing):
     """The meaning of the label images; it is never guessed."""
+
+    later: ClassVar[tuple[str, ...]] = ("threshold",)
 
     kind: LabelKind = "instances"
     """``instances``: 0 is background, every other value a cell. ``mask``: 0 is background, any other value
@@ -74,6 +76,9 @@ class LabelSettings(Frozen):
     """Number of classes; more than 2 only with ``kind = "classes"``."""
     ignore: int | None = None
     """Label value of pixels that are not annotated: weight 0, no gradient."""
+    threshold: int | None = Field(None, ge=1)
+    """``mask`` and ``membrane``: the lowest value that is a cell, for masks that are blurred, as by JPEG: 128
+    is half of 8 bits. None: any value but 0."""
     separation_border: bool = True
     """``instances``: draw background between touching cells (section 3.1)."""
 
@@ -81,6 +86,8 @@ class LabelSettings(Frozen):
     def _two_classes(self) -> Self:
         if self.kind != "classes" and self.classes != 2:
             raise ValueError(f'kind = "{self.kind}" has 2 classes, not {self.classes}')
+        if self.threshold is not None and self.kind not in ("mask", "membrane"):
+            raise ValueError(f'threshold is for kind = "mask" and "membrane", not for "{self.kind}"')
         return self
 
 

@@ -45,8 +45,9 @@ def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered
 
     ``instances``: every value but 0 is a cell; if the settings say so, a separation border is drawn
     between cells that touch. ``mask`` and ``membrane``: the cells are the 4-connected components of what
-    is not 0 (a membrane of one pixel, drawn diagonally, then still separates). ``classes``: the cells are the
-    4-connected components of each class but 0; components of different classes may touch.
+    is not 0, or not below the threshold (a membrane of one pixel, drawn diagonally, then still separates).
+    ``classes``: the cells are the 4-connected components of each class but 0; components of different
+    classes may touch.
 
     Parameters
     ----------
@@ -95,7 +96,10 @@ def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered
                 f"{name}: with classes = {settings.classes} the labels must be 0 to {settings.classes - 1}, "
                 f"but {values.max()} is among them; {_beyond_classes(values)}"
             )
-        classes = values.astype(np.uint8) if settings.kind == "classes" else (values != 0).astype(np.uint8)
+        least = 1 if settings.threshold is None else settings.threshold
+        classes = (
+            values.astype(np.uint8) if settings.kind == "classes" else (values >= least).astype(np.uint8)
+        )
         cells = components(classes, connectivity=1)
     if ignored is not None:
         classes[ignored] = IGNORED

@@ -1,6 +1,6 @@
 """Checks of a training set, before the training starts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +15,12 @@ from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
+from unet2015.training.checks.masks import mask_problems, problem_of
 from unet2015.training.checks.problem import Problem, Severity, grouped, merged
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
-    Labels,
     page_names,
     pages_of_each,
-    shortened,
     split_pages,
 )
 from unet2015.training.labelled import LabelledPages
@@ -185,7 +184,7 @@ class _Pair:
         pair = cls(image_file, label_file)
         try:
             pair.image = pool.add(image_file, axes, channel)
-            pair.image_problems += [_problem("warning", image_file, note) for note in pair.image.notes]
+            pair.image_problems += [problem_of("warning", image_file, note) for note in pair.image.notes]
         except Exception as error:
             pair.image_problems.append(pair.failed(error, image_file))
         return pair
@@ -203,7 +202,7 @@ class _Pair:
         """Keep an error for the report, and return the problem that it is."""
         found = failure_of(error, file)
         self.failures.append((file, found))
-        return _problem("error", file, str(found))
+        return problem_of("error", file, str(found))
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
         self.areas, self.pixels = np.empty(0, np.int64), 0
@@ -222,7 +221,7 @@ class _Pair:
             self.label_problems.append(Problem("error", str(self.label_file), beside.misfit))
         else:
             self.fits = True
-        self.label_problems += [_problem("warning", self.label_file, note) for note in beside.notes]
+        self.label_problems += [problem_of("warning", self.label_file, note) for note in beside.notes]
         if settings.kind == "instances":
             self.holds_ids = holds_ids(labels, settings)
             self.refused_as_mask = not self.holds_ids and bool((labels == 255).any())
@@ -234,10 +233,10 @@ class _Pair:
         self.frequencies = report.frequencies
         severity: Severity = "error" if report.problems else "warning"
         self.label_problems += [
-            _problem(severity, self.label_file, text) for text in grouped(report.problems or report.notes)
+            problem_of(severity, self.label_file, text) for text in grouped(report.problems or report.notes)
         ]
         if settings.kind in ("mask", "membrane") and not report.problems:
-            self.label_problems += _mask_problems(self.label_file, labels, settings)
+            self.label_problems += mask_problems(self.label_file, labels, settings)
 
     def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
         areas = np.bincount(targets.cells.ravel())[1:]
@@ -260,36 +259,3 @@ def _page_facts(pairs: Sequence[_Pair], names: Sequence[str]) -> list[PageFacts]
     rows = [row for pair in pairs if pair.frequencies is not None for row in pair.frequencies]
     digests = [digest for pair in pairs for digest in pair.digests]
     return [PageFacts(*facts) for facts in zip(names, rows, digests, strict=True)]
-
-
-def _mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
-    """Say if labels do not look like a mask of cells, or like membranes."""
-    cells = "cells" if settings.kind == "mask" else "cell interior"
-    inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
-    if len(inside) > 1:
-        yield _problem(
-            "warning",
-            file,
-            f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as {cells}; "
-            "instance labels need --label-kind instances, a blurred mask needs a threshold",
-        )
-    zeros = np.count_nonzero(labels == 0) / labels.size
-    if settings.kind == "membrane" and 0.5 < zeros < 1:
-        yield _problem(
-            "warning",
-            file,
-            f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted? Cells on background need "
-            "--label-kind mask",
-        )
-    if settings.kind == "mask" and 0 < zeros < 0.5:
-        yield _problem(
-            "warning",
-            file,
-            f"{1 - zeros:.0%} of it is not 0, which means cells; is the coding inverted? Cells between "
-            "membranes need --label-kind membrane",
-        )
-
-
-def _problem(severity: Severity, file: Path, text: str) -> Problem:
-    """Make a problem of a message that may name the file itself."""
-    return Problem(severity, str(file), text.removeprefix(str(file)).lstrip(":, "))

@@ -1,0 +1,77 @@
+"""Masks that JPEG has blurred: said with their number, and cut at half where the settings say so."""
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import SettingsError
+from unet2015.images.writer import write_image
+from unet2015.settings import LabelSettings, load_settings
+from unet2015.training.checks.training_set import find_problems
+from unet2015.training.labels import IGNORED, make_targets
+
+
+def blurred():
+    """A square of 255 as JPEG of quality 50 gives it back: edges between 0 and 255."""
+    mask = np.zeros((64, 64), np.uint8)
+    mask[13:43, 19:50] = 255
+    return mask > 0, imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(mask, level=50))
+
+
+@pytest.mark.parametrize("kind", ["mask", "membrane"])
+def test_a_blurred_mask_is_cut_where_the_settings_say(kind):
+    true, labels = blurred()
+    grown = make_targets(labels, LabelSettings(kind=kind), "a").classes
+    cut = make_targets(labels, LabelSettings(kind=kind, threshold=128), "a").classes
+    assert grown.sum() > 1.2 * true.sum()
+    assert np.count_nonzero(cut != true) < 0.01 * true.sum()
+    assert np.array_equal(cut, labels >= 128)
+    ignored = make_targets(labels, LabelSettings(kind=kind, threshold=128, ignore=255), "a").classes
+    assert np.array_equal(ignored == IGNORED, labels == 255)
+
+
+def problems(folder, labels, **settings):
+    for name, page in (("image", np.arange(4096, dtype=np.uint8).reshape(64, 64)), ("labels", labels)):
+        tifffile.imwrite(folder / f"{name}.tif", page, photometric="minisblack")
+    chosen = load_settings(None, {"labels": {"kind": "mask", **settings}})
+    found = find_problems([(folder / "image.tif", folder / "labels.tif")], chosen)
+    return " ".join(str(one) for one in found if one.file)
+
+
+def test_it_is_said_how_many_pixels_are_between_and_what_becomes_of_them(tmp_path):
+    _, labels = blurred()
+    highest = labels.max()
+    between = np.count_nonzero((labels > 0) & (labels < highest))
+    many = f"{between} pixels ({between / 4096:.1%}) have values between 0 and {highest}, as JPEG leaves them"
+    said = problems(tmp_path, labels)
+    assert f"{many}; --label-threshold 128 takes those from half on" in said
+    assert "all read as cells" in said
+    cut = problems(tmp_path, labels, threshold=128)
+    assert f"{many}; those from 128 on are read as cells" in cut
+    assert "all read as cells" not in cut
+    clean = np.where(labels >= 128, 255, 0).astype(np.uint8)
+    assert "JPEG" not in problems(tmp_path, clean, threshold=128)
+
+
+def test_a_threshold_is_for_masks_only():
+    for kind in ("instances", "classes"):
+        with pytest.raises(SettingsError, match=f'threshold is for .*not for "{kind}"'):
+            load_settings(None, {"labels": {"kind": kind, "threshold": 128}})
+    assert "threshold" not in LabelSettings().model_dump()
+
+
+def test_a_training_takes_a_jpeg_mask_cut_at_half(tmp_path, small_settings):
+    """From the command's options to the classes that are trained on."""
+    from unet2015.training.pages import load_training_set
+
+    true, labels = blurred()
+    write_image(tmp_path / "i.tif", np.stack([labels, labels]), "IYX")
+    write_image(tmp_path / "l.tif", np.stack([labels, labels]), "IYX")
+    settings = small_settings(labels={"kind": "mask", "threshold": 128})
+    data = load_training_set([(tmp_path / "i.tif", tmp_path / "l.tif")], settings)
+    try:
+        assert np.array_equal(data.training[0].classes, labels >= 128)
+        assert data.validation[0].classes.sum() == pytest.approx(true.sum(), rel=0.01)
+    finally:
+        data.close()

@@ -1,0 +1,57 @@
+"""What is wrong, or may be wrong, with the values of one file of masks."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from unet2015.settings import LabelSettings
+from unet2015.training.checks.problem import Problem, Severity
+from unet2015.training.dataset import Labels, shortened
+
+
+def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
+    """Say if labels do not look like a mask of cells, or like membranes."""
+    cells = "cells" if settings.kind == "mask" else "cell interior"
+    inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
+    if len(inside) > 1:
+        yield problem_of("warning", file, _between(labels, inside, cells, settings))
+    zeros = np.count_nonzero(labels < (settings.threshold or 1)) / labels.size
+    if settings.kind == "membrane" and 0.5 < zeros < 1:
+        yield problem_of(
+            "warning",
+            file,
+            f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted? Cells on background need "
+            "--label-kind mask",
+        )
+    if settings.kind == "mask" and 0 < zeros < 0.5:
+        yield problem_of(
+            "warning",
+            file,
+            f"{1 - zeros:.0%} of it is not 0, which means cells; is the coding inverted? Cells between "
+            "membranes need --label-kind membrane",
+        )
+
+
+def _between(labels: Labels, inside: Sequence[int], cells: str, settings: LabelSettings) -> str:
+    """Say how many pixels of a mask have values between 0 and the highest, and what becomes of them."""
+    highest = inside[-1]
+    between = (labels > 0) & (labels < highest)
+    if settings.ignore is not None:
+        between &= labels != settings.ignore
+    count = int(np.count_nonzero(between))
+    many = (
+        f"{count} pixels ({count / labels.size:.1%}) have values between 0 and {highest}, as JPEG leaves them"
+    )
+    if settings.threshold is not None:
+        return f"{many}; those from {settings.threshold} on are read as {cells}"
+    return (
+        f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as {cells}; instance "
+        f"labels need --label-kind instances. If the mask is blurred, its {cells} grow by that: {many}; "
+        f"--label-threshold {(highest + 1) // 2} takes those from half on"
+    )
+
+
+def problem_of(severity: Severity, file: Path, text: str) -> Problem:
+    """Make a problem of a message that may name the file itself."""
+    return Problem(severity, str(file), text.removeprefix(str(file)).lstrip(":, "))
