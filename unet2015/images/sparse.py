@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
+from unet2015.images.gdal import nodata_text
 
-_NODATA = 42113
 _LARGEST = 2**28  # bytes of one strip or tile: nothing in the file vouches for its size
 
 
@@ -28,7 +28,7 @@ def missing_value(page: Any) -> Any:
     """Return what is read where nothing is there: the tag GDAL_NODATA, if pixels can have its value, or 0."""
     kind = page.dtype.newbyteorder("=").type
     try:
-        number = float(str(page.tags.valueof(_NODATA, "0")).strip("\0 "))
+        number = float(nodata_text(page) or "0")
     except ValueError:
         return kind(0)
     if page.dtype.kind == "f":
