@@ -65,7 +65,7 @@ class TiffImage(Image):
                 for page in unlike([plane.page for plane in planes]):
                     page.decode  # noqa: B018 - made now, while the file is open
                 meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
-                gdal = describe_gdal(planes[0].page)
+                left_out += describe_gdal(planes[0].page)
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way
@@ -77,7 +77,7 @@ class TiffImage(Image):
         values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
         tail = within(page, len(values), letter)
         named = declared.named(tail, axes, name)
-        notes = (*dict.fromkeys(note for _, more in meant for note in more), *gdal)
+        notes = dict.fromkeys(note for _, more in meant for note in more)
         super().__init__(
             ImageHeader(
                 name,
@@ -88,12 +88,7 @@ class TiffImage(Image):
                 kind=declared.kind,
                 calibration=declared.calibration,
                 companion=declared.companion,
-                notes=(
-                    *declared.notes,
-                    *left_out,
-                    *notes,
-                    *describe_absent(planes, name),
-                ),
+                notes=(*declared.notes, *left_out, *notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,
                 channel_names=() if axes else declared.channel_names,
