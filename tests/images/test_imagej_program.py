@@ -66,8 +66,14 @@ OTHERWISE = {
 """Files that are read in another way on purpose: docs/files.md says why."""
 
 
-LABELS = {"few labels": 7, "many labels": 3000}
-"""Names of label images, and the largest label."""
+LABELS = {
+    "few labels": ("hyperstack", np.uint16, 7),
+    "many labels": ("hyperstack", np.uint16, 3000),
+    "labels in OME-TIFF": ("OME", np.uint16, 7),
+    "labels of 32 bits": ("hyperstack", np.uint32, 70000),
+    "labels in plain TIFF": ("centimetres", np.uint16, 7),
+}
+"""Names of label images; like which image, of which type, and the largest label."""
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +93,26 @@ def seen(tmp_path_factory):
         ):
             for page in range(image.pages):
                 writer.write(classes(image, page))
-    for name, largest in LABELS.items():
-        with open_image(paths["hyperstack"]) as image:
+    write, paths["OME"] = FLAVOURS["OME-TIFF"].write, folder / "input.ome.tif"
+    write(paths["OME"])
+    for name, (like, dtype, largest) in LABELS.items():
+        with open_image(paths[like]) as image:
             paths[name] = folder / f"{name}.tif"
-            write_labels(paths[name], image, largest)
+            write_labels(paths[name], image, dtype, largest)
+    with open_image(paths.pop("OME")) as image:
+        paths["classes in OME-TIFF"] = folder / "classes.ome.tif"
+        write_labels(paths["classes in OME-TIFF"], image, np.uint8, 1, display_of_classes(2))
     found = open_with_imagej(command, list(paths.values()), tmp_path_factory.mktemp("imagej"))
     return {name: (path, found[path]) for name, path in paths.items()}
 
 
-def write_labels(path, image, largest):
-    display = display_of_labels(largest)
-    with ImageWriter(path, image, np.uint16, display=display) as writer:
-        for _ in range(image.pages):
-            writer.write(np.full((image.height, image.width), largest, np.uint16))
+def write_labels(path, image, dtype, largest, display=None):
+    """Labels 1 and `largest` over a whole page each, and background above them."""
+    with ImageWriter(path, image, dtype, display=display or display_of_labels(largest)) as writer:
+        for page in range(image.pages):
+            rows = np.full((image.height, image.width), largest if page % 2 == 0 else 1, dtype)
+            rows[0] = 0
+            writer.write(rows)
 
 
 def classes(image, page):
@@ -124,9 +137,9 @@ def same_calibration(image, imagej):
 
 
 def same_planes(image, imagej, inverted=False):
-    """Whether ImageJ has the same planes along the same axes; without a header it has slices."""
+    """Whether ImageJ has the same planes along the same axes; without its own header it has slices."""
     axes = {letter: image.size(letter) for letter in "CZT"}
-    if set(image.page_axes) & {"I"} or image.kind == "plain":
+    if set(image.page_axes) & {"I"} or image.kind in ("plain", "ome"):
         axes = {"C": image.channels, "Z": image.pages, "T": 1}
     assert imagej.sizes == tuple(axes.values())
     top = 2**image.bits - 1 if inverted else 0
@@ -164,10 +177,10 @@ def test_what_imagej_sees_of_a_class_map(seen, name):
         assert (result.axes, result.kind) == (image.axes.replace("C", ""), image.kind)
         same_calibration(result, imagej)
         same_planes(result, imagej)
-        # In all flavours but OME-TIFF, class 1 is white, and the image stays one that ImageJ counts in.
+        # Class 1 is white, and the image stays one that ImageJ counts in.
         assert imagej.gray
         assert imagej.shown == ((0, 1) if image.kind == "imagej" else (0, 255))
-        assert imagej.second_colour == ([1] * 3 if image.kind in ("imagej", "ome") else [255] * 3)
+        assert imagej.second_colour == ([1] * 3 if image.kind == "imagej" else [255] * 3)
         for field in ("pixel_size_x", "pixel_size_y", "z_spacing"):
             before, after = getattr(image.calibration, field), getattr(result.calibration, field)
             before, after = (
@@ -182,8 +195,19 @@ def test_what_imagej_sees_of_a_class_map(seen, name):
 @pytest.mark.parametrize("name", LABELS)
 def test_imagej_shows_labels_in_colours(seen, name):
     path, imagej = seen[name]
+    like, dtype, largest = LABELS[name]
     with open_image(path) as result:
-        assert result.kind == "imagej"
+        kind = "ome" if dtype == np.uint32 else {"hyperstack": "imagej", "OME": "ome"}.get(like, "plain")
+        assert (result.kind, result.dtype) == (kind, dtype)
         same_planes(result, imagej)
-    assert imagej.shown == (0, max(255, LABELS[name]))
+    # Without ImageJ's header it shows the range that occurs in the first page.
+    assert imagej.shown == (0, max(255, largest) if kind == "imagej" else largest)
     assert imagej.second_colour == colours_of_labels()[1].tolist()
+
+
+def test_imagej_shows_class_maps_of_ome_tiff_as_black_and_white(seen):
+    path, imagej = seen["classes in OME-TIFF"]
+    with open_image(path) as result:
+        assert result.kind == "ome"
+        same_planes(result, imagej)
+    assert (imagej.gray, imagej.shown, imagej.second_colour) == (True, (0, 255), [255] * 3)

@@ -182,8 +182,12 @@ def test_labels_are_shown_in_colours_by_imagej(tmp_path, model, stack_file):
         assert (tif.imagej_metadata["min"], tif.imagej_metadata["max"]) == (0, 1)
 
 
-@pytest.mark.parametrize(("pyramid", "times"), [(True, 1), (False, 0)])
-def test_what_imagej_cannot_open_by_itself_is_said(tmp_path, model, stack_file, caplog, pyramid, times):
-    caplog.set_level("INFO", "unet2015")
-    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(pyramid=pyramid))
-    assert caplog.text.count("which ImageJ opens with Bio-Formats alone") == times
+@pytest.mark.parametrize(("options", "times"), [({"pyramid": True}, 1), ({"tiled": True}, 1), ({}, 0)])
+def test_what_imagej_cannot_open_by_itself_is_said_once(
+    tmp_path, model, stack, stack_file, caplog, options, times
+):
+    tifffile.imwrite(tmp_path / "plain.tif", stack, photometric="minisblack")
+    segment_files([stack_file, tmp_path / "plain.tif"], tmp_path / "out", model, SegmentOptions(**options))
+    said = "which ImageJ opens with Bio-Formats alone"
+    assert caplog.text.count(f"{said}\n") == times
+    assert caplog.text.count(f"{said} (and 1 more file)") == times

@@ -38,12 +38,10 @@ class Display:
             Of the pixels.
         ranged : bool
             Whether the file also says the range. If not, the table of 8 bits has it; of more bits, programs
-            show the range that occurs.
+            stretch the table over the range that occurs.
         """
-        if ranged:
+        if ranged or dtype != np.uint8:
             return self.colours
-        if dtype != np.uint8:
-            return None
         gray = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
         colours = gray if self.colours is None else self.colours
         share = (np.arange(256) - self.low) / max(1, self.high - self.low)

@@ -81,8 +81,9 @@ class ImageWriter:
     guard : callable, optional
         As of :func:`unet2015.safe_files.atomic_path`.
     display : Display, optional
-        Its range and colours go into an ImageJ TIFF; a plain TIFF of 8 bits has a colour table, which ImageJ
-        follows. The values of pixels are the same with and without it. Default: ImageJ decides.
+        Its range and colours go into an ImageJ TIFF; other flavours have a colour table, which ImageJ follows
+        and OME's programs do not. BigTIFF has none. The values of pixels are the same with and without it.
+        Default: ImageJ decides.
 
     Raises
     ------
@@ -206,8 +207,8 @@ class ImageWriter:
         return describe_plain(self.axes, self.shape, self.calibration)
 
     def _colours(self) -> Colours | None:
-        """Return the colour table for ImageJ, which opens neither BigTIFF nor colours of OME-TIFF."""
-        if self._display is None or self._big or self.kind == "ome":
+        """Return the colour table for ImageJ, which opens no BigTIFF."""
+        if self._display is None or self._big:
             return None
         return self._display.table(self.dtype, ranged=self.kind == "imagej")
 

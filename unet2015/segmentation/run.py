@@ -19,11 +19,12 @@ from unet2015.segmentation.publication import named_after
 from unet2015.segmentation.records import check_before, check_free, identity_of, outcome_of, read_objects
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
-from unet2015.segmentation.tiff_output import write_tiff
+from unet2015.segmentation.tiff_output import is_bigtiff, write_tiff
 from unet2015.segmentation.work import Work
 from unet2015.segmentation.zarr_output import write_zarr
 from unet2015.tiling.plan import TilePlan
 
+_BIG = "the results are BigTIFF (--tiled, --pyramid, or large), which ImageJ opens with Bio-Formats alone"
 _log = logging.getLogger("unet2015")
 
 
@@ -128,6 +129,8 @@ def _run(
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
                 heard.say(job.input, "all pixels got the same probability; does the model suit the image?")
+            if not made.outputs.zarr and is_bigtiff(made.outputs.main):
+                heard.say(job.input, _BIG)
             said = {} if objects is None else {"objects": objects}
             work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects

@@ -1,6 +1,5 @@
 """A segmentation that becomes TIFF files, one for each product, in bounded memory."""
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +16,6 @@ from unet2015.segmentation.products import LABELS, PRODUCTS
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
-
-_log = logging.getLogger("unet2015")
 
 
 def map_paths(job: Job, folder: Path | None) -> dict[str, Path]:
@@ -83,11 +80,6 @@ def write_tiff(
         progress = stack.enter_context(tile_bar(plan, image.name))
         in_order(computation, emit, store, progress)
         check()
-    if image.kind == "imagej" and _is_bigtiff(job.outputs.main):
-        _log.info(
-            "%s: the results are BigTIFF (see --tiled, --pyramid), which ImageJ opens with Bio-Formats alone",
-            image.name,
-        )
     if job.options.objects is None:
         return found, None
 
@@ -101,6 +93,7 @@ def write_tiff(
         return found, write_objects(job, computation, map_paths(job, folder), label_writer)
 
 
-def _is_bigtiff(path: Path) -> bool:
+def is_bigtiff(path: Path) -> bool:
+    """Whether a file that was written here is a BigTIFF, which ImageJ's own reader does not open."""
     with path.open("rb") as file:
         return file.read(4) == b"II\x2b\0"
