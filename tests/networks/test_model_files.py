@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.networks.others import EVERY, OTHERS, trained
+from tests.networks.others import EVERY, trained
+from unet2015 import networks
 from unet2015.errors import ModelError
 from unet2015.models import ModelDescription, ship_model
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
@@ -15,7 +16,7 @@ from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 pytestmark = pytest.mark.usefixtures("others")
-PADDED, _ = OTHERS
+PADDED = networks.NETWORKS["padded"]
 
 
 def info_of(chosen, in_channels=1, classes=2):
@@ -32,9 +33,10 @@ def info_of(chosen, in_channels=1, classes=2):
 @pytest.mark.parametrize(("entry", "chosen"), EVERY)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_a_model_file_keeps_settings_weights_and_buffers(tmp_path, entry, chosen, dtype):
-    network = trained(entry, chosen, 2, 3, 5)
+    channels = (entry.channels(chosen) or (2,))[-1]
+    network = trained(entry, chosen, channels, 3, 5)
     path = tmp_path / "m.safetensors"
-    save_model(path, network, info_of(chosen, 2, 3), dtype)
+    save_model(path, network, info_of(chosen, channels, 3), dtype)
     model = read_model_file(path)
     assert type(model.network) is entry.network
     assert not model.network.training
@@ -54,24 +56,24 @@ def padded_file(path, change=lambda weights: None, **described):
     return path
 
 
-COUNTER = "down.0.1.num_batches_tracked"
+COUNTER = "contract.0.1.num_batches_tracked"
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         (
-            lambda weights: weights.pop("up.0.1.running_var"),
-            r"up\.0\.1\.running_var of shape \(3,\) is missing",
+            lambda weights: weights.pop("expand.0.1.running_var"),
+            r"expand\.0\.1\.running_var of shape \(3,\) is missing",
         ),
         (lambda weights: weights.pop(COUNTER), r"num_batches_tracked of shape \(\) is missing"),
         (
             lambda weights: weights.update({COUNTER: torch.tensor(1.5)}),
-            "down.0.1.num_batches_tracked has type float32, the network needs int64",
+            "contract.0.1.num_batches_tracked has type float32, the network needs int64",
         ),
-        (lambda weights: weights["down.0.1.running_mean"].fill_(np.nan), "running_mean.*not finite"),
+        (lambda weights: weights["contract.0.1.running_mean"].fill_(np.nan), "running_mean.*not finite"),
         (
-            lambda weights: weights.update({"down.0.1.running_mean": torch.ones(3, dtype=torch.int64)}),
+            lambda weights: weights.update({"contract.0.1.running_mean": torch.ones(3, dtype=torch.int64)}),
             "running_mean.*not finite",
         ),
     ],
@@ -87,8 +89,8 @@ def test_a_model_of_an_unknown_architecture_says_which_are_known(tmp_path, kind)
     with pytest.raises(ModelError) as caught:
         read_model_file(path)
     assert str(caught.value) == (
-        f"{path}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows unet2015, "
-        "padded, pointwise. A newer version may know it"
+        f"{path}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows "
+        f"{', '.join(networks.NETWORKS)}. A newer version may know it"
     )
 
 
@@ -112,8 +114,10 @@ def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
 
 def test_large_running_variances_can_be_shipped(tmp_path):
     network = trained(PADDED, PADDED.examples[0], 1, 2, 0)
-    network.down[0][1].running_var.fill_(1e6)  # half precision ends at 65504
+    network.contract[0][1].running_var.fill_(1e6)  # half precision ends at 65504
     about = dict.fromkeys(("summary", "modality", "citation", "terms"), "x")
     model = Model(network, info_of(PADDED.examples[0]))
     path = ship_model(model, ModelDescription(name="x", **about), tmp_path)
-    assert torch.equal(read_model_file(path).network.down[0][1].running_var, network.down[0][1].running_var)
+    assert torch.equal(
+        read_model_file(path).network.contract[0][1].running_var, network.contract[0][1].running_var
+    )

@@ -13,7 +13,7 @@ from torch import nn
 
 import unet2015
 from tests.live_bytes import LiveBytes
-from tests.networks.others import EVERY, OTHERS, PaddedNetwork, PaddedSettings, registered, trained
+from tests.networks.others import EVERY, OTHERS, registered, trained
 from unet2015 import networks, segment, train
 from unet2015.errors import UsageError
 from unet2015.networks.unet2015 import UNet
@@ -24,8 +24,8 @@ from unet2015.tiling.predictor import Predictor
 pytestmark = pytest.mark.usefixtures("others")
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PACKAGE = Path(unet2015.__file__).parent
-OWN = {"unet2015", "cpu", "unet2015_entry"}
-PADDED, POINTWISE = OTHERS
+(POINTWISE,) = OTHERS
+PADDED = networks.NETWORKS["padded"]
 
 
 # The table
@@ -53,6 +53,13 @@ def test_an_entry_builds_what_it_says(entry, chosen, in_channels, classes):
     image = torch.zeros(2, in_channels, side, side + network.geometry.factor)
     sides = [size - 2 * network.geometry.margin for size in image.shape[-2:]]
     assert network(image).shape == (2, classes, *sides)
+    training = network.training_geometry
+    assert training == networks.training_geometry(chosen)
+    assert training.factor == network.geometry.factor
+    side = training.input_for(3)
+    sides = [side - 2 * training.margin] * 2
+    maps = network.training_scores(torch.zeros(2, in_channels, side, side))
+    assert {tuple(scores.shape) for scores in maps} == {(2, classes, *sides)}
     assert set(dict(network.named_buffers())) <= set(network.state_dict()), "all buffers are persistent"
 
 
@@ -75,11 +82,18 @@ def test_first_weights_follow_the_settings(entry, chosen):
         return networks.build(chosen, 1, 2, InitialisationSettings(**rule))
 
     states = [drawn().state_dict(), drawn(head=0.5).state_dict(), drawn(head=0).state_dict()]
+    network = drawn()
+    heads = {f"{name}.weight" for name, module in network.named_modules() if module in network.heads}
+    assert "head.weight" in heads
     for name in states[0]:
-        times = (0.5, 0) if name == "head.weight" else (1, 1)
+        times = (0.5, 0) if name in heads else (1, 1)
         for state, factor in zip(states[1:], times, strict=True):
             assert torch.equal(state[name], states[0][name] * factor), name
-    raised = [name for name, module in drawn().named_modules() if isinstance(module, nn.ConvTranspose2d)]
+    raised = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.ConvTranspose2d) and module.in_channels != 4 * module.out_channels
+    ]  # with four times the channels, both rules count alike
     incoming = drawn(up_convolutions="incoming").state_dict()
     for name in states[0]:
         changed = not torch.equal(incoming[name], states[0][name])
@@ -102,12 +116,18 @@ def test_a_network_that_is_not_in_the_table_is_refused_by_name():
         """May compute otherwise."""
 
     with pytest.raises(
-        UsageError, match=r"Mine is no network of the table .*\(unet2015, padded, pointwise\)"
+        UsageError, match=r"Mine is no network of the table .*\(unet2015, padded, .*, pointwise\)"
     ):
         Predictor(Mine(width=1, depth=1))
 
 
 # Nobody else
+
+
+def own_modules():
+    """Names of the modules that belong to single networks, or to a family of them."""
+    names = {path.stem for path in (PACKAGE / "networks").glob("*.py")} | {"cpu"}
+    return names - {"__init__", "architecture", "initialisation"}
 
 
 def known_by_name(path):
@@ -122,18 +142,16 @@ def known_by_name(path):
         else:
             continue
         modules = [name.split(".") for name in names]
-        if any(parts[:2] == ["unet2015", "networks"] and {*parts[2:3]} & OWN for parts in modules):
+        if any(parts[:2] == ["unet2015", "networks"] and {*parts[2:3]} & own_modules() for parts in modules):
             found.append(node.lineno)
     return sorted(set(found))
 
 
 def test_nobody_but_the_table_knows_the_network_of_the_paper():
     room = PACKAGE / "networks"
-    table = {room / f"{name}.py" for name in ("__init__", "unet2015", "unet2015_entry")} | {
-        *room.glob("cpu/*.py")
-    }
-    assert all(path.is_file() for path in table)
-    assert len(table) > 6
+    table = {room / "__init__.py", *(room / f"{name}.py" for name in own_modules() - {"cpu"})}
+    table |= {*room.glob("cpu/*.py")}
+    assert len(table) > 15
     modules = [path for path in PACKAGE.rglob("*.py") if path not in table | {PACKAGE / "__init__.py"}]
     assert len(modules) > 50
     assert {str(path): lines for path in modules if (lines := known_by_name(path))} == {}
@@ -144,6 +162,7 @@ def test_nobody_but_the_table_knows_the_network_of_the_paper():
     [
         "import unet2015.networks.cpu.row_strips",
         "from unet2015.networks.cpu import winograd",
+        "from unet2015.networks.padding import class_scores",
         "x: UNet",
         "# UNet",
     ],
@@ -160,10 +179,11 @@ def test_who_knows_it_is_caught(tmp_path, text):
 @settings(max_examples=8)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 3), st.integers(2, 3))
 def test_an_entry_says_at_least_how_much_its_network_holds(entry, chosen, height, width, channels, classes):
-    network = trained(entry, chosen, channels, classes, 0)
+    legal = entry.channels(chosen)
+    network = trained(entry, chosen, legal[channels % len(legal)] if legal else channels, classes, 0)
     sides = [network.geometry.input_for(size) for size in (height, width)]
     with torch.no_grad(), LiveBytes() as live:
-        network(torch.empty(1, channels, *sides))
+        network(torch.empty(1, network.in_channels, *sides))
     assert live.peak <= 4 * entry.peak_values(network, *sides)
 
 
@@ -188,19 +208,30 @@ def test_without_a_margin_tiles_are_still_large(length):
 # From training to probabilities
 
 
-@pytest.mark.parametrize("chosen", [PaddedSettings(width=2, depth=2), *POINTWISE.examples])
-def test_another_network_is_trained_kept_and_used(tmp_path, small_set, small_settings, chosen):
-    tile = networks.geometry(chosen).input_for(20)
-    rule = small_settings(optimisation={"tile": tile, "steps": 5}).model_copy(update={"network": chosen})
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+def test_every_network_is_trained_fine_tuned_kept_and_used(
+    tmp_path, small_set, small_settings, entry, chosen
+):
+    tile = networks.training_geometry(chosen).input_for(48)
+    change = {"optimisation": {"tile": tile, "steps": 4}, "mapping": {"method": "integer-range"}}
+    rule = small_settings(**change).model_copy(update={"network": chosen})
     model = train(*small_set, tmp_path / "run", settings=rule, device="cpu")
     assert model.info.network == chosen
-    if chosen.kind == "padded":
-        counters = {name: n for name, n in model.network.named_buffers() if name.endswith("tracked")}
-        assert set(map(int, counters.values())) <= {4, 5}
-        assert len(counters) == 10
+    counters = [int(n) for name, n in model.network.named_buffers() if name.endswith("tracked")]
+    assert set(counters) <= {4}
+    assert len(counters) == sum(isinstance(module, nn.BatchNorm2d) for module in model.network.modules())
+    if entry.encoder:
+        frozen = small_settings(**change, fine_tuning={"freeze": "encoder"})
+        after = train(
+            *small_set, tmp_path / "tuned", settings=frozen, device="cpu", start=tmp_path / "run"
+        ).network.state_dict()
+        encoder = {name for name in after if name.startswith(tuple(f"{part}." for part in entry.encoder))}
+        assert 0 < len(encoder) < len(after)
+        for name in encoder:
+            assert torch.equal(after[name], model.network.state_dict()[name]), name
     image = np.random.default_rng(0).integers(0, 255, (1, 33, 47), np.uint8)
     came = [
-        segment(image, again, probabilities=True, tile=tile, device="cpu")
+        segment(image, again, probabilities=True, device="cpu")
         for again in (model, tmp_path / "run" / "model.safetensors")
     ]
     assert came[0].shape == image.shape
@@ -208,8 +239,7 @@ def test_another_network_is_trained_kept_and_used(tmp_path, small_set, small_set
 
 
 def test_half_the_precision_leaves_the_head_and_what_normalises():
-    network = trained(PADDED, PaddedSettings(width=8, depth=1), 1, 2, 3)
-    assert isinstance(network, PaddedNetwork)
+    network = trained(PADDED, PADDED.settings(width=8, depth=1), 1, 2, 3)
     side = network.geometry.input_for(20)
     tile = np.random.default_rng(0).normal(0, 1, (2, 1, side, side)).astype(np.float32)
     exact, rough = Predictor(network), Predictor(network, precision="bfloat16")
@@ -217,7 +247,7 @@ def test_half_the_precision_leaves_the_head_and_what_normalises():
     assert kept == {
         name
         for name, parameter in network.named_parameters()
-        if name.startswith("head") or (parameter.dim() == 1 and "raise" not in name)
+        if name.startswith("head") or (parameter.dim() == 1 and "upsample" not in name)
     }
     assert rough(tile).dtype == np.float32
     assert 0 < np.abs(rough(tile) - exact(tile)).max() < 0.05

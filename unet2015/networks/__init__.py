@@ -11,7 +11,14 @@ from torch import nn
 from unet2015.errors import UsageError
 from unet2015.geometry import Geometry
 from unet2015.networks.architecture import Architecture, FastPath, Network, TrainingScores
+from unet2015.networks.attention import Attention
+from unet2015.networks.base import Base
+from unet2015.networks.compact import Compact
+from unet2015.networks.nested import Nested
+from unet2015.networks.padded import Padded
 from unet2015.networks.unet2015_entry import Paper
+from unet2015.networks.vgg19 import VGG19
+from unet2015.networks.vnet import VNetEntry
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
 __all__ = [
@@ -32,6 +39,13 @@ NETWORKS: dict[str, Architecture[Any, Any]] = {
     entry.kind: entry
     for entry in (
         Paper(),  # the default
+        Padded(),
+        VGG19(),
+        Base(),
+        Compact(),
+        Nested(),
+        Attention(),
+        VNetEntry(),
     )
 }
 
@@ -74,8 +88,19 @@ def build(
         Channels of the image and of the scores.
     first : InitialisationSettings, optional
         How the initial weights are drawn. Default: as the network's class does.
+
+    Raises
+    ------
+    UsageError
+        The network does not read images of so many channels.
     """
     entry = architecture(settings)
+    legal = entry.channels(settings)
+    if legal and in_channels not in legal:
+        raise UsageError(
+            f"the network {settings.kind} reads images of {' or '.join(map(str, legal))} channels, but there "
+            f"{'is' if in_channels == 1 else 'are'} {in_channels}: {entry.other_channels}"
+        )
     network: Network = entry.build(settings, in_channels, classes)
     if first is not None:
         entry.initialise(network, first)

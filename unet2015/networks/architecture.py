@@ -41,6 +41,11 @@ class Network(nn.Module):
     head: nn.Conv2d
 
     @property
+    def heads(self) -> list[nn.Conv2d]:
+        """The last layers, where there is more than one map of scores."""
+        return [self.head]
+
+    @property
     def training_geometry(self) -> Geometry:
         """The legal sizes of tiles in training, and the sides of :meth:`training_scores`."""
         return self.geometry
@@ -90,10 +95,10 @@ def exactly(head: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def make_bfloat16(network: Network) -> None:
-    """Make a network compute in bfloat16, except its head and its normalisation, which stay float32."""
+    """Make a network compute in bfloat16, except its heads and its normalisation, which stay float32."""
     network.to(torch.bfloat16)
     for module in network.modules():
-        if module is network.head or isinstance(module, nn.BatchNorm2d):
+        if module in network.heads or isinstance(module, nn.BatchNorm2d):
             module.to(torch.float32)
 
 
@@ -131,6 +136,12 @@ class Architecture(ABC, Generic[S, M]):
         None: inference on a CPU calls the network itself.
     encoder : tuple of str
         Names of the modules of its contracting path, for fine-tuning; empty where it has none.
+    encoder_weights : str
+        Name of the module whose weights a file may hold under the same names; empty where no file does.
+    other_channels : str
+        What to do with images whose number of channels it does not read.
+    source : str
+        Where it is published.
     """
 
     settings: type[S]
@@ -138,6 +149,9 @@ class Architecture(ABC, Generic[S, M]):
     examples: tuple[S, ...]
     fast: FastPath[M] | None = None
     encoder: tuple[str, ...] = ()
+    encoder_weights: str = ""
+    other_channels: str = ""
+    source: str = ""
 
     @property
     def kind(self) -> str:
@@ -152,6 +166,10 @@ class Architecture(ABC, Generic[S, M]):
     def training_geometry(self, settings: S) -> Geometry:
         """Return the geometry of the network's training. Default: that of its inference."""
         return self.geometry(settings)
+
+    def channels(self, settings: S) -> tuple[int, ...]:
+        """Return which numbers of channels an image may have. Default: empty, which is any."""
+        return ()
 
     @abstractmethod
     def build(self, settings: S, in_channels: int, classes: int) -> M:
@@ -172,4 +190,4 @@ class Architecture(ABC, Generic[S, M]):
         self, network: M, rule: InitialisationSettings, generator: torch.Generator | None = None
     ) -> None:
         """Draw the initial weights."""
-        draw_weights(network, network.head, rule, generator)
+        draw_weights(network, network.heads, rule, generator)

@@ -1,5 +1,7 @@
 """The initial weights (section 3 of doi:10.1007/978-3-319-24574-4_28)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -8,16 +10,16 @@ from unet2015.settings import InitialisationSettings
 
 def draw_weights(
     network: nn.Module,
-    head: nn.Conv2d,
+    heads: Sequence[nn.Conv2d],
     rule: InitialisationSettings,
     generator: torch.Generator | None = None,
 ) -> None:
     """Draw the weights of all convolutions from N(0, 2/N), N the incoming nodes of one neuron; biases 0.
 
-    The weights of `head`, the last layer, are multiplied by ``rule.head``. Normalisation layers start as the
+    The weights of `heads`, the last layers, are multiplied by ``rule.head``. Normalisation starts as the
     identity. On the device ``meta`` there are no values, and nothing is drawn.
     """
-    if head.weight.is_meta:  # drawing there would do nothing, but load torch's compiler: seconds
+    if heads[0].weight.is_meta:  # drawing there would do nothing, but load torch's compiler: seconds
         return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -27,7 +29,8 @@ def draw_weights(
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
     with torch.no_grad():
-        head.weight.mul_(rule.head)
+        for head in heads:
+            head.weight.mul_(rule.head)
 
 
 def _nodes(module: nn.Conv2d | nn.ConvTranspose2d, rule: InitialisationSettings) -> float:

@@ -98,7 +98,7 @@ class UNet(Network):
         self, generator: torch.Generator | None = None, rule: InitialisationSettings | None = None
     ) -> None:
         """Draw weights from N(0, 2/N), N the incoming nodes of one neuron (section 3); biases 0."""
-        draw_weights(self, self.head, rule or InitialisationSettings(), generator)
+        draw_weights(self, self.heads, rule or InitialisationSettings(), generator)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores (N, classes, h, w) for an image (N, in_channels, H, W) of legal size."""

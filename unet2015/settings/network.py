@@ -1,6 +1,6 @@
 """The settings of a network: one class for each kind of network, found by its `kind`."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -14,6 +14,8 @@ class AnyNetworkSettings(Frozen):
 
     kind: str
     """Which network of the table :mod:`unet2015.networks`."""
+    needs_unit_range: ClassVar[bool] = False
+    """Whether it reads pixels from 0 to 1 only, so that no mapping by mean and deviation fits it."""
 
 
 NETWORK_KINDS: dict[str, type[AnyNetworkSettings]] = {}
@@ -43,6 +45,103 @@ class NetworkSettings(AnyNetworkSettings):
     """The release adds a ReLU after each up-convolution and keeps 128 channels in the last."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Rate of the drop-out at the end of the contracting path (open in the paper; release: 0.5)."""
+
+
+class PaddingSettings(AnyNetworkSettings):
+    """Common to networks that pad, and so keep the size of the image."""
+
+    width: int = Field(64, ge=1)
+    """Channels of the first level; each level below has twice as many."""
+    depth: int = Field(4, ge=1, le=8)
+    """How often the sides are halved."""
+    border: Literal["exact", "padded"] = "exact"
+    """Scores that padding reaches: ``exact``: cropped in inference, so that tiled equals whole; ``padded``:
+    kept, as the sources do, so that tiles of an image differ from the whole at their borders."""
+
+
+@network_kind
+class PaddedSettings(PaddingSettings):
+    """A U-Net of equal input and output size, with batch normalisation and ReLU6."""
+
+    kind: Literal["padded"] = "padded"
+    """Which network of the table :mod:`unet2015.networks`."""
+
+
+@network_kind
+class VGG19Settings(PaddingSettings):
+    """A U-Net whose encoder is VGG-19 (64, 128, 256, 512 and 512 channels), for RGB."""
+
+    kind: Literal["vgg19"] = "vgg19"
+    """Which network of the table :mod:`unet2015.networks`."""
+    needs_unit_range: ClassVar[bool] = True
+    depth: int = Field(4, ge=1, le=4)
+    """How often the sides are halved. VGG-19 up to conv5_4: 4."""
+    dropout: float = Field(0.25, ge=0, lt=1)
+    """Rate of the drop-out of channels after each ReLU of the decoder (its place is open)."""
+    gray: Literal["refuse", "repeat"] = "refuse"
+    """Images of one channel: refused, or shown as three equal channels."""
+
+
+@network_kind
+class BaseSettings(PaddingSettings):
+    """The layers of ``vgg19`` without pretraining and without ImageNet's statistics."""
+
+    kind: Literal["base"] = "base"
+    """Which network of the table :mod:`unet2015.networks`."""
+    depth: int = Field(4, ge=1, le=4)
+    """How often the sides are halved."""
+    dropout: float = Field(0.25, ge=0, lt=1)
+    """Rate of the drop-out of channels after each ReLU of the decoder (its place is open)."""
+
+
+@network_kind
+class CompactSettings(PaddingSettings):
+    """A small U-Net of equal input and output size, with batch normalisation and drop-out."""
+
+    kind: Literal["compact"] = "compact"
+    """Which network of the table :mod:`unet2015.networks`."""
+    width: int = Field(16, ge=1)
+    """Channels of the first level; each level below has twice as many."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Rate of the drop-out at the end of each level (rate and place are open)."""
+
+
+@network_kind
+class NestedSettings(PaddingSettings):
+    """U-Net++."""
+
+    kind: Literal["nested"] = "nested"
+    """Which network of the table :mod:`unet2015.networks`."""
+    width: int = Field(32, ge=1)
+    """Channels of the first level; each level below has twice as many."""
+    deep_supervision: bool = False
+    """The loss sees the scores of each nested decoder; in inference they are averaged."""
+    norm: Literal["batch", "instance"] = "batch"
+    """Normalisation (open). ``instance`` takes mean and deviation of each tile: tiles then differ from the
+    whole."""
+
+
+@network_kind
+class AttentionSettings(PaddingSettings):
+    """Attention U-Net."""
+
+    kind: Literal["attention"] = "attention"
+    """Which network of the table :mod:`unet2015.networks`."""
+    norm: Literal["batch", "instance"] = "batch"
+    """Normalisation after the convolutions that merge skip and signal; ``instance`` as in MONAI, but then
+    tiles differ from the whole."""
+
+
+@network_kind
+class VNetSettings(PaddingSettings):
+    """V-Net in two dimensions."""
+
+    kind: Literal["vnet"] = "vnet"
+    """Which network of the table :mod:`unet2015.networks`."""
+    width: int = Field(16, ge=1)
+    """Channels of the first level; each level below has twice as many."""
+    depth: int = Field(4, ge=1, le=4)
+    """How often the sides are halved."""
 
 
 def kind_of_network(values: Any) -> Any:
