@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tifffile
 
 from unet2015.errors import UsageError
 from unet2015.images.reader import open_image, read_pages
+from unet2015.models import load_model
 from unet2015.objects.instances import Markers, label_objects
 from unet2015.segmentation import object_output
 from unet2015.segmentation.batch import segment_files
@@ -54,6 +56,29 @@ def test_labels_are_the_objects_of_the_probability_map(tmp_path, model, stack_fi
     record = json.loads((tmp_path / "out" / "stack.record.json").read_text())
     assert record["objects"]["objects"] == len(rows)
     assert record["settings"]["objects"]["smallest"] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "objects", "at"),
+    [
+        (None, ObjectSettings(), 0.52),  # the model's own for objects
+        (0.48, ObjectSettings(), 0.48),  # that of the caller is for all
+        (0.48, ObjectSettings(threshold=0.51), 0.51),
+        (None, ObjectSettings(threshold=0.51), 0.51),
+    ],
+)
+def test_the_threshold_of_objects_is_the_caller_s_or_the_model_s(
+    tmp_path, model, stack_file, given, objects, at
+):
+    loaded = load_model(model)
+    info = loaded.info.model_copy(update={"objects": ObjectSettings(threshold=0.52, smallest=2)})
+    options = SegmentOptions(products=("probability",), objects=objects, threshold=given)
+    (result,) = segment_files([stack_file], tmp_path / "out", replace(loaded, info=info), options)
+    assert result.error is None
+    classes, maps, labels = (read_pages(path) for path in result.outputs[:3])
+    assert np.array_equal(classes == 1, maps > np.float32(0.5 if given is None else given))
+    for page, found in zip(maps, labels, strict=True):
+        assert np.array_equal(found, label_objects(page, at, smallest=2))
 
 
 def test_the_probability_map_is_only_kept_where_it_is_wanted(tmp_path, model, stack_file):

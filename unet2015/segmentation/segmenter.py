@@ -21,7 +21,7 @@ from unet2015.objects.table import check_pyarrow
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import IMAGEJ, PARQUET, PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
-from unet2015.segmentation.threshold import choose_threshold, class_of_objects
+from unet2015.segmentation.threshold import choose_settings_of_objects, choose_threshold
 from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, warn_over
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
@@ -56,8 +56,7 @@ class Segmenter:
         self.model = model if isinstance(model, Model) else load_model(file_path(model, "model"))
         self.info = self.model.info
         if options.objects is not None:
-            objects = options.objects.over(self.info.objects)
-            class_of_objects(self.info, objects)
+            objects = choose_settings_of_objects(self.info, options.objects, options.threshold)
             if IMAGEJ.name in options.views:
                 check_roifile()
             if PARQUET.name in options.views:

@@ -45,6 +45,26 @@ def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tupl
     return info.threshold, info.threshold_name or "model"
 
 
+def choose_settings_of_objects(
+    info: ModelInfo, given: ObjectSettings, threshold: float | ThresholdName | None
+) -> ObjectSettings:
+    """Return the settings of objects: those given, for the others the model's.
+
+    A threshold that is given for the class map is that of the objects, too, unless they are given one of
+    their own.
+
+    Raises
+    ------
+    UsageError
+        A class must be chosen, or does not exist.
+    """
+    objects = given.over(info.objects)
+    if threshold is not None and "threshold" not in given.model_fields_set:
+        objects = objects.model_copy(update={"threshold": None})
+    class_of_objects(info, objects)
+    return objects
+
+
 def class_of_objects(info: ModelInfo, settings: ObjectSettings) -> tuple[int, int]:
     """Return the channel of the probability map that tells where objects are, and their class.
 

@@ -38,6 +38,22 @@ class ObjectSettings(Frozen):
     """Divide connected parts that have two or more markers by a watershed of the blurred probability. None:
     objects that touch are one, as in the paper."""
 
+    def describe(self) -> str:
+        """Return in words what is not as by default."""
+        markers = self.markers
+        said = [
+            None if self.threshold is None else f"threshold {self.threshold:g}",
+            f"smaller than {self.smallest} px left out" if self.smallest else None,
+            None if self.fill_holes else "holes kept",
+            "pixels joined at corners" if self.connectivity == 2 else None,
+            f"none within {self.frame} px of the border" if self.frame else None,
+            None if self.of_class is None else f"of class {self.of_class}",
+            None
+            if markers is None
+            else f"divided where they touch (markers above {markers.level:g}, blur {markers.blur:g} px)",
+        ]
+        return ", ".join(part for part in said if part) or "as in the paper"
+
     def over(self, other: "ObjectSettings | None") -> "ObjectSettings":
         """Return these settings; those that were not given are taken from `other`, such as a model's own."""
         if other is None:

@@ -1,14 +1,18 @@
 """What is chosen for the model at the end of its training: the threshold for whole cells, and objects."""
 
+import logging
 from pathlib import Path
 
 import torch
 
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.settings import TrainingSettings
+from unet2015.settings.objects import ObjectSettings
 from unet2015.training.object_choice import choose_objects
 from unet2015.training.pages import TrainingSet
 from unet2015.training.thresholds import rand_threshold
+
+_log = logging.getLogger("unet2015")
 
 
 def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
@@ -48,5 +52,8 @@ def _with_objects(
     if found is None:
         return info
     objects, measured = found
+    quality, plain = measured["panoptic_quality"], measured["plain"]
+    before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
+    _log.info("objects: %s; panoptic quality %.3f on held-out pages%s", objects.describe(), quality, before)
     training = info.training | {"objects": measured}
     return info.model_copy(update={"objects": objects, "training": training})

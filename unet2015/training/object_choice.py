@@ -21,9 +21,16 @@ MOST_PAGES = 4
 """Most pages on which settings are compared, spread evenly over those with objects."""
 LEAST_GAIN = 0.005
 """Panoptic quality that a setting must win over the simpler one."""
-_SMALLEST = (0.1, 0.25, 0.5)
+SAME = 0.01
+"""Qualities nearer to the best than this count as equal to it."""
+_CRUMB = 0.05
+"""True parts smaller than this share of their page's median: the separation border has torn them off."""
+_SMALLEST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Objects smaller than these shares of a small true object (the 5th percentile) may be left out."""
 _LEVELS, _BLURS = (0.6, 0.8, 0.9), (1.0, 2.0, 4.0)
+_THRESHOLDS, _CENTRES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Levels and blurs of markers, and thresholds; all are tried together. Where markers divide what touches, a
+lower threshold, which gives whole cells, joins them no longer."""
 
 Map = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Probabilities and true instance labels of a page; 0 in both where it is not annotated."""
@@ -38,9 +45,9 @@ def choose_objects(
 ) -> tuple[ObjectSettings, dict[str, Any]] | None:
     """Return the settings of objects with the best panoptic quality, and what was measured.
 
-    Holes are filled or not, small objects left out or not, corners join pixels or not, objects that touch
-    are divided or not: one after the other, and each only if it wins `LEAST_GAIN`. So what makes no
-    difference stays as in the paper. The threshold stays the model's.
+    Small objects are left out or not, objects that touch are divided or not, the threshold is the model's or
+    another, holes are filled or not, corners join pixels or not: one after the other, each only if it wins
+    `LEAST_GAIN`. So what makes no difference stays as in the paper.
 
     Parameters
     ----------
@@ -48,7 +55,8 @@ def choose_objects(
         Trained, two classes.
     pages : sequence of TrainingPage
         The held-out pages. True objects are the 4-connected parts of class 1, between which labels have a
-        border. At most `MOST_PAGES` are used, in windows of at most 1024 px.
+        border; what this border tears off a cell does not count. At most `MOST_PAGES` are used, in windows
+        of at most 1024 px.
     threshold : float
         The model's.
     device : torch.device
@@ -66,28 +74,85 @@ def choose_objects(
     maps = list(_maps(network, pages, device, tile))
     if not maps or not all(np.isfinite(values).all() for values, _ in maps):
         return None
-    best = ObjectSettings()
-    plain = quality = _quality(maps, threshold, best)
-    for candidates in _steps(maps):
-        scores = [_quality(maps, threshold, best.model_copy(update=one)) for one in candidates]
+    search = _Search(maps, threshold)
+    plain = search.quality
+    search.run()
+    measured = {"panoptic_quality": round(search.quality, 6), "plain": round(plain, 6), "pages": len(maps)}
+    return search.best, measured
+
+
+class _Search:
+    """Settings that are tried one after the other, beginning with the defaults.
+
+    Attributes
+    ----------
+    best : ObjectSettings
+        The best so far.
+    quality : float
+        Their panoptic quality.
+    """
+
+    def __init__(self, maps: Sequence[Map], threshold: float) -> None:
+        self._maps, self._threshold = maps, threshold
+        self.best = ObjectSettings()
+        self.quality = _quality(maps, threshold, self.best)
+
+    def run(self) -> None:
+        """Try all there is."""
+        areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in self._maps])
+        small = float(np.percentile(areas[areas > 0], 5))
+        sizes = sorted({max(2, round(share * small)) for share in _SMALLEST})
+        self._try([{"smallest": size} for size in sizes])
+        if self._try(self._divisions()):
+            self._centre("threshold", list(_CENTRES))
+        if self.best.smallest:
+            self._centre("smallest", sizes)
+        self._try([{"fill_holes": False}])
+        self._try([{"connectivity": 2}])
+
+    def _divisions(self) -> list[dict[str, Any]]:
+        """Return thresholds with and without markers; the model's own threshold is None."""
+        thresholds = [None, *_THRESHOLDS]
+        return [
+            *({"threshold": threshold} for threshold in _THRESHOLDS),
+            *(
+                {"threshold": threshold, "markers": MarkerSettings(level=level, blur=blur)}
+                for threshold in thresholds
+                for level in _LEVELS
+                for blur in _BLURS
+                if level > (self._threshold if threshold is None else threshold)
+            ),
+        ]
+
+    def _try(self, changes: Sequence[dict[str, Any]]) -> bool:
+        """Make the best of some changes, if it wins enough; return whether it does."""
+        others = [self.best.model_copy(update=change) for change in changes]
+        scores = [_quality(self._maps, self._threshold, one) for one in others]
         chosen = int(np.argmax(scores))
-        if scores[chosen] >= quality + LEAST_GAIN:
-            best, quality = best.model_copy(update=candidates[chosen]), scores[chosen]
-    measured = {"panoptic_quality": round(quality, 6), "plain": round(plain, 6), "pages": len(maps)}
-    return best, measured
+        if scores[chosen] < self.quality + LEAST_GAIN:
+            return False
+        self.best, self.quality = others[chosen], scores[chosen]
+        return True
 
+    def _centre(self, name: str, values: Sequence[float]) -> None:
+        """Move a setting into the middle of the values around it that are as good, given in rising order.
 
-def _steps(maps: Sequence[Map]) -> Iterator[list[dict[str, Any]]]:
-    """Yield what is tried, one step after the other."""
-    areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in maps])
-    small = float(np.percentile(areas, 5))
-    yield [{"smallest": size} for size in dict.fromkeys(max(2, round(share * small)) for share in _SMALLEST)]
-    yield [{"fill_holes": False}]
-    yield [{"connectivity": 2}]
-    yield [{"markers": MarkerSettings(level=level, blur=blur)} for level in _LEVELS for blur in _BLURS]
+        Other images differ from those that were compared; either end is nearer to a merger or a loss.
+        """
+        others = [self.best.model_copy(update={name: value}) for value in values]
+        scores = np.array([_quality(self._maps, self._threshold, one) for one in others])
+        first = last = int(scores.argmax())
+        good = scores >= scores.max() - SAME
+        while first > 0 and good[first - 1]:
+            first -= 1
+        while last + 1 < len(good) and good[last + 1]:
+            last += 1
+        middle = (first + last) // 2
+        self.best, self.quality = others[middle], float(scores[middle])
 
 
 def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> float:
+    threshold = threshold if settings.threshold is None else settings.threshold
     counts = [match_objects(truth, label_page(values, threshold, settings)) for values, truth in maps]
     true = sum(one.tp + one.fn for one in counts)
     found = sum(one.tp + one.fp for one in counts)
@@ -104,6 +169,16 @@ def _maps(network: Network, pages: Sequence[TrainingPage], device: torch.device,
     for page in with_objects:
         source, classes = best_window(page, network.geometry.factor)
         values = segment_page(predict, network, source, classes.shape, tile)[1].astype(np.float32)
-        values[classes == 255] = 0
-        truth = label(classes == 1, connectivity=1)  # type: ignore[no-untyped-call]
-        yield values, cast(NDArray[np.int64], truth)
+        truth = cast(NDArray[np.int64], label(classes == 1, connectivity=1))  # type: ignore[no-untyped-call]
+        crumbs = _crumbs(truth)
+        values[(classes == 255) | crumbs] = 0
+        yield values, np.where(crumbs, 0, truth)
+
+
+def _crumbs(truth: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the pixels of parts that the separation border has torn off: they are no objects."""
+    areas = np.bincount(truth.ravel())
+    tiny = areas < _CRUMB * float(np.median(areas[1:]))
+    tiny[0] = False
+    torn: NDArray[np.bool_] = tiny[truth]
+    return torn
