@@ -138,6 +138,7 @@ def calls(place):
     options = {
         "axes": {"none"},
         "channel": {"none", "zero"},
+        "scene": {"none"},
         "threshold": {"none", "zero", "half", "fraction", "0-d", "scalar tensor"},
         "tile": {"none", "huge"},
         "batch": {"none", "two", "huge"},
@@ -163,6 +164,10 @@ def calls(place):
                 **options,
                 "axes": {"none", "text", "empty text", "number as text", "null", "np text"},
                 "channel": {
+                    *("none", "text", "empty text", "number as text", "null", "np text"),
+                    *("zero", "two", "huge"),
+                },
+                "scene": {
                     *("none", "text", "empty text", "number as text", "null", "np text"),
                     *("zero", "two", "huge"),
                 },

@@ -94,7 +94,7 @@ def test_what_a_folder_leaves_out_is_named(tmp_path, caplog):
     assert "z.svs" in message
     assert str(tmp_path) in message
     for name, start in (
-        ("b.czi", b"ZISRAW"),
+        ("b.vsi", b"ZISRAW"),
         ("image001", BIG),
         ("c.qptiff", TIFF),
         ("d.gif", b""),
@@ -102,7 +102,7 @@ def test_what_a_folder_leaves_out_is_named(tmp_path, caplog):
     ):
         (tmp_path / name).write_bytes(start)
     _, (message,) = left_out(caplog, tmp_path)
-    assert message.endswith(": c.qptiff, e.txt, image001, z.svs, b.czi, d.gif"), (
+    assert message.endswith(": c.qptiff, e.txt, image001, z.svs, b.vsi, d.gif"), (
         "first what begins as an image"
     )
     for number in range(9):

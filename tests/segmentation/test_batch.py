@@ -47,7 +47,7 @@ def spoil(folder, page):
     reasons = {
         "03.tif": "ends",
         "10.tif": "it is empty",
-        "11.tif": "expected a TIFF, PNG or JPEG",
+        "11.tif": "expected a TIFF, PNG, JPEG, CZI, ND2 or LIF file",
         "20.tif": "channel",
         "33.tif": "NaN",
         "40.tif": "folder",
@@ -121,7 +121,7 @@ def test_an_interrupted_batch_keeps_what_is_known(tmp_path, monkeypatch, model, 
         raise KeyboardInterrupt
 
     tifffile.imwrite(tmp_path / "a.tif", page)
-    monkeypatch.setattr("unet2015.segmentation.run.open_image", interrupt)
+    monkeypatch.setattr("unet2015.segmentation.options.open_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         segment_files(inputs, tmp_path / "out", model)
     assert (tmp_path / "out" / "failures.csv").read_bytes() == before

@@ -30,7 +30,7 @@ def refused_early(image, out, model, monkeypatch, *words, options=ONE):
     """Plan and run are refused before the image is read."""
     (planned,) = plan_files([image], out, model, options)
     with monkeypatch.context() as patch:
-        patch.setattr(run, "open_image", None)
+        patch.setattr(SegmentOptions, "open", None)
         error = segment(image, out, model, options)
     assert str(planned.error) == str(error)
     for word in ("not replaced", "move it away", *words):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unet2015.cli.options import Axes, Json
+from unet2015.cli.options import Axes, Json, Scene
 from unet2015.cli.output import print_json, print_rows, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
@@ -25,6 +25,7 @@ def inspect(
         list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="FILE...")
     ],
     axes: Axes = None,
+    scene: Scene = None,
     as_json: Json = False,
 ) -> None:
     """Show what a file holds, or why it is refused.
@@ -39,7 +40,7 @@ def inspect(
     failures: list[tuple[Path, UNet2015Error]] = []
     for path in find_images(files):
         try:
-            with open_image(path, axes) as image:
+            with open_image(path, axes, scene=scene) as image:
                 found.append(_facts(image))
         except Exception as error:
             failures.append((path, failure_of(error, path)))

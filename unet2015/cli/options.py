@@ -22,6 +22,14 @@ Channel = Annotated[
         metavar="N|NAME",
     ),
 ]
+Scene = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a CZI, ND2 or LIF file with several images (scenes, positions, series) take this one: its "
+        "number from 0, its name, or both as 1:A2.",
+        metavar="N|NAME",
+    ),
+]
 KIND_HELP = (
     "What the label values mean. instances: 0 is background, every other value a cell. mask: 0 is "
     "background, all else cells, one for each connected part. membrane: 0 is membrane, all else the inside "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unet2015.cli.object_options import OfClass, Smallest, Split, object_settings
-from unet2015.cli.options import Axes, Channel, Device, Json
+from unet2015.cli.options import Axes, Channel, Device, Json, Scene
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
 from unet2015.settings.choices import Averaging, Precision, RegionFormat
 
@@ -122,6 +122,7 @@ def segment(
     average: AverageOption = "none",
     axes: Axes = None,
     channel: Channel = None,
+    scene: Scene = None,
     device: Device = "auto",
     precision: PrecisionOption = "float32",
     max_memory: MaxMemory = None,
@@ -161,6 +162,7 @@ def segment(
         skip_empty=skip_empty,
         axes=axes,
         channel=channel,
+        scene=scene,
         products=("classes", "probability") if probability else ("classes",),
         objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
         views=_views(regions, overlay=overlay, parquet=parquet),

@@ -50,7 +50,7 @@ class ChannelImage(Image):
         except Exception:
             image.close()
             raise
-        self.origin = image.origin
+        self.origin, self.reader = image.origin, image.reader
 
     @property
     def band_rows(self) -> int:

@@ -88,6 +88,8 @@ class Image(ABC):
         How many bits of a pixel can be set: 4, 12, ..., else all of its type.
     channel_names : tuple of str
         What the file calls its channels, "" where it does not; empty if it names none.
+    reader : str or None
+        The library beyond those in every record that reads the file, with its version.
     origin : dict
         Where the first pixel lies, for each letter for which the file says so, in the axis's unit.
     """
@@ -105,6 +107,7 @@ class Image(ABC):
         self._notes = header.notes
         self.origin: dict[str, float] = {}
         self.companion = header.companion
+        self.reader: str | None = None
         names = plain_names(header.channel_names)
         self.channel_names = names if len(names) == self.channels else ()
         if 0 in self.shape:

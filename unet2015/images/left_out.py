@@ -3,11 +3,16 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from unet2015.images import czi, nd2
+from unet2015.images.lif import begins_as_lif
 from unet2015.images.result_names import ROIS
 from unet2015.safe_files import open_regular
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 """First bytes of TIFF, BigTIFF, PNG and JPEG."""
+
+LONGEST_START = 9
+"""How many of the first bytes tell what a file is."""
 
 _NAMED = 10
 
@@ -34,10 +39,11 @@ _BESIDE = frozenset(
 
 
 def begins_as_image(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a TIFF, PNG or JPEG."""
+    """Whether the first bytes of a file are those of an image that is read."""
     try:
         with open_regular(path) as file:
-            return bool(file.read(8).startswith(STARTS))
+            start = file.read(LONGEST_START)
+        return bool(start.startswith((*STARTS, czi.MAGIC, nd2.MAGIC))) or begins_as_lif(start)
     except OSError:
         return False
 

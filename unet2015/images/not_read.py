@@ -16,10 +16,7 @@ class _Format(NamedTuple):
 
 
 _FORMATS = (
-    _Format("a CZI file of Zeiss", (b"ZISRAWFI",), _EXPORT),
-    _Format("an ND2 file of Nikon", (b"\xda\xce\xbe\x0a",), _EXPORT),
-    _Format("an ND2 file of Nikon", (b"\0\0\0\x0cjP",), _EXPORT, (".nd2",)),
-    _Format("a LIF file of Leica", (b"p\0\0\0",), _EXPORT, (".lif", ".lof", ".xlef")),
+    _Format("an ND2 file of Nikon of the time before 2010", (b"\0\0\0\x0cjP",), _EXPORT, (".nd2",)),
     _Format("an OIB or ZVI file", (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), _EXPORT),
     _Format("an HDF5 file, such as of Imaris or ilastik", (b"\x89HDF\r\n\x1a\n",), _EXPORT),
     _Format("a JPEG 2000 file", (b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51"), _SAVE),

@@ -15,18 +15,17 @@ from unet2015.errors import (
     ImageReadError,
     ImageValueError,
     OutOfMemoryError,
-    UNet2015Error,
     UsageError,
-    failure_of,
 )
 from unet2015.images.channel import ChannelImage
+from unet2015.images.formats import MICROSCOPES, SUFFIXES, open_file
 from unet2015.images.image import ArrayImage, Image
-from unet2015.images.jpeg import START, JpegImage
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
-from unet2015.images.left_out import STARTS, begins_as_image, describe_left_out, left_out
+from unet2015.images.jpeg import JpegImage
+from unet2015.images.left_out import begins_as_image, describe_left_out, left_out
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
-from unet2015.images.png import SIGNATURE, PngImage
+from unet2015.images.png import PngImage
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
@@ -49,9 +48,6 @@ __all__ = [
 _LITTLE = 2**28
 """Bytes that there are surely."""
 
-SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png", *JPEG_SUFFIXES)
-"""What the names of images end in; .btf, .tf2 and .tf8 are BigTIFF, .lsm is Zeiss's TIFF."""
-
 _TAKEN = ", ".join(SUFFIXES) + " and .zarr"
 
 _NAMED = 10
@@ -60,9 +56,14 @@ _log = logging.getLogger("unet2015")
 
 
 def open_image(
-    path: str | Path, axes: str | None = None, *, labels: bool = False, channel: int | str | None = None
+    path: str | Path,
+    axes: str | None = None,
+    *,
+    labels: bool = False,
+    channel: int | str | None = None,
+    scene: int | str | None = None,
 ) -> Image:
-    """Open a TIFF, PNG or JPEG file, or the folder of an OME-Zarr image.
+    """Open a TIFF, PNG, JPEG, CZI, ND2 or LIF file, or the folder of an OME-Zarr image.
 
     What a file is follows from its first bytes, not its name.
 
@@ -78,6 +79,8 @@ def open_image(
         is a mask, of type bool. Otherwise such files are refused, as they hold no intensities.
     channel : int or str, optional
         Only this channel, as an image of one: its number from 0, its name, or both as ``1:GFP``.
+    scene : int or str, optional
+        Of a file that holds several images, this one: its number from 0, its name, or both as ``1:A2``.
 
     Returns
     -------
@@ -91,36 +94,10 @@ def open_image(
     AxesError
         The file does not say what its axes are, or `axes` do not fit.
     ImageValueError
-        There is no such channel, or several that may be meant; the message lists what there is.
+        There is no such channel or scene, or several that may be meant; the message lists what there is.
     """
-    image = _open(Path(path), axes, labels)
+    image = open_file(Path(path), axes, labels, None if scene is None else str(scene))
     return image if channel is None else ChannelImage(image, str(channel))
-
-
-def _open(path: Path, axes: str | None, labels: bool) -> Image:
-    try:
-        if is_zarr(path):
-            return ZarrImage(path, axes, labels=labels)
-        if path.is_dir():
-            raise ImageReadError(f"{path}: expected an image file, but this is a folder")
-        with open_regular(path) as file:
-            start = file.read(8)
-        if start == SIGNATURE:
-            return PngImage(path, axes, labels=labels)
-        if start.startswith(START):
-            return JpegImage(path, axes, labels=labels)
-        if start.startswith(STARTS):
-            return TiffImage(path, axes, labels=labels)
-    except UNet2015Error:
-        raise
-    except OSError as error:
-        raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
-    except Exception as error:  # whatever it is, it is the failure of this file alone
-        raise failure_of(error, path) from error
-    if known := describe_not_read(path.name, start):
-        raise ImageReadError(f"{path}: {known}")
-    came = f"it begins with {start!r}" if start else "it is empty"
-    raise ImageReadError(f"{path}: expected a TIFF, PNG or JPEG file, but {came}")
 
 
 def read_pages(
@@ -273,18 +250,24 @@ def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
 
 
 def _previews(where: str | Path, files: list[Path]) -> set[Path]:
-    """Return the JPEG files beside other images of the same name, as microscopes write them; say so."""
-    others = {path.with_suffix("") for path in files if path.suffix.lower() not in JPEG_SUFFIXES}
-    found = [p for p in files if p.suffix.lower() in JPEG_SUFFIXES and p.with_suffix("") in others]
-    if found:
-        names = ", ".join(path.name for path in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
-        _log.warning(
-            "%s: JPEG files beside images of the same name are left out, as copies to look at (%d): %s",
-            where,
-            len(found),
-            names,
-        )
-    return set(found)
+    """Return the files beside other images of the same name that are not the image to take; say so.
+
+    JPEG files are copies to look at. Files of microscopes were exported: what was made of them is taken.
+    """
+    found: set[Path] = set()
+    for endings, what, why in (
+        (JPEG_SUFFIXES, "JPEG files", "as copies to look at"),
+        (MICROSCOPES, "files of microscopes", "as what was exported from them is there"),
+    ):
+        kept = [path for path in files if path not in found]
+        others = {path.with_suffix("") for path in kept if path.suffix.lower() not in endings}
+        same = [p for p in kept if p.suffix.lower() in endings and p.with_suffix("") in others]
+        if same:
+            names = ", ".join(path.name for path in same[:_NAMED]) + (", ..." if len(same) > _NAMED else "")
+            text = "%s: %s beside images of the same name are left out, %s (%d): %s"
+            _log.warning(text, where, what, why, len(same), names)
+        found.update(same)
+    return found
 
 
 def _outermost(matches: list[Path]) -> list[Path]:

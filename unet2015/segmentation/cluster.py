@@ -18,7 +18,6 @@ from typing import Any
 from unet2015.device import thread_count
 from unet2015.errors import UNet2015Error, UsageError, WorkerError, failure_of
 from unet2015.images.notes import Say, say
-from unet2015.images.reader import open_image
 from unet2015.segmentation.connection import check_workers, connect
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import Store
@@ -98,7 +97,7 @@ def _by_file(
     tasks = []
     for job in jobs:
         try:
-            with open_image(job.input, job.options.axes, channel=job.options.channel) as image:
+            with job.options.open(job.input) as image:
                 tasks.append((job, replace(segmenter.plan(image))))
         except Exception as error:
             results[job.input] = FileResult(job.input, (), failure_of(error, job.input))

@@ -9,7 +9,6 @@ from unet2015.errors import UNet2015Error, failure_of
 from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
-from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model
 from unet2015.segmentation.estimate import Estimator, in_words
 from unet2015.segmentation.given_image import notes_on
@@ -113,7 +112,7 @@ def plan_files(
     for job in plan_jobs(find_inputs(inputs), Path(out), options):
         try:
             check_before(job)
-            with open_image(job.input, options.axes, channel=options.channel) as image:
+            with options.open(job.input) as image:
                 for note in notes_on(image, segmenter.info):
                     notes.say(job.input, note)
                 plans.append(_plan_file(job, image, segmenter, estimator))

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.arguments import file_path, pixels
+from unet2015.errors import ArgumentError
 from unet2015.images.channel import ChannelImage, describe_channels
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.notes import say
-from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
 
 
 def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: ModelInfo) -> Image:
-    """Return an image for a model, with the axes and the channel of the options; a context manager.
+    """Return an image for a model, with axes, channel and scene of the options; a context manager.
 
     Whole numbers in a list have no type of pixels: they get that of the model's training images if it holds
     them all or, where the type does not change the mapping, a small one.
@@ -34,10 +34,12 @@ def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: Mo
         It is neither a path nor an array of numbers.
     """
     if isinstance(given, str | bytes | os.PathLike):
-        return open_image(file_path(given, "image"), options.axes, channel=options.channel)
+        return options.open(Path(file_path(given, "image")))
     array = pixels(given, "image")
     if isinstance(given, list | tuple) and array.dtype in (np.int64, np.uint64):
         array = _typed(array, info)
+    if options.scene is not None:
+        raise ArgumentError("scene: expected a CZI, ND2 or LIF file; an array holds one image")
     whole = ArrayImage(array, options.axes)
     return whole if options.channel is None else ChannelImage(whole, str(options.channel))
 

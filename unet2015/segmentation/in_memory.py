@@ -30,6 +30,7 @@ def segment(
     *,
     axes: str | None = None,
     channel: int | str | None = None,
+    scene: int | str | None = None,
     probabilities: bool = False,
     threshold: float | ThresholdName | None = None,
     tile: int | None = None,
@@ -48,8 +49,8 @@ def segment(
     Parameters
     ----------
     image : path or ndarray
-        A TIFF, PNG or JPEG file, or pixels (an array, a list, a tensor): two axes are YX, three are pages of
-        YX unless `axes` says more.
+        A TIFF, PNG, JPEG, CZI, ND2 or LIF file, or pixels (an array, a list, a tensor): two axes are YX,
+        three are pages of YX unless `axes` says more.
     model : Model, path or str
         What to segment with: a model file, the folder of a training, or the name of a model that comes with
         the package.
@@ -58,6 +59,8 @@ def segment(
     channel : int or str, optional
         Use this channel alone, as an image of one channel: its number from 0, its name, if the file declares
         names, or both as ``1:GFP``.
+    scene : int or str, optional
+        Of a CZI, ND2 or LIF file with several images, this one, named in the same ways.
     probabilities : bool
         Return probabilities rather than classes.
     threshold : float or {"f1", "rand"}, optional
@@ -111,6 +114,7 @@ def segment(
         skip_empty=skip_empty,
         axes=axes,
         channel=channel,
+        scene=scene,
     )
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else loading it has said so

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 from unet2015.arguments import device_name, flag, integer, items, memory, number, number_or_name, text
 from unet2015.errors import ArgumentError, UsageError
+from unet2015.images.image import Image
+from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
 from unet2015.models.model_file import ThresholdName
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
@@ -16,7 +19,7 @@ from unet2015.settings.choices import Averaging, Precision
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
-_MAY_BE_ABSENT = ("objects", "views", "channel")
+_MAY_BE_ABSENT = ("objects", "views", "channel", "scene")
 """Not in a record where they are not given, as in records from before there were any."""
 
 
@@ -26,7 +29,7 @@ class SegmentOptions:
 
     Attributes
     ----------
-    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes, channel
+    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes, channel, scene
         As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
     products : tuple of str
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
@@ -54,6 +57,7 @@ class SegmentOptions:
     skip_empty: bool = False
     axes: str | None = None
     channel: int | str | None = None
+    scene: int | str | None = None
     products: tuple[str, ...] = (MAIN.name,)
     objects: ObjectSettings | None = None
     views: tuple[str, ...] = ()
@@ -76,6 +80,10 @@ class SegmentOptions:
             raise UsageError(f"{self.views[0]} shows objects, but none are wanted; ask for objects, too")
         object.__setattr__(self, "views", tuple(name for name in OBJECT_VIEWS if name in self.views))
         _ = self.layout  # this raises an error if they contradict each other
+
+    def open(self, path: Path) -> Image:
+        """Open an image with the axes, the channel and the scene of these options."""
+        return open_image(path, self.axes, channel=self.channel, scene=self.scene)
 
     @property
     def layout(self) -> Layout:
@@ -123,7 +131,8 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        given |= {"channel": said.get("channel"), "views": said.get("views", ())}
+        given |= {name: said.get(name) for name in ("channel", "scene")}
+        given |= {"views": said.get("views", ())}
         return cls(products=tuple(products), objects=objects, **given)
 
 
@@ -161,6 +170,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "pyramid": partial(flag, name="pyramid"),
     "objects": _objects,
     "channel": partial(number_or_name, name="channel"),
+    "scene": partial(number_or_name, name="scene"),
 }
 _NEEDED = {"device", "precision", "average", "skip_empty", "products", "views", "pyramid"}
 """Options for which None means nothing."""

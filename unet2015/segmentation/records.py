@@ -49,6 +49,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         "mapping": info.mapping.model_dump(mode="json")
         | {"offset": source.offset.tolist(), "gain": source.gain.tolist()},
         "class_names": list(info.class_names),
+        **({} if image.reader is None else {"reader": image.reader}),
         "plan": computation.plan.as_dict(),
         "skipped_tiles": found.skipped,
         "device": segmenter.device_name(),

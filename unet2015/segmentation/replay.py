@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, Validation
 from unet2015.arguments import file_path
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
 from unet2015.file_names import on_one_line
-from unet2015.images.reader import Image, open_image
+from unet2015.images.reader import Image
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.provenance import versions
@@ -103,7 +103,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     watched = Unchanged(source)
     segmenter = Segmenter(loaded, options)
     with (
-        open_image(source, options.axes, channel=options.channel) as opened,
+        options.open(source) as opened,
         tempfile.TemporaryDirectory() as folder,
     ):
         if watched.sha256 != said["input_sha256"]:

@@ -9,7 +9,6 @@ from typing import Any
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.notes import Say, say
-from unet2015.images.reader import open_image
 from unet2015.objects.table import describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.given_image import notes_on
@@ -108,7 +107,7 @@ def _run(
     """Carry out a job; return the summary of its objects."""
     check_before(job)
     watched = Unchanged(job.input)
-    with open_image(job.input, job.options.axes, channel=job.options.channel) as image:
+    with job.options.open(job.input) as image:
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
         for note in notes_on(image, segmenter.info):

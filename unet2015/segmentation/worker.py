@@ -13,7 +13,6 @@ from unet2015.errors import ModelError, UNet2015Error, UsageError, failure_of
 from unet2015.heap import usual_heap
 from unet2015.images.image import Image
 from unet2015.images.mapping import Scale
-from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.options import SegmentOptions
@@ -141,12 +140,12 @@ def compute_file(model: ModelOnWorkers, task: tuple[Job, TilePlan]) -> FileResul
 def _open(path: Path, options: SegmentOptions) -> Image:
     """Return an image that stays open, in this thread, until another is opened."""
     state = path.stat()
-    key = (path, options.axes, options.channel, state.st_mtime_ns, state.st_ino)
+    key = (path, options.axes, options.channel, options.scene, state.st_mtime_ns, state.st_ino)
     if getattr(_opened, "key", None) != key:
         if getattr(_opened, "image", None) is not None:
             _opened.image.close()
         _opened.key, _opened.image = None, None
-        _opened.image = open_image(path, options.axes, channel=options.channel)
+        _opened.image = options.open(path)
         _opened.key = key
     image: Image = _opened.image
     return image

@@ -1,0 +1,205 @@
+"""CZI files of Zeiss as images, read with Zeiss's own library: regions, scenes, mosaics put together.
+
+Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZEISS/pylibczirw.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageReadError
+from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
+
+MAGIC = b"ZISRAWFI"
+_LIBRARY = "pylibCZIrw"
+_CACHE_BYTES = 2**26
+_AXES = "HIVRBTZC"
+"""Axes of planes: phase, illumination, view, rotation, block, time, depth, channel."""
+_PIXELS: dict[str, tuple[str, int]] = {
+    "Gray8": ("uint8", 1),
+    "Gray16": ("uint16", 1),
+    "Gray32Float": ("float32", 1),
+    "Bgr24": ("uint8", 3),
+    "Bgr48": ("uint16", 3),
+    "Bgr96Float": ("float32", 3),
+}
+"""For each type of pixels its NumPy type and its samples, which are stored blue first."""
+
+
+@dataclass
+class _Blocks:
+    """What the directory of blocks tells of one scene, without its pixels.
+
+    Attributes
+    ----------
+    count : int
+        How many blocks there are.
+    planes : set of tuple
+        Where planes are, along `_AXES`.
+    largest : int
+        Pixels of the largest block.
+    """
+
+    count: int = 0
+    planes: set[tuple[int, ...]] = field(default_factory=set)
+    largest: int = 0
+
+
+class CziImage(SceneImage):
+    """One scene of a CZI file; what lies in tiles is put together by the places that the file gives them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        What the axes are, if the file has others than time, depth and channels.
+    labels : bool
+        The pixels are labels.
+    scene : str, optional
+        Which scene; see `choose_scene`.
+
+    Raises
+    ------
+    ImageReadError
+        The library is missing; or the file is damaged, cut short, or of a kind that is not supported.
+    ImageValueError
+        It has several scenes, and none is named.
+    AxesError
+        Its axes are of other kinds, or `axes` do not fit.
+    """
+
+    def __init__(
+        self, path: Path, axes: str | None = None, *, labels: bool = False, scene: str | None = None
+    ) -> None:
+        czi = library_for(f"{_LIBRARY}.czi", _LIBRARY, path, "a CZI file of Zeiss")
+        with ExitStack() as stack:
+            try:
+                cache = czi.CacheOptions(max_memory_usage=_CACHE_BYTES)
+                self._document = stack.enter_context(czi.open_czi(str(path), cache_options=cache))
+                blocks = _scenes(self._document)
+                kinds = set(self._document.pixel_types.values())
+                bounds = self._document.scenes_bounding_rectangle_no_pyramid
+                total = self._document.total_bounding_rectangle_no_pyramid
+                metadata = self._document.raw_metadata
+            except Exception as error:  # the library raises what C++ throws
+                raise ImageReadError(
+                    f"{path}: cannot read the CZI file: {error}; if it was cut short, copy it again"
+                ) from error
+            root, notes = _parsed(metadata)
+            names = [_scene_name(root, number) for number in blocks]
+            self._scene = list(blocks)[choose_scene(names, scene, path)]
+            self._bounds = bounds.get(self._scene, total)
+            said, self._first = _describe(blocks[self._scene], kinds, self._bounds, root, path)
+            self._largest = blocks[self._scene].largest
+            self._filter = {"scene": self._scene} if self._scene in bounds else {}
+            said = replace(said, notes=notes + said.notes)
+            super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
+            self._open = stack.pop_all()
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory for the largest block of pixels, encoded and decoded, beyond what small ones take."""
+        return max(0, 2 * self._largest * self._samples * self.dtype.itemsize - _CACHE_BYTES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def _plane(self, place: tuple[int, ...], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        where = {letter: self._first[letter] + at for letter, at in zip(self._first, place, strict=True)}
+        region = (self._bounds.x + x0, self._bounds.y + y0, x1 - x0, y1 - y0)
+        pixels: npt.NDArray[Any] = self._document.read(roi=region, plane=where, **self._filter)
+        return np.asarray(pixels)[..., ::-1]  # red first
+
+
+def _scenes(document: Any) -> dict[int, _Blocks]:
+    """Return what blocks there are, by the number of their scene; 0 where there are no scenes."""
+    found: dict[int, _Blocks] = {}
+
+    def note(number: int, block: Any) -> bool:
+        where = block.coordinate.to_dict()
+        scene = found.setdefault(int(where.get("S", 0)), _Blocks())
+        scene.count += 1
+        scene.planes.add(tuple(int(where.get(letter, 0)) for letter in _AXES))
+        scene.largest = max(scene.largest, block.physicalSize.w * block.physicalSize.h)
+        return True
+
+    document.enumerate_subblocks_subset(note, only_layer0=True)
+    return dict(sorted(found.items()))
+
+
+def _describe(
+    blocks: _Blocks, kinds: set[str], bounds: Any, root: ElementTree.Element | None, path: Path
+) -> tuple[Scene, dict[str, int]]:
+    """Return a scene and, for each of its axes, the first number that is there."""
+    if len(kinds) != 1 or not kinds <= set(_PIXELS):
+        raise ImageReadError(
+            f"{path}: its channels have pixels of the kinds {', '.join(sorted(kinds))}; expected one of "
+            f"{', '.join(_PIXELS)}, the same for all; export it as OME-TIFF"
+        )
+    dtype, samples = _PIXELS[kinds.pop()]
+    places = np.array(sorted(blocks.planes))
+    low, sizes = places.min(axis=0), np.ptp(places, axis=0) + 1
+    first = {letter: int(low[axis]) for axis, letter in enumerate(_AXES)}
+    notes, expected = [], int(np.prod(sizes))
+    if expected > len(blocks.planes):
+        missing = expected - len(blocks.planes)
+        notes.append(f"{missing} of {expected} planes are not in the file and read as 0")
+    if blocks.count > len(blocks.planes):
+        notes.append(
+            f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
+            "where tiles overlap one is shown, where there is none the pixels are 0"
+        )
+    channels = range(first["C"], first["C"] + int(sizes[_AXES.index("C")]))
+    scene = Scene(
+        letters="".join(letter if letter in "TZC" else "?" for letter in _AXES),
+        sizes=tuple(int(size) for size in sizes),
+        height=int(bounds.h),
+        width=int(bounds.w),
+        samples=samples,
+        dtype=dtype,
+        calibration=_calibration(root),
+        channel_names=[_channel_name(root, number) for number in channels] if samples == 1 else (),
+        notes=tuple(notes),
+    )
+    return scene, first
+
+
+def _parsed(metadata: str) -> tuple[ElementTree.Element | None, tuple[str, ...]]:
+    """Return the root of the metadata; None, with a remark, where they cannot be read or are not safe to."""
+    try:
+        if "<!DOCTYPE" in metadata:
+            raise ElementTree.ParseError("they declare a document type, which CZI never has")
+        return ElementTree.fromstring(metadata), ()
+    except ElementTree.ParseError as error:
+        return None, (f"the metadata are left out, and with them the pixel size: {error}",)
+
+
+def _calibration(root: ElementTree.Element | None) -> Calibration:
+    sizes: dict[str, float] = {}
+    for item in [] if root is None else root.iterfind("./Metadata/Scaling/Items/Distance"):
+        try:
+            sizes[item.get("Id", "")] = float(item.findtext("Value", "")) * 1e6  # from metres
+        except ValueError:
+            continue
+    if not sizes.get("X") or not sizes.get("Y"):
+        return UNCALIBRATED
+    return Calibration(pixel_size_y=sizes["Y"], pixel_size_x=sizes["X"], z_spacing=sizes.get("Z"), unit="µm")
+
+
+def _scene_name(root: ElementTree.Element | None, number: int) -> str | None:
+    found = None if root is None else root.find(f".//Dimensions/S/Scenes/Scene[@Index='{number}']")
+    return None if found is None else found.get("Name")
+
+
+def _channel_name(root: ElementTree.Element | None, number: int) -> str | None:
+    place = "./Metadata/Information/Image/Dimensions/Channels/Channel"
+    channels = [] if root is None else root.findall(place)
+    return channels[number].get("Name") if number < len(channels) else None

@@ -1,0 +1,183 @@
+"""ND2 files of Nikon as images, read with the library nd2, which maps them into memory."""
+
+import re
+import struct
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageReadError
+from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
+from unet2015.safe_files import open_regular
+
+MAGIC = b"\xda\xce\xbe\x0a"
+_LIBRARY = "nd2"
+_END = b"ND2 CHUNK MAP SIGNATURE 0000001!"
+_FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{16})", re.DOTALL)
+_CACHE_BYTES = 2**26
+
+
+class Nd2Image(SceneImage):
+    """One position of an ND2 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        What the axes are, if the file has others than time, depth and channels.
+    labels : bool
+        The pixels are labels.
+    scene : str, optional
+        Which position; see `choose_scene`.
+
+    Raises
+    ------
+    ImageReadError
+        The library is missing; or the file is damaged, cut short, or of a kind that is not supported.
+    ImageValueError
+        It has several positions, and none is named.
+    AxesError
+        Its axes are of other kinds, or `axes` do not fit.
+    """
+
+    def __init__(
+        self, path: Path, axes: str | None = None, *, labels: bool = False, scene: str | None = None
+    ) -> None:
+        nd2 = library_for(_LIBRARY, _LIBRARY, path, "an ND2 file of Nikon")
+        there = _frames(path)
+        with ExitStack() as stack:
+            try:
+                self._file = stack.enter_context(nd2.ND2File(path))
+                loops = [(loop.type, int(loop.count)) for loop in self._file.experiment]
+                names = _positions(self._file.experiment)
+                said = _describe(self._file, loops)
+                self._encoded = self._file.attributes.compressionType is not None
+            except Exception as error:  # whatever the library stumbles over
+                raise ImageReadError(
+                    f"{path}: cannot read the ND2 file: {error}; if it was cut short, copy it again"
+                ) from error
+            number = choose_scene(names, scene, path)
+            # The number of a frame counts along all loops; the position is fixed.
+            self._fixed = [number if kind == "XYPosLoop" else None for kind, _ in loops]
+            self._counts = tuple(count for _, count in loops)
+            shape = [1 if kind == "XYPosLoop" else count for kind, count in loops]
+            wanted = {self._frame((*place, 0)) for place in np.ndindex(*self._loops_only(shape))}
+            missing = len(wanted - there)
+            if missing == len(wanted):
+                raise ImageReadError(f"{path}: none of the planes that it declares is there; copy it again")
+            note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
+            said = replace(said, notes=(note,) if missing else ())
+            super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
+            self._open = stack.pop_all()
+        self._last: tuple[int, npt.NDArray[Any]] | None = None
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory for a compressed frame, which is decoded whole, beyond what small ones take."""
+        frame = self.height * self.width * self.channels * self.dtype.itemsize
+        return max(0, 3 * frame - _CACHE_BYTES) if self._encoded else 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the last frame, where it had to be decoded."""
+        return 0 if self._last is None else self._last[1].nbytes
+
+    def forget(self) -> None:
+        """Forget the last frame."""
+        self._last = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self.forget()
+        self._open.close()
+
+    def _loops_only(self, sizes: Sequence[int]) -> list[int]:
+        return [size for size, fixed in zip(sizes, self._fixed, strict=True) if fixed is None]
+
+    def _frame(self, place: tuple[int, ...]) -> int:
+        """Return the number of the frame at a place of the scene's axes, of which the last is the channel."""
+        along = iter(place)
+        index = [next(along) if fixed is None else fixed for fixed in self._fixed]
+        return int(np.ravel_multi_index(index, self._counts)) if index else 0
+
+    def _plane(self, place: tuple[int, ...], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        number, last = self._frame(place), self._last
+        if last is None or last[0] != number:
+            # A frame that is not compressed is a view of the file.
+            last = number, np.asarray(self._file.read_frame(number))
+            if self._encoded:
+                self._last = last
+        frame = last[1].reshape(-1, self.height, self.width, self._samples)
+        return frame[place[-1], y0:y1, x0:x1]
+
+
+def _describe(file: Any, loops: Sequence[tuple[str, int]]) -> Scene:
+    """Return what all positions are like."""
+    kinds = {"TimeLoop": "T", "NETimeLoop": "T", "ZStackLoop": "Z"}
+    planes = [(kinds.get(kind, "?"), count) for kind, count in loops if kind != "XYPosLoop"]
+    attributes = file.attributes
+    samples = 3 if file.components_per_channel == 3 else 1
+    volume = file.metadata.channels[0].volume if file.metadata.channels else None
+    calibration = UNCALIBRATED
+    if volume is not None and all(volume.axesCalibrated[:2]):
+        x, y, z = volume.axesCalibration
+        calibration = Calibration(
+            pixel_size_y=y,
+            pixel_size_x=x,
+            z_spacing=z if volume.axesCalibrated[2] else None,
+            time_interval=_interval(file.experiment),
+            unit="µm",
+            time_unit="s",
+        )
+    names = [one.channel.name for one in file.metadata.channels or ()]
+    return Scene(
+        letters="".join(letter for letter, _ in planes) + "C",
+        sizes=(*(count for _, count in planes), int(attributes.componentCount) // samples),
+        height=int(attributes.heightPx),
+        width=int(attributes.widthPx),
+        samples=samples,
+        dtype=file.dtype,
+        calibration=calibration,
+        channel_names=names if samples == 1 else (),
+    )
+
+
+def _interval(experiment: Sequence[Any]) -> float | None:
+    """Return the seconds between times, where there is one loop of times with one period."""
+    periods = [loop.parameters.periodMs / 1000 for loop in experiment if loop.type == "TimeLoop"]
+    return periods[0] if len(periods) == 1 else None
+
+
+def _positions(experiment: Sequence[Any]) -> list[object]:
+    """Return the names of all positions; one without a name where there is no loop of positions."""
+    for loop in experiment:
+        if loop.type == "XYPosLoop":
+            return [point.name for point in loop.parameters.points]
+    return [None]
+
+
+def _frames(path: Path) -> set[int]:
+    """Return the numbers of the frames that are there; the library reads others as 0 and says nothing.
+
+    The file ends with a map of its parts, which names each frame, its place and its size.
+    """
+    with open_regular(path) as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 40))
+        end = file.read(40)
+        if not end.startswith(_END):
+            raise ImageReadError(
+                f"{path}: the ND2 file ends at byte {size} without its map of parts; it was cut short, or "
+                "its recording did not end: copy it again, or save it again with NIS-Elements"
+            )
+        file.seek(min(struct.unpack("<Q", end[32:])[0], size))
+        found = _FRAME.findall(file.read())
+    places = {int(number): struct.unpack("<QQ", place) for number, place in found}
+    return {number for number, (start, length) in places.items() if start + length <= size}
