@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from unet2015.errors import SettingsError, UsageError
 from unet2015.settings import (
     NETWORK_KINDS,
+    PUBLISHED,
     SHIPPED,
     AnyNetworkSettings,
     AugmentationSettings,
@@ -85,7 +86,7 @@ def test_a_file_of_that_name_in_the_folder_wins_over_the_shipped_one(
     assert load_settings().seed == 0
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*SHIPPED, *PUBLISHED])
 def test_every_shipped_file_is_taken_by_name_with_or_without_its_ending(name: str) -> None:
     assert load_settings(name) == load_settings(f"{name}.toml") == load_settings(Path(name))
 
@@ -139,6 +140,45 @@ def test_a_shipped_recipe_is_changed_knowingly(name: str) -> None:
     # All else is as in the paper's.
     others = {key for key, value in leaves(TrainingSettings().model_dump()).items() if shipped[key] != value}
     assert others <= RECIPES[name].keys()
+
+
+PUBLISHED_RECIPES: dict[str, dict[str, Any]] = {
+    "padded": {"network.width": 64, "network.depth": 4, "optimisation.loss": "bce"},
+    "vgg19": {
+        "seed": 42, "network.dropout": 0.25, "mapping.method": "integer-range", "optimisation.loss": "bce",
+        "optimisation.batch": 16, "optimisation.tile": 224, "augmentation.flips": 0.75,
+        "augmentation.gray_scale": 0.4, "validation.fraction": 0.2, "validation.epochs": 1,
+    },
+    "base": {
+        "seed": 42, "optimisation.batch": 16, "optimisation.tile": 224, "optimisation.loss": "bce",
+        "optimisation.learning_rate": 1e-4, "validation.patience": 20, "validation.at_least": 10,
+    },
+    "compact": {
+        "network.width": 16, "optimisation.batch": 32, "optimisation.tile": 128, "optimisation.loss": "bce",
+        "optimisation.schedule": "plateau", "validation.patience": 10, "validation.epochs": 1,
+    },
+    "nested": {"network.deep_supervision": False},
+    "attention": {"optimisation.loss": "dice"},
+    "vnet": {"optimisation.loss": "dice", "optimisation.optimizer": "sgd"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_recipes_are_those_of_the_documents(name: str) -> None:
+    settings = load_settings(name)
+    shipped = leaves(settings.model_dump())
+    optimizer = {} if name == "vnet" else {"optimisation.optimizer": "adam"}
+    none = {"weight_map.w0": 0, "weight_map.class_weights": (1.0, 1.0), "optimisation.clip": 0}
+    expected = {"network.kind": name, **optimizer, **none, **PUBLISHED_RECIPES[name]}
+    assert {key: shipped[key] for key in expected} == expected
+
+
+def test_vgg19_is_trained_frozen_and_then_with_its_last_convolution() -> None:
+    first, second = load_settings("vgg19").phase
+    assert (first.epochs, first.learning_rate, first.patience, first.at_least) == (200, 1e-4, 20, 10)
+    assert (second.epochs, second.learning_rate, second.patience) == (100, 1e-5, 10)
+    assert (first.freeze, first.release) == (("features",), ())
+    assert (second.freeze, second.release) == (("features",), ("features.34",))
 
 
 @pytest.mark.parametrize(

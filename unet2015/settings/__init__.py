@@ -39,10 +39,11 @@ if TYPE_CHECKING:
         TrainingSettings,
         WeightMapSettings,
     )
-    from unet2015.settings.shipped import SHIPPED, load_settings, merged
+    from unet2015.settings.shipped import PUBLISHED, SHIPPED, load_settings, merged
 
 __all__ = [
     "NETWORK_KINDS",
+    "PUBLISHED",
     "SHIPPED",
     "AnyNetworkSettings",
     "AugmentationSettings",
@@ -102,6 +103,6 @@ __getattr__, __dir__ = lazy_names(
             "TrainingSettings",
             "WeightMapSettings",
         ],
-        "shipped": ["SHIPPED", "load_settings", "merged"],
+        "shipped": ["PUBLISHED", "SHIPPED", "load_settings", "merged"],
     },
 )

@@ -14,7 +14,9 @@ from unet2015.settings.reading import parse_settings, read_toml
 from unet2015.settings.sections import TrainingSettings
 
 SHIPPED = ("ronneberger2015", "quick", "gpu")
-"""Names of the settings files that come with the package."""
+"""Names of the settings files for the paper's network that come with the package."""
+PUBLISHED = ("padded", "vgg19", "base", "compact", "nested", "attention", "vnet")
+"""Names of the others: for each network that came after the paper's, by its kind, its published recipe."""
 
 
 def load_settings(
@@ -26,8 +28,9 @@ def load_settings(
     ----------
     path : str, Path or None
         The file, or the bare name of one shipped with the package: ``ronneberger2015`` (the same as
-        None), ``quick`` or ``gpu``. A file of that name in the current folder takes precedence. From the
-        settings of an experiment under ``pipelines/``, the table ``training`` is used.
+        None), ``quick`` or ``gpu``, or the kind of another network for its published recipe. A file of that
+        name in the current folder takes precedence. From the settings of an experiment under
+        ``pipelines/``, the table ``training`` is used.
     overrides : dict, optional
         Values that replace those of the file, nested in the same way: ``{"labels": {"kind": "membrane"}}``.
 
@@ -51,7 +54,8 @@ def load_settings(
         values = read_toml(files("unet2015.settings") / name, name)
     elif Path(path).name == str(path) and short == Path(path).stem and not Path(path).exists():
         raise SettingsError(
-            f"{path}: there is no settings file of this name, and none is shipped; {nearest(short, SHIPPED)}"
+            f"{path}: there is no settings file of this name, and none is shipped; "
+            f"{nearest(short, (*SHIPPED, *PUBLISHED))}"
         )
     else:
         name = str(path)
@@ -64,7 +68,9 @@ def load_settings(
 
 def is_shipped(path: str | Path | None) -> bool:
     """Whether `load_settings` takes this for the settings that come with the package."""
-    return path is None or (str(path).removesuffix(".toml") in SHIPPED and not Path(path).is_file())
+    return path is None or (
+        str(path).removesuffix(".toml") in (*SHIPPED, *PUBLISHED) and not Path(path).is_file()
+    )
 
 
 def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from unet2015.settings import TrainingSettings, load_settings
-from unet2015.settings.shipped import is_shipped
+from unet2015.settings.shipped import PUBLISHED, is_shipped
 from unet2015.training.start import Start, refuse_conflicts, take_over
 
 _log = logging.getLogger("unet2015")
@@ -19,7 +19,9 @@ def choose_settings(
     overrides: dict[str, Any] | None = None,
     start: Start | None = None,
 ) -> TrainingSettings:
-    """Read settings by name or from a file. Default: those for the device.
+    """Read settings by name or from a file.
+
+    Default: those of the network that `overrides` name, if its own are shipped, else those for the device.
 
     Network and mapping are those of `start`, if there is one. What a file of one's own or `overrides` say of
     them must agree; what shipped settings say is replaced.
@@ -30,8 +32,13 @@ def choose_settings(
         As `unet2015.settings.load_settings`; or they do not fit to the model to start from.
     """
     if settings is None:
-        settings = "quick" if device.type == "cpu" else "ronneberger2015"
-        _log.info("settings: %s, as none are named and this trains on %s", settings, device)
+        kind = (overrides or {}).get("network", {}).get("kind")
+        if kind in PUBLISHED:
+            settings = str(kind)
+            _log.info("settings: %s, as none are named and this is the published recipe of the network", kind)
+        else:
+            settings = "quick" if device.type == "cpu" else "ronneberger2015"
+            _log.info("settings: %s, as none are named and this trains on %s", settings, device)
     chosen = load_settings(settings, overrides)
     if start is None:
         return chosen
