@@ -115,7 +115,11 @@ def test_details_may_be_any_mapping_and_any_value(written):
 
 @pytest.mark.parametrize(
     ("picture", "why"),
-    [(b"GIF89a...", "expected a PNG or SVG"), (b"", "expected a PNG or SVG"), ("none.png", "No such file")],
+    [
+        (b"BM......", "expected a PNG, GIF or SVG"),
+        (b"", "expected a PNG, GIF or SVG"),
+        ("none.png", "No such file"),
+    ],
 )
 def test_a_picture_that_is_none_is_refused_and_nothing_is_left(tmp_path, picture, why):
     png = tmp_path / picture if isinstance(picture, str) else picture

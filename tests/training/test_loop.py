@@ -47,7 +47,8 @@ def test_a_run_leaves_model_checkpoints_log_events_and_settings(tmp_path, small_
     model = train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
     run = tmp_path / "run"
     assert sorted(path.name for path in run.iterdir()) == [
-        "checkpoints", "log.jsonl", "model.safetensors", "settings.json", "tensorboard",
+        "checkpoints", "examples.png", "log.jsonl", "model.safetensors", "progress", "progress.gif",
+        "settings.json", "tensorboard",
     ]  # fmt: skip
     assert [path.name for path in sorted((run / "checkpoints").iterdir())] == [
         "step-00000006.safetensors", "step-00000008.safetensors",

@@ -52,7 +52,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or SVG, as bytes or a file, with a title and a caption."""
+    """A PNG, GIF or SVG, as bytes or a file, with a title and a caption."""
 
     title: str
     png: bytes | Path
@@ -196,8 +196,10 @@ def _source(picture: Picture) -> str:
         kind = "image/png"
     elif data.lstrip()[:5] in (b"<?xml", b"<svg ", b"<svg>"):
         kind = "image/svg+xml"
+    elif data.startswith((b"GIF87a", b"GIF89a")):
+        kind = "image/gif"
     else:
-        raise ImageReadError(f"{name}: expected a PNG or SVG, but it begins with {data[:8]!r}")
+        raise ImageReadError(f"{name}: expected a PNG, GIF or SVG, but it begins with {data[:8]!r}")
     return f"data:{kind};base64,{b64encode(data).decode()}"
 
 

@@ -28,6 +28,7 @@ from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
+from unet2015.training.pictures import FIGURE, PROGRESS
 from unet2015.training.run_folder import checkpoints
 from unet2015.training.validation import segment_page
 
@@ -109,6 +110,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
             logged.describe(log),
             pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")],
         ),
+        *_course(folder),
         _pictures(folder, model, device),
         _record(settings, model, path),
     ]
@@ -131,6 +133,20 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
     return Section(
         "Settings and record", "All that the training depended on beside its images.", details=details
     )
+
+
+def _course(folder: Path) -> list[Section]:
+    """Return the section with the pictures that the training drew; none where it drew none."""
+    captions = {
+        FIGURE: ("Held-out images", "Image, true classes, found classes, at the best validation."),
+        PROGRESS: ("Over the training", "A held-out image, and the probability found at each validation."),
+    }
+    pictures = [
+        Picture(title, folder / name, caption)
+        for name, (title, caption) in captions.items()
+        if (folder / name).is_file()
+    ]
+    return [Section("The training in pictures", pictures=pictures)] if pictures else []
 
 
 def _settings(path: Path) -> dict[str, Any] | None:

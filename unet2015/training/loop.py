@@ -32,6 +32,7 @@ from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
+from unet2015.training.pictures import Pictures
 from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
@@ -161,6 +162,9 @@ def train(
 class Training(Course):
     """One training from its first step to its last: checkpoints, validations, the log."""
 
+    pictures: Pictures | None = None
+    """Drawn at each validation."""
+
     def run(self, resume: bool = False) -> Model:
         """Train to the last step, from the last checkpoint if `resume`, and return the best model."""
         if self.writes:
@@ -182,6 +186,8 @@ class Training(Course):
                 pass
             if self.writes:
                 complete_model(self.model_path, self.settings, self.data, self.device)
+                if self.pictures is not None:
+                    self.pictures.finish()
             self.group.wait()  # for the model
         model = read_model_file(self.model_path)
         if self.state.start:
@@ -237,7 +243,8 @@ class Training(Course):
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # A single page cannot be held out; check_pairs has said so.
         pages, rule = self.data.validation or self.data.training, self.settings
-        result = validate(self.learner.model, pages, self.device, self._inference_tile)
+        self.pictures = self.pictures or Pictures(self.folder, pages, self.state.step)
+        result = validate(self.learner.model, pages, self.device, self._inference_tile, self.pictures.see)
         if result is None:
             self._stop("the network's output is not finite", "the held-out pages")
         log.write(self.state.step, **{f"validation_{key}": value for key, value in result.as_dict().items()})
@@ -253,7 +260,9 @@ class Training(Course):
             return True
         self.state.waited += 1
         best = Validation.from_dict(self.state.best) if self.state.best else None
-        if result.better_than(best, rule.validation.best):
+        better = result.better_than(best, rule.validation.best)
+        self.pictures.after(self.state.step, result.threshold, better)
+        if better:
             self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
             info = model_info(self.data, rule, self.state, result, str(self.device))
             save_model(self.model_path, self.learner.model, info)

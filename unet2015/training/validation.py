@@ -1,6 +1,6 @@
 """Held-out pages, segmented with the overlap-tile engine: scores, and whether the network has learned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
@@ -178,20 +178,27 @@ def advice(validation: Validation) -> str:
 
 
 def validate(
-    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int
+    network: Network,
+    pages: Sequence[TrainingPage],
+    device: torch.device,
+    tile: int,
+    see: Callable[[int, NDArray[np.float32]], object] | None = None,
 ) -> Validation | None:
     """Segment `pages` and compare them with their classes, pooled over all annotated pixels.
 
     The tiles have the size used in training: they are known to fit into memory, and the figures do not
-    depend on how much memory is free. None if the network's output is not finite.
+    depend on how much memory is free. None if the network's output is not finite. `see` is called with the
+    number of each page and its probabilities (classes, H, W).
     """
     predict = Predictor(network, device)
     pooled = PooledPixels(network.classes, network.geometry.factor)
-    for page in pages:
+    for number, page in enumerate(pages):
         probabilities = segment_page(predict, network, page.source, page.classes.shape, tile)
         if not np.isfinite(probabilities).all():
             return None
         pooled.add(probabilities, page.classes)
+        if see is not None:
+            see(number, probabilities)
     f1, threshold = pooled.f1()
     return Validation(
         f1,
