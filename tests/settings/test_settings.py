@@ -514,3 +514,11 @@ def test_every_setting_is_documented(kind: type[Frozen]) -> None:
 def test_parse_settings_returns_the_kind_asked_for() -> None:
     settings = parse_settings(AugmentationSettings, {"rotation": 5}, "here")
     assert settings == AugmentationSettings(rotation=5)
+
+
+def test_a_network_that_reads_pixels_from_0_to_1_is_not_trained_on_standardised_ones(tmp_path: Path) -> None:
+    said = refusal(tmp_path, '[network]\nkind = "vgg19"')
+    assert 'the network vgg19 reads pixels from 0 to 1, which [mapping] method = "standardise"' in said
+    for method in ("auto", "integer-range", "image-percentiles", "training-percentiles"):
+        chosen = load_settings(None, {"network": {"kind": "vgg19"}, "mapping": {"method": method}})
+        assert chosen.mapping.method == method

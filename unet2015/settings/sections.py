@@ -176,6 +176,15 @@ class TrainingSettings(Growing):
         return self
 
     @model_validator(mode="after")
+    def _mapping_fits(self) -> Self:
+        if self.network.needs_unit_range and self.mapping.method == "standardise":
+            raise ValueError(
+                f"the network {self.network.kind} reads pixels from 0 to 1, which [mapping] method = "
+                '"standardise" does not give; set it to "integer-range" (photographs of 8 bits) or "auto"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _phases_fit(self) -> Self:
         for number in range(len(self.phase)):
             try:
