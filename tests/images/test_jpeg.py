@@ -1,6 +1,7 @@
 """JPEG files are images; what is cut short, turned, or of another kind is said."""
 
 import io
+import re
 import struct
 from itertools import product
 
@@ -170,3 +171,100 @@ def test_a_folder_stands_for_jpeg_but_not_for_copies_to_look_at(tmp_path, write,
     ]
     for pattern in (tmp_path / "a.jpg", tmp_path / "a.jp*"):
         assert [path.name for path in find_images([pattern])] == ["a.jpg"]
+
+
+SMOOTH = np.add.outer(np.sin(np.arange(150) / 9), np.cos(np.arange(170) / 7)) * 50 + 128
+SMOOTH = (SMOOTH + np.random.default_rng(2).normal(0, 5, SMOOTH.shape)).astype(np.uint8)
+KINDS = {
+    "plain": {},
+    "colour": {"mode": "RGB"},
+    "restarts": {"restart_marker_blocks": 7},
+    "progressive": {"progressive": True},
+}
+
+
+def coded(kind):
+    """Return a JPEG, and where its first coded pixels begin and its last end."""
+    options = dict(KINDS[kind])
+    mode = options.pop("mode", None)
+    data = encoded(np.stack([SMOOTH, SMOOTH[::-1], SMOOTH], -1) if mode else SMOOTH, **options)
+    start = data.index(b"\xff\xda")
+    return data, start + 2 + int.from_bytes(data[start + 2 : start + 4], "big"), data.rindex(b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_file_has_no_note(write, kind):
+    with open_image(write(coded(kind)[0])) as image:
+        assert image.notes == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bytes_that_are_missing_within_the_pixels_are_an_error(write, kind):
+    data, start, end = coded(kind)
+    errors = []
+    for place in np.random.default_rng(3).integers(start + 40, end - 80, 8).tolist():
+        try:
+            with open_image(write(data[:place] + data[place + 40 :])) as image:
+                image.read(0, 0, 150, 0, 170)
+        except ImageReadError as error:
+            errors.append(str(error))
+    assert all(re.search("damaged|cut short", error) for error in errors)
+    assert len(errors) >= (3 if kind == "progressive" else 8)  # whose scans may fill the rest by themselves
+
+
+@pytest.mark.parametrize("kind", ["plain", "colour"])
+def test_data_that_go_on_behind_the_last_pixel_are_said(write, kind):
+    data, _, end = coded(kind)
+    with open_image(write(data[:end] + b"\x12\x34\x56\x78" + data[end:])) as image:
+        assert "data go on behind its last pixel" in image.notes[-1]
+        image.read(0, 0, 150, 0, 170)
+    flat = encoded(np.zeros((40, 40), np.uint8))
+    with open_image(write(flat)) as image:
+        assert image.notes == ()
+
+
+def test_restart_markers_that_are_lost_or_exchanged_are_an_error(write):
+    data, start, end = coded("restarts")
+    places = [place for place in range(start, end) if data[place] == 0xFF and 0xD0 <= data[place + 1] <= 0xD7]
+    lost = data[: places[2]] + data[places[2] + 2 :]
+    other = data[: places[2] + 1] + bytes([0xD7]) + data[places[2] + 2 :]
+    more = data[: places[2]] + b"\xff\xd2\xff\xd3" + data[places[2] :]
+    for damaged, words in ((lost, "but it has"), (other, "and not in order"), (more, "but it has")):
+        with (
+            open_image(write(damaged)) as image,
+            pytest.raises(ImageReadError, match="restart mark.*" + words),
+        ):
+            image.read(0, 0, 150, 0, 170)
+
+
+def test_most_blocks_that_are_overwritten_are_seen(write):
+    """A change that keeps the length of all codes cannot be seen; a block of a disk does not often."""
+    data, start, end = coded("plain")
+    rng, seen = np.random.default_rng(4), 0
+    for place in rng.integers(start, end - 512, 20).tolist():
+        damaged = data[:place] + rng.integers(0, 255, 512, np.uint8).tobytes() + data[place + 512 :]
+        try:
+            with open_image(write(damaged)) as image:
+                seen += bool(image.notes)
+        except ImageReadError:
+            seen += 1
+    assert seen >= 17
+
+
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_a_damaged_jpeg_within_a_tiff_is_an_error(tmp_path, tile):
+    layout = {"rowsperstrip": 64} if tile is None else {"tile": tile}
+    tifffile.imwrite(tmp_path / "a.tif", SMOOTH, compression="jpeg", photometric="minisblack", **layout)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        offset, count = tif.pages[0].dataoffsets[0], tif.pages[0].databytecounts[0]
+    with open_image(tmp_path / "a.tif") as image:
+        image.read(0, 0, 150, 0, 170)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    middle = offset + count // 2
+    data[middle : offset + count] = data[middle + 40 : offset + count] + b"\xff\xd9" * 20
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    with (
+        open_image(tmp_path / "a.tif") as image,
+        pytest.raises(ImageReadError, match="before its last pixel"),
+    ):
+        image.read(0, 0, 150, 0, 170)

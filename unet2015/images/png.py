@@ -22,6 +22,12 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette,
 _GRAY, _PALETTE, _ALPHA = 0, 3, 4
 _OPAQUE = 255
 _EXPANSION = 1032  # what deflate can make of one byte
+_PIECE = 2**20
+_ADAM7 = (
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4)),
+    *((2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
+)
+"""First row and column of the passes of an interlaced image, and their steps."""
 
 
 class PngImage(WholeImage):
@@ -87,6 +93,7 @@ class PngImage(WholeImage):
         try:
             colour, bits = self._stored
             data = read_bytes(self.path)
+            _check_length(data)
             decoded = np.asarray(imagecodecs.png_decode(_as_gray(data) if colour == _PALETTE else data))
             if bits < 8:  # spread over 0 to 255 by the decoder
                 decoded //= 255 // (2**bits - 1)
@@ -101,6 +108,38 @@ class PngImage(WholeImage):
                 f"{self.name}: the PNG has transparent pixels, whose intensity is not defined; {NO_ALPHA}"
             )
         return pixels[..., : self.channels]
+
+
+def _inflated(width: int, height: int, bits: int, interlaced: bool) -> int:
+    """Return how many bytes the pixels are before they are compressed; `bits` are those of a pixel."""
+    total = 0
+    for top, first, down, across in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        rows, columns = -(-(height - top) // down), -(-(width - first) // across)
+        if rows > 0 and columns > 0:
+            total += rows * (1 + (columns * bits + 7) // 8)
+    return total
+
+
+def _check_length(data: bytes) -> None:
+    """Raise `ValueError` if there are more pixels than the header declares, or bytes behind them.
+
+    Decoders only print a warning; what is missing is an error of theirs.
+    """
+    width, height, bits, colour, *_, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    due = _inflated(width, height, bits * _SAMPLES[colour], bool(interlaced))
+    stream, left, inflate = 0, 0, zlib.decompressobj()
+    position = len(SIGNATURE)
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        rest = data[position + 8 : position + 8 + length] if kind == b"IDAT" else b""
+        while rest and not inflate.eof and stream <= due:
+            stream += len(inflate.decompress(rest, _PIECE))
+            rest = inflate.unconsumed_tail
+        left += len(inflate.unused_data or rest) if kind == b"IDAT" else 0
+        position += 12 + length
+    if stream > due or (left and inflate.eof):
+        what = f"more than the {due} bytes of its pixels" if stream > due else "bytes behind its last pixel"
+        raise ValueError(f"there are {what}")
 
 
 def _shows_its_indices(palette: bytes, bits: int) -> bool:

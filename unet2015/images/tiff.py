@@ -14,6 +14,7 @@ from unet2015.images.directories import Plane, open_tiff, read_directories, reas
 from unet2015.images.gdal import describe_gdal
 from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.planes import listed_bytes, planes_of, unlike
 from unet2015.images.sample_axis import plane_order, sample_axis
@@ -22,6 +23,8 @@ from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
 
 _CACHE_BYTES = 2**26
+_JPEG = 7
+"""A compression in which decoders fill what is missing."""
 
 
 class TiffImage(Image):
@@ -248,13 +251,20 @@ class TiffImage(Image):
                     f"it holds a picture of {found.height} x {found.width} px and {found.samples or 'some'} "
                     f"samples, but has {plane.rows} x {plane.columns} px of {self._samples}"
                 )
-            segment = plane.page.decode(data, index, jpegtables=plane.page.jpegtables)[0]
+
+            def decode(coded: bytes) -> npt.NDArray[Any]:
+                return np.asarray(plane.page.decode(coded, index, jpegtables=plane.page.jpegtables)[0])
+
+            segment = decode(data)
+            if int(plane.page.compression) == _JPEG and strip_ends_early(data, segment, decode):
+                raise ValueError("its data end before its last pixel")
         except Exception as error:  # what a codec raises on damaged data depends on the codec
             raise ImageReadError(
                 f"{self.name}: page {plane.page.index}: strip or tile {index} cannot be decoded: "
                 f"{reason(error)}; the file is damaged: copy it again"
             ) from error
-        return np.asarray(segment[0])
+        pixels: npt.NDArray[Any] = segment[0]
+        return pixels
 
     def _bytes(self, offset: int, count: int, plane: Plane) -> bytes:
         try:
