@@ -70,6 +70,14 @@ def train(
             metavar="MODEL",
         ),
     ] = None,
+    encoder_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="First weights of the encoder (vgg19): torchvision's .pth, or safetensors. Nothing is "
+            "downloaded; without it they are drawn.",
+            metavar="FILE",
+        ),
+    ] = None,
     device: Device = "auto",
     axes: Axes = None,
     channel: Channel = None,
@@ -124,6 +132,7 @@ def train(
                 device=device,
                 resume=resume,
                 start=begun,
+                encoder_weights=encoder_weights,
                 axes=axes,
                 channel=channel,
             )

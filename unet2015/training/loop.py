@@ -27,6 +27,7 @@ from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
 from unet2015.training.course import Course
 from unet2015.training.dataset import describe_held_out
+from unet2015.training.drawn import check_encoder
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.memory import check_memory
@@ -54,6 +55,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     start: str | Path | Model | Start | None = None,
+    encoder_weights: str | Path | None = None,
     axes: str | None = None,
     channel: int | str | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -92,6 +94,10 @@ def train(
         images and labels must have as many channels and classes. ``fine_tuning`` in the settings freezes the
         contracting path or slows it down. The start is validated, too, and kept if no step is better. To
         resume, give the same again.
+    encoder_weights : path, optional
+        First weights of the encoder, for a network that has published ones (``vgg19``): a file of
+        torchvision's (``.pth``), or safetensors with the same names. Its SHA-256 stands in the record. To
+        resume, give it again. Default: drawn weights, and a line that says so.
     axes : str, optional
         Axes of the images where the files do not say.
     channel : int or str, optional
@@ -126,6 +132,7 @@ def train(
     """
     images, labels, out = file_paths(images, "images"), file_paths(labels, "labels"), file_path(out, "out")
     device, resume = device_name(device), flag(resume, "resume")
+    encoder = None if encoder_weights is None else file_path(encoder_weights, "encoder_weights")
     axes = None if axes is None else text(axes, "axes", "letters of TZCYXI")
     alone = None if channel is None else number_or_name(channel, "channel")
     told = callback(progress, "progress")
@@ -138,6 +145,7 @@ def train(
         else:
             chosen = take_over(begun, settings) if begun else settings
         check_start(begun, chosen, out)
+        check_encoder(encoder, begun, chosen)
         training_geometry(chosen.network).check(chosen.optimisation.tile)
         if group.first:
             check_folder(out)
@@ -156,7 +164,7 @@ def train(
             with closing(load_training_set(pairs, chosen, axes, checked.labelled, alone)) as data:
                 check_memory(chosen, data, target)
                 with reporting(report if group.first else None):
-                    return Training(data, chosen, folder, target, group, begun).run(resume)
+                    return Training(data, chosen, folder, target, group, begun, encoder).run(resume)
 
 
 class Training(Course):

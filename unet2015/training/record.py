@@ -89,6 +89,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["channel"] = data.identity["channel"]
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
         record["bits"] = sorted({image.bits for image in data.images})
+    if state.encoder:
+        record["encoder_weights"] = state.encoder
     if state.start:
         record["start"] = state.start
     rule = state.settings["optimisation"]

@@ -58,6 +58,8 @@ class State:
         The SHA-256 of each file trained on, by its path.
     start : dict
         The model that the training started from, its SHA-256 and its validation; empty for drawn weights.
+    encoder : dict
+        The file with the encoder's first weights, and its SHA-256; empty for drawn ones.
     phase, begun : int
         Which phase, from 0, and the step after which it began.
     plateau : dict
@@ -78,6 +80,7 @@ class State:
     machine: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
     start: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
     phase: int = 0
     begun: int = 0
     plateau: dict[str, Any] = field(default_factory=dict)
@@ -116,7 +119,7 @@ def save_state(folder: Path, learner: Learner, state: State) -> Path:
     description = asdict(state)
     if state.processes == 1:
         del description["processes"]
-    for name in ("start", "phase", "begun", "plateau"):
+    for name in ("start", "encoder", "phase", "begun", "plateau"):
         if not description[name]:
             del description[name]
     save_tensors(path, tensors, json.dumps(description))
@@ -246,6 +249,11 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
         raise SettingsError(
             f"{folder}: the training was begun from {then}, and would go on from {now}; resume with the same "
             f"{'--from' if state.start else 'and without --from'}, or choose another folder"
+        )
+    if state.encoder.get("sha256") != expected.encoder.get("sha256"):
+        raise SettingsError(
+            f"{folder}: the training was begun with other weights of the encoder "
+            f"({state.encoder.get('file', 'drawn ones')}); resume with those, or choose another folder"
         )
     if state.settings != expected.settings:
         changed = ", ".join(_differences(state.settings, expected.settings))

@@ -17,6 +17,7 @@ from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample, augment
 from unet2015.training.draw import draw
+from unet2015.training.drawn import with_encoder
 from unet2015.training.encoder import named_frozen
 from unet2015.training.learner import Learner
 from unet2015.training.losses import total_weight
@@ -53,6 +54,8 @@ class GradientDescent:
         The processes that train together.
     start : Start, optional
         The model to start from. Default: drawn weights.
+    encoder : Path, optional
+        A file with weights of the encoder. Default: drawn ones.
 
     Attributes
     ----------
@@ -70,9 +73,10 @@ class GradientDescent:
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
         start: Start | None = None,
+        encoder: Path | None = None,
     ) -> None:
         self.data, self.given, self.folder, self.device = data, settings, folder, device
-        self.group, self.writes, self.start = group, group.first, start
+        self.group, self.writes, self.start, self.encoder = group, group.first, start, encoder
         self.parts = parts_of(settings, len(data.training), group.size)
         self.state = State(
             settings.seed,
@@ -84,9 +88,10 @@ class GradientDescent:
             processes=group.size,
             start=start.record if start else {},
         )
-        same = [self.state.settings, self.state.identity, self.state.start.get("sha256")]
-        group.check_same("settings, images, labels or start", same)
         self.learner = self._new_learner()
+        begun = self.state.start.get("sha256"), self.state.encoder.get("sha256")
+        same = [self.state.settings, self.state.identity, *begun]
+        group.check_same("settings, images, labels or start", same)
         for number, phase in enumerate(settings.phase, 1):  # a name that fits nothing is said now
             named_frozen(self.learner.network, phase, number)
         self._sampler = TileSampler.of(
@@ -121,6 +126,8 @@ class GradientDescent:
         seed = torch_seed(self.state.seed)
         if first is None and self.start:
             first = self.start.model.network.state_dict()
+        elif first is None and self.encoder:
+            first, self.state.encoder = with_encoder(self.encoder, self.given, self.data.channels, seed)
         frozen = (self.given.phase[phase], phase + 1) if self.given.phase else None
         return Learner(self.data.channels, self.parts[phase], seed, self.device, self.group, first, frozen)
 
