@@ -336,3 +336,13 @@ def test_results_of_label_are_no_inputs_of_segment(tmp_path):
     tifffile.imwrite(tmp_path / "b.tif", MASK[0], photometric="minisblack")
     label_files([tmp_path / "b.tif"], tmp_path)
     assert find_inputs([tmp_path]) == [tmp_path / "b.tif"]
+
+
+def test_an_image_that_is_measured_as_labels_is_said(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 200, (60, 60), np.uint8)
+    grid = np.kron(np.arange(36, dtype=np.uint8).reshape(6, 6), np.ones((10, 10), np.uint8))
+    for name, page in (("noise", noise), ("grid", grid)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", page, photometric="minisblack")
+        measure_files(tmp_path / f"{name}.tif", tmp_path / "out")
+        assert ("is it an image?" in caplog.text) == (name == "noise")
+        caplog.clear()

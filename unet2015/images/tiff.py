@@ -15,6 +15,7 @@ from unet2015.images.gdal import describe_gdal
 from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.jpeg_damage import strip_ends_early
+from unet2015.images.lossy import describe_lossy
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.planes import listed_bytes, planes_of, unlike
 from unet2015.images.sample_axis import plane_order, sample_axis
@@ -69,6 +70,7 @@ class TiffImage(Image):
                     page.decode  # noqa: B018 - made now, while the file is open
                 meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
                 left_out += describe_gdal(planes[0].page)
+                left_out += describe_lossy(planes[0], tif.filehandle, name) if labels else ()
             except ImageError:
                 raise
             except Exception as error:  # damaged tags make tifffile fail in any way

@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.table import Table
 from unet2015.settings.objects import ObjectSettings
 
+_FEW, _SCATTERED = 5, 0.1
 _TOUCHING = ObjectSettings(connectivity=2, fill_holes=False)
 
 
 def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
-    """Return a note where all objects of a file have one number and lie in several pieces, else None.
+    """Return a note where a file of labels looks like a mask or an image, else None.
+
+    In a mask all objects have one number and lie in several pieces; in an image most numbers are everywhere.
 
     Parameters
     ----------
@@ -22,6 +26,8 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
     tables : sequence of Table
         What was measured, for each page.
     """
+    if scattered := _describe_scattered(tables):
+        return scattered
     values = np.unique(np.concatenate([np.asarray(table["label"], np.int64) for table in tables]))
     if len(values) != 1:
         return None
@@ -34,3 +40,20 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
         f"all objects have the number {values[0]}, in {pieces} separate pieces, which count as {objects} "
         "(one a page); if this is a mask or a class map, number its objects first, with unet2015 label"
     )
+
+
+def _describe_scattered(tables: Sequence[Table]) -> str | None:
+    filled = np.concatenate([_filled(table) for table in tables])
+    if len(filled) < _FEW or np.mean(filled < _SCATTERED) < 0.5:
+        return None
+    return (
+        f"most of the {len(filled)} objects are scattered over many pieces; is it an image? Give the file in "
+        "which every cell has one number"
+    )
+
+
+def _filled(table: Table) -> NDArray[np.float64]:
+    """Return which part of its bounding box each object fills."""
+    box = (table["bbox_bottom"] - table["bbox_top"]) * (table["bbox_right"] - table["bbox_left"])
+    found: NDArray[np.float64] = table["area_px"] / box
+    return found

@@ -1,0 +1,92 @@
+"""Compressions that change the values of pixels: labels in them are not those that were drawn.
+
+Sources: ITU-T T.81, table B.1 (frames of JPEG); ITU-T T.800, A.6.1 (transformation of JPEG 2000);
+RFC 9649 (WebP); https://github.com/Esri/lerc/blob/master/src/LercLib/Lerc2.h (the largest error)
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from unet2015.errors import ImageReadError
+
+_HALF = 0.5
+"""The largest error of LERC where whole numbers do not change."""
+_ADVICE = "labels in it are not those that were drawn; export them again without it (LZW, deflate or none)"
+
+
+def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
+    """Return a note on labels in a compression that may change values.
+
+    Parameters
+    ----------
+    plane : Plane
+        The first one of a TIFF; its first strip or tile that is there tells how all are compressed.
+    handle : tifffile.FileHandle
+        The open file.
+    name : str
+        The file.
+
+    Raises
+    ------
+    ImageReadError
+        It has changed values.
+    """
+    found = _KINDS.get(int(plane.page.compression))
+    if found is None:
+        return ()
+    kind, changes = found
+    there = int(plane.counts.argmax())
+    handle.seek(int(plane.offsets[there]))
+    try:
+        lossy = changes(handle.read(int(plane.counts[there])))
+    except (struct.error, IndexError):
+        lossy = None
+    if lossy:
+        raise ImageReadError(f"{name}: {kind}, as this file has it, changes the values of pixels: {_ADVICE}")
+    if lossy is None:
+        return (f"{kind} may have changed the values of pixels, which is not known; if so, {_ADVICE}",)
+    return ()
+
+
+def _jpeg(data: bytes) -> bool | None:
+    """Whether the frame is not one of the lossless ones."""
+    position = 2
+    while data[position] == 0xFF:
+        marker = data[position + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker not in (0xC3, 0xC7, 0xCB, 0xCF)
+        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+    return None
+
+
+def _jpeg2000(data: bytes) -> bool | None:
+    place = data.find(b"\xff\x52")
+    return None if place < 0 else data[place + 13] == 0
+
+
+def _webp(data: bytes) -> bool | None:
+    return {b"VP8 ": True, b"VP8L": False}.get(data[12:16])
+
+
+def _lerc(data: bytes) -> bool | None:
+    if data[:6] != b"Lerc2 ":
+        return None
+    (version,) = struct.unpack_from("<i", data, 6)
+    place = {2: 34, 3: 38}.get(version, 42)
+    return float(struct.unpack_from("<d", data, place)[0]) > _HALF
+
+
+def _unknown(_data: bytes) -> bool | None:
+    return None
+
+
+_KINDS: dict[int, tuple[str, Callable[[bytes], bool | None]]] = {
+    **dict.fromkeys((6, 7, 99, 33007, 34892), ("JPEG", _jpeg)),
+    **dict.fromkeys((33003, 33004, 33005, 34712), ("JPEG 2000", _jpeg2000)),
+    **dict.fromkeys((34927, 50001), ("WebP", _webp)),
+    **dict.fromkeys((50002, 52546), ("JPEG XL", _unknown)),
+    **dict.fromkeys((22610, 34934), ("JPEG XR", _unknown)),
+    34887: ("LERC", _lerc),
+}
+"""By its number in a TIFF: name of a compression; whether coded data have changed values, None if not known."""
