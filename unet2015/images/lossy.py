@@ -89,4 +89,4 @@ _KINDS: dict[int, tuple[str, Callable[[bytes], bool | None]]] = {
     **dict.fromkeys((22610, 34934), ("JPEG XR", _unknown)),
     34887: ("LERC", _lerc),
 }
-"""By its number in a TIFF: name of a compression; whether coded data have changed values, None if not known."""
+"""By its number in a TIFF: name of a compression; whether coded data have changed values, None: not known."""
