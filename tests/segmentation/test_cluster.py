@@ -20,11 +20,18 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.local_cluster import shared_with_clients
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 pytestmark = pytest.mark.slow
 
 OPTIONS = SegmentOptions(tile=60, device="cpu")
-BOTH = SegmentOptions(tile=60, device="cpu", products=("classes", "probability"))
+ALL = SegmentOptions(
+    tile=60,
+    device="cpu",
+    products=("classes", "probability"),
+    objects=ObjectSettings(smallest=2, markers=MarkerSettings(level=0.6, blur=1)),
+    views=("geojson",),
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +73,12 @@ def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, 
     image, model = job
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    expected = digests(segment_files([image], tmp_path / "here" / out, model, BOTH))
+    expected = digests(segment_files([image], tmp_path / "here" / out, model, ALL))
     before = set(client.run(os.getpid).values())
     client.run(_arm, str(tmp_path / "died"))
-    results = segment_files([image], tmp_path / "there" / out, model, BOTH, dask=dask)
+    results = segment_files([image], tmp_path / "there" / out, model, ALL, dask=dask)
     assert digests(results) == expected
+    assert results[0].objects["objects"] > 1
     client.wait_for_workers(2, timeout=60)
     assert len(before & set(client.run(os.getpid).values())) == 1
     assert not list((tmp_path / "there").glob(".*"))
