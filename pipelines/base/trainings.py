@@ -15,7 +15,13 @@ SEEDS = 5
 
 
 def train_run(
-    images: Path, labels: Path, run: Path, settings: TrainingSettings, device: str, seeds: int = SEEDS
+    images: Path,
+    labels: Path,
+    run: Path,
+    settings: TrainingSettings,
+    device: str,
+    seeds: int = SEEDS,
+    encoder_weights: Path | None = None,
 ) -> None:
     """Train into `run`: go on with a training of the same settings and files, else begin again.
 
@@ -28,11 +34,12 @@ def train_run(
 
     validation = settings.validation.model_copy(update={"attempts": seeds})
     settings = settings.model_copy(update={"validation": validation})
+    more: dict[str, Any] = {"settings": settings, "device": device, "encoder_weights": encoder_weights}
     try:
-        train(images, labels, run, settings=settings, device=device, resume=True)
+        train(images, labels, run, resume=True, **more)
     except (SettingsError, DataSetError):
         shutil.rmtree(run, ignore_errors=True)
-        train(images, labels, run, settings=settings, device=device)
+        train(images, labels, run, **more)
 
 
 def training_summary(run: Path) -> dict[str, Any]:

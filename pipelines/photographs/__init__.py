@@ -1,0 +1,1 @@
+"""Folders of single images with masks, brought to one size, divided, trained on and measured."""
