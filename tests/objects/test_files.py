@@ -18,7 +18,7 @@ from unet2015.objects import labelling
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
 from unet2015.objects.labelling import MapPage, Maps, StoredLabels, number_image
-from unet2015.objects.table import pixel_size, summary_of, write_table
+from unet2015.objects.table import describe_summary, pixel_size, summary_of, write_table
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 MICRONS = Calibration(pixel_size_y=0.65, pixel_size_x=0.65, unit="micron")
@@ -218,3 +218,10 @@ def test_a_summary_has_count_and_areas(maps):
 def test_a_table_of_another_ending_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"ends in .csv or .parquet"):
         write_table(tmp_path / "a.xlsx", [])
+
+
+def test_large_areas_are_said_in_digits():
+    summary = {"objects": 2, "total_area_px": 12345678, "median_area_px": 10312.5}
+    assert describe_summary(summary) == "2 objects, 12345678 px in all, median 10312 px"
+    summary |= {"total_area_um2": 445.51, "median_area_um2": 0.37223}
+    assert describe_summary(summary) == "2 objects, 445.5 µm² in all, median 0.3722 µm²"

@@ -150,7 +150,8 @@ def test_the_label_image_has_axes_and_pixel_size_of_the_input(tmp_path, model, s
     assert "area_um2" in header
 
 
-def test_a_run_has_one_table_of_all_files(tmp_path, model, stack):
+def test_a_run_has_one_table_of_all_files(tmp_path, model, stack, caplog):
+    caplog.set_level("INFO", "unet2015")
     folder = tmp_path / "in"
     folder.mkdir()
     for name, count in (("a", 1), ("b", 2)):
@@ -163,7 +164,10 @@ def test_a_run_has_one_table_of_all_files(tmp_path, model, stack):
     assert [result.objects["objects"] > 0 for result in results[:2]] == [True, True]
     with (out / "objects.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == sum(result.objects["objects"] for result in results[:2])
+    counts = [result.objects["objects"] for result in results[:2]]
+    assert len(rows) == sum(counts)
+    said = f"{sum(counts)} objects in 2 images, {min(counts)} to {max(counts)} an image; all in {out}"
+    assert f"{said}/objects.csv" in caplog.text
     assert {row["image"]: bool(row["area_um2"]) for row in rows} == {"a.tif": False, "b.tif": True}
     again = segment_files([folder], out, model, SegmentOptions(objects=OBJECTS, axes="IYX"))
     assert [result.objects for result in again] == [result.objects for result in results]

@@ -201,10 +201,19 @@ def describe_summary(summary: Mapping[str, Any]) -> str:
     if not count:
         return "no objects"
     unit, column = ("µm²", "area_um2") if "total_area_um2" in summary else ("px", "area_px")
-    return (
-        f"{count} object{'s' if count > 1 else ''}, {summary[f'total_{column}']:.6g} {unit} in all, "
-        f"median {summary[f'median_{column}']:.4g} {unit}"
-    )
+    total, median = (in_digits(summary[f"{what}_{column}"]) for what in ("total", "median"))
+    return f"{count} object{'s' if count > 1 else ''}, {total} {unit} in all, median {median} {unit}"
+
+
+def describe_run(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """Return in words how many objects several images have."""
+    counts = [int(summary["objects"]) for summary in summaries]
+    return f"{sum(counts)} objects in {len(counts)} images, {min(counts)} to {max(counts)} an image"
+
+
+def in_digits(value: float) -> str:
+    """Return a number with at least four digits, and without powers of ten where it is large."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def check_pyarrow() -> None:

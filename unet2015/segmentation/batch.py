@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.images.notes import Repeated
 from unet2015.models import warn_unless_learned
 from unet2015.models.model_file import Model
+from unet2015.objects.table import describe_run
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
@@ -19,6 +21,8 @@ from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.progress import reporting
+
+_log = logging.getLogger("unet2015")
 
 
 def segment_files(
@@ -95,7 +99,12 @@ def segment_files(
                 write_failures(out, failures)
     if options.objects is not None and not is_one_file(out):
         done = {result.input for result in results if not result.error}
+        written = []
         for name in (TABLE.name, PARQUET.name):
             tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
-            write_run_table(out, [path for path in tables if path is not None])
+            written.append(write_run_table(out, [path for path in tables if path is not None]))
+        found = [result.objects for result in results if result.objects is not None]
+        if len(found) > 1:
+            table = next((f"; all in {path}" for path in written if path is not None), "")
+            _log.info("%s%s", describe_run(found), table)
     return results

@@ -97,14 +97,16 @@ def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: I
         write_overlay(places[OVERLAY.name], image, labels)
 
 
-def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
+def write_run_table(folder: Path, tables: Sequence[Path]) -> Path | None:
     """Write a table with the rows of all files, CSV or Parquet as they are, with a record beside it.
+
+    Returns its path, or None where there is no such table.
 
     A table of this name that this program did not write, or that was changed since, stays. If the table
     cannot be written, there is only a warning: that of each file is there.
     """
     if not tables:
-        return
+        return None
     path = folder / (RUN_TABLE + tables[0].suffix)
     for item in leftovers(path):  # of a run that was killed while it wrote the table
         remove(item)
@@ -112,3 +114,5 @@ def write_run_table(folder: Path, tables: Sequence[Path]) -> None:
         join_tables(path, tables, RecordedOutput(path, "segment", {"tables": [one.name for one in tables]}))
     except ImageWriteError as error:
         _log.warning("%s; the table of each image is there", error)
+        return None
+    return path

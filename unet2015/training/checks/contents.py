@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.objects.table import in_digits
 from unet2015.settings import LabelSettings
 
 _ZERO = {"instances": "background", "mask": "background", "membrane": "membrane"}
@@ -86,11 +87,7 @@ def contents_of(
 
 def _sizes(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64], square: str, length: str) -> str:
     """Return the range of areas, their median, and the diameter of a disk of that area."""
-    low, middle, high = (float(np.percentile(areas, q)) for q in (0, 50, 100))
-    across = f"{2 * (middle / np.pi) ** 0.5:.3g} {length} across"
-    return f"areas {_plain(low)} to {_plain(high)} {square}, median {_plain(middle)} {square} ({across})"
-
-
-def _plain(value: float) -> str:
-    """Return a number with at least four digits, and without powers of ten where it is large."""
-    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
+    sizes = [float(np.percentile(areas, q)) for q in (0, 50, 100)]
+    across = f"{2 * (sizes[1] / np.pi) ** 0.5:.3g} {length} across"
+    low, middle, high = map(in_digits, sizes)
+    return f"areas {low} to {high} {square}, median {middle} {square} ({across})"
