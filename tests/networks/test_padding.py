@@ -1,14 +1,22 @@
 """Networks that pad: how far padding reaches, what training sees, and one logit for two classes."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from tests.networks.others import trained
-from unet2015 import networks
-from unet2015.errors import GeometryError, UsageError
+from unet2015 import networks, train
+from unet2015.errors import DataSetError, GeometryError, UsageError
+from unet2015.images.writer import write_image
+from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.padding import PaddedArchitecture
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings import Mapping
 from unet2015.settings.network import (
     AttentionSettings,
     BaseSettings,
@@ -163,3 +171,50 @@ def test_pixels_of_imagenet_s_mean_are_zero_to_the_encoder():
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     network.training_scores((mean + 2 * deviation)[None, :, None, None].expand(1, 3, 4, 4))
     torch.testing.assert_close(seen[0], torch.full((1, 3, 4, 4), 2.0))
+
+
+# Said where tiled is not the whole
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why"),
+    [
+        (
+            PaddedSettings(width=1, depth=1, border="padded"),
+            'scores that padding reaches are kept (border = "padded")',
+        ),
+        (
+            NestedSettings(width=1, depth=1, norm="instance"),
+            "instance normalisation takes mean and deviation",
+        ),
+        (PaddedSettings(width=1, depth=1), ""),
+    ],
+)
+def test_tiles_that_differ_from_the_whole_are_said_and_recorded(tmp_path, caplog, chosen, why):
+    info = ModelInfo(network=chosen, mapping=Mapping(method="integer-range"), class_names=("a", "b"))
+    model = Model(networks.build(chosen, 1, 2).eval(), info)
+    write_image(
+        tmp_path / "page.tif", np.random.default_rng(0).integers(0, 255, (1, 90, 70), np.uint8), "ZYX"
+    )
+    write_image(tmp_path / "small.tif", np.zeros((2, 9, 7), np.uint8), "ZYX")
+    options = SegmentOptions(tile=48, device="cpu")
+    segment_files([tmp_path / "small.tif", tmp_path / "page.tif"], tmp_path / "out", model, options)
+    said = [one.message for one in caplog.records if "differ from the whole" in one.message]
+    assert len(said) == bool(why)
+    assert all(why in message for message in said)
+    plans = [json.loads(path.read_text())["plan"] for path in sorted((tmp_path / "out").glob("*.json"))]
+    assert [plan.get("exact", True) for plan in plans] == [not why, True]  # a page of one tile is the whole
+
+
+def test_a_training_says_what_it_cannot_read_and_what_will_differ(
+    tmp_path, small_set, small_settings, caplog
+):
+    images, labels = small_set
+    mapping = {"mapping": {"method": "integer-range"}, "optimisation": {"tile": 32, "steps": 1}}
+    gray = small_settings(**mapping).model_copy(update={"network": VGG19Settings(width=1, depth=1)})
+    with pytest.raises(DataSetError, match=r"images\.tif: the network vgg19 reads images of 3 channels"):
+        train(images, labels, tmp_path / "run", settings=gray, device="cpu")
+    assert not (tmp_path / "run").exists()
+    kept = gray.model_copy(update={"network": PaddedSettings(width=1, depth=1, border="padded")})
+    train(images, labels, tmp_path / "run", settings=kept, device="cpu")
+    assert [one.message for one in caplog.records if "will differ from the whole" in one.message]

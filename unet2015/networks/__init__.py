@@ -30,8 +30,10 @@ __all__ = [
     "architecture",
     "architecture_of",
     "build",
+    "check_channels",
     "describe",
     "geometry",
+    "inexact",
     "training_geometry",
 ]
 
@@ -94,17 +96,23 @@ def build(
     UsageError
         The network does not read images of so many channels.
     """
+    check_channels(settings, in_channels)
     entry = architecture(settings)
-    legal = entry.channels(settings)
-    if legal and in_channels not in legal:
-        raise UsageError(
-            f"the network {settings.kind} reads images of {' or '.join(map(str, legal))} channels, but there "
-            f"{'is' if in_channels == 1 else 'are'} {in_channels}: {entry.other_channels}"
-        )
     network: Network = entry.build(settings, in_channels, classes)
     if first is not None:
         entry.initialise(network, first)
     return network
+
+
+def check_channels(settings: AnyNetworkSettings, channels: int) -> None:
+    """Raise a `UsageError` unless the network of such settings reads images of so many channels."""
+    entry = architecture(settings)
+    legal = entry.channels(settings)
+    if legal and channels not in legal:
+        raise UsageError(
+            f"the network {settings.kind} reads images of {' or '.join(map(str, legal))} channels, but there "
+            f"{'is' if channels == 1 else 'are'} {channels}: {entry.other_channels}"
+        )
 
 
 def geometry(settings: AnyNetworkSettings) -> Geometry:
@@ -115,6 +123,12 @@ def geometry(settings: AnyNetworkSettings) -> Geometry:
 def training_geometry(settings: AnyNetworkSettings) -> Geometry:
     """Return the geometry in which the network of such settings is trained, without building it."""
     return architecture(settings).training_geometry(settings)
+
+
+def inexact(settings: AnyNetworkSettings) -> str:
+    """Return why tiled does not equal whole with the network of such settings; empty if it does."""
+    entry = architecture(settings)
+    return "" if entry.geometry(settings).exact else entry.why_inexact(settings)
 
 
 def describe(settings: AnyNetworkSettings) -> str:

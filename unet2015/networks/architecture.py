@@ -167,6 +167,10 @@ class Architecture(ABC, Generic[S, M]):
         """Return the geometry of the network's training. Default: that of its inference."""
         return self.geometry(settings)
 
+    def why_inexact(self, settings: S) -> str:
+        """Return why tiled does not equal whole, where the geometry says so."""
+        return "its scores depend on the tile"
+
     def channels(self, settings: S) -> tuple[int, ...]:
         """Return which numbers of channels an image may have. Default: empty, which is any."""
         return ()

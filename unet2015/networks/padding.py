@@ -158,6 +158,12 @@ class PaddedArchitecture(Architecture[S, M]):
         smallest = factor * max(2, 2 * margin // factor + 1)
         return Geometry(factor, margin, smallest, exact=self.is_exact(settings))
 
+    def why_inexact(self, settings: S) -> str:
+        """Return why tiled does not equal whole: padding is kept, or a norm is the tile's own."""
+        if settings.border == "padded":
+            return 'scores that padding reaches are kept (border = "padded")'
+        return 'instance normalisation takes mean and deviation of each tile (norm = "instance")'
+
     def training_geometry(self, settings: S) -> Geometry:
         """Return the geometry of the training: nothing is lost."""
         return uncropped(1 << settings.depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
+from unet2015.networks import inexact
 from unet2015.objects.regions import check_roifile
 from unet2015.objects.table import check_pyarrow
 from unet2015.segmentation.options import SegmentOptions
@@ -26,6 +28,8 @@ from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, defa
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import Render
+
+_log = logging.getLogger("unet2015")
 
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
 """Bytes of pixels in a segment that is written, at least; what its place takes in a list, and what a page."""
@@ -65,6 +69,7 @@ class Segmenter:
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
+        self._said = False
         # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1))
         self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
@@ -98,9 +103,15 @@ class Segmenter:
         if besides > cap:
             raise too_little(image, besides, free, self._cap)
         try:
-            return self._choose(shape, besides)
+            plan = self._choose(shape, besides)
         except PlanMemoryError as error:
             raise cap_too_small(image, besides, cap, error) from error
+        if not (plan.exact or self._said):
+            _log.warning(
+                "with this network, tiles differ from the whole image: %s", inexact(self.info.network)
+            )
+            self._said = True
+        return plan
 
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""

@@ -173,6 +173,11 @@ class TilePlan:
         """Number of tiles, over all pages."""
         return self.pages * len(self.rows) * len(self.columns)
 
+    @property
+    def exact(self) -> bool:
+        """Whether the result is that of the whole image: by the network, or as each page is one tile."""
+        return self.geometry.exact or self.tiles == self.pages
+
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts, in the order of their tiles."""
@@ -239,6 +244,7 @@ class TilePlan:
             "tiles": self.tiles,
             "batch": self.batch,
             "parts": len(self.parts),
+            **({} if self.exact else {"exact": False}),
         }
 
 

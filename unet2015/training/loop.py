@@ -16,7 +16,6 @@ from unet2015.arguments import callback, device_name, file_path, file_paths, fla
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
-from unet2015.networks import training_geometry
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import reporting
@@ -38,7 +37,15 @@ from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
-from unet2015.training.start import Start, check_channels, check_start, find_start, fine_tuned, take_over
+from unet2015.training.start import (
+    Start,
+    check_channels,
+    check_network,
+    check_start,
+    find_start,
+    fine_tuned,
+    take_over,
+)
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation
 
@@ -146,11 +153,11 @@ def train(
             chosen = take_over(begun, settings) if begun else settings
         check_start(begun, chosen, out)
         check_encoder(encoder, begun, chosen)
-        training_geometry(chosen.network).check(chosen.optimisation.tile)
+        check_network(chosen)
         if group.first:
             check_folder(out)
         pairs = pair_images(images, labels)
-        check_channels(begun, pairs[0][0], axes, alone)
+        check_channels(begun, chosen.network, pairs[0][0], axes, alone)
         checked = check_pairs(pairs, chosen, axes, alone)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unet2015 import networks
 from unet2015.arguments import file_path
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_unless_learned
 from unet2015.networks import architecture, describe
-from unet2015.settings import FineTuningSettings, MappingSettings, TrainingSettings, parse_settings
+from unet2015.settings import (
+    AnyNetworkSettings,
+    FineTuningSettings,
+    MappingSettings,
+    TrainingSettings,
+    parse_settings,
+)
 from unet2015.training.run_folder import MODEL
 from unet2015.training.validation import Validation
 
@@ -97,10 +104,27 @@ def check_start(start: Start | None, settings: TrainingSettings, out: Path) -> N
         )
 
 
+def check_network(settings: TrainingSettings) -> None:
+    """Check that the network takes the tiles; say where those of inference will differ from the whole image.
+
+    Raises
+    ------
+    GeometryError
+        It does not; the message names the nearest sides that it takes.
+    """
+    networks.training_geometry(settings.network).check(settings.optimisation.tile)
+    if why := networks.inexact(settings.network):
+        _log.warning("tiles of this network will differ from the whole image: %s", why)
+
+
 def check_channels(
-    start: Start | None, image: Path, axes: str | None = None, channel: str | None = None
+    start: Start | None,
+    network: AnyNetworkSettings,
+    image: Path,
+    axes: str | None = None,
+    channel: str | None = None,
 ) -> None:
-    """Refuse images that have another number of channels than the model.
+    """Refuse images that have another number of channels than the model, or than the network reads.
 
     Raises
     ------
@@ -109,10 +133,17 @@ def check_channels(
     ImageError
         The image cannot be read.
     """
-    if start is None:
+    if start is None and not architecture(network).channels(network):
         return
     with open_image(image, axes, channel=channel) as opened:
-        came, wanted = opened.channels, start.model.info.in_channels
+        came = opened.channels
+    if start is None:
+        try:
+            networks.check_channels(network, came)
+        except UsageError as error:
+            raise DataSetError(f"{image}: {error}") from error
+        return
+    wanted = start.model.info.in_channels
     if came != wanted:
         one = " (--channel chooses one of several)" if wanted == 1 else ""
         raise DataSetError(
