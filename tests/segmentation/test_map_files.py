@@ -11,6 +11,7 @@ from skimage.measure import regionprops_table
 from unet2015.cli.app import app
 from unet2015.errors import DataSetError, ImageWriteError, UsageError
 from unet2015.images.reader import read_pages
+from unet2015.models.model_file import read_model_file, save_model
 from unet2015.objects.instances import label_objects
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import find_inputs
@@ -346,3 +347,25 @@ def test_an_image_that_is_measured_as_labels_is_said(tmp_path, caplog):
         measure_files(tmp_path / f"{name}.tif", tmp_path / "out")
         assert ("is it an image?" in caplog.text) == (name == "noise")
         caplog.clear()
+
+
+def test_objects_are_those_of_the_segmentation_and_its_model(tmp_path, make_model, stack_file, caplog):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    own = ObjectSettings(smallest=12, fill_holes=False, connectivity=2)
+    save_model(tmp_path / "m.safetensors", loaded.network, loaded.info.model_copy(update={"objects": own}))
+    caplog.set_level("INFO", "unet2015")
+    counts = {}
+    for name, objects in (("with", ObjectSettings()), ("maps", None)):
+        options = SegmentOptions(products=("probability",), objects=objects, threshold=0.5)
+        (done,) = segment_files([stack_file], tmp_path / name, tmp_path / "m.safetensors", options)
+        for ending in ("probability", "classes"):
+            (again,) = label_files([tmp_path / name / f"stack.{ending}.tif"], tmp_path / f"{name}{ending}")
+            counts[name, ending] = again.objects["objects"]
+        (given,) = label_files(
+            [tmp_path / name / "stack.probability.tif"], tmp_path / f"{name}9", ObjectSettings(smallest=5000)
+        )
+        assert given.objects["objects"] < counts[name, "probability"]
+        if done.objects is not None:
+            counts[name, "segment"] = done.objects["objects"]
+    assert len(set(counts.values())) == 1
+    assert "objects as in its record: connectivity 2, fill_holes False, smallest 12" in caplog.text

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from unet2015.errors import ImageValueError, UsageError
+from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.safe_files import record_of, record_paths
 from unet2015.segmentation.jobs import ZARR
 from unet2015.segmentation.products import MAIN, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
+from unet2015.settings.reading import parse_settings
 
 _MOST_CLASSES = 16
 _PLAIN: tuple[list[int], ...] = ([], [1], [255])
@@ -63,6 +64,43 @@ def maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
             f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
         )
     return Maps(classes=image, wanted=_class_of(image, path, settings.of_class))
+
+
+def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectSettings:
+    """Return settings of objects over those of the segmentation that made a map, or of its model.
+
+    Parameters
+    ----------
+    settings : ObjectSettings
+        What is given; it goes before the others.
+    image, path
+        The map. Of a class map objects have no threshold, and cannot be divided.
+    """
+    ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
+    record = _record_beside(path, ending)
+    options = record.get("settings")
+    said = options.get("objects") if isinstance(options, dict) and "objects" in options else None
+    said = record.get("model_objects") if said is None else said
+    if not isinstance(said, dict):
+        return settings
+    try:
+        recorded = parse_settings(ObjectSettings, said, f"{path}: its record")
+    except SettingsError as error:
+        raise ImageValueError(f"{error}; the record was changed: make the map again") from error
+    if image.dtype.kind != "f":
+        if recorded.markers is not None and "markers" not in settings.model_fields_set:
+            _log.warning(
+                "%s: the segmentation's settings divide objects that touch, which a class map does not "
+                "allow; give the probability map",
+                path,
+            )
+        recorded = recorded.model_copy(update={"markers": None, "threshold": None})
+    found = settings.over(recorded)
+    if found != settings:
+        told = {name: getattr(found, name) for name in ObjectSettings.model_fields}
+        changed = [f"{name} {value}" for name, value in told.items() if value != getattr(settings, name)]
+        _log.info("%s: objects as in its record: %s", path, ", ".join(changed))
+    return found
 
 
 def _check_probabilities(image: Image, path: Path) -> None:

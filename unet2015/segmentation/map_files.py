@@ -25,7 +25,7 @@ from unet2015.objects.masks import describe_mask
 from unet2015.objects.table import Table, check_pyarrow, describe_summary, pixel_size, summary_of, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
 from unet2015.segmentation.jobs import is_result
-from unet2015.segmentation.map_choice import maps_of
+from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
 
@@ -62,8 +62,9 @@ def label_files(
     out : path
         A folder. It gets ``NAME.labels.tif`` and ``NAME.objects.csv`` for each map, each with a record.
     settings : ObjectSettings, optional
-        What counts as an object. Without a threshold, a probability map has that of its segmentation, by the
-        record beside it, or 0.5. Without a class, a class map must have one class beside 0.
+        What counts as an object. What is not given is as in the segmentation that made the map, or in its
+        model, by the record beside it. Without a threshold, a probability map has that of its segmentation,
+        or 0.5. Without a class, a class map must have one class beside 0.
     axes : str, optional
         Axes of the maps, where they do not say.
     max_memory : int, optional
@@ -85,12 +86,13 @@ def label_files(
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with open_image(path, axes, labels=True) as image:
             say_notes(image, say=notes.say)
-            maps = maps_of(image, path, settings)
-            said |= {"settings": settings.model_dump(mode="json") | {"threshold": maps.threshold}}
+            chosen = with_recorded(settings, image, path)
+            maps = maps_of(image, path, chosen)
+            said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
             outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
             for output in outputs:
                 output.check()
-            labels = number_image(maps, settings, max_memory)
+            labels = number_image(maps, chosen, max_memory)
             measured = [] if maps.probability is None else [_probability(maps.probability, maps.channel)]
             display = display_of_labels(labels.largest)
             with ImageWriter(target, image, labels.dtype, guard=outputs[0], display=display) as writer:

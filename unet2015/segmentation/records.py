@@ -37,7 +37,8 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
     """Return the other part of a record, known once the outputs are written."""
     segmenter, source = computation.segmenter, computation.source
     info, image = segmenter.info, source.image
-    return {
+    own = {} if info.objects is None else {"model_objects": info.objects.model_dump(mode="json")}
+    return own | {
         "input": str(job.input.resolve()),
         "axes": image.axes,
         "axes_source": image.axes_source,
