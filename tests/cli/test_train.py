@@ -50,6 +50,25 @@ def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
     assert used["validation"]["pages"] == "0"
 
 
+def test_epochs_take_the_place_of_steps_and_a_threshold_cuts_the_masks(train, data):
+    ended = train("--epochs", "2", "--label-threshold", "128", "--device", "cpu")
+    assert ended.status == 0
+    used = json.loads((data / "run" / "settings.json").read_text())
+    assert (used["optimisation"]["epochs"], used["labels"]["threshold"]) == (2, 128)
+    record = read_model_file(data / "run" / "model.safetensors").info.training
+    steps = [json.loads(line)["step"] for line in (data / "run" / "log.jsonl").read_text().splitlines()]
+    assert max(steps) == 2 * record["training_pages"]
+
+
+def test_a_network_named_alone_takes_its_published_recipe(caplog):
+    caplog.set_level(logging.INFO, "unet2015")
+    chosen = choose_settings(None, torch.device("cpu"), {"network": {"kind": "compact"}})
+    assert chosen == load_settings("compact")
+    assert (
+        "settings: compact, as none are named and this is the published recipe of the network" in caplog.text
+    )
+
+
 @pytest.mark.slow
 def test_a_run_is_not_overwritten_but_resumed(train, data, refused):
     assert train("--steps", "2").status == 0

@@ -203,3 +203,6 @@ def test_maps_are_those_of_the_engine(average, size, pages):
 def test_a_precision_left_open_is_refused(pages):
     with pytest.raises(SettingsError, match="float32 or bfloat16, not auto"):
         on_device(recipe(precision="auto"), pages)
+    for more in ({"epochs": 2}, {"schedule": "plateau"}):
+        with pytest.raises(SettingsError, match="one phase, a number of steps and no validation"):
+            on_device(recipe(**more), pages)

@@ -99,6 +99,10 @@ def test_each_phase_has_its_optimizer_rate_and_frozen_weights_and_a_kill_changes
     for step in (4, 6, 7, 9):
         parts = tmp_path / f"killed-{step}"
         killed_at(step, *small_set, parts, settings=phased, device="cpu")
+        if step == 7:
+            assert begun["of"] == read_model_file(parts / "model.safetensors").info.training["step"] == 3
+            first = {f"network.{key}": value for key, value in model(parts).items()}
+            assert same(first, {key: checkpoint(parts, 6)[key] for key in first})
         train(*small_set, parts, settings=phased, device="cpu", resume=True)
         assert same(checkpoint(run, 10), checkpoint(parts, 10))
         assert same(model(run), model(parts))
