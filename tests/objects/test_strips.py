@@ -44,19 +44,25 @@ def rings(depth, gap=2):
 
 
 @settings(max_examples=100)
-@given(PAGES, SETTINGS, st.integers(1, 24))
-def test_strips_give_the_objects_of_the_whole_page(values, chosen, rows):
-    found, numbers = in_strips(ArrayPage(values, 0.5), chosen, rows)
+@given(PAGES, SETTINGS, st.integers(1, 24), st.sampled_from([0, 30, 10_000]))
+def test_strips_give_the_objects_of_the_whole_page(values, chosen, rows, kept):
+    found, numbers = in_strips(ArrayPage(values, 0.5), chosen, rows, kept=kept)
     assert np.array_equal(found, objects_of(values, 0.5, chosen))
     assert np.array_equal(np.bincount(found.ravel(), minlength=numbers.objects + 1)[1:], numbers.areas)
 
 
-@given(st.integers(0, 2**32), st.integers(20, 90), SETTINGS, st.sampled_from([1, 7, 16, 45]))
+@given(
+    st.integers(0, 2**32),
+    st.integers(20, 90),
+    SETTINGS,
+    st.sampled_from([1, 7, 16, 45]),
+    st.sampled_from([0, 200, 10_000]),
+)
 @settings(max_examples=30)
-def test_so_do_smooth_pages_of_cells_that_touch(seed, side, chosen, rows):
+def test_so_do_smooth_pages_of_cells_that_touch(seed, side, chosen, rows, kept):
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((side, side + 5)), 2.0)
     values = ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
-    found, _ = in_strips(ArrayPage(values, 0.45), chosen, rows)
+    found, _ = in_strips(ArrayPage(values, 0.45), chosen, rows, kept=kept)
     assert np.array_equal(found, objects_of(values, 0.45, chosen))
 
 
@@ -90,6 +96,19 @@ def test_an_object_too_large_to_divide_is_refused_by_its_place():
     with pytest.raises(MemoryLimitError, match="rows 5 to 30, columns 7 to 50"):
         number_page(ArrayPage(values, 0.5), divided, 8, memory=60_000)
     assert number_page(ArrayPage(values, 0.5), divided, 8, memory=70_000).objects == 2
+
+
+def test_strips_that_are_kept_are_read_once():
+    class Counted(ArrayPage):
+        def inside(self, top, bottom, left, right):
+            read.append(top)
+            return super().inside(top, bottom, left, right)
+
+    read, values = [], rings(6)
+    for kept, expected in ((10_000, 1), (0, 2)):
+        read.clear()
+        in_strips(Counted(values, 0.5), ObjectSettings(), 4, kept=kept)
+        assert {read.count(row) for row in read} == {expected}
 
 
 GRAPHS = st.integers(1, 9).flatmap(

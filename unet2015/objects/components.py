@@ -18,13 +18,16 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
 from unet2015.objects.enclosed import owners
+from unet2015.objects.runs import Runs
 from unet2015.settings.objects import ObjectSettings
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Parts = NDArray[np.integer]
+"""Parts of a strip by themselves: 1, 2, ..., of the type that labelling returns."""
 
 
-def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Numbers, int, int]:
+def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Parts, int, int]:
     """Return the parts of a strip, how many are objects, and how many there are.
 
     Parameters
@@ -36,7 +39,7 @@ def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Numbers, int, i
 
     Returns
     -------
-    parts : ndarray of int64, shape (rows, width)
+    parts : ndarray of int, shape (rows, width)
         1, 2, ...; objects come first.
     objects, count : int
     """
@@ -48,7 +51,7 @@ def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Numbers, int, i
         ground, more = label(~inside, connectivity=1, return_num=True)  # type: ignore[no-untyped-call]
         parts = np.where(inside, parts, ground + objects)
         count += more
-    return parts.astype(np.int64, copy=False), int(objects), int(count)
+    return parts, int(objects), int(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,22 +111,30 @@ class Components:
         Connectivity, holes and frame; the other settings are not used here.
     places : bool
         Whether to note where the objects lie.
+    kept : int
+        How many runs of pixels may be kept.
 
     Attributes
     ----------
     bases : dict of int
         How many parts come before the strip that begins at a row.
+    runs : dict of Runs
+        The parts of the strips that begin at these rows, as long as there is room.
     """
 
-    def __init__(self, height: int, width: int, settings: ObjectSettings, places: bool = False) -> None:
+    def __init__(
+        self, height: int, width: int, settings: ObjectSettings, places: bool = False, kept: int = 0
+    ) -> None:
         self._height, self._width, self._settings, self._places = height, width, settings, places
         self._row = self._total = 0
         self._last: Numbers | None = None  # the parts in the last row
         self._last_inside: Mask
         self._seen = _Seen()
         self.bases: dict[int, int] = {}
+        self.runs: dict[int, Runs] = {}
+        self._room = kept
 
-    def add(self, inside: Mask) -> Numbers:
+    def add(self, inside: Mask) -> Parts:
         """Take the next strip.
 
         Parameters
@@ -133,36 +144,44 @@ class Components:
 
         Returns
         -------
-        ndarray of int64, shape (rows, width)
-            The part of each pixel. Where holes are not looked for, background has no meaning.
+        ndarray of int, shape (rows, width)
+            The part of each pixel among those of the strip: 1, 2, ...; 0 is background that is no part.
         """
         rows, seen = len(inside), self._seen
         parts, objects, count = label_strip(inside, self._settings)
         seen.is_object.append(np.arange(count) < objects)
-        seen.areas.append(np.bincount(parts.ravel(), minlength=count + 1)[1:])
+        runs = Runs.of(parts, count)
+        seen.areas.append(runs.areas())
         edges = [parts[:, 0], parts[:, -1]]
         edges += [parts[0]] if self._row == 0 else []
         edges += [parts[-1]] if self._row + rows == self._height else []
         seen.outer.append(_among(edges, count))
-        seen.inner.append(_among([self._inner(parts)], count))
+        frame = self._settings.frame
+        seen.inner.append(_among([self._inner(parts)], count) if frame else np.ones(count, bool))
         if self._places:
             self._note_places(parts, objects, count)
-        numbers = parts + (self._total - 1)
         if self._settings.fill_holes:
-            seen.touching.append(_neighbours(numbers))
+            seen.touching.append(_neighbours(parts) + (self._total - 1))
         if self._last is not None:
-            self._join(numbers[0], inside[0])
+            self._join(self._numbers(parts[0]), inside[0])
         self.bases[self._row] = self._total
-        self._last, self._last_inside = numbers[-1].copy(), inside[-1].copy()
+        self._last, self._last_inside = self._numbers(parts[-1]), inside[-1].copy()
+        if len(runs) <= self._room:
+            self.runs[self._row] = runs
+            self._room -= len(runs)
         self._row, self._total = self._row + rows, self._total + count
-        return numbers
+        return parts
 
-    def _inner(self, parts: Numbers) -> Numbers:
+    def _numbers(self, parts: Parts) -> Numbers:
+        """Return the numbers among all parts; where holes are not looked for, background has no meaning."""
+        return parts.astype(np.int64) + (self._total - 1)
+
+    def _inner(self, parts: Parts) -> Parts:
         frame = self._settings.frame
         top, bottom = max(frame - self._row, 0), max(self._height - frame - self._row, 0)
         return parts[top:bottom, frame : max(self._width - frame, 0)]
 
-    def _note_places(self, parts: Numbers, objects: int, count: int) -> None:
+    def _note_places(self, parts: Parts, objects: int, count: int) -> None:
         self._seen.first.append(first_places(parts, count + 1)[1:] + self._row * self._width)
         boxes = np.zeros((count, 4), np.int64)
         for number, (y, x) in enumerate(ndimage.find_objects(parts, objects)):
@@ -220,7 +239,7 @@ def first_places(numbers: NDArray[Any], count: int) -> Numbers:
     return first
 
 
-def _among(places: list[Numbers], count: int) -> Mask:
+def _among(places: list[Parts], count: int) -> Mask:
     found = np.zeros(count + 1, bool)
     for place in places:
         found[place.ravel()] = True
@@ -242,19 +261,20 @@ def _hulls(whole: Numbers, boxes: Numbers, count: int) -> Numbers:
     return hulls
 
 
-def _neighbours(numbers: Numbers) -> Numbers:
+def _neighbours(parts: Parts) -> Numbers:
     """Return the pairs of parts that share an edge of pixels."""
     found = []
-    for one, other in ((numbers[:, :-1], numbers[:, 1:]), (numbers[:-1], numbers[1:])):
+    for one, other in ((parts[:, :-1], parts[:, 1:]), (parts[:-1], parts[1:])):
         differ = one != other
         found.append(_pairs(one[differ], other[differ]))
     return _stacked(found, 2)
 
 
-def _pairs(one: Numbers, other: Numbers) -> Numbers:
+def _pairs(one: Parts, other: Parts) -> Numbers:
     """Return each pair once, shape (n, 2)."""
     if not len(one):
         return np.zeros((0, 2), np.int64)
+    one = one.astype(np.int64)
     base, span = int(other.min()), int(other.max() - other.min()) + 1
     codes = np.unique(one * span + (other - base))
     first, second = np.divmod(codes, span)

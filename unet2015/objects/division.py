@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from unet2015.objects.components import Components, Mask, Numbers, Wholes, first_places, label_strip
+from unet2015.objects.components import Components, Mask, Numbers, Parts, Wholes, first_places, label_strip
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _TRUNCATE = 4.0
@@ -73,15 +73,14 @@ class MarkerCount:
         self._components = Components(page.height, page.width, bare)
         self._within: list[Numbers] = []
 
-    def add(self, row: int, inside: Mask, parts: Numbers) -> None:
-        """Take a strip that begins at `row`, with the part of each pixel."""
+    def add(self, row: int, inside: Mask, parts: Parts, base: int) -> None:
+        """Take a strip that begins at `row`, with the part of each pixel; `base` parts come before it."""
         smooth = blurred(self._page, (row, row + len(inside), 0, self._page.width), self._markers.blur)
         numbers = self._components.add(inside & (smooth > self._markers.level))
-        start = self._components.bases[row]
-        within = np.zeros(int(numbers.max(initial=start - 1)) + 1 - start, np.int64)
-        marked = numbers >= start  # the others are no markers
-        within[numbers[marked] - start] = parts[marked]
-        self._within.append(within)
+        within = np.zeros(int(numbers.max(initial=0)), np.int64)
+        marked = numbers > 0
+        within[numbers[marked] - 1] = parts[marked]
+        self._within.append(within + (base - 1))
 
     def of(self, wholes: Wholes) -> Numbers:
         """Return how many markers each whole has."""

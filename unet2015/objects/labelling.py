@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
+from unet2015.objects.runs import KEPT
 from unet2015.settings.objects import ObjectSettings
 
 STRIP_PIXELS = 2**20
@@ -248,6 +249,6 @@ def number_image(
         )
     rows, numbers = strip_rows(image.height, image.width), []
     for page in range(image.pages):
-        numbers.append(number_page(maps.page(page), settings, rows, memory))
+        numbers.append(number_page(maps.page(page), settings, rows, memory, KEPT // image.pages))
         progress(1)
     return MadeLabels(numbers, image.height, image.width, rows)

@@ -1,8 +1,8 @@
 """Instance labels of a page of any size, strip by strip: the same as those of the whole page at once.
 
 Two passes over the page. The first counts and joins (`number_page`); the second gives each pixel its number
-(`PageNumbers.labels`). Memory holds a strip, a few numbers for each part of it, and, where objects
-are divided, the windows of the objects that the strip meets.
+(`PageNumbers.labels`). Memory holds a strip, a few numbers for each part of it, the runs of strips that then
+need not be labelled again, and, where objects are divided, the windows of the objects that the strip meets.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unet2015.errors import MemoryLimitError
 from unet2015.objects.components import Components, Numbers, Wholes, label_strip
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
+from unet2015.objects.runs import KEPT, Runs
 from unet2015.settings.objects import ObjectSettings
 
 _NO_LIMIT = 2**62
@@ -43,6 +44,7 @@ class PageNumbers:
     _rows: int
     _of_part: Numbers
     _bases: dict[int, int]
+    _runs: dict[int, Runs]
     _divided: list[_Divided] = field(default_factory=list)
     _open: dict[int, Pieces] = field(default_factory=dict)
 
@@ -60,9 +62,12 @@ class PageNumbers:
             0 is background; objects are 1, 2, ... in the order of their first pixels.
         """
         page, stop = self._page, min(row + self._rows, self._page.height)
-        parts, _, count = label_strip(page.inside(row, stop, 0, page.width), self._settings)
-        start = self._bases[row]
-        found: NDArray[np.int64] = np.concatenate([[0], self._of_part[start : start + count]])[parts]
+        start, runs = self._bases[row], self._runs.get(row)
+        if runs is None:
+            parts, _, count = label_strip(page.inside(row, stop, 0, page.width), self._settings)
+            found: NDArray[np.int64] = self._values(start, count)[parts]
+        else:
+            found = runs.filled(self._values(start, runs.count)).reshape(stop - row, page.width)
         for index, one in enumerate(self._divided):
             top, bottom, left, right = one.box
             if bottom <= row or top >= stop:
@@ -75,8 +80,14 @@ class PageNumbers:
             region[pieces > 0] = np.concatenate([[0], one.numbers])[pieces[pieces > 0]]
         return found
 
+    def _values(self, start: int, count: int) -> Numbers:
+        """Return the number of the object of each part of a strip; the first is for pixels of no part."""
+        return np.concatenate([[0], self._of_part[start : start + count]])
 
-def number_page(page: Page, settings: ObjectSettings, rows: int, memory: int | None = None) -> PageNumbers:
+
+def number_page(
+    page: Page, settings: ObjectSettings, rows: int, memory: int | None = None, kept: int = KEPT
+) -> PageNumbers:
     """Find the objects of a page.
 
     Parameters
@@ -89,19 +100,22 @@ def number_page(page: Page, settings: ObjectSettings, rows: int, memory: int | N
         Rows of a strip. The result does not depend on it.
     memory : int, optional
         Bytes that dividing one object may take. Default: no limit.
+    kept : int
+        How many runs of pixels may be kept, so that these strips are not read and labelled again.
 
     Raises
     ------
     MemoryLimitError
         An object that must be divided is too large.
     """
-    components = Components(page.height, page.width, settings, places=settings.markers is not None)
+    places = settings.markers is not None
+    components = Components(page.height, page.width, settings, places=places, kept=kept)
     counted = MarkerCount(page, settings) if settings.markers is not None else None
     for row in range(0, page.height, rows):
         inside = page.inside(row, min(row + rows, page.height), 0, page.width)
         parts = components.add(inside)
         if counted is not None:
-            counted.add(row, inside, parts)
+            counted.add(row, inside, parts, components.bases[row])
     wholes = components.join()
     several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
     divided = []
@@ -113,14 +127,14 @@ def number_page(page: Page, settings: ObjectSettings, rows: int, memory: int | N
         divided.append(
             (box, first, replace(pieces, labels=pieces.labels[:0]))
         )  # made again in the second pass
-    return _numbered(page, settings, rows, components.bases, wholes, several, divided)
+    return _numbered(page, settings, rows, components, wholes, several, divided)
 
 
 def _numbered(
     page: Page,
     settings: ObjectSettings,
     rows: int,
-    bases: dict[int, int],
+    components: Components,
     wholes: Wholes,
     several: Numbers,
     divided: list[tuple[tuple[int, int, int, int], int, Pieces]],
@@ -149,7 +163,8 @@ def _numbered(
         for (box, first, _), start, stop in zip(divided, ends, ends[1:], strict=False)
     ]
     of_part = of_whole[wholes.owner][wholes.of_part]
-    return PageNumbers(areas[order], page, settings, rows, of_part, bases, parted)
+    bases, runs = components.bases, components.runs
+    return PageNumbers(areas[order], page, settings, rows, of_part, bases, runs, parted)
 
 
 def _check_size(box: tuple[int, int, int, int], memory: int) -> None:
