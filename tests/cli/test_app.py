@@ -18,7 +18,7 @@ def test_help_names_every_subcommand_and_the_exit_statuses(installed):
 
 
 @pytest.mark.parametrize(
-    "subcommand", ["inspect", "check", "weights", "train", "segment", "models", "report"]
+    "subcommand", ["inspect", "check", "weights", "train", "segment", "models", "networks", "report"]
 )
 def test_every_subcommand_explains_itself(cli, subcommand):
     ended = cli(subcommand, "--help")

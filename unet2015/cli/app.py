@@ -16,6 +16,7 @@ from unet2015.cli.export import export
 from unet2015.cli.inspect import inspect
 from unet2015.cli.label import label, measure
 from unet2015.cli.models import models
+from unet2015.cli.networks import networks
 from unet2015.cli.output import print_error, print_message, unprinted
 from unet2015.cli.replay import replay
 from unet2015.cli.report import report
@@ -51,6 +52,7 @@ for command in (
     replay,
     report,
     models,
+    networks,
     export,
 ):
     app.command(epilog=_ENDING)(command)

@@ -95,6 +95,7 @@ class Attention(PaddedArchitecture[AttentionSettings, AttentionUNet]):
     """The entry of the table."""
 
     settings, network, encoder = AttentionSettings, AttentionUNet, ("contract",)
+    source = "arXiv:1804.03999"
     examples = (AttentionSettings(width=2, depth=2),)
 
     def reached(self, settings: AttentionSettings) -> Reached:

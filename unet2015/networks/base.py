@@ -9,6 +9,7 @@ class Base(PaddedArchitecture[BaseSettings, VGGUNet]):
     """The entry of the table; images of any number of channels, and no statistics of ImageNet."""
 
     settings, network, encoder = BaseSettings, VGGUNet, ("features",)
+    source = "the layers: arXiv:1409.1556"
     examples = (BaseSettings(width=2, depth=1),)
 
     def reached(self, settings: BaseSettings) -> Reached:

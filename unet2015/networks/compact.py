@@ -32,6 +32,7 @@ class Compact(PaddedArchitecture[CompactSettings, CompactUNet]):
     """The entry of the table."""
 
     settings, network, encoder = CompactSettings, CompactUNet, ("contract",)
+    source = "padding and batch normalisation as in most U-Nets since; arXiv:1502.03167"
     examples = (CompactSettings(width=2, depth=2),)
 
     def reached(self, settings: CompactSettings) -> Reached:

@@ -90,6 +90,7 @@ class Nested(PaddedArchitecture[NestedSettings, NestedUNet]):
     """The entry of the table."""
 
     settings, network, encoder = NestedSettings, NestedUNet, ("contract",)
+    source = "doi:10.1007/978-3-030-00889-5_1"
     examples = (
         NestedSettings(width=2, depth=2, deep_supervision=True),
         NestedSettings(width=2, depth=1, norm="instance"),

@@ -29,6 +29,7 @@ class Padded(PaddedArchitecture[PaddedSettings, PaddedUNet]):
     """The entry of the table."""
 
     settings, network, encoder = PaddedSettings, PaddedUNet, ("contract",)
+    source = "padding and batch normalisation as in most U-Nets since; arXiv:1502.03167"
     examples = (PaddedSettings(width=3, depth=2), PaddedSettings(width=2, depth=1, border="padded"))
 
     def reached(self, settings: PaddedSettings) -> Reached:

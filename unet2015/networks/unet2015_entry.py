@@ -16,6 +16,7 @@ class Paper(Architecture[NetworkSettings, UNet]):
     network = UNet
     examples = (NetworkSettings(width=2, depth=2), NetworkSettings(width=3, depth=1, variant="release"))
     encoder = ("contract",)
+    source = "doi:10.1007/978-3-319-24574-4_28"
     fast = FastPath(RowStripUNet, workspace_values, weight_values, tile_geometry)
 
     def geometry(self, settings: NetworkSettings) -> Geometry:

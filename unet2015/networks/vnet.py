@@ -101,6 +101,7 @@ class VNetEntry(PaddedArchitecture[VNetSettings, VNet]):
     """The entry of the table."""
 
     settings, network, encoder = VNetSettings, VNet, ("first", "activate", "halve", "contract")
+    source = "doi:10.1109/3DV.2016.79"
     examples = (VNetSettings(width=2, depth=1),)
 
     def reached(self, settings: VNetSettings) -> Reached:
