@@ -13,6 +13,7 @@ from unet2015 import __version__
 from unet2015.cli.check import check
 from unet2015.cli.evaluate import app as evaluate
 from unet2015.cli.export import export
+from unet2015.cli.imports import app as imports
 from unet2015.cli.inspect import inspect
 from unet2015.cli.label import label, measure
 from unet2015.cli.models import models
@@ -57,6 +58,7 @@ for command in (
 ):
     app.command(epilog=_ENDING)(command)
 app.add_typer(evaluate, name="evaluate", epilog=_ENDING)
+app.add_typer(imports, name="import", epilog=_ENDING)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

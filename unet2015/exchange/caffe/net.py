@@ -1,0 +1,184 @@
+"""The layers of a Caffe network, in either of its two forms (``caffe.proto`` of BVLC/caffe)."""
+
+import math
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.exchange.caffe.wire import EIGHT_BYTES, FOUR_BYTES, LENGTH, VARINT, WireError, fields, varints
+
+Field = tuple[int, int, int | memoryview]
+
+MOST_LAYERS = 10_000
+MOST_BLOBS = 16
+"""Of one layer."""
+_MOST_AXES = 32  # as in Caffe
+_LONGEST_NAME = 1000
+
+_V1_TYPES = {
+    3: "Concat",
+    4: "Convolution",
+    6: "Dropout",
+    17: "Pooling",
+    18: "ReLU",
+    20: "Softmax",
+    21: "SoftmaxWithLoss",
+    22: "Split",
+    39: "Deconvolution",
+}
+"""Names of the numbered types of the older form."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The numbers of a layer's fields."""
+
+    name: int
+    type: int
+    bottom: int
+    top: int
+    blobs: int
+    convolution: int
+    pooling: int
+    relu: int
+    concat: int
+
+
+_FORMS = {2: _Form(4, 5, 2, 3, 6, 10, 19, 30, 9), 100: _Form(1, 2, 3, 4, 7, 106, 121, 123, 104)}
+"""By the field of the network that holds such a layer: the older form, and today's."""
+
+
+@dataclass
+class Layer:
+    """A layer.
+
+    Attributes
+    ----------
+    name, type : str
+        Its type as Caffe writes it today, such as ``Convolution``.
+    bottoms, tops : list of str
+        What it reads and makes.
+    blobs : list of ndarray of float32
+        Weights and bias.
+    settings : dict
+        Whole numbers of its parameters by the number of their field, each as a list; of a ReLU the slope.
+    """
+
+    name: str = ""
+    type: str = ""
+    bottoms: list[str] = field(default_factory=list)
+    tops: list[str] = field(default_factory=list)
+    blobs: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    settings: dict[int, list[float]] = field(default_factory=dict)
+
+
+def read_net(data: memoryview) -> tuple[str, list[Layer]]:
+    """Return the name of a network and its layers, in the order of the file.
+
+    Raises
+    ------
+    WireError
+        The bytes are no network.
+    """
+    name, layers = "", list[Layer]()
+    for number, coding, value in fields(data):
+        if number == 1 and isinstance(value, memoryview):
+            name = _text(value)
+        elif number in _FORMS:
+            if coding != LENGTH or not isinstance(value, memoryview):
+                raise WireError("a layer is not a message")
+            if len(layers) == MOST_LAYERS:
+                raise WireError(f"it has more than {MOST_LAYERS} layers")
+            layers.append(_layer(value, _FORMS[number]))
+    return name, layers
+
+
+def _layer(message: memoryview, form: _Form) -> Layer:
+    layer = Layer()
+    for number, _, value in fields(message):
+        if number == form.type and isinstance(value, int):
+            layer.type = _V1_TYPES.get(value, f"type {value}")
+        if not isinstance(value, memoryview):
+            continue
+        if number == form.name:
+            layer.name = _text(value)
+        elif number == form.type:
+            layer.type = _text(value)
+        elif number == form.bottom:
+            layer.bottoms.append(_text(value))
+        elif number == form.top:
+            layer.tops.append(_text(value))
+        elif number == form.blobs:
+            if len(layer.blobs) == MOST_BLOBS:
+                raise WireError(f"layer {layer.name!r} has more than {MOST_BLOBS} blobs")
+            layer.blobs.append(_blob(value, layer.name))
+        elif number in (form.convolution, form.pooling, form.relu, form.concat):
+            layer.settings = _numbers(value)
+    return layer
+
+
+def _numbers(message: memoryview) -> dict[int, list[float]]:
+    """Return the whole numbers and the single floats of a message by their field; packed ones too.
+
+    Messages in it, such as those of the fillers, cannot be told from packed numbers. They have fields of
+    their own, which nobody asks for.
+    """
+    found: dict[int, list[float]] = {}
+    for number, coding, value in fields(message):
+        if isinstance(value, int):
+            found.setdefault(number, []).append(value)
+        elif coding == FOUR_BYTES:
+            found.setdefault(number, []).append(struct.unpack("<f", value)[0])
+        elif coding == LENGTH and len(value) <= 10 * _MOST_AXES:
+            try:
+                found.setdefault(number, []).extend(varints(value))
+            except WireError:
+                continue
+    return found
+
+
+def _blob(message: memoryview, layer: str) -> npt.NDArray[np.float32]:
+    """Return an array: its shape by axes, or by the four lengths that Caffe had first."""
+    shape: list[int] | None = None
+    legacy = dict.fromkeys((1, 2, 3, 4), 0)
+    values: list[npt.NDArray[np.floating]] = []
+    for number, coding, value in fields(message):
+        if number in legacy and isinstance(value, int):
+            legacy[number] = value
+        elif number == 7 and isinstance(value, memoryview):
+            shape = _shape(value)
+        elif number in (5, 8) and isinstance(value, memoryview):
+            size = {5: 4, 8: 8}[number]
+            if (coding != LENGTH and (coding, number) not in ((FOUR_BYTES, 5), (EIGHT_BYTES, 8))) or len(
+                value
+            ) % size:
+                raise WireError(f"the numbers of a blob of layer {layer!r} are cut off")
+            values.append(np.frombuffer(value, f"<f{size}"))
+    lengths = shape if shape is not None else list(legacy.values())
+    count = sum(len(one) for one in values)
+    if len(lengths) > _MOST_AXES:
+        raise WireError(f"a blob of layer {layer!r} has {len(lengths)} axes")
+    if math.prod(lengths) != count:
+        raise WireError(
+            f"a blob of layer {layer!r} says that its shape is {lengths}, but has {count} numbers"
+        )
+    whole = np.concatenate(values) if values else np.zeros(0)
+    return whole.astype(np.float32).reshape(lengths)
+
+
+def _shape(message: memoryview) -> list[int]:
+    found: list[int] = []
+    for number, coding, value in fields(message):
+        if number != 1:
+            continue
+        if coding == VARINT and isinstance(value, int):
+            found.append(value)
+        elif coding == LENGTH and isinstance(value, memoryview):
+            found.extend(varints(value))
+    return found
+
+
+def _text(value: memoryview) -> str:
+    return bytes(value[:_LONGEST_NAME]).decode("utf-8", "replace")
