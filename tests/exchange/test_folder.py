@@ -7,7 +7,7 @@ import pytest
 from tests.exchange.conftest import small_model
 from tests.networks.others import PointwiseSettings
 from unet2015.errors import ImageWriteError, ModelError, UsageError
-from unet2015.exchange import ExportOptions, export, export_model, formats
+from unet2015.exchange import ExportOptions, export, export_model, table
 from unet2015.safe_files import claim, hidden_prefix, sha256
 from unet2015.settings import Mapping
 
@@ -87,11 +87,11 @@ def test_exports_are_not_mixed(other, words, tmp_path):
 
 
 def test_a_file_that_differs_from_the_model_is_not_written(tmp_path, monkeypatch):
-    made = formats.FORMATS["torchscript"]
-    wrong = formats.Format(
+    made = table.FORMATS["torchscript"]
+    wrong = table.Format(
         made.file, made.about, (), made.write, lambda *given: [one + 2e-4 for one in made.run(*given)]
     )
-    monkeypatch.setitem(formats.FORMATS, "torchscript", wrong)
+    monkeypatch.setitem(table.FORMATS, "torchscript", wrong)
     with pytest.raises(
         ModelError, match=r"model.torchscript.pt: its probabilities differ .* by up to 2.0e-04"
     ):
@@ -100,11 +100,11 @@ def test_a_file_that_differs_from_the_model_is_not_written(tmp_path, monkeypatch
 
 
 def test_a_shape_that_differs_from_the_models_is_an_error(tmp_path, monkeypatch):
-    made = formats.FORMATS["torchscript"]
-    wrong = formats.Format(
+    made = table.FORMATS["torchscript"]
+    wrong = table.Format(
         made.file, made.about, (), made.write, lambda *given: [one[..., 1:] for one in made.run(*given)]
     )
-    monkeypatch.setitem(formats.FORMATS, "torchscript", wrong)
+    monkeypatch.setitem(table.FORMATS, "torchscript", wrong)
     with pytest.raises(ModelError, match=r"gives \(1, 2, 64, 64\) .* where the model gives \(1, 2, 64, 65\)"):
         export_model(pointwise(), tmp_path / "out", SCRIPT)
 

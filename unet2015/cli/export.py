@@ -26,8 +26,9 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="onnx, pt2 (ExportedProgram), torchscript (which PyTorch calls deprecated), or "
-            "safetensors; may be repeated.  [default: onnx, pt2 and safetensors]",
+            help="onnx, pt2 (ExportedProgram), torchscript (which PyTorch calls deprecated), "
+            "safetensors, or bioimageio (a package, and one with a halo); may be repeated.  [default: "
+            "onnx, pt2 and safetensors]",
             metavar="NAME",
         ),
     ] = None,

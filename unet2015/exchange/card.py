@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unet2015 import networks
+from unet2015.exchange.graph import Halo
 from unet2015.exchange.intensities import Intensities
 from unet2015.file_names import on_one_line
 from unet2015.models.model_file import Model, ModelInfo
@@ -17,7 +18,9 @@ _MEASURES = {
 }
 
 
-def model_card(model: Model, intensities: Intensities, files: Mapping[str, str]) -> str:
+def model_card(
+    model: Model, intensities: Intensities, files: Mapping[str, str], halo: Halo | None = None
+) -> str:
     """Return the card as Markdown.
 
     Parameters
@@ -27,6 +30,8 @@ def model_card(model: Model, intensities: Intensities, files: Mapping[str, str])
         What its graphs take.
     files : mapping
         What each file of the export is, by its name.
+    halo : Halo, optional
+        If given, of graphs whose output is as large as their input.
     """
     info = model.info
     title = info.name or (model.path.stem if model.path else "model")
@@ -40,7 +45,7 @@ def model_card(model: Model, intensities: Intensities, files: Mapping[str, str])
     lines += [f"| {name} | {_cell(text)} |" for name, text in _rows(model, intensities).items() if text]
     lines += ["", "## Files", "", "| file | |", "| --- | --- |"]
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in files.items()]
-    lines += ["", *_sizes(info), "", "## Data and training", "", *_training(info)]
+    lines += ["", *_sizes(info, halo), "", "## Data and training", "", *_training(info)]
     lines += ["", "## Validation", "", *_validation(info)]
     lines += ["", "## Terms", "", info.terms or "The model file does not say; ask who trained it.", ""]
     lines += ["Cite:", "", f"- {info.citation or PAPER}", "", "## What it is not for", "", *_not_for(info)]
@@ -73,16 +78,28 @@ def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
     }
 
 
-def _sizes(info: ModelInfo) -> Iterator[str]:
+def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:
     """Say which sides are legal, and how to put tiles together."""
     sides = networks.geometry(info.network)
     smallest, step, margin = sides.smallest, sides.factor, sides.margin
+    if halo is not None:
+        yield (
+            f"Height and width of a block: {halo.smallest} + k * {step} pixels, k = 0, 1, 2 ... The "
+            f"output has the same size; {halo.halo} pixels on each side of it are to be thrown away. "
+            f"Blocks must begin at multiples of {step} pixels less {halo.halo}, also the last one, and "
+            "the image be mirrored at its border without repeating the edge pixel; else the answer is "
+            "another."
+        )
+        return
     more = "any number" if step == 1 else f"k * {step}"
     yield (
         f"Height and width of the input: {smallest} + {more} pixels, k = 0, 1, 2 ... The output is "
         f"{margin} pixels smaller on each side. Other sizes give an error or a wrong answer, as the "
         "program has it that runs the graph."
     )
+    if not sides.exact:
+        yield ""
+        yield "This network's answer depends on where tiles end: tiles are not equal to the whole image."
     if step > 1:
         yield ""
         yield (

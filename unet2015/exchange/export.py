@@ -10,10 +10,11 @@ import numpy as np
 from unet2015.errors import ModelError, UsageError
 from unet2015.exchange.card import model_card
 from unet2015.exchange.folder import MAIN, RECORD_FILE, ExportFolder
-from unet2015.exchange.formats import FORMATS, OPSET, Source, check_installed
+from unet2015.exchange.formats import OPSET, Source
 from unet2015.exchange.graph import ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities, choose_intensities
-from unet2015.exchange.samples import Array, answer, drawn_tile, tile_sides
+from unet2015.exchange.samples import LARGEST_DIFFERENCE, Array, answer, drawn_tile, tile_sides
+from unet2015.exchange.table import FORMATS, check_installed
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import load_model
 from unet2015.models.tensors import short
@@ -22,8 +23,6 @@ from unet2015.settings.names import nearest
 
 DEFAULT = ("onnx", "pt2", "safetensors")
 TILE, ANSWER = "test-input.npy", "test-output.npy"
-LARGEST_DIFFERENCE = 1e-4
-"""Of probabilities; a file that differs more from the model is not written. Rounding makes about 1e-6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class ExportOptions:
     Attributes
     ----------
     formats : tuple of str
-        Names of :data:`unet2015.exchange.formats.FORMATS`.
+        Names of :data:`unet2015.exchange.table.FORMATS`.
     mean, deviation : tuple of float
         For a model that standardises each image: take these for every image, one for each channel.
     image : path, optional
@@ -108,12 +107,13 @@ def export_model(
     info = loaded.info
     taken = choose_intensities(info, chosen.mean, chosen.deviation, chosen.image, chosen.axes)
     graph = ModelGraph(loaded.network, taken.scale)
-    source = Source(loaded, TracedGraph(graph, info.in_channels, loaded.network.geometry))
+    source = Source(loaded, taken, TracedGraph(graph, info.in_channels, loaded.network.geometry))
     tiles = [drawn_tile(loaded, taken, *sides) for sides in tile_sides(loaded.network.geometry)]
     answers = [answer(loaded, taken, tile) for tile in tiles]
     said = _said(loaded, taken)
     folder = ExportFolder(Path(out), said)
-    folder.check([MAIN, TILE, ANSWER, *(FORMATS[name].file for name in chosen.formats)])
+    made = [FORMATS[name] for name in chosen.formats]
+    folder.check([MAIN, TILE, ANSWER, *(file for one in made for file in (one.file, *one.also))])
     there = dict.fromkeys([*folder.formats(), *chosen.formats])
     files = {FORMATS[name].file: FORMATS[name].about for name in there if name in FORMATS}
     files |= {TILE: "a test tile", ANSWER: "what the model makes of it"}

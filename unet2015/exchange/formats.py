@@ -1,29 +1,28 @@
-"""The formats of an export: how each is written, and how its file is run to see that it is the model."""
+"""How the formats are written, and how their files are run to see that they are the model."""
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from unet2015.errors import ModelError, UsageError
+from unet2015.errors import ModelError
 from unet2015.exchange.graph import INPUT, OUTPUT, ModelGraph, TracedGraph
+from unet2015.exchange.intensities import Intensities
 from unet2015.exchange.samples import Array
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.models.tensors import short
 from unet2015.networks import describe
 from unet2015.safe_files import write_json
 
-FormatName = Literal["onnx", "pt2", "torchscript", "safetensors"]
 OPSET = 18
 """Of the ONNX operators; ONNX Runtime has it from 1.14 on (February 2023)."""
-_INSTALL = "pip install 'unet2015[export]'"
+INSTALL = "pip install 'unet2015[export]'"
 
 
 @dataclass(frozen=True)
@@ -33,47 +32,15 @@ class Source:
     Attributes
     ----------
     model : Model
+    intensities : Intensities
+        What its graphs take.
     traced : TracedGraph
         Its graph.
     """
 
     model: Model
+    intensities: Intensities
     traced: TracedGraph
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format.
-
-    Attributes
-    ----------
-    file : str
-        Its file in the folder.
-    about : str
-        What the file is, in a few words.
-    needs : tuple of str
-        Modules of the extra ``export`` without which it cannot be made and checked.
-    write : callable
-        (source, path).
-    run : callable
-        (path, source, images): the probabilities that the file gives for each image.
-    """
-
-    file: str
-    about: str
-    needs: tuple[str, ...]
-    write: Callable[[Source, Path], None]
-    run: Callable[[Path, Source, Sequence[Array]], list[Array]]
-
-
-def check_installed(names: tuple[str, ...]) -> None:
-    """Raise `UsageError`, saying what to install, unless all that these formats need is there."""
-    for name in names:
-        for module in FORMATS[name].needs:
-            try:
-                import_module(module)
-            except ImportError as error:
-                raise UsageError(f"--format {name} needs {module}, which is not here: {_INSTALL}") from error
 
 
 @contextmanager
@@ -97,7 +64,8 @@ def _refused(source: Source, what: str, error: Exception) -> ModelError:
     )
 
 
-def _write_pt2(source: Source, path: Path) -> None:
+def write_pt2(source: Source, path: Path) -> None:
+    """Write the exported program of PyTorch."""
     try:
         with quiet():
             torch.export.save(source.traced.program, path)
@@ -107,15 +75,11 @@ def _write_pt2(source: Source, path: Path) -> None:
         raise _refused(source, "an exported program", error) from error
 
 
-def _run_pt2(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+def run_pt2(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+    """Return what an exported program gives for each image."""
     with quiet(), torch.inference_mode():
         loaded = torch.export.load(path).module()
         return [loaded(torch.from_numpy(image)).numpy() for image in images]
-
-
-def _write_onnx(source: Source, path: Path) -> None:
-    """Write ONNX as one file, with the weights in it."""
-    write_onnx(source, source.traced, path)
 
 
 def write_onnx(source: Source, traced: TracedGraph, path: Path) -> None:
@@ -159,36 +123,38 @@ def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
     except Exception as error:  # its classes have no common base but this
         raise ModelError(
             f"{path.name}: ONNX Runtime {version('onnxruntime')} cannot run the graph, which has opset "
-            f"{OPSET}: {short(error)}; ONNX Runtime has that opset from 1.14 on: {_INSTALL}"
+            f"{OPSET}: {short(error)}; ONNX Runtime has that opset from 1.14 on: {INSTALL}"
         ) from error
 
 
-def _write_torchscript(source: Source, path: Path) -> None:
-    """Trace the graph; a size that the trace would fix is found by the check at two sizes."""
+def write_torchscript(source: Source, traced: TracedGraph, path: Path) -> None:
+    """Write a trace of a graph; a size that it would fix is found by the check at two sizes."""
     try:
         with quiet(), torch.no_grad():
             trace: Any = torch.jit.trace
-            trace(source.traced.graph, source.traced.example(), check_trace=False).save(str(path))
+            trace(traced.graph, traced.example(), check_trace=False).save(str(path))
     except OSError:
         raise
     except Exception as error:
         raise _refused(source, "TorchScript", error) from error
 
 
-def _run_torchscript(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+def run_torchscript(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+    """Return what TorchScript gives for each image."""
     load: Any = torch.jit.load
     with quiet(), torch.inference_mode():
         loaded = load(str(path))
         return [loaded(torch.from_numpy(image)).numpy() for image in images]
 
 
-def _write_safetensors(source: Source, path: Path) -> None:
+def write_safetensors(source: Source, path: Path) -> None:
+    """Write a model file in single precision, and its description beside it."""
     info = source.model.info
     save_model(path, source.model.network, info)
     write_json(path.with_suffix(".json"), info.model_dump(mode="json"))
 
 
-def _run_safetensors(path: Path, source: Source, images: Sequence[Array]) -> list[Array]:
+def run_safetensors(path: Path, source: Source, images: Sequence[Array]) -> list[Array]:
     """Read the file as a model, and put the intensities before it, which it has only as settings."""
     graph = ModelGraph(read_model_file(path).network)
     whole = source.traced.graph
@@ -196,30 +162,3 @@ def _run_safetensors(path: Path, source: Source, images: Sequence[Array]) -> lis
         setattr(graph, name, getattr(whole, name))
     with torch.inference_mode():
         return [graph(torch.from_numpy(image)).numpy() for image in images]
-
-
-FORMATS: dict[str, Format] = {
-    "onnx": Format(
-        "model.onnx",
-        f"ONNX, opset {OPSET}, weights inside",
-        ("onnx", "onnxscript", "onnxruntime"),
-        _write_onnx,
-        lambda path, _, images: run_onnx(path, images),
-    ),
-    "pt2": Format("model.pt2", "ExportedProgram of PyTorch", (), _write_pt2, _run_pt2),
-    "torchscript": Format(
-        "model.torchscript.pt",
-        "TorchScript, which PyTorch calls deprecated",
-        (),
-        _write_torchscript,
-        _run_torchscript,
-    ),
-    "safetensors": Format(
-        "model.safetensors",
-        "weights, and the description of the model (also in model.json)",
-        (),
-        _write_safetensors,
-        _run_safetensors,
-    ),
-}
-"""The table of formats."""

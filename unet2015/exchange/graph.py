@@ -85,7 +85,7 @@ class ModelGraph(nn.Module):
         super().__init__()
         self.network = deepcopy(network).eval().requires_grad_(False)
         sides = network.geometry
-        self.network.geometry = _FreeGeometry(sides.factor, sides.margin, sides.smallest)
+        self.network.geometry = _FreeGeometry(sides.factor, sides.margin, sides.smallest, sides.exact)
         self.scaled, self.halo, self.margin = scale is not None, halo, sides.margin
         if scale is not None:
             offset, gain = (torch.as_tensor(one, dtype=torch.float64).reshape(-1, 1, 1) for one in scale)

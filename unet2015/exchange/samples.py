@@ -13,6 +13,8 @@ from unet2015.settings import Mapping
 from unet2015.synthetic import em_page
 
 Array = npt.NDArray[np.float32]
+LARGEST_DIFFERENCE = 1e-4
+"""Of probabilities; a file that differs more from the model is not written. Rounding makes about 1e-6."""
 _OUTPUT = 64
 """The least height of what comes out for the test tile, in pixels."""
 
@@ -40,6 +42,14 @@ def drawn_tile(model: Model, intensities: Intensities, height: int, width: int) 
         if np.dtype(model.info.dtype or np.uint16).kind in "iu" and np.abs(1 / safe).min() > 1:
             drawn = drawn.round()  # as pixels of an image are
     return drawn.astype(np.float32)[None]
+
+
+def raw_tile(model: Model, height: int, width: int) -> tuple[Array, Array]:
+    """Return a drawn image (1, channels, height, width) as a microscope gives it, and mapped as a whole."""
+    drawn = np.stack([em_page(height, width, 1, channel)[0] for channel in range(model.info.in_channels)])
+    raw = drawn.astype(np.float32)
+    mapped = MappedImage(ArrayImage(raw, "CYX"), model.info.mapping).read(0, 0, height, 0, width)
+    return raw[None], mapped[None]
 
 
 def answer(model: Model, intensities: Intensities, tile: Array) -> Array:
