@@ -8,6 +8,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from tests.exchange.conftest import small_model
 from unet2015.errors import ModelError
 from unet2015.exchange import ExportOptions, bioimageio, export_model
 from unet2015.exchange.formats import run_torchscript, write_torchscript
-from unet2015.exchange.graph import Halo, ModelGraph, halo_of
+from unet2015.exchange.graph import ModelGraph, halo_of
 from unet2015.exchange.intensities import choose_intensities
 from unet2015.exchange.rdf import describe_model, to_yaml
 from unet2015.settings import Mapping, NetworkSettings
@@ -128,7 +129,7 @@ def scripted(monkeypatch):
 def test_both_packages_hold_what_they_say(scripted, tmp_path):
     model = small_model(DEEP, mapping=Mapping(method="standardise"))
     export_model(model, tmp_path, ExportOptions(formats=("bioimageio",)))
-    for name, offset, halo in (("model.bioimageio.zip", -184, None), ("model-halo.bioimageio.zip", 0, 94)):
+    for name, offset, halo in (("model.bioimageio.zip", -184, None), ("model-halo.bioimageio.zip", 0, 96)):
         with zipfile.ZipFile(tmp_path / name) as package:
             assert set(package.namelist()) == MEMBERS
             rdf = yaml.safe_load(package.read("rdf.yaml"))
@@ -149,13 +150,12 @@ def test_both_packages_hold_what_they_say(scripted, tmp_path):
 
 
 def test_a_halo_that_keeps_something_wrong_is_found(scripted, monkeypatch, tmp_path):
-    unshifted = Halo(94, 204, 0)
-    monkeypatch.setattr(
-        bioimageio, "ModelGraph", lambda network, scale, _: ModelGraph(network, scale, unshifted)
-    )
-    model = small_model(NetworkSettings(width=2, depth=4))
+    other = small_model(DEEP).network
+    other.head.bias.data += torch.tensor([0.1, 0.0])
+    monkeypatch.setattr(bioimageio, "ModelGraph", lambda _, scale, halo: ModelGraph(other, scale, halo))
+    model = small_model(DEEP)
     with pytest.raises(
-        ModelError, match="what is kept of a block of 268 x 284 px is not what the model gives"
+        ModelError, match="what is kept of a block of 272 x 288 px is not what the model gives"
     ):
         export_model(model, tmp_path, ExportOptions(formats=("bioimageio",)))
     assert list(tmp_path.iterdir()) == []

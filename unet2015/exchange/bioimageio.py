@@ -27,8 +27,6 @@ _COVER = 64
 def write_packages(source: Source, path: Path) -> None:
     """Write the package with valid convolutions to `path`, and beside it the one with a halo.
 
-    There is no halo where :func:`unet2015.exchange.graph.halo_of` finds none.
-
     Raises
     ------
     ModelError
@@ -37,9 +35,7 @@ def write_packages(source: Source, path: Path) -> None:
     whole_image_steps(source.model.info, source.intensities)  # an error before any work
     sides = source.model.network.geometry
     _package(source, source.traced, path, None, tile_sides(sides)[0])
-    halo = halo_of(sides)
-    if halo is not None:
-        _package_with_halo(source, path.with_name(HALO_FILE), halo)
+    _package_with_halo(source, path.with_name(HALO_FILE), halo_of(sides))
 
 
 def run_package(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
@@ -57,30 +53,14 @@ def _package_with_halo(source: Source, path: Path, halo: Halo) -> None:
     _package(source, TracedGraph(graph, model.info.in_channels, blocks), path, halo, (height, width))
     tile = drawn_tile(model, taken, height, width)
     (came,) = run_package(path, source, [tile])
-    if np.abs(came - _expected(source, halo, tile, came)).max() > LARGEST_DIFFERENCE:
+    expected = answer(model, taken, np.ascontiguousarray(tile[..., halo.shift :, halo.shift :]))
+    high, wide = height - 2 * halo.halo, width - 2 * halo.halo
+    kept = came[..., halo.halo : halo.halo + high, halo.halo : halo.halo + wide]
+    if np.abs(kept - expected[..., :high, :wide]).max() > LARGEST_DIFFERENCE:
         raise ModelError(
             f"{path.name}: what is kept of a block of {height} x {width} px is not what the model gives; "
             "the packages are not written. Choose other formats, and please report this"
         )
-
-
-def _expected(source: Source, halo: Halo, tile: Array, came: Array) -> Array:
-    """Return `came` with the model's own answer where it is kept, as far as a legal tile reaches."""
-    sides, shift = source.model.network.geometry, halo.shift
-    height, width = (
-        max(legal for legal in sides.nearest_legal(side - shift) if legal <= side - shift)
-        for side in tile.shape[-2:]
-    )
-    part = np.ascontiguousarray(tile[..., shift : shift + height, shift : shift + width])
-    known = answer(source.model, source.intensities, part)
-    rows, columns = (
-        slice(halo.halo, min(side - halo.halo, halo.halo + size))
-        for side, size in zip(tile.shape[-2:], known.shape[-2:], strict=True)
-    )
-    expected = came.copy()
-    high, wide = rows.stop - rows.start, columns.stop - columns.start
-    expected[..., rows, columns] = known[..., :high, :wide]
-    return expected
 
 
 def _package(

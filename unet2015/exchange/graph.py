@@ -31,18 +31,18 @@ class Halo:
     """How a network of unpadded convolutions looks to programs that know only equal sizes and a halo.
 
     Such a program gives blocks that begin `halo` pixels before what it wants, gets as many pixels as it
-    gave, and throws away `halo` on each side. The kept part then has a side that is a multiple of the
-    network's step, so that all blocks lie on the pooling grid.
+    gave, and throws away `halo` on each side. What is kept has a side that is a multiple of the network's
+    step, so all blocks lie on the pooling grid.
 
     Attributes
     ----------
     halo : int
-        Pixels to throw away on each side; at least the margin.
+        Pixels to throw away on each side.
     smallest : int
         The smallest side of a block. All others are ``smallest + k * step``.
     shift : int
-        Pixels by which such a block begins before a tile of this program: ``halo`` less the margin. The graph
-        drops them, so that its pooling begins at the same pixel.
+        Pixels by which such a block begins before a tile of this package: the halo less the margin. The
+        graph drops them, so that its poolings are those of this package.
     """
 
     halo: int
@@ -50,18 +50,17 @@ class Halo:
     shift: int
 
 
-def halo_of(geometry: Geometry) -> Halo | None:
-    """Return the halo of a network: 94 for the paper's, with blocks of 204 + k * 16; None if there is none.
+def halo_of(geometry: Geometry) -> Halo:
+    """Return the halo of a network: 96 for the paper's, with blocks of 208 + k * 16.
 
-    There is none where the smallest legal side is odd and the step even.
+    The largest part of an output that is a multiple of the step leaves `shift` pixels of it over, below and
+    right: 4 of 20 for an input of 204. They need to be read there, so on the other side, too.
     """
-    step = geometry.factor
-    for halo in range(geometry.margin, geometry.margin + step):
-        if (geometry.smallest - 2 * halo) % step == 0:
-            least = 2 * halo + step
-            beyond = max(0, least - geometry.smallest)
-            return Halo(halo, geometry.smallest + -(-beyond // step) * step, halo - geometry.margin)
-    return None
+    step, margin = geometry.factor, geometry.margin
+    smallest_output = geometry.smallest - 2 * margin
+    shift = smallest_output % step
+    kept = max(step, smallest_output - shift)
+    return Halo(margin + shift, kept + 2 * (margin + shift), shift)
 
 
 class ModelGraph(nn.Module):
@@ -101,12 +100,11 @@ class ModelGraph(nn.Module):
         x = image
         if self.scaled:
             x = ((x - self.whole) - self.rest) * self.gain
-        if self.halo is not None and self.halo.shift:
-            shift = self.halo.shift  # what is added below and right reaches only pixels of the halo
-            x = functional.pad(x[..., shift:, shift:], (0, shift, 0, shift))
+        if self.halo is not None:
+            x = x[..., self.halo.shift :, self.halo.shift :]
         x = self.network(x).softmax(dim=1)
         if self.halo is not None:
-            before, after = self.halo.halo, 2 * self.margin - self.halo.halo
+            before, after = self.halo.halo, self.margin
             x = functional.pad(x, (before, after, before, after))
         return x
 
