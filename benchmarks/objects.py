@@ -1,12 +1,13 @@
 """The cost of finding the objects of large maps, next to public tools; and what tiles do to objects.
 
-``python -m benchmarks.objects [--quick] [--side N] [--large N] [--max-memory SIZE] [--folder DIR]
+``python -m benchmarks.objects [--quick] [--side N] [--large N] [--many N] [--max-memory SIZE] [--folder DIR]
 [--out FILE]``
 
 1. A mask of SIDE x SIDE pixels is labelled in strips, and by scikit-image, cc3d and dask-image where they are
    installed, each in a process of its own: processor time and peak memory. All must find the same parts.
 2. A class map of LARGE x LARGE pixels in a TIFF, with more than 500,000 objects at LARGE = 40,000, is
-   labelled and measured by the installed command under a memory cap.
+   labelled and measured by the installed command under a memory cap. So is one of MANY x MANY pixels with an
+   object of 3 x 3 pixels in each square of 4, which are 5,062,500 at MANY = 9000, without a cap.
 3. Two cases of objects at the border of tiles, as users of cellpose describe them: objects that are cut
    there (MouseLand/cellpose#1482), and neighbours that are joined there (#1148). Both ways of putting tiles
    together are imitated here; neither tool is run.
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import keep_result, row
 from benchmarks.out_of_core import MIB, high_water, peak_of
-from benchmarks.peers import peer
+from benchmarks.peers import peer, peer_versions
 from unet2015.cli.sizes import parse_size
 from unet2015.images.image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
@@ -50,6 +51,12 @@ def cells(rows: int, columns: int, top: int = 0) -> NDArray[np.uint8]:
     away = ((y % PITCH - PITCH / 2) / a) ** 2 + ((x % PITCH - PITCH / 2) / b) ** 2
     drawn: NDArray[np.uint8] = ((away < 1) & ((away > 0.05) | (number % 3 == 0))).astype(np.uint8)
     return drawn
+
+
+def grains(rows: int, columns: int, top: int = 0) -> NDArray[np.uint8]:
+    """Draw a piece of a map of very many objects: 3 x 3 pixels in each square of 4 x 4."""
+    y, x = np.arange(top, top + rows), np.arange(columns)
+    return np.outer(y % 4 < 3, x % 4 < 3).astype(np.uint8)
 
 
 class MaskPage:
@@ -153,15 +160,17 @@ def against_others(side: int) -> dict[str, Any]:
     return rows
 
 
-def large_map(folder: Path, side: int, cap: str) -> dict[str, Any]:
+def large_map(
+    folder: Path, side: int, cap: str | None, draw: Callable[[int, int, int], NDArray[np.uint8]] = cells
+) -> dict[str, Any]:
     """Label and measure a large class map by the installed command; return what it took."""
     path = folder / "cells.classes.tif"
     like = ArrayImage(np.broadcast_to(np.uint8(0), (side, side)))
     with ImageWriter(path, like, np.uint8, layout=Layout(tiled=True)) as writer:
         for top in range(0, side, 512):
-            writer.write(cells(min(512, side - top), side, top))
+            writer.write(draw(min(512, side - top), side, top))
     program, out = Path(sys.executable).with_name("unet2015"), folder / "out"
-    took = peak_of([program, "label", path, "-o", out, "--max-memory", cap])
+    took = peak_of([program, "label", path, "-o", out, *(["--max-memory", cap] if cap else [])])
     with (out / "cells.objects.csv").open("rb") as file:
         count = sum(1 for _ in file) - 1
     print(
@@ -255,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing is kept")
     parser.add_argument("--side", type=int)
     parser.add_argument("--large", type=int)
+    parser.add_argument("--many", type=int)
     parser.add_argument("--max-memory", default="2G")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--one", choices=TOOLS, help=argparse.SUPPRESS)
@@ -264,13 +274,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.one:
         one(options.one, side)
         return 0
-    answer: dict[str, Any] = {"side": side, "tools": against_others(side), "seams": seams()}
+    answer: dict[str, Any] = {
+        "side": side,
+        "peers": peer_versions("scikit-image", "connected-components-3d", "dask-image"),
+        "tools": against_others(side),
+        "seams": seams(),
+    }
     if not all(tool["same"] for tool in answer["tools"].values()):
         raise RuntimeError(f"the tools do not find the same objects: {answer['tools']}")
     large = options.large if options.large is not None else (1024 if options.quick else 40_000)
     if large:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             answer["large"] = large_map(Path(folder), large, options.max_memory)
+    many = options.many if options.many is not None else (256 if options.quick else 9000)
+    if many:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            answer["many"] = large_map(Path(folder), many, None, grains)
     answer["table"] = table(answer)
     keep_result(options, "objects", __doc__.split("\n", 1)[0], answer)
     return 0

@@ -10,10 +10,12 @@ from benchmarks import objects
 
 def test_quick_run_writes_times_and_seams(tmp_path):
     out = tmp_path / "objects.json"
-    assert objects.main(["--quick", "--large", "256", "--out", str(out)]) == 0
+    assert objects.main(["--quick", "--large", "256", "--many", "128", "--out", str(out)]) == 0
     result = json.loads(out.read_text())
     assert all(tool["same"] for tool in result["tools"].values())
     assert result["large"]["objects"] > 10
+    assert result["many"]["objects"] == 1024
+    assert "scikit-image" in result["peers"]
     for case in result["seams"]:
         assert case["unet2015"] == case["true"]
         assert case["tiles alone"] != case["true"]
@@ -32,4 +34,4 @@ def test_tools_that_differ_are_an_error(monkeypatch):
         objects, "against_others", lambda side: {"unet2015": {"same": True}, "x": {"same": False}}
     )
     with pytest.raises(RuntimeError, match="do not find the same objects"):
-        objects.main(["--quick", "--large", "0"])
+        objects.main(["--quick", "--large", "0", "--many", "0"])
