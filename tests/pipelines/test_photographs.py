@@ -19,6 +19,7 @@ from unet2015.errors import DataSetError
 from unet2015.images.reader import read_pages
 from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings, parse_settings, read_toml
+from unet2015.training import loop
 
 TRAINING = """
 [trainings.{name}]
@@ -37,6 +38,12 @@ FLOOD = (
 SALT = 'images = "train/images"\nmasks = "train/masks"\nchannels = 1\nside = 32\n' + TRAINING.format(
     name="compact", depth=2
 ).replace("batch = 4", "batch = 4, epochs = 3, plateau_looks = 1")
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Leave out what a training chooses at its end, which takes most of its time."""
+    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
 
 
 def save(path, pixels, **more):

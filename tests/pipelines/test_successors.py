@@ -14,6 +14,7 @@ from pipelines.successors import training
 from pipelines.successors.settings import SuccessorSettings, Trial, training_settings, trials
 from tests.pipelines.test_cell_tracking import draw
 from unet2015.settings import PUBLISHED, load_settings, parse_settings, read_toml
+from unet2015.training import loop
 
 TINY = """
 sets = ["phc-01"]
@@ -52,6 +53,7 @@ def test_every_training_is_a_row_and_runs_once(drawn, monkeypatch, capsys):
         return real(*words, **more)
 
     monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(loop, "complete_model", lambda *_: None)  # it takes most of the time
     words = ["--data", str(drawn / "data"), "--out", str(out), "--settings", str(drawn / "tiny.toml")]
     assert successors.main(words) == 0
     assert len(count) == 4 + 6

@@ -96,7 +96,7 @@ def test_each_phase_has_its_optimizer_rate_and_frozen_weights_and_a_kill_changes
     assert moved == {key for key in before if key.startswith(("contract.1.", "upsample.", "head."))}
     assert kept.info.training["phase"] in (1, 2)
     assert kept.info.training["epoch"] == pytest.approx(kept.info.training["step"] / 3, abs=0.01)
-    for step in (4, 6, 7, 9):
+    for step in (6, 7):
         parts = tmp_path / f"killed-{step}"
         killed_at(step, *small_set, parts, settings=phased, device="cpu")
         if step == 7:
@@ -153,14 +153,12 @@ def test_the_rate_is_divided_where_the_cross_entropy_no_longer_falls(
     rates = [line["learning_rate"] / 1e-3 for line in lines if "loss" in line]
     assert rates == pytest.approx([1, 1, 1, 1, 1 / 4, 1 / 4, 1 / 4, 1 / 16])
     assert read_model_file(tmp_path / "whole" / "model.safetensors").info.training["step"] == 5
-    for step in (4, 6, 8):
-        looks(monkeypatch, *values[: step - 1])
-        parts = tmp_path / f"killed-{step}"
-        killed_at(step, *small_set, parts, settings=settings, device="cpu")
-        looks(monkeypatch, *values[(step - 1) // 2 * 2 :])
-        train(*small_set, parts, settings=settings, device="cpu", resume=True)
-        assert same(checkpoint(tmp_path / "whole", 8), checkpoint(parts, 8))
-        assert read_log(parts / "log.jsonl") == lines
+    looks(monkeypatch, *values[:5])
+    killed_at(6, *small_set, tmp_path / "parts", settings=settings, device="cpu")
+    looks(monkeypatch, *values[4:])  # from the checkpoint of step 4 on
+    train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
+    assert same(checkpoint(tmp_path / "whole", 8), checkpoint(tmp_path / "parts", 8))
+    assert read_log(tmp_path / "parts" / "log.jsonl") == lines
 
 
 def test_a_plateau_by_hand():
