@@ -144,7 +144,7 @@ def segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> dict[st
     ]
     answer = peak_of(command)
     record = json.loads((out / f"{image.stem}.record.json").read_text())
-    result = out / f"{image.stem}.classes.tif"
+    result = out / next(iter(record["outputs"]))
     with open_image(image) as before, open_image(result) as after:
         assert (before.axes, before.shape, before.calibration) == (after.axes, after.shape, after.calibration)
         shape = before.shape

@@ -107,8 +107,8 @@ class Bench:
 
     def classes(self, name: str) -> np.ndarray | None:
         """Return a class map in ``out``, if it is there."""
-        path = self.folder / "out" / f"{name}.classes.tif"
-        return tifffile.imread(path) if path.exists() else None
+        paths = [self.folder / "out" / f"{name}.classes.{ending}" for ending in ("tif", "ome.tif")]
+        return next((tifffile.imread(path) for path in paths if path.exists()), None)
 
     def refused_or(self, good: object, words: tuple[str, ...], expected: str, found: dict[str, Any]) -> None:
         """Note whether a file is read right, or one of the words is said about it."""

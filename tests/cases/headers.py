@@ -185,7 +185,7 @@ def nanometres(bench: Bench) -> None:
     bench.tiff("a.ome.tif", noise(48, 64), ome=True, metadata={"axes": "YX", **units})
     ended = bench.segment("a.ome.tif")
     bench.check(ended.status == 0, "a result", ended.err)
-    found = [bench.facts(name)["calibration"] for name in ("a.ome.tif", "out/a.ome.classes.tif")]
+    found = [bench.facts(name)["calibration"] for name in ("a.ome.tif", "out/a.classes.ome.tif")]
     for sizes in found:
         size = (sizes["pixel_size_x"] or 0) * {"nm": 1, "\u00b5m": 1000}.get(sizes["unit"], 0)
         bench.check(abs(size - 100) < 1e-6, "100 nm", sizes)

@@ -84,8 +84,9 @@ def endings(bench: Bench) -> None:
     for name in ("a.tif", "b.btf", "c.ome.btf", "d.tf8", "e.tf2", "f.lsm"):
         bench.tiff(f"in/{name}", noise(48, 64), bigtiff=name[0] not in "af")
     ended = bench.segment("in")
-    for name in ("b", "c.ome", "d", "e", "f"):
-        named = any(f"{name}.{end}" in ended.out + ended.err for end in ("btf", "tf8", "tf2", "lsm"))
+    for name in ("b", "c", "d", "e", "f"):
+        ends = ("btf", "ome.btf", "tf8", "tf2", "lsm")
+        named = any(f"{name}.{end}" in ended.out + ended.err for end in ends)
         bench.check(bench.classes(name) is not None or named, f"{name}: done or named", ended)
 
 

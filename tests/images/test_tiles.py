@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.images.bands import write_in_bands
 from unet2015.errors import UsageError
-from unet2015.images import tiles, writer
+from unet2015.images import layout as layouts
+from unet2015.images import tiles
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
@@ -93,7 +94,7 @@ def test_bands_of_any_height_make_the_same_file_of_tiles(data):
 
 
 def test_a_large_page_is_tiled_and_a_small_one_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_LARGE_PAGE", 50 * 60)
+    monkeypatch.setattr(layouts, "_LARGE_PAGE", 50 * 60)
     for shape, layout, tiled in [
         ((1, 50, 60), Layout(), False),
         ((1, 51, 60), Layout(), True),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.images.bands import write_in_bands
 from unet2015.errors import ImageReadError, ImageWriteError
-from unet2015.images import strips, writer
+from unet2015.images import layout, strips
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
@@ -61,7 +61,7 @@ def test_bands_of_any_height_make_the_same_file(job):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(strips, "_STRIP_BYTES", strip)
         if big:
-            patch.setattr(writer, "_CLASSIC_BYTES", 0)
+            patch.setattr(layout, "_CLASSIC_BYTES", 0)
         path = Path(folder) / "a.tif"
         files = [write_in_bands(path, image, array, channels, bands) for bands in (cuts, [0, count * height])]
         assert files[0] == files[1]

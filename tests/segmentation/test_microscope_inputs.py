@@ -88,5 +88,5 @@ def test_the_command_takes_a_scene_and_inspect_lists_them(tmp_path, model, capsy
     status, said = call("inspect", path, "--scene", "b")
     assert (status, "60 x 70 px" in said.out) == (0, True)
     status, said = call("segment", path, "-o", tmp_path / "out", "--model", model, "--scene", "1:b")
-    assert (status, said.out.strip()) == (0, str(tmp_path / "out" / "a.classes.tif"))
+    assert (status, said.out.strip()) == (0, str(tmp_path / "out" / "a.classes.ome.tif"))
     assert json.loads((tmp_path / "out" / "a.record.json").read_text())["settings"]["scene"] == "1:b"

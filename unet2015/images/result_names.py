@@ -7,7 +7,9 @@ CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
 """Endings of class maps, probability maps and instance labels."""
 ROIS, OVERLAY = ".rois.zip", ".overlay.png"
 """Endings of regions for ImageJ, and of previews."""
-_OME = ".ome.tif"
+OME = ".ome.tif"
+"""Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
+_TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 _IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY)
 
 
@@ -27,8 +29,31 @@ def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:
     return [path for path in files if _image(path, others) not in images]
 
 
-def _image(path: Path, endings: tuple[str, ...]) -> tuple[Path, str] | None:
+def ome_ending(ending: str) -> str:
+    """Return the ending of a result that is an OME-TIFF: ``.classes.ome.tif`` for ``.classes.tif``."""
+    return ending.removesuffix(".tif") + OME if ending.endswith(".tif") else ending
+
+
+def is_ome_name(path: Path) -> bool:
+    """Whether a file is named as an OME-TIFF."""
+    return path.suffix.lower() in _TIFF and path.stem.lower().endswith(".ome")
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of an image without its ending; ``.ome.tif`` is one."""
+    return path.stem[: -len(".ome")] if is_ome_name(path) else path.stem
+
+
+def name_before(name: str, endings: Iterable[str]) -> str | None:
+    """Return what stands before the ending of a result; None if a name has none of the endings."""
+    for ending in endings:
+        for one in (ending, ome_ending(ending)):
+            if name.endswith(one):
+                return name.removesuffix(one)
+    return None
+
+
+def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:
     """Return folder and name of the image of a result; None if a file has no such ending."""
-    name = path.name.removesuffix(_OME) + ".tif" if path.name.endswith(_OME) else path.name
-    ending = next((one for one in endings if name.endswith(one)), None)
-    return None if ending is None else (path.parent, name.removesuffix(ending))
+    name = name_before(path.name, endings)
+    return None if name is None else (path.parent, name)

@@ -1,8 +1,6 @@
 """Writing images like the ones that were read: same axes, calibration and flavour; whole or absent."""
 
-import math
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,61 +8,33 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageWriteError, UsageError
+from unet2015.errors import ImageWriteError
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.display import Colours, Display
 from unet2015.images.encoding import CENTIMETRE, NONE, Resolution
-from unet2015.images.image import ArrayImage, Image, MetadataKind
-from unet2015.images.imagej import ORDER, describe_imagej
-from unet2015.images.ome_description import can_describe, describe_ome
+from unet2015.images.image import ArrayImage, Image
+from unet2015.images.imagej import describe_imagej
+from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled
+from unet2015.images.ome_description import describe_ome
 from unet2015.images.plain import describe_plain
+from unet2015.images.result_names import is_ome_name
 from unet2015.images.strips import StripWriter
 from unet2015.images.tiles import TileWriter
 from unet2015.safe_files import Guard, atomic_path
 
 __all__ = ["ImageWriter", "Layout", "write_image"]
 
-_CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
-"""Most bytes in a classic TIFF, less what deflate may add; more bytes than a directory needs."""
-
-_LARGE_PAGE = 2**26
-"""A page with more pixels is written in tiles, because no viewer shows all of it."""
-
-_IMAGEJ_TYPES = ("uint8", "uint16", "int16", "float32")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How the pixels of a TIFF are laid out.
-
-    Attributes
-    ----------
-    tiled : bool or None
-        In tiles, as BigTIFF; None: where a page has more than 2**26 pixels (8192 x 8192).
-    pyramid : bool
-        In tiles, with smaller copies in SubIFDs: half, a quarter, ... of the size, down to one tile.
-        Integers count as classes: of four pixels the most frequent value is taken, the first of equally
-        frequent ones. Floats are averaged.
-    """
-
-    tiled: bool | None = None
-    pyramid: bool = False
-
-    def __post_init__(self) -> None:
-        if self.pyramid and self.tiled is False:
-            raise UsageError("a pyramid is always tiled; leave out one of both")
-
 
 class ImageWriter:
     """Writes the rows of an image to a TIFF; a context manager.
 
     The file appears at its path when the body ends without an error; otherwise an earlier file stays.
-    The flavour is that of `like`, if it can hold the result. An ImageJ TIFF cannot be BigTIFF; its
-    planes have the order TZC, its pixels 8 or 16 bit integers or 32 bit floats. If that does not fit,
-    OME-TIFF is written. OME-XML has no axis I; then a plain TIFF is written, with its axes in tifffile's
-    JSON header and the pixel size in the resolution tags. All are deflated, in strips. This holds for
-    ImageJ, too, which follows the directories of a compressed stack. More than 4 GB of pixels make a
-    BigTIFF, and so does a `layout` in tiles.
+    The flavour is that of `like`, if it can hold the result; a name in ``.ome.tif`` makes it OME-TIFF. An
+    ImageJ TIFF cannot be BigTIFF; its planes have the order TZC, its pixels 8 or 16 bit integers or 32 bit
+    floats. If that does not fit, OME-TIFF is written. OME-XML has no axis I; then a plain TIFF is written,
+    with its axes in tifffile's JSON header and the pixel size in the resolution tags. All are deflated, in
+    strips. This holds for ImageJ, too, which follows the directories of a compressed stack. More than 4 GB of
+    pixels make a BigTIFF, and so does a `layout` in tiles.
 
     Parameters
     ----------
@@ -76,8 +46,8 @@ class ImageWriter:
         Type of the pixels.
     channels : int, optional
         Length of an axis C before YX. Default: no such axis.
-    layout : Layout
-        Strips or tiles.
+    layout : Layout, optional
+        Strips or tiles. Default: as `Layout` has it.
     guard : callable, optional
         As of :func:`unet2015.safe_files.atomic_path`.
     display : Display, optional
@@ -97,11 +67,12 @@ class ImageWriter:
         like: Image,
         dtype: npt.DTypeLike,
         channels: int | None = None,
-        layout: Layout = Layout(),
+        layout: Layout | None = None,
         guard: Guard | None = None,
         display: Display | None = None,
     ) -> None:
         self._guard, self._display = guard, display
+        layout = layout or Layout()
         self.path = Path(path)
         self.dtype = np.dtype(dtype)
         self.axes = like.page_axes + ("" if channels is None else "C") + "YX"
@@ -110,13 +81,15 @@ class ImageWriter:
         self.calibration = like.calibration
         self._channels, self._planes = channels, channels or 1
         self._height, self._width, self._pages = like.height, like.width, like.pages
-        planes = self._pages * self._planes
-        size = math.prod(self.shape) * self.dtype.itemsize + planes * _DIRECTORY_BYTES
-        large = self._height * self._width > _LARGE_PAGE
-        self._pyramid = layout.pyramid
-        self._tiled = layout.pyramid or (large if layout.tiled is None else layout.tiled)
-        self._big = size > _CLASSIC_BYTES or self._tiled
-        self.kind = _kind(like.kind, self.axes[:-2], self.dtype, self._big)
+        self._pyramid, self._tiled = layout.pyramid, is_tiled(like, layout)
+        self._big = is_big(like, self.dtype, channels, layout)
+        named_ome = is_ome_name(self.path)
+        self.kind = flavour_of(like, self.dtype, channels, layout, "ome" if named_ome else None)
+        if named_ome and self.kind != "ome":
+            raise ImageWriteError(
+                f"{self.path}: OME-TIFF cannot have axes {self.axes} of {self.dtype}; give a name without "
+                ".ome before its ending or, if the pages are slices or times, --axes with Z or T"
+            )
         self._pending: list[npt.NDArray[Any]] = []
         self._page = self._row = 0  # where the next row goes
         self._stack = ExitStack()
@@ -254,13 +227,3 @@ def write_image(
         for page in range(image.pages):
             rows = image.read(page, 0, image.height, 0, image.width)
             writer.write(rows[0] if channels is None else rows)
-
-
-def _kind(wanted: MetadataKind, lead: str, dtype: np.dtype[Any], big: bool) -> MetadataKind:
-    """Return the flavour that can hold the image, `wanted` if possible."""
-    ordered = [letter for letter in ORDER if letter in lead] == list(lead) or lead in ("I", "IC")
-    if wanted == "imagej" and ordered and dtype.name in _IMAGEJ_TYPES and not big:
-        return "imagej"
-    if wanted != "plain" and can_describe(lead, dtype):
-        return "ome"
-    return "plain"

@@ -78,7 +78,7 @@ def segment_files(
         warn_unless_learned(model)
     out = Path(out)
     options = segmenter.options
-    jobs = plan_jobs(find_inputs(inputs), out, options)
+    jobs = plan_jobs(find_inputs(inputs), out, options, segmenter.info.classes)
     results: list[FileResult] = []
     repeated = Repeated()
     try:

@@ -109,7 +109,7 @@ def plan_files(
     segmenter = Segmenter(model, options)
     estimator, plans, notes = Estimator(segmenter), [], Repeated()
     options = segmenter.options
-    for job in plan_jobs(find_inputs(inputs), Path(out), options):
+    for job in plan_jobs(find_inputs(inputs), Path(out), options, segmenter.info.classes):
         try:
             check_before(job)
             with options.open(job.input) as image:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.reader import find_images
+from unet2015.images.result_names import is_ome_name, name_before, ome_ending, stem_of
 from unet2015.images.zarr_group import is_zarr
-from unet2015.safe_files import RECORD, record_paths
+from unet2015.safe_files import RECORD, leftovers, record_of, record_paths
+from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
 
@@ -101,7 +103,7 @@ def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
 
 def is_result(path: Path) -> bool:
     """Whether a file has the name of a result and lies beside a record."""
-    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), None)
+    name = name_before(path.name, ENDINGS)
     # os.path: a path too long to be there is none, and no error.
     if name is None:
         return False
@@ -110,7 +112,7 @@ def is_result(path: Path) -> bool:
     return any(map(os.path.exists, places))
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> list[Job]:
+def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classes: int = 2) -> list[Job]:
     """Return where the results of each input go.
 
     Parameters
@@ -121,6 +123,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
         A folder or, for one input, the class map's own path.
     options : SegmentOptions
         Which results each input gets.
+    classes : int
+        Of the model.
 
     Raises
     ------
@@ -136,9 +140,9 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions) -> lis
     if is_one_file(out):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
-        jobs = [Job(inputs[0], _outputs(out, out.with_suffix(""), options), options)]
+        jobs = [Job(inputs[0], _one_file(inputs[0], out, options, classes), options)]
     else:
-        jobs = [Job(path, _in_folder(path, out, options), options) for path in inputs]
+        jobs = [Job(path, _in_folder(path, out, options, classes), options) for path in inputs]
     nameless = [path for path in inputs if path.stem in (".", "..")]
     if nameless:  # their results would lie outside of the folder
         raise UsageError(f"{nameless[0]}: no result can be named after it; rename it")
@@ -152,7 +156,7 @@ def check_names(job: Job) -> None:
     if _bytes(longest) <= _LONGEST:
         return
     advice = "choose a shorter name for the result"
-    if job.outputs.main.name.startswith(job.input.stem):
+    if job.outputs.main.name.startswith(stem_of(job.input)):
         suffix = job.outputs.main.suffix
         advice = f"give the input a shorter name, or segment it alone into a shorter one, -o NAME{suffix}"
     raise ImageWriteError(
@@ -203,17 +207,45 @@ def _real(path: Path) -> Path:
         return path.absolute()
 
 
-def _in_folder(path: Path, out: Path, options: SegmentOptions) -> Outputs:
+def _one_file(path: Path, out: Path, options: SegmentOptions, classes: int) -> Outputs:
+    """Return the outputs beside a class map, or the OME-Zarr image, whose name is given."""
+    before = _outputs(out, out.with_suffix(""), options)
+    if before.zarr or (len(options.results) == 1 and not is_ome_name(out)):
+        return before
+    now = _outputs(out, out.with_name(stem_of(out)), options, ome_products(path, options, classes))
+    return _known(before, now, path)
+
+
+def _in_folder(path: Path, out: Path, options: SegmentOptions, classes: int) -> Outputs:
+    """Return the outputs of an image among those of others, named after it."""
     if is_zarr(path):
         name = out / (path.stem if path.suffix.lower() == ".zarr" else path.name)
         return _outputs(_extended(name, ZARR), name, options)
-    return _outputs(_extended(out / path.stem, MAIN.ending), out / path.stem, options)
+    before = _outputs(_extended(out / path.stem, MAIN.ending), out / path.stem, options)
+    ome, name = ome_products(path, options, classes), out / stem_of(path)
+    ending = ome_ending(MAIN.ending) if MAIN.name in ome else MAIN.ending
+    return _known(before, _outputs(_extended(name, ending), name, options, ome), path)
 
 
-def _outputs(main: Path, name: Path, options: SegmentOptions) -> Outputs:
-    """Return the outputs with `main` as the first; the names of the others are `name` and their ending."""
+def _known(before: Outputs, now: Outputs, path: Path) -> Outputs:
+    """Return `now`; or `before`, their former names, where results or a begun run have these."""
+    if before == now or record_of(now.records, now.main) is not None:
+        return now
+    if record_of(before.records, before.main) is None and not any(leftovers(before.main)):
+        return now
+    _log.info("%s: goes on with its earlier results under their former names: %s", path, before.main.name)
+    return before
+
+
+def _outputs(main: Path, name: Path, options: SegmentOptions, ome: Sequence[str] = ()) -> Outputs:
+    """Return the outputs with `main` as the first; the names of the others are `name` and their ending.
+
+    `ome` has the names of those that are OME-TIFF.
+    """
     table = PRODUCTS | OBJECT_PRODUCTS
-    products = {other: _extended(name, table[other].ending) for other in options.results}
+    endings = {other: table[other].ending for other in options.results}
+    endings |= {other: ome_ending(ending) for other, ending in endings.items() if other in ome}
+    products = {other: _extended(name, ending) for other, ending in endings.items()}
     products[MAIN.name] = main
     if main.suffix.lower() == ".zarr":  # which holds maps and labels
         products |= dict.fromkeys((other for other in options.results if other not in BESIDE_ZARR), main)

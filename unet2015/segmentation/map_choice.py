@@ -8,6 +8,7 @@ import numpy as np
 
 from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
+from unet2015.images.result_names import name_before, stem_of
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.safe_files import record_of, record_paths
 from unet2015.segmentation.jobs import ZARR
@@ -131,7 +132,9 @@ def _record_beside(path: Path, ending: str) -> dict[str, Any]:
     """Return the record that names a map; empty if there is none."""
     if path.suffix.lower() == ".zarr":
         ending = ZARR if path.name.endswith(ZARR) else path.suffix
-    return record_of(record_paths(path, path.with_name(path.name.removesuffix(ending))), path) or {}
+    name = name_before(path.name, [ending])
+    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
+    return record_of((*places, *record_paths(path, path.with_suffix(""))), path) or {}
 
 
 def _class_of(image: Image, path: Path, wanted: int | None) -> int:

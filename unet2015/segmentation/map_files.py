@@ -14,10 +14,12 @@ import numpy as np
 from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
+from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
 from unet2015.images.pairs import listed, named_files, pair_by_name
 from unet2015.images.reader import find_images, open_image
+from unet2015.images.result_names import name_before, ome_ending, stem_of
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import StoredLabels, number_image
@@ -81,7 +83,7 @@ def label_files(
     notes = Repeated()
 
     def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        target, table = folder / f"{name}{LABELS.ending}", folder / f"{name}{TABLE.ending}"
+        table = folder / f"{name}{TABLE.ending}"
         watch = Unchanged(path)
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with open_image(path, axes, labels=True) as image:
@@ -89,6 +91,8 @@ def label_files(
             chosen = with_recorded(settings, image, path)
             maps = maps_of(image, path, chosen)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
+            ome = flavour_of(image, np.uint16) == "ome"
+            target = folder / f"{name}{ome_ending(LABELS.ending) if ome else LABELS.ending}"
             outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
             for output in outputs:
                 output.check()
@@ -237,16 +241,16 @@ def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path 
 
 def _best_maps(paths: Sequence[Path]) -> list[Path]:
     """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
-    names = {
-        path.name.removesuffix(ProbabilityMap.ending): path.parent for path in paths if _is_probability(path)
-    }
-    kept, results = [], [path for path in paths if path.name.endswith(_MADE) and is_result(path)]
+    better = {(path.parent, name_before(path.name, [ProbabilityMap.ending])) for path in paths}
+    kept, results = (
+        [],
+        [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)],
+    )
     if results and len(results) < len(paths):
         _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
     for path in paths:
-        beside = names.get(path.name.removesuffix(MAIN.ending)) == path.parent and path.name.endswith(
-            MAIN.ending
-        )
+        name = name_before(path.name, [MAIN.ending])
+        beside = name is not None and (path.parent, name) in better
         if not beside and path not in results:
             kept.append(path)
     if not kept:
@@ -254,16 +258,11 @@ def _best_maps(paths: Sequence[Path]) -> list[Path]:
     return kept
 
 
-def _is_probability(path: Path) -> bool:
-    return path.name.endswith(ProbabilityMap.ending)
-
-
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
     """Return the files by the names of their results."""
     found: dict[str, Path] = {}
     for path in paths:
-        ending = next((end for end in (*_MAPS, LABELS.ending) if path.name.endswith(end)), path.suffix)
-        name = path.name.removesuffix(ending)
+        name = name_before(path.name, (*_MAPS, LABELS.ending)) or stem_of(path)
         if name in found:
             raise UsageError(
                 f"the results of {found[name]} and {path} would both be named {name}; write them "

@@ -1,0 +1,86 @@
+"""How the TIFF of a result is laid out, and in which flavour: ImageJ's, OME-TIFF, or plain."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import UsageError
+from unet2015.images.image import Image, MetadataKind
+from unet2015.images.imagej import ORDER
+from unet2015.images.ome_description import can_describe
+
+_CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
+"""Most bytes in a classic TIFF, less what deflate may add; more bytes than a directory needs."""
+
+_LARGE_PAGE = 2**26
+"""A page with more pixels is written in tiles, because no viewer shows all of it."""
+
+_IMAGEJ_TYPES = ("uint8", "uint16", "int16", "float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the pixels of a TIFF are laid out.
+
+    Attributes
+    ----------
+    tiled : bool or None
+        In tiles, as BigTIFF; None: where a page has more than 2**26 pixels (8192 x 8192).
+    pyramid : bool
+        In tiles, with smaller copies in SubIFDs: half, a quarter, ... of the size, down to one tile.
+        Integers count as classes: of four pixels the most frequent value is taken, the first of equally
+        frequent ones. Floats are averaged.
+    """
+
+    tiled: bool | None = None
+    pyramid: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pyramid and self.tiled is False:
+            raise UsageError("a pyramid is always tiled; leave out one of both")
+
+
+def flavour_of(
+    like: Image,
+    dtype: npt.DTypeLike,
+    channels: int | None = None,
+    layout: Layout = Layout(),
+    wanted: MetadataKind | None = None,
+) -> MetadataKind:
+    """Return the flavour of the TIFF that `ImageWriter` writes with these parameters.
+
+    Parameters
+    ----------
+    like, dtype, channels, layout
+        As of `ImageWriter`.
+    wanted : {"ome", "imagej", "plain"}, optional
+        Default: that of `like`.
+    """
+    lead = like.page_axes + ("" if channels is None else "C")
+    pixels = np.dtype(dtype)
+    return _kind(wanted or like.kind, lead, pixels, is_big(like, pixels, channels, layout))
+
+
+def is_tiled(like: Image, layout: Layout) -> bool:
+    """Whether a file is written in tiles."""
+    large = like.height * like.width > _LARGE_PAGE
+    return layout.pyramid or (large if layout.tiled is None else layout.tiled)
+
+
+def is_big(like: Image, dtype: np.dtype[Any], channels: int | None, layout: Layout) -> bool:
+    """Whether a file must be BigTIFF."""
+    planes = like.pages * (channels or 1)
+    size = planes * (like.height * like.width * dtype.itemsize + _DIRECTORY_BYTES)
+    return size > _CLASSIC_BYTES or is_tiled(like, layout)
+
+
+def _kind(wanted: MetadataKind, lead: str, dtype: np.dtype[Any], big: bool) -> MetadataKind:
+    """Return the flavour that can hold the image, `wanted` if possible."""
+    ordered = [letter for letter in ORDER if letter in lead] == list(lead) or lead in ("I", "IC")
+    if wanted == "imagej" and ordered and dtype.name in _IMAGEJ_TYPES and not big:
+        return "imagej"
+    if wanted != "plain" and can_describe(lead, dtype):
+        return "ome"
+    return "plain"
