@@ -1,5 +1,6 @@
 """Stacks of many directories are read in little time and memory, and as each directory says."""
 
+import contextlib
 import struct
 import tracemalloc
 
@@ -142,3 +143,26 @@ def test_directories_that_share_one_long_list(tmp_path, code):
         open_image(path)
     assert tracemalloc.get_traced_memory()[1] < 8 * path.stat().st_size + 2**27
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("code", "compression"), [(65009, 1), (65007, 1), (65009, 65001)])
+def test_tags_of_makers_that_differ_from_page_to_page_need_no_page_of_their_own(
+    tmp_path, made, code, compression
+):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for number in range(6):
+            page, tags = np.full((8, 8), number, np.uint8), [(code, 4, 1, number)]
+            tif.write(page, metadata=None, contiguous=False, extratags=tags)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for page in tif.pages if compression != 1 else ():
+            page.tags[259].overwrite(compression)
+    made.clear()
+    if compression != 1:  # of EER, which needs the tag to decode
+        with contextlib.suppress(ImageReadError):
+            open_image(path).close()
+        assert len(made) >= 6
+        return
+    with open_image(path) as image:
+        assert [int(image.read(page, 0, 1, 0, 1)[0, 0, 0]) for page in range(6)] == list(range(6))
+    assert len(made) <= 3

@@ -31,14 +31,14 @@ _RELEVANT = frozenset(
             32996,
             32997,
             32998,
-            33628,
-            33629,
-            33630,
         ),
-        *(34412, 42113, 50674, 65007, 65008, 65009),
+        *(42113, 50674),
     )
 )
-"""Tags that decide what the pixels are and how they are decoded."""
+"""Tags that decide what the pixels are and how they are decoded. What makers write is about the whole
+image, and counts in the first directory."""
+_EER, _OF_EER = frozenset((65000, 65001, 65002)), frozenset((65007, 65008, 65009))
+"""Compressions of EER, and the tags that their decoder needs."""
 
 _FORMATS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {
@@ -61,7 +61,7 @@ _SIZES = {
 }
 _LONGEST = 4096
 """Bytes of a value that is compared; a directory with a longer one is always made."""
-_MOST_KNOWN = 64
+_MOST_KNOWN = 4096
 
 
 class RepeatedPage:
@@ -143,8 +143,11 @@ class Directories:
     def _key(self, values: list[tuple[int, int, int, bytes]]) -> Any:
         """Return all that decides how pixels are decoded; None if that is too long to be compared."""
         key: list[tuple[Any, ...]] = []
+        compression = next((value for code, _, _, value in values if code == 259), b"")
+        eer = int.from_bytes(compression[:2], "little" if self._tif.byteorder == "<" else "big") in _EER
+        relevant = _RELEVANT | _OF_EER if eer else _RELEVANT
         for code, kind, number, value in values:
-            if code in _RELEVANT:
+            if code in relevant:
                 length = _SIZES.get(kind, 1) * number
                 if length > _LONGEST:
                     return None
