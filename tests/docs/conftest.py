@@ -27,7 +27,7 @@ def reader(tmp_path_factory):
     from unet2015.synthetic import em_stack
 
     folder = tmp_path_factory.mktemp("reader")
-    for name in ("images", "labels", "new", "01_GT/SEG", "01_RES"):
+    for name in ("images", "labels", "new", "01_GT/SEG", "01_RES", "film", "drawn"):
         (folder / name).mkdir(parents=True)
     images, membranes = em_stack(pages=6, height=64, width=72, seed=0)
     cells = np.zeros((64, 72), np.uint16)
@@ -40,6 +40,10 @@ def reader(tmp_path_factory):
             (folder / part / f"{old}.tif").rename(folder / part / f"{new}.tif")
     for name in "ab":
         tifffile.imwrite(folder / "new" / f"{name}.tif", images[5])
+    for number in range(3):  # a film, of which two frames are labelled
+        tifffile.imwrite(folder / "film" / f"t{number:03}.tif", images[number])
+    for number in range(2):
+        tifffile.imwrite(folder / "drawn" / f"man_seg{number:03}.tif", cells)
     tifffile.imwrite(folder / "stack.tif", images[:2], **CALIBRATION)
     tifffile.imwrite(folder / "membranes.tif", membranes[:2], **CALIBRATION)
     tifffile.imwrite(folder / "01_GT" / "SEG" / "man_seg000.tif", cells)

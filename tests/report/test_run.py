@@ -116,3 +116,32 @@ def test_a_report_shows_where_phases_begin(small_set, tmp_path):
     text = report_run(tmp_path / "run", device="cpu").read_text(encoding="utf-8")
     assert "from the weights of step" in text
     assert "Phases" in text
+
+
+def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
+    """Its own threshold and settings of objects, and pixels that nobody annotated are none."""
+    from unet2015.models.model_file import read_model_file
+    from unet2015.report import overlays
+    from unet2015.report import run as module
+    from unet2015.settings.objects import ObjectSettings
+    from unet2015.training.labels import Targets
+
+    probability = np.full((20, 30), 0.1, np.float32)
+    probability[2:8, 2:8], probability[12:18, 2:20], probability[2, 28] = 0.4, 0.9, 0.9
+    classes = (probability > 0.5).astype(np.uint8)
+    classes[:, :5] = 255
+    targets = Targets(classes, np.zeros(classes.shape, np.int32))
+    page = module._Page("a", probability, targets, probability, classes)
+    model = read_model_file(run / "model.safetensors")
+    drawn = []
+    monkeypatch.setattr(overlays, "overlay_instances", lambda *parts: drawn.append(parts[2]) or b"")
+    said = []
+    for objects in (None, ObjectSettings(threshold=0.3, smallest=2)):
+        training = model.info.training | {"objects": {"panoptic_quality": 0.8, "plain": 0.5}}
+        changes = {"class_names": ("background", "cell"), "objects": objects, "training": training}
+        one = replace(model, info=model.info.model_copy(update=changes))
+        module._overlay(page, one, membrane=False)
+        said.append(module._objects(one))
+    assert [np.bincount(found.ravel())[1:].tolist() for found in drawn] == [[1, 90], [18, 90]]
+    assert said[0] == ""
+    assert said[1].startswith("Objects: threshold 0.3, smaller than 2 px left out; panoptic quality 0.8, ")

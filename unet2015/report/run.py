@@ -17,6 +17,7 @@ from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.models.tensors import load_tensors
+from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.measures import alert, measures, summary
@@ -188,7 +189,20 @@ def _pictures(folder: Path, model: Model | None, device: str) -> Section:
     table = Table(
         "Every page", ["page", "pixel error"], rows, "At the model's threshold, each page by itself."
     )
-    return Section(title, "Segmented again by the model that was kept.", [table], pictures)
+    again = f"Segmented again by the model that was kept. {_objects(model)}".strip()
+    return Section(title, again, [table], pictures)
+
+
+def _objects(model: Model) -> str:
+    """Return a sentence on what counts as an object; empty if the training did not choose it."""
+    measured = model.info.training.get("objects")
+    if model.info.objects is None or not isinstance(measured, dict):
+        return ""
+    quality, plain = measured.get("panoptic_quality"), measured.get("plain")
+    return (
+        f"Objects: {model.info.objects.describe()}; panoptic quality {quality}, with connected parts above "
+        f"the model's threshold {plain}."
+    )
 
 
 def _overlay(page: _Page, model: Model, membrane: bool) -> bytes:
@@ -204,7 +218,11 @@ def _overlay(page: _Page, model: Model, membrane: bool) -> bytes:
         from scipy import ndimage
 
         known = page.targets.classes != IGNORED
-        found = ndimage.label((page.classes == 1) & known)[0]
+        if (objects := model.info.objects) is None:
+            found = ndimage.label((page.classes == 1) & known)[0]
+        else:
+            own = model.info.threshold if objects.threshold is None else objects.threshold
+            found = label_page(np.where(known, page.probability, 0), 0.5 if own is None else own, objects)
         return overlay_instances(page.image, page.targets.cells, found)
     return overlay_classes(page.image, page.targets.classes, page.classes)
 
