@@ -49,7 +49,7 @@ def test_em_writes_slices_and_a_figure(cli, scores, tmp_path):
         rows = list(csv.DictReader(file))
     assert [{name: float(text) for name, text in row.items()} for row in rows] == scores.per_slice()
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.png", "s.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.png", "s.csv", "s.record.json"]
 
 
 def test_em_says_why_an_empty_slice_costs_so_much(cli, empty):

@@ -70,7 +70,7 @@ def em(
 
     show_messages()
     if per_slice is not None:
-        check_table(per_slice)
+        check_table(per_slice, labels, prediction)
     if figure is not None:
         from unet2015.metrics.figure_files import figure_guard
 
@@ -84,7 +84,7 @@ def em(
             "is then 1, and the slice adds 0 to V_rand and V_info"
         )
     if per_slice is not None:
-        write_csv(per_slice, scores.per_slice())
+        write_csv(per_slice, scores.per_slice(), labels, prediction)
     if figure is not None:
         from unet2015.metrics.figure import draw_failures
 
@@ -127,12 +127,12 @@ def seg(
 
     show_messages()
     if per_slice is not None:
-        check_table(per_slice)
+        check_table(per_slice, truth, result)
     with progress("frames") as report:
         score = evaluate_seg(truth, result, progress=report)
     frames = score.per_frame()
     if per_slice is not None:
-        write_csv(per_slice, frames)
+        write_csv(per_slice, frames, truth, result)
     if as_json:
         print_json(score.as_dict())
         return

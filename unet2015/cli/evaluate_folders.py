@@ -48,10 +48,10 @@ def objects(
 
     show_messages()
     if per_image is not None:
-        check_table(per_image)
+        check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_objects(truth, result, threshold, axes=axes, progress=report)
-    _finish(found, per_image, as_json, lambda: _print_objects(found))
+    _finish(found, per_image, as_json, lambda: _print_objects(found), truth, result)
 
 
 def pixels(
@@ -76,12 +76,12 @@ def pixels(
 
     show_messages()
     if per_image is not None:
-        check_table(per_image)
+        check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_pixels(
             truth, result, foreground=foreground, ignore=ignore, axes=axes, progress=report
         )
-    _finish(found, per_image, as_json, lambda: _print_classes(found))
+    _finish(found, per_image, as_json, lambda: _print_classes(found), truth, result)
 
 
 def _finish(
@@ -89,12 +89,13 @@ def _finish(
     per_image: Path | None,
     as_json: bool,
     print_table: Callable[[], None],
+    *inputs: Path,
 ) -> None:
     """Print and write what was found, and end with status 1 where not all of the truth was compared."""
     compared = found.comparison
     if compared.pages:
         if per_image is not None:
-            write_csv(per_image, found.per_image())
+            write_csv(per_image, found.per_image(), *inputs)
         if not as_json:
             print_table()
     if as_json:

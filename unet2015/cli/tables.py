@@ -1,40 +1,33 @@
-"""Tables that ``unet2015 evaluate`` writes; they replace nothing but earlier ones."""
+"""Tables that ``unet2015 evaluate`` writes, each with a record; they replace nothing but earlier ones."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_TABLES = (b"slice,pixel_error,", b"frame,objects,matched,seg", b"truth,result,page,")
-"""How they begin."""
-_LONGEST = 200
 
-
-def check_table(path: Path) -> None:
-    """See that a table replaces nothing but an earlier one.
+def check_table(path: Path, *inputs: Path) -> None:
+    """See that a table replaces nothing but an earlier one of the same inputs.
 
     Raises
     ------
     ImageWriteError
-        Something else is there.
+        Something else is there, or somebody has changed the table.
     """
-    _guard(path, path)
+    _output(path, inputs).check()
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the names of the first as their header."""
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *inputs: Path) -> None:
+    """Write rows with the names of the first as their header, and a record that names the inputs."""
     from unet2015.csv_table import csv_table
     from unet2015.safe_files import atomic_path
 
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    with atomic_path(path, _guard) as temporary:
+    with atomic_path(path, _output(path, inputs)) as temporary:
         temporary.write_text(csv_table(table), encoding="utf-8", newline="")
 
 
-def _guard(_temporary: Path, path: Path) -> None:
-    from unet2015.safe_files import only_over, open_regular
+def _output(path: Path, inputs: Sequence[Path]) -> Any:
+    from unet2015.safe_files import RecordedOutput
 
-    def is_table(path: Path) -> bool:
-        with open_regular(path) as file:
-            return file.readline(_LONGEST).startswith(_TABLES)
-
-    only_over(is_table, "a table of this command")(path, path)
+    return RecordedOutput(path, "evaluate", {"inputs": {os.path.realpath(one): None for one in inputs}})

@@ -33,9 +33,9 @@ def read_em_files(
             if path is not None:
                 stack.callback(Unchanged(path).check)
         truth = stack.enter_context(open_image(labels, axes, labels=True))
-        others = [
-            stack.enter_context(open_image(path, axes)) for path in (prediction, image) if path is not None
-        ]
+        # A prediction is no intensity: its numbers stay as they are stored.
+        others = [stack.enter_context(open_image(prediction, axes, labels=True))]
+        others += [] if image is None else [stack.enter_context(open_image(image, axes))]
         say_notes(truth, *others)
         for other in others:
             if order := other_order(truth, other):

@@ -183,7 +183,10 @@ def evaluate_seg(
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):
-            yield number, _read(files[number], notes.say), _read(masks[number], notes.say)
+            labels = _read(files[number], notes.say)
+            if len(labels) > 1:
+                _check_order(files[number], masks[number])
+            yield number, labels, _read(masks[number], notes.say)
             if progress is not None:
                 progress(done, len(files))
 
@@ -229,6 +232,16 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
             )
         files[number] = path
     return files
+
+
+def _check_order(truth: Path, result: Path) -> None:
+    """Raise `DataSetError` if the pages of a frame are in another order in its result."""
+    from unet2015.images.page_order import other_order
+    from unet2015.images.reader import open_image
+
+    with open_image(truth, labels=True) as one, open_image(result, labels=True) as other:
+        if order := other_order(one, other):
+            raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
 
 
 def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:

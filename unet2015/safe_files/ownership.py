@@ -127,6 +127,13 @@ def _foreign(path: Path, what: str) -> ImageWriteError:
     )
 
 
+def _inputs(said: dict[str, Any]) -> list[str]:
+    """Return the paths of the files that a record names as inputs."""
+    several = said.get("inputs")
+    found = [said.get("input"), *(several if isinstance(several, dict) else {})]
+    return [path for path in found if isinstance(path, str)]
+
+
 class RecordedOutput:
     """An output of one file whose record says which command made it: a guard for `atomic_path`.
 
@@ -140,7 +147,8 @@ class RecordedOutput:
     command : str
         The subcommand; an output of another one is not replaced.
     said : dict
-        What else the record says, for JSON: input, settings.
+        What else the record says, for JSON: input, or inputs with their SHA-256; settings. The result of
+        other inputs, which are still there, is not replaced.
     """
 
     def __init__(self, path: Path, command: str, said: dict[str, Any]) -> None:
@@ -153,7 +161,19 @@ class RecordedOutput:
         if record is not None and record.get("command") != self._said["command"]:
             raise _foreign(self._path, f"and is a result of {record.get('command') or 'segment'}")
         check_ours(self._path, record)
+        if record is not None and os.path.lexists(self._path):
+            self._check_inputs(record)
         place_for_record(self._records, self._path)
+
+    def _check_inputs(self, record: dict[str, Any]) -> None:
+        """Raise `ImageWriteError` if the output was made of other files, which are still there."""
+        ours, theirs = _inputs(self._said), _inputs(record)
+        others = [path for path in theirs if path not in ours and os.path.lexists(path)]
+        if ours and others and not set(ours) & set(theirs):
+            raise ImageWriteError(
+                f"{self._path}: is the result of {others[0]}, and would be replaced by that of {ours[0]}; "
+                "choose another output"
+            )
 
     def __call__(self, temporary: Path, path: Path) -> None:
         """Check, and write the record of the finished temporary file."""
