@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import tifffile
 import zarr
 from PIL import Image as Picture
+
+from tests.images.microscope_files import write_lif, write_nd2
 
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 OME = {
@@ -32,7 +35,7 @@ COLOUR = RANDOM.integers(0, 255, (24, 20, 3), np.uint8)
 
 def images() -> dict[str, bytes]:
     """Return an image of each kind that is one file, by name."""
-    return tiffs() | odd_samples() | compressed() | microscopes() | pngs()
+    return tiffs() | odd_samples() | compressed() | microscopes() | pngs() | mapped()
 
 
 def tiffs() -> dict[str, bytes]:
@@ -116,6 +119,15 @@ def microscopes() -> dict[str, bytes]:
         "lsm": lsm(),
         "sem": tiff(BYTES[0], resolution=(96, 96), extratags=[(34682, 2, 0, text, True)], **BARE),
     }
+
+
+def mapped() -> dict[str, bytes]:
+    """Return LIF and ND2. CZI is left out: Zeiss's library may end the process over damage in a block."""
+    with tempfile.TemporaryDirectory() as folder:
+        lif, nd2 = Path(folder, "a.lif"), Path(folder, "a.nd2")
+        write_lif(lif, [("a", STACK.reshape(2, 2, 1, 24, 20))])
+        write_nd2(nd2, [STACK.reshape(2, 2, 1, 24, 20)])
+        return {"lif": lif.read_bytes(), "nd2": nd2.read_bytes()}
 
 
 def pngs() -> dict[str, bytes]:

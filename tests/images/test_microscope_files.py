@@ -192,6 +192,27 @@ def test_planes_that_are_not_there_are_said(tmp_path):
         assert image.calibration.unit is None
 
 
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (
+            {"data": pixels((4, 5, 1)), "plane": {"T": 10**6}},
+            "2 planes of 40 pixels in all, for 1000001 places",
+        ),
+        ({"data": pixels((4, 5, 1)), "location": (2**23, 0)}, "for 1 places of 4 x 8388613 pixels"),
+        ({"data": pixels((4, 5, 1), "u1"), "plane": {"C": 1}}, "pixels of the kinds Gray16, Gray8"),
+    ],
+)
+def test_a_directory_that_cannot_be_is_refused_before_anything_is_read(tmp_path, second, said):
+    from pylibCZIrw import czi
+
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        file.write(data=pixels((4, 5, 1)), plane={"C": 0})
+        file.write(**second)
+    with pytest.raises(ImageReadError, match=rf"a\.czi: .*{said}"):
+        open_image(tmp_path / "a.czi")
+
+
 def test_a_mosaic_is_put_together_by_the_places_of_its_tiles(tmp_path):
     places = ((100, -20, 20), (128, -20, 20), (100, 0, 15))
     tiles = [(x, y, pixels((rows, 30), "u1", seed=x + y)) for x, y, rows in places]

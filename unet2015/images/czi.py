@@ -3,6 +3,7 @@
 Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZEISS/pylibczirw.
 """
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
 MAGIC = b"ZISRAWFI"
 _LIBRARY = "pylibCZIrw"
 _CACHE_BYTES = 2**26
+_SPARSE = 2**16
+"""Times that there are more places than planes, or more room than pixels, in no file that is whole."""
 _AXES = "HIVRBTZC"
 """Axes of planes: phase, illumination, view, rotation, block, time, depth, channel."""
 _PIXELS: dict[str, tuple[str, int]] = {
@@ -42,11 +45,15 @@ class _Blocks:
         How many blocks there are.
     planes : set of tuple
         Where planes are, along `_AXES`.
-    largest : int
-        Pixels of the largest block.
+    kinds : set of str
+        The types of their pixels.
+    pixels, largest : int
+        Pixels of all blocks, and of the largest one.
     """
 
     count: int = 0
+    kinds: set[str] = field(default_factory=set)
+    pixels: int = 0
     planes: set[tuple[int, ...]] = field(default_factory=set)
     largest: int = 0
 
@@ -84,7 +91,6 @@ class CziImage(SceneImage):
                 cache = czi.CacheOptions(max_memory_usage=_CACHE_BYTES)
                 self._document = stack.enter_context(czi.open_czi(str(path), cache_options=cache))
                 blocks = _scenes(self._document)
-                kinds = set(self._document.pixel_types.values())
                 bounds = self._document.scenes_bounding_rectangle_no_pyramid
                 total = self._document.total_bounding_rectangle_no_pyramid
                 metadata = self._document.raw_metadata
@@ -96,7 +102,7 @@ class CziImage(SceneImage):
             names = [_scene_name(root, number) for number in blocks]
             self._scene = list(blocks)[choose_scene(names, scene, path)]
             self._bounds = bounds.get(self._scene, total)
-            said, self._first = _describe(blocks[self._scene], kinds, self._bounds, root, path)
+            said, self._first = _describe(blocks[self._scene], self._bounds, root, path)
             self._largest = blocks[self._scene].largest
             self._filter = {"scene": self._scene} if self._scene in bounds else {}
             said = replace(said, notes=notes + said.notes)
@@ -128,7 +134,9 @@ def _scenes(document: Any) -> dict[int, _Blocks]:
         scene = found.setdefault(int(where.get("S", 0)), _Blocks())
         scene.count += 1
         scene.planes.add(tuple(int(where.get(letter, 0)) for letter in _AXES))
-        scene.largest = max(scene.largest, block.physicalSize.w * block.physicalSize.h)
+        scene.kinds.add(block.pixelType.name)
+        size = block.physicalSize.w * block.physicalSize.h
+        scene.pixels, scene.largest = scene.pixels + size, max(scene.largest, size)
         return True
 
     document.enumerate_subblocks_subset(note, only_layer0=True)
@@ -136,19 +144,24 @@ def _scenes(document: Any) -> dict[int, _Blocks]:
 
 
 def _describe(
-    blocks: _Blocks, kinds: set[str], bounds: Any, root: ElementTree.Element | None, path: Path
+    blocks: _Blocks, bounds: Any, root: ElementTree.Element | None, path: Path
 ) -> tuple[Scene, dict[str, int]]:
     """Return a scene and, for each of its axes, the first number that is there."""
-    if len(kinds) != 1 or not kinds <= set(_PIXELS):
+    if len(blocks.kinds) != 1 or not blocks.kinds <= set(_PIXELS):
         raise ImageReadError(
-            f"{path}: its channels have pixels of the kinds {', '.join(sorted(kinds))}; expected one of "
+            f"{path}: its planes have pixels of the kinds {', '.join(sorted(blocks.kinds))}; expected one of "
             f"{', '.join(_PIXELS)}, the same for all; export it as OME-TIFF"
         )
-    dtype, samples = _PIXELS[kinds.pop()]
+    (dtype, samples), area = _PIXELS[next(iter(blocks.kinds))], int(bounds.w) * int(bounds.h)
     places = np.array(sorted(blocks.planes))
     low, sizes = places.min(axis=0), np.ptp(places, axis=0) + 1
     first = {letter: int(low[axis]) for axis, letter in enumerate(_AXES)}
-    notes, expected = [], int(np.prod(sizes))
+    notes, expected = [], math.prod(map(int, sizes))
+    if expected > _SPARSE * len(blocks.planes) or area > _SPARSE * blocks.pixels:
+        raise ImageReadError(
+            f"{path}: its directory has {len(blocks.planes)} planes of {blocks.pixels} pixels in all, for "
+            f"{expected} places of {bounds.h} x {bounds.w} pixels; it is damaged: copy it again"
+        )
     if expected > len(blocks.planes):
         missing = expected - len(blocks.planes)
         notes.append(f"{missing} of {expected} planes are not in the file and read as 0")
