@@ -254,6 +254,20 @@ def test_half_the_precision_leaves_the_head_and_what_normalises():
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize(("entry", "chosen"), EVERY)
+def test_inference_freezes_what_normalises_and_may_be_half_as_precise(entry, chosen):
+    network = trained(entry, chosen, (entry.channels(chosen) or (1,))[0], 2, 3)
+    side = network.geometry.input_for(20)
+    tiles = np.random.default_rng(0).normal(0, 1, (2, network.in_channels, side, side)).astype(np.float32)
+    alone, together = Predictor(network)(tiles[:1]), Predictor(network.train())(tiles)
+    assert np.abs(alone[0] - together[0]).max() < 1e-6, "another image of the batch changes nothing"
+    assert network.training
+    rough = Predictor(network, precision="bfloat16")(tiles)
+    assert rough.dtype == np.float32
+    assert np.abs(rough - together).max() < 0.2
+    assert np.abs(rough - together).mean() < 0.02
+
+
 def test_the_others_leave_the_table_again():
     before = list(networks.NETWORKS)
     with registered():
