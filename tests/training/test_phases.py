@@ -243,3 +243,20 @@ def test_names_of_modules_are_checked_before_the_first_step(
     with pytest.raises(SettingsError, match=message):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_running_means_of_frozen_modules_stay_and_those_of_released_ones_move(
+    tmp_path, small_set, small_settings
+):
+    settings = small_settings(
+        network={"kind": "padded", "width": 2, "depth": 1},
+        optimisation={"tile": 32, "optimizer": "adam"},
+        phase=[{"steps": 2}, {"steps": 2, "freeze": ["*"], "release": ["contract.0.4", "head"]}],
+        checkpoint_interval=2,
+    )
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    before, after = (checkpoint(tmp_path / "run", step) for step in (2, 4))
+    moved = {key for key in after if key.startswith("network.") and not torch.equal(before[key], after[key])}
+    released = {key for key in after if key.startswith(("network.contract.0.4.", "network.head."))}
+    assert any("running_mean" in key for key in released)
+    assert moved == released
