@@ -12,6 +12,7 @@ from pipelines.base.settings import FOLDER
 from pipelines.successors import __main__ as successors
 from pipelines.successors import training
 from pipelines.successors.settings import SuccessorSettings, Trial, training_settings, trials
+from pipelines.successors.tables import successors as successors_table
 from tests.pipelines.test_cell_tracking import draw
 from unet2015.settings import PUBLISHED, load_settings, parse_settings, read_toml
 from unet2015.training import loop
@@ -74,6 +75,14 @@ def test_every_training_is_a_row_and_runs_once(drawn, monkeypatch, capsys):
     page = (out / "report.html").read_text()
     for text in ("padded, own recipe, equal CPU time", "operations a pixel", "SEG, best threshold"):
         assert text in page
+    text = successors_table({**result, "missing": ["one"]})
+    assert "1 of 7 trainings were not run for time" in text
+    assert text.count("equal CPU time |") == 4
+    assert text.count("equal steps |") == 2
+    assert f"| {about['described']} | {about['parameters']:,} |" in text
+    own = rows["padded", "own", "time"]
+    note = " (not learned)" if own["learned"] is False else ""
+    assert f"| padded{note} | own recipe, equal CPU time | {own['measures']['seg']:.4f} |" in text
     # Nothing has changed, so nothing runs; one row that is lost is made again, and no other.
     before = {path: path.stat().st_mtime_ns for path in out.rglob("row.json")}
     assert successors.main(words) == 0

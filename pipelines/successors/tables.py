@@ -1,0 +1,59 @@
+"""The tables of the comparison in ``docs/results.md``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.base.document import table
+from pipelines.successors.rows import mean_rows, measures_of, title_of
+
+
+def successors(result: Mapping[str, Any]) -> str:
+    """Return what stands in the document: how it was measured, the networks, a table for each data set."""
+    chosen = result["settings"]
+    sets = list(dict.fromkeys(row["data"] for row in result["rows"]))
+    missing = len(result["missing"])
+    left = (
+        f" {missing} of {missing + len(result['rows'])} trainings were not run for time." if missing else ""
+    )
+    said = (
+        f"{result['machine']['processor']}, one thread: {chosen['cpu_seconds']:g} CPU seconds a training, or "
+        f"{chosen['steps']} steps; seeds {', '.join(map(str, chosen['seeds']))}.{left}"
+    )
+    parts = [said, _networks(result)]
+    for data in sets:
+        parts += [f"**{title_of(data)}**", _measured(result, data)]
+    return "\n\n".join(parts)
+
+
+def _networks(result: Mapping[str, Any]) -> str:
+    titles = ["network", "parameters", "operations a pixel", "MiB for 512 x 512", "margin", "exact"]
+    rows = [
+        [
+            about["described"],
+            f"{about['parameters']:,}",
+            f"{about['operations_a_pixel']:,.0f}",
+            f"{about['peak_mib']:.0f}",
+            str(about["margin"]),
+            "yes" if about["exact"] else "no",
+        ]
+        for about in result["networks"].values()
+    ]
+    return table(titles, rows)
+
+
+def _measured(result: Mapping[str, Any], data: str) -> str:
+    measures = measures_of(data)
+    titles = ["network", "trained with", *measures.values(), "steps", "CPU seconds a megapixel"]
+    rows = []
+    for row in mean_rows(result, data):
+        note = " (not learned)" if row["not_learned"] == row["seeds"] else ""
+        rows.append(
+            [
+                f"{row['network']}{note}",
+                row["said"],
+                *(f"{row['measures'][name]:.4f}" for name in measures),
+                f"{row['steps']:.0f}",
+                f"{row['seconds_a_megapixel']:.2f}",
+            ]
+        )
+    return table(titles, rows)
