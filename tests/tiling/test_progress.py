@@ -9,6 +9,7 @@ import tifffile
 from unet2015 import segment, segment_files, train
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
+from unet2015.segmentation import batch
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.tiling import progress
 from unet2015.tiling.progress import Bar, in_words, reporting
@@ -134,3 +135,29 @@ def test_times_in_words():
         "about 2 min",
         "about 2 h",
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True], indirect=True)
+@pytest.mark.parametrize("files", [1, 4])
+def test_of_many_small_images_a_line_a_minute_says_how_many_are_done(
+    terminal, clock, caplog, tiny, tmp_path, files, monkeypatch
+):
+    (tmp_path / "in").mkdir()
+    for number in range(files):
+        tifffile.imwrite(tmp_path / "in" / f"t{number}.tif", PAGES[0])
+
+    def slow(*given, **more):
+        clock[0] += 35
+        return run_job(*given, **more)
+
+    run_job = batch.run_job
+    monkeypatch.setattr(batch, "run_job", slow)
+    with caplog.at_level(logging.INFO, "unet2015"):
+        segment_files([tmp_path / "in"], tmp_path / "out", tiny)
+    lines = [line for line in caplog.messages if line.startswith("segmented")]
+    some = files > 1 and not progress.sys.stderr.isatty()
+    said = [
+        "segmented: 2 of 4 images, about 70 s left",
+        "segmented: 4 of 4 images",
+    ]
+    assert lines == (said if some else [])

@@ -14,13 +14,13 @@ from unet2015.objects.table import describe_run
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
-from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
+from unet2015.segmentation.jobs import Job, find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
-from unet2015.tiling.progress import reporting
+from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
 
@@ -86,8 +86,11 @@ def segment_files(
             if dask is not None:
                 results.extend(segment_on(dask, segmenter, jobs, repeated.say))
             else:
+                lines = Lines("segmented", "image")
                 for job in jobs:
                     results.append(run_job(segmenter, job, warn=repeated.say))
+                    if len(jobs) > 1:
+                        lines.say(len(results), len(jobs))
     finally:
         repeated.finish()
         failures = [(result.input, result.error) for result in results if result.error]
@@ -98,13 +101,18 @@ def segment_files(
             if not one:
                 write_failures(out, failures)
     if options.objects is not None and not is_one_file(out):
-        done = {result.input for result in results if not result.error}
-        written = []
-        for name in (TABLE.name, PARQUET.name):
-            tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
-            written.append(write_run_table(out, [path for path in tables if path is not None]))
-        found = [result.objects for result in results if result.objects is not None]
-        if len(found) > 1:
-            table = next((f"; all in {path}" for path in written if path is not None), "")
-            _log.info("%s%s", describe_run(found), table)
+        _join_objects(out, jobs, results)
     return results
+
+
+def _join_objects(out: Path, jobs: Sequence[Job], results: Sequence[FileResult]) -> None:
+    """Write tables with the objects of all files, and say how many there are."""
+    done = {result.input for result in results if not result.error}
+    written = []
+    for name in (TABLE.name, PARQUET.name):
+        tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
+        written.append(write_run_table(out, [path for path in tables if path is not None]))
+    found = [result.objects for result in results if result.objects is not None]
+    if len(found) > 1:
+        table = next((f"; all in {path}" for path in written if path is not None), "")
+        _log.info("%s%s", describe_run(found), table)

@@ -57,6 +57,38 @@ def reporting(report: Report | None) -> Iterator[None]:
         _caller.reset(before)
 
 
+class Lines:
+    """A line a minute where standard error is no terminal, as in the log of a cluster.
+
+    Parameters
+    ----------
+    label, unit : str
+        What is done, and what is counted.
+    """
+
+    def __init__(self, label: str, unit: str) -> None:
+        self._label, self._unit = label, unit
+        self._shown = sys.stderr is None or not sys.stderr.isatty()
+        self._last = time.monotonic()
+        self._since: tuple[float, int] | None = None
+
+    def say(self, done: int, total: int, note: str = "") -> None:
+        """Say how much is done, if a minute has passed since the last line."""
+        now = time.monotonic()
+        if self._since is None:  # the first may stand for what a killed run has left
+            self._since = now, done
+        if self._shown and now - self._last >= INTERVAL:
+            self._last = now
+            left = self._left(now, done, total)
+            _log.info("%s: %d of %d %ss%s%s", self._label, done, total, self._unit, note, left)
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        begun, first = self._since or (now, done)
+        if not first < done < total:
+            return ""
+        return f", {in_words((now - begun) / (done - first) * (total - done))} left"
+
+
 class Bar:
     """How far a piece of work has come.
 
@@ -81,11 +113,8 @@ class Bar:
         label, shows = on_one_line(shown(Path(name).name)), True if silent or sys.stderr is None else None
         options: dict[str, Any] = {"initial": first, "leave": leave, "disable": shows, "smoothing": 0.05}
         self._bar = tqdm(total=total or None, desc=label, unit=unit, **options)
-        self._lines = not silent and (sys.stderr is None or not sys.stderr.isatty())
-        self._label, self._note = label, ""
+        self._lines, self._note = None if silent else Lines(label, unit), ""
         self._caller = _caller.get()  # here, because updates may come from another thread
-        self._last = time.monotonic()
-        self._since: tuple[float, int] | None = None
 
     def note(self, **figures: str) -> None:
         """Show figures beside the progress, from the next update on."""
@@ -103,15 +132,8 @@ class Bar:
         self._bar.update(more)
         if self._caller is not None:
             self._caller(self._name, self._done, self._total)
-        now = time.monotonic()
-        if self._since is None:  # the first may stand for what a killed run has left
-            self._since = now, self._done
-        if self._lines and now - self._last >= INTERVAL:
-            self._last = now
-            left = self._left(now)
-            _log.info(
-                "%s: %d of %d %ss%s%s", self._label, self._done, self._total, self._unit, self._note, left
-            )
+        if self._lines is not None:
+            self._lines.say(self._done, self._total, self._note)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -124,12 +146,6 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         """Remove the bar."""
         self.close()
-
-    def _left(self, now: float) -> str:
-        begun, done = self._since or (now, self._done)
-        if self._done <= done or not self._total:
-            return ""
-        return f", {in_words((now - begun) / (self._done - done) * (self._total - self._done))} left"
 
 
 @contextmanager
