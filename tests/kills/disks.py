@@ -78,6 +78,10 @@ def run(command: str) -> tuple[int, str]:
     return status, said.getvalue()
 
 
+PICTURES = re.compile(r"^(progress\.gif|examples\.png|\d{8}\.png)$")
+"""A training goes on without its pictures where they cannot be written, and says so."""
+
+
 def state(folder: Path, name: str) -> dict[str, str]:
     """Return what lies under final names: digests of results, and names of what differs from run to run."""
     return {
@@ -86,6 +90,7 @@ def state(folder: Path, name: str) -> dict[str, str]:
         if file.is_file()
         and not any(part.startswith((".", "lost")) for part in file.relative_to(folder).parts)
         and "tfevents" not in file.name
+        and not PICTURES.search(file.name)
     }
 
 

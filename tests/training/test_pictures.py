@@ -44,10 +44,11 @@ def test_a_training_leaves_an_animation_and_a_figure_and_the_report_shows_them(
     before = (run / "examples.png").read_bytes(), (run / "progress.gif").read_bytes()
     # A run that goes on draws what it would have drawn.
     (run / "progress" / "00000400.png").write_bytes((run / "progress" / "00000008.png").read_bytes())
-    for name in ("step-00000008.safetensors",):
-        (run / "checkpoints" / name).unlink()
+    (run / "progress" / ".00000008.png.0123abcd-0123456789ab.tmp").write_bytes(b"cut")
+    (run / "checkpoints" / "step-00000008.safetensors").unlink()
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
     assert ((run / "examples.png").read_bytes(), (run / "progress.gif").read_bytes()) == before
+    assert [path.name for path in sorted((run / "progress").iterdir())] == ["00000004.png", "00000008.png"]
     text = report_run(run, device="cpu").read_text(encoding="utf-8")
     assert "data:image/gif;base64," in text
     assert "Image, true classes, found classes" in text

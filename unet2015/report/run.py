@@ -29,7 +29,7 @@ from unet2015.training.dataset import Labels, read_labels, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
-from unet2015.training.pictures import FIGURE, PROGRESS
+from unet2015.training.pictures import ANIMATION, FIGURE
 from unet2015.training.run_folder import checkpoints
 from unet2015.training.validation import segment_page
 
@@ -140,7 +140,7 @@ def _course(folder: Path) -> list[Section]:
     """Return the section with the pictures that the training drew; none where it drew none."""
     captions = {
         FIGURE: ("Held-out images", "Image, true classes, found classes, at the best validation."),
-        PROGRESS: ("Over the training", "A held-out image, and the probability found at each validation."),
+        ANIMATION: ("Over the training", "A held-out image, and the probability found at each validation."),
     }
     pictures = [
         Picture(title, folder / name, caption)

@@ -19,6 +19,7 @@ from unet2015.safe_files import atomic_path, make_folder, only_over, open_regula
 from unet2015.tiling.classes import class_map
 from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
+from unet2015.training.run_folder import PROGRESS
 
 SIDE = 192
 """Longest side of an image in a picture, in pixels."""
@@ -28,7 +29,7 @@ FRAMES = 60
 """Most frames; when there are more, every second one goes."""
 EXAMPLES = 4
 """Held-out images in the figure."""
-PROGRESS, FIGURE, FOLDER = "progress.gif", "examples.png", "progress"
+ANIMATION, FIGURE = "progress.gif", "examples.png"
 
 _GAP = 4
 _log = logging.getLogger("unet2015")
@@ -95,8 +96,8 @@ class Pictures:
         """Draw what was seen in the validation after a step; `best` says that it is the best so far."""
         if 0 in self._found:
             shown = beside([self._image(0), _levels(1 - self._found[0][0])])
-            make_folder(self.folder / FOLDER)
-            _write_png(self.folder / FOLDER / f"{step:08d}.png", shown)
+            make_folder(self.folder / PROGRESS)
+            _write_png(self.folder / PROGRESS / f"{step:08d}.png", shown)
             frames = self._frames()
             for path in frames[-2::-2] if len(frames) > FRAMES else ():
                 path.unlink(missing_ok=True)
@@ -122,7 +123,7 @@ class Pictures:
         if not frames:
             return
         times = [200] * (len(frames) - 1) + [2000]
-        with atomic_path(self.folder / PROGRESS, gif_guard) as temporary:
+        with atomic_path(self.folder / ANIMATION, gif_guard) as temporary:
             frames[0].save(
                 temporary,
                 "GIF",
@@ -134,7 +135,7 @@ class Pictures:
             )
 
     def _frames(self) -> list[Path]:
-        found = (self.folder / FOLDER).glob("*.png")
+        found = (self.folder / PROGRESS).glob("*.png")
         return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem))
 
     def _row(self, number: int, found: NDArray[np.float32], threshold: float | None) -> Gray:

@@ -12,6 +12,8 @@ from unet2015.safe_files import Guard, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
 
 MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
+PROGRESS = "progress"
+"""Folder of the frames of ``progress.gif``."""
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
 
@@ -45,7 +47,7 @@ def remove_events(folder: Path) -> None:
 
 def tidy(folder: Path) -> None:
     """Remove files that a killed training has left half written."""
-    for place in (folder, folder / "checkpoints"):
+    for place in (folder, folder / "checkpoints", folder / PROGRESS):
         for path in place.glob(".*.tmp"):
             if _LEFT.fullmatch(path.name):
                 path.unlink(missing_ok=True)
