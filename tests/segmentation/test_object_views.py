@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -16,14 +17,15 @@ from unet2015.objects import regions
 from unet2015.objects import table as table_module
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import find_inputs
+from unet2015.segmentation.map_files import label_files, measure_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import ObjectSettings
 from unet2015.tiling import plan as plan_module
 
 OBJECTS = ObjectSettings(smallest=3, fill_holes=False)
-VIEWS = ("parquet", "imagej", "geojson", "overlay")
-ENDS = (".objects.parquet", ".rois.zip", ".geojson", ".overlay.png")
+VIEWS = ("parquet", "imagej", "geojson", "overlay", "overlay-jpeg")
+ENDS = (".objects.parquet", ".rois.zip", ".geojson", ".overlay.png", ".overlay.jpg")
 OPTIONS = SegmentOptions(objects=OBJECTS, views=VIEWS)
 
 
@@ -48,6 +50,61 @@ def test_views_are_written_beside_labels_and_table(tmp_path, model, stack_file):
     coloured = (shown != shown[..., :1]).any(axis=2)
     assert coloured.any()
     assert (labels[0][coloured] > 0).all()
+    jpeg = imagecodecs.jpeg8_decode(result.outputs[7].read_bytes())
+    assert np.abs(jpeg.astype(int) - shown).mean() < 6
+
+
+def test_label_makes_the_same_of_the_maps(tmp_path, model, stack_file, caplog):
+    """Byte for byte: labels, table and views; with the image, as the segmentation had it."""
+    options = replace(OPTIONS, products=("probability",))
+    (made,) = segment_files([stack_file], tmp_path / "out", model, options)
+    out, again = tmp_path / "out", tmp_path / "again"
+    (labelled,) = label_files([out], again, OBJECTS, views=VIEWS[::-1], images=stack_file)
+    assert labelled.error is None
+    assert [path.name for path in labelled.outputs] == [path.name for path in made.outputs[2:]]
+    for path in labelled.outputs:
+        if path.suffix not in (".csv", ".parquet"):  # which name the file that was labelled
+            assert path.read_bytes() == (out / path.name).read_bytes(), path.name
+    tables = [csv_rows(folder / "stack.objects.csv") for folder in (out, again)]
+    for row, other in zip(*tables, strict=True):
+        assert (row.pop("image"), other.pop("image")) == ("stack.tif", "stack.probability.tif")
+        assert row == other
+    before = {path: path.stat().st_mtime_ns for path in again.iterdir()}
+    (again / "stack.overlay.png").write_bytes(b"mine")
+    (refused,) = label_files([out], again, OBJECTS, views=VIEWS, images=stack_file)
+    assert "stack.overlay.png" in str(refused.error)
+    kept = {path: path.stat().st_mtime_ns for path in before if path.name != "stack.overlay.png"}
+    assert kept == {path: before[path] for path in kept}
+
+
+def test_without_images_the_maps_are_shown(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path / "out", model, replace(OPTIONS, objects=None, views=()))
+    (labelled,) = label_files([tmp_path / "out"], tmp_path / "again", OBJECTS, views=["overlay"])
+    shown = imagecodecs.png_decode(labelled.outputs[2].read_bytes())
+    gray = shown[(shown == shown[..., :1]).all(axis=2)][:, 0]
+    assert set(gray.tolist()) <= {0, 255}  # a class map of two classes
+    other = tmp_path / "x" / "another-2.tif"
+    other.parent.mkdir()
+    for path in (other, other.with_name("another-3.tif")):
+        tifffile.imwrite(path, read_pages(stack_file), photometric="minisblack")
+    (failed,) = label_files([tmp_path / "out"], tmp_path / "more", OBJECTS, images=other.parent)
+    assert "no image of" in str(failed.error)
+    assert not list((tmp_path / "more").iterdir())
+
+
+def test_views_that_there_are_not_are_refused(tmp_path, model, stack_file, monkeypatch):
+    segment_files([stack_file], tmp_path / "out", model)
+    with pytest.raises(UsageError, match="views of objects are parquet, imagej"):
+        label_files([tmp_path / "out"], tmp_path / "again", views=["rois"])
+    monkeypatch.setattr(regions, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="need roifile"):
+        label_files([tmp_path / "out"], tmp_path / "again", views=["imagej"])
+    assert not (tmp_path / "again").exists()
+
+
+def csv_rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def test_views_of_an_ome_zarr_image_lie_beside_it(tmp_path, model, stack_file):
@@ -118,7 +175,7 @@ def test_views_are_ordered_and_checked():
     assert SegmentOptions.from_record(options.as_record(None)) == options
     assert "views" not in SegmentOptions(objects=OBJECTS).as_record(None)
     with pytest.raises(
-        UsageError, match="views of objects are parquet, imagej, geojson, overlay, not 'qupath'"
+        UsageError, match="views of objects are parquet, imagej, geojson, overlay, overlay-jpeg, not 'qupath'"
     ):
         SegmentOptions(objects=OBJECTS, views=("qupath",))
     with pytest.raises(UsageError, match="none are wanted"):
@@ -191,3 +248,33 @@ def test_what_imagej_cannot_open_by_itself_is_said_once(
     said = "which ImageJ opens with Bio-Formats alone"
     assert caplog.text.count(f"{said}\n") == times
     assert caplog.text.count(f"{said} (and 1 more file)") == times
+
+
+CALIBRATED = {"resolution": (4, 4), "imagej": True, "metadata": {"unit": "um"}}
+IN_PIXELS = "no pixel size in a known unit of length, so that the table is in pixels alone"
+
+
+@pytest.mark.parametrize(
+    ("labels", "image"), [({}, {}), (CALIBRATED, {}), ({}, CALIBRATED), (CALIBRATED,) * 2]
+)
+def test_a_table_without_micrometres_says_so_once(tmp_path, model, stack, caplog, labels, image):
+    for number in range(2):
+        tifffile.imwrite(tmp_path / f"{number}.tif", stack[0], photometric="minisblack", **labels)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{number}.tif", stack[0], photometric="minisblack", **image)
+    inputs = [tmp_path / "0.tif", tmp_path / "1.tif"]
+    once = [] if labels else [IN_PIXELS, f"{IN_PIXELS} (and 1 more file)"]
+
+    def said():
+        found = [message.partition(": ")[2] for message in caplog.messages if IN_PIXELS in message]
+        caplog.clear()
+        return found
+
+    segment_files(inputs, tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    assert said() == once
+    label_files([tmp_path / "out"], tmp_path / "counted", OBJECTS)
+    assert said() == once
+    measure_files(tmp_path / "counted", tmp_path / "measures")
+    assert said() == once
+    measure_files(tmp_path / "counted", tmp_path / "measures", tmp_path / "images")
+    assert said() == ([] if image else once)  # else it says that the image has one

@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unet2015.cli.object_options import Corners, Frame, KeepHoles, OfClass, Smallest, Split, object_settings
+from unet2015.cli.object_options import (
+    Corners,
+    Frame,
+    KeepHoles,
+    OfClass,
+    Overlay,
+    OverlayJpeg,
+    Parquet,
+    Regions,
+    Smallest,
+    Split,
+    object_settings,
+    views_of,
+)
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo_path, print_error, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
@@ -35,6 +48,18 @@ def label(
     keep_holes: KeepHoles = None,
     frame: Frame = None,
     corners: Corners = None,
+    regions: Regions = None,
+    overlay: Overlay = False,
+    overlay_jpeg: OverlayJpeg = False,
+    parquet: Parquet = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="The images of the maps, which go with them by what names share: their intensities are "
+            "measured, and previews show them.",
+            metavar="PATH",
+        ),
+    ] = None,
     max_memory: Annotated[
         str | None, typer.Option(help="Memory for dividing one object, such as 2G.", metavar="SIZE")
     ] = None,
@@ -43,8 +68,8 @@ def label(
 ) -> None:
     """Number the objects of maps, and measure them.
 
-    Writes NAME.labels.tif (instance labels) and NAME.objects.csv for each map. Of the two maps of one
-    segmentation, the probability map is taken.
+    Writes NAME.labels.tif (instance labels) and NAME.objects.csv for each map, and outlines and previews
+    where they are asked for. Of the two maps of one segmentation, the probability map is taken.
     """
     from unet2015.cli.sizes import parse_size
     from unet2015.segmentation.map_files import label_files
@@ -60,7 +85,8 @@ def label(
         threshold=threshold,
     )
     cap = None if max_memory is None else parse_size(max_memory)
-    _report(label_files(maps, out, settings, axes=axes, max_memory=cap), as_json)
+    views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
+    _report(label_files(maps, out, settings, views=views, images=images, axes=axes, max_memory=cap), as_json)
 
 
 def measure(

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unet2015.settings.choices import RegionFormat
+
 if TYPE_CHECKING:
     from unet2015.settings.objects import ObjectSettings
 
@@ -40,6 +42,22 @@ Corners = Annotated[
         help="Whether pixels that share only a corner belong together.",
         show_default=False,
     ),
+]
+Regions = Annotated[
+    RegionFormat | None,
+    typer.Option(
+        help="Also write the outlines of objects: for ImageJ's ROI Manager, as GeoJSON for QuPath, or both.",
+    ),
+]
+Overlay = Annotated[
+    bool,
+    typer.Option("--overlay", help="Also write a preview: the image with the outlines of its objects."),
+]
+OverlayJpeg = Annotated[
+    bool, typer.Option("--overlay-jpeg", help="Also write this preview as JPEG, which is smaller.")
+]
+Parquet = Annotated[
+    bool, typer.Option("--parquet", help="Also write the tables of objects as Parquet, for data frames.")
 ]
 
 
@@ -83,3 +101,9 @@ def _markers(text: str) -> dict[str, float] | None:
             f"--split {text!r}: expected LEVEL,BLUR such as 0.8,2 (a probability and pixels), or none"
         ) from None
     return {"level": level, "blur": blur}
+
+
+def views_of(regions: RegionFormat | None, **wanted: bool) -> tuple[str, ...]:
+    """Return the names of the views that options ask for."""
+    outlines = () if regions is None else ("imagej", "geojson") if regions == "both" else (regions,)
+    return (*outlines, *(name.replace("_", "-") for name, given in wanted.items() if given))

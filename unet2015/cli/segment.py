@@ -5,10 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unet2015.cli.object_options import OfClass, Smallest, Split, object_settings
+from unet2015.cli.object_options import (
+    OfClass,
+    Overlay,
+    OverlayJpeg,
+    Parquet,
+    Regions,
+    Smallest,
+    Split,
+    object_settings,
+    views_of,
+)
 from unet2015.cli.options import Axes, Channel, Device, Json, Scene
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
-from unet2015.settings.choices import Averaging, Precision, RegionFormat
+from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
     from unet2015.segmentation.file_plan import FilePlan
@@ -40,19 +50,6 @@ Objects = Annotated[
         "--objects",
         help="Also number the objects (instance labels) and measure them (a table), for each image.",
     ),
-]
-Regions = Annotated[
-    RegionFormat | None,
-    typer.Option(
-        help="Also write the outlines of objects: for ImageJ's ROI Manager, as GeoJSON for QuPath, or both.",
-    ),
-]
-Overlay = Annotated[
-    bool,
-    typer.Option("--overlay", help="Also write a preview: the image with the outlines of its objects."),
-]
-Parquet = Annotated[
-    bool, typer.Option("--parquet", help="Also write the tables of objects as Parquet, for data frames.")
 ]
 Threshold = Annotated[
     str | None,
@@ -117,6 +114,7 @@ def segment(
     split: Split = None,
     regions: Regions = None,
     overlay: Overlay = False,
+    overlay_jpeg: OverlayJpeg = False,
     parquet: Parquet = False,
     threshold: Threshold = None,
     average: AverageOption = "none",
@@ -149,7 +147,8 @@ def segment(
     show_messages()
     if not objects and (smallest, of_class, split) != (None, None, None):
         raise UsageError("--smallest, --class and --split say what objects are; they need --objects")
-    if not objects and (regions or overlay or parquet):
+    views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
+    if views and not objects:
         raise UsageError("--regions, --overlay and --parquet are made of objects; they need --objects")
     options = SegmentOptions(
         tile=tile,
@@ -165,7 +164,7 @@ def segment(
         scene=scene,
         products=("classes", "probability") if probability else ("classes",),
         objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
-        views=_views(regions, overlay=overlay, parquet=parquet),
+        views=views,
         tiled=tiled,
         pyramid=pyramid,
     )
@@ -175,11 +174,6 @@ def segment(
         failed = _report(segment_files(inputs, out, model, options, dask=dask), as_json)
     if failed:
         raise typer.Exit(1)
-
-
-def _views(regions: RegionFormat | None, **wanted: bool) -> tuple[str, ...]:
-    outlines = () if regions is None else ("imagej", "geojson") if regions == "both" else (regions,)
-    return (*outlines, *(name for name, given in wanted.items() if given))
 
 
 def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:

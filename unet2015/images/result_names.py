@@ -5,12 +5,12 @@ from pathlib import Path
 
 CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
 """Endings of class maps, probability maps and instance labels."""
-ROIS, OVERLAY = ".rois.zip", ".overlay.png"
+ROIS, OVERLAY, OVERLAY_JPEG = ".rois.zip", ".overlay.png", ".overlay.jpg"
 """Endings of regions for ImageJ, and of previews."""
 OME = ".ome.tif"
 """Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
-_IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY)
+_IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
 
 
 def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A preview of a segmentation: the image with the outlines of its objects in colours, as a PNG."""
+"""A preview of a segmentation: the image with the outlines of its objects in colours, as PNG or JPEG."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from unet2015.images.display import colours_of_labels
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Labels
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import Guard, atomic_path
 
 LONGEST = 2000
 """Most pixels of a side; larger images are shown smaller."""
 _DARKEST, _BRIGHTEST = 0.5, 99.5
 _BAND_PIXELS = 2**20
+_QUALITY = 90
 
 
-def write_overlay(path: Path, image: Image, labels: Labels, longest: int = LONGEST) -> None:
+def write_overlay(
+    path: Path, image: Image, labels: Labels, longest: int = LONGEST, guard: Guard | None = None
+) -> None:
     """Draw the outlines of the objects of the first page over the image.
 
     Image and labels are read strip by strip; what is kept has the size of the preview.
@@ -26,7 +29,7 @@ def write_overlay(path: Path, image: Image, labels: Labels, longest: int = LONGE
     Parameters
     ----------
     path : Path
-        The PNG.
+        The PNG or, for a name in .jpg, the JPEG.
     image : Image
         Three channels are red, green and blue, as they are if they have 8 bits. Of other images the first
         channel is shown in gray, from the 0.5th to the 99.5th percentile of the preview.
@@ -34,6 +37,8 @@ def write_overlay(path: Path, image: Image, labels: Labels, longest: int = LONGE
         Its instance labels.
     longest : int
         Most pixels of a side of the preview.
+    guard : callable, optional
+        As of :func:`unet2015.safe_files.atomic_path`.
 
     Raises
     ------
@@ -45,8 +50,15 @@ def write_overlay(path: Path, image: Image, labels: Labels, longest: int = LONGE
     marks = _marks(labels, factor)
     drawn = marks > 0
     shown[drawn] = colours_of_labels()[(marks[drawn] - 1) % 255 + 1]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(imagecodecs.png_encode(shown, level=6))
+    with atomic_path(path, guard) as temporary:
+        temporary.write_bytes(_encoded(shown, path.suffix.lower()))
+
+
+def _encoded(shown: NDArray[np.uint8], suffix: str) -> bytes:
+    """Return a picture as the bytes of a file. In a JPEG colours are as fine as gray, for the outlines."""
+    if suffix == ".jpg":
+        return bytes(imagecodecs.jpeg8_encode(shown, level=_QUALITY, subsampling="444"))
+    return bytes(imagecodecs.png_encode(shown, level=6))
 
 
 def _smaller(image: Image, factor: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from unet2015.images.image import Image
 from unet2015.objects.labelling import Labels
 from unet2015.objects.outlines import Outline, Ring, outlines
 from unet2015.objects.table import Table
-from unet2015.safe_files import atomic_path
+from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -55,6 +55,7 @@ def write_regions(
     *,
     imagej: Path | None = None,
     geojson: Path | None = None,
+    guards: Mapping[Path, Guard] | None = None,
 ) -> None:
     """Write the outlines of all objects; each file is whole or absent.
 
@@ -70,6 +71,8 @@ def write_regions(
         A ZIP of regions for ImageJ's ROI Manager.
     geojson : Path, optional
         A GeoJSON file for QuPath.
+    guards : mapping of callable, optional
+        By the paths of the files: as of :func:`unet2015.safe_files.atomic_path`.
 
     Raises
     ------
@@ -78,13 +81,14 @@ def write_regions(
     UsageError
         Regions for ImageJ are wanted and roifile is missing.
     """
+    guards = guards or {}
     with ExitStack() as stack:
         writers: list[_Regions] = []
         if imagej is not None:
             check_roifile()
-            writers.append(stack.enter_context(_imagej_regions(imagej, like)))
+            writers.append(stack.enter_context(_imagej_regions(imagej, like, guards.get(imagej))))
         if geojson is not None:
-            writers.append(stack.enter_context(_geojson(geojson, like)))
+            writers.append(stack.enter_context(_geojson(geojson, like, guards.get(geojson))))
         for page, table in enumerate(tables):
             for outline in outlines(labels, page, table["bbox_bottom"]):
                 for writer in writers:
@@ -92,9 +96,9 @@ def write_regions(
 
 
 @contextmanager
-def _imagej_regions(path: Path, like: Image) -> Iterator[_Regions]:
+def _imagej_regions(path: Path, like: Image, guard: Guard | None) -> Iterator[_Regions]:
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, guard) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         yield _ImageJRegions(archive, like)
@@ -165,8 +169,8 @@ def page_place(like: Image, page: int) -> dict[str, int]:
 
 
 @contextmanager
-def _geojson(path: Path, like: Image) -> Iterator[_Regions]:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
+def _geojson(path: Path, like: Image, guard: Guard | None) -> Iterator[_Regions]:
+    with atomic_path(path, guard) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
         file.write('{"type":"FeatureCollection","features":[')
         regions = _GeoJson(file, like)
         yield regions

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
 MICROMETRE = "µm"
+IN_PIXELS = "no pixel size in a known unit of length, so that the table is in pixels alone"
+"""What is said of an image without a `pixel_size`."""
 _ROWS = 2**14
 
 

@@ -11,29 +11,36 @@ from typing import Any
 
 import numpy as np
 
-from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
+from unet2015.errors import DataSetError, UNet2015Error, failure_of
 from unet2015.images.display import display_of_labels
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
-from unet2015.images.pairs import listed, named_files, pair_by_name
+from unet2015.images.pairs import named_files
 from unet2015.images.reader import find_images, open_image
-from unet2015.images.result_names import name_before, ome_ending, stem_of
+from unet2015.images.result_names import ome_ending
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import StoredLabels, number_image
 from unet2015.objects.masks import describe_mask
-from unet2015.objects.table import Table, check_pyarrow, describe_summary, pixel_size, summary_of, write_table
+from unet2015.objects.table import (
+    IN_PIXELS,
+    Table,
+    check_pyarrow,
+    describe_summary,
+    pixel_size,
+    summary_of,
+    write_table,
+)
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
-from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.map_choice import maps_of, with_recorded
-from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, TABLE, ProbabilityMap
+from unet2015.segmentation.map_names import best_maps, named_results, partners_of
+from unet2015.segmentation.object_output import write_views
+from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
+from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.objects import ObjectSettings
 
-_MAPS = (ProbabilityMap.ending, MAIN.ending)
-"""Endings of maps, the better one first: it also tells how certain an object is."""
-_MADE = tuple(product.ending for product in OBJECT_PRODUCTS.values())
 _log = logging.getLogger("unet2015")
 
 
@@ -52,6 +59,8 @@ def label_files(
     out: str | Path,
     settings: ObjectSettings | None = None,
     *,
+    views: Sequence[str] = (),
+    images: str | Path | None = None,
     axes: str | None = None,
     max_memory: int | None = None,
 ) -> list[ObjectResult]:
@@ -67,6 +76,11 @@ def label_files(
         What counts as an object. What is not given is as in the segmentation that made the map, or in its
         model, by the record beside it. Without a threshold, a probability map has that of its segmentation,
         or 0.5. Without a class, a class map must have one class beside 0.
+    views : sequence of str
+        What else is made of the objects, as for :class:`unet2015.SegmentOptions`.
+    images : path, optional
+        The images that the maps are of; they go with them by what their names share. Their intensities are
+        measured, and previews show them. Default: previews show the maps.
     axes : str, optional
         Axes of the maps, where they do not say.
     max_memory : int, optional
@@ -75,37 +89,74 @@ def label_files(
     Raises
     ------
     UsageError
-        There is no map, or two of them would have the same results.
+        There is no map, two of them would have the same results, or a library that a view needs is missing.
+    DataSetError
+        By their names, several images could belong to a map.
     """
-    settings, folder = settings or ObjectSettings(), Path(out)
-    jobs = _named(_best_maps(find_images(inputs)))
+    settings, folder, views = settings or ObjectSettings(), Path(out), checked_views(views)
+    jobs = named_results(best_maps(find_images(inputs)))
+    partners = partners_of({path: name for name, path in jobs.items()}, images)
     make_folder(folder)
     notes = Repeated()
 
     def label(path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        table = folder / f"{name}{TABLE.ending}"
         watch = Unchanged(path)
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
-        with open_image(path, axes, labels=True) as image:
+        with ExitStack() as stack:
+            image = stack.enter_context(open_image(path, axes, labels=True))
             say_notes(image, say=notes.say)
             chosen = with_recorded(settings, image, path)
             maps = maps_of(image, path, chosen)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
-            ome = flavour_of(image, np.uint16) == "ome"
-            target = folder / f"{name}{ome_ending(LABELS.ending) if ome else LABELS.ending}"
-            outputs = [RecordedOutput(one, "label", said) for one in (target, table)]
-            for output in outputs:
-                output.check()
+            shown, measured, watched = image, [], [watch]
+            if images is not None:
+                shown, other = _image_of(path, partners[path], images, stack)
+                watched.append(other)
+                measured.append(Intensities.of(shown, "intensity"))
+                said |= {"image": os.path.realpath(shown.name)}
+            _compare(image, None if images is None else shown, notes.say)
+            if maps.probability is not None:
+                measured.append(_probability(maps.probability, maps.channel))
+            places = _places(folder, name, image, views)
+            guards = {place: RecordedOutput(place, "label", said) for place in places.values()}
+            for guard in guards.values():
+                guard.check()
             labels = number_image(maps, chosen, max_memory)
-            measured = [] if maps.probability is None else [_probability(maps.probability, maps.channel)]
-            display = display_of_labels(labels.largest)
-            with ImageWriter(target, image, labels.dtype, guard=outputs[0], display=display) as writer:
+            target, display = places[LABELS.name], display_of_labels(labels.largest)
+            with ImageWriter(target, image, labels.dtype, guard=guards[target], display=display) as writer:
                 tables = measure_labels(labels, image, measured, writer=writer, dtype=labels.dtype)
-                watch.check()
-            write_table(table, tables, outputs[1])
-        return [target, table], tables
+                for one in watched:
+                    one.check()
+            write_table(places[TABLE.name], tables, guards[places[TABLE.name]])
+            write_views({one: places[one] for one in views}, labels, tables, shown, guards)
+        return [*places.values()], tables
 
     return _all_done(jobs, label, notes)
+
+
+def _places(folder: Path, name: str, image: Image, views: Sequence[str]) -> dict[str, Path]:
+    """Return the paths of labels, table and views by their names."""
+    endings = {one: OBJECT_PRODUCTS[one].ending for one in (LABELS.name, TABLE.name, *views)}
+    if flavour_of(image, np.uint16) == "ome":
+        endings[LABELS.name] = ome_ending(LABELS.ending)
+    return {one: folder / f"{name}{ending}" for one, ending in endings.items()}
+
+
+def _image_of(
+    path: Path, partner: Path | None, images: str | Path, stack: ExitStack
+) -> tuple[Image, Unchanged]:
+    """Open the image that belongs to a map or to labels; raise `DataSetError` if there is none.
+
+    What is returned with it tells whether its file has changed since.
+    """
+    if partner is None:
+        raise DataSetError(
+            f"{path}: by the names no image of {images} belongs to it; name them alike, or leave out the "
+            "images to measure shapes alone"
+        )
+    _log.info("%s: intensities of %s", path, partner)
+    watch = Unchanged(partner)
+    return stack.enter_context(open_image(partner)), watch
 
 
 def measure_files(
@@ -135,7 +186,7 @@ def measure_files(
     UsageError
         There are no label images, or two of them would have the same table.
     """
-    target, partners = Path(out), _partners(labels, images)
+    target, partners = Path(out), partners_of(named_files(labels, LABELS.ending), images)
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
     if not single:
         make_folder(target)
@@ -148,12 +199,7 @@ def measure_files(
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         watch = Unchanged(path)
         inputs[os.path.realpath(path)] = watch.sha256
-        if images is not None and partners[path] is None:
-            raise DataSetError(
-                f"{path}: by the names no image of {images} belongs to these labels; name them alike, or "
-                "leave out the images to measure shapes alone"
-            )
-        tables = _measured(path, partners[path], axes, notes.say)
+        tables = _measured(path, partners[path], images, axes, notes.say)
         watch.check()
         every.extend(tables)
         if single:
@@ -163,7 +209,7 @@ def measure_files(
         write_table(table, tables, RecordedOutput(table, "measure", said))
         return [table], tables
 
-    jobs = _named(list(partners))
+    jobs = named_results(list(partners))
     results = _all_done(jobs, measure, notes)
     if single and every:
         write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
@@ -174,32 +220,36 @@ def measure_files(
     return results
 
 
-def _measured(path: Path, partner: Path | None, axes: str | None, say: Say) -> list[Table]:
+def _measured(
+    path: Path, partner: Path | None, images: str | Path | None, axes: str | None, say: Say
+) -> list[Table]:
     """Return the tables of a label image; notes on it and its image are said."""
     with ExitStack() as stack:
         stored = stack.enter_context(open_image(path, axes, labels=True))
         say_notes(stored, say=say)
         measured = []
-        if partner is not None:
-            _log.info("%s: intensities of %s", path, partner)
-            watch = Unchanged(partner)
+        if images is not None:
+            image, watch = _image_of(path, partner, images, stack)
             stack.callback(watch.check)
-            image = stack.enter_context(open_image(partner))
             measured.append(Intensities.of(image, "intensity"))
-            _compare(stored, image, say)
+        _compare(stored, None if images is None else image, say)
         tables = measure_labels(StoredLabels(stored), stored, measured)
         if mask := describe_mask(stored, tables):
             say(path, mask)
     return tables
 
 
-def _compare(labels: Image, image: Image, say: Say) -> None:
+def _compare(labels: Image, image: Image | None, say: Say) -> None:
     """Say the notes on an image, and if labels differ in what pages mean, or in pixel size; theirs counts."""
-    say_notes(image, say=say)
-    if names := other_names(labels, image):
-        say(Path(image.name), names)
-    ours, theirs = pixel_size(labels.calibration), pixel_size(image.calibration)
-    if theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
+    ours, theirs = pixel_size(labels.calibration), None
+    if image is not None:
+        say_notes(image, say=say)
+        theirs = pixel_size(image.calibration)
+        if names := other_names(labels, image):
+            say(Path(image.name), names)
+    if ours is None and theirs is None:
+        say(Path(labels.name), IN_PIXELS)
+    if image is None or theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
         return
     said = "no pixel size" if ours is None else f"pixels of {ours[0]:.4g} x {ours[1]:.4g} µm"
     used = "the table is in pixels alone" if ours is None else "the table uses that"
@@ -226,50 +276,6 @@ def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> Obj
     summary = summary_of(tables)
     _log.info("%s: %s", path, describe_summary(summary))
     return ObjectResult(path, tuple(outputs), summary)
-
-
-def _partners(labels: str | Path, images: str | Path | None) -> dict[Path, Path | None]:
-    """Return each label image with its image."""
-    files = named_files(labels, LABELS.ending)
-    if images is None:
-        return dict.fromkeys(files)
-    own = {path.resolve() for path in files}  # labels may lie beside their images
-    others = {path: name for path, name in named_files(images).items() if path.resolve() not in own}
-    pairing = pair_by_name(files, others)
-    return dict.fromkeys(files) | dict(pairing.pairs)
-
-
-def _best_maps(paths: Sequence[Path]) -> list[Path]:
-    """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
-    better = {(path.parent, name_before(path.name, [ProbabilityMap.ending])) for path in paths}
-    kept, results = (
-        [],
-        [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)],
-    )
-    if results and len(results) < len(paths):
-        _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
-    for path in paths:
-        name = name_before(path.name, [MAIN.ending])
-        beside = name is not None and (path.parent, name) in better
-        if not beside and path not in results:
-            kept.append(path)
-    if not kept:
-        raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
-    return kept
-
-
-def _named(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the files by the names of their results."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = name_before(path.name, (*_MAPS, LABELS.ending)) or stem_of(path)
-        if name in found:
-            raise UsageError(
-                f"the results of {found[name]} and {path} would both be named {name}; write them "
-                "into different folders"
-            )
-        found[name] = path
-    return found
 
 
 def _probability(image: Image, channel: int) -> Intensities:

@@ -10,14 +10,23 @@ from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.objects.files import Intensities, RowWriter, measure_labels
-from unet2015.objects.labelling import MadeLabels, Maps, number_image
+from unet2015.objects.labelling import Labels, MadeLabels, Maps, number_image
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import Table, join_tables, summary_of, write_table
-from unet2015.safe_files import RecordedOutput, leftovers
+from unet2015.safe_files import Guard, RecordedOutput, leftovers
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation
-from unet2015.segmentation.products import GEOJSON, IMAGEJ, MAIN, OVERLAY, PARQUET, TABLE, ProbabilityMap
+from unet2015.segmentation.products import (
+    GEOJSON,
+    IMAGEJ,
+    MAIN,
+    OVERLAY,
+    OVERLAY_JPEG,
+    PARQUET,
+    TABLE,
+    ProbabilityMap,
+)
 from unet2015.segmentation.publication import remove
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.threshold import class_of_objects
@@ -74,7 +83,8 @@ def write_objects(
         with writer(labels) as rows:
             tables = measure_labels(labels, image, measured, writer=rows, dtype=labels.dtype)
         write_table(job.outputs.products[TABLE.name], tables)
-        _write_views(job, labels, tables, image)
+        places = {name: job.outputs.products[name] for name in job.options.views}
+        write_views(places, labels, tables, image)
     return summary_of(tables)
 
 
@@ -85,16 +95,42 @@ def maps_to_label(segmenter: Segmenter, settings: ObjectSettings, probability: I
     return Maps(probability, channel, threshold, classes, wanted)
 
 
-def _write_views(job: Job, labels: MadeLabels, tables: Sequence[Table], image: Image) -> None:
-    """Write what else the options want of objects."""
-    places = {name: job.outputs.products[name] for name in job.options.views}
-    if PARQUET.name in places:
-        write_table(places[PARQUET.name], tables)
+def write_views(
+    places: Mapping[str, Path],
+    labels: Labels,
+    tables: Sequence[Table],
+    image: Image,
+    guards: Mapping[Path, Guard] | None = None,
+) -> None:
+    """Write what else is wanted of objects.
+
+    Parameters
+    ----------
+    places : mapping of Path
+        The path of each of :data:`unet2015.segmentation.products.OBJECT_VIEWS` that is wanted.
+    labels : Labels
+        The objects.
+    tables : sequence of Table
+        Of each page.
+    image : Image
+        To which the outlines belong, and on which they are drawn.
+    guards : mapping of callable, optional
+        By path: as of :func:`unet2015.safe_files.atomic_path`.
+
+    Raises
+    ------
+    ImageWriteError
+        A file cannot be written.
+    """
+    guards = guards or {}
+    if table := places.get(PARQUET.name):
+        write_table(table, tables, guards.get(table))
     imagej, geojson = places.get(IMAGEJ.name), places.get(GEOJSON.name)
     if imagej or geojson:
-        write_regions(labels, tables, image, imagej=imagej, geojson=geojson)
-    if OVERLAY.name in places:
-        write_overlay(places[OVERLAY.name], image, labels)
+        write_regions(labels, tables, image, imagej=imagej, geojson=geojson, guards=guards)
+    for name in (OVERLAY.name, OVERLAY_JPEG.name):
+        if name in places:
+            write_overlay(places[name], image, labels, guard=guards.get(places[name]))
 
 
 def write_run_table(folder: Path, tables: Sequence[Path]) -> Path | None:

@@ -159,9 +159,12 @@ PARQUET = ObjectProduct("parquet", ".objects.parquet")
 IMAGEJ = ObjectProduct("imagej", result_names.ROIS)
 GEOJSON = ObjectProduct("geojson", ".geojson")
 OVERLAY = ObjectProduct("overlay", result_names.OVERLAY)
+OVERLAY_JPEG = ObjectProduct("overlay-jpeg", result_names.OVERLAY_JPEG)
 LABEL_BYTES = 4
 """Most bytes of a pixel of instance labels."""
-OBJECT_PRODUCTS = {product.name: product for product in (LABELS, TABLE, PARQUET, IMAGEJ, GEOJSON, OVERLAY)}
+OBJECT_PRODUCTS = {
+    product.name: product for product in (LABELS, TABLE, PARQUET, IMAGEJ, GEOJSON, OVERLAY, OVERLAY_JPEG)
+}
 """All results that are made of objects, in the order in which they are listed."""
 OBJECT_VIEWS = tuple(name for name, product in OBJECT_PRODUCTS.items() if not product.always)
 """The names of those that are made only where they are asked for."""

@@ -9,7 +9,7 @@ from typing import Any
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.notes import Say, say
-from unet2015.objects.table import describe_summary
+from unet2015.objects.table import IN_PIXELS, describe_summary, pixel_size
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job
@@ -130,6 +130,8 @@ def _run(
                 heard.say(job.input, "all pixels got the same probability; does the model suit the image?")
             if not made.outputs.zarr and is_bigtiff(made.outputs.main):
                 heard.say(job.input, _BIG)
+            if objects is not None and pixel_size(image.calibration) is None:
+                heard.say(job.input, IN_PIXELS)
             said = {} if objects is None else {"objects": objects}
             work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects

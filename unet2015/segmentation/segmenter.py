@@ -18,12 +18,11 @@ from unet2015.images.tiles import TILE
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.networks import inexact
-from unet2015.objects.regions import check_roifile
-from unet2015.objects.table import check_pyarrow
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import IMAGEJ, PARQUET, PRODUCTS, check_finite
+from unet2015.segmentation.products import PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_settings_of_objects, choose_threshold
+from unet2015.segmentation.view_libraries import check_libraries
 from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, warn_over
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
@@ -61,10 +60,7 @@ class Segmenter:
         self.info = self.model.info
         if options.objects is not None:
             objects = choose_settings_of_objects(self.info, options.objects, options.threshold)
-            if IMAGEJ.name in options.views:
-                check_roifile()
-            if PARQUET.name in options.views:
-                check_pyarrow()
+            check_libraries(options.views)
             options = replace(options, objects=objects)
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)

@@ -1,0 +1,65 @@
+"""Which maps are meant, what their results are called, and which images belong to them: by names."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from unet2015.errors import UsageError
+from unet2015.images.pairs import listed, named_files, pair_by_name
+from unet2015.images.result_names import name_before, stem_of
+from unet2015.segmentation.jobs import is_result
+from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
+
+_MAPS = (ProbabilityMap.ending, MAIN.ending)
+"""Endings of maps, the better one first: it also tells how certain an object is."""
+_MADE = tuple(product.ending for product in OBJECT_PRODUCTS.values())
+_log = logging.getLogger("unet2015")
+
+
+def best_maps(paths: Sequence[Path]) -> list[Path]:
+    """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
+    better = {(path.parent, name_before(path.name, [ProbabilityMap.ending])) for path in paths}
+    kept, results = (
+        [],
+        [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)],
+    )
+    if results and len(results) < len(paths):
+        _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
+    for path in paths:
+        name = name_before(path.name, [MAIN.ending])
+        beside = name is not None and (path.parent, name) in better
+        if not beside and path not in results:
+            kept.append(path)
+    if not kept:
+        raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
+    return kept
+
+
+def named_results(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the files by the names of their results."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = name_before(path.name, (*_MAPS, LABELS.ending)) or stem_of(path)
+        if name in found:
+            raise UsageError(
+                f"the results of {found[name]} and {path} would both be named {name}; write them "
+                "into different folders"
+            )
+        found[name] = path
+    return found
+
+
+def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Path, Path | None]:
+    """Return maps or label images, by their names, each with its image; None where there is none.
+
+    Raises
+    ------
+    DataSetError
+        By the names, several images could belong to one.
+    """
+    if images is None:
+        return dict.fromkeys(files)
+    own = {path.resolve() for path in files}  # labels may lie beside their images
+    others = {path: name for path, name in named_files(images).items() if path.resolve() not in own}
+    pairing = pair_by_name(files, others)
+    return dict.fromkeys(files) | dict(pairing.pairs)

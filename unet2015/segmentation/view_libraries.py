@@ -1,0 +1,24 @@
+"""What can be made of objects beside labels and table: the names, and whether the libraries are there."""
+
+from collections.abc import Collection
+
+from unet2015.errors import UsageError
+from unet2015.objects.regions import check_roifile
+from unet2015.objects.table import check_pyarrow
+from unet2015.segmentation.products import IMAGEJ, OBJECT_VIEWS, PARQUET
+
+
+def checked_views(views: Collection[str]) -> tuple[str, ...]:
+    """Return names of views in their order; raise `UsageError` for others, or if a library is missing."""
+    if unknown := [name for name in views if name not in OBJECT_VIEWS]:
+        raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
+    check_libraries(views)
+    return tuple(name for name in OBJECT_VIEWS if name in views)
+
+
+def check_libraries(views: Collection[str]) -> None:
+    """Raise `UsageError` if a library that one of the views needs is missing."""
+    if IMAGEJ.name in views:
+        check_roifile()
+    if PARQUET.name in views:
+        check_pyarrow()
