@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from tests.networks.others import trained
 from unet2015 import networks, train
-from unet2015.errors import DataSetError, GeometryError, UsageError
+from unet2015.errors import DataSetError, GeometryError, SettingsError, UsageError
 from unet2015.images.writer import write_image
 from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.padding import PaddedArchitecture
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.settings import Mapping
+from unet2015.settings import Mapping, load_settings
 from unet2015.settings.network import (
     AttentionSettings,
     BaseSettings,
@@ -218,3 +218,10 @@ def test_a_training_says_what_it_cannot_read_and_what_will_differ(
     kept = gray.model_copy(update={"network": PaddedSettings(width=1, depth=1, border="padded")})
     train(images, labels, tmp_path / "run", settings=kept, device="cpu")
     assert [one.message for one in caplog.records if "will differ from the whole" in one.message]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in networks.NETWORKS if kind != "unet2015"])
+def test_a_width_that_no_machine_has_is_refused_by_the_settings(kind):
+    for width in (0, 10**9, 10**40):
+        with pytest.raises(SettingsError, match=r"network\.width = 1?0.*: Input should be (greater|less)"):
+            load_settings(None, {"network": {"kind": kind, "width": width}, "mapping": {"method": "auto"}})

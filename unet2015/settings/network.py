@@ -18,6 +18,8 @@ class AnyNetworkSettings(Frozen):
     """Whether it reads pixels from 0 to 1 only, so that no mapping by mean and deviation fits it."""
 
 
+MOST_CHANNELS = 1 << 16
+"""Most channels of the first level; more is a mistake."""
 NETWORK_KINDS: dict[str, type[AnyNetworkSettings]] = {}
 """The settings of each kind of network: what :mod:`unet2015.networks` has, without loading it."""
 
@@ -50,7 +52,7 @@ class NetworkSettings(AnyNetworkSettings):
 class PaddingSettings(AnyNetworkSettings):
     """Common to networks that pad, and so keep the size of the image."""
 
-    width: int = Field(64, ge=1)
+    width: int = Field(64, ge=1, le=MOST_CHANNELS)
     """Channels of the first level; each level below has twice as many."""
     depth: int = Field(4, ge=1, le=8)
     """How often the sides are halved."""
@@ -100,7 +102,7 @@ class CompactSettings(PaddingSettings):
 
     kind: Literal["compact"] = "compact"
     """Which network of the table :mod:`unet2015.networks`."""
-    width: int = Field(16, ge=1)
+    width: int = Field(16, ge=1, le=MOST_CHANNELS)
     """Channels of the first level; each level below has twice as many."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Rate of the drop-out at the end of each level (rate and place are open)."""
@@ -112,7 +114,7 @@ class NestedSettings(PaddingSettings):
 
     kind: Literal["nested"] = "nested"
     """Which network of the table :mod:`unet2015.networks`."""
-    width: int = Field(32, ge=1)
+    width: int = Field(32, ge=1, le=MOST_CHANNELS)
     """Channels of the first level; each level below has twice as many."""
     deep_supervision: bool = False
     """The loss sees the scores of each nested decoder; in inference they are averaged."""
@@ -138,7 +140,7 @@ class VNetSettings(PaddingSettings):
 
     kind: Literal["vnet"] = "vnet"
     """Which network of the table :mod:`unet2015.networks`."""
-    width: int = Field(16, ge=1)
+    width: int = Field(16, ge=1, le=MOST_CHANNELS)
     """Channels of the first level; each level below has twice as many."""
     depth: int = Field(4, ge=1, le=4)
     """How often the sides are halved."""
