@@ -364,3 +364,9 @@ def test_a_type_of_one_bit_or_none(tmp_path):
     write(tmp_path / "a.tif", xml.replace('"uint8"', '"bit"'), STACK > 9)
     with open_image(tmp_path / "a.tif", labels=True) as image:
         assert image.notes == ()
+
+
+@pytest.mark.parametrize("name", ["PlaneCount", "NumPlanes"])
+def test_the_number_of_planes_by_its_names_in_all_schemas(tmp_path, name):
+    old = ' xmlns="http://www.openmicroscopy.org/XMLschemas/OME/FC/ome.xsd"'
+    reads(write(tmp_path / "a.ome.tif", ome(pixels(f'<TiffData IFD="0" {name}="6"/>'), schema=old)))

@@ -28,7 +28,7 @@ def file(tmp_path):
 
 
 def record(tmp_path):
-    return json.loads((tmp_path / "o" / "a.ome.record.json").read_text())
+    return json.loads((tmp_path / "o" / "a.record.json").read_text())
 
 
 def test_the_result_is_that_of_the_channel_alone(tmp_path, file, model):
@@ -39,7 +39,7 @@ def test_the_result_is_that_of_the_channel_alone(tmp_path, file, model):
     np.testing.assert_array_equal(segment(STACK, model, axes="ZCYX", channel=1, device="cpu"), expected)
     said = record(tmp_path)
     assert (said["settings"]["channel"], said["axes"], said["shape"]) == ("GFP", "ZYX", [2, 40, 50])
-    assert replay(tmp_path / "o" / "a.ome.record.json").same
+    assert replay(tmp_path / "o" / "a.record.json").same
 
 
 def test_another_channel_is_another_result(tmp_path, file, model, caplog):
@@ -48,7 +48,7 @@ def test_another_channel_is_another_result(tmp_path, file, model, caplog):
         segment_files([file], tmp_path / "o", model, replace(GFP, channel=channel))
         assert caplog.text.count("done before") == before
     expected = segment(STACK[:, 2], model, axes="ZYX", device="cpu")
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o" / "a.ome.classes.tif"), expected)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o" / "a.classes.ome.tif"), expected)
 
 
 def test_a_record_without_channel_is_as_before_there_were_any(tmp_path):
@@ -134,3 +134,17 @@ def test_bits_that_the_model_was_not_trained_on_are_said(tmp_path, make_model, c
     tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0].astype(np.uint16), bitspersample=12)
     segment(tmp_path / "a.tif", tmp_path / "m.safetensors", device="cpu")
     assert ("but these have 12 bits and are divided by 4095" in caplog.text) == said
+
+
+@pytest.mark.parametrize(
+    ("width", "said"), [(0.5, True), (0.006, False), (0.003, False), (0.001, True), (None, False)]
+)
+def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, caplog, width, said):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    save_model(
+        tmp_path / "m.safetensors", loaded.network, loaded.info.model_copy(update={"pixel_size_nm": 4.0})
+    )
+    options = {} if width is None else {"resolution": (1 / width, 1 / width), "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0], imagej=True, **options)
+    segment(tmp_path / "a.tif", tmp_path / "m.safetensors", device="cpu")
+    assert ("the model was trained on pixels of 4 nm" in caplog.text) == said

@@ -104,9 +104,13 @@ def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
     found = Directories(tif, name)
     places = array("Q", _chain(tif, name))  # all are counted before the first is read
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
+    notes: tuple[str, ...] = ()
+    if pages[0].compression == 1 and pages[0].tags.valueof(317, 1) != 1:
+        notes = ("its tag Predictor is ignored, as the pixels are not compressed; some programs obey it",)
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
-        return pages, ()
-    return without_unused(pages)
+        return pages, notes
+    kept, more = without_unused(pages)
+    return kept, notes + more
 
 
 def _chain(tif: Any, name: str) -> Iterator[int]:

@@ -166,12 +166,13 @@ def _directories(
         place = [int(block.get(f"First{letter}", 0)) // steps[letter] for letter in lead]
         plane = int(np.ravel_multi_index(place, sizes))
         every = planes if not mine else directories - first
-        count = int(block.get("PlaneCount", 1 if "IFD" in block.attrib else max(0, every)))
+        told = block.get("PlaneCount", block.get("NumPlanes"))  # its name in the schemas until 2008
+        count = int(told) if told is not None else 1 if "IFD" in block.attrib else max(0, every)
         if first < 0 or count < 0:
             raise ValueError(f"TiffData with IFD {first} and PlaneCount {count}")
         end = min(plane + count, planes)
         given = min(count, directories - first)
-        if mine and "PlaneCount" in block.attrib and plane + given > planes:
+        if mine and told is not None and plane + given > planes:
             raise ImageReadError(
                 f"{name}: the OME-XML contradicts itself: it declares {planes} planes "
                 f"({_shown(lead, sizes)}), but a TiffData names pages {first} to {first + given - 1} here "

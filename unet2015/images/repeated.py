@@ -128,7 +128,10 @@ class Directories:
 
     def _made(self, index: int, offset: int) -> Any:
         self._tif.filehandle.seek(offset)
-        return tifffile.TiffPage(self._tif, index=index)
+        page = tifffile.TiffPage(self._tif, index=index)
+        if page.compression == 1:  # TIFF 6.0, section 14, and libtiff know no predictor without compression
+            page.predictor = 1
+        return page
 
     def _values(self, offset: int) -> list[tuple[int, int, int, bytes]] | None:
         """Return code, type, number and value of each entry; None if there are too many."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
 from unet2015.objects.labelling import Labels
@@ -53,6 +53,18 @@ class Intensities:
         """Return the pixels of a region, (rows, columns) for each channel."""
         planes = self.image.read(page, *region)
         return [planes[channel] for channel in self.channels]
+
+    def read_finite(self, inside: NDArray[np.bool_], page: int, *region: int) -> list[NDArray[Any]]:
+        """Return what `read` returns; raise `ImageValueError` if pixels of objects are NaN or infinite."""
+        planes = self.read(page, *region)
+        if self.image.dtype.kind == "f":
+            bad = int(np.count_nonzero([~np.isfinite(plane) & inside for plane in planes]))
+            if bad:
+                raise ImageValueError(
+                    f"{self.image.name}: page {page}: {bad} pixels of objects, from row {region[0]} on, are "
+                    "NaN or infinite; replace them, or measure shapes alone"
+                )
+        return planes
 
 
 def measure_labels(
@@ -102,7 +114,8 @@ def measure_labels(
         measures = PageMeasures(labels.height, labels.width, len(known), len(names))
         for row, strip in labels.strips(page):
             ends = (row, row + len(strip), 0, labels.width)
-            measures.add(strip, [plane for one in intensities for plane in one.read(page, *ends)])
+            planes = [plane for one in intensities for plane in one.read_finite(strip > 0, page, *ends)]
+            measures.add(strip, planes)
             if writer is not None:
                 writer.write(strip.astype(dtype))
         tables.append(table_of(Path(like.name).name, page, known, measures.finish(), size, names))

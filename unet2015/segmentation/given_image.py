@@ -16,8 +16,12 @@ from unet2015.images.channel import ChannelImage, describe_channels
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.notes import say
 from unet2015.models.model_file import ModelInfo
+from unet2015.objects.table import pixel_size
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
+
+_ALIKE = 2
+"""By how much pixels may be larger or smaller than those of a model without a word."""
 
 
 def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: ModelInfo) -> Image:
@@ -77,7 +81,20 @@ def _typed(array: NDArray[Any], info: ModelInfo) -> NDArray[Any]:
 
 def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
     """Return the notes on an image, and whether a model was trained on another channel or range."""
-    return image.notes + _other_channel(image, info) + _other_bits(image, info)
+    return image.notes + _other_channel(image, info) + _other_bits(image, info) + _other_scale(image, info)
+
+
+def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    size = pixel_size(image.calibration)
+    if size is None or info.pixel_size_nm is None:
+        return ()
+    width = 1000 * size[1]
+    if 1 / _ALIKE <= width / info.pixel_size_nm <= _ALIKE:
+        return ()
+    return (
+        f"the model was trained on pixels of {info.pixel_size_nm:.4g} nm, but these are {width:.4g} nm wide; "
+        "what it has learned may be of another size here: scale the image, or see that its pixel size is so",
+    )
 
 
 def _other_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:

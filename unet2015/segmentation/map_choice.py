@@ -17,6 +17,8 @@ from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
 _MOST_CLASSES = 16
+_LAST = 254
+"""The largest class that can be chosen."""
 _PLAIN: tuple[list[int], ...] = ([], [1], [255])
 """Values beside 0 of maps that need no choice: of one class, and masks."""
 _ROUNDING = 1e-3
@@ -120,9 +122,17 @@ def _check_probabilities(image: Image, path: Path) -> None:
 
 def _recorded_threshold(path: Path) -> float:
     """Return the threshold of the segmentation that made a map, else 0.5."""
-    said = _record_beside(path, ProbabilityMap.ending).get("threshold")
+    record = _record_beside(path, ProbabilityMap.ending)
+    said = record.get("threshold")
     value = said.get("value") if isinstance(said, dict) else None
+    settings = record.get("settings")
+    used = settings.get("threshold") if isinstance(settings, dict) else None
     if isinstance(value, int | float) and 0 <= value <= 1:
+        if used is not None and used != value:
+            raise ImageValueError(
+                f"{path}: the record beside it contradicts itself: its threshold is {value} and, among the "
+                f"settings, {used}; give --threshold, or segment again"
+            )
         return float(value)
     _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
     return 0.5
@@ -154,9 +164,19 @@ def _class_of(image: Image, path: Path, wanted: int | None) -> int:
                     f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
                     "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
                 )
-    if wanted is not None:
-        return wanted
     others = sorted(values - {0})
+    if wanted is not None:
+        if wanted not in values:
+            has = ", ".join(map(str, sorted(values)))
+            _log.warning("%s: no pixel is of class %d; its values are %s", path, wanted, has)
+        return wanted
+    if len(others) > 1 or others not in _PLAIN:
+        odd = [value for value in others if not 1 <= value <= _LAST]
+        if odd:
+            raise ImageValueError(
+                f"{path}: has the values {others}, but classes are 1 to {_LAST}; save it as 0 and 1 where "
+                "objects are, without a sign"
+            )
     names = _record_beside(path, MAIN.ending).get("class_names")
     if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
         raise UsageError(

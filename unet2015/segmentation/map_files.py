@@ -33,7 +33,7 @@ from unet2015.objects.table import (
     summary_of,
     write_table,
 )
-from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
+from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results, partners_of
 from unet2015.segmentation.object_output import write_views
@@ -121,13 +121,14 @@ def label_files(
             guards = {place: RecordedOutput(place, "label", said) for place in places.values()}
             for guard in guards.values():
                 guard.check()
+            stack.enter_context(claim(places[TABLE.name]))
             labels = number_image(maps, chosen, max_memory)
             target, display = places[LABELS.name], display_of_labels(labels.largest)
             with ImageWriter(target, image, labels.dtype, guard=guards[target], display=display) as writer:
                 tables = measure_labels(labels, image, measured, writer=writer, dtype=labels.dtype)
                 for one in watched:
                     one.check()
-            write_table(places[TABLE.name], tables, guards[places[TABLE.name]])
+                write_table(places[TABLE.name], tables, guards[places[TABLE.name]])  # at nearly one time
             write_views({one: places[one] for one in views}, labels, tables, shown, guards)
         return [*places.values()], tables
 

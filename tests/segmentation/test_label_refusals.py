@@ -1,0 +1,77 @@
+"""What `label` and `measure` refuse or say of maps, records and intensities that contradict themselves."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import ImageWriteError
+from unet2015.safe_files import claim
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import ObjectSettings
+
+MASK = np.zeros((20, 30), np.int8)
+MASK[3:9, 3:9] = MASK[12:18, 10:20] = 1
+
+
+@pytest.fixture
+def label(tmp_path):
+    def call(page, **settings):
+        tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
+        (result,) = label_files([tmp_path / "a.tif"], tmp_path / "o", ObjectSettings(**settings))
+        return result
+
+    return call
+
+
+@pytest.mark.parametrize("page", [-MASK, MASK * np.int16(300)])
+def test_values_that_are_no_class_get_advice_that_can_be_followed(label, page):
+    error = str(label(page).error)
+    assert "classes are 1 to 254; save it as 0 and 1" in error
+    assert "--class" not in error
+
+
+def test_a_class_that_does_not_occur_is_said(label, caplog):
+    assert label(MASK * np.uint8(2), of_class=7).objects["objects"] == 0
+    assert "no pixel is of class 7; its values are 0, 2" in caplog.text
+    caplog.clear()
+    assert label(MASK * np.uint8(2), of_class=2).objects["objects"] == 2
+    assert "no pixel is of class" not in caplog.text
+
+
+def test_a_record_that_contradicts_itself_is_refused(tmp_path, model, stack_file):
+    segment_files([stack_file], tmp_path, model, SegmentOptions(products=("probability",), threshold=0.5))
+    path = tmp_path / "stack.record.json"
+    record = json.loads(path.read_text())
+    record["threshold"]["value"] = 0.9
+    path.write_text(json.dumps(record))
+    (result,) = label_files([tmp_path / "stack.probability.tif"], tmp_path / "o")
+    assert "contradicts itself: its threshold is 0.9 and, among the settings, 0.5" in str(result.error)
+    (result,) = label_files(
+        [tmp_path / "stack.probability.tif"], tmp_path / "o", ObjectSettings(threshold=0.4)
+    )
+    assert result.error is None
+
+
+def test_two_runs_do_not_label_one_map_at_a_time(label, tmp_path):
+    (tmp_path / "o").mkdir()
+    with claim(tmp_path / "o" / "a.objects.csv"):
+        assert "another run is writing it" in str(label(MASK).error)
+        assert isinstance(label(MASK).error, ImageWriteError)
+    assert label(MASK).error is None
+    assert sorted(path.suffix for path in (tmp_path / "o").iterdir()) == [".csv", ".json", ".json", ".tif"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_intensities_that_are_no_numbers_are_refused_where_objects_are(tmp_path, bad):
+    image = np.ones((20, 30), np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", MASK.astype(np.uint8), photometric="minisblack")
+    for row, refused in ((0, False), (4, True)):
+        image[row, 4] = bad
+        tifffile.imwrite(tmp_path / "i.tif", image, photometric="minisblack")
+        (result,) = measure_files(tmp_path / "a.tif", tmp_path / "o", tmp_path / "i.tif")
+        assert (result.error is not None) == refused
+    assert f"{tmp_path / 'i.tif'}: page 0: 1 pixels of objects" in str(result.error)
