@@ -118,5 +118,7 @@ def _curves(result: Mapping[str, Any], data: str) -> bytes:
                     axes.plot(curve["seconds"], errors, "o-", color=f"C{number}", markersize=3, label=label)
         axes.set(xlabel="CPU seconds", title=TRIALS[way])
     both[0].set(ylabel="pixel error of the validation")
-    both[1].legend(frameon=False, fontsize="small")
+    for axes in both:
+        if axes.lines:
+            axes.legend(frameon=False, fontsize="small")
     return png_of(figure)
