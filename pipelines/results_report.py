@@ -2,9 +2,10 @@
 
 They say what the files below ``pipelines/results`` hold: the paper's Tables 1 and 2 beside what
 :mod:`pipelines.one_gpu_measures` found, all folds and directions, how much the placing of tiles matters
-(:mod:`pipelines.ablation`), and how the shipped model stands other scales (:mod:`pipelines.em_scales`). Each
-stands between two markers; nothing else in the document is touched. With ``--check`` nothing is written: the
-exit status is 1 where the document does not say what the results say.
+(:mod:`pipelines.ablation`), how the shipped model stands other scales (:mod:`pipelines.em_scales`), and the
+networks that came after the paper's (:mod:`pipelines.successors`). Each stands between two markers; nothing
+else in the document is touched. With ``--check`` nothing is written: the exit status is 1 where the document
+does not say what the results say.
 """
 
 import sys
@@ -17,6 +18,7 @@ from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
 from pipelines.cells.tables import table_2, table_2_two_cores
 from pipelines.em.tables import scales, table_1, table_1_two_cores, tilings
+from pipelines.successors.tables import successors
 
 RESULTS = FOLDER / "results"
 DOCUMENT = FOLDER.parent / "docs" / "results.md"
@@ -35,6 +37,7 @@ PARTS = {
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),
     "scales": ("em-membrane", scales),
+    "successors": ("successors", successors),
 }
 """By the block's name, the folder of the result and what it says."""
 

@@ -17,7 +17,7 @@ def successors(result: Mapping[str, Any]) -> str:
     )
     said = (
         f"{result['machine']['processor']}, one thread: {chosen['cpu_seconds']:g} CPU seconds a training, or "
-        f"{chosen['steps']} steps; seeds {', '.join(map(str, chosen['seeds']))}.{left}"
+        f"{chosen['steps']} steps. Seed {', '.join(map(str, chosen['seeds']))}.{left}"
     )
     parts = [said, _networks(result)]
     for data in sets:
