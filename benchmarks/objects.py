@@ -15,6 +15,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ from unet2015.objects.numbering import number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 Labels = NDArray[Any]
+REPEATS, PATIENCE = 5, 5.0
+"""Runs of a tool, of which the fastest counts; no more once they took so many seconds."""
 PITCH = 56
 """Pixels between the centres of cells in a large map."""
 
@@ -122,17 +125,14 @@ def one(name: str, side: int) -> None:
     tool = TOOLS[name][1]
     tool(mask[:64, :64])  # what is compiled or loaded is so now
     Path("/proc/self/clear_refs").write_text("5")
-    before, start = high_water(_own()), time.process_time()
-    found = tool(mask)
-    cpu, peak = time.process_time() - start, high_water(_own()) - before
+    before, taken = high_water(os.getpid()), []
+    while len(taken) < REPEATS and sum(taken) < PATIENCE:
+        start = time.process_time()
+        found = tool(mask)
+        taken.append(time.process_time() - start)
+    cpu, peak = min(taken), high_water(os.getpid()) - before
     same = same_parts(found, _scikit_image(mask))
     print(json.dumps({"cpu": cpu, "peak_mib": peak / MIB, "objects": int(found.max()), "same": same}))
-
-
-def _own() -> int:
-    import os
-
-    return os.getpid()
 
 
 def same_parts(one: Labels, other: Labels) -> bool:
