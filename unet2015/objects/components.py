@@ -262,12 +262,14 @@ def _hulls(whole: Numbers, boxes: Numbers, count: int) -> Numbers:
 
 
 def _neighbours(parts: Parts) -> Numbers:
-    """Return the pairs of parts that share an edge of pixels."""
+    """Return the pairs of parts that share an edge of pixels, each once, the lower number first."""
     found = []
     for one, other in ((parts[:, :-1], parts[:, 1:]), (parts[:-1], parts[1:])):
         differ = one != other
-        found.append(_pairs(one[differ], other[differ]))
-    return _stacked(found, 2)
+        first, second = one[differ], other[differ]
+        found.append(_pairs(np.minimum(first, second), np.maximum(first, second)))
+    both = _stacked(found, 2)
+    return _pairs(both[:, 0], both[:, 1])
 
 
 def _pairs(one: Parts, other: Parts) -> Numbers:
