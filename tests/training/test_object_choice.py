@@ -81,6 +81,18 @@ def test_where_markers_divide_a_lower_threshold_gives_whole_cells(chosen):
     assert measured["panoptic_quality"] > measured["plain"] + 0.3
 
 
+def test_specks_are_left_out_also_where_all_cells_are_joined_at_first(chosen):
+    p, _ = discs([(16, 14), (16, 30), (16, 46), (48, 50), (48, 66), (48, 82)], radius=10)
+    classes = (p > 0.6).astype(np.uint8)
+    classes[:32, [22, 38]], classes[32:, [58, 74]] = 0, 0
+    p[::7, ::7] = np.where(p[::7, ::7] < 0.5, 0.9, p[::7, ::7])
+    found, measured = chosen((p, classes), threshold=0.55)
+    assert measured["plain"] == 0
+    assert found.smallest > 1
+    assert found.markers is not None
+    assert measured["panoptic_quality"] > 0.8
+
+
 def test_holes_that_are_true_stay(chosen):
     p, classes = discs(APART, radius=12)
     p = np.where(classes, 0.9, 0.1)

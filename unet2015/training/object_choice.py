@@ -31,6 +31,9 @@ _LEVELS, _BLURS = (0.6, 0.8, 0.9), (1.0, 2.0, 4.0)
 _THRESHOLDS, _CENTRES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Levels and blurs of markers, and thresholds; all are tried together. Where markers divide what touches, a
 lower threshold, which gives whole cells, joins them no longer."""
+_ROUNDS = 2
+"""How often sizes and divisions are tried in turn: where all cells are joined at first, leaving out specks
+wins nothing until they are divided."""
 
 Map = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Probabilities and true instance labels of a page; 0 in both where it is not annotated."""
@@ -102,8 +105,12 @@ class _Search:
         areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in self._maps])
         small = float(np.percentile(areas[areas > 0], 5))
         sizes = sorted({max(2, round(share * small)) for share in _SMALLEST})
-        self._try([{"smallest": size} for size in sizes])
-        if self._try(self._divisions()):
+        for _ in range(_ROUNDS):
+            sized = self._try([{"smallest": size} for size in sizes])
+            divided = self._try(self._divisions())
+            if not (sized or divided):
+                break
+        if self.best.threshold is not None or self.best.markers is not None:
             self._centre("threshold", list(_CENTRES))
         if self.best.smallest:
             self._centre("smallest", sizes)
