@@ -43,7 +43,7 @@ class Learned:
     caffe : str
         Its name in the release.
     ours : str
-        The name of its module in :class:`unet2015.UNet`.
+        The name of its module in the network of kind ``unet2015``.
     type : str
         ``Convolution`` or ``Deconvolution``.
     """
