@@ -1,5 +1,6 @@
 """Metadata of two versions of Zarr in a folder: both are named, and they must describe the same image."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ _THREE, _TWO = "zarr.json", (".zgroup", ".zarray")
 
 def format_of(path: Path) -> int:
     """Return the version whose metadata of a group are read: 3 if there are such."""
-    return 3 if (path / _THREE).exists() else 2
+    return 3 if os.path.lexists(path / _THREE) else 2
 
 
 def describe_both(path: Path, group: Any, declared: Multiscale) -> tuple[str, ...]:

@@ -8,7 +8,7 @@
 """
 
 from unet2015.safe_files.claims import claim, was_claimed
-from unet2015.safe_files.mounts import flush
+from unet2015.safe_files.mounts import flush, longest_name
 from unet2015.safe_files.ownership import (
     RECORD,
     RecordedOutput,
@@ -56,6 +56,7 @@ __all__ = [
     "flush",
     "hidden_prefix",
     "leftovers",
+    "longest_name",
     "make_folder",
     "move_new",
     "only_over",

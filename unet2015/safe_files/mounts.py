@@ -20,6 +20,8 @@ NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 NO_LOCK = NO_FLUSH | {errno.ENOLCK, errno.EIO}
 """How mounts say that they have no locks; a lock moves no data, so EIO is no loss."""
 
+_USUAL = 255
+
 _warned: set[tuple[str, str]] = set()
 _log = logging.getLogger("unet2015")
 
@@ -46,6 +48,18 @@ def flush(path: Path) -> None:
             warn_once(path.parent, "cannot flush files to the disk; a power cut may damage them")
         elif not folder:
             raise
+
+
+def longest_name(folder: Path) -> int:
+    """Return how many bytes a file's name in a folder may have: 255 on most file systems, 143 on eCryptfs."""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            return os.pathconf(place, "PC_NAME_MAX")
+        except FileNotFoundError:  # it will be made
+            continue
+        except (OSError, ValueError, AttributeError):  # not every system tells
+            break
+    return _USUAL
 
 
 def warn_once(folder: Path, what: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
 from unet2015.safe_files.reading import digest_of, read_text, sha256
-from unet2015.safe_files.writing import write_json
+from unet2015.safe_files.writing import check_name, write_json
 
 RECORD = ".record.json"
 
@@ -163,7 +163,8 @@ class RecordedOutput:
         check_ours(self._path, record)
         if record is not None and os.path.lexists(self._path):
             self._check_inputs(record)
-        place_for_record(self._records, self._path)
+        for place in (self._path, place_for_record(self._records, self._path)):
+            check_name(place)
 
     def _check_inputs(self, record: dict[str, Any]) -> None:
         """Raise `ImageWriteError` if the output was made of other files, which are still there."""

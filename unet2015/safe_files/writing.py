@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
-from unet2015.safe_files.mounts import flush
+from unet2015.safe_files.mounts import flush, longest_name
 
 Guard = Callable[[Path, Path], None]
 """Called with a finished temporary file and its path, before it gets that name; an error stops it."""
@@ -49,6 +49,7 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
         raise ImageWriteError(f"{path}: cannot write the file: a folder has this name; choose another name")
     if not path.parent.is_dir():
         raise ImageWriteError(f"{path}: cannot write the file: the folder {path.parent} does not exist")
+    check_name(path)
     temporary = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -65,6 +66,16 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
     flush(path.parent)  # the new name is on the disk only then
+
+
+def check_name(path: Path) -> None:
+    """Raise `ImageWriteError` if a name is longer than its file system takes."""
+    length, most = len(os.fsencode(path.name)), longest_name(path.parent)
+    if length > most:
+        raise ImageWriteError(
+            f"{path}: cannot write the file: its name has {length} bytes, but files here have at most "
+            f"{most}; choose a shorter one"
+        )
 
 
 def _publish(temporary: Path, path: Path, guard: Guard | None) -> None:
@@ -124,10 +135,11 @@ def only_over(is_ours: Callable[[Path], bool], what: str) -> Guard:
 def hidden_prefix(path: Path) -> str:
     """Return how the names of hidden files that belong to `path` begin.
 
-    The name is cut, so that they stay within the 255 bytes of file systems. A digest of the whole name tells
-    names with the same beginning apart.
+    The name is cut to 40 bytes, so that they are no longer than file systems take, which may be only 143
+    bytes. A digest of the whole name tells names with the same beginning apart.
     """
-    return f".{path.name[:40]}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
+    start = os.fsdecode(os.fsencode(path.name)[:40].decode("utf-8", "ignore").encode())
+    return f".{start}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
 
 
 def leftovers(path: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import is_ome_name, name_before, ome_ending, stem_of
 from unet2015.images.zarr_group import is_zarr
-from unet2015.safe_files import RECORD, leftovers, record_of, record_paths
+from unet2015.safe_files import RECORD, leftovers, longest_name, record_of, record_paths
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
@@ -18,9 +18,6 @@ from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, P
 ZARR = ".classes.zarr"
 ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
 """What the names of results end in."""
-
-_LONGEST = 255
-"""Bytes of a file name in most file systems."""
 
 _log = logging.getLogger("unet2015")
 
@@ -133,10 +130,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classe
     """
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
-    if _bytes(out) > _LONGEST:
-        raise UsageError(
-            f"{out}: a name of {_bytes(out)} bytes, but files have at most {_LONGEST}; shorten it"
-        )
+    if _bytes(out) > (most := longest_name(out.parent)):
+        raise UsageError(f"{out}: a name of {_bytes(out)} bytes, but files have at most {most}; shorten it")
     if is_one_file(out):
         if len(inputs) > 1:
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
@@ -153,7 +148,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classe
 def check_names(job: Job) -> None:
     """Raise `ImageWriteError` if a result or its record would have a name that is too long for a file."""
     longest = max((*job.outputs.paths, job.outputs.record), key=_bytes)
-    if _bytes(longest) <= _LONGEST:
+    if _bytes(longest) <= (most := longest_name(longest.parent)):
         return
     advice = "choose a shorter name for the result"
     if job.outputs.main.name.startswith(stem_of(job.input)):
@@ -161,7 +156,7 @@ def check_names(job: Job) -> None:
         advice = f"give the input a shorter name, or segment it alone into a shorter one, -o NAME{suffix}"
     raise ImageWriteError(
         f"{job.input}: its result {longest.name} would have a name of {_bytes(longest)} bytes, but files "
-        f"have at most {_LONGEST}; {advice}"
+        f"have at most {most}; {advice}"
     )
 
 
