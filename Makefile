@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv-peers
+EXCHANGE := .venv-exchange
 NAPARI := .venv-napari
 PIP := -m pip install --quiet --disable-pip-version-check
 SAYS := tests/benchmarks/test_summary.py::test_the_documents_say_what_the_results_say
 
-.PHONY: demo fast test napari programs lint wheel docs bench clean
+.PHONY: demo fast test napari programs lint wheel docs bench exchange clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unet2015 needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.12")'
@@ -97,5 +98,14 @@ bench: $(PEERS)/.ready
 	$(PEERS)/bin/python -m pytest -q --benchmark-disable tests/benchmarks --deselect $(SAYS)
 	$(PEERS)/bin/python -m benchmarks; status=$$?; $(PEERS)/bin/python -m benchmarks.summary && exit $$status
 
+$(EXCHANGE)/.ready: benchmarks/exchange.txt
+	$(PYTHON) -m venv $(EXCHANGE)
+	$(EXCHANGE)/bin/python $(PIP) -r benchmarks/exchange.txt || .ci/no-index
+	touch $(EXCHANGE)/.ready
+
+# Runs exported models in other programs and writes the table of docs/export.md; about ten minutes.
+exchange: $(READY) $(EXCHANGE)/.ready
+	$(BIN)/python -m benchmarks.conformance
+
 clean:
-	rm -rf .venv $(PEERS) $(NAPARI) build dist site *.egg-info demo
+	rm -rf .venv $(PEERS) $(EXCHANGE) $(NAPARI) build dist site *.egg-info demo

@@ -123,7 +123,7 @@ def test_yaml_is_read_as_it_was(value):
 def scripted(monkeypatch):
     """Write TorchScript where ONNX belongs, which takes seconds less."""
     monkeypatch.setattr(bioimageio, "write_onnx", write_torchscript)
-    monkeypatch.setattr(bioimageio, "run_onnx", lambda path, images: run_torchscript(path, None, images))
+    monkeypatch.setattr(bioimageio, "run_onnx", run_torchscript)
 
 
 def test_both_packages_hold_what_they_say(scripted, tmp_path):

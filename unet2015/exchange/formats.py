@@ -75,7 +75,7 @@ def write_pt2(source: Source, path: Path) -> None:
         raise _refused(source, "an exported program", error) from error
 
 
-def run_pt2(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+def run_pt2(path: Path, images: Sequence[Array]) -> list[Array]:
     """Return what an exported program gives for each image."""
     with quiet(), torch.inference_mode():
         loaded = torch.export.load(path).module()
@@ -139,7 +139,7 @@ def write_torchscript(source: Source, traced: TracedGraph, path: Path) -> None:
         raise _refused(source, "TorchScript", error) from error
 
 
-def run_torchscript(path: Path, _: Source, images: Sequence[Array]) -> list[Array]:
+def run_torchscript(path: Path, images: Sequence[Array]) -> list[Array]:
     """Return what TorchScript gives for each image."""
     load: Any = torch.jit.load
     with quiet(), torch.inference_mode():

@@ -19,7 +19,8 @@ from unet2015.file_names import shown
 from unet2015.geometry import Geometry
 from unet2015.models.model_file import Model, ModelInfo
 
-VERSION = "0.5.0"
+VERSION, WITH_PAD = "0.5.0", "0.5.12"
+"""Of the format: the first that has all that is declared. The way in which blocks are padded came late."""
 _EPSILON = 1e-12
 """What the consumer adds to a deviation, where this package adds nothing; the format asks for more than 0."""
 _LICENCES = ("MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "CC0-1.0", "CC-BY-4.0", "GPL-3.0")
@@ -50,14 +51,14 @@ def describe_model(
     title = info.name or (model.path.stem if model.path else "")
     licence = next((one for one in _LICENCES if re.search(rf"\b{re.escape(one)}\b", info.terms)), None)
     said: dict[str, Any] = {
-        "format_version": VERSION,
+        "format_version": VERSION if halo is None else WITH_PAD,
         "type": "model",
         "name": _name(title),
         "description": (shown(info.summary) or "A U-Net of unet2015")[:_LONGEST_DESCRIPTION],
-        "covers": ["cover.png"],
+        "covers": [_file("cover.png", halo)],
         "authors": [],
         "cite": list(_cited(info)),
-        "documentation": "README.md",
+        "documentation": _file("README.md", halo),
         "tags": ["segmentation", "semantic-segmentation", "2d", "unet", "unet2015"],
     }
     if licence is not None:
@@ -72,6 +73,11 @@ def describe_model(
     }
     said["config"] = {"unet2015": {"model_sha256": model.sha256, "takes": intensities.takes}}
     return said
+
+
+def _file(name: str, halo: Halo | None) -> str | dict[str, str]:
+    """Return how a file is named: as in the version of the format that is declared."""
+    return name if halo is None else {"source": name}
 
 
 def _name(title: str) -> str:
@@ -106,7 +112,8 @@ def _input(
         {"type": "channel", "channel_names": [f"channel{number}" for number in range(info.in_channels)]},
         *(_space(axis, size, info) for axis in "yx"),
     ]
-    return {
+    pad = {} if halo is None else {"pad": {"mode": "reflect"}}  # mirrored, as in this package
+    return pad | {
         "id": INPUT,
         "description": f"{info.modality or 'An image'}"[:100],
         "axes": axes,

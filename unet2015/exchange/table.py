@@ -71,13 +71,19 @@ FORMATS: dict[str, Format] = {
         lambda source, path: write_onnx(source, source.traced, path),
         lambda path, _, images: run_onnx(path, images),
     ),
-    "pt2": Format("model.pt2", "ExportedProgram of PyTorch", (), write_pt2, run_pt2),
+    "pt2": Format(
+        "model.pt2",
+        "ExportedProgram of PyTorch",
+        (),
+        write_pt2,
+        lambda path, _, images: run_pt2(path, images),
+    ),
     "torchscript": Format(
         "model.torchscript.pt",
         "TorchScript, which PyTorch calls deprecated",
         (),
         lambda source, path: write_torchscript(source, source.traced, path),
-        run_torchscript,
+        lambda path, _, images: run_torchscript(path, images),
     ),
     "safetensors": Format(
         "model.safetensors",
