@@ -369,3 +369,22 @@ def test_objects_are_those_of_the_segmentation_and_its_model(tmp_path, make_mode
             counts[name, "segment"] = done.objects["objects"]
     assert len(set(counts.values())) == 1
     assert "objects as in its record: connectivity 2, fill_holes False, smallest 12" in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["tif", "zarr"])
+def test_a_map_that_is_not_what_was_written_is_told(tmp_path, model, stack_file, caplog, ending):
+    """As where a part of it was lost: missing chunks of OME-Zarr are read as background."""
+    path = tmp_path / f"r.{ending}"
+    segment_files([stack_file], path, model)
+    settings = ObjectSettings(smallest=3)
+    said = "is not as its record says it was written"
+    label_files([path], tmp_path / "whole", settings)
+    assert said not in caplog.text
+    if ending == "zarr":
+        next(one for one in (path / "labels" / "classes" / "0" / "c").rglob("*") if one.is_file()).unlink()
+    else:
+        with path.open("ab") as file:
+            file.write(b"more")
+    (result,) = label_files([path], tmp_path / "changed", settings)
+    assert result.error is None
+    assert f"{path}: {said}" in caplog.text

@@ -138,6 +138,15 @@ def _recorded_threshold(path: Path) -> float:
     return 0.5
 
 
+def describe_change(image: Image, path: Path, digest: str) -> str | None:
+    """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
+    ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
+    written = _record_beside(path, ending).get("outputs", {}).get(path.name)
+    if written in (None, digest):
+        return None
+    return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
+
+
 def _record_beside(path: Path, ending: str) -> dict[str, Any]:
     """Return the record that names a map; empty if there is none."""
     if path.suffix.lower() == ".zarr":

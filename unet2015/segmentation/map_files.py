@@ -34,7 +34,7 @@ from unet2015.objects.table import (
     write_table,
 )
 from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
-from unet2015.segmentation.map_choice import maps_of, with_recorded
+from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results, partners_of
 from unet2015.segmentation.object_output import write_views
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
@@ -105,6 +105,8 @@ def label_files(
         with ExitStack() as stack:
             image = stack.enter_context(open_image(path, axes, labels=True))
             say_notes(image, say=notes.say)
+            if changed := describe_change(image, path, watch.sha256):
+                notes.say(path, changed)
             chosen = with_recorded(settings, image, path)
             maps = maps_of(image, path, chosen)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
@@ -118,9 +120,7 @@ def label_files(
             if maps.probability is not None:
                 measured.append(_probability(maps.probability, maps.channel))
             places = _places(folder, name, image, views)
-            guards = {place: RecordedOutput(place, "label", said) for place in places.values()}
-            for guard in guards.values():
-                guard.check()
+            guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
             labels = number_image(maps, chosen, max_memory)
             target, display = places[LABELS.name], display_of_labels(labels.largest)
@@ -141,6 +141,14 @@ def _places(folder: Path, name: str, image: Image, views: Sequence[str]) -> dict
     if flavour_of(image, np.uint16) == "ome":
         endings[LABELS.name] = ome_ending(LABELS.ending)
     return {one: folder / f"{name}{ending}" for one, ending in endings.items()}
+
+
+def _guards(paths: Sequence[Path], said: dict[str, Any]) -> dict[Path, RecordedOutput]:
+    """Return what writes the record of each path; raise `ImageWriteError` if one may not be replaced."""
+    guards = {path: RecordedOutput(path, "label", said) for path in paths}
+    for guard in guards.values():
+        guard.check()
+    return guards
 
 
 def _image_of(
