@@ -1,6 +1,10 @@
 import json
 
+import numpy as np
 import pytest
+import tifffile
+
+from unet2015.segmentation.batch import segment_files
 
 
 def test_a_file_is_described(cli, data):
@@ -82,3 +86,35 @@ def test_an_ome_zarr_image(cli, tmp_path):
     assert ended.status == 1
     assert "refused" in ended.out
     assert "declare array 0" in ended.out
+
+
+def test_every_pixel_is_read_where_it_is_wished(cli, tmp_path):
+    """What segment would refuse for its pixels is then refused, for the same reason."""
+    rng = np.random.default_rng(0)
+    nan = rng.random((2, 20, 30)).astype(np.float32)
+    nan[1, 3, 4] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", nan, photometric="minisblack")
+    clear = rng.integers(0, 255, (20, 30, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "clear.tif", clear, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(tmp_path / "cut.tif", clear[..., 0], compression="zlib")
+    with tifffile.TiffFile(tmp_path / "cut.tif") as tif:
+        place = tif.pages[0].dataoffsets[0] + 30
+    data = bytearray((tmp_path / "cut.tif").read_bytes())
+    data[place : place + 9] = b"\xff" * 9
+    (tmp_path / "cut.tif").write_bytes(bytes(data))
+    tifffile.imwrite(tmp_path / "fine.tif", clear[..., 0])
+    for name, said in (
+        ("nan", "page 1: expected finite pixels"),
+        ("clear", "transparent"),
+        ("cut", "damaged"),
+    ):
+        path = tmp_path / f"{name}.tif"
+        assert cli("inspect", path).status == 0
+        ended = cli("inspect", "--pixels", path)
+        assert ended.status == 1
+        assert said in ended.out
+        (result,) = segment_files([path], tmp_path / "o", "em-membrane")
+        if name != "clear":  # the model takes one channel
+            reason = str(result.error).removeprefix(f"{path}: ")
+            assert reason[:40] in ended.out
+    assert cli("inspect", "--pixels", tmp_path / "fine.tif").status == 0

@@ -26,13 +26,19 @@ def inspect(
     ],
     axes: Axes = None,
     scene: Scene = None,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Also read every pixel, to find what is wrong with them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a file holds, or why it is refused.
 
     It shows the axes and where they come from, the pages, the type of the pixels and the calibration.
+    Without --pixels it does not see damage within the pixels, transparent ones, or NaN, for which segment
+    refuses a file.
     """
     from unet2015.errors import UNet2015Error, failure_of
+    from unet2015.images.every_pixel import check_pixels
     from unet2015.images.reader import find_images, open_image
 
     show_messages()
@@ -41,6 +47,8 @@ def inspect(
     for path in find_images(files):
         try:
             with open_image(path, axes, scene=scene) as image:
+                if pixels:
+                    check_pixels(image)
                 found.append(_facts(image))
         except Exception as error:
             failures.append((path, failure_of(error, path)))

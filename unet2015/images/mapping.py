@@ -261,7 +261,7 @@ def _percentiles(
     def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
         for image, pages in images:
             for page in pages:
-                for band in _bands(image, page):
+                for band in bands(image, page):
                     yield band[channel]
 
     found = [exact_percentiles(partial(blocks, channel), dtype, (low, high)) for channel in range(channels)]
@@ -270,10 +270,10 @@ def _percentiles(
 
 
 def _pages(image: Image) -> Iterator[Iterator[npt.NDArray[Any]]]:
-    return (_bands(image, page) for page in range(image.pages))
+    return (bands(image, page) for page in range(image.pages))
 
 
-def _bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
+def bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
     """Yield a page from top to bottom, as arrays of shape (channels, rows, width)."""
     for top in range(0, image.height, image.band_rows):
         band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
