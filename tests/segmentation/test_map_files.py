@@ -241,7 +241,7 @@ def test_pixel_sizes_that_differ_are_said(tmp_path, caplog):
         )
     measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
     assert "has pixels of 0.5 x 0.5 µm, but" in caplog.text
-    assert "the table uses that" in caplog.text
+    assert "the table uses 0.5 x 0.5 µm, of the labels" in caplog.text
 
 
 def test_pictures_and_labels_in_the_folder_of_a_segmentation_are_no_maps(tmp_path, model, stack_file):

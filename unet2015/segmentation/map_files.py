@@ -260,8 +260,9 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
         say(Path(labels.name), IN_PIXELS)
     if image is None or theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
         return
-    said = "no pixel size" if ours is None else f"pixels of {ours[0]:.4g} x {ours[1]:.4g} µm"
-    used = "the table is in pixels alone" if ours is None else "the table uses that"
+    size = "no pixel size" if ours is None else f"{ours[0]:.4g} x {ours[1]:.4g} µm"
+    said = size if ours is None else f"pixels of {size}"
+    used = "the table is in pixels alone" if ours is None else f"the table uses {size}, of the labels"
     _log.warning(
         "%s: has %s, but %s has pixels of %.4g x %.4g µm; %s", labels.name, said, image.name, *theirs, used
     )
