@@ -159,5 +159,6 @@ def test_a_training_whose_files_have_such_names(run, place):
         "cpu",
     )
     assert status in (0, 3), err
-    assert f"{NAME}.tif" in read_model_file(out / "model.safetensors").info.training["files"]
+    files = read_model_file(out / "model.safetensors").info.training["files"]
+    assert f"{NAME}.tif" in [pair["image"] for pair in files]
     assert run("report", out)[0] == 0

@@ -1,19 +1,48 @@
 """What the record of a training says."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from unet2015.training.record import _record
+from unet2015.training.record import _files, _record
 
 
 @pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
 def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bits, said):
     images = [SimpleNamespace(bits=each, dtype=np.dtype(np.uint8)) for each in bits]
     data = SimpleNamespace(
-        hashes={}, training=[], validation=[], held_out=[], class_weights=(), images=images, identity={}
+        files=[],
+        training=[],
+        validation=[],
+        held_out=[],
+        class_weights=(),
+        images=images,
+        identity={"pairs": []},
     )
-    state = SimpleNamespace(settings={}, seed=0, precision="", step=0, seconds=0.0, start={}, processes=1)
+    state = SimpleNamespace(
+        settings={"optimisation": {}},
+        seed=0,
+        precision="",
+        step=0,
+        seconds=0.0,
+        start={},
+        processes=1,
+        encoder={},
+    )
     result = SimpleNamespace(as_dict=dict, learned=True)
     assert _record(data, state, result, "cpu").get("bits") == said
+
+
+def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():
+    pairs = [(Path(f"set/{day}/i/t0.tif"), Path(f"set/{day}/l/t0.tif")) for day in "ab"]
+    data = SimpleNamespace(files=pairs, identity={"pairs": [["1", "2"], ["3", "4"]]})
+    names = [str(Path(day, side, "t0.tif")) for day in "ab" for side in "il"]
+    assert _files(data) == [
+        {"image": names[0], "image_sha256": "1", "labels": names[1], "labels_sha256": "2"},
+        {"image": names[2], "image_sha256": "3", "labels": names[3], "labels_sha256": "4"},
+    ]
+    data = SimpleNamespace(files=pairs[:1], identity={"pairs": [["1", "2"]]})
+    (only,) = _files(data)
+    assert only == {"image": "t0.tif", "image_sha256": "1", "labels": "t0.tif", "labels_sha256": "2"}

@@ -195,7 +195,7 @@ def page_names(files: Files) -> list[str]:
 
     Where several files have a name, each is named with as many of its folders as tell it apart.
     """
-    names = _short_names([path for path, _ in files])
+    names = short_names([path for path, _ in files])
     return [
         name if pages == 1 else f"{name} page {number}"
         for name, (_, pages) in zip(names, files, strict=True)
@@ -203,7 +203,8 @@ def page_names(files: Files) -> list[str]:
     ]
 
 
-def _short_names(paths: Sequence[Path]) -> list[str]:
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the name of every file, with as many of its folders as tell it apart from the others."""
     names, parts = [path.name for path in paths], 1
     while parts < max((len(path.parts) for path in paths), default=0) and len(set(names)) < len(names):
         parts += 1

@@ -79,6 +79,8 @@ class TrainingSet:
         w_c of Eq. 2.
     hashes : dict
         SHA-256 of every file: of each image and, after it, of its labels, in the order of the pairs.
+    files : list of (image, labels)
+        The paths of the pairs.
     images : list of Image
         The image files, opened when they are read.
     pool : ImagePool
@@ -98,6 +100,7 @@ class TrainingSet:
     dtype: str | None
     class_weights: tuple[float, ...]
     hashes: dict[str, str]
+    files: list[tuple[Path, Path]]
     images: list[Image]
     pool: ImagePool
     held_out: list[str]
@@ -173,6 +176,7 @@ def load_training_set(
             for pair, both in zip(pairs, digests, strict=True)
             for path, digest in zip(pair, both, strict=True)
         },
+        files=list(pairs),
         images=list(images),
         pool=pool,
         held_out=[names[i] for i in held_out],

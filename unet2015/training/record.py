@@ -9,6 +9,7 @@ from unet2015.errors import ImageWriteError, ModelError
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
+from unet2015.training.dataset import short_names
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds
@@ -72,7 +73,7 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "settings": state.settings,
         "seed": state.seed,
         "precision": state.precision,
-        "files": {Path(name).name: digest for name, digest in data.hashes.items()},
+        "files": _files(data),
         "training_pages": len(data.training),
         "validation_pages": len(data.validation),
         "held_out": data.held_out,
@@ -101,3 +102,13 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
     if state.processes > 1:
         record["processes"] = state.processes
     return record
+
+
+def _files(data: TrainingSet) -> list[dict[str, str]]:
+    """Return name and SHA-256 of each image and of its labels, which often have the image's name."""
+    sides = [[Path(pair[side]) for pair in data.files] for side in (0, 1)]
+    names = zip(*map(short_names, sides), strict=True)
+    return [
+        {"image": image, "image_sha256": of_image, "labels": labels, "labels_sha256": of_labels}
+        for (image, labels), (of_image, of_labels) in zip(names, data.identity["pairs"], strict=True)
+    ]
