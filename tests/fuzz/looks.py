@@ -64,7 +64,7 @@ def look_at_image(path: Path, out: Path) -> str:
         if left := [one for one in out.iterdir() if one.name not in FAILURES]:
             raise FindingError(f"left: by a file that failed ({result.error}): {left}")
         raise result.error
-    record = out / f"{path.stem}.record.json"
+    (record,) = out.glob("*.record.json")
     if sorted(out.iterdir()) != sorted([*result.outputs, record]):
         raise FindingError(f"left: other files than expected: {list(out.iterdir())}")
     with open_image(path) as image:
