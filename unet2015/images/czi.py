@@ -6,6 +6,8 @@ Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZE
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,6 +24,8 @@ _LIBRARY = "pylibCZIrw"
 _CACHE_BYTES = 2**26
 _SPARSE = 2**16
 """Times that there are more places than planes, or more room than pixels, in no file that is whole."""
+_MOST_TILES = 10_000
+"""Of one plane, for which it is asked what they cover: at most about 2 s."""
 _AXES = "HIVRBTZC"
 """Axes of planes: phase, illumination, view, rotation, block, time, depth, channel."""
 _PIXELS: dict[str, tuple[str, int]] = {
@@ -43,8 +47,8 @@ class _Blocks:
     ----------
     count : int
         How many blocks there are.
-    planes : set of tuple
-        Where planes are, along `_AXES`.
+    planes : dict
+        By where planes are along `_AXES`, the rectangles of their blocks: x, y, width, height.
     kinds : set of str
         The types of their pixels.
     pixels, largest : int
@@ -54,7 +58,7 @@ class _Blocks:
     count: int = 0
     kinds: set[str] = field(default_factory=set)
     pixels: int = 0
-    planes: set[tuple[int, ...]] = field(default_factory=set)
+    planes: dict[tuple[int, ...], list[tuple[int, int, int, int]]] = field(default_factory=dict)
     largest: int = 0
 
 
@@ -133,10 +137,12 @@ def _scenes(document: Any) -> dict[int, _Blocks]:
         where = block.coordinate.to_dict()
         scene = found.setdefault(int(where.get("S", 0)), _Blocks())
         scene.count += 1
-        scene.planes.add(tuple(int(where.get(letter, 0)) for letter in _AXES))
+        at, size = block.logicalRect, block.physicalSize
+        plane = tuple(int(where.get(letter, 0)) for letter in _AXES)
+        scene.planes.setdefault(plane, []).append((int(at.x), int(at.y), int(at.w), int(at.h)))
         scene.kinds.add(block.pixelType.name)
-        size = block.physicalSize.w * block.physicalSize.h
-        scene.pixels, scene.largest = scene.pixels + size, max(scene.largest, size)
+        pixels = size.w * size.h
+        scene.pixels, scene.largest = scene.pixels + pixels, max(scene.largest, pixels)
         return True
 
     document.enumerate_subblocks_subset(note, only_layer0=True)
@@ -170,6 +176,12 @@ def _describe(
             f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
             "where tiles overlap one is shown, where there is none the pixels are 0"
         )
+    bare = {plane: _bare(tuple(sorted(tiles)), bounds) for plane, tiles in blocks.planes.items()}
+    if partly := [share for share in bare.values() if share]:
+        notes.append(
+            f"in {len(partly)} of {len(bare)} planes a part of the {bounds.h} x {bounds.w} pixels is not in "
+            f"the file and reads as 0, up to {max(partly):.2%} of a plane"
+        )
     channels = range(first["C"], first["C"] + int(sizes[_AXES.index("C")]))
     scene = Scene(
         letters="".join(letter if letter in "TZC" else "?" for letter in _AXES),
@@ -183,6 +195,27 @@ def _describe(
         notes=tuple(notes),
     )
     return scene, first
+
+
+@lru_cache(maxsize=16)  # planes mostly have the same tiles
+def _bare_of(tiles: tuple[tuple[int, int, int, int], ...], left: int, top: int, w: int, h: int) -> float:
+    x, y, widths, heights = np.array(tiles, np.int64).T
+    first, last = np.clip(x, left, left + w), np.clip(x + widths, left, left + w)
+    start, stop = np.clip(y, top, top + h), np.clip(y + heights, top, top + h)
+    edges, covered = np.unique(np.concatenate([start, stop])), 0
+    for above, below in pairwise(edges):  # in a strip between two edges a tile is there from side to side
+        here = (start <= above) & (stop >= below)  # in the order of x, as the tiles are
+        reached = np.maximum.accumulate(np.concatenate([[left], last[here]]))
+        seen = last[here] - np.maximum(first[here], reached[:-1])
+        covered += int(seen.clip(0).sum()) * int(below - above)
+    return 1 - covered / (w * h)
+
+
+def _bare(tiles: tuple[tuple[int, int, int, int], ...], bounds: Any) -> float:
+    """Return which part of a scene no tile of a plane covers; 0 where there are too many tiles to ask."""
+    if len(tiles) > _MOST_TILES:
+        return 0.0
+    return _bare_of(tiles, int(bounds.x), int(bounds.y), int(bounds.w), int(bounds.h))
 
 
 def _parsed(metadata: str) -> tuple[ElementTree.Element | None, tuple[str, ...]]:
