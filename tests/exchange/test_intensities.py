@@ -53,6 +53,24 @@ def test_the_range_of_a_known_type_is_in_the_graph(dtype, ends):
     assert mapped_by(chosen, raw)[0].tolist() == [[0, 1], [0, 1]]
 
 
+@pytest.mark.parametrize(("dtype", "bits"), [("uint16", 12), ("uint8", 4), ("uint16", 16), ("int16", 12)])
+def test_the_range_of_the_bits_that_the_training_had_is_in_the_graph(dtype, bits):
+    about = info("integer-range", dtype)
+    about = about.model_copy(update={"training": {"bits": [bits]}})
+    image = ArrayImage(np.arange(16, dtype=dtype).reshape(1, 4, 4), "CYX")
+    image.bits = bits
+    expected = MappedImage(image, about.mapping).read(0, 0, 4, 0, 4)
+    assert np.allclose(
+        mapped_by(choose_intensities(about), image.read(0, 0, 4, 0, 4)), expected, rtol=0, atol=2e-7
+    )
+
+
+@pytest.mark.parametrize("bits", [[12, 16], [], 12, ["12"], [0], [99], [True]])
+def test_pixels_of_different_or_odd_bits_are_mapped_outside_the_graph(bits):
+    about = info("integer-range", "uint16").model_copy(update={"training": {"bits": bits}})
+    assert choose_intensities(about).scale is None
+
+
 @pytest.mark.parametrize(
     ("about", "words"),
     [
@@ -121,6 +139,7 @@ def test_the_card_says_what_the_graph_takes(tmp_path):
     model = small_model(PointwiseSettings(), mapping=Mapping(method="standardise"))
     export_model(model, tmp_path, ExportOptions(formats=("torchscript",), mean=(90.0,), deviation=(30.0,)))
     card = (tmp_path / "README.md").read_text()
+    assert "1 channel(s); the kind of image is not in the model file" in card
     assert "raw intensities, from which 90 is taken, and which are divided by 30" in card
     tile = np.load(tmp_path / "test-input.npy")
     assert (tile == tile.round()).all()  # as pixels are

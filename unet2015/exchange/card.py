@@ -67,7 +67,7 @@ def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
     )
     return {
         "images": f"{info.in_channels} channel(s); "
-        "{info.modality or 'the kind of image is not in the model file'}",
+        f"{info.modality or 'the kind of image is not in the model file'}",
         "pixel size": pixel,
         "the graphs take": f"float32 (batch, {info.in_channels}, height, width); {intensities.takes}",
         "the graphs give": f"float32 (batch, {info.classes}, height, width): probabilities, softmax included",

@@ -56,8 +56,9 @@ def choose_intensities(
     Parameters
     ----------
     info : ModelInfo
-        Its mapping decides: ``fixed``, and ``integer-range`` of a known type, are applied in the graph. The
-        others need the whole image before its first pixel, which no graph of tiles has.
+        Its mapping decides: ``fixed``, and ``integer-range`` of a known type and number of bits, are
+        applied in the graph. The others need the whole image before its first pixel, which
+        no graph of tiles has.
     mean, deviation : sequence of float
         For ``standardise``: take these for every image, one for each channel.
     image : path, optional
@@ -82,16 +83,25 @@ def choose_intensities(
         return Intensities(
             intensity_scale(info.mapping, probe), f"raw intensities; {info.mapping.in_words()}"
         )
-    if method == "integer-range" and info.dtype is not None:
-        pixel = np.zeros((info.in_channels, 1, 1), info.dtype)
-        scale = intensity_scale(info.mapping, ArrayImage(pixel, "CYX"))
-        limits = np.iinfo(info.dtype)
-        return Intensities(
-            scale, f"raw intensities of {info.dtype}; {limits.min} and {limits.max} become 0 and 1"
-        )
+    if method == "integer-range" and info.dtype is not None and (bits := _bits(info)):
+        image_of_type = ArrayImage(np.zeros((info.in_channels, 1, 1), info.dtype), "CYX")
+        image_of_type.bits = bits
+        offset, gain = intensity_scale(info.mapping, image_of_type)
+        least, most = offset[0], offset[0] + 1 / gain[0]
+        words = f"{info.dtype}; {least:.0f} and {most:.0f} become 0 and 1"
+        return Intensities((offset, gain), f"raw intensities of {words}")
     return Intensities(
         None, f"mapped intensities: {info.mapping.in_words()}, over all pixels of all its pages"
     )
+
+
+def _bits(info: ModelInfo) -> int:
+    """Return how many bits the pixels of the training had, such as 12 of 16; 0 where they differ."""
+    whole = 8 * np.dtype(info.dtype).itemsize
+    trained = info.training.get("bits", [whole])
+    if not isinstance(trained, list) or len(trained) != 1 or type(trained[0]) is not int:
+        return 0
+    return trained[0] if 0 < trained[0] <= whole else 0
 
 
 def _given(
