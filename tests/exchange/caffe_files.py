@@ -43,6 +43,7 @@ SCHEMA = {
     "Net": {"name": (1, TEXT), "layers": (2, "V1s"), "layer": (100, "Layers")},
 }
 TYPES = {"Concat": 3, "Convolution": 4, "Deconvolution": 39, "Pooling": 17, "ReLU": 18, "Crop": 99}
+TYPES |= {"HDF5Data": 9, "SoftmaxWithLoss": 21, "Softmax": 20, "Split": 22, "Dropout": 6}
 
 
 def _messages():

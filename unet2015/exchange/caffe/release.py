@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unet2015.errors import ModelError
+from unet2015.exchange.caffe.flow import other_flow
 from unet2015.exchange.caffe.net import Layer, read_net
 from unet2015.exchange.caffe.wire import WireError
 from unet2015.exchange.caffe.wiring import difference
@@ -104,7 +105,8 @@ def import_caffe(path: str | Path) -> Model:
         )
     depth = sum(layer.name.startswith("upconv_") for layer in learned)
     expected = list(release_layers(depth or 4))
-    said = _first_difference(learned, expected) or difference(layers, expected)
+    said = _first_difference(learned, expected)
+    said = said or difference(layers, expected) or other_flow(layers, expected)
     if said:
         raise ModelError(f"{path}: not the network of the authors' release (phseg_v5): {said}")
     info = _describe(path, learned, depth, {"sha256": hashlib.sha256(data).hexdigest(), "net": name})

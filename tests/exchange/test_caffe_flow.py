@@ -1,0 +1,91 @@
+"""Caffe networks with the layers of the release that are joined otherwise, or have others between them."""
+
+import pytest
+import torch
+
+from tests.exchange.caffe_files import encoded
+from tests.exchange.test_caffe import FIRST, LAYERS, SMALL, changed, written
+from unet2015.errors import ModelError
+from unet2015.exchange.caffe import import_caffe
+
+
+def with_layer(after, kind, bottoms, top, name="extra"):
+    """Return the layers with one more after another, or in front of all."""
+    at = 0 if after is None else [layer["name"] for layer in LAYERS].index(after) + 1
+    return [*LAYERS[:at], {"name": name, "type": kind, "bottom": bottoms, "top": [top]}, *LAYERS[at:]]
+
+
+OTHERS = {
+    f"{kind} between": (
+        with_layer("relu_d0b", kind, ["d0b"], "d0b"),
+        f"the layer extra is a {kind}, expected none",
+    )
+    for kind in ("TanH", "LRN", "BatchNorm", "Sigmoid", "Unknown")
+}
+OTHERS |= {
+    f"{kind} in front": (
+        with_layer(None, kind, ["d0a"], "d0a"),
+        f"the layer extra is a {kind}, expected none",
+    )
+    for kind in ("MVN", "Power")
+}
+OTHERS |= {
+    "Eltwise at the end": (
+        with_layer(LAYERS[-1]["name"], "Eltwise", ["score", "score"], "sum"),
+        "the layer extra is a Eltwise, expected none",
+    ),
+    "skip of the first map": (
+        changed("crop_d0c", bottom=["d0b", "u0a"]),
+        r"conv_u0b-c reads .*\(ReLU of conv_d0a-b, cropped to .*, expected .*\(ReLU of conv_d0b-c, cropped",
+    ),
+    "skip of another level": (
+        changed("crop_d0c", bottom=["d1b", "u0a"]),
+        "conv_u0b-c reads .* conv_d1a-b, cropped",
+    ),
+    "crop to another size": (
+        changed("crop_d0c", bottom=["d0c", "u1a"]),
+        "conv_u0b-c reads .* to upconv_d2c_u1a",
+    ),
+    "no crop": (
+        changed("concat_u0", bottom=["u0a", "d0c"]),
+        "conv_u0b-c reads ReLU of upconv_u1d_u0a beside ReLU of",
+    ),
+    "pooling of another map": (
+        changed("pool_d0c-1a", bottom=["d0b"]),
+        "conv_d1a-b reads the pooling of ReLU of conv_d0a-b, expected the pooling of ReLU of conv_d0b-c",
+    ),
+    "a map of no layer": (
+        changed("concat_u0", bottom=["u0a", "garbage"]),
+        "beside the input 'garbage', expected",
+    ),
+    "a layer left out": (
+        changed("conv_d0b-c", bottom=["d0a"]),
+        "conv_d0b-c reads the input 'd0a', expected ReLU of",
+    ),
+    "two inputs": (changed(FIRST, bottom=["d0a", "x"]), "conv_d0a-b reads the input 'd0a' and the input 'x'"),
+}
+
+
+@pytest.mark.parametrize(("layers", "words"), OTHERS.values(), ids=OTHERS)
+def test_a_network_that_is_joined_otherwise_is_refused(layers, words, tmp_path):
+    with pytest.raises(ModelError, match=f"not the network of the authors' release .*: .*{words}"):
+        import_caffe(written(tmp_path, encoded(layers)))
+
+
+@pytest.mark.parametrize("form", ["Layer", "V1"])
+def test_layers_that_change_no_score_are_passed_over(form, tmp_path):
+    more = [
+        {"name": "data", "type": "HDF5Data", "bottom": [], "top": ["d0a", "label"]},
+        *LAYERS,
+        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["score", "label"], "top": ["loss"]},
+        {"name": "seen", "type": "Softmax", "bottom": ["score"], "top": ["seen"]},
+    ]
+    at = [layer["name"] for layer in more].index("relu_d0c") + 1
+    split = {"name": "split", "type": "Split", "bottom": ["d0c"], "top": ["d0c_0", "d0c_1"]}
+    drop = {"name": "drop", "type": "Dropout", "bottom": ["d0c_0"], "top": ["d0c_0"]}
+    renamed = {"pool_d0c-1a": ["d0c_0"], "crop_d0c": ["d0c_1", "u0a"]}
+    rest = [layer | {"bottom": renamed.get(layer["name"], layer["bottom"])} for layer in more[at:]]
+    model = import_caffe(written(tmp_path, encoded([*more[:at], split, drop, *rest], form)))
+    image = torch.randn(1, 1, 60, 44)
+    with torch.inference_mode():
+        assert torch.equal(model.network(image), SMALL(image))
