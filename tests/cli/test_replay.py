@@ -39,7 +39,7 @@ def record(cli, data, model):
     ]
     ended = cli("segment", data / "images", "--model", model, "-o", data / "out", *more)
     assert ended.status == 0
-    with tifffile.TiffFile(data / "out" / "a.classes.tif") as tif:
+    with tifffile.TiffFile(data / "out" / "a.classes.ome.tif") as tif:
         assert tif.pages[0].is_tiled
     return data / "out" / "a.record.json"
 
@@ -48,7 +48,7 @@ def test_the_same_bytes(cli, record, data):
     listing = sorted(data.rglob("*"))
     ended = cli("replay", record)
     assert ended.status == 0
-    assert ended.out.splitlines() == ["same       a.classes.tif", "same       a.probability.tif"]
+    assert ended.out.splitlines() == ["same       a.classes.ome.tif", "same       a.probability.ome.tif"]
     said = json.loads(cli("replay", record, "--json").out)
     assert (said["same"], said["differences"]) == (True, {})
     assert sorted(data.rglob("*")) == listing, "nothing is written beside the results"
@@ -56,13 +56,13 @@ def test_the_same_bytes(cli, record, data):
 
 def test_other_bytes_and_other_versions(cli, record):
     said = json.loads(record.read_text())
-    said["outputs"]["a.probability.tif"] = "0" * 64
+    said["outputs"]["a.probability.ome.tif"] = "0" * 64
     said["versions"]["torch"] = "1.0"
     record.write_text(json.dumps(said))
     ended = cli("replay", record)
     assert ended.status == 1
     lines = ended.out.splitlines()
-    assert lines[:2] == ["same       a.classes.tif", "different  a.probability.tif"]
+    assert lines[:2] == ["same       a.classes.ome.tif", "different  a.probability.ome.tif"]
     assert lines[2].startswith("  torch was 1.0, is ")
 
 
@@ -111,8 +111,8 @@ def test_what_is_no_record(cli, refused, tmp_path, text):
         (("plan", "batch"), None),
         (("plan", "tile"), [60, 61]),
         (("plan", "tile"), "60"),
-        (("outputs",), ["a.classes.tif"]),
-        (("outputs", "a.classes.tif"), 5),
+        (("outputs",), ["a.classes.ome.tif"]),
+        (("outputs", "a.classes.ome.tif"), 5),
         (("input",), None),
         (("versions",), []),
         (("settings", "tile"), "60"),

@@ -166,7 +166,7 @@ def test_results_are_no_inputs_and_labels_find_their_images(tmp_path, model, ima
     assert is_result(made)
     assert np.array_equal(read_pages(made), read_pages(out / "x.labels.ome.tif"))
     for labels, images in ((out, with_results / "x.ome.tif"), (tmp_path / "counted", with_results)):
-        (measured,) = measure_files(labels, tmp_path / "measures", images)
+        (measured,) = measure_files(labels, tmp_path / f"measures-{labels.name}", images)
         assert measured.error is None
         assert [one.name for one in measured.outputs] == ["x.objects.csv"]
 
