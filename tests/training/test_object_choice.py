@@ -6,10 +6,11 @@ import torch
 from scipy import ndimage
 
 from unet2015.metrics.objects import match_objects
-from unet2015.models.model_file import read_model_file
+from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.objects.instances import label_page
+from unet2015.settings import Mapping
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
-from unet2015.training import object_choice
+from unet2015.training import completion, object_choice
 from unet2015.training.loop import train
 from unet2015.training.object_choice import choose_objects
 
@@ -157,8 +158,6 @@ def test_only_some_pages_are_used(chosen, monkeypatch):
 def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     small_set, small_settings, tmp_path, monkeypatch, caplog
 ):
-    from unet2015.training import completion
-
     calls = []
     caplog.set_level("INFO", "unet2015")
 
@@ -180,3 +179,11 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     train(images, labels, tmp_path / "run", settings=settings, device="cpu", resume=True)
     assert len(calls) == 1
     assert read_model_file(tmp_path / "run" / "model.safetensors").info == model.info
+
+
+def test_cells_that_no_border_divides_are_not_compared(small_settings, caplog):
+    caplog.set_level("INFO", "unet2015")
+    settings = small_settings(labels={"kind": "instances", "separation_border": False})
+    info = ModelInfo(class_names=("background", "cell"), mapping=Mapping(method="standardise"))
+    assert completion._with_objects(None, info, settings, None, CPU) is info
+    assert "objects: not compared" in caplog.text

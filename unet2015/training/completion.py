@@ -12,6 +12,10 @@ from unet2015.training.object_choice import choose_objects
 from unet2015.training.pages import TrainingSet
 from unet2015.training.thresholds import rand_threshold
 
+_JOINED = (
+    "objects: not compared, and as in the paper: without a separation border cells that touch are one part "
+    "of the map; compare them with `unet2015 evaluate objects`"
+)
 _log = logging.getLogger("unet2015")
 
 
@@ -46,6 +50,9 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
 def _with_objects(
     model: Model, info: ModelInfo, settings: TrainingSettings, data: TrainingSet, device: torch.device
 ) -> ModelInfo:
+    if settings.labels.kind == "instances" and not settings.labels.separation_border:
+        _log.info("%s", _JOINED)
+        return info
     threshold = 0.5 if info.threshold is None else info.threshold
     tile = model.network.inference_tile(settings.optimisation.tile)
     found = choose_objects(model.network, data.validation, threshold, device, tile)
