@@ -106,7 +106,8 @@ class Step:
             with torch.autocast(
                 device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
             ):
-                self.training.learner.shared = variant(self.training.network, image)
+                made = variant(self.training.network, image)
+            self.training.learner.shared = OneMap(made)
 
     def augment(self) -> Sample:
         """Bring what was read to the device, and deform it."""
@@ -125,6 +126,18 @@ class Step:
         self.learn()
         found = [parameter.grad for parameter in self.training.network.parameters()]
         return [gradient.detach().float().cpu() for gradient in found if gradient is not None]
+
+
+class OneMap(nn.Module):
+    """A variant of the network's call as a step takes it: a list of maps, of which the paper has one."""
+
+    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.made = made
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the scores."""
+        return [self.made(image)]
 
 
 def graphed(network: nn.Module, image: Tensor) -> Any:

@@ -6,6 +6,7 @@ nothing half-written under a final name. Then the disk gets room, and the same c
 empty one. Needs the right to mount; without it, it says so and ends with status 0.
 """
 
+import argparse
 import contextlib
 import io
 import logging
@@ -187,4 +188,9 @@ def search(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(search(sys.argv[1:]))
+    parser = argparse.ArgumentParser("python -m tests.kills.disks", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="COMMAND", help=f"{', '.join(COMMANDS)} (default: all)")
+    given = parser.parse_args().names
+    if unknown := sorted(set(given) - set(COMMANDS)):
+        parser.error(f"no such commands: {', '.join(unknown)}")
+    sys.exit(search(given))
