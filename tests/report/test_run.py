@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import tifffile
 
 from unet2015 import train
 from unet2015.errors import DataSetError, ModelError
-from unet2015.report.run import report_run
+from unet2015.images.image import ArrayImage
+from unet2015.report.run import _segment, _segmented, report_run
 from unet2015.settings import load_settings
 
 pytest.importorskip("jinja2")
@@ -108,6 +110,26 @@ def test_pages_are_segmented_as_the_validation_did(run):
     model = replace(model, info=model.info.model_copy(update={"threshold": between}))
     for page in _segmented(run, model, "cpu"):
         assert np.array_equal(page.classes, page.probability > between)
+
+
+def test_axes_that_were_given_are_kept_and_used(tmp_path):
+    values = np.random.default_rng(0)
+    for folder in ("i", "l"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.tif", "b.tif"):
+        planes = values.integers(0, 255, (3, 3, 60, 60), np.uint8)
+        for folder, pixels in (("i", planes), ("l", (planes[:, 0] > 90).astype(np.uint8))):
+            tifffile.imwrite(tmp_path / folder / name, pixels, photometric="minisblack")
+    given = {"settings": load_settings(None, LITTLE), "device": "cpu"}
+    out = tmp_path / "run"
+    model = train(tmp_path / "i", tmp_path / "l", out, axes="zcyx", **given)
+    assert model.info.training["axes"] == "ZCYX"
+    assert [page.name for page in _segmented(out, model, "cpu")] == model.info.training["held_out"]
+    with pytest.raises(DataSetError, match="other --axes"):
+        train(tmp_path / "i", tmp_path / "l", out, axes="CZYX", resume=True, **given)
+    image = SimpleNamespace(image=ArrayImage(np.zeros((3, 60, 60), np.uint8), "ZYX"))
+    with pytest.raises(DataSetError, match="the labels of "):
+        _segment(None, model, given["settings"], image, np.ones((1, 60, 60), np.uint8), 1)
 
 
 def test_a_report_shows_where_phases_begin(small_set, tmp_path):

@@ -25,7 +25,7 @@ from unet2015.safe_files import read_text, sha256
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
-from unet2015.training.dataset import Labels, read_labels, split_pages
+from unet2015.training.dataset import Labels, read_labels, size_difference, split_pages
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
@@ -238,9 +238,9 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
     settings = parse_settings(TrainingSettings, model.info.training.get("settings", {}), f"{folder}: model")
     predict = Predictor(model.network, choose_device(device))
     with ExitStack() as stack:
-        channel = model.info.training.get("channel")
+        axes, channel = (model.info.training.get(name) for name in ("axes", "channel"))
         images = [
-            (stack.enter_context(open_image(image, channel=channel)), labels)
+            (stack.enter_context(open_image(image, axes, channel=channel)), labels)
             for image, labels in _pairs(folder)
         ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
@@ -252,9 +252,7 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         # A file holds many pages: its labels are read, and its mapping is chosen, once.
         read, mapped = lru_cache(1)(read_labels), lru_cache(1)(MappedImage)
         return [
-            _segment(
-                predict, model, settings, mapped(image, model.info.mapping), read(labels)[number], number
-            )
+            _segment(predict, model, settings, mapped(image, model.info.mapping), read(labels, axes), number)
             for image, labels, number in (places[k] for k in chosen)
         ]
 
@@ -270,7 +268,9 @@ def _segment(
     image, tile = mapped.image, model.network.inference_tile(settings.optimisation.tile)
     file = Path(image.name).name
     name = file if image.pages == 1 else f"{file} page {number}"
-    targets = make_targets(labels, settings.labels, name, numbered=True)
+    if other := size_difference(image, labels):
+        raise DataSetError(f"the labels of {file}: {other}")
+    targets = make_targets(labels[number], settings.labels, name, numbered=True)
     source = PageSource(mapped, number)
     probabilities = segment_page(predict, model.network, source, (image.height, image.width), tile)
     classes = class_map(probabilities, model.info.threshold)

@@ -90,7 +90,8 @@ class TrainingSet:
     identity : dict
         What makes it this set, for JSON. ``pairs``: the SHA-256 of each image and its labels, in order;
         ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set;
-        ``channel``: which channel of the images is used alone, if one is.
+        ``axes``: those that were given for the images, if any were; ``channel``: which channel of the images
+        is used alone, if one is.
     """
 
     training: list[TrainingPage]
@@ -185,6 +186,7 @@ def load_training_set(
             "pages": [count for _, count in files],
             "held_out": held_out,
         }
+        | ({} if axes is None else {"axes": axes.upper().replace("S", "C")})
         | ({} if channel is None else {"channel": channel}),
     )
 

@@ -269,9 +269,9 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
         )
     if state.identity != expected.identity:
         raise DataSetError(
-            f"{folder}: the training was begun with other images or labels, another --channel, other pairs "
-            "of them, in another order, or with others held out; resume with the same, or choose another "
-            "folder"
+            f"{folder}: the training was begun with other images or labels, other --axes, another --channel, "
+            "other pairs of them, in another order, or with others held out; resume with the same, or choose "
+            "another folder"
         )
 
 
