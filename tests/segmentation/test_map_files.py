@@ -261,6 +261,25 @@ def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, sta
     )
 
 
+def test_results_of_an_earlier_run_are_not_taken_from_a_folder(tmp_path, model, stack_file, caplog):
+    out, every = tmp_path / "out", SegmentOptions(products=("probability",), objects=ObjectSettings())
+    segment_files([stack_file], out, model, every)
+    (before,) = label_files([out], tmp_path / "first")
+    assert before.input.name == "stack.probability.tif"
+    segment_files([stack_file], out, model, SegmentOptions(threshold=0.51))
+    (result,) = label_files([out], tmp_path / "second")
+    assert result.input.name == "stack.classes.tif"
+    assert "are left out (2): " in caplog.text
+    (result,) = label_files([out / "stack.probability.tif"], tmp_path / "third")
+    assert result.input.name == "stack.probability.tif"
+    with pytest.raises(
+        UsageError, match=r"stack\.labels\.tif: of an earlier run .*; give the files themselves"
+    ):
+        measure_files(out, tmp_path / "table")
+    (result,) = measure_files(out / "stack.labels.tif", tmp_path / "table")
+    assert result.error is None
+
+
 def test_labels_beside_their_images_are_not_their_own_images(tmp_path, caplog):
     caplog.set_level("INFO", "unet2015")
     labels = label_objects(blobs(1)[0], 0.5)

@@ -16,6 +16,7 @@ from unet2015.safe_files.ownership import (
     check_place,
     earlier_outputs,
     place_for_record,
+    read_record,
     record_of,
     record_paths,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "open_regular",
     "place_for_record",
     "read_bytes",
+    "read_record",
     "read_text",
     "record_of",
     "record_paths",

@@ -35,7 +35,7 @@ from unet2015.objects.table import (
 )
 from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
 from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
-from unet2015.segmentation.map_names import best_maps, named_results, partners_of
+from unet2015.segmentation.map_names import best_maps, named_results, of_last_runs, partners_of
 from unet2015.segmentation.object_output import write_views
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.segmentation.view_libraries import checked_views
@@ -94,7 +94,7 @@ def label_files(
         By their names, several images could belong to a map.
     """
     settings, folder, views = settings or ObjectSettings(), Path(out), checked_views(views)
-    jobs = named_results(best_maps(find_images(inputs)))
+    jobs = named_results(best_maps(of_last_runs(find_images(inputs), inputs)))
     partners = partners_of({path: name for name, path in jobs.items()}, images)
     make_folder(folder)
     notes = Repeated()
@@ -195,7 +195,9 @@ def measure_files(
     UsageError
         There are no label images, or two of them would have the same table.
     """
-    target, partners = Path(out), partners_of(named_files(labels, LABELS.ending), images)
+    names = named_files(labels, LABELS.ending)
+    names = {path: names[path] for path in of_last_runs(list(names), [labels])}
+    target, partners = Path(out), partners_of(names, images)
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
     if not single:
         make_folder(target)
