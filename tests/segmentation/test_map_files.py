@@ -261,23 +261,34 @@ def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, sta
     )
 
 
-def test_results_of_an_earlier_run_are_not_taken_from_a_folder(tmp_path, model, stack_file, caplog):
-    out, every = tmp_path / "out", SegmentOptions(products=("probability",), objects=ObjectSettings())
-    segment_files([stack_file], out, model, every)
-    (before,) = label_files([out], tmp_path / "first")
-    assert before.input.name == "stack.probability.tif"
+@pytest.mark.parametrize("several", [False, True])
+def test_results_of_an_earlier_run_are_taken_only_where_they_are_given(
+    tmp_path, model, stack_file, caplog, several
+):
+    out, files = tmp_path / "out", [stack_file]
+    if several:  # of which one was segmented again
+        files.append(tmp_path / "b.tif")
+        files[1].write_bytes(stack_file.read_bytes())
+    both = SegmentOptions(products=("probability",), objects=ObjectSettings())
+    segment_files(files, out, model, both)
     segment_files([stack_file], out, model, SegmentOptions(threshold=0.51))
-    (result,) = label_files([out], tmp_path / "second")
-    assert result.input.name == "stack.classes.tif"
-    assert "are left out (2): " in caplog.text
-    (result,) = label_files([out / "stack.probability.tif"], tmp_path / "third")
-    assert result.input.name == "stack.probability.tif"
-    with pytest.raises(
-        UsageError, match=r"stack\.labels\.tif: of an earlier run .*; give the files themselves"
-    ):
-        measure_files(out, tmp_path / "table")
-    (result,) = measure_files(out / "stack.labels.tif", tmp_path / "table")
-    assert result.error is None
+    caplog.clear()
+    results = label_files([out], tmp_path / "again")
+    taken = ["stack.classes.tif"] + ["b.probability.tif"] * several
+    assert sorted(result.input.name for result in results) == sorted(taken)
+    earlier = f"{out / 'stack.labels.tif'}, {out / 'stack.probability.tif'}"
+    assert f"of an earlier run, and left out: {earlier}" in caplog.text
+    (given,) = label_files([out / "stack.probability.tif"], tmp_path / "given")
+    assert given.error is None
+    if several:
+        (measured,) = measure_files(out, tmp_path / "table")
+        assert measured.input.name == "b.labels.tif"
+    else:
+        with pytest.raises(DataSetError, match=r"stack\.labels\.tif: of an earlier run"):
+            measure_files(out, tmp_path / "table")
+    assert measure_files(out / "stack.labels.tif", tmp_path / "table")[0].error is None
+    tifffile.imwrite(out / "stack.labels.tif", np.ones((61, 75), np.uint8))  # somebody's own labels
+    assert out / "stack.labels.tif" in [result.input for result in measure_files(out, tmp_path / "table")]
 
 
 def test_labels_beside_their_images_are_not_their_own_images(tmp_path, caplog):

@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.images.affixes import NO_AFFIX, Affix, Side
+from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
 from unet2015.images.result_names import results_meant
@@ -64,10 +65,13 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
     given : path
         A file, a folder or a pattern.
     wanted : str, optional
-        Which results are meant, where a segmentation has left several of one image: their ending.
+        Which results are meant, where a segmentation has left several of one image: their ending. Results
+        of an earlier run than the last are left out, unless `given` is such a file.
 
     Raises
     ------
+    DataSetError
+        All that is meant is of an earlier run.
     UsageError, ImageReadError
         As from `find_images`.
     """
@@ -81,7 +85,7 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
         files = find_images([Path(glob.escape(str(root))) / "**" / "*"])
     else:
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    files = files if wanted is None else results_meant(files, wanted)
+    files = files if wanted is None else without_earlier(results_meant(files, wanted), [given])
     names = {file: file.absolute().relative_to(root.absolute()).with_suffix("") for file in files}
     return {file: unicodedata.normalize("NFC", str(name)) for file, name in names.items()}
 

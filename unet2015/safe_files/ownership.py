@@ -116,6 +116,26 @@ def earlier_outputs(record: dict[str, Any] | None, folder: Path, names: Iterable
     return {"earlier": kept} if kept else {}
 
 
+def is_of_earlier_run(path: Path, places: Iterable[Path]) -> bool:
+    """Whether an output is one that a later run with other settings did not make again.
+
+    Parameters
+    ----------
+    path : Path
+        The output. If somebody has changed it since, it is no output of an earlier run any more.
+    places : iterable of Path
+        Where records may be.
+    """
+    records = [record for place in places if (record := read_record(place))]
+    if any(path.name in record["outputs"] for record in records):
+        return False
+    known = {digest for record in records for digest in _digests(record, path.name)}
+    try:
+        return bool(known) and digest_of(path) in known
+    except OSError:
+        return False  # opening it will say why
+
+
 def _digests(record: dict[str, Any], name: str) -> set[str]:
     groups = (record.get("outputs"), record.get("earlier"))
     return {group[name] for group in groups if isinstance(group, dict) and isinstance(group.get(name), str)}

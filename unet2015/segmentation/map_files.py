@@ -13,6 +13,7 @@ import numpy as np
 
 from unet2015.errors import DataSetError, UNet2015Error, failure_of
 from unet2015.images.display import display_of_labels
+from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated, Say, say_notes
@@ -35,7 +36,7 @@ from unet2015.objects.table import (
 )
 from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
 from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
-from unet2015.segmentation.map_names import best_maps, named_results, of_last_runs, partners_of
+from unet2015.segmentation.map_names import best_maps, named_results, partners_of
 from unet2015.segmentation.object_output import write_views
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.segmentation.view_libraries import checked_views
@@ -69,7 +70,8 @@ def label_files(
     Parameters
     ----------
     inputs : sequence of path
-        Maps, folders of them, patterns. Of the two maps of one segmentation the probability map is taken.
+        Maps, folders of them, patterns. Of the two maps of one segmentation the probability map is taken;
+        maps of an earlier run than the last are left out.
     out : path
         A folder. It gets ``NAME.labels.tif`` and ``NAME.objects.csv`` for each map, each with a record.
     settings : ObjectSettings, optional
@@ -94,7 +96,7 @@ def label_files(
         By their names, several images could belong to a map.
     """
     settings, folder, views = settings or ObjectSettings(), Path(out), checked_views(views)
-    jobs = named_results(best_maps(of_last_runs(find_images(inputs), inputs)))
+    jobs = named_results(best_maps(without_earlier(find_images(inputs), inputs)))
     partners = partners_of({path: name for name, path in jobs.items()}, images)
     make_folder(folder)
     notes = Repeated()
@@ -195,9 +197,7 @@ def measure_files(
     UsageError
         There are no label images, or two of them would have the same table.
     """
-    names = named_files(labels, LABELS.ending)
-    names = {path: names[path] for path in of_last_runs(list(names), [labels])}
-    target, partners = Path(out), partners_of(names, images)
+    target, partners = Path(out), partners_of(named_files(labels, LABELS.ending), images)
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
     if not single:
         make_folder(target)

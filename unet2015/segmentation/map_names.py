@@ -1,14 +1,12 @@
 """Which maps are meant, what their results are called, and which images belong to them: by names."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unet2015.errors import UsageError
 from unet2015.images.pairs import listed, named_files, pair_by_name
 from unet2015.images.result_names import name_before, stem_of
-from unet2015.safe_files import read_record, record_paths
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
 
@@ -35,43 +33,6 @@ def best_maps(paths: Sequence[Path]) -> list[Path]:
     if not kept:
         raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
     return kept
-
-
-def of_last_runs(paths: Sequence[Path], inputs: Sequence[str | Path]) -> list[Path]:
-    """Leave out results that their record says are of an earlier run than it; files given by name stay.
-
-    Raises
-    ------
-    UsageError
-        Nothing is left.
-    """
-    given = {os.path.realpath(one) for one in inputs}
-    old = [path for path in paths if _is_earlier(path) and os.path.realpath(path) not in given]
-    if not old:
-        return list(paths)
-    if len(old) == len(paths):
-        raise UsageError(
-            f"{listed(old)}: of an earlier run than the newest results beside them; give the files themselves"
-        )
-    _log.warning(
-        "results of an earlier run than the newest beside them are left out (%d): %s; to take one, give the "
-        "file itself",
-        len(old),
-        listed(old),
-    )
-    return [path for path in paths if path not in old]
-
-
-def _is_earlier(path: Path) -> bool:
-    name = name_before(path.name, (*_MAPS, LABELS.ending))
-    if name is None:
-        return False
-    for place in record_paths(path.with_name(name + MAIN.ending), path.with_name(name)):
-        record = read_record(place) or {}
-        earlier = record.get("earlier")
-        if isinstance(earlier, dict) and path.name in earlier and path.name not in record["outputs"]:
-            return True
-    return False
 
 
 def named_results(paths: Sequence[Path]) -> dict[str, Path]:
