@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from unet2015.training.record import _files, _record
+from unet2015.errors import ModelError
+from unet2015.training.loop import train
+from unet2015.training.record import _files, _other_training, _record
 
 
 @pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
@@ -46,3 +48,22 @@ def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():
     data = SimpleNamespace(files=pairs[:1], identity={"pairs": [["1", "2"]]})
     (only,) = _files(data)
     assert only == {"image": "t0.tif", "image_sha256": "1", "labels": "t0.tif", "labels_sha256": "2"}
+
+
+def test_the_model_of_another_training_is_not_taken_for_the_best_one(small_set, small_settings, tmp_path):
+    for name, seed in (("run", 0), ("other", 9)):
+        train(*small_set, tmp_path / name, settings=small_settings(seed=seed), device="cpu")
+    model = tmp_path / "run" / "model.safetensors"
+    foreign = (tmp_path / "other" / "model.safetensors").read_bytes()
+    model.write_bytes(foreign)
+    with pytest.raises(ModelError, match=r"model\.safetensors: .* trained with other settings; move it"):
+        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+    assert model.read_bytes() == foreign
+
+
+def test_a_model_of_other_images_is_of_another_training():
+    state = SimpleNamespace(settings={"seed": 0}, identity={"pairs": [["1", "2"]]})
+    files = [{"image": "a", "image_sha256": "1", "labels": "a", "labels_sha256": "2"}]
+    assert _other_training({"settings": {"seed": 0}, "files": files}, state) == ""
+    assert _other_training({"settings": {"seed": 0}, "files": []}, state) == "images or labels"
+    assert _other_training({"settings": {"seed": 1}, "files": files}, state) == "settings"

@@ -121,7 +121,7 @@ class Course(GradientDescent):
         self.state = state
         if self.writes:
             remove_older(self.folder / "checkpoints", state.step)
-            state.best = state.best if state.best and is_good_model(self.model_path) else {}
+            state.best = state.best if state.best and is_good_model(self.model_path, state) else {}
 
     def _save(self) -> None:
         if not self.learner.is_finite():

@@ -39,7 +39,7 @@ def model_info(
     )
 
 
-def is_good_model(path: Path) -> bool:
+def is_good_model(path: Path, state: State) -> bool:
     """Return whether the best model of a training exists and is whole; warn if not.
 
     A model that cannot be read is removed. Otherwise the training would not write a new one, and would fail
@@ -47,6 +47,8 @@ def is_good_model(path: Path) -> bool:
 
     Raises
     ------
+    ModelError
+        It is the model of another training, by its settings or files; it stays.
     ImageWriteError
         It cannot be removed.
     """
@@ -54,10 +56,15 @@ def is_good_model(path: Path) -> bool:
         _log.warning("%s is gone; the next validation writes another", path)
         return False
     try:
-        read_model_file(path)
+        info = read_model_file(path).info
     except ModelError as error:
         _log.warning("%s; it is removed, and the next validation writes another", error)
     else:
+        if other := _other_training(info.training, state):
+            raise ModelError(
+                f"{path}: expected the best model of this training, but it was trained with other {other}; "
+                "move it elsewhere, and resume: the next validation writes another"
+            )
         return True
     try:
         path.unlink()
@@ -101,6 +108,17 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
     if state.processes > 1:
         record["processes"] = state.processes
     return record
+
+
+def _other_training(record: dict[str, Any], state: State) -> str:
+    """Return in what the record of a model differs from a training: settings or files; else nothing."""
+    if record.get("settings") != state.settings:
+        return "settings"
+    files = record.get("files")
+    if not isinstance(files, list) or not all(isinstance(pair, dict) for pair in files):
+        return ""  # of an earlier version, whose records do not tell images from labels
+    digests = [[pair.get(f"{side}_sha256") for side in ("image", "labels")] for pair in files]
+    return "" if digests == state.identity.get("pairs") else "images or labels"
 
 
 def _files(data: TrainingSet) -> list[dict[str, str]]:
