@@ -70,6 +70,35 @@ def test_a_mask_is_not_instances(cli, refused, data):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("pages", "kind", "said"),
+    [
+        (np.random.default_rng(0).integers(0, 250, (2, 30, 30)), "instances", "page 1: most of the"),
+        (
+            np.kron([[0, 7, 0, 7], [0] * 4, [7, 0, 7, 0]], np.ones((5, 5))),
+            "instances",
+            "all 4 separate cells",
+        ),
+        (np.random.default_rng(0).integers(1, 250, (30, 30)), "mask", "every annotated pixel is cells"),
+        (np.kron([[0, 1], [0, 2]], np.ones((9, 9))), "instances", None),
+    ],
+)
+def test_labels_that_look_like_an_image_or_a_mask_are_said(cli, tmp_path, pages, kind, said):
+    tifffile.imwrite(tmp_path / "a.tif", pages.astype(np.uint8), photometric="minisblack")
+    ended = cli(
+        "weights",
+        tmp_path / "a.tif",
+        "-o",
+        tmp_path / "w.tif",
+        "--label-kind",
+        kind,
+        "--axes",
+        "ZYX"[-pages.ndim :],
+    )
+    assert (ended.status, ended.out) == (0, f"{tmp_path / 'w.tif'}\n")
+    assert ended.err == "" if said is None else said in ended.err and str(tmp_path / "a.tif") in ended.err
+
+
 def test_labels_that_are_not_there(cli, refused, tmp_path):
     refused(
         cli("weights", tmp_path / "none.tif", "-o", tmp_path / "w.tif"), 1, "none.tif: cannot read the file"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.options import KIND_HELP, Axes, Ignore
-from unet2015.cli.output import echo_path, show_messages
+from unet2015.cli.output import echo_path, print_message, show_messages
 from unet2015.settings.choices import Gaps, LabelKind
 
 
@@ -41,6 +41,7 @@ def weights(
     from unet2015.images.reader import open_image, read_pages
     from unet2015.images.writer import ImageWriter
     from unet2015.safe_files import RecordedOutput, Unchanged
+    from unet2015.training.checks.label_file import doubts
     from unet2015.training.weight_map import weight_map
 
     show_messages()
@@ -65,6 +66,8 @@ def weights(
         weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
     except LabelError as error:
         raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
+    for line in doubts(pages, str(labels), label_kind, ignore):
+        print_message(line)
     with (
         open_image(labels, axes, labels=True) as like,
         ImageWriter(out, like, weighed.dtype, guard=output) as writer,

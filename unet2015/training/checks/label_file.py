@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import LabelError
-from unet2015.settings import LabelSettings
+from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.labels import (
+    IGNORED,
     MASK_ADVICE,
     Labels,
     Targets,
@@ -115,6 +116,26 @@ def inspect_labels(
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
     return LabelReport([], [*_file_notes(labels, frequencies, settings, name), *notes], frequencies)
+
+
+def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> list[str]:
+    """Return what makes it doubtful that a file holds labels of a kind: one line each, which names the file.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (height, width) or (pages, height, width)
+        The whole file.
+    name : str
+        The file.
+    kind : {"instances", "mask", "membrane", "classes"}
+        What the values are said to mean.
+    ignore : int, optional
+        Value of pixels that are not annotated.
+    """
+    classes = IGNORED if kind == "classes" else 2
+    settings = LabelSettings(kind=kind, ignore=ignore, separation_border=False, classes=classes)
+    found = inspect_labels(labels, settings, name)
+    return [*found.problems, *found.notes]
 
 
 @dataclass(frozen=True)
