@@ -254,7 +254,8 @@ def test_skipped_tiles_are_background_and_recorded(tmp_path, image, model):
         loaded.network.head.bias.copy_(torch.tensor([-100.0, 100.0]))  # all is class 1
     loud = Model(loaded.network, loaded.info)
     options = replace(BOTH, skip_empty=True)
-    segment_files([image], tmp_path / "out", loud, options)
+    (result,) = segment_files([image], tmp_path / "out", loud, options)
+    assert not any("--skip-empty" in note for note in result.notes)
     record = json.loads((tmp_path / "out" / "a.record.json").read_text())
     assert record["settings"]["skip_empty"] is True
     assert record["skipped_tiles"] == 3 * 4  # the fourth row's margin reaches the pixels below
@@ -264,3 +265,14 @@ def test_skipped_tiles_are_background_and_recorded(tmp_path, image, model):
     shown = tifffile.imread(tmp_path / "out" / "a.probability.tif")
     assert (shown[:84] == 0).all()
     assert (shown[84:] > 0.9).all()
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_that_skipped_areas_depend_on_the_memory_is_said(tmp_path, image, model, empty):
+    tifffile.imwrite(image, tifffile.imread(image) * (not empty))
+    (result,) = segment_files([image], tmp_path / "out", model, replace(BOTH, tile=None, skip_empty=True))
+    record = json.loads((tmp_path / "out" / "a.record.json").read_text())
+    assert (record["skipped_tiles"] > 0) == empty
+    said = [note for note in record["notes"] if "give --tile for the same result" in note]
+    assert len(said) == empty
+    assert set(said) <= set(result.notes)

@@ -70,7 +70,10 @@ MaxMemory = Annotated[
 ]
 TileSide = Annotated[
     int | None,
-    typer.Option(help="Side of the tiles in pixels; the result is the same.  [default: by memory]"),
+    typer.Option(
+        help="Side of the tiles in pixels; the result is the same, but for --skip-empty.  "
+        "[default: by memory]"
+    ),
 ]
 Batch = Annotated[
     int | None, typer.Option(help="Tiles that go through the network together.  [default: by memory]")
@@ -79,7 +82,8 @@ SkipEmpty = Annotated[
     bool,
     typer.Option(
         "--skip-empty",
-        help="Do not run the network on tiles whose pixels are all equal; they become background.",
+        help="Do not run the network on tiles whose pixels are all equal; they become class 0. "
+        "What is left out depends on --tile.",
     ),
 ]
 Tiled = Annotated[

@@ -84,7 +84,8 @@ def segment(
     skip_empty : bool
         Do not run the network on empty tiles. A tile is empty if all pixels that the network would read,
         margin included, have the same raw value in each channel. It becomes class 0; the probability of
-        class 1 is 0 (with more than two classes: that of class 0 is 1).
+        class 1 is 0 (with more than two classes: that of class 0 is 1). Which areas these are depends on
+        the size of the tiles; without `tile` it follows from the memory.
     progress : callable, optional
         Called with the number of tiles that are done, and of all; the work waits for it.
 

@@ -24,6 +24,10 @@ from unet2015.segmentation.zarr_output import write_zarr
 from unet2015.tiling.plan import TilePlan
 
 _BIG = "the results are BigTIFF (--tiled, --pyramid, or large), which ImageJ opens with Bio-Formats alone"
+_BY_TILES = (
+    "empty tiles were left out (--skip-empty), and their size, which follows from the memory, decides which "
+    "areas are background; give --tile for the same result on every machine"
+)
 _log = logging.getLogger("unet2015")
 
 
@@ -128,6 +132,8 @@ def _run(
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
             if found.constant:
                 heard.say(job.input, "all pixels got the same probability; does the model suit the image?")
+            if found.skipped and job.options.tile is None:
+                heard.say(job.input, _BY_TILES)
             if not made.outputs.zarr and is_bigtiff(made.outputs.main):
                 heard.say(job.input, _BIG)
             if objects is not None and pixel_size(image.calibration) is None:
