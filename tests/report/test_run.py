@@ -125,7 +125,7 @@ def test_axes_that_were_given_are_kept_and_used(tmp_path):
     model = train(tmp_path / "i", tmp_path / "l", out, axes="zcyx", **given)
     assert model.info.training["axes"] == "ZCYX"
     assert [page.name for page in _segmented(out, model, "cpu")] == model.info.training["held_out"]
-    with pytest.raises(DataSetError, match="other --axes"):
+    with pytest.raises(DataSetError, match="other axes of the images"):
         train(tmp_path / "i", tmp_path / "l", out, axes="CZYX", resume=True, **given)
     image = SimpleNamespace(image=ArrayImage(np.zeros((3, 60, 60), np.uint8), "ZYX"))
     with pytest.raises(DataSetError, match="the labels of "):

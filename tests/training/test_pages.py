@@ -65,11 +65,23 @@ def test_the_identity_is_of_pairs_in_order_and_of_the_split(pairs):
         "pairs": [[sha(image), sha(labels)] for image, labels in pairs],
         "pages": [1, 1, 3],
         "held_out": [1, 3],
+        "axes": ["YX", "YX", "IYX"],
     }
     assert json.loads(json.dumps(data.identity)) == data.identity
     assert list(data.hashes.items()) == [(str(path), sha(path)) for pair in pairs for path in pair]
     assert data.identity != load(pairs, validation={"pages": "1,4"}).identity
     assert data.identity != load(pairs[::-1], validation={"pages": "1,3"}).identity
+
+
+def test_the_identity_has_the_axes_of_the_whole_file(tmp_path):
+    """Also where one channel is used alone: which planes these are follows from the place of C."""
+    tifffile.imwrite(tmp_path / "i.tif", RNG.integers(0, 255, (2, 2, 20, 24)).astype(np.uint8))
+    tifffile.imwrite(tmp_path / "l.tif", np.stack([CELLS, CELLS]))
+    pairs = [(tmp_path / "i.tif", tmp_path / "l.tif")]
+    for axes, channel in (("zcyx", None), ("zcyx", "1"), ("CZYX", "1")):
+        with closing(load_training_set(pairs, settings(), axes, channel=channel)) as data:
+            assert (data.axes, data.identity["axes"]) == (axes.upper(), [axes.upper()])
+            assert data.identity.get("channel") == channel
 
 
 def test_labels_of_two_images_exchanged_are_another_set(pairs):

@@ -22,6 +22,7 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
         class_weights=(),
         images=images,
         identity={"pairs": []},
+        axes=None,
     )
     state = SimpleNamespace(
         settings={"optimisation": {}},

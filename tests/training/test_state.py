@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 import shutil
 
+import numpy as np
 import pytest
 import tifffile
 import torch
@@ -12,6 +14,7 @@ from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.safe_files import hidden_prefix
 from unet2015.training import loop, sampling, state
+from unet2015.training.identity import identity_difference
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.state import State, _parse, torch_seed
@@ -328,3 +331,55 @@ def test_a_run_killed_before_it_removed_an_old_checkpoint_leaves_none_at_its_end
     (folder / "step-00000002.safetensors").write_bytes(newest[0].read_bytes())
     train(*small_set, tmp_path / "run", settings=settings, device="cpu", resume=True)
     assert sorted(folder.iterdir()) == newest
+
+
+@pytest.fixture
+def deep_pairs(tmp_path):
+    """Two images of 3 x 3 planes that do not say their axes, with labels of three pages."""
+    random = np.random.default_rng(0)
+    folders = tmp_path / "images", tmp_path / "labels"
+    for folder, shape in zip(folders, [(3, 3, 50, 56), (3, 50, 56)], strict=True):
+        folder.mkdir()
+        for k in range(2):
+            pixels = 255 * random.integers(0, 2, shape).astype(np.uint8)
+            tifffile.imwrite(folder / f"p{k}.tif", pixels, photometric="minisblack")
+    return folders
+
+
+def without_axes(run):
+    """Make checkpoints as they were when the axes were not among what identifies the images."""
+    for path in (run / "checkpoints").glob("step-*"):
+        found, text, _ = load_tensors(path)
+        description = json.loads(text)
+        del description["identity"]["axes"]
+        save_tensors(path, found, json.dumps(description))
+
+
+def test_other_axes_do_not_resume_and_are_named(tmp_path, deep_pairs, small_settings):
+    run, settings = tmp_path / "run", small_settings(optimisation={"steps": 4}, validation={"interval": 4})
+    killed_in_step(4, *deep_pairs, run, settings=settings, axes="ZCYX")
+    with pytest.raises(DataSetError, match=r"ZCYX then, CZYX now"):
+        train(*deep_pairs, run, settings=settings, device="cpu", resume=True, axes="CZYX")
+    # The same pages by another name, and a checkpoint of before.
+    without_axes(run)
+    model = train(*deep_pairs, run, settings=settings, device="cpu", resume=True, axes="tcyx")
+    assert model.info.training["axes"] == "TCYX"
+    assert json.loads(load_tensors(newest(run))[1])["identity"]["axes"] == ["TCYX", "TCYX"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (["ZYX", "YX"], ["TYX", "YX"], None),
+        (["IYX"], ["ZYX"], None),
+        (["YX", "IYX"], ["YX", "CYX"], r"IYX then, CYX now"),
+        (["TCYX"], ["CTYX"], r"TCYX then, CTYX now"),
+        (["YXC"], ["CYX"], r"YXC then, CYX now"),
+        (None, ["CYX"], None),
+    ],
+)
+def test_axes_differ_where_other_pixels_are_shown(then, now, said):
+    before = {"pairs": []} if then is None else {"pairs": [], "axes": then}
+    found = identity_difference(before, {"pairs": [], "axes": now})
+    assert found is said is None or re.search(said, found)
+    assert "other images" in identity_difference(before | {"pages": [1]}, {"pairs": [], "axes": now})

@@ -20,6 +20,13 @@ class ChannelImage(Image):
     channel : str
         Which channel: see `find_channel`.
 
+    Attributes
+    ----------
+    channel : int
+        The number of the channel.
+    file_axes : str
+        The axes of the whole image.
+
     Raises
     ------
     ImageValueError
@@ -27,7 +34,7 @@ class ChannelImage(Image):
     """
 
     def __init__(self, image: Image, channel: str) -> None:
-        self._image = image
+        self._image, self.file_axes = image, image.axes
         try:
             self.channel = find_channel(image, channel)
             kept = [place for place, letter in enumerate(image.axes) if letter != "C"]

@@ -106,7 +106,7 @@ def train(
         torchvision's (``.pth``), or safetensors with the same names. Its SHA-256 stands in the record. To
         resume, give it again. Default: drawn weights, and a line that says so.
     axes : str, optional
-        Axes of the images where the files do not say.
+        Axes of the images where the files do not say; stored in the record. To resume, give the same again.
     channel : int or str, optional
         Use this channel of the images alone: its number from 0, its name, if the files declare names, or
         both as ``1:GFP``. It is stored in the model's record.

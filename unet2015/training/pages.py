@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ class TrainingSet:
     identity : dict
         What makes it this set, for JSON. ``pairs``: the SHA-256 of each image and its labels, in order;
         ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set;
-        ``axes``: those that were given for the images, if any were; ``channel``: which channel of the images
-        is used alone, if one is.
+        ``axes``: with which each image file is read; ``channel``: which channel of the images is used
+        alone, if one is.
+    axes : str or None
+        Axes of the images that were given, for files that do not say them.
     """
 
     training: list[TrainingPage]
@@ -106,6 +109,7 @@ class TrainingSet:
     pool: ImagePool
     held_out: list[str]
     identity: dict[str, Any]
+    axes: str | None = None
 
     def close(self) -> None:
         """Close the image files."""
@@ -172,11 +176,7 @@ def load_training_set(
         mapping=mapping,
         dtype=images[0].dtype.name if len({image.dtype for image in images}) == 1 else None,
         class_weights=weights,
-        hashes={
-            str(path): digest
-            for pair, both in zip(pairs, digests, strict=True)
-            for path, digest in zip(pair, both, strict=True)
-        },
+        hashes={str(path): digest for path, digest in zip(chain(*pairs), chain(*digests), strict=True)},
         files=list(pairs),
         images=list(images),
         pool=pool,
@@ -185,9 +185,10 @@ def load_training_set(
             "pairs": [list(both) for both in digests],
             "pages": [count for _, count in files],
             "held_out": held_out,
+            "axes": [image.file_axes for image in images],
         }
-        | ({} if axes is None else {"axes": axes.upper().replace("S", "C")})
         | ({} if channel is None else {"channel": channel}),
+        axes=None if axes is None else axes.upper().replace("S", "C"),
     )
 
 

@@ -15,6 +15,7 @@ import torch
 
 from unet2015.device import process_memory
 from unet2015.errors import DataSetError, ImageReadError, OutOfMemoryError
+from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.reader import open_image
 from unet2015.safe_files import Unchanged
@@ -31,6 +32,11 @@ class PooledImage(Image):
     """An image that its pool opens when it is read; may be read from several threads.
 
     Once `sha256` was read, each read checks at its end that the file is still the same.
+
+    Attributes
+    ----------
+    file_axes : str
+        The axes with which the file is read; also where one of its channels is used alone.
 
     Raises
     ------
@@ -59,6 +65,7 @@ class PooledImage(Image):
                     channel_names=image.channel_names,
                 )
             )
+            self.file_axes = image.file_axes if isinstance(image, ChannelImage) else image.axes
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
         self._check_memory()
 

@@ -93,7 +93,10 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "versions": versions(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    record |= {name: data.identity[name] for name in ("axes", "channel") if name in data.identity}
+    if "channel" in data.identity:
+        record["channel"] = data.identity["channel"]
+    if data.axes is not None:
+        record["axes"] = data.axes
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
         record["bits"] = sorted({image.bits for image in data.images})
     if state.encoder:

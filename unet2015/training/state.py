@@ -18,6 +18,7 @@ from unet2015.models.model_file import check_weights
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
 from unet2015.safe_files import make_folder
+from unet2015.training.identity import identity_difference
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
 from unet2015.training.sampling import page_order as page_order  # others may import it from here
@@ -170,8 +171,9 @@ def load_state(
                 folder.parent,
                 changed,
             )
-        # Renamed files are the same files.
+        # Renamed files are the same files; the identity may come from before the axes belonged to it.
         state.hashes, state.machine = expected.hashes, expected.machine
+        state.identity = expected.identity
         return state
     return None
 
@@ -267,11 +269,10 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             f"{_counted(expected.processes)} the tiles would be others; resume with as many, "
             "or choose another folder"
         )
-    if state.identity != expected.identity:
+    if difference := identity_difference(state.identity, expected.identity):
         raise DataSetError(
-            f"{folder}: the training was begun with other images or labels, other --axes, another --channel, "
-            "other pairs of them, in another order, or with others held out; resume with the same, or choose "
-            "another folder"
+            f"{folder}: the training was begun with {difference}; resume with the same, or choose another "
+            "folder"
         )
 
 

@@ -1,0 +1,38 @@
+"""Whether a training is resumed with the images and labels that it was begun with."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+_PAGES = str.maketrans("TZ", "II")
+
+
+def identity_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Say with what other data a training was begun; None if they are the same.
+
+    Parameters
+    ----------
+    then, now : mapping
+        ``identity`` of a `unet2015.training.pages.TrainingSet`: that of a checkpoint, and that of today.
+        Checkpoints of before do not have the axes, which are not compared then.
+    """
+    if _without_axes(then) != _without_axes(now):
+        return (
+            "other images or labels, another --channel, other pairs of them, in another order, "
+            "or with others held out"
+        )
+    if not isinstance(then.get("axes"), list):
+        return None
+    for before, after in zip_longest(then["axes"], now["axes"]):
+        if _layout(before) != _layout(after):
+            return f"other axes of the images ({before} then, {after} now; see --axes)"
+    return None
+
+
+def _without_axes(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in identity.items() if key != "axes"}
+
+
+def _layout(axes: str | None) -> str:
+    """Return axes in which T, Z and I are one letter: the pages along an axis are the same by any name."""
+    return str(axes).translate(_PAGES)
