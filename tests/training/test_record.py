@@ -63,8 +63,12 @@ def test_the_model_of_another_training_is_not_taken_for_the_best_one(small_set, 
 
 
 def test_a_model_of_other_images_is_of_another_training():
-    state = SimpleNamespace(settings={"seed": 0}, identity={"pairs": [["1", "2"]]})
+    state = SimpleNamespace(settings={"seed": 0}, identity={"pairs": [["1", "2"]]}, best={"step": 8})
     files = [{"image": "a", "image_sha256": "1", "labels": "a", "labels_sha256": "2"}]
     assert _other_training({"settings": {"seed": 0}, "files": files}, state) == ""
-    assert _other_training({"settings": {"seed": 0}, "files": []}, state) == "images or labels"
-    assert _other_training({"settings": {"seed": 1}, "files": files}, state) == "settings"
+    assert _other_training({"settings": {"seed": 0}, "files": []}, state) == "with other images or labels"
+    assert _other_training({"settings": {"seed": 1}, "files": files}, state) == "with other settings"
+    of_this = {"settings": {"seed": 0}, "files": files}
+    assert _other_training(of_this | {"step": 4}, state) == "for 4 steps, and the best one for 8"
+    for step in (8, 9):  # a kill may leave a newer model beside the last checkpoint
+        assert _other_training(of_this | {"step": step}, state) == ""

@@ -48,7 +48,7 @@ def is_good_model(path: Path, state: State) -> bool:
     Raises
     ------
     ModelError
-        It is the model of another training, by its settings or files; it stays.
+        It is the model of another training, by its settings or files, or an older one of this; it stays.
     ImageWriteError
         It cannot be removed.
     """
@@ -62,7 +62,7 @@ def is_good_model(path: Path, state: State) -> bool:
     else:
         if other := _other_training(info.training, state):
             raise ModelError(
-                f"{path}: expected the best model of this training, but it was trained with other {other}; "
+                f"{path}: expected the best model of this training, but it was trained {other}; "
                 "move it elsewhere, and resume: the next validation writes another"
             )
         return True
@@ -114,14 +114,18 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
 
 
 def _other_training(record: dict[str, Any], state: State) -> str:
-    """Return in what the record of a model differs from a training: settings or files; else nothing."""
+    """Return in what the record of a model differs from a training: settings, files, steps; else nothing."""
     if record.get("settings") != state.settings:
-        return "settings"
+        return "with other settings"
+    step, best = record.get("step"), state.best.get("step")
+    # Of more steps it may be: it is written before the checkpoint of its step.
+    if isinstance(step, int) and isinstance(best, int) and step < best:
+        return f"for {step} steps, and the best one for {best}"
     files = record.get("files")
     if not isinstance(files, list) or not all(isinstance(pair, dict) for pair in files):
         return ""  # of an earlier version, whose records do not tell images from labels
     digests = [[pair.get(f"{side}_sha256") for side in ("image", "labels")] for pair in files]
-    return "" if digests == state.identity.get("pairs") else "images or labels"
+    return "" if digests == state.identity.get("pairs") else "with other images or labels"
 
 
 def _files(data: TrainingSet) -> list[dict[str, str]]:
