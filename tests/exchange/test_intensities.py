@@ -7,10 +7,11 @@ import torch
 
 from tests.exchange.conftest import small_model
 from tests.networks.others import PointwiseSettings
-from unet2015.errors import UsageError
+from unet2015.errors import ModelError, UsageError
 from unet2015.exchange import ExportOptions, export_model
 from unet2015.exchange.graph import ModelGraph
 from unet2015.exchange.intensities import choose_intensities
+from unet2015.exchange.rdf import whole_image_steps
 from unet2015.images.image import ArrayImage
 from unet2015.images.mapping import MappedImage
 from unet2015.models.model_file import ModelInfo
@@ -133,6 +134,39 @@ def test_numbers_that_do_not_go_with_the_model_are_refused(about, given, words, 
         given = given | {"image": tmp_path / "i.tif"}
     with pytest.raises(UsageError, match=words):
         choose_intensities(about, **given)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "spread", "taken"),
+    [
+        ("uint32", 4_000_000_000, 2000, False),
+        ("uint32", 4_000_000_000, 200_000_000, True),
+        ("uint32", 16_000_000, 100, True),  # below 2**24 every whole number is exact
+        ("float64", 1e6, 1, False),
+        ("float64", 1e39, 1e39, False),
+        ("float64", 0, 1, True),
+        ("float32", 4e9, 4e4, True),  # the pixels are float32 themselves
+    ],
+)
+def test_pixels_that_float32_does_not_tell_apart_are_not_taken_raw(dtype, least, spread, taken, tmp_path):
+    """What the graph makes of raw pixels is what this package makes of them, or it does not take them."""
+    raw = (least + spread * np.random.default_rng(0).random((1, 16, 16))).astype(dtype)
+    tifffile.imwrite(tmp_path / "i.tif", raw[0], photometric="minisblack")
+    fixed = info("fixed", dtype, low=(float(least),), high=(float(least + spread),))
+    standard, one = info("standardise", dtype), {"image": tmp_path / "i.tif"}
+    numbers = {"mean": (float(raw.mean()),), "deviation": (float(raw.std(dtype=np.float64)),)}
+    assert (choose_intensities(fixed).scale is not None) == taken
+    if taken:
+        expected = MappedImage(ArrayImage(raw, "CYX"), standard.mapping).read(0, 0, 16, 0, 16)
+        assert np.allclose(mapped_by(choose_intensities(standard, **one), raw), expected, rtol=0, atol=2e-3)
+        assert choose_intensities(standard, **numbers).scale is not None
+        return
+    with pytest.raises(ModelError, match="other formats take mapped images"):
+        whole_image_steps(fixed, choose_intensities(fixed))
+    with pytest.raises(UsageError, match="export without --image"):
+        choose_intensities(standard, **one)
+    with pytest.raises(UsageError, match="export without --mean and --deviation"):
+        choose_intensities(standard, **numbers)
 
 
 def test_the_card_says_what_the_graph_takes(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unet2015.errors import UsageError
 from unet2015.images.image import ArrayImage
@@ -13,6 +14,9 @@ from unet2015.images.mapping import Scale, intensity_scale
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
 from unet2015.safe_files import sha256
+
+_MOST_LOST = 1e-3
+"""Of the network's input, where a graph takes raw pixels: of a deviation, or of the range."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def choose_intensities(
     Raises
     ------
     UsageError
-        The options do not go with the mapping, or with each other.
+        The options do not go with the mapping, or with each other; or the image's pixels are so large beside
+        their spread that the graph's float32 does not tell them apart.
     ImageReadError, ImageValueError
         The image cannot be read, or the mapping does not fit it.
     """
@@ -80,9 +85,10 @@ def choose_intensities(
         return _measured(info, image, axes)
     if method == "fixed":
         probe = ArrayImage(np.zeros((info.in_channels, 1, 1), np.float32), "CYX")
-        return Intensities(
-            intensity_scale(info.mapping, probe), f"raw intensities; {info.mapping.in_words()}"
-        )
+        scale = intensity_scale(info.mapping, probe)
+        if _coarse(scale, info.dtype):
+            return Intensities(None, f"mapped intensities: {info.mapping.in_words()}")
+        return Intensities(scale, f"raw intensities; {info.mapping.in_words()}")
     if method == "integer-range" and info.dtype is not None and (bits := _bits(info)):
         image_of_type = ArrayImage(np.zeros((info.in_channels, 1, 1), info.dtype), "CYX")
         image_of_type.bits = bits
@@ -104,6 +110,30 @@ def _bits(info: ModelInfo) -> int:
     return trained[0] if 0 < trained[0] <= whole else 0
 
 
+def _coarse(scale: Scale, dtype: npt.DTypeLike | None) -> bool:
+    """Return whether raw pixels, made float32 as the graph takes them, lose what the network would see.
+
+    So it is with 32-bit pixels about 4e9, of which float32 knows every 256th, and a deviation of 500.
+    """
+    kind = np.dtype(np.float64 if dtype is None else dtype)
+    if kind.kind == "f" and kind.itemsize <= 4:
+        return False
+    offset, gain = scale
+    used = gain != 0
+    with np.errstate(all="ignore"):  # what is too large for float32 has no step, and is coarse
+        step = np.spacing((np.abs(offset[used]) + 1 / gain[used]).astype(np.float32))
+    exact = (step <= 1) & (kind.kind in "iu")  # whole numbers up to 2**24
+    return bool((~exact & ~(step / 2 * gain[used] <= _MOST_LOST)).any())
+
+
+def _check_not_coarse(scale: Scale, dtype: npt.DTypeLike | None, option: str) -> None:
+    if _coarse(scale, dtype):
+        raise UsageError(
+            f"{option}: the graph takes float32, which does not tell pixels so large, with so little spread, "
+            f"apart; export without {option}: the graph then takes mapped intensities"
+        )
+
+
 def _given(
     info: ModelInfo, mean: Sequence[float], deviation: Sequence[float], image: Path | None
 ) -> Intensities:
@@ -122,6 +152,7 @@ def _given(
     if not all(np.isfinite(mean)) or not all(0 < one < np.inf for one in deviation):
         raise UsageError(f"--mean must be finite and --deviation above 0, not {mean} and {deviation}")
     scale = np.array(mean, np.float64), 1 / np.array(deviation, np.float64)
+    _check_not_coarse(scale, info.dtype, "--mean and --deviation")
     return Intensities(scale, _standard(mean, deviation), "--mean and --deviation")
 
 
@@ -132,16 +163,18 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
         if image.channels != info.in_channels:
             raise UsageError(f"{path}: has {image.channels} channels, but the model takes {info.in_channels}")
         offset, gain = intensity_scale(info.mapping, image)
+        dtype = image.dtype
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
+    _check_not_coarse((offset, gain), dtype, "--image")
     if info.mapping.method == "standardise":
         takes = _standard(offset.tolist(), (1 / gain).tolist())
     else:
-        ends = [", ".join(f"{value:g}" for value in end) for end in (offset, offset + 1 / gain)]
+        ends = [", ".join(f"{value:.9g}" for value in end) for end in (offset, offset + 1 / gain)]
         takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
     return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path))
 
 
 def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:
-    minus, over = (", ".join(f"{value:g}" for value in one) for one in (mean, deviation))
+    minus, over = (", ".join(f"{value:.9g}" for value in one) for one in (mean, deviation))
     return f"raw intensities, from which {minus} is taken, and which are divided by {over}, for every image"

@@ -137,9 +137,12 @@ def whole_image_steps(info: ModelInfo, intensities: Intensities) -> list[dict[st
         low, high = info.mapping.low[0], info.mapping.high[0]
         if high > 1:  # the format's own bound, against fractions
             return [{"id": "scale_range", "kwargs": kwargs | {"min_percentile": low, "max_percentile": high}}]
+    if info.mapping.method == "fixed":
+        advice = "and float32 does not tell its raw pixels apart; the other formats take mapped images"
+    else:
+        advice = "--image FILE puts the mapping of an image into the graph, for every image like it"
     raise ModelError(
-        f"bioimage.io has no pre-processing for the model's mapping ({info.mapping.in_words()}); --image "
-        "FILE puts the mapping of an image into the graph, for every image like it"
+        f"bioimage.io has no pre-processing for the model's mapping ({info.mapping.in_words()}); {advice}"
     )
 
 

@@ -58,7 +58,7 @@ class Mapping(Frozen):
             return "each image minus its mean, divided by its standard deviation"
         if self.method == "integer-range":
             return "the range of the pixels' type becomes 0 to 1"
-        ends = [", ".join(f"{value:g}" for value in end) for end in (self.low, self.high)]
+        ends = [", ".join(f"{value:.9g}" for value in end) for end in (self.low, self.high)]
         what = "percentiles {} and {} of each image" if self.method == "image-percentiles" else "{} and {}"
         return what.format(*ends) + " become 0 and 1"
 
