@@ -141,6 +141,18 @@ def test_a_part_is_not_kept_when_the_input_changed(tmp_path, job):
     assert [path.name for path in tmp_path.iterdir()] == ["00000.part"]
 
 
+def test_parts_whose_folder_is_gone_are_an_output_s_error(tmp_path, job):
+    computation = job()
+    store = PartStore(tmp_path / "parts", computation.plan)
+    store.folder.mkdir()
+    run(computation, store)
+    store.folder.rename(tmp_path / "gone")
+    with pytest.raises(ImageWriteError, match=r"parts: cannot read what was kept: No such file.*Run again"):
+        store.finished()
+    with pytest.raises(ImageWriteError, match=r"part: cannot read what was kept: No such file.*Run again"):
+        list(store.load(computation.plan.parts[0]))
+
+
 @pytest.mark.parametrize("at", [0, 60, 200, -30])
 def test_a_damaged_part_is_removed_and_said(tmp_path, job, at):
     computation = job()

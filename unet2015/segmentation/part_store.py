@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.errors import ImageWriteError
+from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.safe_files import atomic_path, open_regular
 from unet2015.segmentation.publication import remove
 from unet2015.tiling.plan import Part, TilePlan
@@ -78,8 +78,20 @@ class PartStore:
         return self.folder / f"{part.index:05d}.part"
 
     def finished(self) -> set[int]:
-        """Return the numbers of the parts that are there and sound; those that are damaged are removed."""
-        names = {path.name for path in self.folder.iterdir()}
+        """Return the numbers of the parts that are there and sound; those that are damaged are removed.
+
+        Raises
+        ------
+        ImageWriteError
+            The folder is gone or cannot be read.
+        """
+        try:
+            names = {path.name for path in self.folder.iterdir()}
+        except OSError as error:
+            raise ImageWriteError(
+                f"{self.folder}: cannot read what was kept: {error.strerror}; was the output folder moved? "
+                "Run again"
+            ) from error
         there = [part for part in self.plan.parts if self.path(part).name in names]
         self._sound &= {part.index for part in there}
         for part in there:
@@ -107,7 +119,7 @@ class PartStore:
         Raises
         ------
         ImageWriteError
-            The file is damaged; it is removed, so that the next run computes the part again.
+            The file is damaged; it is removed, so that the next run computes the part again. Or it is gone.
         """
         path = self.path(part)
         try:
@@ -119,6 +131,12 @@ class PartStore:
             path.unlink(missing_ok=True)
             raise ImageWriteError(
                 f"{path}: what an earlier run kept is damaged ({error}) and was removed; run again"
+            ) from error
+        except OSError as error:
+            if isinstance(error, UNet2015Error):
+                raise
+            raise ImageWriteError(
+                f"{path}: cannot read what was kept: {error.strerror}; was the output folder moved? Run again"
             ) from error
 
     def _bands(self, file: zipfile.ZipFile, part: Part) -> list[Any]:
