@@ -1,5 +1,7 @@
 """Objects do not depend on strips: those of the whole page, whatever the cuts."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -145,3 +147,22 @@ def test_an_object_owns_what_cannot_be_reached_without_crossing_it(graph):
         around = [k for k in enclosed if part in enclosed[k]]
         expected = min(around, key=lambda k: len(enclosed[k]), default=-1)
         assert found[part] == expected
+
+
+def test_dividing_many_objects_takes_the_memory_of_one():
+    def peak(objects):
+        two = np.zeros((60, 60), np.float32)
+        two[2:58, 2:58] = 0.6
+        two[10:20, 10:20] = two[40:50, 40:50] = 0.95
+        page = ArrayPage(np.tile(two, (objects, 1)), 0.5)
+        chosen = ObjectSettings(markers=MarkerSettings(level=0.9, blur=1))
+        tracemalloc.start()
+        numbers = number_page(page, chosen, 60)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert numbers.objects == 2 * objects
+        return found
+
+    peak(2)  # what is loaded at first use
+    few, many = peak(10), peak(110)
+    assert many - few < 100 * 56 * 56 * 4  # labels that stay take 8 bytes a pixel; runs and numbers take 2

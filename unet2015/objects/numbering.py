@@ -124,9 +124,8 @@ def number_page(
         _check_size(box, _NO_LIMIT if memory is None else memory)
         first = int(wholes.first[index])
         pieces = divide(page, settings, box, first)
-        divided.append(
-            (box, first, replace(pieces, labels=pieces.labels[:0]))
-        )  # made again in the second pass
+        # The labels are made again in the second pass; an empty view of them would keep them all alive.
+        divided.append((box, first, replace(pieces, labels=pieces.labels[:0].copy())))
     return _numbered(page, settings, rows, components, wholes, several, divided)
 
 
