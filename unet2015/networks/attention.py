@@ -9,18 +9,9 @@ from torch import Tensor, nn
 
 from unet2015.geometry import Geometry
 from unet2015.networks.architecture import exactly
-from unet2015.networks.nested import normalisation
+from unet2015.networks.nested import block, normalisation
 from unet2015.networks.padding import PaddedArchitecture, PaddedNetwork, Reached
 from unet2015.settings.network import AttentionSettings
-
-
-def block(before: int, after: int, stride: int) -> nn.Sequential:
-    """Return two 3x3 convolutions, the first of a stride, each with batch normalisation and ReLU."""
-    layers: list[nn.Module] = []
-    for channels, step in ((before, stride), (after, 1)):
-        layers += [nn.Conv2d(channels, after, 3, step, padding=1), nn.BatchNorm2d(after)]
-        layers += [nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
 
 
 class Gate(nn.Module):
@@ -60,7 +51,7 @@ class AttentionUNet(PaddedNetwork):
         super().__init__(in_channels, classes, geometry)
         widths = [width << level for level in range(depth + 1)]
         self.contract = nn.ModuleList(
-            block(before, after, 1 if after == width else 2)
+            block(before, after, "batch", stride=1 if after == width else 2)
             for before, after in zip((in_channels, *widths), widths, strict=False)
         )
         self.upsample = nn.ModuleList(

@@ -17,11 +17,11 @@ def normalisation(norm: str, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)
 
 
-def block(before: int, after: int, norm: str) -> nn.Sequential:
-    """Return two 3x3 convolutions, each with normalisation and ReLU."""
+def block(before: int, after: int, norm: str, stride: int = 1) -> nn.Sequential:
+    """Return two 3x3 convolutions, the first of a stride, each with normalisation and ReLU."""
     layers: list[nn.Module] = []
-    for channels in (before, after):
-        layers += [nn.Conv2d(channels, after, 3, padding=1), normalisation(norm, after)]
+    for channels, step in ((before, stride), (after, 1)):
+        layers += [nn.Conv2d(channels, after, 3, step, padding=1), normalisation(norm, after)]
         layers += [nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 

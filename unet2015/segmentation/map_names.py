@@ -19,10 +19,8 @@ _log = logging.getLogger("unet2015")
 def best_maps(paths: Sequence[Path]) -> list[Path]:
     """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
     better = {(path.parent, name_before(path.name, [ProbabilityMap.ending])) for path in paths}
-    kept, results = (
-        [],
-        [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)],
-    )
+    kept = []
+    results = [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)]
     if results and len(results) < len(paths):
         _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
     for path in paths:
