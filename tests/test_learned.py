@@ -11,12 +11,16 @@ import torch
 import unet2015
 from unet2015.cli import main
 from unet2015.errors import ModelError, NothingLearnedError
+from unet2015.exchange.card import model_card
+from unet2015.exchange.intensities import Intensities
 from unet2015.models import ModelDescription, list_models, ship_model
 from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
+from unet2015.report.measures import alert
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.training.start import find_start
 
 REASON = "every pixel is predicted alike"
 
@@ -134,6 +138,40 @@ def test_the_record_says_it(save, file, tmp_path):
         assert record["learned"] is learned
 
 
+def test_a_model_of_a_training_that_goes_on_says_so_at_each_use(save, pixels, file, tmp_path, capsys, caplog):
+    path = save(learned=True, ended=False)
+    model = read_model_file(path)
+    assert repr(model).endswith(f", training not ended, SHA-256 {model.sha256[:12]}>")
+    for use in (
+        lambda: unet2015.load_model(path),
+        lambda: unet2015.segment(pixels, path),
+        lambda: unet2015.segment(pixels, model),
+        lambda: plan_files([file], tmp_path / "plan", path),
+        lambda: find_start(path),
+    ):
+        caplog.clear()
+        use()
+        (said,) = [record.getMessage() for record in caplog.records if "not ended" in record.getMessage()]
+        assert said.startswith(f"{path}: the training of this model has not ended")
+    assert find_start(path).record["ended"] is False
+    assert "**The training of this model has not ended" in model_card(model, Intensities(None, "pixels"), {})
+    assert alert(model) == "The training has not ended: this is its best model so far."
+    for expected in ("made now", "done before"):
+        status, out, err = run(capsys, "segment", file, "-o", tmp_path / "out", "--model", path, "--json")
+        assert (status, err.count("has not ended")) == (0, 1), expected
+        (note,) = json.loads(out)[0]["notes"]
+        assert "has not ended" in note
+    record = json.loads((tmp_path / "out" / "a.record.json").read_text())
+    assert (record["ended"], record["notes"]) == (False, [note])
+
+
+@pytest.mark.parametrize("ended", [True, None])
+def test_nothing_is_said_of_a_training_that_has_ended_or_is_not_known(save, file, tmp_path, ended, caplog):
+    (result,) = segment_files([file], tmp_path / "out", save(learned=True, ended=ended))
+    assert "ended" not in caplog.text
+    assert result.notes == ()
+
+
 def run(capsys, *arguments):
     logger = logging.getLogger("unet2015")
     level, handlers = logger.level, list(logger.handlers)
@@ -165,7 +203,7 @@ def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypat
     assert (listed.info.learned, listed.info.thresholds) == (False, {"f1": 0.4, "rand": 0.7})
     status, out, _ = run(capsys, "models")
     assert status == 0
-    assert f"this model has not learned; {REASON}" in out
+    assert f"this model has not learned, and its results mean little: {REASON}" in out
     assert "0.7 (f1 0.4, rand 0.7)" in out
     ship_model(read_model_file(save(learned=True, thresholds={})), about, shipped_models.FOLDER)
     status, out, _ = run(capsys, "models")

@@ -7,6 +7,8 @@ import pytest
 import tifffile
 import torch
 
+import unet2015.segmentation.replay as replaying
+from unet2015.errors import ModelError
 from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
@@ -78,7 +80,7 @@ def test_the_plan_is_that_of_the_record(cli, record):
 def test_what_is_gone_or_changed_is_said(cli, refused, record, data, model, tmp_path):
     image = data / "images" / "a.tif"
     moved = image.rename(tmp_path / "moved.tif")
-    refused(cli("replay", record), 1, image, "No such file")
+    refused(cli("replay", record), 1, image, "No such file", "--input")
     assert cli("replay", record, "--input", moved).status == 0
     moved.rename(image)
     pixels = tifffile.imread(image)
@@ -92,9 +94,33 @@ def test_what_is_gone_or_changed_is_said(cli, refused, record, data, model, tmp_
     save_model(model, loaded.network, loaded.info)
     refused(cli("replay", record), 2, model, "not the model", "SHA-256")
     model.unlink()
-    refused(cli("replay", record), 2, model)
+    refused(cli("replay", record), 2, model, "No such file", "--model")
     model.write_bytes(before)
     assert cli("replay", record).status == 0
+
+
+def test_a_model_named_by_a_relative_path_is_found_from_any_folder(cli, data, model, tmp_path, monkeypatch):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for folder in (run, elsewhere):
+        folder.mkdir()
+    moved = model.rename(run / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    more = ["--tile", "92", "--batch", "2"]
+    for number, given in enumerate(("run", "run/model.safetensors", "./run")):
+        out = data / f"out{number}"
+        assert cli("segment", data / "images", "--model", given, "-o", out, *more).status == 0
+        assert json.loads((out / "a.record.json").read_text())["model"] == str(moved)
+    monkeypatch.chdir(elsewhere)
+    assert cli("replay", data / "out0" / "a.record.json").status == 0
+
+
+def test_a_shipped_model_is_found_where_the_package_is_now(record, monkeypatch, model, tmp_path):
+    monkeypatch.setattr(replaying, "FOLDER", model.parent)
+    with pytest.raises(ModelError, match=r"gone\.safetensors: No such file; .* --model"):
+        replaying._recorded_model("/another/machine/gone.safetensors", record)
+    assert replaying._recorded_model("/another/machine/model.safetensors", record) == model
+    with pytest.raises(ModelError, match="not in a file"):
+        replaying._recorded_model("", record)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": 3}', "\x00"])

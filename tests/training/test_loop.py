@@ -99,7 +99,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small
     class Killed(BaseException):
         pass
 
-    step, count = loop.Training._step, []
+    step, count, ended = loop.Training._step, [], []
 
     def dying(self, *arguments):
         count.append(1)
@@ -113,7 +113,10 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small
             try:
                 train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
             except Killed:
+                model = tmp_path / "parts" / "model.safetensors"
+                ended.append(read_model_file(model).info.ended)
                 continue
+    assert ended == [False, False], "the model of a training that goes on says so"
     # Killed in steps 5 and 7: begun again after the checkpoints of steps 3 and 6.
     assert len(count) == 4 + 1 + 3 + 1 + 2
     assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
@@ -121,6 +124,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small
     one, other = (read_model_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert equal(one.network.state_dict(), other.network.state_dict())
     assert one.info.threshold == other.info.threshold
+    assert one.info.ended is other.info.ended is True
 
 
 @pytest.mark.slow

@@ -53,9 +53,7 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
 
 
 def _warning(info: "ModelInfo") -> str:
-    if info.learned is not False:
-        return ""
-    return "; ".join(["this model has not learned", *info.why_not_learned])
+    return "; ".join(info.doubts)
 
 
 def _thresholds(info: "ModelInfo") -> str:

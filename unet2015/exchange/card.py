@@ -53,10 +53,7 @@ def model_card(
 
 
 def _warning(info: ModelInfo) -> list[str]:
-    if info.learned is not False:
-        return []
-    why = "; ".join(info.why_not_learned) or "its record does not say why"
-    return [f"**This model has not learned, and its results mean little**: {why}", ""]
+    return [line for doubt in info.doubts for line in (f"**{doubt[0].upper()}{doubt[1:]}**", "")]
 
 
 def _rows(model: Model, intensities: Intensities) -> dict[str, str]:

@@ -147,6 +147,8 @@ def _said(model: Model, intensities: Intensities) -> dict[str, Any]:
         "command": "export",
         "model": str(model.path.resolve()) if model.path else "",
         "model_sha256": model.sha256,
+        "learned": model.info.learned,
+        "ended": model.info.ended,
         "network": describe(model.info.network),
         "intensities": intensities.as_dict(),
         "input_sides": {"smallest": sides.smallest, "step": sides.factor},

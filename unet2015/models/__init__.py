@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         load_model,
         model_names,
         ship_model,
-        warn_unless_learned,
+        warn_of_doubts,
     )
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "read_model_file",
     "save_model",
     "ship_model",
-    "warn_unless_learned",
+    "warn_of_doubts",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -47,7 +47,7 @@ __getattr__, __dir__ = lazy_names(
             "load_model",
             "model_names",
             "ship_model",
-            "warn_unless_learned",
+            "warn_of_doubts",
         ],
     },
 )

@@ -58,6 +58,8 @@ class ModelInfo(Frozen):
     """What counts as an object: the default for every use. None: the defaults of the settings."""
     learned: bool | None = None
     """Whether the network has learned, by its validation; None if that is not known."""
+    ended: bool | None = None
+    """Whether its training has come to its end; None if that is not known."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
     name: str = ""
@@ -103,6 +105,20 @@ class ModelInfo(Frozen):
         return tuple(map(str, reasons)) if self.learned is False and isinstance(reasons, list) else ()
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What must be known at each use: that the network has not learned, or that its training goes on."""
+        found = []
+        if self.learned is False:
+            reasons = "; ".join(self.why_not_learned) or "its record does not say why"
+            found.append(f"this model has not learned, and its results mean little: {reasons}")
+        if self.ended is False:
+            found.append(
+                "the training of this model has not ended: it is the best one so far, and neither its "
+                "threshold nor what counts as an object is chosen as at the end; train --resume ends it"
+            )
+        return tuple(found)
+
+    @property
     def threshold_name(self) -> ThresholdName | None:
         """What the threshold was chosen for, if that is known."""
         return next((name for name, value in self.thresholds.items() if value == self.threshold), None)
@@ -135,6 +151,7 @@ class Model:
         what = info.name or (str(self.path) if self.path else "not in a file")
         channels = f"{info.in_channels} channel{'s' * (info.in_channels > 1)}"
         unsure = ", has not learned" if info.learned is False else ""
+        unsure += ", training not ended" if info.ended is False else ""
         digest = f", SHA-256 {self.sha256[:12]}" if self.sha256 else ""
         return on_one_line(
             f"<Model {what}: {networks.describe(info.network)}, {channels}, classes "

@@ -121,7 +121,7 @@ def find_model(model: str | Path) -> Path:
 
 
 def load_model(model: str | Path) -> Model:
-    """Read a model file, or a model that comes with the package; warn of one that has not learned.
+    """Read a model file, or a shipped model; warn where it has not learned, or its training has not ended.
 
     Parameters
     ----------
@@ -140,17 +140,14 @@ def load_model(model: str | Path) -> Model:
         declares; the message names tensor and shapes. Or no model has this name.
     """
     loaded = read_model_file(find_model(file_path(model, "model")))
-    warn_unless_learned(loaded)
+    warn_of_doubts(loaded)
     return loaded
 
 
-def warn_unless_learned(model: Model) -> None:
-    """Log a warning if a model has not learned, according to its description."""
-    if model.info.learned is False:
-        reasons = "; ".join(model.info.why_not_learned) or "its record does not say why"
-        _log.warning(
-            "%s: this model has not learned, and its results mean little: %s", model.path or "model", reasons
-        )
+def warn_of_doubts(model: Model) -> None:
+    """Log a warning if a model has not learned, or is that of a training which goes on."""
+    for doubt in model.info.doubts:
+        _log.warning("%s: %s", model.path or "model", doubt)
 
 
 @dataclass(frozen=True, kw_only=True)

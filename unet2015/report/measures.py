@@ -23,12 +23,16 @@ _COLUMNS = {
 
 
 def alert(model: Model | None) -> str:
-    """Return why the model is not reliable; empty if it has learned, or if that is not known."""
-    if model is None or model.info.learned is not False:
+    """Return why the model is not reliable, or not the last one; empty where nothing is known against it."""
+    if model is None:
         return ""
-    return (
-        f"This network has not learned: {'; '.join(model.info.why_not_learned) or 'no reason is recorded'}."
-    )
+    info, said = model.info, []
+    if info.learned is False:
+        why = "; ".join(info.why_not_learned) or "no reason is recorded"
+        said.append(f"This network has not learned: {why}.")
+    if info.ended is False:
+        said.append("The training has not ended: this is its best model so far.")
+    return " ".join(said)
 
 
 def _best(checks: list[dict[str, Any]], model: Model | None) -> dict[str, Any]:

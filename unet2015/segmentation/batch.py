@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.images.notes import Repeated
-from unet2015.models import warn_unless_learned
+from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model
 from unet2015.objects.table import describe_run
 from unet2015.segmentation.cluster import segment_on
@@ -75,7 +75,7 @@ def segment_files(
     report = callback(progress, "progress")
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else the warning came when it was loaded
-        warn_unless_learned(model)
+        warn_of_doubts(model)
     out = Path(out)
     options = segmenter.options
     jobs = plan_jobs(find_inputs(inputs), out, options, segmenter.info.classes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unet2015.arguments import callback, device_name, flag, memory
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
-from unet2015.models import warn_unless_learned
+from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model, ThresholdName
 from unet2015.segmentation.given_image import opened_for
 from unet2015.segmentation.options import SegmentOptions
@@ -119,7 +119,7 @@ def segment(
     )
     segmenter = Segmenter(model, options)
     if isinstance(model, Model):  # else loading it has said so
-        warn_unless_learned(model)
+        warn_of_doubts(model)
     probabilities = flag(probabilities, "probabilities")
     told = callback(progress, "progress")
     report = None if told is None else lambda name, done, tiles: told(done, tiles)

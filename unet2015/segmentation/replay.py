@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from unet2015.file_names import on_one_line
 from unet2015.images.reader import Image
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
+from unet2015.models.shipped import FOLDER
 from unet2015.provenance import versions
 from unet2015.safe_files import Unchanged, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
@@ -26,6 +28,9 @@ from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.memory import mib
 from unet2015.tiling.plan import TilePlan
+
+_SAY_IMAGE = "say where that is now: --input FILE (in Python image=)"
+_SAY_MODEL = "say where that is now: --model MODEL (in Python model=)"
 
 
 @dataclass(frozen=True)
@@ -90,16 +95,18 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     ImageReadError
         The file is not a record, or the input is missing or has changed.
     ModelError
-        The model is missing or has changed.
+        The model is missing or has changed; the message says how to name another place.
     """
     path = file_path(record, "record")
     image = None if image is None else file_path(image, "image")
     model = None if model is None else file_path(model, "model")
     said, options = _read(path)
     source = Path(image or said["input"])
-    loaded = load_model(model or said["model"])
+    if image is None and not os.path.lexists(source):
+        raise ImageReadError(f"{source}: No such file; it is the input of {path}; {_SAY_IMAGE}")
+    loaded = load_model(model or _recorded_model(said["model"], path))
     if loaded.sha256 != said["model_sha256"]:
-        raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; give that one")
+        raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; {_SAY_MODEL}")
     watched = Unchanged(source)
     segmenter = Segmenter(loaded, options)
     with (
@@ -107,7 +114,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         tempfile.TemporaryDirectory() as folder,
     ):
         if watched.sha256 != said["input_sha256"]:
-            raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; give that one")
+            raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; {_SAY_IMAGE}")
         segmenter.check(opened)
         plan = _plan(said["plan"], opened, loaded, path)
         if not segmenter.admits(opened, plan):
@@ -127,6 +134,23 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
             for name, target in zip(said["outputs"], job.outputs.paths, strict=True)
         }
     return Replay(path, outputs, _differences(said, segmenter.device_name()))
+
+
+def _recorded_model(name: str, record: Path) -> Path:
+    """Return the model file that a record names; one that comes with the package is found wherever that is.
+
+    Raises
+    ------
+    ModelError
+        It is not there.
+    """
+    if not name:
+        raise ModelError(f"{record}: its model was not in a file, so it cannot be repeated")
+    if os.path.lexists(name):
+        return Path(name)
+    if (shipped := FOLDER / Path(name).name).is_file():
+        return shipped
+    raise ModelError(f"{name}: No such file; it is the model of {record}; {_SAY_MODEL}")
 
 
 def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Outputs:

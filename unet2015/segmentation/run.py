@@ -1,7 +1,7 @@
 """Carries out one job, from the input to the record; here, or with parts that are computed elsewhere."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def run_job(
     warn : callable, optional
         Takes what is said about the image. Default: it is logged.
     """
-    heard = _Heard(warn)
+    heard = _Heard(warn, segmenter.info.doubts)
     try:
         objects = _run(segmenter, job, plan, elsewhere, heard)
     except Exception as error:
@@ -90,11 +90,14 @@ def run_job(
 
 
 class _Heard:
-    """Passes on what is said about an image, and keeps it for the record."""
+    """Passes on what is said about an image, and keeps it for the record.
 
-    def __init__(self, warn: Say) -> None:
+    So are the doubts about the model kept, which were said when it was loaded.
+    """
+
+    def __init__(self, warn: Say, doubts: Sequence[str]) -> None:
         self._warn = warn
-        self.notes: list[str] = []
+        self.notes: list[str] = list(doubts)
 
     def say(self, path: Path, note: str) -> None:
         self.notes.append(note)

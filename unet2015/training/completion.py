@@ -20,7 +20,9 @@ _log = logging.getLogger("unet2015")
 
 
 def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
-    """Store in a model what is chosen once, for the network that is kept; what it has already stays.
+    """Store in a model what is chosen once, for the network that is kept, and that its training has ended.
+
+    What it has already stays.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
         Device that computes.
     """
     model = read_model_file(path)
-    info = model.info
+    info = model.info.model_copy(update={"ended": True})
     if settings.labels.kind == "membrane" and "rand" not in info.thresholds:
         tile = model.network.inference_tile(settings.optimisation.tile)
         found = rand_threshold(model.network, data.training, device, tile)

@@ -34,6 +34,7 @@ def model_info(
         class_names=_NAMES.get(settings.labels.kind, tuple(f"class {number}" for number in range(classes))),
         axes="YX" if data.channels == 1 else "CYX",
         learned=result.learned,
+        ended=False,
         training=_record(data, state, result, device),
         **model_thresholds(result),
     )

@@ -10,7 +10,7 @@ from unet2015.arguments import file_path
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
-from unet2015.models.shipped import find_model, warn_unless_learned
+from unet2015.models.shipped import find_model, warn_of_doubts
 from unet2015.networks import architecture, describe
 from unet2015.settings import (
     AnyNetworkSettings,
@@ -43,7 +43,8 @@ class Start:
     @property
     def record(self) -> dict[str, Any]:
         """What the record of the training says of it."""
-        return {"model": self.name, "sha256": self.model.sha256}
+        ended = {"ended": False} if self.model.info.ended is False else {}
+        return {"model": self.name, "sha256": self.model.sha256} | ended
 
 
 def find_start(start: str | Path | Start | Model | None) -> Start | None:
@@ -77,7 +78,7 @@ def find_start(start: str | Path | Start | Model | None) -> Start | None:
             )
         path = path / MODEL
     model = read_model_file(find_model(path))
-    warn_unless_learned(model)
+    warn_of_doubts(model)
     whole = path.absolute()
     where = f"{whole.parent.name}/{whole.name}" if whole.name == MODEL else whole.name
     return Start(model, model.info.name or where)
