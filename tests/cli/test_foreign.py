@@ -34,7 +34,12 @@ def foreign(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "settings.json", "log.jsonl", "checkpoints/step-00000004.safetensors"]
+    "name",
+    [
+        *("model.safetensors", "settings.json", "log.jsonl", "checkpoints/step-00000004.safetensors"),
+        *("curves.png", "examples.png", "progress.gif", "progress/00000004.png"),
+        *("checkpoints", "progress", "tensorboard"),
+    ],
 )
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
 def test_train_leaves_files_of_others_and_says_so_before_it_reads(cli, refused, data, name, resume):

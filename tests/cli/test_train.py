@@ -123,9 +123,15 @@ def test_options_for_what_people_change_most(train, data):
 def test_a_network_that_has_learned_nothing_ends_with_status_3_and_its_path(train, data, monkeypatch):
     monkeypatch.setattr(Validation, "learned", False)
     monkeypatch.setattr(Validation, "why", ("the tester says so",))
+
+    def broken(*_):
+        raise OSError("no fonts")
+
+    monkeypatch.setattr("unet2015.report.figures.draw_curves", broken)
     ended = train("--steps", "2", "--device", "cpu")
     assert (ended.status, ended.out) == (3, f"{data / 'run' / 'model.safetensors'}\n")
     assert "the model that is kept has learned nothing: the tester says so" in ended.err
+    assert "no curves of the training: no fonts" in ended.err, "the model is whole, and its path is printed"
     assert train("--steps", "2", "--device", "cpu", "--resume").status == 3
 
 

@@ -1,5 +1,6 @@
 """``unet2015 train``: a model from images and labels."""
 
+import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,8 +143,17 @@ def train(
         return
     echo_path(model.path)
     if find_spec("matplotlib") is not None:  # an extra
-        from unet2015.report.figures import draw_curves
-
-        draw_curves(out / "log.jsonl", out / "curves.png")
+        _draw_curves(out)
     if model.info.learned is False:
         raise typer.Exit(3)
+
+
+def _draw_curves(folder: Path) -> None:
+    """Draw the curves of a training; its model is whole, so no error of the drawing makes it a failure."""
+    from unet2015.report.figures import draw_curves
+    from unet2015.training.run_folder import CURVES, LOG
+
+    try:
+        draw_curves(folder / LOG, folder / CURVES)
+    except Exception as error:
+        logging.getLogger("unet2015").warning("no curves of the training: %s", error)

@@ -8,6 +8,9 @@ from unet2015.safe_files import only_over, open_regular
 SOFTWARE = "unet2015"
 """What a PNG says of the program that wrote it."""
 
+GIF_COMMENT = b"a training by unet2015"
+"""What an animation says of itself."""
+
 _ENDS = 2**14
 _MARKS = (b"tEXtSoftware\0unet2015", b">unet2015<", b"(unet2015)", b"%%Creator: unet2015")
 
@@ -29,4 +32,10 @@ def _is_ours(path: Path) -> bool:
     return any(mark in text for mark in _MARKS)
 
 
+def _is_our_gif(path: Path) -> bool:
+    with open_regular(path) as file:
+        return GIF_COMMENT in file.read(2**12)
+
+
 figure_guard = only_over(_is_ours, "a figure by this program")
+gif_guard = only_over(_is_our_gif, "an animation by this program")

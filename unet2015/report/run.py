@@ -29,8 +29,7 @@ from unet2015.training.dataset import Labels, read_labels, size_difference, spli
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
-from unet2015.training.pictures import ANIMATION, FIGURE
-from unet2015.training.run_folder import checkpoints
+from unet2015.training.run_folder import ANIMATION, FIGURE, checkpoints
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12

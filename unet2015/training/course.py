@@ -107,7 +107,7 @@ class Course(GradientDescent):
         if self.writes:
             _log.warning("beginning again with seed %d", self.state.seed)
             save_state(self.folder / "checkpoints", self.learner, self.state)
-            run_folder.remove_events(self.folder / "tensorboard")
+            run_folder.remove_events(self.folder / run_folder.EVENTS)
 
     def _restore(self) -> None:
         def of_phase(phase: int) -> Learner:

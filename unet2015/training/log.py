@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 
 from unet2015.errors import DataSetError
 from unet2015.safe_files import atomic_path, make_folder, move_new, read_bytes
-from unet2015.training.run_folder import LOG, log_guard
+from unet2015.training.run_folder import EVENTS, LOG, log_guard
 
 _VALIDATION = {
     f"validation_{name}" for name in ("f1", "pixel_error", "threshold", "cross_entropy", "constant")
@@ -59,12 +59,12 @@ class TrainingLog:
             _log.info("TensorBoard is not installed: no events, only log.jsonl")
         else:
             try:
-                self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+                self._board = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
             except UnicodeEncodeError:  # it takes names of UTF-8 only
                 _log.warning("%s: TensorBoard cannot write into a folder of this name; no events", folder)
             except OSError as error:
                 why = error.strerror or error
-                _log.warning("%s: TensorBoard cannot write there: %s; no events", folder / "tensorboard", why)
+                _log.warning("%s: TensorBoard cannot write there: %s; no events", folder / EVENTS, why)
 
     def write(self, step: int, **figures: Any) -> None:
         """Log figures of one step; None where there is none."""

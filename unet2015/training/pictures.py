@@ -4,7 +4,6 @@ Pictures are small and few, and nothing depends on them: what goes wrong with th
 """
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from io import BytesIO
@@ -14,12 +13,12 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.metrics.figure_files import SOFTWARE, figure_guard
-from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular
+from unet2015.metrics.figure_files import GIF_COMMENT, SOFTWARE, figure_guard, gif_guard
+from unet2015.safe_files import atomic_path, make_folder
 from unet2015.tiling.classes import class_map
 from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
-from unet2015.training.run_folder import PROGRESS
+from unet2015.training.run_folder import ANIMATION, FIGURE, PROGRESS, frames
 
 SIDE = 192
 """Longest side of an image in a picture, in pixels."""
@@ -29,7 +28,6 @@ FRAMES = 60
 """Most frames; when there are more, every second one goes."""
 EXAMPLES = 4
 """Held-out images in the figure."""
-ANIMATION, FIGURE = "progress.gif", "examples.png"
 
 _GAP = 4
 _log = logging.getLogger("unet2015")
@@ -98,8 +96,8 @@ class Pictures:
             shown = beside([self._image(0), _levels(1 - self._found[0][0])])
             make_folder(self.folder / PROGRESS)
             _write_png(self.folder / PROGRESS / f"{step:08d}.png", shown)
-            frames = self._frames()
-            for path in frames[-2::-2] if len(frames) > FRAMES else ():
+            drawn = self._frames()
+            for path in drawn[-2::-2] if len(drawn) > FRAMES else ():
                 path.unlink(missing_ok=True)
         if best and self._found:
             rows = [self._row(number, found, threshold) for number, found in sorted(self._found.items())]
@@ -111,7 +109,7 @@ class Pictures:
         """Make the animation of all frames."""
         from PIL import Image, ImageDraw
 
-        frames = []
+        shown = []
         for path in self._frames():
             with Image.open(path) as opened:
                 frame = opened.convert("L")
@@ -119,24 +117,23 @@ class Pictures:
             text = f"step {int(path.stem)}"
             drawn.rectangle((0, frame.height - 13, 6 * len(text) + 5, frame.height), fill=0)
             drawn.text((3, frame.height - 12), text, fill=255)
-            frames.append(frame)
-        if not frames:
+            shown.append(frame)
+        if not shown:
             return
-        times = [200] * (len(frames) - 1) + [2000]
+        times = [200] * (len(shown) - 1) + [2000]
         with atomic_path(self.folder / ANIMATION, gif_guard) as temporary:
-            frames[0].save(
+            shown[0].save(
                 temporary,
                 "GIF",
                 save_all=True,
-                append_images=frames[1:],
+                append_images=shown[1:],
                 duration=times,
                 loop=0,
-                comment=_COMMENT,
+                comment=GIF_COMMENT,
             )
 
     def _frames(self) -> list[Path]:
-        found = (self.folder / PROGRESS).glob("*.png")
-        return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem))
+        return frames(self.folder)
 
     def _row(self, number: int, found: NDArray[np.float32], threshold: float | None) -> Gray:
         classes = len(found)
@@ -206,17 +203,6 @@ def beside(pictures: Sequence[Gray]) -> Gray:
 def below(pictures: Sequence[Gray]) -> Gray:
     """Return gray pictures one below the other."""
     return beside([picture.T for picture in pictures]).T
-
-
-_COMMENT = b"a training by unet2015"
-
-
-def _is_ours(path: Path) -> bool:
-    with open_regular(path) as file:
-        return _COMMENT in file.read(2**12)
-
-
-gif_guard = only_over(_is_ours, "an animation by this program")
 
 
 def _write_png(path: Path, pixels: Gray) -> None:

@@ -1,10 +1,13 @@
 """The folder of a training: what in it is a training's own, and what is left alone."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from unet2015.errors import ImageWriteError
+from unet2015.metrics.figure_files import figure_guard, gif_guard
 from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import tensors_guard
@@ -12,8 +15,10 @@ from unet2015.safe_files import Guard, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
 
 MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
+ANIMATION, FIGURE, CURVES = "progress.gif", "examples.png", "curves.png"
 PROGRESS = "progress"
 """Folder of the frames of ``progress.gif``."""
+EVENTS = "tensorboard"
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
 
@@ -24,13 +29,31 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem.removeprefix("step-")))
 
 
+def frames(folder: Path) -> list[Path]:
+    """Return the frames of the animation in a training's folder, oldest first."""
+    found = (folder / PROGRESS).glob("*.png")
+    return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem))
+
+
 def check_folder(folder: Path) -> None:
-    """Raise `ImageWriteError` if a training would replace a file that no training of this program wrote."""
+    """Raise `ImageWriteError` if a training would replace a file that no training of this program wrote.
+
+    All that it writes is looked at, also what it would write after hours.
+    """
     guards: dict[str, Guard] = {MODEL: tensors_guard, SETTINGS: settings_guard, LOG: log_guard}
+    guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: gif_guard}
     for name, guard in guards.items():
         guard(folder / name, folder / name)
+    for name in ("checkpoints", PROGRESS, EVENTS):
+        if os.path.lexists(folder / name) and not (folder / name).is_dir():
+            raise ImageWriteError(
+                f"{folder / name}: exists, is no folder, and is not replaced; move it away, or choose "
+                "another folder for the training"
+            )
     for path in checkpoints(folder / "checkpoints"):
         tensors_guard(path, path)
+    for path in frames(folder):
+        figure_guard(path, path)
 
 
 def remove_checkpoint(path: Path) -> None:
