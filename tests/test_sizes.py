@@ -12,7 +12,12 @@ ROOT = Path(unet2015.__file__).parent.parent
 FOLDERS = ("unet2015", "pipelines", "benchmarks")
 FILE, FUNCTION, PARAMETERS = 300, 50, 7
 """The most lines of a file, the most of a function without its docstring, and the most parameters."""
-KEYWORDS_OF_THE_API = {"unet2015/segmentation/in_memory.py:segment", "unet2015/training/loop.py:train"}
+KEYWORDS_OF_THE_API = {
+    "unet2015/segmentation/in_memory.py:segment",
+    "unet2015/segmentation/label_files.py:measure_files",
+    "unet2015/segmentation/map_files.py:label_files",
+    "unet2015/training/loop.py:train",
+}
 """Called with keywords, by people; its parameters are a user's choices and each has a default."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,7 +9,8 @@ import tifffile
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import claim
 from unet2015.segmentation.batch import segment_files
-from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import ObjectSettings
 

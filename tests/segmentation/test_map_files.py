@@ -15,7 +15,8 @@ from unet2015.models.model_file import read_model_file, save_model
 from unet2015.objects.instances import label_objects
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import find_inputs
-from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 

@@ -17,7 +17,8 @@ from unet2015.objects import regions
 from unet2015.objects import table as table_module
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import find_inputs
-from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import ObjectSettings

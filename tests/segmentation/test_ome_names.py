@@ -15,7 +15,8 @@ from unet2015.segmentation import jobs as jobs_module
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.jobs import is_result
-from unet2015.segmentation.map_files import label_files, measure_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import ObjectSettings

@@ -24,7 +24,7 @@ from unet2015.cli.output import echo_path, print_error, print_json, show_message
 from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
-    from unet2015.segmentation.map_files import ObjectResult
+    from unet2015.segmentation.object_files import ObjectResult
 
 
 def label(
@@ -117,7 +117,7 @@ def measure(
     Area, place, shape and, with --images, intensities; in micrometres as well where the labels are
     calibrated. Labels may come from any program: 0 is background, every other number is an object.
     """
-    from unet2015.segmentation.map_files import measure_files
+    from unet2015.segmentation.label_files import measure_files
 
     show_messages()
     _report(measure_files(labels, out, images, axes=axes), as_json)

@@ -1,6 +1,6 @@
 """From a map to files of its objects: instance labels and a table, in one pass over the strips."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError, ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
-from unet2015.objects.labelling import Labels
+from unet2015.objects.labelling import Counted, Labels
 from unet2015.objects.measures import PageMeasures
+from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.table import Table, pixel_size, table_of
-
-Progress = Callable[[int], object]
 
 
 class RowWriter(Protocol):
@@ -74,7 +73,7 @@ def measure_labels(
     *,
     writer: RowWriter | None = None,
     dtype: np.dtype[Any] | None = None,
-    progress: Progress = lambda pages: None,
+    progress: Progress = nobody,
 ) -> list[Table]:
     """Measure the objects of all pages, and write their labels in the same pass.
 
@@ -91,7 +90,7 @@ def measure_labels(
     dtype : dtype
         The type of the written labels.
     progress : callable
-        Called with the number of pages that are done since the last call.
+        Is told of the rows that are done: in all `rows_to_measure`, as convex hulls end each page.
 
     Returns
     -------
@@ -112,15 +111,19 @@ def measure_labels(
     for page in range(labels.pages):
         known = labels.names(page)
         measures = PageMeasures(labels.height, labels.width, len(known), len(names))
-        for row, strip in labels.strips(page):
+        for row, strip in Counted(labels, progress).strips(page):
             ends = (row, row + len(strip), 0, labels.width)
             planes = [plane for one in intensities for plane in one.read_finite(strip > 0, page, *ends)]
             measures.add(strip, planes)
             if writer is not None:
                 writer.write(strip.astype(dtype))
-        tables.append(table_of(Path(like.name).name, page, known, measures.finish(), size, names))
-        progress(1)
+        tables.append(table_of(Path(like.name).name, page, known, measures.finish(progress), size, names))
     return tables
+
+
+def rows_to_measure(image: Image) -> int:
+    """Return of how many rows `measure_labels` tells for the labels of an image."""
+    return 2 * image.pages * image.height
 
 
 def check_same_size(labels: Labels, name: str, image: Image) -> None:

@@ -1,6 +1,6 @@
 """Instance labels of whole images: from class maps or probability maps, page by page, strip by strip."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
+from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import KEPT
 from unet2015.settings.objects import ObjectSettings
 
@@ -43,6 +44,32 @@ class Labels(Protocol):
 
     def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Yield the first row and the objects (1, 2, ..., 0 for none) of each strip."""
+
+
+class Counted:
+    """Instance labels that tell of the rows that are taken from them.
+
+    Parameters
+    ----------
+    labels : Labels
+        The instance labels.
+    progress : callable
+        Is told of the rows of a strip when the next one is wanted.
+    """
+
+    def __init__(self, labels: Labels, progress: Progress) -> None:
+        self._labels, self._progress = labels, progress
+        self.pages, self.height, self.width = labels.pages, labels.height, labels.width
+
+    def names(self, page: int) -> NDArray[np.int64]:
+        """Return the labels of a page, as they stand in its file; object 1 first."""
+        return self._labels.names(page)
+
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the first row and the objects of each strip."""
+        for row, strip in self._labels.strips(page):
+            yield row, strip
+            self._progress(len(strip))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +193,8 @@ class StoredLabels:
     ----------
     image : Image
         One channel of integers; 0 is background, all pixels of a page with the same number are one object.
+    progress : callable
+        Is told of the rows in which the numbers of a page's labels were looked for.
 
     Raises
     ------
@@ -173,13 +202,13 @@ class StoredLabels:
         The image has several channels, is not of integers, or has negative labels.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, progress: Progress = nobody) -> None:
         if image.channels != 1 or image.dtype.kind not in "ui":
             raise ImageValueError(
                 f"{image.name}: expected instance labels, one channel of integers, but it has "
                 f"{image.channels} of {image.dtype}"
             )
-        self._image = image
+        self._image, self._progress = image, progress
         self.pages, self.height, self.width = image.pages, image.height, image.width
         self._rows = strip_rows(image.height, image.width)
         self._names: dict[int, NDArray[np.int64]] = {}
@@ -187,7 +216,10 @@ class StoredLabels:
     def names(self, page: int) -> NDArray[np.int64]:
         """Return the labels of a page in rising order."""
         if page not in self._names:
-            found = [np.zeros(0, np.int64), *(np.unique(strip) for _, strip in self._read(page))]
+            found = [np.zeros(0, np.int64)]
+            for _, strip in self._read(page):
+                found.append(np.unique(strip))
+                self._progress(len(strip))
             names = np.unique(np.concatenate(found))
             if len(names) and names[0] < 0:
                 raise ImageValueError(
@@ -215,11 +247,16 @@ class StoredLabels:
             yield row, strip.astype(np.int64)
 
 
+def rows_to_number(image: Image, settings: ObjectSettings) -> int:
+    """Return of how many rows `number_image` tells: each counts again where objects are divided."""
+    return image.pages * image.height * (1 if settings.markers is None else 2)
+
+
 def number_image(
     maps: Maps,
     settings: ObjectSettings,
     memory: int | None = None,
-    progress: Callable[[int], object] = lambda pages: None,
+    progress: Progress = nobody,
 ) -> MadeLabels:
     """Find the objects of all pages.
 
@@ -232,7 +269,7 @@ def number_image(
     memory : int, optional
         Bytes that dividing one object may take. Default: no limit.
     progress : callable
-        Called with the number of pages that are done since the last call.
+        Is told of the rows that are done: in all `rows_to_number`.
 
     Raises
     ------
@@ -249,6 +286,6 @@ def number_image(
         )
     rows, numbers = strip_rows(image.height, image.width), []
     for page in range(image.pages):
-        numbers.append(number_page(maps.page(page), settings, rows, memory, KEPT // image.pages))
-        progress(1)
+        kept = KEPT // image.pages
+        numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress))
     return MadeLabels(numbers, image.height, image.width, rows)

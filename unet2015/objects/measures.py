@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 from unet2015.objects.components import first_places
+from unet2015.objects.progress import Progress, Share, nobody
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -195,8 +196,11 @@ class PageMeasures:
         for total, length in zip(self._kinds, np.unique(_LENGTHS[_LENGTHS > 0]), strict=True):
             total += np.bincount(own[lengths == length], minlength=len(total) + 1)[1:]
 
-    def finish(self) -> Measures:
-        """Return the measures; all strips came."""
+    def finish(self, progress: Progress = nobody) -> Measures:
+        """Return the measures; all strips came.
+
+        `progress` is told of all rows, as the convex hulls are done.
+        """
         assert self._row == self._height
         area, y, x, yy, xx, yx = self._counts
         safe = np.maximum(area, 1)  # a label that no pixel has
@@ -208,20 +212,22 @@ class PageMeasures:
         touches = (
             (boxes[:, :2] == 0).any(axis=1) | (boxes[:, 2] == self._height) | (boxes[:, 3] == self._width)
         )
+        with Share(progress, self._height, len(area)) as share:
+            solidity = self._solidity(area, share)
         return Measures(
             area=area.astype(np.int64),
             centroid=np.stack([self._origin[:, 0] + mean_y, self._origin[:, 1] + mean_x], axis=1),
             boxes=boxes,
             moments=moments,
             perimeter=np.unique(_LENGTHS[_LENGTHS > 0]) @ self._kinds,
-            solidity=self._solidity(area),
+            solidity=solidity,
             sums=self._sums,
             lowest=self._lowest,
             highest=self._highest,
             touches_border=touches,
         )
 
-    def _solidity(self, area: Floats) -> Floats:
+    def _solidity(self, area: Floats, share: Share) -> Floats:
         found = np.full(len(area), np.nan)
         if self._extents is None:
             return found
@@ -235,4 +241,5 @@ class PageMeasures:
                 image[row, start : stop + 1] = True
             index = which[some[0]]
             found[index] = area[index] / np.count_nonzero(convex_hull_image(image))  # type: ignore[no-untyped-call]
+            share.step()
         return found

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unet2015.errors import MemoryLimitError
 from unet2015.objects.components import Components, Numbers, Wholes, label_strip
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
+from unet2015.objects.progress import Progress, Share, nobody
 from unet2015.objects.runs import KEPT, Runs
 from unet2015.settings.objects import ObjectSettings
 
@@ -86,7 +87,12 @@ class PageNumbers:
 
 
 def number_page(
-    page: Page, settings: ObjectSettings, rows: int, memory: int | None = None, kept: int = KEPT
+    page: Page,
+    settings: ObjectSettings,
+    rows: int,
+    memory: int | None = None,
+    kept: int = KEPT,
+    progress: Progress = nobody,
 ) -> PageNumbers:
     """Find the objects of a page.
 
@@ -102,6 +108,8 @@ def number_page(
         Bytes that dividing one object may take. Default: no limit.
     kept : int
         How many runs of pixels may be kept, so that these strips are not read and labelled again.
+    progress : callable
+        Is told of the rows that are done: once all of them and, where objects are divided, once more.
 
     Raises
     ------
@@ -116,16 +124,19 @@ def number_page(
         parts = components.add(inside)
         if counted is not None:
             counted.add(row, inside, parts, components.bases[row])
+        progress(len(inside))
     wholes = components.join()
     several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
     divided = []
-    for index in several:
-        box = tuple(wholes.boxes[index].tolist())
-        _check_size(box, _NO_LIMIT if memory is None else memory)
-        first = int(wholes.first[index])
-        pieces = divide(page, settings, box, first)
-        # The labels are made again in the second pass; an empty view of them would keep them all alive.
-        divided.append((box, first, replace(pieces, labels=pieces.labels[:0].copy())))
+    with Share(progress, page.height if places else 0, len(several)) as share:
+        for index in several:
+            box = tuple(wholes.boxes[index].tolist())
+            _check_size(box, _NO_LIMIT if memory is None else memory)
+            first = int(wholes.first[index])
+            pieces = divide(page, settings, box, first)
+            # The labels are made again in the second pass; an empty view of them would keep them all alive.
+            divided.append((box, first, replace(pieces, labels=pieces.labels[:0].copy())))
+            share.step()
     return _numbered(page, settings, rows, components, wholes, several, divided)
 
 

@@ -53,7 +53,9 @@ def segment_files(
         here; the results are the same bytes.
     progress : callable, optional
         Called with the path of the image, the number of its tiles that are done, and of all its tiles; the
-        work waits for it. Where workers segment whole files, it is not called.
+        work waits for it. Where workers segment whole files, it is not called. With objects it is called
+        as well, while they are found and measured, with the path and ``: objects``, how many rows are done,
+        and how many there are; each row counts once for each pass.
 
     Returns
     -------

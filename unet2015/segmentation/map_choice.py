@@ -1,15 +1,18 @@
 """Where the objects of a map that is there are: its threshold, or its class."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
 from unet2015.images.result_names import name_before, stem_of
 from unet2015.objects.labelling import Maps, strip_rows
+from unet2015.objects.progress import Progress, nobody
 from unet2015.safe_files import record_of, record_paths
 from unet2015.segmentation.jobs import ZARR
 from unet2015.segmentation.products import MAIN, ProbabilityMap
@@ -25,7 +28,7 @@ _ROUNDING = 1e-3
 _log = logging.getLogger("unet2015")
 
 
-def maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
+def maps_of(image: Image, path: Path, settings: ObjectSettings, progress: Progress = nobody) -> Maps:
     """Return where the objects of a map are.
 
     Parameters
@@ -36,6 +39,8 @@ def maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
         Its file; the record beside it may say the threshold and the classes.
     settings : ObjectSettings
         Threshold and class, if they are given.
+    progress : callable
+        Is told of the rows whose values were looked at: all rows of the map.
 
     Raises
     ------
@@ -59,14 +64,14 @@ def maps_of(image: Image, path: Path, settings: ObjectSettings) -> Maps:
                 f"{path}: objects of class {channel} are wanted, but the map has one channel, the "
                 "probability of class 1; if its pages are classes, name its axes: --axes CYX"
             )
-        _check_probabilities(image, path)
+        _check_probabilities(image, path, progress)
         threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path)
         return Maps(image, channel if image.channels > 1 else 0, threshold)
     if settings.threshold is not None:
         raise UsageError(
             f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
         )
-    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class))
+    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class, progress))
 
 
 def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectSettings:
@@ -106,18 +111,25 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectS
     return found
 
 
-def _check_probabilities(image: Image, path: Path) -> None:
+def _check_probabilities(image: Image, path: Path, progress: Progress) -> None:
     """Raise `ImageValueError` unless all values are from 0 to 1, up to rounding."""
+    for page, strip in _strips(image, progress):
+        low, high = float(strip.min()), float(strip.max())
+        if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
+            raise ImageValueError(
+                f"{path}: page {page}: expected probabilities, from 0 to 1, but it has {low:g} to "
+                f"{high:g}; give the probability map as it was computed, not scores or a scaled image"
+            )
+
+
+def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield all strips of an image, each with its page."""
     rows = strip_rows(image.height, image.width)
     for page in range(image.pages):
         for row in range(0, image.height, rows):
-            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
-            low, high = float(region.min()), float(region.max())
-            if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
-                raise ImageValueError(
-                    f"{path}: page {page}: expected probabilities, from 0 to 1, but it has {low:g} to "
-                    f"{high:g}; give the probability map as it was computed, not scores or a scaled image"
-                )
+            stop = min(row + rows, image.height)
+            yield page, image.read(page, row, stop, 0, image.width)
+            progress(stop - row)
 
 
 def _recorded_threshold(path: Path) -> float:
@@ -156,23 +168,20 @@ def _record_beside(path: Path, ending: str) -> dict[str, Any]:
     return record_of((*places, *record_paths(path, path.with_suffix(""))), path) or {}
 
 
-def _class_of(image: Image, path: Path, wanted: int | None) -> int:
+def _class_of(image: Image, path: Path, wanted: int | None, progress: Progress) -> int:
     """Return which value of a class map objects have."""
     if image.channels != 1:
         raise ImageValueError(
             f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
         )
-    rows = strip_rows(image.height, image.width)
     values: set[int] = set()
-    for page in range(image.pages):
-        for row in range(0, image.height, rows):
-            region = image.read(page, row, min(row + rows, image.height), 0, image.width)
-            values |= set(np.unique(region).tolist())
-            if len(values) > _MOST_CLASSES:
-                raise ImageValueError(
-                    f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
-                    "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
-                )
+    for _, strip in _strips(image, progress):
+        values |= set(np.unique(strip).tolist())
+        if len(values) > _MOST_CLASSES:
+            raise ImageValueError(
+                f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
+                "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
+            )
     others = sorted(values - {0})
     if wanted is not None:
         if wanted not in values:

@@ -9,9 +9,10 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
-from unet2015.objects.files import Intensities, RowWriter, measure_labels
-from unet2015.objects.labelling import Labels, MadeLabels, Maps, number_image
+from unet2015.objects.files import Intensities, RowWriter, measure_labels, rows_to_measure
+from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number_image, rows_to_number
 from unet2015.objects.overlay import write_overlay
+from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import Table, join_tables, summary_of, write_table
 from unet2015.safe_files import Guard, RecordedOutput, leftovers
@@ -75,17 +76,31 @@ def write_objects(
         probability = stack.enter_context(open_image(maps[ProbabilityMap.name]))
         classes = stack.enter_context(open_image(maps[MAIN.name]))
         found = maps_to_label(segmenter, settings, probability, classes)
-        labels = number_image(found, settings, job.options.max_memory)
+        rows = rows_to_work_on(image, settings, job.options.views)
+        progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
+        labels = number_image(found, settings, job.options.max_memory, progress)
         measured = [
             Intensities.of(image, "intensity"),
             Intensities(probability, (found.channel,), (ProbabilityMap.name,)),
         ]
-        with writer(labels) as rows:
-            tables = measure_labels(labels, image, measured, writer=rows, dtype=labels.dtype)
+        with writer(labels) as target:
+            tables = measure_labels(
+                labels, image, measured, writer=target, dtype=labels.dtype, progress=progress
+            )
         write_table(job.outputs.products[TABLE.name], tables)
         places = {name: job.outputs.products[name] for name in job.options.views}
-        write_views(places, labels, tables, image)
+        write_views(places, Counted(labels, progress), tables, image)
     return summary_of(tables)
+
+
+def rows_to_work_on(image: Image, settings: ObjectSettings, views: Sequence[str]) -> int:
+    """Return how many rows finding, measuring and drawing the objects of an image take, as progress has it.
+
+    Each row counts once for each pass.
+    """
+    regions = image.pages * image.height * (IMAGEJ.name in views or GEOJSON.name in views)
+    previews = image.height * sum(name in views for name in (OVERLAY.name, OVERLAY_JPEG.name))
+    return rows_to_number(image, settings) + rows_to_measure(image) + regions + previews
 
 
 def maps_to_label(segmenter: Segmenter, settings: ObjectSettings, probability: Image, classes: Image) -> Maps:

@@ -158,7 +158,7 @@ def train(
             check_folder(out)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], axes, alone)
-        checked = check_pairs(pairs, chosen, axes, alone)
+        checked = check_pairs(pairs, chosen, axes, alone, silent=not group.first)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder = make_folder(out)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from unet2015.arguments import integer, items, number, pixels, text
 from unet2015.errors import LabelError, UsageError
 from unet2015.settings import Gaps, LabelKind, LabelSettings, WeightMapSettings, parse_settings
+from unet2015.tiling.progress import Bar
 from unet2015.training.distances import Block, Integers, each_block
 from unet2015.training.labels import (
     IGNORED,
@@ -129,10 +130,19 @@ def weight_map(
         weights = balanced_weights(counts.sum(axis=0))
     else:
         weights = settings.class_weights
-    result = np.empty(pages.shape, np.float32)
-    for page, target in zip(result, targets, strict=True):
-        page[:] = target_weights(target, settings, weights)
-    return result.reshape(labels.shape)
+    return _page_weights(targets, settings, weights).reshape(labels.shape)
+
+
+def _page_weights(
+    pages: Sequence[Targets], settings: WeightMapSettings, class_weights: Sequence[float]
+) -> Weights:
+    """Return the weight maps of all pages, (pages, height, width), and show how many are done."""
+    result = np.empty((len(pages), *pages[0].classes.shape), np.float32)
+    with Bar(len(pages), "weight map", "page") as bar:
+        for page, targets in zip(result, pages, strict=True):
+            page[:] = target_weights(targets, settings, class_weights)
+            bar.update()
+    return result
 
 
 def _check_shape(labels: npt.NDArray[Any]) -> None:

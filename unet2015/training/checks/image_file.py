@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,8 +29,13 @@ def is_too_large(image: Image, problems: list[Problem]) -> bool:
     return True
 
 
-def read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
-    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal."""
+def read_all(
+    image: Image, problems: list[Problem], done: Callable[[], object] = lambda: None
+) -> list[bytes | None]:
+    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal.
+
+    `done` is called after each page.
+    """
     lows: list[float] = []
     highs: list[float] = []
     digests: list[bytes | None] = []
@@ -47,6 +53,7 @@ def read_all(image: Image, problems: list[Problem]) -> list[bytes | None]:
         lows.append(low)
         highs.append(high)
         digests.append(digest.digest() if low < high else None)
+        done()
     if min(lows) == max(highs):
         message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
         problems.append(Problem("warning", image.name, message))

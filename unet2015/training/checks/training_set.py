@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, SettingsError, UNet2015Error, failure_of
+from unet2015.objects.progress import Share
 from unet2015.objects.table import pixel_size
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
+from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
@@ -62,6 +64,7 @@ def inspect_set(
     *,
     channel: str | None = None,
     keep_labels: bool = False,
+    silent: bool = False,
 ) -> SetReport:
     """Say what is wrong with a training set, and which pages are held out.
 
@@ -80,6 +83,8 @@ def inspect_set(
     keep_labels : bool
         Whether the report keeps what a training needs of the labels, so that they are read only once. It
         takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
+    silent : bool
+        Show no progress.
 
     Raises
     ------
@@ -91,8 +96,11 @@ def inspect_set(
         found = [_Pair.open(pool, *pair, axes, channel) for pair in pairs]
         if keep_labels:
             _keep_labels(found, settings.validation)
-        for pair in found:
-            pair.look(settings.labels, axes)
+        counts = [2 * pair.pages for pair in found]  # of images and of labels
+        with Bar(sum(counts), "images and labels checked", "page", silent=silent) as bar:
+            for pair, count in zip(found, counts, strict=True):
+                with Share(bar.update, count, count) as pair.share:
+                    pair.look(settings.labels, axes)
         # If other files show that the cells have ids, a file with only 0 and 255 has a single cell.
         if any(pair.holds_ids for pair in found):
             for pair in found:
@@ -103,8 +111,8 @@ def inspect_set(
         if not _errors(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
-            pages = _page_facts(found, page_names(files))
-            problems += set_problems(images, files, pages, settings)
+            facts = _page_facts(found, page_names(files))
+            problems += set_problems(images, files, facts, settings)
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
@@ -128,9 +136,11 @@ def check_pairs(
     settings: TrainingSettings,
     axes: str | None = None,
     channel: str | None = None,
+    *,
+    silent: bool = False,
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
-    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True)
+    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True, silent=silent)
     if errors := [problem for problem in report.problems if problem.severity == "error"]:
         listed = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: {listed}")
@@ -176,6 +186,17 @@ class _Pair:
     trained_on: set[int] | None = None
     """Pages of this pair to train on, if the labels are kept."""
     kept: LabelledPages | None = None
+    share: Share | None = None
+    """Is told of each page that was read, of the image and of the labels."""
+
+    @property
+    def pages(self) -> int:
+        """Of the image; 1 if it could not be opened."""
+        return 1 if self.image is None else self.image.pages
+
+    def page_done(self) -> None:
+        if self.share is not None:
+            self.share.step()
 
     @classmethod
     def open(
@@ -193,7 +214,7 @@ class _Pair:
         self.look_at_labels(settings, axes)
         if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
-                self.digests = read_all(self.image, self.image_problems)
+                self.digests = read_all(self.image, self.image_problems, self.page_done)
                 self.image.check_unchanged()
             except Exception as error:
                 self.image_problems.append(self.failed(error, self.image_file))
@@ -239,6 +260,7 @@ class _Pair:
             self.label_problems += mask_problems(self.label_file, labels, settings)
 
     def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
+        self.page_done()
         areas = np.bincount(targets.cells.ravel())[1:]
         self.areas = np.concatenate([self.areas, areas[areas > 0]])
         self.pixels += targets.cells.size
