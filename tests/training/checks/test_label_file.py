@@ -89,6 +89,23 @@ class TestNotes:
         (note,) = notes_of(np.array([[0, 1, 0, 2]]), LabelSettings(ignore=255), "a.tif")
         assert "255" in note
 
+    @pytest.mark.parametrize("ids", [(1, 3), (1, 2), (3, 4), (254, 256), (1, 300)])
+    def test_an_ignore_value_that_a_cell_may_have(self, ids):
+        ignore = 255 if max(ids) > 250 else 2 if ids != (1, 2) else 3
+        labels = np.array([[0, ids[0], 0, ids[1], 0, ignore, ignore]])
+        (note,) = notes_of(labels, LabelSettings(ignore=ignore), "a.tif")
+        assert note.startswith(f"a.tif: the ignore value {ignore} is also a number among those of the cells")
+        assert f"({ids[0]} to {ids[1]}), and its 2 pixels" in note
+        # On any page of the file.
+        stack = np.stack([labels, np.where(labels == ignore, 0, labels)])
+        assert notes_of(stack, LabelSettings(ignore=ignore), "a.tif") == [note]
+        assert notes_of(labels, LabelSettings(), "a.tif") == []
+
+    @pytest.mark.parametrize("ignore", [-1, 99, 255])
+    def test_an_ignore_value_that_no_cell_has(self, ignore):
+        labels = np.array([[0, 1, 0, 2, 0, ignore]])
+        assert notes_of(labels, LabelSettings(ignore=ignore), "a.tif") == []
+
 
 def test_cells_that_touch_are_one_in_a_mask():
     one = np.zeros((9, 9), np.uint8)

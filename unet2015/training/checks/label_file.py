@@ -1,6 +1,6 @@
 """What is wrong, or may be wrong, with one label file; found in one pass over its pages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -88,6 +88,7 @@ def inspect_labels(
     masks: list[str] = []
     notes: list[str] = []
     border: list[tuple[int, _Instances]] = []
+    ends: set[int] = set()
     for number, page in enumerate(stack):
         place = f"{name}, page {number}" if labels.ndim == 3 else name
         try:
@@ -105,6 +106,7 @@ def inspect_labels(
             cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
             notes += _scattered(cells, place)
+            ends |= {int(cells.ids.min()), int(cells.ids.max())} if cells.ids.size else set()
             if cells.taken:
                 border.append((number, cells))
             targets = drawn
@@ -115,7 +117,8 @@ def inspect_labels(
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
-    return LabelReport([], [*_file_notes(labels, frequencies, settings, name), *notes], frequencies)
+    whole = [*_file_notes(labels, frequencies, settings, name), *_ignored_cell(labels, ends, settings, name)]
+    return LabelReport([], whole + notes, frequencies)
 
 
 def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> list[str]:
@@ -248,6 +251,19 @@ def _file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, na
         if settings.kind == "classes":
             what = f"class {present[0]}"
         yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
+
+
+def _ignored_cell(labels: Labels, ends: Collection[int], settings: LabelSettings, name: str) -> Iterator[str]:
+    """Say if the ignore value occurs within the numbers of the cells, or next to them; `ends` has these."""
+    ignore = settings.ignore
+    if not ignore or not ends or not min(ends) - 1 <= ignore <= max(ends) + 1:
+        return
+    if count := int(np.count_nonzero(labels == ignore)):
+        yield (
+            f"{name}: the ignore value {ignore} is also a number among those of the cells ({min(ends)} to "
+            f"{max(ends)}), and its {count} pixels are taken as not annotated; if they are a cell, mark "
+            "what is not annotated with a number that no cell has"
+        )
 
 
 def _few(items: Sequence[object]) -> str:
