@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unet2015.cli.object_options import (
+    Corners,
+    Frame,
+    KeepHoles,
     OfClass,
     Overlay,
     OverlayJpeg,
@@ -116,6 +119,9 @@ def segment(
     smallest: Smallest = None,
     of_class: OfClass = None,
     split: Split = None,
+    keep_holes: KeepHoles = None,
+    frame: Frame = None,
+    corners: Corners = None,
     regions: Regions = None,
     overlay: Overlay = False,
     overlay_jpeg: OverlayJpeg = False,
@@ -149,8 +155,19 @@ def segment(
     from unet2015.segmentation.options import SegmentOptions
 
     show_messages()
-    if not objects and (smallest, of_class, split) != (None, None, None):
-        raise UsageError("--smallest, --class and --split say what objects are; they need --objects")
+    wanted = object_settings(
+        smallest=smallest,
+        of_class=of_class,
+        split=split,
+        keep_holes=keep_holes,
+        frame=frame,
+        corners=corners,
+    )
+    if wanted.model_fields_set and not objects:
+        raise UsageError(
+            "--smallest, --class, --split, --keep-holes, --frame and --corners say what objects are; they "
+            "need --objects"
+        )
     views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
     if views and not objects:
         raise UsageError("--regions, --overlay and --parquet are made of objects; they need --objects")
@@ -167,7 +184,7 @@ def segment(
         channel=channel,
         scene=scene,
         products=("classes", "probability") if probability else ("classes",),
-        objects=object_settings(smallest=smallest, of_class=of_class, split=split) if objects else None,
+        objects=wanted if objects else None,
         views=views,
         tiled=tiled,
         pyramid=pyramid,
