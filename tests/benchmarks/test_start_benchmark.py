@@ -13,9 +13,13 @@ def test_quick_run_writes_times_and_machine(tmp_path, capsys, benchmark):
     assert benchmark.pedantic(start.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
     result = json.loads(out.read_text())
     assert list(result["times"]) == [start.EMPTY, start.IMPORT, start.HELP]
-    for row, name in zip(result["table"], (start.IMPORT, start.HELP), strict=True):
+    for row, name in zip(result["table"][:2], (start.IMPORT, start.HELP), strict=True):
         assert row["figure"] == result["times"][name]["median"] - result["times"][start.EMPTY]["median"]
         assert (row["aim"], row["at_least"]) == (0.2, False)
+    whole, share = result["table"][2:]
+    assert whole["figure"] == result["segment"]["median"] > result["segment_network"]["median"] > 0
+    assert share["figure"] == 100 * result["segment_network"]["median"] / result["segment"]["median"]
+    assert (whole["aim"], whole["at_least"], share["aim"], share["at_least"]) == (3, False, 50, True)
     assert str(out) in capsys.readouterr().out
 
 

@@ -27,18 +27,6 @@ def test_every_subcommand_explains_itself(cli, subcommand):
     assert "Exit status" in ended.out
 
 
-def test_help_loads_nothing_heavy():
-    code = (
-        "import sys, unet2015.cli\n"
-        "try: unet2015.cli.main(['segment', '--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'torch', 'tifffile', 'skimage', 'rich', 'tqdm'}\n"
-        "sys.exit(' '.join(heavy & sys.modules.keys()) or 0)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-
-
 def test_version(cli):
     assert cli("--version") == (0, f"unet2015 {unet2015.__version__}\n", "")
 

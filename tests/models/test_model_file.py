@@ -90,12 +90,26 @@ def test_a_huge_declared_network_takes_no_memory(model_file):
         read_model_file(model_file)
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path):
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_that_are_not_finite_are_refused(tmp_path, dtype, value):
     network = UNet(width=2, depth=1)
     with torch.no_grad():
-        network.head.bias[0] = float("nan")
-    save_model(tmp_path / "m.safetensors", network, info())
-    with pytest.raises(ModelError, match=r"head\.bias.*not finite"):
+        network.head.weight[1, 1] = float(value)
+    save_model(tmp_path / "m.safetensors", network, info(), dtype)
+    with pytest.raises(ModelError, match=r"head\.weight.*not finite"):
+        read_model_file(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_weights_in_a_quarter_of_the_bytes_are_read_and_checked(tmp_path, dtype):
+    network = UNet(width=2, depth=1)
+    save_model(tmp_path / "m.safetensors", network, info(), dtype)
+    weight = read_model_file(tmp_path / "m.safetensors").network.head.weight
+    assert torch.equal(weight, network.head.weight.to(dtype).float())
+    network.head.weight.data[1, 1] = float("nan")
+    save_model(tmp_path / "m.safetensors", network, info(), dtype)
+    with pytest.raises(ModelError, match=r"head\.weight.*not finite"):
         read_model_file(tmp_path / "m.safetensors")
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import (
     Axes,
     Channel,
@@ -43,10 +44,11 @@ def check(
     that train would hold out. Errors would stop or spoil a training; the exit status is then 1.
     Warnings may be harmless.
     """
-    from unet2015.errors import DataSetError
-    from unet2015.settings import load_settings
-    from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
-    from unet2015.training.pairing import find_pairs
+    with loading():
+        from unet2015.errors import DataSetError
+        from unet2015.settings import load_settings
+        from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
+        from unet2015.training.pairing import find_pairs
 
     show_messages()
     options = changes(

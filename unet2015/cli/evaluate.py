@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unet2015.cli.evaluate_folders import objects, pixels, progress
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_json, print_message, show_messages
 from unet2015.cli.tables import check_table, write_csv
@@ -65,8 +66,9 @@ def em(
     higher. Interior is what lies above a threshold; each measure takes the best of the thresholds 0, 0.1, ...
     for the whole stack.
     """
-    from unet2015.metrics.em import evaluate_em
-    from unet2015.metrics.em_files import read_em_files
+    with loading():
+        from unet2015.metrics.em import evaluate_em
+        from unet2015.metrics.em_files import read_em_files
 
     show_messages()
     if per_slice is not None:
@@ -123,7 +125,8 @@ def seg(
     SEG is the mean over the true objects of the IoU with the result object that covers more than half of
     them, 0 where there is none.
     """
-    from unet2015.metrics.seg import evaluate_seg
+    with loading():
+        from unet2015.metrics.seg import evaluate_seg
 
     show_messages()
     if per_slice is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_error, print_json, print_message, show_messages
 from unet2015.cli.tables import check_table, write_csv
@@ -44,7 +45,8 @@ def objects(
     TP / (TP + FP + FN), mean IoU of the matches and of the true objects, and PQ (panoptic quality), at the
     IoU 0.5, 0.55, ... 0.95; and SEG. Counts are summed over all pages.
     """
-    from unet2015.metrics.object_folders import evaluate_objects
+    with loading():
+        from unet2015.metrics.object_folders import evaluate_objects
 
     show_messages()
     if per_image is not None:
@@ -72,7 +74,8 @@ def pixels(
     Dice (the same as F1), IoU, precision and recall of each class. Masks of 0 and 255 and of 0 and 1 are
     alike; else each value is a class. Counts are summed over all pages.
     """
-    from unet2015.metrics.pixel_folders import evaluate_pixels
+    with loading():
+        from unet2015.metrics.pixel_folders import evaluate_pixels
 
     show_messages()
     if per_image is not None:

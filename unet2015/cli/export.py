@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_json, print_message
 
@@ -55,9 +56,10 @@ def export(
     Each file takes an image and gives probabilities. It is run on a test tile, and compared with the model,
     before it gets its name. A model card, the tile, and a record lie beside.
     """
-    from unet2015.cli.output import show_messages
-    from unet2015.exchange import ExportOptions, export_model
-    from unet2015.exchange.export import DEFAULT
+    with loading():
+        from unet2015.cli.output import show_messages
+        from unet2015.exchange import ExportOptions, export_model
+        from unet2015.exchange.export import DEFAULT
 
     show_messages()
     options = ExportOptions(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.output import echo_path
 
 app = typer.Typer(help="Read a model of another program.", no_args_is_help=True, rich_markup_mode=None)
@@ -30,10 +31,11 @@ def caffe(
     The file is only read, nothing in it is run. Another network than that of the release is refused, and the
     message names the first layer that differs.
     """
-    from unet2015.errors import UsageError
-    from unet2015.exchange.caffe import import_caffe
-    from unet2015.models.model_file import save_model
-    from unet2015.safe_files import RecordedOutput, atomic_path
+    with loading():
+        from unet2015.errors import UsageError
+        from unet2015.exchange.caffe import import_caffe
+        from unet2015.models.model_file import save_model
+        from unet2015.safe_files import RecordedOutput, atomic_path
 
     if out.suffix.lower() != ".safetensors":
         raise UsageError(f"{out}: a model file's name must end in .safetensors")

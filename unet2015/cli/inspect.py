@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Axes, Json, Scene
 from unet2015.cli.output import print_json, print_rows, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
@@ -37,9 +38,10 @@ def inspect(
     Without --pixels it does not see damage within the pixels, transparent ones, or NaN, for which segment
     refuses a file.
     """
-    from unet2015.errors import UNet2015Error, failure_of
-    from unet2015.images.every_pixel import check_pixels
-    from unet2015.images.reader import find_images, open_image
+    with loading():
+        from unet2015.errors import UNet2015Error, failure_of
+        from unet2015.images.every_pixel import check_pixels
+        from unet2015.images.reader import find_images, open_image
 
     show_messages()
     found: list[dict[str, Any]] = []

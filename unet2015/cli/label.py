@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.object_options import (
     Corners,
     Frame,
@@ -71,8 +72,9 @@ def label(
     Writes NAME.labels.tif (instance labels) and NAME.objects.csv for each map, and outlines and previews
     where they are asked for. Of the two maps of one segmentation, the probability map is taken.
     """
-    from unet2015.cli.sizes import parse_size
-    from unet2015.segmentation.map_files import label_files
+    with loading():
+        from unet2015.cli.sizes import parse_size
+        from unet2015.segmentation.map_files import label_files
 
     show_messages()
     settings = object_settings(
@@ -117,7 +119,8 @@ def measure(
     Area, place, shape and, with --images, intensities; in micrometres as well where the labels are
     calibrated. Labels may come from any program: 0 is background, every other number is an object.
     """
-    from unet2015.segmentation.label_files import measure_files
+    with loading():
+        from unet2015.segmentation.label_files import measure_files
 
     show_messages()
     _report(measure_files(labels, out, images, axes=axes), as_json)

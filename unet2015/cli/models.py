@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Json
 from unet2015.cli.output import print_json, print_message, print_rows
 
@@ -15,7 +16,8 @@ def models(as_json: Json = False) -> None:
 
     It shows the purpose of each, what to cite, the terms of use, and how it was trained.
     """
-    from unet2015.models import list_models
+    with loading():
+        from unet2015.models import list_models
 
     found = list_models()
     if as_json:

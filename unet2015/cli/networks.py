@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Json
 from unet2015.cli.output import print_json, print_rows
 
@@ -16,7 +17,8 @@ def networks(as_json: Json = False) -> None:
     The margin is what a tile loses on each side in inference. Tiles may have other sides in training, where
     padded networks keep their borders. Exact: an image cut into tiles gives what the whole image gives.
     """
-    from unet2015.networks.overview import list_networks
+    with loading():
+        from unet2015.networks.overview import list_networks
 
     found = list_networks()
     if as_json:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Json
 from unet2015.cli.output import echo, print_json, show_messages
 
@@ -26,7 +27,8 @@ def replay(
 
     The exit status is 0 if they are the same; 1 if not, or if input or model are missing or changed.
     """
-    from unet2015.segmentation.replay import replay as run
+    with loading():
+        from unet2015.segmentation.replay import replay as run
 
     show_messages()
     found = run(record, image, model)

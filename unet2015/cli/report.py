@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import Device
 from unet2015.cli.output import echo_path, show_messages
 
@@ -22,7 +23,8 @@ def report(
     It shows curves, measures, settings and the training record. If images and labels are still at the
     same paths, it also shows the best, median and worst held-out page, with errors marked.
     """
-    from unet2015.report.run import report_run
+    with loading():
+        from unet2015.report.run import report_run
 
     show_messages()
     echo_path(report_run(run_dir, out, device=device))

@@ -1,10 +1,13 @@
 """``unet2015 segment``: class maps, or probability maps, of images of any size."""
 
+import os
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.object_options import (
     Corners,
     Frame,
@@ -21,6 +24,7 @@ from unet2015.cli.object_options import (
 )
 from unet2015.cli.options import Axes, Channel, Device, Json, Scene
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
+from unet2015.errors import UsageError
 from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
@@ -148,11 +152,9 @@ def segment(
     with the reason, also in failures.csv, while the others are done. If the same command runs again,
     it does only what is not done yet, and also goes on inside an image.
     """
-    from unet2015.cli.sizes import parse_size, parse_threshold
-    from unet2015.errors import UsageError
-    from unet2015.segmentation.batch import segment_files
-    from unet2015.segmentation.file_plan import plan_files
-    from unet2015.segmentation.options import SegmentOptions
+    with loading():
+        from unet2015.cli.sizes import parse_size, parse_threshold
+        from unet2015.segmentation.options import SegmentOptions
 
     show_messages()
     wanted = object_settings(
@@ -189,12 +191,23 @@ def segment(
         tiled=tiled,
         pyramid=pyramid,
     )
+    _check_there(inputs)
+    with loading():  # torch, which takes a second: what is wrong with the call is known by now
+        from unet2015.segmentation.batch import segment_files
+        from unet2015.segmentation.file_plan import plan_files
     if plan:
         failed = _report_plans(plan_files(inputs, out, model, options), as_json)
     else:
         failed = _report(segment_files(inputs, out, model, options, dask=dask), as_json)
     if failed:
         raise typer.Exit(1)
+
+
+def _check_there(inputs: list[Path]) -> None:
+    """Raise `UsageError` if one of the inputs, other than a pattern, does not exist."""
+    from unet2015.images.reader import find_images
+
+    find_images([path for path in inputs if not (os.path.lexists(path) or has_magic(str(path)))])
 
 
 def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:

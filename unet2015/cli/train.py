@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import (
     Axes,
     Channel,
@@ -100,11 +101,12 @@ def train(
     saves a checkpoint first; torchrun waits 30 s for it (--shutdown-timeout). Without GPUs N processes
     train on the processor.
     """
-    from unet2015.errors import OtherProcessError
-    from unet2015.training.loop import choose_settings
-    from unet2015.training.loop import train as run
-    from unet2015.training.processes import process_group
-    from unet2015.training.start import find_start
+    with loading():
+        from unet2015.errors import OtherProcessError
+        from unet2015.training.loop import choose_settings
+        from unet2015.training.loop import train as run
+        from unet2015.training.processes import process_group
+        from unet2015.training.start import find_start
 
     show_messages()
     try:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unet2015.cli.loading import loading
 from unet2015.cli.options import KIND_HELP, Axes, Ignore
 from unet2015.cli.output import echo_path, print_message, show_messages
 from unet2015.settings.choices import Gaps, LabelKind
@@ -37,12 +38,13 @@ def weights(
     labels, and a record beside it. The labels are not changed: no separation border is drawn between
     touching cells.
     """
-    from unet2015.errors import LabelError, UsageError
-    from unet2015.images.reader import open_image, read_pages
-    from unet2015.images.writer import ImageWriter
-    from unet2015.safe_files import RecordedOutput, Unchanged
-    from unet2015.training.checks.label_file import doubts
-    from unet2015.training.weight_map import weight_map
+    with loading():
+        from unet2015.errors import LabelError, UsageError
+        from unet2015.images.reader import open_image, read_pages
+        from unet2015.images.writer import ImageWriter
+        from unet2015.safe_files import RecordedOutput, Unchanged
+        from unet2015.training.checks.label_file import doubts
+        from unet2015.training.weight_map import weight_map
 
     show_messages()
     if out.suffix.lower() not in (".tif", ".tiff"):

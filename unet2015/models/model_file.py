@@ -25,9 +25,9 @@ from unet2015.settings import (
     kind_of_network,
     parse_settings,
 )
+from unet2015.settings.choices import ThresholdName
 from unet2015.settings.objects import ObjectSettings
 
-ThresholdName = Literal["f1", "rand"]
 OF_A_TRAINING = "model.safetensors"
 """The model file in the folder of a training."""
 
@@ -230,11 +230,18 @@ def check_weights(network: networks.Network, weights: Dictionary[str, Tensor], n
                 raise ModelError(
                     f"{name}: tensor {key} has type {_type(came)}, the network needs {_type(tensor)}"
                 )
-        elif not came.is_floating_point() or not bool(torch.isfinite(came).all()):
+        elif not came.is_floating_point() or not _all_finite(came):
             raise ModelError(f"{name}: tensor {key} holds values that are not finite numbers")
     for key in weights:
         if key not in expected:
             raise ModelError(f"{name}: tensor {key} does not belong to the network")
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    """Whether all values are finite, by the least and the largest: NaN makes both NaN."""
+    if tensor.element_size() == 1:  # torch computes nothing with most of these types
+        tensor = tensor.float()
+    return not tensor.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
 
 
 def _check_kind(network: Any, name: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -86,6 +87,14 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
         raise
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
+    with ThreadPoolExecutor(1) as beside:  # of a large file each digest takes as long as reading it
+        whole = beside.submit(lambda: hashlib.sha256(data).hexdigest())
+        tensors, description = _unpacked(path, data)
+    return tensors, description, whole.result()
+
+
+def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors and the JSON text in the bytes of a file; raise `ModelError` as `load_tensors`."""
     try:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -99,7 +108,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
             f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
             "take a copy of it, or another"
         )
-    return tensors, metadata[_KEY], hashlib.sha256(data).hexdigest()
+    return tensors, metadata[_KEY]
 
 
 def _check_large(path: Path) -> None:

@@ -14,11 +14,12 @@ from unet2015.csv_table import csv_table
 from unet2015.errors import UsageError
 from unet2015.file_names import RAW
 from unet2015.images.axes import Calibration, unit_factor
-from unet2015.objects.measures import Measures
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from unet2015.objects.measures import Measures  # SciPy with it, which a table of no objects does not need
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
@@ -41,7 +42,7 @@ def table_of(
     image: str,
     page: int,
     names: NDArray[np.int64],
-    measures: Measures,
+    measures: "Measures",
     size: tuple[float, float] | None,
     channels: Sequence[str] = (),
 ) -> Table:

@@ -15,7 +15,6 @@ from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import Job, find_inputs, is_one_file, plan_jobs
-from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.run import FileResult, run_job
@@ -109,6 +108,8 @@ def segment_files(
 
 def _join_objects(out: Path, jobs: Sequence[Job], results: Sequence[FileResult]) -> None:
     """Write tables with the objects of all files, and say how many there are."""
+    from unet2015.segmentation.object_output import write_run_table
+
     done = {result.input for result in results if not result.error}
     written = []
     for name in (TABLE.name, PARQUET.name):

@@ -13,12 +13,12 @@ from unet2015.arguments import callback, device_name, flag, memory
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.models import warn_of_doubts
-from unet2015.models.model_file import Model, ThresholdName
+from unet2015.models.model_file import Model
 from unet2015.segmentation.given_image import opened_for
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS, ProbabilityMap, check_finite
 from unet2015.segmentation.segmenter import Segmenter
-from unet2015.settings.choices import Averaging, Precision
+from unet2015.settings.choices import Averaging, Precision, ThresholdName
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.progress import reporting, tile_bar
 from unet2015.tiling.sinks import ArraySink

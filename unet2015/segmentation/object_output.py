@@ -1,10 +1,12 @@
 """Objects of a segmentation: made of its finished maps, as label image, table, regions and preview."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
@@ -17,7 +19,6 @@ from unet2015.objects.regions import write_regions
 from unet2015.objects.table import Table, join_tables, summary_of, write_table
 from unet2015.safe_files import Guard, RecordedOutput, leftovers
 from unet2015.segmentation.jobs import Job
-from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.products import (
     GEOJSON,
     IMAGEJ,
@@ -29,9 +30,12 @@ from unet2015.segmentation.products import (
     ProbabilityMap,
 )
 from unet2015.segmentation.publication import remove
-from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.threshold import class_of_objects
 from unet2015.settings.objects import ObjectSettings
+
+if TYPE_CHECKING:  # torch comes with them
+    from unet2015.segmentation.parts import Computation
+    from unet2015.segmentation.segmenter import Segmenter
 
 RUN_TABLE = "objects"
 """The rows of all files of a run: a name without ending."""

@@ -13,9 +13,8 @@ from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
-from unet2015.models.model_file import ThresholdName
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
-from unet2015.settings.choices import Averaging, Precision
+from unet2015.settings.choices import Averaging, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 

@@ -4,11 +4,13 @@ Each product declares the name of its file, its pixels, and how they are made fr
 needs a class here and a line in `PRODUCTS`.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +21,10 @@ from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.images.zarr_layout import ZarrMap
-from unet2015.models.model_file import ModelInfo
 from unet2015.tiling.classes import class_map, probability_map
+
+if TYPE_CHECKING:  # torch comes with it
+    from unet2015.models.model_file import ModelInfo
 
 
 class RowWriter(Protocol):

@@ -1,10 +1,15 @@
 """Which threshold turns a probability map into a class map."""
 
-from typing import get_args
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
 
 from unet2015.errors import UsageError
-from unet2015.models.model_file import Model, ModelInfo, ThresholdName
+from unet2015.settings.choices import ThresholdName
 from unet2015.settings.objects import ObjectSettings
+
+if TYPE_CHECKING:  # torch comes with it
+    from unet2015.models.model_file import Model, ModelInfo
 
 
 def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tuple[float | None, str | None]:

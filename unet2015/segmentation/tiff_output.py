@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unet2015.images.display import display_of_labels
 from unet2015.images.writer import ImageWriter
-from unet2015.objects.labelling import MadeLabels
 from unet2015.segmentation.jobs import Job
-from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import PartStore
 from unet2015.segmentation.parts import Computation, Elsewhere, in_order
 from unet2015.segmentation.products import LABELS, PRODUCTS
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.progress import tile_bar
 from unet2015.tiling.sinks import Band
+
+if TYPE_CHECKING:
+    from unet2015.objects.labelling import MadeLabels
 
 
 def map_paths(job: Job, folder: Path | None) -> dict[str, Path]:
@@ -82,8 +83,9 @@ def write_tiff(
         check()
     if job.options.objects is None:
         return found, None
+    from unet2015.segmentation.object_output import write_objects  # SciPy and scikit-image with it
 
-    def label_writer(labels: MadeLabels) -> ImageWriter:
+    def label_writer(labels: "MadeLabels") -> ImageWriter:
         display = display_of_labels(labels.largest)
         return ImageWriter(
             job.outputs.products[LABELS.name], image, labels.dtype, layout=layout, display=display

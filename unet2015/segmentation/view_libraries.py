@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from unet2015.errors import UsageError
-from unet2015.objects.regions import check_roifile
 from unet2015.objects.table import check_pyarrow
 from unet2015.segmentation.products import IMAGEJ, OBJECT_VIEWS, PARQUET
 
@@ -19,6 +18,8 @@ def checked_views(views: Collection[str]) -> tuple[str, ...]:
 def check_libraries(views: Collection[str]) -> None:
     """Raise `UsageError` if a library that one of the views needs is missing."""
     if IMAGEJ.name in views:
+        from unet2015.objects.regions import check_roifile
+
         check_roifile()
     if PARQUET.name in views:
         check_pyarrow()

@@ -21,7 +21,6 @@ from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.safe_files import read_text, sha256, write_json
 from unet2015.segmentation.jobs import Job
-from unet2015.segmentation.object_output import write_objects
 from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
 from unet2015.segmentation.products import LABELS, MAIN, PRODUCTS, ProbabilityMap
@@ -250,6 +249,8 @@ def write_zarr(
     objects: dict[str, Any] = {}
 
     def add_objects() -> None:
+        from unet2015.segmentation.object_output import write_objects  # SciPy and scikit-image with it
+
         main = job.outputs.main
         places = {MAIN.name: main / "labels" / MAIN.name, ProbabilityMap.name: main}
         write = partial(ZarrLabels, main, image, LABELS.name)

@@ -8,6 +8,8 @@ TrainingPrecision = Literal["auto", Precision]
 """The same for a training; ``auto``: the one that the machine computes faster."""
 Averaging = Literal["none", "flips", "symmetries", "rotations"]
 """Over which versions of the input scores are averaged; see :mod:`unet2015.tiling.averaging`."""
+ThresholdName = Literal["f1", "rand"]
+"""What a threshold is best for: the F1 of pixels, or the Rand score."""
 LabelKind = Literal["instances", "mask", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]
