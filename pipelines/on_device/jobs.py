@@ -17,6 +17,11 @@ from unet2015.settings import TrainingSettings
 from unet2015.training.deform import DevicePages
 from unet2015.training.on_device import DeviceTraining
 
+AHEAD = 6
+"""Chunks of a training that wait for the device, so that it has work while another training is loaded."""
+ROOM = 24 * 2**30
+"""Bytes of a GPU that must be free for a new recording; idle ones are given up for them."""
+
 
 @dataclass(eq=False)
 class QueuedTraining:
@@ -63,10 +68,10 @@ class _Slot:
     waiting: list[Any] = field(default_factory=list)
 
     def advance(self) -> bool:
-        """Ask for a chunk where fewer than two wait; return whether all steps are done."""
+        """Ask for a chunk where fewer than `AHEAD` wait; return whether all steps are done."""
         steps = self.job.settings.optimisation.steps
         self.waiting = [event for event in self.waiting if not event.query()]
-        while self.asked < steps and len(self.waiting) < 2:
+        while self.asked < steps and len(self.waiting) < AHEAD:
             count = min(CHUNK, steps - self.asked)
             self.training.run(count)
             self.asked += count
@@ -83,13 +88,15 @@ def run_jobs(
     slots: int,
     until: float,
     failed: Callable[[QueuedTraining, Exception], object],
+    idle: dict[str, list[DeviceTraining]] | None = None,
 ) -> int:
     """Run jobs, `slots` at a time, in their order; none is begun after `until` (`time.monotonic`).
 
-    A job that fails is told to `failed`, and the others go on. Returns how many were finished.
+    A job that fails is told to `failed`, and the others go on. `idle` holds trainings that are recorded
+    already, by their `signature`. Returns how many were finished.
     """
     queue, active = iter(jobs), list[_Slot]()
-    idle: dict[str, list[DeviceTraining]] = {}
+    idle = {} if idle is None else idle
     finished, open_ = 0, True
     while open_ or active:
         while open_ and len(active) < slots:
@@ -129,9 +136,17 @@ def _begin(job: QueuedTraining, device: torch.device, idle: dict[str, list[Devic
     free = idle.get(signature(job.settings, shape), [])
     fitting = [training for training in free if training.capacity >= job.settings.optimisation.steps]
     if not fitting:
+        _make_room(device, idle)
         training = begin(job.settings, pages, device)
     else:
         training = fitting[0]
         free.remove(training)
         training.load(job.settings, pages, draws(job.settings, pages))
     return _Slot(job, training)
+
+
+def _make_room(device: torch.device, idle: dict[str, list[DeviceTraining]]) -> None:
+    """Give up trainings that wait, the oldest kind first, where a GPU has less than `ROOM` left."""
+    while device.type == "cuda" and idle and torch.cuda.mem_get_info(device)[0] < ROOM:
+        del idle[next(iter(idle))]
+        torch.cuda.empty_cache()

@@ -28,17 +28,17 @@ def draws(settings: TrainingSettings, pages: DevicePages, steps: int | None = No
     height, width = pages.images.shape[2:]
     rule = settings.optimisation
     steps = rule.steps if steps is None else steps
+    output = training_geometry(settings.network).output_size(rule.tile)
     key = json.dumps(
         [
             settings.seed,
             settings.augmentation.model_dump(mode="json"),
             settings.sampling.model_dump(mode="json"),
-            [steps, rule.batch, rule.tile, settings.network.model_dump(mode="json"), pages.deviation],
+            [steps, rule.batch, output, pages.deviation],
             [pages.images.shape, hashlib.sha256(np.packbits(pages.classes == IGNORED).tobytes()).hexdigest()],
         ]
     )
     if key not in _drawn:
-        output = training_geometry(settings.network).output_size(rule.tile)
         sampler = TileSampler.of(list(pages.classes), settings.sampling, settings.seed, output)
         rows = []
         for number in range(steps * rule.batch):

@@ -25,29 +25,34 @@ TRIALS: tuple[tuple[Recipe, Until], ...] = (("own", "time"), ("common", "time"),
 common one for as many steps."""
 
 
-class SuccessorSettings(Frozen):
-    """The comparison."""
+class Networks(Frozen):
+    """What is compared, on what."""
 
     sets: tuple[str, ...] = Field(min_length=1)
     """Data sets, by the names of :func:`pipelines.on_device.sets.find_split`."""
     networks: dict[str, dict[str, Any]] = Field(min_length=1)
     """By kind, what differs from the network's own settings: widths that make trainings short."""
-    own: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """By kind, training settings that differ from its published recipe."""
     common: str = "quick"
     """The recipe that all are trained with as well: shipped settings by name."""
     cropped_tile: int = Field(ge=1)
     """Side of the common recipe's tiles for networks that lose a margin in training."""
     whole_tile: int = Field(ge=1)
     """The same for those that lose none."""
-    cpu_seconds: float = Field(gt=0)
-    """What a training of equal cost may take, without reading the data."""
     steps: int = Field(ge=1)
     """Of the trainings of equal steps."""
-    looks: int = Field(5, ge=1)
-    """Validations of a training, on a tenth of the pages that it may train on; none is ever measured."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     """A training for each."""
+
+
+class SuccessorSettings(Networks):
+    """The comparison on a processor."""
+
+    own: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By kind, training settings that differ from its published recipe."""
+    cpu_seconds: float = Field(gt=0)
+    """What a training of equal cost may take, without reading the data."""
+    looks: int = Field(5, ge=1)
+    """Validations of a training, on a tenth of the pages that it may train on; none is ever measured."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +95,34 @@ def training_settings(chosen: SuccessorSettings, trial: Trial, steps: int) -> Tr
     The recipe keeps its optimizer, rate, schedule, loss, batch, tile and changes of tiles. Its length is
     `steps`, shared among its phases as they share the published one. Nothing ends it early.
     """
+    kind = trial.network
+    if trial.recipe == "own":
+        name = kind if kind in PUBLISHED else "ronneberger2015"
+        changes = merged(_changes(chosen, trial), chosen.own.get(kind, {}))
+        return _of_length(load_settings(name, changes), steps, chosen.looks)
+    return _of_length(common_settings(chosen, trial), steps, chosen.looks)
+
+
+def common_settings(chosen: Networks, trial: Trial) -> TrainingSettings:
+    """Return the settings of a network with the common recipe, of its length."""
     from unet2015 import networks
 
-    kind = trial.network
-    settings_kind = NETWORK_KINDS[kind]
-    network = {"kind": kind} | chosen.networks[kind]
-    changes: dict[str, Any] = {
+    changes, kind = _changes(chosen, trial), NETWORK_KINDS[trial.network]
+    parsed = parse_settings(kind, changes["network"], "successors")
+    cropped = networks.architecture(parsed).training_geometry(parsed).margin > 0
+    changes["optimisation"]["tile"] = chosen.cropped_tile if cropped else chosen.whole_tile
+    if kind.needs_unit_range:
+        changes["mapping"] = {"method": "integer-range"}
+    return load_settings(chosen.common, changes)
+
+
+def _changes(chosen: Networks, trial: Trial) -> dict[str, Any]:
+    return {
         "seed": trial.seed,
-        "network": network,
+        "network": {"kind": trial.network} | chosen.networks[trial.network],
         "labels": label_settings(trial.data.partition("-")[0]),
         "optimisation": {"precision": "float32"},
     }
-    if trial.recipe == "own":
-        name = kind if kind in PUBLISHED else "ronneberger2015"
-        changes = merged(changes, chosen.own.get(kind, {}))
-    else:
-        name = chosen.common
-        parsed = parse_settings(settings_kind, network, "successors")
-        cropped = networks.architecture(parsed).training_geometry(parsed).margin > 0
-        changes["optimisation"]["tile"] = chosen.cropped_tile if cropped else chosen.whole_tile
-        if settings_kind.needs_unit_range:
-            changes["mapping"] = {"method": "integer-range"}
-    return _of_length(load_settings(name, changes), steps, chosen.looks)
 
 
 def _of_length(settings: TrainingSettings, steps: int, looks: int) -> TrainingSettings:

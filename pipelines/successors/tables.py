@@ -25,6 +25,42 @@ def successors(result: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def on_a_gpu(result: Mapping[str, Any]) -> str:
+    """Return the same of what :mod:`pipelines.successors.on_gpu` found."""
+    chosen, missing = result["settings"], result["missing"]
+    left = f" Not run for time, or failed: {', '.join(missing)}." if missing else ""
+    said = (
+        f"{result['device']}, bfloat16: {chosen['gpu_seconds']:g} seconds of the card a training, or "
+        f"{chosen['steps']} steps. Means of seeds {', '.join(map(str, chosen['seeds']))}; after them, in "
+        f"brackets, the smallest and the largest.{left}"
+    )
+    parts = [said, _networks(result)]
+    for data in dict.fromkeys(row["data"] for row in result["rows"]):
+        parts += [f"**{title_of(data)}**", _measured_on_a_gpu(result, data)]
+    return "\n\n".join(parts)
+
+
+def _measured_on_a_gpu(result: Mapping[str, Any], data: str) -> str:
+    measures, ways = measures_of(data), {"time": "equal GPU time", "steps": "equal steps"}
+    titles = ["network", "trained", *measures.values(), "steps", "ms a step", "ms a megapixel"]
+    rows = []
+    for row in mean_rows(result, data):
+        speed, (_, equal) = result["speed"][row["network"]], row["way"]
+        bad = f" ({row['not_learned']} of {row['seeds']} not learned)" if row["not_learned"] else ""
+        spread = {name: " to ".join(f"{end:.4f}" for end in ends) for name, ends in row["spread"].items()}
+        rows.append(
+            [
+                f"{row['network']}{bad}",
+                ways[equal],
+                *(f"{row['measures'][name]:.4f} ({spread[name]})" for name in measures),
+                f"{row['steps']:.0f}",
+                f"{1000 * speed['seconds_a_step']:.1f}",
+                f"{1000 * speed['seconds_a_megapixel']:.0f}",
+            ]
+        )
+    return table(titles, rows)
+
+
 def _networks(result: Mapping[str, Any]) -> str:
     titles = ["network", "parameters", "operations a pixel", "MiB for 512 x 512", "margin", "exact"]
     rows = [

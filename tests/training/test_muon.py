@@ -11,6 +11,7 @@ from torch import nn
 
 from unet2015.networks import build
 from unet2015.settings import OptimisationSettings, load_settings
+from unet2015.training import muon
 from unet2015.training.muon import Muon, hidden_weights, orthogonal
 from unet2015.training.optimizers import OPTIMIZERS, descend
 
@@ -45,6 +46,18 @@ def test_it_is_the_iteration_of_the_source(seed, m, n):
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
     expected = x.T if m > n else x
     assert torch.allclose(orthogonal(matrix), expected, atol=1e-6)
+
+
+@given(st.integers(0, 2**32), sides, sides, st.floats(0, 6))
+@few(max_examples=60)
+def test_bfloat16_which_is_for_gpus_brings_all_large_singular_values_near_one(seed, m, n, decades):
+    left, values, right = torch.linalg.svd(drawn(seed, min(m, n), max(m, n)), full_matrices=False)
+    values = torch.logspace(0, -decades, len(values), dtype=torch.float64)
+    wide = left @ torch.diag(values) @ right / values.norm()
+    found = left.T @ muon._iterated(wide.bfloat16()).double() @ right.T
+    large = values / values.norm() > 0.03
+    assert float(torch.linalg.matrix_norm(found, ord=2)) < 1.35
+    assert float(found.diagonal()[large].min()) > 0.55
 
 
 def test_what_is_zero_stays_zero():
