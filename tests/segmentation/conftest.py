@@ -14,15 +14,15 @@ def make_model():
     return _make_model
 
 
-def _make_model(path, channels=1, classes=2, threshold=0.5, method="integer-range", seed=0):
+def _make_model(path, channels=1, classes=2, threshold=0.5, method="integer-range", seed=0, width=2):
     torch.manual_seed(seed)
-    network = UNet(channels, classes, 2, 2)
+    network = UNet(channels, classes, width, 2)
     with torch.no_grad():  # so that classes differ over the image
         network.head.weight.mul_(3)
     info = ModelInfo(
         in_channels=channels,
         classes=classes,
-        network=NetworkSettings(width=2, depth=2),
+        network=NetworkSettings(width=width, depth=2),
         mapping=Mapping(method=method, low=(1.0,), high=(99.0,))
         if method == "image-percentiles"
         else Mapping(method=method),

@@ -52,7 +52,8 @@ def test_equals_the_sum_over_the_window(seed, height, width, inner, outer, size)
         assert scratch._memory.numel() <= scratch_values(height - 2, width - 2, max(inner), outer)
     expected = over_the_window(*([x.double() for x in each] for each in (maps, weights)), bias.double())
     assert found.shape == expected.shape
-    assert found.is_contiguous(memory_format=torch.channels_last) or height % 2 or width % 2
+    padded = height % 2 or width % 2 or width < 10
+    assert padded or found.is_contiguous(memory_format=torch.channels_last)
     # Sums of up to 18 products of normal draws, in which each may have a few roundings of the largest.
     assert (found - expected).abs().max() <= 1e-5 * max(1, float(expected.max()))
 

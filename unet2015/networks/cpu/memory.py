@@ -7,12 +7,14 @@ from unet2015.geometry import (
     after_block,
     after_convolution,
     before_block,
+    before_upsampling,
     block_pixels,
     unet_sides,
 )
 from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.ring_buffer import buffer_values
 from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, STRIP_PIXELS, rows_per_block, strip_rows
+from unet2015.networks.cpu.up_convolutions import upsampled_pixels
 from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
 from unet2015.networks.unet2015 import UNet
 
@@ -76,11 +78,13 @@ def _block_values(network: UNet, rows: UNetSides, columns: UNetSides, size: int,
     for level, (whole, x) in enumerate(zip(rows.expand, columns.expand, strict=True)):
         channels, out_x = network.width << level, after_block(x)
         high = min(whole, rows_per_block(block_bytes, channels * out_x * size))
-        raised = network.raised[level] * before_block(high) * x
+        below = upsampled_pixels(before_upsampling(before_block(high)), before_upsampling(x))
+        raised = network.raised[level] * 4 * below
         first = channels * after_convolution(before_block(high)) * after_convolution(x)
         second = channels * high * out_x
         # Not packed, the sum of two convolutions holds both; packed, the second is added in place.
         most = max(most, raised + 2 * first, first + second, second + network.classes * high * out_x)
+        most = max(most, raised + 2 * channels * below)  # a padded copy of the map below
     return most
 
 

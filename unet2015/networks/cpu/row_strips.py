@@ -20,7 +20,8 @@ from torch import Tensor
 from unet2015.networks.cpu.layers import ConvolutionFactory, Layers, OverflowRiskError
 from unet2015.networks.cpu.ring_buffer import Workspace
 from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, STRIP_PIXELS, strip_rows
-from unet2015.networks.cpu.strip_pass import StripPass, UpConvolutions
+from unet2015.networks.cpu.strip_pass import StripPass
+from unet2015.networks.cpu.up_convolutions import UpConvolutions
 from unet2015.networks.cpu.winograd_layers import tile_geometry
 from unet2015.networks.unet2015 import UNet
 

@@ -1,7 +1,6 @@
 """One image on its way through the U-Net, strip by strip, and within a strip row block by row block."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,27 +8,11 @@ from torch.nn import functional
 
 from unet2015.geometry import after_block, before_block, before_upsampling, crop_border
 from unet2015.networks.cpu.layers import Layers
-from unet2015.networks.cpu.packed_weights import OutputBound
 from unet2015.networks.cpu.ring_buffer import Workspace
 from unet2015.networks.cpu.row_blocks import row_blocks, rows_per_block
 from unet2015.networks.cpu.strip_schedule import Rows, Strip
+from unet2015.networks.cpu.up_convolutions import UpConvolutions
 from unet2015.networks.unet2015 import UNet
-
-
-@dataclass(frozen=True)
-class UpConvolutions:
-    """The up-convolutions of each level, and how large their outputs can become."""
-
-    weights: list[tuple[Tensor, Tensor]]
-    bounds: list[OutputBound]
-
-    @classmethod
-    def of(cls, weights: list[tuple[Tensor, Tensor]]) -> "UpConvolutions":
-        """Return them for weights (channels in, channels out, 2, 2) and biases."""
-        # Each output pixel sees one input pixel, by one of the four weights.
-        return cls(
-            weights, [OutputBound.of(w.float().abs().sum(dim=0).amax(dim=(1, 2)), b) for w, b in weights]
-        )
 
 
 class StripPass:
@@ -144,11 +127,10 @@ class StripPass:
         bound = self.upsample.bounds[level](float(self.largest_output[level + 1]))
         self.layers.check_expand(bound, float(self.largest_read[level + 1]), level)
         concat, second = self.layers.expand[level]
-        weight, bias = self.upsample.weights[level]
 
         def compute(low: int, high: int) -> Tensor:
             below = outputs.rows(before_upsampling(low), before_upsampling(before_block(high)))
-            raised = functional.conv_transpose2d(below, weight, bias, stride=2)
+            raised = self.upsample(level, below)
             if self.network.variant == "release":
                 raised = functional.relu_(raised)
             y = concat(raised, skip.rows(low, before_block(high)))

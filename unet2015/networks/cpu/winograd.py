@@ -46,6 +46,8 @@ _G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 _FLOAT32_BYTES = 4
 _POSITIONS = 16
 """Of a tile: 4 x 4."""
+_LEAST_ACROSS = 4
+"""A product of fewer rows is summed in another order (measured with MKL: of 1 to 3)."""
 
 
 class Scratch:
@@ -112,10 +114,10 @@ def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, sc
         (1, channels out, H - 2, W - 2), channels last.
     """
     height, width = (after_convolution(size) for size in maps[0].shape[-2:])
-    if height % 2 or width % 2:  # tiles give 2 x 2 outputs: pad, and cut the surplus from the result
-        maps = [functional.pad(x, (0, width % 2, 0, height % 2)) for x in maps]
+    channels, across = len(bias), _tiles_across(width)
+    if height % 2 or width < 2 * across:  # tiles give 2 x 2 outputs: pad, and cut the surplus from the result
+        maps = [functional.pad(x, (0, 2 * across - width, 0, height % 2)) for x in maps]
     inputs = [x[0].permute(1, 2, 0) for x in maps]
-    channels, across = len(bias), (width + 1) // 2
     out = torch.empty(height + height % 2, 2 * across, channels)
     most = max(weight.shape[1] for weight in weights)
     for top, bottom in _row_chunks(len(out), across, most, channels):
@@ -136,9 +138,13 @@ def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, sc
 
 def scratch_values(height: int, width: int, channels_in: int, channels_out: int) -> int:
     """Return how many values of scratch memory outputs of up to `height` x `width` pixels need."""
-    across = (width + 1) // 2
+    across = _tiles_across(width)
     down = min((height + 1) // 2, _max_tile_rows(across, channels_in, channels_out))
     return sum(_scratch_sizes(down, across, channels_in, channels_out))
+
+
+def _tiles_across(width: int) -> int:
+    return max(_LEAST_ACROSS, (width + 1) // 2)
 
 
 def _max_tile_rows(across: int, channels_in: int, channels_out: int) -> int:
