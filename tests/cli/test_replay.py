@@ -11,6 +11,7 @@ import unet2015.segmentation.replay as replaying
 from unet2015.errors import ModelError
 from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
+from unet2015.safe_files import signed
 from unet2015.settings import Mapping, NetworkSettings
 
 
@@ -60,7 +61,7 @@ def test_other_bytes_and_other_versions(cli, record):
     said = json.loads(record.read_text())
     said["outputs"]["a.probability.ome.tif"] = "0" * 64
     said["versions"]["torch"] = "1.0"
-    record.write_text(json.dumps(said))
+    record.write_text(json.dumps(signed(said)))
     ended = cli("replay", record)
     assert ended.status == 1
     lines = ended.out.splitlines()
@@ -72,8 +73,20 @@ def test_the_plan_is_that_of_the_record(cli, record):
     said = json.loads(record.read_text())
     assert said["plan"]["tile"] == [44, 44]
     said["settings"]["tile"] = None  # chosen by the memory that was free then
-    record.write_text(json.dumps(said))
+    record.write_text(json.dumps(signed(said)))
     assert cli("replay", record).status == 0
+
+
+def test_a_record_that_somebody_changed_is_not_believed(cli, refused, record):
+    whole = json.loads(record.read_text())
+    changed = whole | {"settings": whole["settings"] | {"threshold": 0.7}}
+    record.write_text(json.dumps(changed))
+    refused(cli("replay", record), 1, record, "was changed after this program wrote it", "not believed")
+    del whole["record_sha256"]
+    record.write_text(json.dumps(whole, indent=4))
+    ended = cli("replay", record)
+    assert (ended.status, ended.out.splitlines()[-1][:40]) == (0, "  the record has no digest of itself, as")
+    assert json.loads(cli("replay", record, "--json").out)["signed"] is False
 
 
 @pytest.mark.slow

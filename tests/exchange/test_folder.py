@@ -61,6 +61,16 @@ def test_files_of_others_are_not_replaced(name, tmp_path):
     assert contents(tmp_path) == {name: b"mine"}
 
 
+def test_a_record_that_was_edited_is_not_replaced(tmp_path):
+    export_model(pointwise(), tmp_path, SCRIPT)
+    said = json.loads((tmp_path / MINE).read_text())
+    (tmp_path / MINE).write_text(json.dumps(said | {"margin": 7}))
+    before = contents(tmp_path)
+    with pytest.raises(ImageWriteError, match=rf"{MINE}: was changed .* not believed and not replaced"):
+        export_model(pointwise(), tmp_path, SCRIPT)
+    assert contents(tmp_path) == before
+
+
 def test_a_file_that_was_changed_since_is_not_replaced(tmp_path):
     export_model(pointwise(), tmp_path, SCRIPT)
     (tmp_path / "README.md").write_text("my own words")

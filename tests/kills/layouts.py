@@ -158,7 +158,7 @@ def _record(path: Path) -> dict[str, Any] | str | None:
         return None
     except ValueError:
         return "half written"
-    return {key: value for key, value in said.items() if key not in ("seconds", "date")}
+    return {key: value for key, value in said.items() if key not in ("seconds", "date", "record_sha256")}
 
 
 def _stored(work: Path) -> int:

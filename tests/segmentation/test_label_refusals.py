@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unet2015.errors import ImageWriteError
-from unet2015.safe_files import claim
+from unet2015.safe_files import claim, signed
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
@@ -48,13 +48,31 @@ def test_a_record_that_contradicts_itself_is_refused(tmp_path, model, stack_file
     path = tmp_path / "stack.record.json"
     record = json.loads(path.read_text())
     record["threshold"]["value"] = 0.9
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(signed(record)))
     (result,) = label_files([tmp_path / "stack.probability.tif"], tmp_path / "o")
     assert "contradicts itself: its threshold is 0.9 and, among the settings, 0.5" in str(result.error)
     (result,) = label_files(
         [tmp_path / "stack.probability.tif"], tmp_path / "o", ObjectSettings(threshold=0.4)
     )
     assert result.error is None
+
+
+def test_a_record_that_was_edited_is_not_believed(tmp_path, model, stack_file, caplog):
+    segment_files([stack_file], tmp_path, model, SegmentOptions(products=("probability",), threshold=0.5))
+    path, probability = tmp_path / "stack.record.json", tmp_path / "stack.probability.tif"
+    whole = json.loads(path.read_text())
+    both = {"settings": whole["settings"] | {"threshold": 0.9}, "threshold": {"name": "given", "value": 0.9}}
+    path.write_text(json.dumps(whole | both))
+    (result,) = label_files([probability], tmp_path / "o")
+    assert "the record beside it, stack.record.json, was changed after this program wrote it" in str(
+        result.error
+    )
+    assert "no digest" not in caplog.text
+    del whole["record_sha256"]
+    path.write_text(json.dumps(whole))
+    (result,) = label_files([probability], tmp_path / "o")
+    assert result.error is None
+    assert f"{probability}: the record beside it has no digest of itself" in caplog.text
 
 
 def test_two_runs_do_not_label_one_map_at_a_time(label, tmp_path):

@@ -279,6 +279,12 @@ def test_results_of_an_earlier_run_are_taken_only_where_they_are_given(
     assert sorted(result.input.name for result in results) == sorted(taken)
     earlier = f"{out / 'stack.labels.tif'}, {out / 'stack.probability.tif'}"
     assert f"of an earlier run, and left out: {earlier}" in caplog.text
+    record = out / "stack.record.json"
+    said = record.read_text()
+    record.write_text(said.replace('"device"', '"place"'))
+    label_files([out], tmp_path / "edited")
+    assert f"{record}: was changed after this program wrote it" in caplog.text
+    record.write_text(said)
     (given,) = label_files([out / "stack.probability.tif"], tmp_path / "given")
     assert given.error is None
     if several:

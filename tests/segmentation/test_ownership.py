@@ -6,6 +6,7 @@ import os
 import pytest
 import tifffile
 
+from unet2015.safe_files import hidden_prefix
 from unet2015.segmentation import run
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
@@ -67,6 +68,49 @@ def test_a_result_that_was_edited_or_has_lost_its_record(tmp_path, image, model,
     before = edited.read_bytes()
     refused_early(image, tmp_path / out, model, monkeypatch, out, "changed after")
     assert edited.read_bytes() == before
+
+
+def test_a_record_that_was_edited_is_neither_believed_nor_replaced(tmp_path, image, model, monkeypatch):
+    assert segment(image, tmp_path / "r.tif", model) is None
+    record, before = tmp_path / "r.record.json", (tmp_path / "r.tif").read_bytes()
+    whole = json.loads(record.read_text())
+    record.write_text(json.dumps(dict(reversed(whole.items())), indent=7))  # says the same
+    assert segment(image, tmp_path / "r.tif", model) is None
+    for changed in (
+        whole | {"settings": whole["settings"] | {"threshold": 0.3}},
+        whole | {"mine": "a note"},
+        {name: value for name, value in whole.items() if name != "date"},
+        whole | {"record_sha256": None},
+    ):
+        record.write_text(text := json.dumps(changed))
+        for options in (ONE, OTHER):
+            refused_early(
+                image,
+                tmp_path / "r.tif",
+                model,
+                monkeypatch,
+                "r.record.json",
+                "not believed",
+                options=options,
+            )
+        (tmp_path / "r.tif").unlink()  # the note of somebody stays, too
+        assert "r.record.json: was changed" in str(segment(image, tmp_path / "r.tif", model))
+        assert record.read_text() == text
+        (tmp_path / "r.tif").write_bytes(before)
+    del whole["record_sha256"]
+    record.write_text(json.dumps(whole))
+    (result,) = segment_files([image], tmp_path / "r.tif", model, ONE)
+    assert result.error is None
+    assert "r.record.json: has no digest of itself" in result.notes[-1]
+
+
+def test_a_record_that_was_edited_while_a_killed_run_waits_is_not_believed(tmp_path, image, model):
+    assert segment(image, tmp_path / "r.tif", model) is None
+    record = tmp_path / "r.record.json"
+    whole = json.loads(record.read_text())
+    record.write_text(json.dumps(whole | {"settings": whole["settings"] | {"threshold": 0.3}}))
+    (tmp_path / f"{hidden_prefix(tmp_path / 'r.tif')}x.tmp").touch()
+    assert "not believed and not replaced" in str(segment(image, tmp_path / "r.tif", model, OTHER))
 
 
 def test_a_probability_map_that_was_not_wanted_again_stays_ours(tmp_path, image, model):

@@ -187,6 +187,17 @@ def test_a_run_with_other_options_finishes_it_too_and_then_makes_its_own(job, fo
     check_end(form, whole)
 
 
+def test_a_record_that_was_changed_in_the_work_folder_publishes_nothing(job, form, whole):
+    out, _ = form
+    killed_at_move(job, out, 1)
+    (record,) = (out.parent if out.suffix else out).glob(".*.parts/record.json")
+    record.write_text(record.read_text().replace('"learned": null', '"learned": true'))
+    run(job, out)
+    check_end(form, whole)
+    (said,) = (out.parent if out.suffix else out).glob("*.record.json")
+    assert json.loads(said.read_text())["learned"] is None
+
+
 def test_what_was_moved_aside_comes_back_if_nothing_follows(job, made, tmp_path):
     shutil.copytree(made("a.zarr", OTHER), tmp_path, dirs_exist_ok=True)
     out = tmp_path / "a.zarr"

@@ -22,6 +22,7 @@ from unet2015.safe_files import (
     make_folder,
     record_of,
     sha256,
+    signed,
     write_json,
 )
 
@@ -107,7 +108,8 @@ class ExportFolder:
         formats = (before or {}).get("formats", {}) | self.said["formats"]
         said = self.said | {"formats": formats, "versions": versions()}
         said["date"] = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(self.record, said | {"outputs": {file.name: sha256(file) for file in files}} | kept)
+        said["outputs"] = {file.name: sha256(file) for file in files}
+        write_json(self.record, signed(said | kept))
         for file in files:
             os.replace(file, self.path / file.name)
         flush(self.path)

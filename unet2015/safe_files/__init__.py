@@ -10,15 +10,21 @@
 from unet2015.safe_files.claims import claim, was_claimed
 from unet2015.safe_files.mounts import flush, longest_name
 from unet2015.safe_files.ownership import (
+    EDITED,
     RECORD,
+    UNSIGNED,
     RecordedOutput,
     check_ours,
     check_place,
     earlier_outputs,
+    find_record,
+    is_edited,
     is_of_earlier_run,
+    is_signed,
     place_for_record,
     record_of,
     record_paths,
+    signed,
 )
 from unet2015.safe_files.reading import (
     Unchanged,
@@ -42,7 +48,9 @@ from unet2015.safe_files.writing import (
 )
 
 __all__ = [
+    "EDITED",
     "RECORD",
+    "UNSIGNED",
     "Guard",
     "RecordedOutput",
     "Unchanged",
@@ -54,9 +62,12 @@ __all__ = [
     "digest_of",
     "earlier_outputs",
     "files_below",
+    "find_record",
     "flush",
     "hidden_prefix",
+    "is_edited",
     "is_of_earlier_run",
+    "is_signed",
     "leftovers",
     "longest_name",
     "make_folder",
@@ -69,6 +80,7 @@ __all__ = [
     "record_of",
     "record_paths",
     "sha256",
+    "signed",
     "was_claimed",
     "write_json",
 ]

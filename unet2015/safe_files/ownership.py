@@ -3,9 +3,14 @@
 A record is JSON; its ``outputs`` has the SHA-256 of each output by its name. ``earlier`` has those of outputs
 that an earlier record of the same place named, and that may still be there. An output that nobody names, or
 that is not as the record says, is somebody's own work, and is never replaced.
+
+``record_sha256`` is the SHA-256 of all else that the record says, whatever its spaces and the order of its
+names. A record that somebody has changed shows it by that; it is not replaced either, and not believed.
 """
 
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,6 +23,38 @@ from unet2015.safe_files.reading import digest_of, read_text, sha256
 from unet2015.safe_files.writing import check_name, write_json
 
 RECORD = ".record.json"
+EDITED = "was changed after this program wrote it (the digest of itself in it is another)"
+UNSIGNED = (
+    "has no digest of itself, as an earlier version wrote it or somebody took it out; whether what it says "
+    "was changed is not known"
+)
+_DIGEST = "record_sha256"
+_log = logging.getLogger("unet2015")
+
+
+def signed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with the digest of itself."""
+    return record | {_DIGEST: _digest_of(record)}
+
+
+def is_edited(record: object) -> bool:
+    """Whether a record has a digest of itself that is not its own."""
+    if not isinstance(record, dict) or _DIGEST not in record:
+        return False
+    try:
+        return bool(record[_DIGEST] != _digest_of(record))
+    except RecursionError:
+        return True
+
+
+def is_signed(record: dict[str, Any]) -> bool:
+    """Whether a record has a digest of itself."""
+    return _DIGEST in record
+
+
+def _digest_of(record: dict[str, Any]) -> str:
+    said = {name: value for name, value in record.items() if name != _DIGEST}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def record_paths(main: Path, name: Path) -> tuple[Path, Path]:
@@ -49,9 +86,15 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def record_of(paths: Sequence[Path], main: Path) -> dict[str, Any] | None:
-    """Return the record that names an output, or None."""
-    found = (read_record(path) for path in paths)
-    return next((record for record in found if record and main.name in record["outputs"]), None)
+    """Return the record that names an output, or None; it may be an edited one."""
+    found = find_record(paths, main)
+    return None if found is None else found[1]
+
+
+def find_record(paths: Sequence[Path], main: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the path of the record that names an output, and the record; None if there is none."""
+    found = ((path, read_record(path)) for path in paths)
+    return next(((path, record) for path, record in found if record and main.name in record["outputs"]), None)
 
 
 def place_for_record(paths: Sequence[Path], main: Path) -> Path:
@@ -69,9 +112,15 @@ def place_for_record(paths: Sequence[Path], main: Path) -> Path:
 
 
 def check_place(path: Path, main: Path) -> None:
-    """Raise `ImageWriteError` unless a path is free, or has the record of an output."""
+    """Raise `ImageWriteError` unless a path is free, or has the record of an output, as it was written."""
+    record = read_record(path)
+    if is_edited(record):
+        raise ImageWriteError(
+            f"{path}: {EDITED}, so it is not believed and not replaced; move it away with its results, "
+            "or choose another output"
+        )
     if not _is_free(path, main):
-        what = "is no record of this program" if read_record(path) is None else "is that of another result"
+        what = "is no record of this program" if record is None else "is that of another result"
         raise _foreign(path, f"and {what}")
 
 
@@ -126,7 +175,13 @@ def is_of_earlier_run(path: Path, places: Iterable[Path]) -> bool:
     places : iterable of Path
         Where records may be.
     """
-    records = [record for place in places if (record := read_record(place))]
+    records = []
+    for place in places:
+        record = read_record(place)
+        if is_edited(record):
+            _log.warning("%s: %s; which results are of the last run is not known by it", place, EDITED)
+        elif record:
+            records.append(record)
     if any(path.name in record["outputs"] for record in records):
         return False
     known = {digest for record in records for digest in _digests(record, path.name)}
@@ -204,5 +259,5 @@ class RecordedOutput:
         said = self._said | {"versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
         write_json(
             place_for_record(self._records, self._path),
-            said | {"outputs": {name: sha256(temporary)}} | kept,
+            signed(said | {"outputs": {name: sha256(temporary)}} | kept),
         )

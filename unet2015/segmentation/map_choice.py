@@ -13,7 +13,7 @@ from unet2015.images.image import Image
 from unet2015.images.result_names import name_before, stem_of
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
-from unet2015.safe_files import record_of, record_paths
+from unet2015.safe_files import EDITED, UNSIGNED, find_record, is_edited, is_signed, record_paths
 from unet2015.segmentation.jobs import ZARR
 from unet2015.segmentation.products import MAIN, ProbabilityMap
 from unet2015.settings.objects import ObjectSettings
@@ -86,6 +86,8 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectS
     """
     ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
     record = _record_beside(path, ending)
+    if record and not is_signed(record):
+        _log.warning("%s: the record beside it %s", path, UNSIGNED)
     options = record.get("settings")
     said = options.get("objects") if isinstance(options, dict) and "objects" in options else None
     said = record.get("model_objects") if said is None else said
@@ -160,12 +162,27 @@ def describe_change(image: Image, path: Path, digest: str) -> str | None:
 
 
 def _record_beside(path: Path, ending: str) -> dict[str, Any]:
-    """Return the record that names a map; empty if there is none."""
+    """Return the record that names a map; empty if there is none.
+
+    Raises
+    ------
+    ImageValueError
+        Somebody has changed it.
+    """
     if path.suffix.lower() == ".zarr":
         ending = ZARR if path.name.endswith(ZARR) else path.suffix
     name = name_before(path.name, [ending])
     places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
-    return record_of((*places, *record_paths(path, path.with_suffix(""))), path) or {}
+    found = find_record((*places, *record_paths(path, path.with_suffix(""))), path)
+    if found is None:
+        return {}
+    if is_edited(found[1]):
+        raise ImageValueError(
+            f"{path}: the record beside it, {found[0].name}, {EDITED}, so what it says of threshold and "
+            "objects is not believed; move the record away and give them as options, or segment to another "
+            "folder"
+        )
+    return found[1]
 
 
 def _class_of(image: Image, path: Path, wanted: int | None, progress: Progress) -> int:

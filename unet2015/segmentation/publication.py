@@ -37,12 +37,14 @@ from unet2015.safe_files import (
     check_ours,
     earlier_outputs,
     flush,
+    is_edited,
     leftovers,
     move_new,
     place_for_record,
     read_text,
     record_of,
     sha256,
+    signed,
     write_json,
 )
 from unet2015.segmentation.jobs import Outputs
@@ -97,7 +99,7 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
         _log.warning(
             "%s: beside it, of an earlier run with other settings, and kept: %s", outputs.main, names
         )
-    record = record | stale
+    record = signed(record | stale)
     write_json(folder / _RECORD, record)
     _move(outputs, folder, record)
 
@@ -155,7 +157,7 @@ def _announced(folder: Path) -> dict[str, Any] | None:
         plain = names and all(Path(name).name == name for name in names)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return dict(record) if plain else None
+    return dict(record) if plain and not is_edited(record) else None
 
 
 def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:

@@ -7,8 +7,12 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
 from unet2015.safe_files import (
+    UNSIGNED,
     check_ours,
     digest_of,
+    find_record,
+    is_edited,
+    is_signed,
     leftovers,
     place_for_record,
     record_of,
@@ -68,11 +72,18 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     try:
         return (
             record is not None
+            and not is_edited(record)
             and all(record[key] == value for key, value in expected.items())
             and all(record["outputs"][path.name] == digest_of(path) for path in outputs.paths)
         )
     except (OSError, KeyError):
         return False
+
+
+def describe_doubt(outputs: Outputs) -> str | None:
+    """Return in words that nobody can tell whether the record of outputs was changed; None if one can."""
+    found = find_record(outputs.records, outputs.main)
+    return None if found is None or is_signed(found[1]) else f"{found[0]}: {UNSIGNED}"
 
 
 def read_objects(outputs: Outputs) -> dict[str, Any] | None:

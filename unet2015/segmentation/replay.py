@@ -19,7 +19,7 @@ from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import FOLDER
 from unet2015.provenance import versions
-from unet2015.safe_files import Unchanged, read_text, sha256
+from unet2015.safe_files import EDITED, UNSIGNED, Unchanged, is_edited, is_signed, read_text, sha256
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
@@ -43,11 +43,14 @@ class Replay:
         For each output whether its bytes are the same.
     differences : dict
         What else has changed: versions, device; each then and now.
+    signed : bool
+        Whether the record has a digest of itself, so that nobody can have changed it unseen.
     """
 
     record: Path
     outputs: dict[str, bool]
     differences: dict[str, tuple[str, str]]
+    signed: bool = True
 
     @property
     def same(self) -> bool:
@@ -59,6 +62,7 @@ class Replay:
         return {
             "record": str(self.record),
             "same": self.same,
+            "signed": self.signed,
             "outputs": self.outputs,
             "differences": {name: list(pair) for name, pair in self.differences.items()},
         }
@@ -72,6 +76,8 @@ class Replay:
         lines += [
             on_one_line(f"  {name} was {then}, is {now}") for name, (then, now) in self.differences.items()
         ]
+        if not self.signed:
+            lines.append(f"  the record {UNSIGNED}")
         return "\n".join(lines)
 
 
@@ -93,7 +99,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     Raises
     ------
     ImageReadError
-        The file is not a record, or the input is missing or has changed.
+        The file is not a record, somebody has changed it, or the input is missing or has changed.
     ModelError
         The model is missing or has changed; the message says how to name another place.
     """
@@ -133,7 +139,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
             name: sha256(target) == said["outputs"][name]
             for name, target in zip(said["outputs"], job.outputs.paths, strict=True)
         }
-    return Replay(path, outputs, _differences(said, segmenter.device_name()))
+    return Replay(path, outputs, _differences(said, segmenter.device_name()), said["signed"])
 
 
 def _recorded_model(name: str, record: Path) -> Path:
@@ -201,7 +207,7 @@ def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
         # pydantic takes no surrogates, by which names hold bytes that are not UTF-8: types are seen without.
         plain = json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
         said = _Record.model_validate_json(plain).model_dump()
-        said |= {name: whole[name] for name in ("input", "model", "outputs")}
+        said |= {name: whole[name] for name in ("input", "model", "outputs")} | {"signed": is_signed(whole)}
         missing = [name for name in RECORDED if name not in said["settings"]]
         if missing:
             raise ValueError(f"it does not say {', '.join(missing)}")
@@ -217,6 +223,8 @@ def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
         raise ImageReadError(
             f"{path}: expected the record of a segmentation, such as NAME.record.json, but {_short(error)}"
         ) from error
+    if is_edited(whole):
+        raise ImageReadError(f"{path}: {EDITED}, so it is not believed; give the record as it was written")
     return said, options
 
 

@@ -15,7 +15,14 @@ from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
-from unet2015.segmentation.records import check_before, check_free, identity_of, outcome_of, read_objects
+from unet2015.segmentation.records import (
+    check_before,
+    check_free,
+    describe_doubt,
+    identity_of,
+    outcome_of,
+    read_objects,
+)
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.tiff_output import is_bigtiff, write_tiff
@@ -123,6 +130,8 @@ def _run(
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
                 _log.info("%s: done before, with the same model and settings", job.input)
+                if doubt := describe_doubt(job.outputs):
+                    heard.say(job.input, doubt)
                 return read_objects(job.outputs)
             check_free(job)
             plan, scale = work.resume(plan, lambda before: segmenter.admits(image, before))
