@@ -142,6 +142,29 @@ def test_the_same_report_gives_the_same_bytes(written):
     assert written(details={"a": {"b": 1}}) == written(details={"a": {"b": 1}})
 
 
+@pytest.mark.parametrize("name", ["content", "digest", "end"])
+def test_a_report_that_somebody_changed_is_not_replaced(written, tmp_path, name):
+    path = tmp_path / "report.html"
+    page = written()
+    written(text="other words")  # as it was written, it is
+    changed = {
+        "content": page.replace("A summary.", "My own words."),
+        "digest": re.sub('(sha256" content=")(.)', lambda at: at[1] + str(int(at[2] == "0")), page),
+        "end": page + "<!-- mine -->",
+    }[name]
+    path.write_text(changed, encoding="utf-8")
+    with pytest.raises(ImageWriteError, match=r"report\.html: exists, but was changed .* not replaced"):
+        written()
+    assert path.read_text(encoding="utf-8") == changed
+
+
+def test_a_report_without_a_digest_is_replaced_and_named(written, tmp_path, caplog):
+    page = re.sub('<meta name="unet2015-sha256".*\n', "", written())
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    assert "sha256" in written()
+    assert caplog.text.count("had no digest of itself") == 1
+
+
 def test_rows_say_whose_they_are(written):
     kinds = ["paper", "ours", "ablation", "other"]
     text = written(tables=[Table("t", ["a"], [Row([kind], kind) for kind in kinds])])

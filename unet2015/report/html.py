@@ -1,13 +1,17 @@
 """A report as one HTML file: nothing is loaded with it, no script runs in it, and it prints."""
 
+import hashlib
 import json
+import logging
+import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from unet2015.errors import ImageReadError, UsageError
+from unet2015.errors import ImageReadError, ImageWriteError, UsageError
 from unet2015.file_names import on_one_line, shown
 from unet2015.provenance import versions
 from unet2015.report.numbers import Cell, Shown, shown_columns
@@ -16,6 +20,7 @@ from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
 RowKind = Literal["ours", "paper", "other", "ablation"]
 """Where a row comes from: this run, the paper, this run with one setting changed, or others."""
 
+_log = logging.getLogger("unet2015")
 _LEVELS = 20
 """Most levels of details that are shown; settings and records have fewer."""
 _MEANING = {"ours": "this run", "paper": "the paper", "ablation": "this run with one thing changed"}
@@ -104,7 +109,8 @@ def write_report(report: Report, out: str | Path) -> None:
     ImageReadError
         A picture cannot be read, or is neither PNG nor SVG.
     ImageWriteError
-        The file cannot be written, or would replace one that is no report of this program.
+        The file cannot be written, or would replace one that is no report of this program, or that somebody
+        has changed since.
     UsageError
         The cells of a row do not match the columns, or Jinja2 is not installed.
     """
@@ -127,7 +133,20 @@ def write_report(report: Report, out: str | Path) -> None:
     )
     with atomic_path(out, report_guard) as temporary:
         lines = (on_one_line(line) for line in shown(page).split("\n"))
-        temporary.write_text("\n".join(lines), encoding="utf-8")
+        temporary.write_bytes(_signed("\n".join(lines).encode("utf-8")))
+
+
+_DIGEST = re.compile(rb'<meta name="unet2015-sha256" content="([0-9a-f]{64})">')
+"""The SHA-256 of the page with zeros in its place, by which a page that somebody has changed is known."""
+
+
+def _signed(page: bytes) -> bytes:
+    return _DIGEST.sub(lambda found: found[0].replace(b"0" * 64, _digest_of(page)), page, count=1)
+
+
+def _digest_of(page: bytes) -> bytes:
+    plain = _DIGEST.sub(lambda found: found[0].replace(found[1], b"0" * 64), page, count=1)
+    return hashlib.sha256(plain).hexdigest().encode()
 
 
 def _is_report(path: Path) -> bool:
@@ -135,7 +154,31 @@ def _is_report(path: Path) -> bool:
         return b'<meta name="generator" content="unet2015 ' in file.read(2**12)
 
 
-report_guard = only_over(_is_report, "a report by this program")
+_only_over_reports = only_over(_is_report, "a report by this program")
+
+
+def report_guard(temporary: Path, path: Path) -> None:
+    """Raise `ImageWriteError` where a page would replace anything but a report as this program wrote it.
+
+    One of an earlier version, without the digest of itself, is replaced, and named.
+    """
+    _only_over_reports(temporary, path)
+    if not os.path.lexists(path) or path.stat().st_size == 0:
+        return
+    try:
+        page = read_bytes(path)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot read the earlier report: {error.strerror or error}") from error
+    found = _DIGEST.search(page)
+    if found is None and temporary != path:  # else it is only asked whether it may be replaced
+        _log.warning(
+            "%s: replaced; it had no digest of itself, so whether somebody had changed it is not known", path
+        )
+    elif found is not None and found[1] != _digest_of(page):
+        raise ImageWriteError(
+            f"{path}: exists, but was changed after this program wrote it (the digest of itself in it is "
+            "another), and is not replaced; move it away, or choose another name"
+        )
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:
