@@ -28,7 +28,7 @@ from pipelines.on_device.measures import measure
 from pipelines.on_device.sets import Arrays, PackedSets, find_split, load
 from pipelines.on_device.trainings import begin
 from pipelines.one_gpu.training import pixel_loss
-from pipelines.successors.settings import Networks, Trial, common_settings
+from pipelines.successors.settings import Networks, Trial, Until, common_settings
 from pipelines.successors.training import facts
 from unet2015.device import accelerator_names, gpu_count, hardware_name
 from unet2015.provenance import machine, versions
@@ -46,6 +46,8 @@ class DeviceComparison(Networks):
 
     gpu_seconds: float = Field(gt=0)
     """What a training of equal cost may take of the card, were it alone there."""
+    ways: tuple[Until, ...] = ("time", "steps")
+    """For equal time of the card, for equal steps, or for both."""
     longest: int = Field(6000, ge=WARM + TIMED)
     """Most steps of a training."""
 
@@ -123,7 +125,7 @@ class Comparison:
             Trial(data, network, "common", until, seed)
             for seed in chosen.seeds
             for data in chosen.sets
-            for until in ("time", "steps")
+            for until in chosen.ways
             for network in chosen.networks
         ]
 
