@@ -48,7 +48,7 @@ def test_a_public_name_is_what_its_own_file_calls_so(module):
 def test_the_front_door_offers_a_subpackage_and_names_all_that_it_has():
     assert unet2015.__getattr__("metrics") is unet2015.metrics
     assert dir(unet2015) == unet2015.__all__
-    with pytest.raises(AttributeError, match="'unet2015' has no attribute 'unet'; it offers Markers, Seg"):
+    with pytest.raises(AttributeError, match="'unet2015' has no attribute 'unet'; it offers Markers, Obj"):
         unet2015.unet  # noqa: B018
 
 

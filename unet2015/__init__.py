@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from unet2015.objects.instances import Markers, label_objects
     from unet2015.segmentation.batch import segment_files
     from unet2015.segmentation.in_memory import segment
+    from unet2015.segmentation.label_files import measure_files
+    from unet2015.segmentation.map_files import label_files
     from unet2015.segmentation.options import SegmentOptions
     from unet2015.segmentation.replay import replay
     from unet2015.settings import load_settings
+    from unet2015.settings.objects import ObjectSettings
     from unet2015.training.loop import train
     from unet2015.training.weight_map import weight_map
 
@@ -29,14 +32,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Markers",
+    "ObjectSettings",
     "SegmentOptions",
     "UNet",
     "UNet2015Error",
     "__version__",
+    "label_files",
     "label_objects",
     "list_models",
     "load_model",
     "load_settings",
+    "measure_files",
     "metrics",
     "replay",
     "segment",
@@ -52,9 +58,12 @@ _FILES = {
     "objects.instances": ["Markers", "label_objects"],
     "segmentation.batch": ["segment_files"],
     "segmentation.in_memory": ["segment"],
+    "segmentation.label_files": ["measure_files"],
+    "segmentation.map_files": ["label_files"],
     "segmentation.options": ["SegmentOptions"],
     "segmentation.replay": ["replay"],
     "settings": ["load_settings"],
+    "settings.objects": ["ObjectSettings"],
     "training.loop": ["train"],
     "training.weight_map": ["weight_map"],
 }

@@ -20,7 +20,7 @@ from unet2015.cli.object_options import (
     object_settings,
     views_of,
 )
-from unet2015.cli.options import Axes, Json
+from unet2015.cli.options import Axes, Channel, Json, Scene
 from unet2015.cli.output import echo_path, print_error, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
@@ -61,6 +61,8 @@ def label(
             metavar="PATH",
         ),
     ] = None,
+    channel: Channel = None,
+    scene: Scene = None,
     max_memory: Annotated[
         str | None, typer.Option(help="Memory for dividing one object, such as 2G.", metavar="SIZE")
     ] = None,
@@ -77,7 +79,7 @@ def label(
         from unet2015.segmentation.map_files import label_files
 
     show_messages()
-    settings = object_settings(
+    wanted = object_settings(
         smallest=smallest,
         of_class=of_class,
         split=split,
@@ -86,9 +88,18 @@ def label(
         corners=corners,
         threshold=threshold,
     )
-    cap = None if max_memory is None else parse_size(max_memory)
-    views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
-    _report(label_files(maps, out, settings, views=views, images=images, axes=axes, max_memory=cap), as_json)
+    results = label_files(
+        maps,
+        out,
+        wanted,
+        views=views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet),
+        images=images,
+        channel=channel,
+        scene=scene,
+        axes=axes,
+        max_memory=None if max_memory is None else parse_size(max_memory),
+    )
+    _report(results, as_json)
 
 
 def measure(
@@ -111,6 +122,8 @@ def measure(
             metavar="PATH",
         ),
     ] = None,
+    channel: Channel = None,
+    scene: Scene = None,
     axes: Axes = None,
     as_json: Json = False,
 ) -> None:
@@ -123,7 +136,7 @@ def measure(
         from unet2015.segmentation.label_files import measure_files
 
     show_messages()
-    _report(measure_files(labels, out, images, axes=axes), as_json)
+    _report(measure_files(labels, out, images, channel=channel, scene=scene, axes=axes), as_json)
 
 
 def _report(results: "list[ObjectResult]", as_json: bool) -> None:

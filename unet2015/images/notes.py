@@ -27,16 +27,25 @@ class Repeated:
     """Says each note when it first comes up, and at the end on how many other files it was the same."""
 
     def __init__(self) -> None:
-        self._files: dict[str, dict[Path, None]] = {}
+        self._files: dict[tuple[str, int], dict[Path, None]] = {}
 
     def say(self, path: Path, note: str) -> None:
         """Warn of something about one image, unless it was said of another."""
-        if note not in self._files:
-            say(path, note)
-        self._files.setdefault(note, {})[path] = None
+        self._add(path, note, logging.WARNING)
+
+    def tell(self, path: Path, note: str) -> None:
+        """Say something about one image that is no warning, unless it was said of another."""
+        self._add(path, note, logging.INFO)
+
+    def _add(self, path: Path, note: str, level: int) -> None:
+        files = self._files.setdefault((note, level), {})
+        if not files:
+            _log.log(level, "%s: %s", path, note)
+        files[path] = None
 
     def finish(self) -> None:
         """Say what was the same on several files."""
-        for note, files in self._files.items():
+        for (note, level), files in self._files.items():
             if more := len(files) - 1:
-                say(next(iter(files)), f"{note} (and {more} more file{'s' * (more > 1)})")
+                plural = "s" * (more > 1)
+                _log.log(level, "%s: %s (and %d more file%s)", next(iter(files)), note, more, plural)

@@ -1,21 +1,23 @@
 """Measures of existing instance labels: file by file."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from unet2015.images.notes import Repeated, Say, say_notes
+from unet2015.arguments import callback, file_path
+from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
-from unet2015.images.reader import open_image
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.labelling import StoredLabels
 from unet2015.objects.masks import describe_mask
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, check_pyarrow, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
-from unet2015.segmentation.map_names import named_results, partners_of
-from unet2015.segmentation.object_files import ObjectResult, all_done, compare, image_of
+from unet2015.segmentation.map_names import named_results
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
 from unet2015.segmentation.products import LABELS, TABLE
 
 
@@ -24,6 +26,8 @@ def measure_files(
     out: str | Path,
     images: str | Path | None = None,
     *,
+    channel: int | str | None = None,
+    scene: int | str | None = None,
     axes: str | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> list[ObjectResult]:
@@ -37,11 +41,19 @@ def measure_files(
         A folder, which gets ``NAME.objects.csv`` for each label image; or one table of all, .csv or .parquet.
     images : path, optional
         The images whose intensities are measured, which go with the labels by what their names share.
+    channel, scene : int or str, optional
+        Of the images, as for :func:`unet2015.segment`. Default: all channels are measured.
     axes : str, optional
         Axes of the label images, where they do not say.
     progress : callable, optional
         Called with the path of the label image, how many of its rows are done, and how many there are; each
         row counts once for each pass. The work waits for it.
+
+    Returns
+    -------
+    list of ObjectResult
+        For each label image: ``input``, ``outputs``, ``objects`` (number, total and median area) and
+        ``error``, which is None where all went well.
 
     Raises
     ------
@@ -50,7 +62,10 @@ def measure_files(
     UsageError
         There are no label images, or two of them would have the same table.
     """
-    target, partners = Path(out), partners_of(named_files(labels, LABELS.ending), images)
+    given, target = file_path(labels, "labels"), file_path(out, "out")
+    opening = Opening(axes=axes, images=images, channel=channel, scene=scene)
+    told = callback(progress, "progress")
+    opening = opening.pair(named_files(given, LABELS.ending))
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
     if not single:
         make_folder(target)
@@ -63,7 +78,7 @@ def measure_files(
     def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
         watch = Unchanged(path)
         inputs[os.path.realpath(path)] = watch.sha256
-        tables = _measured(path, partners[path], images, axes, notes.say)
+        tables = _measured(path, opening, notes.say)
         watch.check()
         every.extend(tables)
         if single:
@@ -73,8 +88,8 @@ def measure_files(
         write_table(table, tables, RecordedOutput(table, "measure", said))
         return [table], tables
 
-    jobs = named_results(list(partners))
-    results = all_done(jobs, measure, notes, progress)
+    jobs = named_results(list(opening.partners))
+    results = all_done(jobs, measure, notes, told)
     if single and every:
         write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
         results = [
@@ -84,19 +99,15 @@ def measure_files(
     return results
 
 
-def _measured(
-    path: Path, partner: Path | None, images: str | Path | None, axes: str | None, say: Say
-) -> list[Table]:
+def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
     """Return the tables of a label image; notes on it and its image are said."""
     with ExitStack() as stack:
-        stored = stack.enter_context(open_image(path, axes, labels=True))
-        say_notes(stored, say=say)
-        measured = []
-        if images is not None:
-            image, watch = image_of(path, partner, images, stack)
+        stored = opening.open(path, stack, say)
+        image, watch = opening.image_of(path, stack) or (None, None)
+        if watch is not None:
             stack.callback(watch.check)
-            measured.append(Intensities.of(image, "intensity"))
-        compare(stored, None if images is None else image, say)
+        compare(stored, image, say)
+        measured = [] if image is None else [Intensities.of(image, "intensity")]
         rows = stored.pages * stored.height + rows_to_measure(stored)
         progress = stack.enter_context(row_bar(rows, str(path)))
         tables = measure_labels(StoredLabels(stored, progress), stored, measured, progress=progress)

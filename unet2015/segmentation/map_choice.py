@@ -1,6 +1,5 @@
 """Where the objects of a map that is there are: its threshold, or its class."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
+from unet2015.images.notes import Repeated
 from unet2015.images.result_names import name_before, stem_of
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
@@ -25,10 +25,11 @@ _LAST = 254
 _PLAIN: tuple[list[int], ...] = ([], [1], [255])
 """Values beside 0 of maps that need no choice: of one class, and masks."""
 _ROUNDING = 1e-3
-_log = logging.getLogger("unet2015")
 
 
-def maps_of(image: Image, path: Path, settings: ObjectSettings, progress: Progress = nobody) -> Maps:
+def maps_of(
+    image: Image, path: Path, settings: ObjectSettings, notes: Repeated, progress: Progress = nobody
+) -> Maps:
     """Return where the objects of a map are.
 
     Parameters
@@ -39,6 +40,8 @@ def maps_of(image: Image, path: Path, settings: ObjectSettings, progress: Progre
         Its file; the record beside it may say the threshold and the classes.
     settings : ObjectSettings
         Threshold and class, if they are given.
+    notes : Repeated
+        Takes what is said about the map.
     progress : callable
         Is told of the rows whose values were looked at: all rows of the map.
 
@@ -65,16 +68,16 @@ def maps_of(image: Image, path: Path, settings: ObjectSettings, progress: Progre
                 "probability of class 1; if its pages are classes, name its axes: --axes CYX"
             )
         _check_probabilities(image, path, progress)
-        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path)
+        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path, notes)
         return Maps(image, channel if image.channels > 1 else 0, threshold)
     if settings.threshold is not None:
         raise UsageError(
             f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
         )
-    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class, progress))
+    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class, notes, progress))
 
 
-def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectSettings:
+def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Repeated) -> ObjectSettings:
     """Return settings of objects over those of the segmentation that made a map, or of its model.
 
     Parameters
@@ -83,6 +86,8 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectS
         What is given; it goes before the others.
     image, path
         The map. Of a class map objects have no threshold, and cannot be divided.
+    notes : Repeated
+        Takes what is said about the map.
     """
     ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
     record = _record_beside(path, ending)
@@ -99,17 +104,17 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path) -> ObjectS
         raise ImageValueError(f"{error}; the record was changed: make the map again") from error
     if image.dtype.kind != "f":
         if recorded.markers is not None and "markers" not in settings.model_fields_set:
-            _log.warning(
-                "%s: the segmentation's settings divide objects that touch, which a class map does not "
-                "allow; give the probability map",
+            notes.say(
                 path,
+                "the segmentation's settings divide objects that touch, which a class map does not allow; "
+                "give the probability map",
             )
         recorded = recorded.model_copy(update={"markers": None, "threshold": None})
     found = settings.over(recorded)
     if found != settings:
         told = {name: getattr(found, name) for name in ObjectSettings.model_fields}
         changed = [f"{name} {value}" for name, value in told.items() if value != getattr(settings, name)]
-        _log.info("%s: objects as in its record: %s", path, ", ".join(changed))
+        notes.tell(path, f"objects as in its record: {', '.join(changed)}")
     return found
 
 
@@ -134,7 +139,7 @@ def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, NDArray[Any
             progress(stop - row)
 
 
-def _recorded_threshold(path: Path) -> float:
+def _recorded_threshold(path: Path, notes: Repeated) -> float:
     """Return the threshold of the segmentation that made a map, else 0.5."""
     record = _record_beside(path, ProbabilityMap.ending)
     said = record.get("threshold")
@@ -148,7 +153,7 @@ def _recorded_threshold(path: Path) -> float:
                 f"settings, {used}; give --threshold, or segment again"
             )
         return float(value)
-    _log.warning("%s: no record beside it says the model's threshold; 0.5 is taken", path)
+    notes.say(path, "no record beside it says the model's threshold; 0.5 is taken")
     return 0.5
 
 
@@ -185,7 +190,7 @@ def _record_beside(path: Path, ending: str) -> dict[str, Any]:
     return found[1]
 
 
-def _class_of(image: Image, path: Path, wanted: int | None, progress: Progress) -> int:
+def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, progress: Progress) -> int:
     """Return which value of a class map objects have."""
     if image.channels != 1:
         raise ImageValueError(
@@ -203,7 +208,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, progress: Progress) 
     if wanted is not None:
         if wanted not in values:
             has = ", ".join(map(str, sorted(values)))
-            _log.warning("%s: no pixel is of class %d; its values are %s", path, wanted, has)
+            notes.say(path, f"no pixel is of class {wanted}; its values are {has}")
         return wanted
     if len(others) > 1 or others not in _PLAIN:
         odd = [value for value in others if not 1 <= value <= _LAST]

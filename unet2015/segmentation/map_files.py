@@ -1,57 +1,63 @@
 """Objects of existing maps: file by file."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unet2015.arguments import callback, file_path, file_paths, memory
 from unet2015.images.display import display_of_labels
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
-from unet2015.images.notes import Repeated, Say, say_notes
-from unet2015.images.reader import find_images, open_image
+from unet2015.images.notes import Repeated
+from unet2015.images.reader import find_images
 from unet2015.images.result_names import ome_ending
 from unet2015.images.writer import ImageWriter
 from unet2015.objects.files import Intensities, measure_labels
-from unet2015.objects.labelling import Counted, number_image
+from unet2015.objects.labelling import Counted, Maps, number_image
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
 from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
-from unet2015.segmentation.map_names import best_maps, named_results, partners_of
-from unet2015.segmentation.object_files import ObjectResult, all_done, compare, image_of
+from unet2015.segmentation.map_names import best_maps, named_results
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
 from unet2015.segmentation.object_output import rows_to_work_on, write_views
+from unet2015.segmentation.options import checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.objects import ObjectSettings
 
 
 def label_files(
-    inputs: Sequence[str | Path],
+    inputs: str | Path | Sequence[str | Path],
     out: str | Path,
-    settings: ObjectSettings | None = None,
+    objects: ObjectSettings | None = None,
     *,
     views: Sequence[str] = (),
     images: str | Path | None = None,
+    channel: int | str | None = None,
+    scene: int | str | None = None,
     axes: str | None = None,
-    max_memory: int | None = None,
+    max_memory: int | str | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> list[ObjectResult]:
     """Find the objects of class maps and probability maps; a file that fails does not stop the others.
 
     Parameters
     ----------
-    inputs : sequence of path
+    inputs : path or sequence of path
         Maps, folders of them, patterns. Of the two maps of one segmentation the probability map is taken;
         maps of an earlier run than the last are left out.
     out : path
         A folder. It gets ``NAME.labels.tif`` and ``NAME.objects.csv`` for each map, each with a record.
-    settings : ObjectSettings, optional
+    objects : ObjectSettings, optional
         What counts as an object. What is not given is as in the segmentation that made the map, or in its
         model, by the record beside it. Without a threshold, a probability map has that of its segmentation,
         or 0.5. Without a class, a class map must have one class beside 0.
@@ -60,13 +66,21 @@ def label_files(
     images : path, optional
         The images that the maps are of; they go with them by what their names share. Their intensities are
         measured, and previews show them. Default: previews show the maps.
+    channel, scene : int or str, optional
+        Of the images, as for :func:`unet2015.segment`. Default: all channels are measured.
     axes : str, optional
         Axes of the maps, where they do not say.
-    max_memory : int, optional
-        Bytes that dividing one object may take. Default: no limit.
+    max_memory : int or str, optional
+        Bytes that dividing one object may take, or a text such as 2G. Default: no limit.
     progress : callable, optional
         Called with the path of the map, how many of its rows are done, and how many there are; each row
         counts once for each pass. The work waits for it.
+
+    Returns
+    -------
+    list of ObjectResult
+        For each map: ``input``, ``outputs``, ``objects`` (number, total and median area) and ``error``, which
+        is None where all went well.
 
     Raises
     ------
@@ -75,61 +89,61 @@ def label_files(
     DataSetError
         By their names, several images could belong to a map.
     """
-    views = checked_views(views)
-    jobs = named_results(best_maps(without_earlier(find_images(inputs), inputs)))
-    partners = partners_of({path: name for name, path in jobs.items()}, images)
+    given, folder = file_paths(inputs, "inputs"), file_path(out, "out")
     notes = Repeated()
     work = _Labelling(
-        Path(out), settings or ObjectSettings(), views, images, partners, axes, max_memory, notes.say
+        folder,
+        ObjectSettings() if objects is None else checked_objects(objects),
+        checked_views(checked_names(views, "views")),
+        Opening(axes=axes, images=images, channel=channel, scene=scene),
+        None if max_memory is None else memory(max_memory, "max_memory"),
+        notes,
     )
-    make_folder(work.folder)
-    return all_done(jobs, work.label, notes, progress)
+    told = callback(progress, "progress")
+    jobs = named_results(best_maps(without_earlier(find_images(given), given)))
+    work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
+    make_folder(folder)
+    return all_done(jobs, work.label, notes, told)
 
 
 @dataclass(frozen=True)
 class _Labelling:
-    """What is wanted of all maps; the attributes are the parameters of `label_files`.
+    """What is wanted of all maps.
 
     Attributes
     ----------
-    partners : dict
-        The image of each map, or None.
-    say : callable
+    folder, objects, views, max_memory
+        As for `label_files`.
+    opening : Opening
+        How the maps are opened, and their images.
+    notes : Repeated
         Takes what is said about a file.
     """
 
     folder: Path
-    settings: ObjectSettings
+    objects: ObjectSettings
     views: tuple[str, ...]
-    images: str | Path | None
-    partners: dict[Path, Path | None]
-    axes: str | None
+    opening: Opening
     max_memory: int | None
-    say: Say
+    notes: Repeated
 
     def label(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
         """Find the objects of a map; return the files that were written, and the tables of its pages."""
         watch = Unchanged(path)
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with ExitStack() as stack:
-            image = stack.enter_context(open_image(path, self.axes, labels=True))
-            say_notes(image, say=self.say)
+            image = self.opening.open(path, stack, self.notes.say)
             if changed := describe_change(image, path, watch.sha256):
-                self.say(path, changed)
-            chosen = with_recorded(self.settings, image, path)
+                self.notes.say(path, changed)
+            chosen = with_recorded(self.objects, image, path, self.notes)
             rows = image.pages * image.height + rows_to_work_on(image, chosen, self.views)
             progress = stack.enter_context(row_bar(rows, str(path)))
-            maps = maps_of(image, path, chosen, progress)
+            maps = maps_of(image, path, chosen, self.notes, progress)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
-            shown, measured, watched = image, [], [watch]
-            if self.images is not None:
-                shown, other = image_of(path, self.partners[path], self.images, stack)
-                watched.append(other)
-                measured.append(Intensities.of(shown, "intensity"))
-                said |= {"image": os.path.realpath(shown.name)}
-            compare(image, None if self.images is None else shown, self.say)
-            if maps.probability is not None:
-                measured.append(Intensities(maps.probability, (maps.channel,), (ProbabilityMap.name,)))
+            shown, other = self.opening.image_of(path, stack) or (None, None)
+            said |= self.opening.as_record(shown)
+            compare(image, shown, self.notes.say)
+            measured = _measured(maps, shown)
             places = _places(self.folder, name, image, self.views)
             guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
@@ -139,12 +153,21 @@ class _Labelling:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
                 )
-                for one in watched:
-                    one.check()
+                for one in (watch, other):
+                    if one is not None:
+                        one.check()
                 write_table(places[TABLE.name], tables, guards[places[TABLE.name]])  # at nearly one time
             drawn = {one: places[one] for one in self.views}
-            write_views(drawn, Counted(labels, progress), tables, shown, guards)
+            write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
         return [*places.values()], tables
+
+
+def _measured(maps: Maps, shown: Image | None) -> list[Intensities]:
+    """Return what is measured under the labels: the image, and the probability map."""
+    found = [] if shown is None else [Intensities.of(shown, "intensity")]
+    if maps.probability is not None:
+        found.append(Intensities(maps.probability, (maps.channel,), (ProbabilityMap.name,)))
+    return found
 
 
 def _places(folder: Path, name: str, image: Image, views: Sequence[str]) -> dict[str, Path]:

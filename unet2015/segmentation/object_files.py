@@ -1,23 +1,25 @@
 """What labelling and measuring of many files share: the image of a map, and what became of each file."""
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from unet2015.arguments import callback
-from unet2015.errors import DataSetError, UNet2015Error, failure_of
+from unet2015.arguments import callback, file_path, number_or_name, text
+from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
 from unet2015.images.reader import open_image
 from unet2015.objects.table import IN_PIXELS, Table, describe_summary, pixel_size, summary_of
 from unet2015.safe_files import Unchanged
+from unet2015.segmentation.map_names import partners_of
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -33,21 +35,89 @@ class ObjectResult:
     error: UNet2015Error | None = None
 
 
-def image_of(
-    path: Path, partner: Path | None, images: str | Path, stack: ExitStack
-) -> tuple[Image, Unchanged]:
-    """Open the image that belongs to a map or to labels; raise `DataSetError` if there is none.
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How maps or label images are opened, and which images belong to them.
 
-    What is returned with it tells whether its file has changed since.
+    Attributes
+    ----------
+    axes : str, optional
+        Of the maps or label images, where they do not say.
+    images : path, optional
+        The images whose intensities are measured: a file, a folder or a pattern.
+    channel, scene : int or str, optional
+        Which channel, and which scene, of the images is taken.
+    partners : dict
+        The image of each file, or None.
+
+    Raises
+    ------
+    UsageError
+        Channel or scene is given without images.
     """
-    if partner is None:
-        raise DataSetError(
-            f"{path}: by the names no image of {images} belongs to it; name them alike, or leave out the "
-            "images to measure shapes alone"
-        )
-    _log.info("%s: intensities of %s", path, partner)
-    watch = Unchanged(partner)
-    return stack.enter_context(open_image(partner)), watch
+
+    axes: str | None = None
+    images: str | Path | None = None
+    channel: int | str | None = None
+    scene: int | str | None = None
+    partners: dict[Path, Path | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks: dict[str, Callable[[Any], object]] = {
+            "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
+            "images": partial(file_path, name="images"),
+            "channel": partial(number_or_name, name="channel"),
+            "scene": partial(number_or_name, name="scene"),
+        }
+        for name, check in checks.items():
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, check(value))
+        if self.images is None and (self.channel, self.scene) != (None, None):
+            raise UsageError(
+                "channel and scene choose among those of the images whose intensities are measured; give the "
+                "images, too"
+            )
+
+    def pair(self, names: Mapping[Path, str]) -> Self:
+        """Return the same with the image of each file, which is found by the names of the files."""
+        return replace(self, partners=partners_of(names, self.images))
+
+    def open(self, path: Path, stack: ExitStack, say: Say) -> Image:
+        """Open a map or a label image, and say the notes on it."""
+        image = stack.enter_context(open_image(path, self.axes, labels=True))
+        say_notes(image, say=say)
+        return image
+
+    def image_of(self, path: Path, stack: ExitStack) -> tuple[Image, Unchanged] | None:
+        """Open the image that belongs to a map or to labels; None where none is wanted.
+
+        What is returned with it tells whether its file has changed since.
+
+        Raises
+        ------
+        DataSetError
+            There is no such image.
+        """
+        if self.images is None:
+            return None
+        partner = self.partners[path]
+        if partner is None:
+            raise DataSetError(
+                f"{path}: by the names no image of {self.images} belongs to it; name them alike, or leave "
+                "out the images to measure shapes alone"
+            )
+        _log.info("%s: intensities of %s", path, partner)
+        watch = Unchanged(partner)
+        return stack.enter_context(open_image(partner, channel=self.channel, scene=self.scene)), watch
+
+    def as_record(self, image: Image | None) -> dict[str, Any]:
+        """Return for a record which image was measured."""
+        if image is None:
+            return {}
+        chosen = {"channel": self.channel, "scene": self.scene}
+        return {"image": os.path.realpath(image.name)} | {
+            name: value for name, value in chosen.items() if value is not None
+        }
 
 
 def compare(labels: Image, image: Image | None, say: Say) -> None:
@@ -65,8 +135,9 @@ def compare(labels: Image, image: Image | None, say: Say) -> None:
     size = "no pixel size" if ours is None else f"{ours[0]:.4g} x {ours[1]:.4g} µm"
     said = size if ours is None else f"pixels of {size}"
     used = "the table is in pixels alone" if ours is None else f"the table uses {size}, of the labels"
-    _log.warning(
-        "%s: has %s, but %s has pixels of %.4g x %.4g µm; %s", labels.name, said, image.name, *theirs, used
+    say(
+        Path(labels.name),
+        f"has {said}, but its image has pixels of {theirs[0]:.4g} x {theirs[1]:.4g} µm; {used}",
     )
 
 

@@ -142,13 +142,15 @@ def checked_options(options: object) -> SegmentOptions:
     raise ArgumentError(f"options: expected SegmentOptions(...) or None, got {type(options).__name__}")
 
 
-def _objects(value: Any) -> ObjectSettings:
+def checked_objects(value: Any) -> ObjectSettings:
+    """Return settings of objects; raise `ArgumentError` for anything else."""
     if not isinstance(value, ObjectSettings):
         raise ArgumentError(f"objects: expected ObjectSettings(...) or None, got {type(value).__name__}")
     return value
 
 
-def _names(value: Any, name: str) -> tuple[str, ...]:
+def checked_names(value: Any, name: str) -> tuple[str, ...]:
+    """Return names from one name or several; raise `ArgumentError` for anything else."""
     names = [value] if isinstance(value, str) else items(value, name, "a list of names")
     return tuple(text(one, name) for one in names)
 
@@ -163,11 +165,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threshold": lambda value: value if isinstance(value, str) else number(value, "threshold", nan=True),
     "skip_empty": partial(flag, name="skip_empty"),
     "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
-    "products": partial(_names, name="products"),
-    "views": partial(_names, name="views"),
+    "products": partial(checked_names, name="products"),
+    "views": partial(checked_names, name="views"),
     "tiled": partial(flag, name="tiled"),
     "pyramid": partial(flag, name="pyramid"),
-    "objects": _objects,
+    "objects": checked_objects,
     "channel": partial(number_or_name, name="channel"),
     "scene": partial(number_or_name, name="scene"),
 }
