@@ -92,7 +92,7 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
     ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
     record = _record_beside(path, ending)
     if record and not is_signed(record):
-        _log.warning("%s: the record beside it %s", path, UNSIGNED)
+        notes.say(path, f"the record beside it {UNSIGNED}")
     options = record.get("settings")
     said = options.get("objects") if isinstance(options, dict) and "objects" in options else None
     said = record.get("model_objects") if said is None else said
