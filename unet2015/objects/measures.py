@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.morphology import convex_hull_image
 
 from unet2015.objects.components import first_places
+from unet2015.objects.hulls import Hulls
 from unet2015.objects.progress import Progress, Share, nobody
 
 Ints = NDArray[np.int64]
@@ -27,8 +27,6 @@ the same object 2 (on an edge) or 10 (at a corner). Source: Benkrid and Crookes 
 _LENGTHS[[5, 7, 15, 17, 25, 27]] = 1
 _LENGTHS[[21, 33]] = math.sqrt(2)
 _LENGTHS[[13, 23]] = (1 + math.sqrt(2)) / 2
-_ROW_BYTES = 24
-"""Memory of the extent of an object in one row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class Measures:
         Central second moments divided by the area: yy, xx, yx.
     perimeter : ndarray of float64
     solidity : ndarray of float64
-        Area divided by that of the convex hull; NaN where it was not computed.
+        Area divided by that of the convex hull; NaN where this is not known.
     sums, lowest, highest : ndarray of float64, shape (channels, objects)
         Of the intensities.
     touches_border : ndarray of bool
@@ -92,7 +90,7 @@ class PageMeasures:
     objects, channels : int
         Highest label, and channels of the intensities.
     hull_bytes : int
-        Memory for convex hulls. If more is needed, solidity is NaN for all objects of the page.
+        Memory for convex hulls; see :class:`unet2015.objects.hulls.Hulls`.
     """
 
     def __init__(
@@ -108,8 +106,7 @@ class PageMeasures:
         self._lowest = np.full((channels, objects), np.inf)
         self._highest = np.full((channels, objects), -np.inf)
         self._halo = np.zeros((2, width), np.int64)  # the last rows: first two of nothing
-        self._extents: list[Ints] | None = []
-        self._hull_rows = hull_bytes // _ROW_BYTES
+        self._hulls = Hulls(objects, hull_bytes)
 
     def add(self, labels: Ints, values: Sequence[NDArray[np.generic]] = ()) -> None:
         """Take the next strip.
@@ -144,7 +141,7 @@ class PageMeasures:
         first = first_places(which, len(index))
         new = self._origin[index, 0] < 0
         self._origin[index[new]] = np.stack([y[first] + self._row, x[first]], axis=1)[new]
-        if self._extents is not None:
+        if not self._hulls.too_many:
             self._add_extents(which, y, x, index)
         y += self._row - self._origin[index, 0][which]
         x -= self._origin[index, 1][which]
@@ -153,16 +150,13 @@ class PageMeasures:
 
     def _add_extents(self, which: Ints, y: Ints, x: Ints, index: Ints) -> None:
         """Note first and last column of each object in each row: they alone decide its convex hull."""
-        assert self._extents is not None
         keys = which * self._height + y + self._row
         order = np.argsort(keys, kind="stable")  # within a row, x rises
         keys, x = keys[order], x[order]
         ends = np.flatnonzero(np.append(keys[1:] != keys[:-1], True))
         starts = np.concatenate([[0], ends[:-1] + 1])
         which, rows = np.divmod(keys[ends], self._height)
-        self._extents.append(np.stack([index[which], rows, x[starts], x[ends]]))
-        if sum(part.shape[1] for part in self._extents) > self._hull_rows:
-            self._extents = None
+        self._hulls.add(np.stack([index[which], rows, x[starts], x[ends]]))
 
     def _add_values(self, labels: Ints, values: Sequence[NDArray[np.generic]]) -> None:
         inside = labels > 0
@@ -228,18 +222,6 @@ class PageMeasures:
         )
 
     def _solidity(self, area: Floats, share: Share) -> Floats:
-        found = np.full(len(area), np.nan)
-        if self._extents is None:
-            return found
-        which, rows, first, last = np.concatenate([np.zeros((4, 0), np.int64), *self._extents], axis=1)
-        order = np.lexsort((rows, which))
-        ends = np.flatnonzero(np.append(which[order][1:] != which[order][:-1], True)) + 1
-        for some in np.split(order, ends[:-1]) if len(order) else []:
-            top, left = rows[some[0]], first[some].min()
-            image = np.zeros((rows[some[-1]] - top + 1, last[some].max() - left + 1), bool)
-            for row, start, stop in zip(rows[some] - top, first[some] - left, last[some] - left, strict=True):
-                image[row, start : stop + 1] = True
-            index = which[some[0]]
-            found[index] = area[index] / np.count_nonzero(convex_hull_image(image))  # type: ignore[no-untyped-call]
-            share.step()
+        hulls = self._hulls.areas(share.step)
+        found: Floats = np.divide(area, hulls, out=np.full(len(area), np.nan), where=hulls > 0)
         return found

@@ -47,9 +47,9 @@ class Share:
         self._progress, self._rows, self._steps = progress, rows, steps
         self._done = self._said = 0
 
-    def step(self) -> None:
-        """Say that one more step is done."""
-        self._done = min(self._done + 1, self._steps)
+    def step(self, steps: int = 1) -> None:
+        """Say that one more step is done, or several."""
+        self._done = min(self._done + steps, self._steps)
         if self._done:
             self._say(self._rows * self._done // self._steps)
 
