@@ -200,7 +200,7 @@ def saved(network: UNet, height: int, width: int, precision: Precision) -> float
         return 0.0
     sides = (unet_sides(side, network.depth) for side in (height, width))
     return sum(
-        2.0 * (9 - 4) * layer.height * layer.width * sum(layer.channels_in) * layer.channels_out
+        2.0 * (9 - 4) * layer.height * layer.width * layer.channels_in * layer.channels_out
         for layer in winograd_layers(network, *sides)
     )
 

@@ -1,5 +1,3 @@
-from unittest import mock
-
 import numpy as np
 import pytest
 import torch
@@ -7,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.live_bytes import LiveBytes
+from tests.networks.cpu.networks import winograd_from
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of
-from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
@@ -37,7 +35,7 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
 
 def held_and_said(network, sides, cuts, least):
     dtype, channels = network.head.weight.dtype, network.in_channels
-    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+    with winograd_from(least):
         compute = RowStripUNet(network, None, *cuts)
         compute(torch.ones(1, channels, *sides, dtype=dtype))  # makes the weights; all else is met again
         with LiveBytes() as live:
@@ -58,7 +56,7 @@ def held_and_said(network, sides, cuts, least):
 )
 def test_row_strips_hold_what_they_say(variant, shape, cuts, dtype, least, data):
     network = UNet(*shape, variant).eval().to(dtype)
-    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+    with winograd_from(least):
         geometry = data.draw(st.sampled_from([network.geometry, tile_geometry(network)]))
     sides = [geometry.smallest + geometry.factor * data.draw(st.integers(0, 12)) for _ in range(2)]
     held, said = held_and_said(network, sides, cuts, least)
@@ -71,14 +69,16 @@ def test_row_strips_hold_what_they_say(variant, shape, cuts, dtype, least, data)
 @pytest.mark.parametrize("variant", ["paper", "release"])
 def test_the_copies_of_the_weights_are_counted(variant, least):
     network = UNet(1, 2, 8, 3, variant)
-    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+    with winograd_from(least):
         compute = RowStripUNet(network)
         said = weight_values(network)
     tensors = [*compute._head.parameters()]
     tensors += [each for pair in compute._upsample.weights for each in pair]
-    for first, second in (*compute._layers.contract, *compute._layers.expand):
-        parts = [first, second] if hasattr(first, "weight") else [first.raised, first.skip, second]
-        tensors += [each for part in parts for each in (part.weight, part.bias) if each is not None]
+    pairs = (*compute._layers.contract, *compute._layers.expand)
+    for layer in (part for pair in pairs for part in pair):
+        for part in [layer.raised, layer.skip] if hasattr(layer, "raised") else [layer]:
+            weights = part.weights.packed if hasattr(part, "weights") else [part.weight]
+            tensors += [*weights, *([] if part.bias is None else [part.bias])]
     assert said == sum(each.numel() for each in tensors)
 
 

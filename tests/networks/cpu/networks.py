@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 
-from unet2015.networks.cpu import winograd
+from unet2015.networks.cpu import winograd_layers
 from unet2015.networks.unet2015 import UNet
 
 VARIANTS = ["paper", "release"]
@@ -37,7 +37,10 @@ def scale_of(scores):
 @contextmanager
 def winograd_from(least=1):
     """Use Winograd from a small product of channels on; small networks are faster to test."""
-    with mock.patch.object(winograd, "MIN_CHANNEL_PRODUCT", least):
+    with (
+        mock.patch.object(winograd_layers, "MIN_CHANNEL_PRODUCT", least),
+        mock.patch.object(winograd_layers, "MIN_LOWEST_PRODUCT", least),
+    ):
         yield
 
 

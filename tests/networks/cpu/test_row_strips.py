@@ -49,7 +49,7 @@ def test_strips_equal_the_network(seed, shape, extra, cuts, count):
 
 @pytest.mark.slow
 @with_and_without_winograd
-@settings(max_examples=60)
+@settings(max_examples=25)
 @cases
 def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cuts, count):
     network = made(seed, *shape)
@@ -74,7 +74,8 @@ def test_at_the_papers_depth_strips_are_as_exact_as_the_network(variant, width, 
         found = RowStripUNet(network, block_bytes=200_000, strip_pixels=8)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
-    assert error_of(found, exact) <= 1.25 * error_of(plain, exact)
+    # Winograd's sums are shorter, and so round less.
+    assert error_of(found, exact) <= (1 if least == 1 else 1.25) * error_of(plain, exact)
 
 
 def test_bfloat16_is_as_near_as_the_network_in_bfloat16():

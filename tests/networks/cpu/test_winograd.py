@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from unet2015.networks.cpu import winograd
-from unet2015.networks.cpu.winograd import (
+from unet2015.networks.cpu.winograd import Scratch, convolve, scratch_values
+from unet2015.networks.cpu.winograd_weights import (
+    _G,
     MAX_WEIGHT,
-    Scratch,
-    convolve,
-    is_worthwhile,
+    WinogradWeights,
+    can_multiply,
     restore_weights,
-    scratch_values,
     transform_weights,
 )
 
@@ -48,22 +48,22 @@ def test_equals_the_sum_over_the_window(seed, height, width, inner, outer, size)
     maps, weights, bias = (each for each in drawn(seed, (height, width), inner, outer, torch.float32))
     scratch = Scratch()
     with mock.patch.object(winograd, "SCRATCH_BYTES", size):
-        found = convolve(maps, [transform_weights(weight) for weight in weights], bias, scratch)
-        assert scratch._memory.numel() <= scratch_values(height - 2, width - 2, max(inner), outer)
+        found = convolve(maps, WinogradWeights(weights), bias, scratch)
+        assert scratch._memory.numel() <= scratch_values(height - 2, width - 2, sum(inner), outer)
     expected = over_the_window(*([x.double() for x in each] for each in (maps, weights)), bias.double())
     assert found.shape == expected.shape
-    padded = height % 2 or width % 2 or width < 10
+    padded = height % 2 or width % 2
     assert padded or found.is_contiguous(memory_format=torch.channels_last)
     # Sums of up to 18 products of normal draws, in which each may have a few roundings of the largest.
     assert (found - expected).abs().max() <= 1e-5 * max(1, float(expected.max()))
 
 
-@pytest.mark.parametrize("count", [128, 512])
+@pytest.mark.parametrize("count", [128, 256, 1024])
 def test_rounds_no_worse_than_the_sum_over_the_window(count):
     maps, weights, bias = drawn(0, (20, 30), [count], 64, torch.float32)
     maps = [functional.relu(x) for x in maps]
     exact = over_the_window([maps[0].double()], [weights[0].double()], bias.double())
-    found = convolve(maps, [transform_weights(weights[0])], bias, Scratch())
+    found = convolve(maps, WinogradWeights(weights), bias, Scratch())
     usual = over_the_window(maps, weights, bias)
     assert (found - exact).pow(2).mean() <= (usual - exact).pow(2).mean()
 
@@ -75,6 +75,26 @@ def test_weights_come_back(seed, inner, outer):
     assert back.shape == weight.shape
     assert torch.equal(back[..., ::2, ::2], weight[..., ::2, ::2])  # corners: untouched by sums
     assert (back - weight).abs().max() <= 4 * torch.finfo(torch.float32).eps * weight.abs().max()
+
+
+@given(st.integers(0, 2**32), st.lists(channels, min_size=1, max_size=2), st.integers(1, 70))
+def test_packed_weights_come_back_part_by_part(seed, inner, outer):
+    _, weights, _ = drawn(seed, (3, 3), inner, outer, torch.float32)
+    packed = WinogradWeights(weights)
+    assert (packed.channels_in, packed.channels_out) == (inner, outer)
+    for weight, back in zip(weights, packed.restored(), strict=True):
+        assert torch.equal(back, restore_weights(transform_weights(weight)))
+        assert back.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_torch_without_these_products_is_noticed(monkeypatch):
+    assert can_multiply()
+    for broken in (mock.Mock(side_effect=RuntimeError), mock.Mock(return_value=torch.zeros(5, 4))):
+        can_multiply.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.ops.mkldnn, "_linear_pointwise", broken)
+            assert not can_multiply()
+    can_multiply.cache_clear()
 
 
 def test_the_largest_weights_come_back_too():
@@ -95,23 +115,17 @@ def test_sums_on_the_way_stay_below_what_is_said(value):
     weight[..., 1, :] = -1
     x = torch.tensor([[1.0, -1, 1, -1], [1, 1, -1, 1], [-1, 1, 1, -1], [1, -1, -1, 1]])[None, None] * value
     for turned in range(4):
-        found = convolve([x.rot90(turned, (2, 3))], [transform_weights(weight)], torch.zeros(1), Scratch())
+        found = convolve([x.rot90(turned, (2, 3))], WinogradWeights([weight]), torch.zeros(1), Scratch())
         assert found.isfinite().all()
 
 
 def test_every_sum_of_the_transforms_is_within_the_bound():
     """By the sizes of all entries: what no choice of signs can exceed."""
     pixels = 4  # each entry of the pixels' transform is a sum of four
-    rows = torch.tensor(winograd._G).abs()
+    rows = torch.tensor(_G).abs()
     of_weights = float((rows[:, None, :, None] * rows[None, :, None, :]).amax())
     assert of_weights <= 1  # no weight counts more than once in a transformed one
     assert pixels * 9 * of_weights <= winograd.SUM_GROWTH
-
-
-def test_few_channels_are_not_worth_it():
-    assert not is_worthwhile(1, 64)
-    assert not is_worthwhile(64, 64)
-    assert is_worthwhile(256, 256)
 
 
 def test_the_scratch_is_shared_and_grows_only():

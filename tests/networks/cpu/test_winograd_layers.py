@@ -8,20 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks.cpu.networks import VARIANTS, image_for, last, made, scale_of, winograd_from
-from unet2015.networks.cpu import packed_weights, winograd
+from unet2015.networks.cpu import layers, packed_weights, winograd
 from unet2015.networks.cpu.layers import ConvolutionFactory
 from unet2015.networks.cpu.packed_weights import Convolution
 from unet2015.networks.cpu.row_strips import RowStripUNet
-from unet2015.networks.cpu.winograd_layers import WinogradConvolution, is_aligned, tile_geometry
+from unet2015.networks.cpu.winograd_layers import (
+    WinogradConvolution,
+    is_aligned,
+    is_worthwhile,
+    tile_geometry,
+)
 from unet2015.networks.unet2015 import UNet
 
 
 def marked(maps, weights, bias, scratch):
     """A convolution in whose outputs one sees which two by two came out at once."""
-    sums = [
-        torch.nn.functional.conv2d(x, winograd.restore_weights(weight))
-        for x, weight in zip(maps, weights, strict=True)
-    ]
+    parts = zip(maps, weights.restored(), strict=True)
+    sums = [torch.nn.functional.conv2d(x, weight) for x, weight in parts]
     y = torch.relu(sum(sums) + bias[:, None, None])
     y[:, :, 1::2] *= 1.25
     y[:, :, :, 1::2] *= 0.75
@@ -96,16 +99,15 @@ def test_a_tile_that_is_not_aligned_does_not_use_winograd(least):
 
 
 @pytest.mark.slow
-def test_the_papers_network_uses_winograd_where_both_sides_have_128_channels():
+def test_the_papers_network_uses_winograd_where_it_reads_and_makes_128_channels():
     layers = RowStripUNet(UNet(width=64))._layers
     kinds = [[type(each).__name__ for each in pair] for pair in (*layers.contract, *layers.expand)]
     assert kinds == [
         ["Convolution"] * 2,
-        ["Convolution"] * 2,
+        ["Convolution", "WinogradConvolution"],
         *[["WinogradConvolution"] * 2] * 3,
         ["ConcatConvolution", "Convolution"],
-        ["ConcatConvolution", "Convolution"],
-        *[["WinogradConcatConvolution", "WinogradConvolution"]] * 2,
+        *[["WinogradConcatConvolution", "WinogradConvolution"]] * 3,
     ]
 
 
@@ -124,3 +126,17 @@ def test_other_precisions_do_not_use_winograd():
         for dtype in (torch.bfloat16, torch.float64):
             factory = ConvolutionFactory(dtype, packed_weights.can_pack(dtype))
             assert isinstance(factory.convolution(module.to(dtype)), Convolution)
+
+
+def test_a_torch_without_the_products_has_the_sums_over_the_window(monkeypatch):
+    monkeypatch.setattr(layers, "can_multiply", lambda: False)
+    with winograd_from():
+        assert isinstance(
+            ConvolutionFactory(torch.float32, True).convolution(torch.nn.Conv2d(2, 2, 3)), Convolution
+        )
+
+
+def test_few_channels_are_not_worth_it():
+    assert not is_worthwhile(1, 64)
+    assert not is_worthwhile(64, 64)
+    assert is_worthwhile(256, 256)

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution, can_pack
-from unet2015.networks.cpu.winograd_layers import WinogradConcatConvolution, WinogradConvolution
+from unet2015.networks.cpu.winograd_layers import (
+    WinogradConcatConvolution,
+    WinogradConvolution,
+    is_worthwhile,
+    uses_winograd,
+)
+from unet2015.networks.cpu.winograd_weights import MAX_WEIGHT, can_multiply
 from unet2015.networks.unet2015 import UNet
 
 AnyConvolution = Convolution | WinogradConvolution
@@ -64,21 +70,18 @@ class ConvolutionFactory:
             part.contiguous(memory_format=torch.channels_last)
             for part in (weight[:, :raised], weight[:, raised:])
         ]
-        if all(self._uses_winograd(part) for part in parts):
-            return WinogradConcatConvolution(
-                WinogradConvolution(parts[0], None, self.scratch),
-                WinogradConvolution(parts[1], bias, self.scratch),
-            )
+        if self._uses_winograd(weight):
+            return WinogradConcatConvolution(parts[0], parts[1], bias, self.scratch)
         return ConcatConvolution(
             Convolution(parts[0], None, self.packed),
             Convolution(parts[1], bias, self.packed, relu=False),
         )
 
     def _uses_winograd(self, weight: Tensor) -> bool:
-        if not (self.use_winograd and self.packed) or self.dtype != torch.float32:
+        if not (self.use_winograd and self.packed and can_multiply()) or self.dtype != torch.float32:
             return False
         # NaN is not below anything, and so stays with the usual convolution, too.
-        return winograd.is_worthwhile(*weight.shape[:2]) and bool(weight.abs().max() <= winograd.MAX_WEIGHT)
+        return is_worthwhile(*weight.shape[:2]) and bool(weight.abs().max() <= MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Layers:
     @classmethod
     def of(cls, network: UNet, dtype: torch.dtype, use_winograd: bool) -> "Layers":
         """Return the convolutions, made from the parameters of a network."""
-        factory = ConvolutionFactory(dtype, can_pack(dtype), use_winograd)
+        factory = ConvolutionFactory(dtype, can_pack(dtype), use_winograd and uses_winograd(network))
         contract = [
             (factory.convolution(block[0]), factory.convolution(block[2]))
             for block in _blocks(network.contract)
@@ -131,7 +134,7 @@ class Layers:
             It can.
         """
         first, second = self.expand[level]
-        concat = first.raised.bound(raised) + first.skip.bound(skip)
+        concat = first.bounds[0](raised) + first.bounds[1](skip)
         self._check_bounds(raised, skip, concat, second.bound(concat))
 
     def _check_bounds(self, *bounds: float) -> None:

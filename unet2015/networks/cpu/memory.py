@@ -16,6 +16,7 @@ from unet2015.networks.cpu.ring_buffer import buffer_values
 from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, STRIP_PIXELS, rows_per_block, strip_rows
 from unet2015.networks.cpu.up_convolutions import upsampled_pixels
 from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
+from unet2015.networks.cpu.winograd_weights import POSITIONS
 from unet2015.networks.unet2015 import UNet
 
 
@@ -62,7 +63,7 @@ def weight_values(network: UNet) -> int:
     any_size = unet_sides(network.geometry.smallest, network.depth)
     layers = winograd_layers(network, any_size, any_size)
     # Winograd has 16 transformed weights for each filter of 9.
-    return values + sum((16 - 9) * sum(layer.channels_in) * layer.channels_out for layer in layers)
+    return values + sum((POSITIONS - 9) * layer.channels_in * layer.channels_out for layer in layers)
 
 
 def _block_values(network: UNet, rows: UNetSides, columns: UNetSides, size: int, block_bytes: int) -> int:
@@ -94,6 +95,6 @@ def _scratch_values(network: UNet, rows: UNetSides, columns: UNetSides, block_by
     for layer in winograd_layers(network, rows, columns):
         row_bytes = layer.channels_out * (layer.width - layer.extra_rows) * 4
         high = min(layer.height, rows_per_block(block_bytes, row_bytes) + layer.extra_rows)
-        values = winograd.scratch_values(high, layer.width, max(layer.channels_in), layer.channels_out)
+        values = winograd.scratch_values(high, layer.width, layer.channels_in, layer.channels_out)
         most = max(most, values)
     return most

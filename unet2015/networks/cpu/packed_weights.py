@@ -162,6 +162,7 @@ class ConcatConvolution:
 
     def __init__(self, raised: Convolution, skip: Convolution) -> None:
         self.raised, self.skip = raised, skip
+        self.bounds = raised.bound, skip.bound
 
     def plain(self) -> "ConcatConvolution":
         """Return the same by torch's public functions."""

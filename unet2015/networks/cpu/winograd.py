@@ -11,12 +11,13 @@ transform gives the 2 x 2 outputs ``Y`` (Lavin and Gray, eq. 8)::
          0  1  0 -1          0    0    1
 
 Over many channels the products are 16 matrix products, one for each of the 4 x 4 positions: (tiles x channels
-in) times (channels in x channels out). The transforms are additions only, and so pay where the products
-dominate: with many channels.
+in) times (channels in x channels out), which oneDNN computes
+(:mod:`~unet2015.networks.cpu.winograd_weights`). The transforms are additions only, and so pay where the
+products dominate: with many channels.
 
-Rounding: each of the 16 sums has a ninth of the terms of the usual sum over the window, so the mean error is
-no larger. But each transformed value mixes pixels, so its rounding error is relative to the largest of the
-4 x 4 pixels: one far above its neighbours is felt in outputs up to a pixel beyond its window.
+Rounding: each of the 16 sums has a ninth of the terms of the usual sum over the window, so the mean error
+of a network is smaller. But each transformed value mixes pixels, so its rounding error is relative to the
+largest of the 4 x 4 pixels: one far above its neighbours is felt in outputs up to a pixel beyond its window.
 
 S. Winograd, "Arithmetic Complexity of Computations", SIAM 1980, doi:10.1137/1.9781611970364.
 A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
@@ -30,24 +31,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from unet2015.geometry import after_convolution
+from unet2015.networks.cpu.winograd_weights import POSITIONS, WinogradWeights
 
-MIN_CHANNEL_PRODUCT = 2**15
-"""Channels in times channels out from which on Winograd is used. Measured at width 64: 2**14 is as fast,
-2**16 and more are slower (benchmarks/NOTES.md)."""
 SCRATCH_BYTES = 8 * 2**20
 """About how many bytes of transformed maps are made at a time: what the caches of a desktop processor hold.
 With 32 MiB, layers of 256 channels were no faster than the usual convolution (benchmarks/NOTES.md)."""
 SUM_GROWTH = 36
 """How many times the bound of the outputs an intermediate sum can reach: 4 x 9. A transformed pixel is a sum
 of four pixels, a transformed weight at most the sum of its nine, and an output the sum of nine products."""
-MAX_WEIGHT = 1e30
-"""Largest weight whose transform stays finite in float32 and can be inverted."""
-_G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 _FLOAT32_BYTES = 4
-_POSITIONS = 16
-"""Of a tile: 4 x 4."""
-_LEAST_ACROSS = 4
-"""A product of fewer rows is summed in another order (measured with MKL: of 1 to 3)."""
 
 
 class Scratch:
@@ -64,45 +56,15 @@ class Scratch:
         return list(torch.split(self._memory[: sum(sizes)], list(sizes)))
 
 
-def is_worthwhile(channels_in: int, channels_out: int) -> bool:
-    """Whether a layer has so many channels that the products saved outweigh the transforms."""
-    return channels_in * channels_out >= MIN_CHANNEL_PRODUCT
-
-
-def transform_weights(weight: Tensor) -> Tensor:
-    """Return ``G g G'`` for weights (channels out, channels in, 3, 3): (16, channels in, channels out)."""
-    g = torch.tensor(_G, dtype=torch.float64)
-    out = torch.empty(4, 4, weight.shape[1], weight.shape[0])
-    # In float64, so that each is rounded once; in parts, as all at once would take four times the memory.
-    for start in range(0, len(weight), 64):
-        part = weight[start : start + 64].double()
-        out[..., start : start + 64] = torch.einsum("yi,kcij,xj->yxck", g, part, g)
-    return out.flatten(0, 1)
-
-
-def restore_weights(weight: Tensor) -> Tensor:
-    """Undo :func:`transform_weights`: (channels out, channels in, 3, 3), channels last.
-
-    Corners come back exactly, the middle row and column up to a rounding.
-    """
-
-    def three(four: Tensor) -> Tensor:  # row 1 of G minus row 2 is (0, 1, 0)
-        return torch.stack([four[0], four[1] - four[2], four[3]])
-
-    rows = three(weight.view(4, 4, *weight.shape[1:]))
-    both = three(rows.transpose(0, 1)).permute(3, 2, 1, 0)
-    return both.contiguous(memory_format=torch.channels_last)
-
-
-def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, scratch: Scratch) -> Tensor:
+def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scratch: Scratch) -> Tensor:
     """Return the unpadded 3x3 convolution of concatenated maps, after its ReLU.
 
     Parameters
     ----------
     maps : sequence of Tensor
         (1, channels, H, W), float32, all of one size; fast if channels last.
-    weights : sequence of Tensor
-        For each map, as :func:`transform_weights` returned them.
+    weights : WinogradWeights
+        For these maps.
     bias : Tensor
         (channels out,).
     scratch : Scratch
@@ -114,44 +76,39 @@ def convolve(maps: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, sc
         (1, channels out, H - 2, W - 2), channels last.
     """
     height, width = (after_convolution(size) for size in maps[0].shape[-2:])
-    channels, across = len(bias), _tiles_across(width)
-    if height % 2 or width < 2 * across:  # tiles give 2 x 2 outputs: pad, and cut the surplus from the result
-        maps = [functional.pad(x, (0, 2 * across - width, 0, height % 2)) for x in maps]
+    if height % 2 or width % 2:  # tiles give 2 x 2 outputs: pad, and cut the surplus from the result
+        maps = [functional.pad(x, (0, width % 2, 0, height % 2)) for x in maps]
     inputs = [x[0].permute(1, 2, 0) for x in maps]
-    out = torch.empty(height + height % 2, 2 * across, channels)
-    most = max(weight.shape[1] for weight in weights)
-    for top, bottom in _row_chunks(len(out), across, most, channels):
+    channels_in, channels_out, across = sum(weights.channels_in), weights.channels_out, (width + 1) // 2
+    out = torch.empty(height + height % 2, 2 * across, channels_out)
+    for top, bottom in _row_chunks(len(out), across, channels_in, channels_out):
         down = (bottom - top) // 2
-        before, half, after = scratch(*_scratch_sizes(down, across, most, channels))
-        products = after.view(_POSITIONS, down * across, channels)
-        for number, (pixels, weight) in enumerate(zip(inputs, weights, strict=True)):
-            tiles = _view(before, 4, 4, down, across, weight.shape[1])
-            _transform_input(pixels[top : bottom + 2], tiles, half)
-            values = tiles.view(_POSITIONS, down * across, weight.shape[1])
-            # The convolution of concatenated maps is a sum of convolutions: the first overwrites, others add.
-            torch.baddbmm(products, values, weight, beta=int(number > 0), out=products)
-        # Column 1 of A' is (1, 1): position (1, 1) enters each of the four outputs once, as the bias must.
-        products[5] += bias
-        _inverse_transform(products.view(4, 4, down, across, channels), before, out[top:bottom])
+        before, half = scratch(*_scratch_sizes(down, across, channels_in, channels_out)[:2])
+        tiles = _view(before, 4, 4, down, across, channels_in)
+        # Side by side, as the maps are concatenated: their convolution is one sum over all channels.
+        for pixels, part in zip(inputs, torch.split(tiles, weights.channels_in, dim=-1), strict=True):
+            _transform_input(pixels[top : bottom + 2], part, half)
+        products = weights.multiply(tiles.view(POSITIONS, down * across, channels_in), bias)
+        grid = [product.view(down, across, channels_out) for product in products]
+        _inverse_transform([grid[row : row + 4] for row in range(0, POSITIONS, 4)], before, out[top:bottom])
     return out.permute(2, 0, 1)[None, :, :height, :width]
 
 
 def scratch_values(height: int, width: int, channels_in: int, channels_out: int) -> int:
-    """Return how many values of scratch memory outputs of up to `height` x `width` pixels need."""
-    across = _tiles_across(width)
+    """Return how many values outputs of up to `height` x `width` pixels need on the way, at most.
+
+    `channels_in` are those of all maps together.
+    """
+    across = (width + 1) // 2
     down = min((height + 1) // 2, _max_tile_rows(across, channels_in, channels_out))
     return sum(_scratch_sizes(down, across, channels_in, channels_out))
-
-
-def _tiles_across(width: int) -> int:
-    return max(_LEAST_ACROSS, (width + 1) // 2)
 
 
 def _max_tile_rows(across: int, channels_in: int, channels_out: int) -> int:
     """Return how many rows of tiles are transformed at a time, at most."""
     # Each chunk reads all weights. With fewer values than they have, that takes longer than the products.
-    weight_bytes = _FLOAT32_BYTES * _POSITIONS * channels_in * channels_out
-    row_bytes = _FLOAT32_BYTES * _POSITIONS * across * (channels_in + channels_out)
+    weight_bytes = _FLOAT32_BYTES * POSITIONS * channels_in * channels_out
+    row_bytes = _FLOAT32_BYTES * POSITIONS * across * (channels_in + channels_out)
     return max(1, max(SCRATCH_BYTES, weight_bytes) // row_bytes)
 
 
@@ -168,8 +125,8 @@ def _scratch_sizes(down: int, across: int, channels_in: int, channels_out: int) 
     """Return the values of ``B' d B``, of ``B' d``, and of the products, for down x across tiles."""
     tiles = down * across
     # Once the products are there, the first is reused by the inverse transform: four rows and one sum.
-    before = tiles * max(_POSITIONS * channels_in, 5 * channels_out)
-    return before, down * (2 * across + 2) * channels_in, _POSITIONS * tiles * channels_out
+    before = tiles * max(POSITIONS * channels_in, 5 * channels_out)
+    return before, down * (2 * across + 2) * channels_in, POSITIONS * tiles * channels_out
 
 
 def _view(memory: Tensor, *shape: int) -> Tensor:
@@ -198,19 +155,19 @@ def _input_row(x: Sequence[Tensor], i: int, out: Tensor) -> None:
     (torch.add if i == 1 else torch.sub)(x[one], x[other], out=out)
 
 
-def _inverse_transform(products: Tensor, scratch: Tensor, out: Tensor) -> None:
+def _inverse_transform(products: Sequence[Sequence[Tensor]], scratch: Tensor, out: Tensor) -> None:
     """Write ``A' m A`` of the products, after the ReLU, to `out` (rows, columns, channels).
 
-    The products are overwritten.
+    The products, (down, across, channels) for each position, are overwritten.
     """
-    _, _, down, across, channels = products.shape
+    down, across, channels = products[0][0].shape
     # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1).
-    upper, lower = products[0], _view(scratch, 4, down, across, channels)
-    one = _view(scratch[lower.numel() :], down, across, channels)
-    torch.add(products[1], products[2], out=lower)
-    upper += lower
-    torch.sub(products[1], products[2], out=lower)
-    lower -= products[3]
+    lower = list(_view(scratch, 4, down, across, channels))
+    one = _view(scratch[4 * lower[0].numel() :], down, across, channels)
+    upper = products[0]
+    for j in range(4):
+        torch.sub(products[1][j], products[2][j], out=lower[j]).sub_(products[3][j])
+        upper[j].add_(products[1][j]).add_(products[2][j])
     for i, four in enumerate((upper, lower)):
         torch.add(four[1], four[2], out=one).add_(four[0])
         torch.clamp_min(one, 0, out=out[i::2, 0::2])

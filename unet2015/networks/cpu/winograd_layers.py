@@ -15,7 +15,15 @@ from torch import Tensor
 from unet2015.geometry import Geometry, UNetSides, after_block, after_convolution, unet_sides
 from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution, OutputBound
+from unet2015.networks.cpu.winograd_weights import WinogradWeights
 from unet2015.networks.unet2015 import UNet
+
+MIN_CHANNEL_PRODUCT = 2**14
+"""Channels in times channels out from which on a layer uses Winograd. Measured at width 64: 2**13 is as fast,
+2**15 and more are slower (benchmarks/NOTES.md)."""
+MIN_LOWEST_PRODUCT = 2**15
+"""The same for the widest layer, without which no layer of a network uses it: little would be won, and tiles
+must be aligned."""
 
 
 class WinogradConvolution:
@@ -25,42 +33,53 @@ class WinogradConvolution:
     ----------
     weight : Tensor
         (channels out, channels in, 3, 3), float32.
-    bias : Tensor or None
-        None for a part of a :class:`WinogradConcatConvolution`.
+    bias : Tensor
     scratch : winograd.Scratch
         Shared with other layers.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, scratch: winograd.Scratch) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, scratch: winograd.Scratch) -> None:
         self.bias, self.scratch = bias, scratch
         self.bound = OutputBound.of(weight.abs().sum(dim=(1, 2, 3)), bias)
-        self.weight = winograd.transform_weights(weight)
+        self.weights = WinogradWeights([weight])
 
-    def plain(self, relu: bool = True) -> Convolution:
+    def plain(self) -> Convolution:
         """Return the same convolution by torch's public functions, which pass NaN on."""
-        return Convolution(winograd.restore_weights(self.weight), self.bias, False, relu)
+        return Convolution(self.weights.restored()[0], self.bias, False)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the convolution of `x`, after its ReLU."""
-        assert self.bias is not None
-        return winograd.convolve([x], [self.weight], self.bias, self.scratch)
+        return winograd.convolve([x], self.weights, self.bias, self.scratch)
 
 
 class WinogradConcatConvolution:
-    """The convolution of two concatenated maps by Winograd, the up-convolution's first."""
+    """The convolution of two concatenated maps by Winograd, the up-convolution's first.
 
-    def __init__(self, raised: WinogradConvolution, skip: WinogradConvolution) -> None:
-        self.raised, self.skip = raised, skip
+    Parameters
+    ----------
+    raised, skip : Tensor
+        Weights of both maps, each as for :class:`WinogradConvolution`.
+    bias : Tensor
+    scratch : winograd.Scratch
+        Shared with other layers.
+    """
+
+    def __init__(self, raised: Tensor, skip: Tensor, bias: Tensor, scratch: winograd.Scratch) -> None:
+        self.bias, self.scratch = bias, scratch
+        sums = [weight.abs().sum(dim=(1, 2, 3)) for weight in (raised, skip)]
+        self.bounds = OutputBound.of(sums[0], None), OutputBound.of(sums[1], bias)
+        self.weights = WinogradWeights([raised, skip])
 
     def plain(self) -> ConcatConvolution:
         """Return the same by torch's public functions."""
-        return ConcatConvolution(self.raised.plain(), self.skip.plain(relu=False))
+        raised, skip = self.weights.restored()
+        return ConcatConvolution(
+            Convolution(raised, None, False), Convolution(skip, self.bias, False, relu=False)
+        )
 
     def __call__(self, raised: Tensor, skip: Tensor) -> Tensor:
         """Return the convolution of both maps, after its ReLU."""
-        assert self.skip.bias is not None
-        weights = [self.raised.weight, self.skip.weight]
-        return winograd.convolve([raised, skip], weights, self.skip.bias, self.skip.scratch)
+        return winograd.convolve([raised, skip], self.weights, self.bias, self.scratch)
 
 
 @dataclass(frozen=True)
@@ -69,8 +88,8 @@ class WinogradLayer:
 
     Attributes
     ----------
-    channels_in : tuple of int
-        Of each map that it reads: two after crop-and-copy.
+    channels_in : int
+        Of all maps that it reads: two after crop-and-copy.
     channels_out : int
     height, width : int
         Of its whole output, in pixels.
@@ -78,19 +97,32 @@ class WinogradLayer:
         Rows that it makes beyond those of the block's output: 2 for the first convolution of a block.
     """
 
-    channels_in: tuple[int, ...]
+    channels_in: int
     channels_out: int
     height: int
     width: int
     extra_rows: int
 
 
+def uses_winograd(network: UNet) -> bool:
+    """Whether a network has layers that use Winograd in float32."""
+    lowest = network.width << network.depth
+    return lowest * lowest >= max(MIN_LOWEST_PRODUCT, MIN_CHANNEL_PRODUCT)
+
+
+def is_worthwhile(channels_in: int, channels_out: int) -> bool:
+    """Whether a layer has so many channels that the products saved outweigh the transforms."""
+    return channels_in * channels_out >= MIN_CHANNEL_PRODUCT
+
+
 def winograd_layers(network: UNet, rows: UNetSides, columns: UNetSides) -> Iterator[WinogradLayer]:
     """Yield the convolutions that use Winograd in float32: down from the top, then up levels from the top."""
+    if not uses_winograd(network):
+        return
     levels = range(network.depth + 1)
     read = [
-        *(((network.width << level) // 2 if level else network.in_channels,) for level in levels),
-        *((raised, network.width << level) for level, raised in enumerate(network.raised)),
+        *((network.width << level) // 2 if level else network.in_channels for level in levels),
+        *(raised + (network.width << level) for level, raised in enumerate(network.raised)),
     ]
     sides = zip([*rows.contract, *rows.expand], [*columns.contract, *columns.expand], strict=True)
     for level, channels_in, (y, x) in zip([*levels, *levels[:-1]], read, sides, strict=True):
@@ -98,9 +130,9 @@ def winograd_layers(network: UNet, rows: UNetSides, columns: UNetSides) -> Itera
         first_y, first_x = after_convolution(y), after_convolution(x)
         for layer in (
             WinogradLayer(channels_in, channels_out, first_y, first_x, first_y - after_block(y)),
-            WinogradLayer((channels_out,), channels_out, after_block(y), after_block(x), 0),
+            WinogradLayer(channels_out, channels_out, after_block(y), after_block(x), 0),
         ):
-            if all(winograd.is_worthwhile(channels, channels_out) for channels in layer.channels_in):
+            if is_worthwhile(layer.channels_in, channels_out):
                 yield layer
 
 
@@ -114,8 +146,7 @@ def tile_geometry(network: UNet) -> Geometry:
     geometry = network.geometry
     if network.head.weight.dtype != torch.float32:
         return geometry
-    any_size = unet_sides(geometry.smallest, network.depth)
-    if next(winograd_layers(network, any_size, any_size), None) is None:
+    if not uses_winograd(network):
         return geometry
     smallest = geometry.smallest
     if not is_aligned(network.depth, smallest):
