@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.settings import LabelSettings
+from unet2015.models.model_file import ModelInfo, build_network, save_model
+from unet2015.settings import LabelSettings, Mapping, NetworkSettings
 from unet2015.training.checks.contents import contents_of
 
 
@@ -112,6 +113,52 @@ def test_settings_file_and_options(check, data, refused):
     # An option wins over the file.
     assert "0 and 255" in check("--settings", settings, "--label-kind", "instances").out
     assert "ignore value 7" in check("--label-kind", "membrane", "--ignore", "7").out
+
+
+@pytest.fixture
+def start(data):
+    """A model of smaller pixels, of another channel and type; of as many channels, if it is told."""
+
+    def make(channels=1, **changes):
+        info = ModelInfo(
+            in_channels=channels,
+            network=NetworkSettings(width=2, depth=1),
+            mapping=Mapping(method="integer-range"),
+            class_names=("membrane", "cell"),
+            dtype="uint16",
+            axes="YX" if channels == 1 else "CYX",
+            training={"channel": "1:GFP"},
+            pixel_size_nm=25.0,
+        ).model_copy(update=changes)
+        save_model(data / "start.safetensors", build_network(info), info)
+        return data / "start.safetensors"
+
+    return make
+
+
+def test_what_the_model_to_start_from_was_trained_on_is_compared(check, start, data, refused):
+    kind = ("--label-kind", "membrane")
+    model = start(ended=False)
+    ended = check(*kind, "--from", model)
+    place = f"warning: {data / 'images' / 'a.tif'}: to start from: the model was trained on "
+    assert [line.partition(place)[2][:30] for line in ended.out.splitlines() if line.startswith(place)] == [
+        "channel 1:GFP of its images, b",
+        "uint16, but these pixels are u",
+        "pixels of 25 nm, but these are",
+    ]
+    assert (ended.status, ended.err.count("has not ended")) == (0, 1)
+    same = start(dtype="uint8", training={}, pixel_size_nm=250.0)
+    assert "0 errors, 0 warnings" in check(*kind, "--from", same).out
+    ended = check(*kind, "--from", start(3))
+    assert (ended.status, "reads 3 channel(s), but this image has 1" in ended.out) == (1, True)
+    (data / "mine.toml").write_text("[network]\nwidth = 16\n")
+    refused(
+        check(*kind, "--from", model, "--settings", data / "mine.toml"), 2, "network.width = 16", "it is 2"
+    )
+    (data / "mine.toml").write_text('[fine_tuning]\nfreeze = "encoder"\n')
+    refused(check(*kind, "--settings", data / "mine.toml"), 2, "no model to start from")
+    assert check(*kind, "--settings", data / "mine.toml", "--from", start()).status == 0
+    refused(check(*kind, "--from", data / "none.safetensors"), 2, "none.safetensors")
 
 
 def test_wrong_settings(check, data, refused):

@@ -44,6 +44,7 @@ def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
     assert (ended.status, ended.out) == (0, f"{data / 'run' / 'model.safetensors'}\n")
     model = read_model_file(data / "run" / "model.safetensors")
     assert (model.network.width, model.network.depth) == (2, 1)
+    assert model.info.pixel_size_nm == 250, "the pixel size that all images declare"
     used = json.loads((data / "run" / "settings.json").read_text())
     assert used["optimisation"]["steps"] == 2
     assert used["labels"]["kind"] == "membrane"

@@ -115,6 +115,19 @@ def test_a_mask_among_labels_is_noticed(tmp_path: Path) -> None:
     assert evaluate_objects(truth, truth).notes == []
 
 
+def test_other_pixel_sizes_of_truth_and_result_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = np.kron(np.arange(4, dtype=np.uint16).reshape(2, 2), np.ones((9, 9), np.uint16))
+    for name, width in (("truth", 1.0), ("result", 0.5), ("same", 1.0)):
+        options = {"resolution": (1 / width, 1 / width), "metadata": {"unit": "um"}}
+        tifffile.imwrite(tmp_path / f"{name}.tif", labels, imagej=True, **options)
+    evaluate_objects(tmp_path / "truth.tif", tmp_path / "same.tif")
+    assert "declares pixels" not in caplog.text
+    evaluate_objects(tmp_path / "truth.tif", tmp_path / "result.tif")
+    assert f"declares pixels of 0.5 x 0.5 µm, but {tmp_path / 'truth.tif'} has 1 x 1 µm" in caplog.text
+
+
 @pytest.mark.parametrize("other", ["mask1.tif", "mask_01.tif", "mask001.tiff"])
 def test_two_files_of_a_frame_are_refused(tmp_path: Path, other: str) -> None:
     truth = write(tmp_path / "t", man_seg001=CELLS)

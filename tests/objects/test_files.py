@@ -12,13 +12,14 @@ from skimage.measure import regionprops_table
 from unet2015.errors import DataSetError, ImageValueError, UsageError
 from unet2015.images.axes import Calibration
 from unet2015.images.image import ArrayImage
+from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter
 from unet2015.objects import labelling
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
 from unet2015.objects.labelling import MapPage, Maps, StoredLabels, number_image
-from unet2015.objects.table import describe_summary, pixel_size, summary_of, write_table
+from unet2015.objects.table import describe_summary, summary_of, write_table
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 MICRONS = Calibration(pixel_size_y=0.65, pixel_size_x=0.65, unit="micron")

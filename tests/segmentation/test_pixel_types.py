@@ -7,6 +7,7 @@ import tifffile
 from unet2015 import segment
 from unet2015.errors import ImageValueError
 from unet2015.models.model_file import Model, read_model_file
+from unet2015.settings import Mapping
 
 WIDE = ["int32", "uint32", "int64", "uint64"]
 
@@ -53,6 +54,26 @@ def test_a_wide_type_is_refused_with_advice_that_works(of_type, tmp_path, scene,
         image = (image + 300).tolist()  # no uint8
     with pytest.raises(ImageValueError, match=r"the same values, not scaled, (as|in .* such as) uint8"):
         segment(image, model)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "said"),
+    [
+        *(("uint8", np.uint16, True), ("uint8", np.float32, True), ("uint16", np.uint8, True)),
+        *(("uint8", np.uint8, False), (None, np.uint16, False)),
+    ],
+)
+def test_fixed_intensities_of_another_type_are_said(
+    make_model, tmp_path, scene, trained, given, said, caplog
+):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    mapping = Mapping(method="fixed", low=(3.0,), high=(190.0,))
+    info = loaded.info.model_copy(update={"dtype": trained, "mapping": mapping})
+    segment(scene.astype(given), Model(loaded.network, info))
+    note = (
+        f"the model was trained on {trained}, where it takes the intensities 3 to 190 as they are, but these"
+    )
+    assert (note in caplog.text) == said
 
 
 def test_a_wide_type_is_taken_where_the_training_had_it(of_type, scene):

@@ -8,7 +8,7 @@ import tifffile
 import torch
 
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
-from unet2015.models.model_file import read_model_file
+from unet2015.models.model_file import read_model_file, save_model
 from unet2015.models.tensors import load_tensors
 from unet2015.report.measures import measures, summary
 from unet2015.settings import load_settings
@@ -249,6 +249,27 @@ def test_other_channels_are_refused_before_anything_is_written(tmp_path, small_s
             settings=small_settings(), start=begun, device="cpu",
         )  # fmt: skip
     assert not (tmp_path / "run").exists()
+
+
+def test_images_unlike_those_of_the_start_are_said(
+    tmp_path, small_set, small_settings, begun, caplog, monkeypatch
+):
+    loaded = read_model_file(begun / "model.safetensors")
+    training = loaded.info.training | {"channel": 2}
+    info = loaded.info.model_copy(update={"training": training, "pixel_size_nm": 4.0})
+    save_model(tmp_path / "start.safetensors", loaded.network, info)
+    options = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um", "axes": "ZYX"}}
+    tifffile.imwrite(small_set[0], tifffile.imread(small_set[0]), **options)
+    monkeypatch.setattr(loop.Training, "run", lambda self, resume: self)
+    train(
+        *small_set,
+        tmp_path / "run",
+        settings=small_settings(),
+        start=tmp_path / "start.safetensors",
+        device="cpu",
+    )
+    assert "to start from: the model was trained on channel 2 of its images" in caplog.text
+    assert "to start from: the model was trained on pixels of 4 nm, but these are 500 nm wide" in caplog.text
 
 
 @pytest.mark.parametrize("values", [{"freeze": "encoder"}, {"encoder_rate": 0.1}])

@@ -16,6 +16,7 @@ from unet2015.cli.options import (
     Labels,
     LabelThreshold,
     Settings,
+    StartModel,
     Validate,
     changes,
 )
@@ -36,6 +37,7 @@ def check(
     validate: Validate = None,
     axes: Axes = None,
     channel: Channel = None,
+    start: StartModel = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a training set.
@@ -46,20 +48,24 @@ def check(
     """
     with loading():
         from unet2015.errors import DataSetError
-        from unet2015.settings import load_settings
         from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
+        from unet2015.training.chosen_settings import settings_with
         from unet2015.training.pairing import find_pairs
+        from unet2015.training.start import check_settings, find_start
 
     show_messages()
     options = changes(
         labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
         validation={"pages": validate},
     )
-    chosen = load_settings(settings, options)
+    begun = find_start(start)
+    chosen = settings_with(begun, settings, options)
+    check_settings(begun, chosen)
     try:
         found = find_pairs(images, labels)
         pairs, likeness = found.pairs, found.by_likeness
-        report = inspect_set(pairs, chosen, axes, channel=channel)
+        info = None if begun is None else begun.model.info
+        report = inspect_set(pairs, chosen, axes, channel=channel, start=info)
         report.problems[:0] = [Problem("warning", "", line) for line in found.left_out]
     except DataSetError as error:
         pairs, likeness = [], ""

@@ -69,6 +69,15 @@ Settings = Annotated[
         metavar="NAME|FILE",
     ),
 ]
+StartModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Fine-tune this model: a model file, the RUN_DIR of a training, or a name that models "
+        "lists. Network and mapping are the model's.",
+        metavar="MODEL",
+    ),
+]
 Validate = Annotated[
     str | None,
     typer.Option(

@@ -19,6 +19,7 @@ from unet2015.cli.options import (
     Labels,
     LabelThreshold,
     Settings,
+    StartModel,
     Validate,
     changes,
 )
@@ -63,15 +64,7 @@ def train(
     width: Annotated[
         int | None, typer.Option(help="Channels of the network's first level; paper: 64.", metavar="N")
     ] = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Fine-tune this model: a model file, the RUN_DIR of a training, or a name that models "
-            "lists. Network and mapping are the model's.",
-            metavar="MODEL",
-        ),
-    ] = None,
+    start: StartModel = None,
     encoder_weights: Annotated[
         Path | None,
         typer.Option(

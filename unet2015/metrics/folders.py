@@ -17,6 +17,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
+from unet2015.images.pixel_size import other_size
 from unet2015.images.reader import open_image
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.safe_files import Unchanged
@@ -153,6 +154,8 @@ def _compare(
             raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
         if names := other_names(true, found):
             say(result, names)
+        if sizes := other_size(found, true):
+            say(result, sizes)
         for page in range(true.pages):
             images = [_page(image, page) for image in (true, found)]
             try:

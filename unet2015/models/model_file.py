@@ -63,13 +63,14 @@ class ModelInfo(Frozen):
     training: dict[str, Any] = Field(default_factory=dict)
     """Record of the training: settings, data, steps, measures, versions."""
     name: str = ""
-    """Name of a shipped model. This and all fields below are empty in a model that a training writes."""
+    """Name of a shipped model. This and the fields below, but the pixel size, are empty in a model that a
+    training writes."""
     summary: str = ""
     """What it segments, in one line."""
     modality: str = ""
     """Kind of the images, such as ``serial section TEM``."""
     pixel_size_nm: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Side of the training images' pixels, in nanometres."""
+    """Width of the training images' pixels, in nanometres; None where they differ or do not say it."""
     citation: str = ""
     """What to cite when it is used."""
     terms: str = ""

@@ -167,7 +167,7 @@ class ModelDescription:
     terms : str
         The terms of its use, including those of the training data.
     pixel_size_nm : float, optional
-        Side of the training images' pixels, in nanometres.
+        Side of the training images' pixels, in nanometres. Default: as the model says.
     """
 
     name: str
@@ -214,7 +214,7 @@ def ship_model(
     UsageError
         The name is not allowed, or a text is missing.
     """
-    words = asdict(about)
+    words = {key: value for key, value in asdict(about).items() if value is not None}
     if not _NAME.fullmatch(about.name):
         raise UsageError(
             f"a model's name has lower-case letters, digits and single hyphens, not {about.name!r}"

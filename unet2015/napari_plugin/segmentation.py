@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
 from unet2015.images.image import ArrayImage, Image
+from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
+from unet2015.models.trained_on import notes_on
 from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import number_image
-from unet2015.objects.table import Table, describe_summary, pixel_size, summary_of
-from unet2015.segmentation.given_image import notes_on
+from unet2015.objects.table import Table, describe_summary, summary_of
 from unet2015.segmentation.in_memory import to_arrays
 from unet2015.segmentation.object_output import maps_to_label
 from unet2015.segmentation.options import SegmentOptions

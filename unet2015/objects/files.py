@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError, ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
+from unet2015.images.pixel_size import pixel_size
 from unet2015.objects.labelling import Counted, Labels
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.progress import Progress, nobody
-from unet2015.objects.table import Table, pixel_size, table_of
+from unet2015.objects.table import Table, table_of
 
 
 class RowWriter(Protocol):

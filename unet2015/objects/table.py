@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from unet2015.csv_table import csv_table
 from unet2015.errors import UsageError
 from unet2015.file_names import RAW
-from unet2015.images.axes import Calibration, unit_factor
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
@@ -23,19 +22,9 @@ if TYPE_CHECKING:
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
-MICROMETRE = "µm"
 IN_PIXELS = "no pixel size in a known unit of length, so that the table is in pixels alone"
 """What is said of an image without a `pixel_size`."""
 _ROWS = 2**14
-
-
-def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
-    """Return height and width of a pixel in micrometres; None if they or their unit are not known."""
-    factor = unit_factor(calibration.unit, MICROMETRE)
-    height, width = calibration.pixel_size_y, calibration.pixel_size_x
-    if factor is None or height is None or width is None:
-        return None
-    return height * factor, width * factor
 
 
 def table_of(

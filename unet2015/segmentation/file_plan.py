@@ -10,8 +10,8 @@ from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
+from unet2015.models.trained_on import notes_on
 from unet2015.segmentation.estimate import Estimator, in_words
-from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS

@@ -16,8 +16,9 @@ from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
+from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
-from unet2015.objects.table import IN_PIXELS, Table, describe_summary, pixel_size, summary_of
+from unet2015.objects.table import IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.tiling.progress import Lines, reporting

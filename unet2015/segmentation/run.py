@@ -9,9 +9,10 @@ from typing import Any
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.notes import Say, say
-from unet2015.objects.table import IN_PIXELS, describe_summary, pixel_size
+from unet2015.images.pixel_size import pixel_size
+from unet2015.models.trained_on import notes_on
+from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged, make_folder
-from unet2015.segmentation.given_image import notes_on
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after

@@ -39,10 +39,25 @@ def choose_settings(
         else:
             settings = "quick" if device.type == "cpu" else "ronneberger2015"
             _log.info("settings: %s, as none are named and this trains on %s", settings, device)
+    return settings_with(start, settings, overrides)
+
+
+def settings_with(
+    start: Start | None, settings: str | Path | None, overrides: dict[str, Any] | None = None
+) -> TrainingSettings:
+    """Return the settings of a name or file, the default ones for None, with what comes from a start.
+
+    Raises
+    ------
+    SettingsError
+        As `choose_settings`.
+    """
     chosen = load_settings(settings, overrides)
     if start is None:
         return chosen
-    refuse_conflicts(start, _given(chosen, overrides or {}, own=not is_shipped(settings)))
+    refuse_conflicts(
+        start, _given(chosen, overrides or {}, own=settings is not None and not is_shipped(settings))
+    )
     return take_over(start, chosen)
 
 

@@ -158,7 +158,8 @@ def train(
             check_folder(out)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], axes, alone)
-        checked = check_pairs(pairs, chosen, axes, alone, silent=not group.first)
+        info = begun.model.info if begun else None
+        checked = check_pairs(pairs, chosen, axes, alone, silent=not group.first, start=info)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder = make_folder(out)

@@ -37,6 +37,8 @@ class PooledImage(Image):
     ----------
     file_axes : str
         The axes with which the file is read; also where one of its channels is used alone.
+    channel : int or None
+        The number of the channel that is used alone.
 
     Raises
     ------
@@ -65,7 +67,9 @@ class PooledImage(Image):
                     channel_names=image.channel_names,
                 )
             )
-            self.file_axes = image.file_axes if isinstance(image, ChannelImage) else image.axes
+            alone = image if isinstance(image, ChannelImage) else None
+            self.file_axes = image.axes if alone is None else alone.file_axes
+            self.channel = None if alone is None else alone.channel
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
         self._check_memory()
 

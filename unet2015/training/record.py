@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
+from unet2015.images.pixel_size import common_width
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
@@ -24,7 +25,7 @@ def model_info(
     data: TrainingSet, settings: TrainingSettings, state: State, result: Validation, device: str
 ) -> ModelInfo:
     """Return what a model says beside its weights: how it is used, and the record of its training."""
-    classes = settings.labels.classes
+    classes, width = settings.labels.classes, common_width(data.images)
     return ModelInfo(
         in_channels=data.channels,
         classes=classes,
@@ -36,6 +37,7 @@ def model_info(
         learned=result.learned,
         ended=False,
         training=_record(data, state, result, device),
+        pixel_size_nm=None if width is None else round(1000 * width, 6),
         **model_thresholds(result),
     )
 

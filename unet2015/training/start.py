@@ -91,17 +91,20 @@ def check_start(start: Start | None, settings: TrainingSettings, out: Path) -> N
     ------
     SettingsError, UsageError
     """
-    if start is None:
-        if settings.fine_tuning != FineTuningSettings():
-            raise SettingsError(
-                "the settings have fine_tuning, but there is no model to start from; give one with --from "
-                "(in Python start=...), or leave fine_tuning out"
-            )
-        return
-    path = start.model.path
+    check_settings(start, settings)
+    path = None if start is None else start.model.path
     if path is not None and path.absolute() == (out / MODEL).absolute():
         raise UsageError(
             f"{out}: the training would replace the model that it starts from; choose another folder for it"
+        )
+
+
+def check_settings(start: Start | None, settings: TrainingSettings) -> None:
+    """Raise `SettingsError` where the settings are about fine-tuning, and there is nothing to start from."""
+    if start is None and settings.fine_tuning != FineTuningSettings():
+        raise SettingsError(
+            "the settings have fine_tuning, but there is no model to start from; give one with --from "
+            "(in Python start=...), or leave fine_tuning out"
         )
 
 

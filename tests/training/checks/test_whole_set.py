@@ -50,6 +50,25 @@ def test_a_sound_set(report):
     assert (found.problems, found.held_out) == ([], ["t4.tif"])
 
 
+def sized(width, unit="um"):
+    return {"imagej": True, "resolution": (1 / width, 1 / width), "metadata": {"unit": unit}}
+
+
+def test_images_and_labels_that_declare_other_pixel_sizes_are_said(report, tmp_path):
+    widths = [0.5, 0.5, 1.0, 0.5, 0.502]
+    report([CELLS] * 5)
+    for number, width in enumerate(widths):
+        tifffile.imwrite(tmp_path / "i" / f"t{number}.tif", noise(), **sized(width))
+    tifffile.imwrite(tmp_path / "l" / "t1.tif", CELLS, **sized(1.0))
+    tifffile.imwrite(tmp_path / "l" / "t3.tif", CELLS, **sized(500.0, "nm"))
+    found = inspect_set(pair_images([tmp_path / "i"], [tmp_path / "l"]), TrainingSettings())
+    (sizes,) = said(found, "warning", "the images differ in the size of a pixel")
+    first, third = (tmp_path / "i" / f"t{number}.tif" for number in (0, 2))
+    assert f"(0.5 x 0.5 µm ({first}), 1 x 1 µm ({third}))" in sizes
+    assert said(found, "warning", "declares pixels of 1 x 1 µm, but", "t1.tif has 0.5 x 0.5 µm")
+    assert len(found.problems) == 2
+
+
 def test_held_out_pages_without_cells(report):
     found = report([CELLS] * 4 + [BLANK] * 2, validation={"fraction": 0.34})
     (message,) = said(found, "warning", "no held-out page holds a cell")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_names
+from unet2015.images.pixel_size import other_size
 from unet2015.images.reader import pages_of
 from unet2015.training.dataset import Labels, open_labels, order_difference, size_difference
 
@@ -41,5 +42,5 @@ def read_beside(image: Image | None, file: Path, axes: str | None) -> LabelsBesi
         if image is None:
             return LabelsBeside(pages, None, notes)
         misfit = size_difference(image, pages) or order_difference(image, opened)
-        names = None if misfit else other_names(image, opened)
-        return LabelsBeside(pages, misfit, notes if names is None else (*notes, names))
+        found = () if misfit else (other_names(image, opened), other_size(opened, image))
+        return LabelsBeside(pages, misfit, (*notes, *filter(None, found)))

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import DataSetError, SettingsError, UNet2015Error, failure_of
+from unet2015.images.pixel_size import pixel_size
+from unet2015.models.model_file import ModelInfo
 from unet2015.objects.progress import Share
-from unet2015.objects.table import pixel_size
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
 from unet2015.tiling.progress import Bar
@@ -19,6 +20,7 @@ from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
 from unet2015.training.checks.masks import mask_problems, problem_of
 from unet2015.training.checks.problem import Problem, Severity, grouped, merged
+from unet2015.training.checks.start_images import start_problems
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     page_names,
@@ -65,6 +67,7 @@ def inspect_set(
     channel: str | None = None,
     keep_labels: bool = False,
     silent: bool = False,
+    start: ModelInfo | None = None,
 ) -> SetReport:
     """Say what is wrong with a training set, and which pages are held out.
 
@@ -85,6 +88,8 @@ def inspect_set(
         takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
     silent : bool
         Show no progress.
+    start : ModelInfo, optional
+        Of the model that the training starts from.
 
     Raises
     ------
@@ -113,6 +118,7 @@ def inspect_set(
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
             problems += set_problems(images, files, facts, settings)
+            problems += [] if start is None else start_problems(images, start)
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
@@ -138,9 +144,10 @@ def check_pairs(
     channel: str | None = None,
     *,
     silent: bool = False,
+    start: ModelInfo | None = None,
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
-    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True, silent=silent)
+    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True, silent=silent, start=start)
     if errors := [problem for problem in report.problems if problem.severity == "error"]:
         listed = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: {listed}")

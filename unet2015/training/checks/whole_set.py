@@ -9,6 +9,7 @@ import numpy.typing as npt
 from unet2015.errors import SettingsError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
+from unet2015.images.pixel_size import in_words, sizes_of
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import (
@@ -82,19 +83,7 @@ def set_problems(
             f"one network takes one number of channels, but there are {_each(images, 'channels')}",
         )
         return
-    if len({image.dtype for image in images}) > 1:
-        yield Problem(
-            "warning",
-            "",
-            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
-        )
-    elif len({image.bits for image in images}) > 1:
-        yield Problem(
-            "warning",
-            "",
-            f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
-            "compare",
-        )
+    yield from _unlike(images)
     present = np.flatnonzero(sum(page.frequencies for page in pages))
     if not present.size:
         yield Problem("error", "", f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
@@ -115,6 +104,31 @@ def set_problems(
         yield Problem("warning", "", f"only one page, of {len(pages)}, is left for training")
     if not held_out:
         yield Problem("warning", "", "no page is held out, so overfitting will not be seen")
+
+
+def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
+    """Say if images differ in the type of their pixels, in their bits, or in their size."""
+    if len({image.dtype for image in images}) > 1:
+        yield Problem(
+            "warning",
+            "",
+            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
+        )
+    elif len({image.bits for image in images}) > 1:
+        yield Problem(
+            "warning",
+            "",
+            f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
+            "compare",
+        )
+    if len(sizes := sizes_of(images)) > 1:
+        said = ", ".join(f"{in_words(size)} ({name})" for size, name in sorted(sizes.items()))
+        yield Problem(
+            "warning",
+            "",
+            f"the images differ in the size of a pixel ({said}), so the same cell has another size in them; "
+            "see that they are right, and that all images are scaled alike",
+        )
 
 
 def _mapping_problems(

@@ -1,0 +1,102 @@
+"""In what an image is unlike those that a model was trained on, as far as both say it."""
+
+import re
+
+import numpy as np
+
+from unet2015.images.channel import describe_channels
+from unet2015.images.image import Image
+from unet2015.images.pixel_size import pixel_size
+from unet2015.models.model_file import ModelInfo
+
+_ALIKE = 2
+"""By how much pixels may be larger or smaller than those of a model without a word."""
+
+
+def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Return the notes on an image, and in what it is unlike those that a model was trained on."""
+    unlike = _other_channel(image, info) + _other_bits(image, info) + _other_type(image, info)
+    return image.notes + unlike + _other_scale(image, info)
+
+
+def notes_on_start(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Return in what an image of a training is unlike those of the model that the training starts from.
+
+    The mapping is chosen again, but for that of the whole range of a type.
+    """
+    return _other_channel(image, info) + _other_range(image, info) + _other_scale(image, info)
+
+
+def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    size = pixel_size(image.calibration)
+    if size is None or info.pixel_size_nm is None:
+        return ()
+    width = 1000 * size[1]
+    if 1 / _ALIKE <= width / info.pixel_size_nm <= _ALIKE:
+        return ()
+    return (
+        f"the model was trained on pixels of {info.pixel_size_nm:.4g} nm, but these are {width:.4g} nm wide; "
+        "what it has learned may be of another size here: scale the image, or see that its pixel size is so",
+    )
+
+
+def _other_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    if info.mapping.method != "integer-range" or info.dtype != image.dtype.name:
+        return ()
+    trained = info.training.get("bits", [8 * image.dtype.itemsize])
+    if not isinstance(trained, list) or image.bits in trained:
+        return ()
+    said = " and ".join(str(bits)[:9] for bits in trained)
+    return (
+        f"the model was trained on pixels of {said} bits, but these have {image.bits} bits and are divided "
+        f"by {2**image.bits - 1}; see that the same intensity is the same part of the range",
+    )
+
+
+def _other_range(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Say where the whole range of another type of pixel becomes 0 to 1; a training may choose that."""
+    if info.mapping.method != "integer-range" or info.dtype in (None, image.dtype.name):
+        return _other_bits(image, info)
+    return (
+        f"the model was trained on {info.dtype}, but these pixels are {image.dtype}, and it takes the whole "
+        "range of a type as 0 to 1; see that the same intensity is the same part of the range",
+    )
+
+
+def _other_type(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Say where fixed intensities are those of another type of pixel."""
+    if info.mapping.method != "fixed" or info.dtype in (None, image.dtype.name):
+        return ()
+    low, high = (np.array(ends) for ends in (info.mapping.low, info.mapping.high))
+    return (
+        f"the model was trained on {info.dtype}, where it takes the intensities {low.min():.4g} to "
+        f"{high.max():.4g} as they are, but these pixels are {image.dtype}; see that the same intensity is "
+        "the same number, else the result means nothing",
+    )
+
+
+def _other_channel(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    trained = info.training.get("channel")
+    if trained is None:
+        return ()
+    trained = str(trained)
+    chosen = getattr(image, "channel", None)  # of one channel of several
+    number = None if chosen is None else str(chosen)
+    name = next(iter(image.channel_names), "")
+    both = re.fullmatch("([0-9]+):(.+)", trained)
+    known = {trained} if both is None else {trained, both[2] if name else both[1]}
+    if known & {number, name or None, f"{number}:{name}"}:
+        return ()
+    came = "which of its channels this image is, is not known" if number is None else f"this is {number}"
+    if name:
+        came = f"this is {name if number is None else f'{number}:{name}'}"
+    return (f"the model was trained on channel {trained[:99]} of its images, but {came}; see that it fits",)
+
+
+def channel_advice(image: Image, info: ModelInfo) -> str:
+    """Return, for a message, which channels there are for a model of one, and which it was trained on."""
+    if info.in_channels != 1 or image.channels == 1:
+        return ""
+    trained = info.training.get("channel")
+    said = f" (it was trained on {str(trained)[:99]})" if trained is not None else ""
+    return f"choose a channel with --channel{said}: {describe_channels(image)}; or "
