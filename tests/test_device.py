@@ -1,11 +1,12 @@
 """What a device is called and can do, also for devices that this machine does not have."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from unet2015 import device as devices
+from unet2015 import memory
 from unet2015.device import (
     accelerator_names,
     available_memory,
@@ -108,17 +109,17 @@ def test_free_memory_is_within_the_control_group(system):
 
 def test_a_system_that_does_not_say_how_much_is_free(system, monkeypatch):
     system.clear()
-    monkeypatch.setattr(devices.os, "sysconf", lambda name: {"SC_PHYS_PAGES": 100, "SC_PAGE_SIZE": 10}[name])
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PHYS_PAGES": 100, "SC_PAGE_SIZE": 10}[name])
     assert available_memory(CPU) == 500
-    monkeypatch.setattr(devices.os, "sysconf", {}.__getitem__)
-    monkeypatch.setattr(devices, "_system_memory", lambda: None)
+    monkeypatch.setattr(os, "sysconf", {}.__getitem__)
+    monkeypatch.setattr(memory, "_system_memory", lambda: None)
     assert available_memory(CPU) == 4 * 2**30
 
 
 def test_memory_of_a_process_is_within_its_address_space(system, monkeypatch):
     resource = pytest.importorskip("resource")
     system["/proc/self/statm"] = "3 2 1"
-    page = devices.os.sysconf("SC_PAGE_SIZE")
+    page = os.sysconf("SC_PAGE_SIZE")
     for limit, expected in ((10 * page, 7 * page), (page, 0), (resource.RLIM_INFINITY, 8192 * 1024)):
         monkeypatch.setattr(resource, "getrlimit", lambda kind, limit=limit: (limit, limit))
         assert process_memory(CPU) == expected

@@ -3,23 +3,14 @@
 No other file looks this up in torch, so that a new kind of device changes one file.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import torch
 
 from unet2015.arguments import device_name
 from unet2015.errors import UsageError
-
-try:
-    import resource
-except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
-
-_UNKNOWN_MEMORY = 4 * 2**30
-"""Bytes that count as free where the system does not say."""
+from unet2015.memory import process_free, system_free, system_total
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -98,16 +89,12 @@ def available_memory(device: torch.device) -> int:
     """Return the free memory of `device` in bytes; on a CPU, within the limits of its control group."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    known = [value for value in (_system_memory(), _control_group_memory()) if value is not None]
-    return min(known) if known else _UNKNOWN_MEMORY
+    return system_free()
 
 
 def total_memory() -> int:
     """Return the bytes of memory that this machine has, free or not."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return available_memory(torch.device("cpu"))
+    return system_total()
 
 
 def process_memory(device: torch.device) -> int:
@@ -115,17 +102,7 @@ def process_memory(device: torch.device) -> int:
 
     As :func:`available_memory`, and on a CPU also within the limit of the address space (``ulimit -v``).
     """
-    free = available_memory(device)
-    if device.type != "cpu" or resource is None:
-        return free
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return free
-    try:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        used = 0
-    return min(free, max(0, limit - used))
+    return process_free() if device.type == "cpu" else available_memory(device)
 
 
 def synchronize(device: torch.device) -> None:
@@ -189,27 +166,3 @@ def cuda_arithmetic(
             yield
     finally:
         matmul.allow_tf32 = before
-
-
-def _system_memory() -> int | None:
-    """Return the memory that the system can hand out without swapping; None where it does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:  # without /proc, as on macOS: take half of what is installed
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
-def _control_group_memory() -> int | None:
-    """Return what the control group of this process has left (version 2); None without a limit."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        return None if limit == "max" else max(0, int(limit) - used)
-    except (OSError, ValueError):
-        return None

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from tests.objects.whole_page import objects_of
 from unet2015.errors import MemoryLimitError
+from unet2015.objects import numbering
 from unet2015.objects.enclosed import owners
 from unet2015.objects.instances import ArrayPage
 from unet2015.objects.numbering import number_page
@@ -90,7 +91,7 @@ def test_strips_may_be_read_in_any_order_and_more_than_once():
     assert all(map(np.array_equal, once, again))
 
 
-def test_an_object_too_large_to_divide_is_refused_by_its_place():
+def test_an_object_too_large_to_divide_is_refused_by_its_place(monkeypatch):
     values = np.zeros((40, 60), np.float32)
     values[5:30, 7:50] = 0.6
     values[10, 10] = values[20, 40] = 1
@@ -98,6 +99,13 @@ def test_an_object_too_large_to_divide_is_refused_by_its_place():
     with pytest.raises(MemoryLimitError, match="rows 5 to 30, columns 7 to 50"):
         number_page(ArrayPage(values, 0.5), divided, 8, memory=60_000)
     assert number_page(ArrayPage(values, 0.5), divided, 8, memory=70_000).objects == 2
+    monkeypatch.setattr(numbering, "process_free", lambda: 130_000)
+    with pytest.raises(
+        MemoryLimitError, match=r"6.5e-05 GB may be used \(half of what is free\); .*--split none"
+    ):
+        number_page(ArrayPage(values, 0.5), divided, 8)
+    monkeypatch.setattr(numbering, "process_free", lambda: 140_000)
+    assert number_page(ArrayPage(values, 0.5), divided, 8).objects == 2
 
 
 def test_strips_that_are_kept_are_read_once():

@@ -64,7 +64,11 @@ def label(
     channel: Channel = None,
     scene: Scene = None,
     max_memory: Annotated[
-        str | None, typer.Option(help="Memory for dividing one object, such as 2G.", metavar="SIZE")
+        str | None,
+        typer.Option(
+            help="Memory for dividing one object, such as 2G.  [default: half of what is free]",
+            metavar="SIZE",
+        ),
     ] = None,
     axes: Axes = None,
     as_json: Json = False,

@@ -267,7 +267,7 @@ def number_image(
     settings : ObjectSettings
         What counts as an object; the threshold is that of `maps`.
     memory : int, optional
-        Bytes that dividing one object may take. Default: no limit.
+        Bytes that dividing one object may take. Default: half of what is free.
     progress : callable
         Is told of the rows that are done: in all `rows_to_number`.
 

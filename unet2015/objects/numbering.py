@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import MemoryLimitError
+from unet2015.memory import process_free
 from unet2015.objects.components import Components, Numbers, Wholes, label_strip
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
 from unet2015.objects.progress import Progress, Share, nobody
 from unet2015.objects.runs import KEPT, Runs
 from unet2015.settings.objects import ObjectSettings
-
-_NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,7 @@ def number_page(
     rows : int
         Rows of a strip. The result does not depend on it.
     memory : int, optional
-        Bytes that dividing one object may take. Default: no limit.
+        Bytes that dividing one object may take. Default: half of what is free.
     kept : int
         How many runs of pixels may be kept, so that these strips are not read and labelled again.
     progress : callable
@@ -127,11 +126,11 @@ def number_page(
         progress(len(inside))
     wholes = components.join()
     several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
-    divided = []
+    divided, limit = [], _Limit.of(memory)
     with Share(progress, page.height if places else 0, len(several)) as share:
         for index in several:
             box = tuple(wholes.boxes[index].tolist())
-            _check_size(box, _NO_LIMIT if memory is None else memory)
+            limit.check(box)
             first = int(wholes.first[index])
             pieces = divide(page, settings, box, first)
             # The labels are made again in the second pass; an empty view of them would keep them all alive.
@@ -177,15 +176,28 @@ def _numbered(
     return PageNumbers(areas[order], page, settings, rows, of_part, bases, runs, parted)
 
 
-def _check_size(box: tuple[int, int, int, int], memory: int) -> None:
-    top, bottom, left, right = box
-    needed = (bottom - top) * (right - left) * PIXEL_BYTES
-    if needed > memory:
-        raise MemoryLimitError(
-            f"the object in rows {top} to {bottom}, columns {left} to {right} has several markers; "
-            f"dividing it takes {needed / 1e9:.2g} GB, but {memory / 1e9:.2g} GB may be used; allow more "
-            "memory, or leave out the markers"
-        )
+@dataclass(frozen=True)
+class _Limit:
+    """How many bytes dividing one object may take, and in words where this comes from."""
+
+    size: int
+    source: str
+
+    @classmethod
+    def of(cls, memory: int | None) -> "_Limit":
+        """Return the limit that is given, else half of what is free."""
+        return cls(process_free() // 2, "half of what is free") if memory is None else cls(memory, "as given")
+
+    def check(self, box: tuple[int, int, int, int]) -> None:
+        """Raise `MemoryLimitError` if an object of a box takes more."""
+        top, bottom, left, right = box
+        needed = (bottom - top) * (right - left) * PIXEL_BYTES
+        if needed > self.size:
+            raise MemoryLimitError(
+                f"the object in rows {top} to {bottom}, columns {left} to {right} has several markers; "
+                f"dividing it takes {needed / 1e9:.2g} GB, but {self.size / 1e9:.2g} GB may be used "
+                f"({self.source}); allow more memory (--max-memory), or leave out the markers (--split none)"
+            )
 
 
 def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
