@@ -118,3 +118,31 @@ def test_every_pixel_is_read_where_it_is_wished(cli, tmp_path):
             reason = str(result.error).removeprefix(f"{path}: ")
             assert reason[:40] in ended.out
     assert cli("inspect", "--pixels", tmp_path / "fine.tif").status == 0
+
+
+def test_bits_that_the_file_declares_are_told_from_values_that_only_fit(cli, tmp_path):
+    page = np.array([[7, 4011], [0, 9]], np.uint16)
+    tifffile.imwrite(tmp_path / "fits.tif", page)
+    tifffile.imwrite(tmp_path / "says.tif", page, bitspersample=12)
+    tifffile.imwrite(tmp_path / "full.tif", page * 16)
+    tifffile.imwrite(tmp_path / "signed.tif", page.astype(np.int16))
+    tifffile.imwrite(tmp_path / "float.tif", (page / 4096).astype(np.float32))
+    tifffile.imwrite(tmp_path / "blank.tif", page * 0)
+
+    def type_of(name, *more):
+        (line,) = [
+            line for line in cli("inspect", tmp_path / name, *more).out.splitlines() if " type " in line
+        ]
+        return line.partition(" type ")[2].strip()
+
+    assert type_of("fits.tif") == "uint16"
+    assert type_of("says.tif") == "uint16, 12 bits of a pixel, as the file says"
+    told = "uint16, values 0 to 4011, which fit into 12 bits; that the camera has no more, nothing says"
+    assert type_of("fits.tif", "--pixels") == told
+    assert type_of("says.tif", "--pixels").endswith("as the file says, values 0 to 4011")
+    assert type_of("full.tif", "--pixels") == "uint16, values 0 to 64176"
+    assert type_of("signed.tif", "--pixels") == "int16, values 0 to 4011"
+    assert type_of("float.tif", "--pixels") == "float32, values 0 to 0.9792480469"
+    assert type_of("blank.tif", "--pixels") == "uint16, values 0 to 0"
+    (facts,) = json.loads(cli("inspect", tmp_path / "says.tif", "--pixels", "--json").out)
+    assert (facts["bits"], facts["values"]) == (12, [0, 4011])

@@ -49,9 +49,8 @@ def inspect(
     for path in find_images(files):
         try:
             with open_image(path, axes, scene=scene) as image:
-                if pixels:
-                    check_pixels(image)
-                found.append(_facts(image))
+                values = check_pixels(image) if pixels else None
+                found.append(_facts(image, values))
         except Exception as error:
             failures.append((path, failure_of(error, path)))
             said = str(failures[-1][1]).removeprefix(f"{path}: ")
@@ -66,7 +65,7 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _facts(image: "Image") -> dict[str, Any]:
+def _facts(image: "Image", values: tuple[float, float] | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -81,6 +80,8 @@ def _facts(image: "Image") -> dict[str, Any]:
         "height": image.height,
         "width": image.width,
         "dtype": str(image.dtype),
+        "bits": image.bits,
+        **({} if values is None else {"values": list(values)}),
         "calibration": asdict(image.calibration),
         "notes": list(image.notes),
     }
@@ -94,9 +95,25 @@ def _rows(facts: dict[str, Any]) -> dict[str, str]:
         "axes": f"{facts['axes']} ({shape}), {_SOURCES.get(facts['axes_source'], facts['axes_source'])}",
         "pages": f"{facts['pages']} of {facts['height']} x {facts['width']} px (height x width)",
         "channels": _channels(facts),
-        "type": facts["dtype"],
+        "type": _type(facts),
         "calibration": _calibration(facts["calibration"]),
     } | ({"note": "; ".join(facts["notes"])} if facts["notes"] else {})
+
+
+def _type(facts: dict[str, Any]) -> str:
+    """Return the type of the pixels and, where they are known, its bits in use and the values."""
+    import numpy as np
+
+    said, whole = facts["dtype"], 8 * np.dtype(facts["dtype"]).itemsize
+    if facts["bits"] < whole:
+        said += f", {facts['bits']} bits of a pixel, as the file says"
+    if "values" not in facts:
+        return str(said)
+    low, high = facts["values"]
+    said += f", values {low:.10g} to {high:.10g}"
+    if said[0] != "u" or high < 1 or (fits := int(high).bit_length()) >= facts["bits"]:
+        return str(said)
+    return f"{said}, which fit into {fits} bits; that the camera has no more, nothing says"
 
 
 def _channels(facts: dict[str, Any]) -> str:

@@ -4,8 +4,13 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import bands
 
 
-def check_pixels(image: Image) -> None:
+def check_pixels(image: Image) -> tuple[float, float]:
     """Read every pixel, a band at a time; raise the errors for which the image could not be segmented.
+
+    Returns
+    -------
+    float, float
+        The lowest value and the highest; whole numbers where the pixels are.
 
     Raises
     ------
@@ -14,6 +19,10 @@ def check_pixels(image: Image) -> None:
     ImageValueError
         NaN or infinity is among them, or whole numbers that double precision does not tell apart.
     """
-    for page in range(image.pages):
-        for _ in bands(image, page):
-            pass
+    ends = [
+        end.item()
+        for page in range(image.pages)
+        for band in bands(image, page)
+        for end in (band.min(), band.max())
+    ]
+    return min(ends), max(ends)
