@@ -20,6 +20,9 @@ SCHEMA = {
     "Convolution": CONVOLUTION,
     "Pooling": {"pool": (1, WHOLE), "kernel_size": (2, WHOLE), "stride": (3, WHOLE), "pad": (4, WHOLE)},
     "Relu": {"negative_slope": (1, FLOAT)},
+    "Transform": {"scale": (1, FLOAT), "mean_file": (4, TEXT), "mean_value": (5, "singles")},
+    "Data": {"source": (1, TEXT), "scale": (2, FLOAT), "mean_file": (3, TEXT)},
+    "Cropping": {"axis": (1, WHOLE), "offset": (2, "many")},
     "V1": {
         "bottom": (2, "texts"),
         "top": (3, "texts"),
@@ -29,6 +32,8 @@ SCHEMA = {
         "convolution": (10, "Convolution"),
         "pooling": (19, "Pooling"),
         "relu": (30, "Relu"),
+        "transform": (36, "Transform"),
+        "image_data": (15, "Data"),
     },
     "Layer": {
         "name": (1, TEXT),
@@ -39,10 +44,14 @@ SCHEMA = {
         "convolution": (106, "Convolution"),
         "pooling": (121, "Pooling"),
         "relu": (123, "Relu"),
+        "transform": (100, "Transform"),
+        "image_data": (115, "Data"),
+        "crop": (144, "Cropping"),
     },
     "Net": {"name": (1, TEXT), "layers": (2, "V1s"), "layer": (100, "Layers")},
 }
 TYPES = {"Concat": 3, "Convolution": 4, "Deconvolution": 39, "Pooling": 17, "ReLU": 18, "Crop": 99}
+TYPES |= {"Data": 5, "ImageData": 12, "MemoryData": 29}
 TYPES |= {"HDF5Data": 9, "SoftmaxWithLoss": 21, "Softmax": 20, "Split": 22, "Dropout": 6}
 
 
@@ -55,6 +64,7 @@ def _messages():
         "many": kinds.TYPE_UINT32,
         "packed": kinds.TYPE_INT64,
         "floats": kinds.TYPE_FLOAT,
+        "singles": kinds.TYPE_FLOAT,
     }
     for name, fields in SCHEMA.items():
         message = file.message_type.add(name=name)
@@ -140,7 +150,7 @@ def encoded(layers, form="Layer", legacy=False):
         made.top.extend(layer["top"])
         for blob in layer.get("blobs", ()):
             _blob(made.blobs.add(), blob, legacy)
-        for part in ("convolution", "pooling", "relu"):
+        for part in ("convolution", "pooling", "relu", "transform", "image_data", "crop"):
             if part in layer:
                 getattr(made, part).SetInParent()
             for name, value in layer.get(part, {}).items():

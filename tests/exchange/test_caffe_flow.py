@@ -7,6 +7,7 @@ from tests.exchange.caffe_files import encoded
 from tests.exchange.test_caffe import FIRST, LAYERS, SMALL, changed, written
 from unet2015.errors import ModelError
 from unet2015.exchange.caffe import import_caffe
+from unet2015.settings import Mapping
 
 
 def with_layer(after, kind, bottoms, top, name="extra"):
@@ -70,6 +71,74 @@ OTHERS |= {
 def test_a_network_that_is_joined_otherwise_is_refused(layers, words, tmp_path):
     with pytest.raises(ModelError, match=f"not the network of the authors' release .*: .*{words}"):
         import_caffe(written(tmp_path, encoded(layers)))
+
+
+def fed(kind="ImageData", name="data", **parts):
+    return {"name": name, "type": kind, "bottom": [], "top": ["d0a", "label"], **parts}
+
+
+PREPARED = {
+    "as the release": (fed("HDF5Data"), None),
+    "0 to 1": (fed(transform={"scale": 1 / 255}), None),
+    "raw pixels": (fed(), (0.0, 1.0)),
+    "by 256": (fed(transform={"scale": 1 / 256}), (0.0, 256.0)),
+    "with a mean": (fed("Data", transform={"scale": 1 / 128, "mean_value": [96.0]}), (96.0, 224.0)),
+    "a mean alone": (fed("MemoryData", transform={"mean_value": [127.5]}), (127.5, 128.5)),
+    "as it was first": (fed(image_data={"source": "list.txt", "scale": 1 / 64}), (0.0, 64.0)),
+}
+
+
+@pytest.mark.parametrize("form", ["Layer", "V1"])
+@pytest.mark.parametrize(("source", "ends"), PREPARED.values(), ids=PREPARED)
+def test_what_the_layer_of_data_does_to_pixels_becomes_the_mapping(source, ends, form, tmp_path):
+    info = import_caffe(written(tmp_path, encoded([source, *LAYERS], form))).info
+    if ends is None:
+        assert (info.mapping, info.dtype) == (Mapping(method="integer-range"), None)
+    else:
+        assert (info.mapping.method, info.dtype) == ("fixed", "uint8")
+        assert (*info.mapping.low, *info.mapping.high) == pytest.approx(ends)
+
+
+UNPREPARED = {
+    "a mean image": (
+        [fed(transform={"mean_file": "mean.binaryproto"})],
+        "subtracts the mean image 'mean.binaryproto'",
+    ),
+    "means of other channels": ([fed(transform={"mean_value": [1, 2, 3]})], "of other channels"),
+    "no scale": ([fed(transform={"scale": 0.0})], "impossible"),
+    "a mean that is no number": ([fed(transform={"mean_value": [float("nan")]})], "impossible"),
+    "HDF5, transformed": ([fed("HDF5Data", transform={"scale": 0.5})], "has the scale 0.5 .* expected none"),
+    "two ways": (
+        [fed(), fed(name="test", transform={"scale": 0.5})],
+        "data and test prepare images differently",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sources", "words"), UNPREPARED.values(), ids=UNPREPARED)
+def test_images_that_cannot_be_prepared_so_are_refused(sources, words, tmp_path):
+    with pytest.raises(ModelError, match=words):
+        import_caffe(written(tmp_path, encoded([*sources, *LAYERS])))
+
+
+@pytest.mark.parametrize(
+    ("crop", "words"),
+    [
+        ({"axis": 2, "offset": [16]}, None),
+        ({"offset": [16, 16]}, None),
+        ({"offset": [4]}, "crops at the offset 4, expected the middle, 16"),
+        ({"offset": [16, 15]}, "the offset 16, 15, expected the middle, 16"),
+        ({}, "the offset 0, expected the middle, 16"),
+        ({"axis": 1, "offset": [16]}, "crops from axis 1 on, expected 2"),
+    ],
+)
+def test_a_crop_that_is_not_the_middle_is_refused(crop, words, tmp_path):
+    path = written(tmp_path, encoded(changed("crop_d0c", crop=crop)))
+    if words is None:
+        import_caffe(path)
+        return
+    with pytest.raises(ModelError, match=f"the layer crop_d0c .*{words}"):
+        import_caffe(path)
 
 
 @pytest.mark.parametrize("form", ["Layer", "V1"])

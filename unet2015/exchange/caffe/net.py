@@ -15,6 +15,7 @@ MOST_LAYERS = 10_000
 MOST_BLOBS = 16
 """Of one layer."""
 _MOST_AXES = 32  # as in Caffe
+_MOST_MEANS = 1000
 _LONGEST_NAME = 1000
 
 _V1_TYPES = {
@@ -22,10 +23,13 @@ _V1_TYPES = {
     2: "BNLL",
     3: "Concat",
     4: "Convolution",
+    5: "Data",
     6: "Dropout",
     7: "EuclideanLoss",
     8: "Flatten",
+    9: "HDF5Data",
     10: "HDF5Output",
+    12: "ImageData",
     13: "InfogainLoss",
     15: "LRN",
     16: "MultinomialLogisticLoss",
@@ -36,12 +40,15 @@ _V1_TYPES = {
     21: "SoftmaxWithLoss",
     22: "Split",
     23: "TanH",
+    24: "WindowData",
     25: "Eltwise",
     26: "Power",
     27: "SigmoidCrossEntropyLoss",
     28: "HingeLoss",
+    29: "MemoryData",
     30: "ArgMax",
     31: "Threshold",
+    32: "DummyData",
     33: "Slice",
     34: "MVN",
     35: "AbsVal",
@@ -65,10 +72,26 @@ class _Form:
     pooling: int
     relu: int
     concat: int
+    transform: int
+    data: tuple[int, ...]
+    """Parameters of layers of data, which had the scale and the mean at first."""
+    crop: int = 0
 
 
-_FORMS = {2: _Form(4, 5, 2, 3, 6, 10, 19, 30, 9), 100: _Form(1, 2, 3, 4, 7, 106, 121, 123, 104)}
+_FORMS = {
+    2: _Form(4, 5, 2, 3, 6, 10, 19, 30, 9, 36, (11, 15, 20)),
+    100: _Form(1, 2, 3, 4, 7, 106, 121, 123, 104, 100, (107, 115, 129), 144),
+}
 """By the field of the network that holds such a layer: the older form, and today's."""
+
+
+@dataclass
+class Transform:
+    """What a layer of data does to pixels: (pixel - mean) * scale; one mean, or one for each channel."""
+
+    scale: float = 1.0
+    means: list[float] = field(default_factory=list)
+    mean_file: str = ""
 
 
 @dataclass
@@ -85,6 +108,10 @@ class Layer:
         Weights and bias.
     settings : dict
         Whole numbers of its parameters by the number of their field, each as a list; of a ReLU the slope.
+    transform : Transform
+        Of a layer of data.
+    crop : dict or None
+        The parameters of a crop as those in `settings`; None where it has none.
     """
 
     name: str = ""
@@ -93,6 +120,8 @@ class Layer:
     tops: list[str] = field(default_factory=list)
     blobs: list[npt.NDArray[np.float32]] = field(default_factory=list)
     settings: dict[int, list[float]] = field(default_factory=dict)
+    transform: Transform = field(default_factory=Transform)
+    crop: dict[int, list[float]] | None = None
 
 
 def read_net(data: memoryview) -> tuple[str, list[Layer]]:
@@ -137,7 +166,28 @@ def _layer(message: memoryview, form: _Form) -> Layer:
             layer.blobs.append(_blob(value, layer.name))
         elif number in (form.convolution, form.pooling, form.relu, form.concat):
             layer.settings = _numbers(value)
+        elif number == form.crop:
+            layer.crop = _numbers(value)
+        elif number == form.transform:
+            _read_transform(value, layer.transform, scale=1, mean_file=4, mean=5)
+        elif number in form.data:
+            _read_transform(value, layer.transform, scale=2, mean_file=3)
     return layer
+
+
+def _read_transform(message: memoryview, into: Transform, scale: int, mean_file: int, mean: int = 0) -> None:
+    """Take scale and mean out of a message, by the numbers of their fields."""
+    for number, coding, value in fields(message):
+        if not isinstance(value, memoryview):
+            continue
+        if number == scale and coding == FOUR_BYTES:
+            into.scale = struct.unpack("<f", value)[0]
+        elif number == mean_file and coding == LENGTH:
+            into.mean_file = _text(value)
+        elif number == mean and coding in (FOUR_BYTES, LENGTH):  # single numbers, or packed ones
+            if len(value) % 4 or len(into.means) + len(value) // 4 > _MOST_MEANS:
+                raise WireError("the mean of a layer of data is cut off")
+            into.means += np.frombuffer(value, "<f4").tolist()
 
 
 def _numbers(message: memoryview) -> dict[int, list[float]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from unet2015.errors import ModelError
 from unet2015.exchange.caffe.flow import other_flow
 from unet2015.exchange.caffe.net import Layer, read_net
+from unet2015.exchange.caffe.source import mapping_of
 from unet2015.exchange.caffe.wire import WireError
 from unet2015.exchange.caffe.wiring import difference
 from unet2015.models.model_file import Model, ModelInfo, build_network, check_weights
@@ -70,8 +71,8 @@ def release_layers(depth: int) -> Iterator[Learned]:
 def import_caffe(path: str | Path) -> Model:
     """Read the authors' release weights, or others of the same network, as a model.
 
-    Nothing in the file is executed. The mapping is that of the release: the range of the pixels' type
-    becomes 0 to 1.
+    Nothing in the file is executed. The mapping is that of the release, the range of the pixels' type
+    becomes 0 to 1; or what the network's layer of data does to pixels of 8 bits, its scale and mean.
 
     Parameters
     ----------
@@ -107,9 +108,13 @@ def import_caffe(path: str | Path) -> Model:
     expected = list(release_layers(depth or 4))
     said = _first_difference(learned, expected)
     said = said or difference(layers, expected) or other_flow(layers, expected)
-    if said:
-        raise ModelError(f"{path}: not the network of the authors' release (phseg_v5): {said}")
-    info = _describe(path, learned, depth, {"sha256": hashlib.sha256(data).hexdigest(), "net": name})
+    mapping, unprepared = mapping_of(layers, learned[0])
+    if said or unprepared:
+        raise ModelError(f"{path}: not the network of the authors' release (phseg_v5): {said or unprepared}")
+    came = {"sha256": hashlib.sha256(data).hexdigest(), "net": name}
+    info = _describe(path, learned, depth, came).model_copy(
+        update={"mapping": mapping, "dtype": "uint8" if mapping.method == "fixed" else None}
+    )
     with torch.device("meta"):  # no memory is taken until the shapes are checked
         network = build_network(info)
     weights = _weights(learned, expected)

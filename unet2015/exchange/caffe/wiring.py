@@ -13,6 +13,8 @@ _PAD, _GROUP, _STRIDE, _PAD_H, _PAD_W, _STRIDE_H, _STRIDE_W, _DILATION = 3, 5, 6
 """Fields of a convolution's parameters."""
 _POOL, _POOL_SIZE, _POOL_STRIDE, _POOL_PAD, _POOL_H, _POOL_W, _POOL_STRIDE_H, _POOL_STRIDE_W = range(1, 9)
 """Fields of a pooling's parameters."""
+_CROP_AXIS, _CROP_OFFSET = 1, 2
+"""Fields of a crop's parameters."""
 
 
 class Named(Protocol):
@@ -37,7 +39,9 @@ def difference(layers: Sequence[Layer], expected: Sequence[Named]) -> str:
         said = _steps(layer) or _activation(layer, layers, last=wanted.ours == "head")
         if not said and wanted.ours.startswith("expand") and wanted.ours.endswith(".0"):
             level = wanted.ours.split(".")[1]
+            depth = sum(name.startswith("upsample") for name in by_module)
             said = _joined(layer, by_module[f"upsample.{level}"], layers)
+            said = said or _off_centre(layer, layers, _margin(depth - 1 - int(level)))
         if said:
             return said
     return _poolings(layers, sum(wanted.ours.startswith("upsample") for wanted in expected))
@@ -80,6 +84,30 @@ def _joined(layer: Layer, raised: Layer, layers: Sequence[Layer]) -> str:
     tops |= {top for one in layers if one.type == "ReLU" and set(one.bottoms) & tops for top in one.tops}
     if concat.bottoms[0] not in tops:
         return f"the layer {concat.name} has {concat.bottoms[0]!r} first, expected what {raised.name} makes"
+    return ""
+
+
+def _margin(level: int) -> int:
+    """Return how many pixels a skip is cropped on each side, `level` counted from the deepest."""
+    return 4 if level == 0 else 2 * _margin(level - 1) + 8
+
+
+def _off_centre(layer: Layer, layers: Sequence[Layer], margin: int) -> str:
+    """Check that what a convolution reads beside the raised map is cropped to its middle.
+
+    Today's Caffe crops by a stated offset, 0 where none is stated. The release's own layer, which has no
+    parameters, takes the middle.
+    """
+    read = {name for one in layers if set(one.tops) & set(layer.bottoms) for name in one.bottoms}
+    for crop in layers:
+        if crop.crop is None or not read & set(crop.tops):
+            continue
+        axes, offsets = crop.crop.get(_CROP_AXIS, [2]), crop.crop.get(_CROP_OFFSET, [0])
+        if set(axes) != {2}:
+            return f"the layer {crop.name} crops from axis {axes[0]:g} on, expected 2"
+        if set(offsets) != {margin}:
+            came = ", ".join(f"{offset:g}" for offset in offsets)
+            return f"the layer {crop.name} crops at the offset {came}, expected the middle, {margin}"
     return ""
 
 
