@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.segmentation import estimate
+from unet2015.segmentation import estimate, file_plan
 from unet2015.segmentation.estimate import in_words
 from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 
 def test_the_plan_says_what_it_would_take_and_does_nothing(tmp_path, model, stack_file):
@@ -62,3 +63,24 @@ def test_totals_add_what_adds_up(tmp_path, model, stack_file):
     assert lines[4].startswith(f"peak memory {max(one.memory for one in good) / 2**20:.0f} MiB, of ")
     assert max(good, key=lambda one: one.memory).input.name in lines[4]
     assert "peak memory" not in describe_totals(plans[2:] * 2)
+
+
+@pytest.mark.parametrize("markers", [None, MarkerSettings(level=0.8, blur=1)])
+def test_objects_take_time_and_memory_too(tmp_path, model, stack_file, markers, monkeypatch):
+    rate = 1 if markers is None else 2
+    monkeypatch.setattr(file_plan, "seconds_a_pixel", lambda found: rate if found.markers == markers else 9)
+
+    def planned(objects):
+        options = SegmentOptions(device="cpu", tile=60, objects=objects)
+        return plan_files([stack_file], tmp_path / "out", model, options)[0]
+
+    found, bare = planned(ObjectSettings(markers=markers)), planned(None)
+    assert found.object_seconds == 3 * 61 * 75 * rate
+    assert found.object_seconds < found.seconds < found.object_seconds + 60
+    assert "objects      about" in found.describe()
+    assert found.as_dict()["objects"]["seconds"] == found.object_seconds
+    assert bare.object_seconds == 0
+    assert "objects" not in bare.as_dict()
+    assert "objects  " not in bare.describe()
+    monkeypatch.setattr(file_plan, "bytes_of_strips", lambda height, width: 2**40)
+    assert planned(ObjectSettings(markers=markers)).memory > 2**40

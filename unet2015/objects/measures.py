@@ -27,6 +27,8 @@ the same object 2 (on an edge) or 10 (at a corner). Source: Benkrid and Crookes 
 _LENGTHS[[5, 7, 15, 17, 25, 27]] = 1
 _LENGTHS[[21, 33]] = math.sqrt(2)
 _LENGTHS[[13, 23]] = (1 + math.sqrt(2)) / 2
+HULL_BYTES = 2**28
+"""Memory for convex hulls of a page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ class PageMeasures:
     """
 
     def __init__(
-        self, height: int, width: int, objects: int, channels: int = 0, hull_bytes: int = 2**28
+        self, height: int, width: int, objects: int, channels: int = 0, hull_bytes: int = HULL_BYTES
     ) -> None:
         self._height, self._width, self._row = height, width, 0
         self._origin = np.full((objects, 2), -1, np.int64)

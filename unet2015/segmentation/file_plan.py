@@ -11,12 +11,14 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
 from unet2015.models.trained_on import notes_on
+from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
 from unet2015.segmentation.estimate import Estimator, in_words
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
 from unet2015.segmentation.records import check_before
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.tiling.memory import LIBRARIES
 from unet2015.tiling.plan import TilePlan
 
 
@@ -33,6 +35,9 @@ class FilePlan:
         finished parts that are kept while they are made.
     seconds : float
         About how long it will take, from a short measurement.
+    object_seconds : float
+        How much of it finding and measuring objects takes; 0 without objects. Regions and previews are not
+        counted.
     """
 
     input: Path
@@ -43,6 +48,7 @@ class FilePlan:
     memory: int = 0
     disk: int = 0
     seconds: float = 0.0
+    object_seconds: float = 0.0
     error: UNet2015Error | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,8 +62,24 @@ class FilePlan:
             "memory_bytes": self.memory,
             "disk_bytes": self.disk,
             "seconds": round(self.seconds, 1),
+            **self._objects_as_dict(),
             "error": None if self.error is None else str(self.error),
         }
+
+    def _objects_as_dict(self) -> dict[str, Any]:
+        if not self.object_seconds:
+            return {}
+        return {
+            "objects": {"seconds": round(self.object_seconds, 1), "memory_bytes_per_object": OBJECT_BYTES}
+        }
+
+    def _describe_objects(self) -> list[str]:
+        if not self.object_seconds:
+            return []
+        time = in_words(self.object_seconds)
+        return [
+            f"  objects      {time} of the time; beside the memory about {OBJECT_BYTES} bytes for each object"
+        ]
 
     def describe(self) -> str:
         """Return the plan for a reader."""
@@ -74,6 +96,7 @@ class FilePlan:
                 f"  peak memory  {self.memory / 2**20:.0f} MiB",
                 f"  disk         up to {self.disk / 2**20:.1f} MiB",
                 f"  time         {in_words(self.seconds)}, by a short measurement",
+                *self._describe_objects(),
                 *(f"  output       {on_one_line(path)}" for path in self.outputs.paths),
             ]
         )
@@ -123,16 +146,23 @@ def plan_files(
 
 
 def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimator) -> FilePlan:
-    plan = segmenter.plan(image)
+    plan, objects = segmenter.plan(image), job.options.objects
+    memory, after = segmenter.memory(image, plan), 0.0
+    if objects is not None:
+        after = seconds_a_pixel(objects) * image.pages * image.height * image.width
+        if segmenter.device.type == "cpu":  # on a GPU the memory is that of the device
+            needed = LIBRARIES + image.decoding_bytes + bytes_of_strips(image.height, image.width)
+            memory = max(memory, needed)
     return FilePlan(
         job.input,
         job.outputs,
         image.axes,
         image.shape,
         plan,
-        segmenter.memory(image, plan),
+        memory,
         _disk(job, image, plan, segmenter.info.classes),
-        estimator.seconds(image, plan),
+        estimator.seconds(image, plan) + after,
+        after,
     )
 
 
