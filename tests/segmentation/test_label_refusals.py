@@ -43,6 +43,25 @@ def test_a_class_that_does_not_occur_is_said(label, caplog):
     assert "no pixel is of class" not in caplog.text
 
 
+@pytest.mark.parametrize("most", [255, 65535])
+@pytest.mark.parametrize("levels", [3, 10, 255])
+def test_a_probability_map_of_whole_numbers_is_refused_with_what_to_do(label, most, levels):
+    steps = np.round(np.linspace(0, 1, levels + 1) * most)
+    page = np.resize(steps, (20, 30)).astype(np.uint8 if most == 255 else np.uint16)
+    for settings in ({}, {"threshold": 0.5}):
+        assert "must be divided by these and saved as floats" in str(label(page, **settings).error)
+    objects = label((page / most).astype(np.float32), threshold=0.5).objects
+    assert objects["objects"] > 0
+
+
+def test_a_map_without_a_pixel_above_the_threshold_says_what_is_highest(label, caplog):
+    assert label(MASK.astype(np.float32) / 255, threshold=0.5).objects["objects"] == 0
+    assert "no probability is above the threshold, 0.5: the highest is 0.00392" in caplog.text
+    caplog.clear()
+    assert label(MASK.astype(np.float32), threshold=0.5).objects["objects"] == 2
+    assert "highest" not in caplog.text
+
+
 def test_a_record_that_contradicts_itself_is_refused(tmp_path, model, stack_file):
     segment_files([stack_file], tmp_path, model, SegmentOptions(products=("probability",), threshold=0.5))
     path = tmp_path / "stack.record.json"

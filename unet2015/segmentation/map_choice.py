@@ -25,6 +25,9 @@ _LAST = 254
 _PLAIN: tuple[list[int], ...] = ([], [1], [255])
 """Values beside 0 of maps that need no choice: of one class, and masks."""
 _ROUNDING = 1e-3
+_SCALED = (
+    "a probability map of whole numbers, 0 to 255 or 65535, must be divided by these and saved as floats"
+)
 
 
 def maps_of(
@@ -67,12 +70,19 @@ def maps_of(
                 f"{path}: objects of class {channel} are wanted, but the map has one channel, the "
                 "probability of class 1; if its pages are classes, name its axes: --axes CYX"
             )
-        _check_probabilities(image, path, progress)
+        highest = _check_probabilities(image, path, progress)
         threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path, notes)
+        if highest <= threshold:
+            notes.say(
+                path,
+                f"no probability is above the threshold, {threshold:g}: the highest is {highest:.3g}; is the "
+                "map from 0 to 1, as it was computed?",
+            )
         return Maps(image, channel if image.channels > 1 else 0, threshold)
     if settings.threshold is not None:
         raise UsageError(
-            f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has {image.dtype}"
+            f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has "
+            f"{image.dtype}; {_SCALED}"
         )
     return Maps(classes=image, wanted=_class_of(image, path, settings.of_class, notes, progress))
 
@@ -118,8 +128,9 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
     return found
 
 
-def _check_probabilities(image: Image, path: Path, progress: Progress) -> None:
-    """Raise `ImageValueError` unless all values are from 0 to 1, up to rounding."""
+def _check_probabilities(image: Image, path: Path, progress: Progress) -> float:
+    """Return the highest value; raise `ImageValueError` unless all are from 0 to 1, up to rounding."""
+    highest = 0.0
     for page, strip in _strips(image, progress):
         low, high = float(strip.min()), float(strip.max())
         if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
@@ -127,6 +138,8 @@ def _check_probabilities(image: Image, path: Path, progress: Progress) -> None:
                 f"{path}: page {page}: expected probabilities, from 0 to 1, but it has {low:g} to "
                 f"{high:g}; give the probability map as it was computed, not scores or a scaled image"
             )
+        highest = max(highest, high)
+    return highest
 
 
 def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -201,8 +214,8 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
         values |= set(np.unique(strip).tolist())
         if len(values) > _MOST_CLASSES:
             raise ImageValueError(
-                f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; a "
-                "probability map must be of floats from 0 to 1; label images are for unet2015 measure"
+                f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; "
+                f"{_SCALED}; label images are for unet2015 measure"
             )
     others = sorted(values - {0})
     if wanted is not None:
@@ -215,7 +228,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
         if odd:
             raise ImageValueError(
                 f"{path}: has the values {others}, but classes are 1 to {_LAST}; save it as 0 and 1 where "
-                "objects are, without a sign"
+                f"objects are, without a sign; {_SCALED}"
             )
     names = _record_beside(path, MAIN.ending).get("class_names")
     if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
@@ -223,5 +236,5 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
             f"{path}: a map of the classes {names}; say by number which one objects are (--class)"
         )
     if len(others) > 1 or others not in _PLAIN:
-        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class)")
+        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class); {_SCALED}")
     return (others or [1])[0]
