@@ -16,9 +16,9 @@ from pipelines.base.command import options
 from pipelines.base.document import Block, bring_up
 from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
-from pipelines.cells.tables import table_2, table_2_two_cores
-from pipelines.em.tables import scales, table_1, table_1_two_cores, tilings
-from pipelines.successors.tables import successors
+from pipelines.cells.tables import table_2, table_2_gold, table_2_two_cores
+from pipelines.em.tables import scales, table_1, table_1_means, table_1_two_cores, tilings
+from pipelines.successors.tables import on_a_gpu, successors
 
 RESULTS = FOLDER / "results"
 DOCUMENT = FOLDER.parent / "docs" / "results.md"
@@ -33,11 +33,14 @@ def block(name: str) -> Block:
 PARTS = {
     "table 1": ("one_gpu", table_1),
     "table 2": ("one_gpu", table_2),
+    "table 1, Muon": ("one_gpu-muon", table_1_means),
+    "table 2, Muon": ("one_gpu-muon", table_2_gold),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),
     "scales": ("em-membrane", scales),
     "successors": ("successors", successors),
+    "successors, one GPU": ("successors-gpu", on_a_gpu),
 }
 """By the block's name, the folder of the result and what it says."""
 

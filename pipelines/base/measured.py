@@ -9,11 +9,15 @@ from pipelines.base.words import AVERAGES
 def measured_on_a_gpu(result: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return where and how the trainings called `names` were measured, in a sentence."""
     base, training = result["settings"]["base"], result["training"]
-    steps = [result["steps"][name] for name in names]
+    lost = result.get("cut_short") or {}
+    steps = [result["steps"][name] - lost.get(name, 0) for name in names]
+    counts = " to ".join(f"{count:,}" for count in dict.fromkeys((min(steps), max(steps))))
+    fewer = max(lost.get(name, 0) for name in names)
+    cut = f" (up to {fewer:,} fewer than planned)" if fewer else ""
     recipes = " and ".join(dict.fromkeys(result["chosen"][name] for name in names))
     return (
-        f"{result['device']}, {result['date']}: width {base['network']['width']}, {min(steps):,} to "
-        f"{max(steps):,} steps of one tile of {base['optimisation']['tile']} px each, {recipes}, "
+        f"{result['device']}, {result['date']}: width {base['network']['width']}, {counts} "
+        f"steps{cut} of one tile of {base['optimisation']['tile']} px each, {recipes}, "
         f"{base['optimisation']['precision']}; {len(result['steps'])} trainings side by side took "
         f"{training['steps']:,} steps in {training['seconds']:.1f} s, the whole run "
         f"{result['seconds']:.0f} s. One seed."

@@ -22,8 +22,9 @@ from unet2015.training.on_device import DeviceTraining
 Say = Callable[[str], None]
 _SPOKEN = 20
 """Seconds between two lines on how it goes."""
-KEPT = 60
-"""Seconds after which all trainings are kept as they stand: a device that is gone gives nothing back."""
+KEPT, DEAR = 60, 20
+"""Seconds after which all trainings are kept as they stand: a device that is gone gives nothing back. But not
+before `DEAR` times as long as it took the last time."""
 
 
 def try_recipe(plan: Plan, name: str, recipe: str, device: torch.device) -> dict[str, Any]:
@@ -151,18 +152,21 @@ class SideBySide:
         They are when it was stopped, or the time was up.
         """
         spoken = kept = time.monotonic()
+        pause: float = KEPT
 
         def go_on() -> bool:
             return not self.stop.is_set() and self.clock.left >= RESERVED / 2 * self.clock.seconds
 
         def speak(left: Mapping[str, int]) -> None:
-            nonlocal spoken, kept
+            nonlocal spoken, kept, pause
             if say and time.monotonic() - spoken > _SPOKEN:
                 spoken = time.monotonic()
                 self.say(f"steps left: {sum(left.values())}; losses {self._losses()}")
-            if say and time.monotonic() - kept > KEPT:
+            if say and time.monotonic() - kept > pause:
+                start = time.monotonic()
                 self.keep(name for name, count in left.items() if count)
                 kept = time.monotonic()
+                pause = max(KEPT, DEAR * (kept - start))
 
         trainings = {name: begun.training for name, begun in self.begun.items()}
         return take_turns(trainings, counts, go_on, speak)

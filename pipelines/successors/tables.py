@@ -1,6 +1,6 @@
 """The tables of the comparison in ``docs/results.md``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.base.document import table
@@ -27,12 +27,14 @@ def successors(result: Mapping[str, Any]) -> str:
 
 def on_a_gpu(result: Mapping[str, Any]) -> str:
     """Return the same of what :mod:`pipelines.successors.on_gpu` found."""
-    chosen, missing = result["settings"], result["missing"]
-    left = f" Not run for time, or failed: {', '.join(missing)}." if missing else ""
+    chosen, missing = result["settings"], len(result["missing"])
+    left = (
+        f" {missing} of {missing + len(result['rows'])} trainings were not run for time." if missing else ""
+    )
+    steps = f", or {chosen['steps']} steps" if "steps" in chosen["ways"] else ""
     said = (
-        f"{result['device']}, bfloat16: {chosen['gpu_seconds']:g} seconds of the card a training, or "
-        f"{chosen['steps']} steps. Means of seeds {', '.join(map(str, chosen['seeds']))}; after them, in "
-        f"brackets, the smallest and the largest.{left}"
+        f"{result['device']}, bfloat16: {chosen['gpu_seconds']:g} seconds of the card a training{steps}. "
+        f"Means over seeds, in brackets the smallest and the largest.{left}"
     )
     parts = [said, _networks(result)]
     for data in dict.fromkeys(row["data"] for row in result["rows"]):
@@ -42,23 +44,28 @@ def on_a_gpu(result: Mapping[str, Any]) -> str:
 
 def _measured_on_a_gpu(result: Mapping[str, Any], data: str) -> str:
     measures, ways = measures_of(data), {"time": "equal GPU time", "steps": "equal steps"}
-    titles = ["network", "trained", *measures.values(), "steps", "ms a step", "ms a megapixel"]
+    titles = ["network", "trained", "seeds", *measures.values(), "steps", "ms a step", "ms a megapixel"]
     rows = []
     for row in mean_rows(result, data):
         speed, (_, equal) = result["speed"][row["network"]], row["way"]
         bad = f" ({row['not_learned']} of {row['seeds']} not learned)" if row["not_learned"] else ""
-        spread = {name: " to ".join(f"{end:.4f}" for end in ends) for name, ends in row["spread"].items()}
         rows.append(
             [
                 f"{row['network']}{bad}",
                 ways[equal],
-                *(f"{row['measures'][name]:.4f} ({spread[name]})" for name in measures),
+                f"{row['seeds']}",
+                *(_with_spread(row["measures"][name], row["spread"][name]) for name in measures),
                 f"{row['steps']:.0f}",
                 f"{1000 * speed['seconds_a_step']:.1f}",
                 f"{1000 * speed['seconds_a_megapixel']:.0f}",
             ]
         )
     return table(titles, rows)
+
+
+def _with_spread(mean: float, ends: Sequence[float]) -> str:
+    least, most = ends
+    return f"{mean:.4f}" + (f" ({least:.4f} to {most:.4f})" if most > least else "")
 
 
 def _networks(result: Mapping[str, Any]) -> str:

@@ -1,5 +1,9 @@
 import json
+import re
 
+from pipelines.base.json_files import read_json
+from pipelines.successors.rows import mean_rows
+from tests.docs.markdown import ROOT
 from unet2015.networks import NETWORKS
 
 
@@ -13,6 +17,19 @@ def test_networks_are_listed_with_what_decides_on_tiles(cli):
     assert "doi:10.1007/978-3-319-24574-4_28" in ended.out
 
 
+def test_the_advice_says_what_was_measured():
+    result = read_json(ROOT / "pipelines" / "results" / "successors-gpu" / "result.json")
+    rows = {data: mean_rows(result, data) for data in result["settings"]["sets"]}
+    count = 0
+    for kind, entry in NETWORKS.items():
+        em, *cells = (next(r["measures"] for r in rows[d] if r["network"] == kind) for d in rows)
+        true = {"Rand error": [em["rand_error"]], "SEG": [one["seg"] for one in cells]}
+        for measure, said in re.findall(r"(Rand error|SEG) (0\.\d+)", entry.choose):
+            assert float(said) in [round(value, len(said) - 2) for value in true[measure]]
+            count += 1
+    assert count >= 9
+
+
 def test_networks_as_json(cli):
     found = {one["kind"]: one for one in json.loads(cli("networks", "--json").out)}
     assert list(found) == list(NETWORKS)
@@ -23,4 +40,4 @@ def test_networks_as_json(cli):
     assert [kind for kind, one in found.items() if one["encoder_weights"]] == ["vgg19"]
     assert found["padded"]["geometry"] == {"factor": 16, "margin": 94, "smallest": 192, "exact": True}
     assert found["padded"]["training"] == {"factor": 16, "margin": 0, "smallest": 32, "exact": False}
-    assert all(one["source"] for one in found.values())
+    assert all(one["source"] and one["choose"] for one in found.values())

@@ -142,6 +142,8 @@ class Architecture(ABC, Generic[S, M]):
         What to do with images whose number of channels it does not read.
     source : str
         Where it is published.
+    choose : str
+        When to choose it, from what was measured: docs/results.md, the published widths on one GPU.
     """
 
     settings: type[S]
@@ -152,6 +154,7 @@ class Architecture(ABC, Generic[S, M]):
     encoder_weights: str = ""
     other_channels: str = ""
     source: str = ""
+    choose: str = ""
 
     @property
     def kind(self) -> str:

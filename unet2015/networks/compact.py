@@ -33,6 +33,10 @@ class Compact(PaddedArchitecture[CompactSettings, CompactUNet]):
 
     settings, network, encoder = CompactSettings, CompactUNet, ("contract",)
     source = "padding and batch normalisation as in most U-Nets since; arXiv:1502.03167"
+    choose = (
+        "where memory or time is short: a sixteenth of the weights, half the time of a step. "
+        "Single cells as well as the others; on EM it left membranes open (Rand error 0.225)"
+    )
     examples = (CompactSettings(width=2, depth=2),)
 
     def reached(self, settings: CompactSettings) -> Reached:

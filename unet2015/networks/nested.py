@@ -91,6 +91,10 @@ class Nested(PaddedArchitecture[NestedSettings, NestedUNet]):
 
     settings, network, encoder = NestedSettings, NestedUNet, ("contract",)
     source = "doi:10.1007/978-3-030-00889-5_1"
+    choose = (
+        "touching cells (SEG 0.650, as the paper's) and the lowest pixel error on EM (0.0471), at "
+        "twice its Rand error; a dear step"
+    )
     examples = (
         NestedSettings(width=2, depth=2, deep_supervision=True),
         NestedSettings(width=2, depth=1, norm="instance"),

@@ -15,8 +15,8 @@ class NetworkFacts:
 
     Attributes
     ----------
-    kind, words, source : str
-        Its name in settings, what it is, and where it is published.
+    kind, words, source, choose : str
+        Its name in settings, what it is, where it is published, and when to choose it.
     parameters : int
         Weights that are trained.
     channels : tuple of int
@@ -30,6 +30,7 @@ class NetworkFacts:
     kind: str
     words: str
     source: str
+    choose: str
     parameters: int
     channels: tuple[int, ...]
     geometry: Geometry
@@ -56,6 +57,7 @@ def _facts(kind: str) -> NetworkFacts:
         kind,
         describe(chosen),
         entry.source,
+        entry.choose,
         sum(parameter.numel() for parameter in network.parameters()),
         channels,
         entry.geometry(chosen),

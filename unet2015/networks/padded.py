@@ -30,6 +30,10 @@ class Padded(PaddedArchitecture[PaddedSettings, PaddedUNet]):
 
     settings, network, encoder = PaddedSettings, PaddedUNet, ("contract",)
     source = "padding and batch normalisation as in most U-Nets since; arXiv:1502.03167"
+    choose = (
+        "where tiles are small in training: it loses no border there. On EM and single cells like "
+        "the paper's, on touching cells worse (SEG 0.560)"
+    )
     examples = (PaddedSettings(width=3, depth=2), PaddedSettings(width=2, depth=1, border="padded"))
 
     def reached(self, settings: PaddedSettings) -> Reached:

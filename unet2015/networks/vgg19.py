@@ -102,6 +102,10 @@ class VGG19(PaddedArchitecture[VGG19Settings, VGG19UNet]):
     settings, network, encoder = VGG19Settings, VGG19UNet, ("features",)
     examples = (VGG19Settings(width=2, depth=2, gray="repeat"),)
     source = "the encoder: arXiv:1409.1556"
+    choose = (
+        "for RGB photographs, with pretrained weights of the encoder. With drawn ones no better "
+        "than the paper's, on EM and on touching cells worse"
+    )
     encoder_weights = "features"
     other_channels = (
         "it reads RGB; give images of three channels, or show gray ones as three equal channels "
