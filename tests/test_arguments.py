@@ -240,6 +240,7 @@ def calls(place):
             {
                 "labels": set(),
                 "images": {"none"},
+                "parquet": {"zero"},
                 "channel": {"none"},
                 "scene": {"none"},
                 "axes": TEXTS,

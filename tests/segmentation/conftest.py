@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 import tifffile
@@ -6,6 +8,15 @@ import torch
 from unet2015.models.model_file import ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
+
+
+@pytest.fixture(autouse=True)
+def no_messages_of_before():
+    """Remove what a command in this process has added to show its messages."""
+    yield
+    logger = logging.getLogger("unet2015")
+    for handler in [one for one in logger.handlers if one.get_name() == "show_messages"]:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -100,7 +100,9 @@ def test_two_runs_do_not_label_one_map_at_a_time(label, tmp_path):
         assert "another run is writing it" in str(label(MASK).error)
         assert isinstance(label(MASK).error, ImageWriteError)
     assert label(MASK).error is None
-    assert sorted(path.suffix for path in (tmp_path / "o").iterdir()) == [".csv", ".json", ".json", ".tif"]
+    of_map = ["a.labels.record.json", "a.labels.tif", "a.objects.csv", "a.objects.record.json"]
+    found = sorted(path.name for path in (tmp_path / "o").iterdir())
+    assert found == [*of_map, "objects.csv", "objects.record.json"]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

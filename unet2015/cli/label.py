@@ -75,8 +75,9 @@ def label(
 ) -> None:
     """Number the objects of maps, and measure them.
 
-    Writes NAME.labels.tif (instance labels) and NAME.objects.csv for each map, and outlines and previews
-    where they are asked for. Of the two maps of one segmentation, the probability map is taken.
+    Writes NAME.labels.tif (instance labels; OME-Zarr where the map is) and NAME.objects.csv for each map,
+    objects.csv with the rows of all, and outlines and previews where they are asked for. Of the two maps of
+    one segmentation, the probability map is taken.
     """
     with loading():
         from unet2015.cli.sizes import parse_size
@@ -115,7 +116,7 @@ def measure(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for a table of each image; or one table, .csv or .parquet.",
+            help="Folder for a table of each image and one of all; or one table of all, .csv or .parquet.",
             metavar="OUT",
         ),
     ],
@@ -126,6 +127,7 @@ def measure(
             metavar="PATH",
         ),
     ] = None,
+    parquet: Parquet = False,
     channel: Channel = None,
     scene: Scene = None,
     axes: Axes = None,
@@ -140,7 +142,8 @@ def measure(
         from unet2015.segmentation.label_files import measure_files
 
     show_messages()
-    _report(measure_files(labels, out, images, channel=channel, scene=scene, axes=axes), as_json)
+    results = measure_files(labels, out, images, parquet=parquet, channel=channel, scene=scene, axes=axes)
+    _report(results, as_json)
 
 
 def _report(results: "list[ObjectResult]", as_json: bool) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
 """Endings of class maps, probability maps and instance labels."""
+CLASSES_ZARR, LABELS_ZARR = ".classes.zarr", ".labels.zarr"
+"""The same as OME-Zarr; that of a segmentation holds all its maps and labels."""
 ROIS, OVERLAY, OVERLAY_JPEG = ".rois.zip", ".overlay.png", ".overlay.jpg"
 """Endings of regions for ImageJ, and of previews."""
 OME = ".ome.tif"

@@ -1,4 +1,4 @@
-"""Instance labels as one more label image of an OME-Zarr image, written row by row."""
+"""Instance labels as a label image of OME-Zarr, written row by row: of an image that is there, or alone."""
 
 import shutil
 from pathlib import Path
@@ -20,6 +20,9 @@ _ROWS = 1024
 class ZarrLabels:
     """Writes ``labels/NAME`` of an OME-Zarr image; a context manager. What lies there is replaced.
 
+    Alone, without an image to which they belong, the labels are the image, too: its metadata name their
+    arrays.
+
     Parameters
     ----------
     folder : Path
@@ -30,6 +33,8 @@ class ZarrLabels:
         Of the label image.
     dtype : dtype
         Of the labels.
+    alone : int, optional
+        In a folder that is empty: the largest label. Default: an image lies there.
 
     Raises
     ------
@@ -37,16 +42,23 @@ class ZarrLabels:
         It cannot be written, or the body ended before all rows came.
     """
 
-    def __init__(self, folder: Path, like: Image, name: str, dtype: npt.DTypeLike) -> None:
-        self._like, self._name = like, name
+    def __init__(
+        self, folder: Path, like: Image, name: str, dtype: npt.DTypeLike, alone: int | None = None
+    ) -> None:
+        self._like, self._name, self._alone = like, name, alone is not None
         self._dtype = np.dtype(dtype)
-        item = ZarrMap(name, "instance labels", self._dtype.name, None, label=True, names=())
+        item = ZarrMap(
+            name, "instance labels", self._dtype.name, None, label=True, names=(), largest=alone or 1
+        )
         self._image = ZarrSegmentation(folder, plan_layout(like, min(_ROWS, like.height), [item]))
         self._page = self._row = 0
         self._waiting: list[npt.NDArray[Any]] = []
 
     def __enter__(self) -> Self:
         try:
+            if self._alone:
+                self._image.create(self._like)
+                return self
             place = self._image.folder / "labels" / self._name
             if place.exists():
                 shutil.rmtree(place)

@@ -41,6 +41,8 @@ class ZarrMap:
         an image means.
     names : tuple of str
         Of a label image what its values 0, 1, ... mean, of an image its channels.
+    largest : int
+        Of a label image without names: its largest value, up to which viewers show it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ZarrMap:
     channels: int | None
     label: bool
     names: tuple[str, ...]
+    largest: int = 1
 
     @property
     def folder(self) -> str:

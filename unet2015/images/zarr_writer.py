@@ -72,8 +72,8 @@ class ZarrSegmentation:
             labels.attrs["ome"] = {"version": WRITTEN, "labels": [item.name for item in found]}
             # Without an image of its own the group describes its first label image.
             described = self._describe(found[0], like)
-            names: tuple[str, ...] = ("class",)
-            top = len(found[0].names) - 1
+            names: tuple[str, ...] = ("class",) if found[0].names else (found[0].title,)
+            top = max(1, len(found[0].names) - 1 if found[0].names else found[0].largest)
             for item in self.layout.maps:
                 if not item.label:
                     self._create_arrays(root, item)

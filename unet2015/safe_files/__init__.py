@@ -38,6 +38,7 @@ from unet2015.safe_files.reading import (
 )
 from unet2015.safe_files.writing import (
     Guard,
+    atomic_folder,
     atomic_path,
     hidden_prefix,
     leftovers,
@@ -54,6 +55,7 @@ __all__ = [
     "Guard",
     "RecordedOutput",
     "Unchanged",
+    "atomic_folder",
     "atomic_path",
     "check_ours",
     "check_place",

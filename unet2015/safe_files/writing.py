@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,53 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
     flush(path.parent)  # the new name is on the disk only then
+
+
+@contextmanager
+def atomic_folder(path: Path, guard: Guard | None = None) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; if the body succeeds, it is renamed to `path`.
+
+    An earlier folder there is moved aside first, and then removed. If the body fails, it stays. The caller
+    has claimed `path`: what killed processes left of it is removed.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    guard : callable, optional
+        As of `atomic_path`.
+
+    Raises
+    ------
+    ImageWriteError
+        As of `atomic_path`; the message of one that the body raises names `path`.
+    """
+    check_name(path)
+    temporary = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
+    aside = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
+    for item in leftovers(path):
+        shutil.rmtree(item, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        yield temporary
+        for folder, _, names in os.walk(temporary, topdown=False):
+            for name in (*names, ""):
+                flush(Path(folder, name))
+        if guard is not None:
+            guard(temporary, path)
+        if os.path.lexists(path):
+            path.rename(aside)
+        temporary.rename(path)
+    except ImageWriteError as error:
+        raise type(error)(str(error).replace(str(temporary), str(path))) from error
+    except OSError as error:
+        if isinstance(error, UNet2015Error):
+            raise
+        raise ImageWriteError(f"{path}: cannot write the folder: {error.strerror or error}") from error
+    finally:
+        for item in (temporary, aside):
+            shutil.rmtree(item, ignore_errors=True)
+    flush(path.parent)
 
 
 def check_name(path: Path) -> None:

@@ -8,15 +8,22 @@ from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.reader import find_images
-from unet2015.images.result_names import is_ome_name, name_before, ome_ending, stem_of
+from unet2015.images.result_names import (
+    CLASSES_ZARR,
+    LABELS_ZARR,
+    is_ome_name,
+    name_before,
+    ome_ending,
+    stem_of,
+)
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import RECORD, leftovers, longest_name, record_of, record_paths
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
 
-ZARR = ".classes.zarr"
-ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR)
+ZARR = CLASSES_ZARR
+ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR, LABELS_ZARR)
 """What the names of results end in."""
 
 _log = logging.getLogger("unet2015")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from unet2015.arguments import callback, file_path
+from unet2015.arguments import callback, file_path, flag
+from unet2015.errors import UsageError
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
@@ -17,8 +19,8 @@ from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, check_pyarrow, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
 from unet2015.segmentation.map_names import named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
-from unet2015.segmentation.products import LABELS, TABLE
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
+from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 
 
 def measure_files(
@@ -26,6 +28,7 @@ def measure_files(
     out: str | Path,
     images: str | Path | None = None,
     *,
+    parquet: bool = False,
     channel: int | str | None = None,
     scene: int | str | None = None,
     axes: str | None = None,
@@ -38,9 +41,12 @@ def measure_files(
     labels : path
         A label image, a folder of them or a pattern. Of a segmentation's results the label images.
     out : path
-        A folder, which gets ``NAME.objects.csv`` for each label image; or one table of all, .csv or .parquet.
+        A folder, which gets ``NAME.objects.csv`` for each label image, and ``objects.csv`` with the rows of
+        all; or one table of all, .csv or .parquet.
     images : path, optional
         The images whose intensities are measured, which go with the labels by what their names share.
+    parquet : bool
+        In a folder, also write all these tables as Parquet.
     channel, scene : int or str, optional
         Of the images, as for :func:`unet2015.segment`. Default: all channels are measured.
     axes : str, optional
@@ -67,36 +73,67 @@ def measure_files(
     told = callback(progress, "progress")
     opening = opening.pair(named_files(given, LABELS.ending))
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
+    both = flag(parquet, "parquet")
+    if single and both:
+        raise UsageError(f"{target}: one table; give a folder to have CSV and Parquet, or only a .parquet")
+    if both or target.suffix.lower() == ".parquet":
+        check_pyarrow()
     if not single:
         make_folder(target)
-    elif target.suffix.lower() == ".parquet":
-        check_pyarrow()
-    every: list[Table] = []
     notes = Repeated()
-    inputs: dict[str, str] = {}
-
-    def measure(path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        watch = Unchanged(path)
-        inputs[os.path.realpath(path)] = watch.sha256
-        tables = _measured(path, opening, notes.say)
-        watch.check()
-        every.extend(tables)
-        if single:
-            return [], tables
-        table = target / f"{name}{TABLE.ending}"
-        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
-        write_table(table, tables, RecordedOutput(table, "measure", said))
-        return [table], tables
-
-    jobs = named_results(list(opening.partners))
-    results = all_done(jobs, measure, notes, told)
-    if single and every:
-        write_table(target, every, RecordedOutput(target, "measure", {"inputs": inputs}))
-        results = [
-            result if result.error else ObjectResult(result.input, (target,), result.objects)
-            for result in results
-        ]
+    work = _Measuring(target, opening, notes.say, single=single, parquet=both)
+    results = all_done(named_results(list(opening.partners)), work.measure, notes, told)
+    if not single:
+        join_results(target, results, "measure")
+    elif work.tables:
+        write_table(target, work.tables, RecordedOutput(target, "measure", {"inputs": work.inputs}))
+        results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
+
+
+@dataclass
+class _Measuring:
+    """What is wanted of all label images, and what was measured.
+
+    Attributes
+    ----------
+    target, parquet
+        As `out` and `parquet` of `measure_files`.
+    opening : Opening
+        How the label images are opened, and their images.
+    say : callable
+        Takes what is said about a file.
+    single : bool
+        Whether one table of all is written in the end.
+    tables : list of Table
+        Then, those of all pages so far.
+    inputs : dict of str
+        The SHA-256 of each label image so far.
+    """
+
+    target: Path
+    opening: Opening
+    say: Say
+    single: bool
+    parquet: bool
+    tables: list[Table] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def measure(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
+        """Measure a label image; return the files that were written, and the tables of its pages."""
+        watch = Unchanged(path)
+        self.inputs[os.path.realpath(path)] = watch.sha256
+        tables = _measured(path, self.opening, self.say)
+        watch.check()
+        if self.single:
+            self.tables += tables
+            return [], tables
+        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
+        endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
+        written = [self.target / f"{name}{ending}" for ending in endings]
+        for table in written:
+            write_table(table, tables, RecordedOutput(table, "measure", said))
+        return written, tables
 
 
 def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:

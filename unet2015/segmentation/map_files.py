@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,18 @@ from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated
 from unet2015.images.reader import find_images
-from unet2015.images.result_names import ome_ending
+from unet2015.images.result_names import LABELS_ZARR, ome_ending
 from unet2015.images.writer import ImageWriter
+from unet2015.images.zarr_group import is_zarr
+from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.objects.files import Intensities, measure_labels
-from unet2015.objects.labelling import Counted, Maps, number_image
+from unet2015.objects.labelling import Counted, MadeLabels, Maps, number_image
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, write_table
-from unet2015.safe_files import RecordedOutput, Unchanged, claim, make_folder
+from unet2015.safe_files import Guard, RecordedOutput, Unchanged, atomic_folder, claim, make_folder
 from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
 from unet2015.segmentation.object_output import rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
@@ -56,7 +58,8 @@ def label_files(
         Maps, folders of them, patterns. Of the two maps of one segmentation the probability map is taken;
         maps of an earlier run than the last are left out.
     out : path
-        A folder. It gets ``NAME.labels.tif`` and ``NAME.objects.csv`` for each map, each with a record.
+        A folder. It gets ``NAME.labels.tif`` (of a map in OME-Zarr ``NAME.labels.zarr``) and
+        ``NAME.objects.csv`` for each map, each with a record; and ``objects.csv`` with the rows of all.
     objects : ObjectSettings, optional
         What counts as an object. What is not given is as in the segmentation that made the map, or in its
         model, by the record beside it. Without a threshold, a probability map has that of its segmentation,
@@ -103,7 +106,9 @@ def label_files(
     jobs = named_results(best_maps(without_earlier(find_images(given), given)))
     work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
     make_folder(folder)
-    return all_done(jobs, work.label, notes, told)
+    results = all_done(jobs, work.label, notes, told)
+    join_results(folder, results, "label")
+    return results
 
 
 @dataclass(frozen=True)
@@ -144,12 +149,11 @@ class _Labelling:
             said |= self.opening.as_record(shown)
             compare(image, shown, self.notes.say)
             measured = _measured(maps, shown)
-            places = _places(self.folder, name, image, self.views)
+            places = _places(self.folder, name, path, image, self.views)
             guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
             labels = number_image(maps, chosen, self.max_memory, progress)
-            target, display = places[LABELS.name], display_of_labels(labels.largest)
-            with ImageWriter(target, image, labels.dtype, guard=guards[target], display=display) as writer:
+            with _label_writer(places[LABELS.name], image, labels, guards[places[LABELS.name]]) as writer:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
                 )
@@ -170,10 +174,29 @@ def _measured(maps: Maps, shown: Image | None) -> list[Intensities]:
     return found
 
 
-def _places(folder: Path, name: str, image: Image, views: Sequence[str]) -> dict[str, Path]:
-    """Return the paths of labels, table and views by their names."""
+@contextmanager
+def _label_writer(
+    target: Path, image: Image, labels: MadeLabels, guard: Guard
+) -> Iterator[ImageWriter | ZarrLabels]:
+    """Write instance labels as TIFF or, for a name in .zarr, as OME-Zarr."""
+    if target.suffix == ".zarr":
+        with (
+            atomic_folder(target, guard) as folder,
+            ZarrLabels(folder, image, LABELS.name, labels.dtype, labels.largest) as zarr,
+        ):
+            yield zarr
+        return
+    display = display_of_labels(labels.largest)
+    with ImageWriter(target, image, labels.dtype, guard=guard, display=display) as tiff:
+        yield tiff
+
+
+def _places(folder: Path, name: str, path: Path, image: Image, views: Sequence[str]) -> dict[str, Path]:
+    """Return the paths of labels, table and views of a map by their names."""
     endings = {one: OBJECT_PRODUCTS[one].ending for one in (LABELS.name, TABLE.name, *views)}
-    if flavour_of(image, np.uint16) == "ome":
+    if is_zarr(path):
+        endings[LABELS.name] = LABELS_ZARR
+    elif flavour_of(image, np.uint16) == "ome":
         endings[LABELS.name] = ome_ending(LABELS.ending)
     return {one: folder / f"{name}{ending}" for one, ending in endings.items()}
 

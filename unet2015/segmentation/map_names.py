@@ -6,13 +6,13 @@ from pathlib import Path
 
 from unet2015.errors import UsageError
 from unet2015.images.pairs import listed, named_files, pair_by_name
-from unet2015.images.result_names import name_before, stem_of
+from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, name_before, stem_of
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
-_MADE = tuple(product.ending for product in OBJECT_PRODUCTS.values())
+_MADE = (*(product.ending for product in OBJECT_PRODUCTS.values()), LABELS_ZARR)
 _log = logging.getLogger("unet2015")
 
 
@@ -37,7 +37,7 @@ def named_results(paths: Sequence[Path]) -> dict[str, Path]:
     """Return the files by the names of their results."""
     found: dict[str, Path] = {}
     for path in paths:
-        name = name_before(path.name, (*_MAPS, LABELS.ending)) or stem_of(path)
+        name = name_before(path.name, (*_MAPS, LABELS.ending, CLASSES_ZARR, LABELS_ZARR)) or stem_of(path)
         if name in found:
             raise UsageError(
                 f"the results of {found[name]} and {path} would both be named {name}; write them "

@@ -152,8 +152,8 @@ def write_views(
             write_overlay(places[name], image, labels, guard=guards.get(places[name]))
 
 
-def write_run_table(folder: Path, tables: Sequence[Path]) -> Path | None:
-    """Write a table with the rows of all files, CSV or Parquet as they are, with a record beside it.
+def write_run_table(folder: Path, tables: Sequence[Path], command: str = "segment") -> Path | None:
+    """Write a table with the rows of all files of a command, CSV or Parquet as they are, with a record.
 
     Returns its path, or None where there is no such table.
 
@@ -166,7 +166,7 @@ def write_run_table(folder: Path, tables: Sequence[Path]) -> Path | None:
     for item in leftovers(path):  # of a run that was killed while it wrote the table
         remove(item)
     try:
-        join_tables(path, tables, RecordedOutput(path, "segment", {"tables": [one.name for one in tables]}))
+        join_tables(path, tables, RecordedOutput(path, command, {"tables": [one.name for one in tables]}))
     except ImageWriteError as error:
         _log.warning("%s; the table of each image is there", error)
         return None
