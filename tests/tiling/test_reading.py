@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.reference import ArraySource
 from unet2015.networks.unet2015 import UNet
-from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.reading import read_tile
+from unet2015.tiling.plan import TilePlan, mirror
+from unet2015.tiling.reading import joined, read_tile
 
 
 @settings(max_examples=30, deadline=None)
@@ -23,3 +23,25 @@ def test_read_tile_is_a_window_on_the_padded_image(height, width, data):
     y, x = tile.row.kept_start, tile.column.kept_start
     expected = padded[:, y : y + side, x : x + side]
     assert np.array_equal(read_tile(ArraySource(array), tile, height, width), expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_tiles_are_joined_as_by_an_index(data):
+    height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    image = np.arange(2 * height * width).reshape(2, height, width)
+    sides = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 30))
+    regions, indices, expected = [], [], []
+    for _ in range(data.draw(st.integers(1, 3))):
+        starts = [data.draw(st.integers(-40, 20)) for _ in range(2)]
+        rows, columns = (
+            mirror(start, start + side, length)
+            for start, side, length in zip(starts, sides, image.shape[1:], strict=True)
+        )
+        y, x = rows.min(), columns.min()
+        regions.append(image[:, y : rows.max() + 1, x : columns.max() + 1])
+        indices.append((rows - y, columns - x))
+        expected.append(image[:, rows[:, None], columns])
+    found = joined(regions, indices)
+    assert found.dtype == image.dtype
+    assert np.array_equal(found, expected)

@@ -28,7 +28,7 @@ class Estimator:
         percentiles reads the image once more. The time of the network grows with the area of the tiles.
         """
         tile = plan.tile_at(plan.tiles // 2)
-        region, _ = window(tile, plan.height, plan.width)
+        region, *_ = window(tile, plan.height, plan.width)
         start = time.perf_counter()
         image.read(tile.page, *region)
         reading = (time.perf_counter() - start) * plan.tiles
