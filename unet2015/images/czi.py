@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
-from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
+from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 
 MAGIC = b"ZISRAWFI"
 _LIBRARY = "pylibCZIrw"
@@ -91,17 +91,13 @@ class CziImage(SceneImage):
     ) -> None:
         czi = library_for(f"{_LIBRARY}.czi", _LIBRARY, path, "a CZI file of Zeiss")
         with ExitStack() as stack:
-            try:
+            with file_of(path, "CZI"):
                 cache = czi.CacheOptions(max_memory_usage=_CACHE_BYTES)
                 self._document = stack.enter_context(czi.open_czi(str(path), cache_options=cache))
                 blocks = _scenes(self._document)
                 bounds = self._document.scenes_bounding_rectangle_no_pyramid
                 total = self._document.total_bounding_rectangle_no_pyramid
                 metadata = self._document.raw_metadata
-            except Exception as error:  # the library raises what C++ throws
-                raise ImageReadError(
-                    f"{path}: cannot read the CZI file: {error}; if it was cut short, copy it again"
-                ) from error
             root, notes = _parsed(metadata)
             names = [_scene_name(root, number) for number in blocks]
             self._scene = list(blocks)[choose_scene(names, scene, path)]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageReadError, UNet2015Error
+from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
-from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
+from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 
 _LIBRARY = "liffile"
 _LETTERS = {1: "X", 2: "Y", 3: "Z", 4: "T"}
@@ -57,19 +57,12 @@ class LifImage(SceneImage):
         self, path: Path, axes: str | None = None, *, labels: bool = False, scene: str | None = None
     ) -> None:
         liffile = library_for(_LIBRARY, _LIBRARY, path, "a LIF file of Leica")
-        try:
-            with liffile.LifFile(path) as file:
-                kind, top = file.type.name, file.xml_element.iterfind("./Element")
-                images = [found for element in top for found in _images(element)]
-                _, element = images[choose_scene([name for name, _ in images], scene, path)]
-                block = file.memory_blocks[element.find("./Memory").get("MemoryBlockID")]
-                offset, size = int(block.offset), int(block.size)
-        except (UNet2015Error, MemoryError):
-            raise
-        except Exception as error:  # whatever the library stumbles over
-            raise ImageReadError(
-                f"{path}: cannot read the LIF file: {error!r}; if it was cut short, copy it again"
-            ) from error
+        with file_of(path, "LIF"), liffile.LifFile(path) as file:
+            kind, top = file.type.name, file.xml_element.iterfind("./Element")
+            images = [found for element in top for found in _images(element)]
+            _, element = images[choose_scene([name for name, _ in images], scene, path)]
+            block = file.memory_blocks[element.find("./Memory").get("MemoryBlockID")]
+            offset, size = int(block.offset), int(block.size)
         if kind != "LIF" or offset < 0:
             raise ImageReadError(f"{path}: the pixels lie in other files, which is not supported; {_EXPORT}")
         described, strides, self._blue_first = _describe(element, path)

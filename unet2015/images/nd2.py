@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
-from unet2015.images.scenes import Scene, SceneImage, choose_scene, library_for
+from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 from unet2015.safe_files import open_regular
 
 MAGIC = b"\xda\xce\xbe\x0a"
@@ -53,16 +53,12 @@ class Nd2Image(SceneImage):
         nd2 = library_for(_LIBRARY, _LIBRARY, path, "an ND2 file of Nikon")
         there = _frames(path)
         with ExitStack() as stack:
-            try:
+            with file_of(path, "ND2"):
                 self._file = stack.enter_context(nd2.ND2File(path))
                 loops = [(loop.type, int(loop.count)) for loop in self._file.experiment]
                 names = _positions(self._file.experiment)
                 said = _describe(self._file, loops)
                 self._encoded = self._file.attributes.compressionType is not None
-            except Exception as error:  # whatever the library stumbles over
-                raise ImageReadError(
-                    f"{path}: cannot read the ND2 file: {error}; if it was cut short, copy it again"
-                ) from error
             number = choose_scene(names, scene, path)
             # The number of a frame counts along all loops; the position is fixed.
             self._fixed = [number if kind == "XYPosLoop" else None for kind, _ in loops]

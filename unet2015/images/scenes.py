@@ -2,7 +2,8 @@
 
 import threading
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -147,6 +148,20 @@ class SceneImage(Image):
     @abstractmethod
     def _plane(self, place: tuple[int, ...], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Return a region of the plane at this place of the scene's axes, (y1 - y0, x1 - x0, samples)."""
+
+
+@contextmanager
+def file_of(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a library stumbles over in a file into an `ImageReadError`; our own errors pass."""
+    try:
+        yield
+    except (UNet2015Error, MemoryError):
+        raise
+    except Exception as error:  # a library may raise what C++ throws
+        raise ImageReadError(
+            f"{path}: cannot read the {kind} file: {str(error) or repr(error)}; if it was cut short, copy it "
+            "again"
+        ) from error
 
 
 def library_for(module: str, package: str, path: Path, kind: str) -> Any:
