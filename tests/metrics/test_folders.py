@@ -178,6 +178,22 @@ def test_class_maps_go_by_value_and_instance_labels_by_foreground(tmp_path: Path
     assert evaluate_pixels(many, many, foreground=True).classes[1].tp == 399
 
 
+def test_instance_labels_beside_a_class_map_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels, classes = write(tmp_path / "labels", a=CELLS), write(tmp_path / "classes", a=MASK)
+    two = write(tmp_path / "two", a=CELLS % 3)
+    for pair in ((labels, classes), (classes, labels)):
+        caplog.clear()
+        evaluate_pixels(*pair)
+        assert f"{labels} holds 0, 1, 2, 3, but {classes} only 0 and 1" in caplog.text
+    caplog.clear()
+    evaluate_pixels(labels, classes, foreground=True)
+    evaluate_pixels(two, classes)
+    evaluate_pixels(labels, labels)
+    assert caplog.text == ""
+
+
 def test_masks_against_classes_are_refused(tmp_path: Path) -> None:
     masks, classes = write(tmp_path / "masks", a=MASK * np.uint8(255)), write(tmp_path / "classes", a=CELLS)
     both = write(tmp_path / "both", a=np.where(CELLS == 3, 255, CELLS))

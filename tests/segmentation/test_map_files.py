@@ -254,6 +254,30 @@ def test_pictures_and_labels_in_the_folder_of_a_segmentation_are_no_maps(tmp_pat
     assert (measured.error, measured.input.name) == (None, "stack.labels.tif")
 
 
+def test_an_image_other_than_the_one_that_was_segmented_is_said(tmp_path, model, stack, caplog):
+    for name, page in (("a", 0), ("b", 1)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stack[page])
+    options = SegmentOptions(products=("probability",), objects=ObjectSettings())
+    segment_files([tmp_path / "a.tif"], tmp_path / "out", model, options)
+    note = (
+        f"was made from {tmp_path / 'a.tif'} by its record, whose SHA-256 is not that of {tmp_path / 'b.tif'}"
+    )
+    for use in (
+        lambda image: label_files([tmp_path / "out" / "a.probability.tif"], tmp_path / "o", images=image),
+        lambda image: measure_files(tmp_path / "out" / "a.labels.tif", tmp_path / "m", image),
+    ):
+        for image, said in (("a.tif", False), ("b.tif", True)):
+            caplog.clear()
+            (result,) = use(tmp_path / image)
+            assert result.error is None
+            assert (note in caplog.text) == said
+    record = tmp_path / "out" / "a.record.json"
+    record.write_text(record.read_text().replace('"device"', '"place"'))
+    caplog.clear()
+    measure_files(tmp_path / "out" / "a.labels.tif", tmp_path / "m", tmp_path / "a.tif")
+    assert "which image it is of, is not believed" in caplog.text
+
+
 def test_results_of_an_earlier_run_beside_new_ones_are_said(tmp_path, model, stack_file, caplog):
     segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=ObjectSettings()))
     segment_files([stack_file], tmp_path / "out", model, SegmentOptions(threshold=0.51))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from unet2015.metrics.overlap import Overlap
 
 _MOST_CLASSES = 256
 _MASK_VALUES = (255, 65535)
+_FEW = 2
+_log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ def evaluate_pixels(
     masks = _mask_value(true), _mask_value(found)
     _check_coding(truth, masks[0], result, found if masks[1] is None else set())
     _check_coding(result, masks[1], truth, true if masks[0] is None else set())
+    _say_instances(truth, true, result, found)
+    _say_instances(result, found, truth, true)
     pages = tuple(
         type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
         for page in compared.pages
@@ -146,6 +151,18 @@ def _check_coding(masks: object, mask: int | None, other: object, values: set[in
         raise DataSetError(
             f"{masks} holds masks of 0 and {mask}, but {other} holds {_said(values)}; give masks on both "
             "sides, class maps on both, or --foreground (foreground=True) to compare what is not 0"
+        )
+
+
+def _say_instances(several: object, values: set[int], other: object, others: set[int]) -> None:
+    """Say where one side has many values and the other one class: perhaps the first has instance labels."""
+    if others - {0} == {1} and len(values - {0}) > _FEW:
+        _log.warning(
+            "%s holds %s, but %s only 0 and 1: each value is compared as a class; if these are instance "
+            "labels, give --foreground (foreground=True) to compare what is not 0, or use evaluate objects",
+            several,
+            _said(values),
+            other,
         )
 
 

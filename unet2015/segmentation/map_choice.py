@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
-from unet2015.images.result_names import name_before, stem_of
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
-from unet2015.safe_files import EDITED, UNSIGNED, find_record, is_edited, is_signed, record_paths
-from unet2015.segmentation.jobs import ZARR
-from unet2015.segmentation.products import MAIN, ProbabilityMap
+from unet2015.safe_files import UNSIGNED, is_signed
+from unet2015.segmentation.record_beside import record_beside
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
@@ -99,8 +97,7 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
     notes : Repeated
         Takes what is said about the map.
     """
-    ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
-    record = _record_beside(path, ending)
+    record = record_beside(path)
     if record and not is_signed(record):
         notes.say(path, f"the record beside it {UNSIGNED}")
     options = record.get("settings")
@@ -154,7 +151,7 @@ def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, NDArray[Any
 
 def _recorded_threshold(path: Path, notes: Repeated) -> float:
     """Return the threshold of the segmentation that made a map, else 0.5."""
-    record = _record_beside(path, ProbabilityMap.ending)
+    record = record_beside(path)
     said = record.get("threshold")
     value = said.get("value") if isinstance(said, dict) else None
     settings = record.get("settings")
@@ -168,39 +165,6 @@ def _recorded_threshold(path: Path, notes: Repeated) -> float:
         return float(value)
     notes.say(path, "no record beside it says the model's threshold; 0.5 is taken")
     return 0.5
-
-
-def describe_change(image: Image, path: Path, digest: str) -> str | None:
-    """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
-    ending = ProbabilityMap.ending if image.dtype.kind == "f" else MAIN.ending
-    written = _record_beside(path, ending).get("outputs", {}).get(path.name)
-    if written in (None, digest):
-        return None
-    return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
-
-
-def _record_beside(path: Path, ending: str) -> dict[str, Any]:
-    """Return the record that names a map; empty if there is none.
-
-    Raises
-    ------
-    ImageValueError
-        Somebody has changed it.
-    """
-    if path.suffix.lower() == ".zarr":
-        ending = ZARR if path.name.endswith(ZARR) else path.suffix
-    name = name_before(path.name, [ending])
-    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
-    found = find_record((*places, *record_paths(path, path.with_suffix(""))), path)
-    if found is None:
-        return {}
-    if is_edited(found[1]):
-        raise ImageValueError(
-            f"{path}: the record beside it, {found[0].name}, {EDITED}, so what it says of threshold and "
-            "objects is not believed; move the record away and give them as options, or segment to another "
-            "folder"
-        )
-    return found[1]
 
 
 def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, progress: Progress) -> int:
@@ -230,7 +194,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
                 f"{path}: has the values {others}, but classes are 1 to {_LAST}; save it as 0 and 1 where "
                 f"objects are, without a sign; {_SCALED}"
             )
-    names = _record_beside(path, MAIN.ending).get("class_names")
+    names = record_beside(path).get("class_names")
     if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
         raise UsageError(
             f"{path}: a map of the classes {names}; say by number which one objects are (--class)"

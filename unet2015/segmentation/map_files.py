@@ -27,12 +27,13 @@ from unet2015.objects.labelling import Counted, MadeLabels, Maps, number_image
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, write_table
 from unet2015.safe_files import Guard, RecordedOutput, Unchanged, atomic_folder, claim, make_folder
-from unet2015.segmentation.map_choice import describe_change, maps_of, with_recorded
+from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
 from unet2015.segmentation.object_output import rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
+from unet2015.segmentation.record_beside import describe_change
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.objects import ObjectSettings
 
@@ -138,14 +139,14 @@ class _Labelling:
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with ExitStack() as stack:
             image = self.opening.open(path, stack, self.notes.say)
-            if changed := describe_change(image, path, watch.sha256):
+            if changed := describe_change(path, watch.sha256):
                 self.notes.say(path, changed)
             chosen = with_recorded(self.objects, image, path, self.notes)
             rows = image.pages * image.height + rows_to_work_on(image, chosen, self.views)
             progress = stack.enter_context(row_bar(rows, str(path)))
             maps = maps_of(image, path, chosen, self.notes, progress)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
-            shown, other = self.opening.image_of(path, stack) or (None, None)
+            shown, other = self.opening.image_of(path, stack, self.notes.say) or (None, None)
             said |= self.opening.as_record(shown)
             compare(image, shown, self.notes.say)
             measured = _measured(maps, shown)

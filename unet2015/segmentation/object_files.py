@@ -23,6 +23,7 @@ from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.object_output import write_run_table
 from unet2015.segmentation.products import PARQUET, TABLE
+from unet2015.segmentation.record_beside import say_other_source
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -91,10 +92,11 @@ class Opening:
         say_notes(image, say=say)
         return image
 
-    def image_of(self, path: Path, stack: ExitStack) -> tuple[Image, Unchanged] | None:
+    def image_of(self, path: Path, stack: ExitStack, say: Say) -> tuple[Image, Unchanged] | None:
         """Open the image that belongs to a map or to labels; None where none is wanted.
 
-        What is returned with it tells whether its file has changed since.
+        It is said where the record beside the map names another one. What is returned with it tells whether
+        its file has changed since.
 
         Raises
         ------
@@ -111,6 +113,7 @@ class Opening:
             )
         _log.info("%s: intensities of %s", path, partner)
         watch = Unchanged(partner)
+        say_other_source(path, partner, watch, say)
         return stack.enter_context(open_image(partner, channel=self.channel, scene=self.scene)), watch
 
     def as_record(self, image: Image | None) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""The record beside a result: what it says of a map or of labels that somebody goes on with."""
+
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import ImageValueError
+from unet2015.images.notes import Say
+from unet2015.images.result_names import name_before, stem_of
+from unet2015.safe_files import EDITED, Unchanged, find_record, is_edited, record_paths
+from unet2015.segmentation.jobs import ENDINGS
+
+
+def record_beside(path: Path) -> dict[str, Any]:
+    """Return the record that names a map; empty if there is none.
+
+    Raises
+    ------
+    ImageValueError
+        Somebody has changed it.
+    """
+    found = _find(path)
+    if found is None:
+        return {}
+    if is_edited(found[1]):
+        raise ImageValueError(
+            f"{path}: the record beside it, {found[0].name}, {EDITED}, so what it says of threshold and "
+            "objects is not believed; move the record away and give them as options, or segment to another "
+            "folder"
+        )
+    return found[1]
+
+
+def describe_change(path: Path, digest: str) -> str | None:
+    """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
+    written = record_beside(path).get("outputs", {}).get(path.name)
+    if written in (None, digest):
+        return None
+    return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
+
+
+def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> None:
+    """Say where the record of a segmentation names another image than the one whose intensities are measured.
+
+    Parameters
+    ----------
+    path : Path
+        The map or the labels.
+    image : Path
+        The image.
+    watch : Unchanged
+        Of its file.
+    say : callable
+        Takes what is said.
+    """
+    found = _find(path)
+    if found is None:
+        return
+    place, record = found
+    made_from = record.get("input_sha256")
+    if "command" in record or not isinstance(made_from, str):  # of label, whose input is a map
+        return
+    if is_edited(record):
+        say(path, f"the record beside it, {place.name}, {EDITED}; which image it is of, is not believed")
+    elif made_from != watch.sha256:
+        say(
+            path,
+            f"was made from {record.get('input')} by its record, whose SHA-256 is not that of {image}, where "
+            "intensities are measured; see that they belong together",
+        )
+
+
+def _find(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    name = name_before(path.name, ENDINGS)
+    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
+    return find_record((*places, *record_paths(path, path.with_suffix(""))), path)
