@@ -3,23 +3,30 @@
 import os
 import platform
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from unet2015 import __version__
 
+_LIBRARIES = ("torch", "numpy", "scipy", "tifffile", "imagecodecs", "zarr")
+
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this package and of the libraries that it computes with."""
     # Its own version comes from the code: a checkout may have no metadata, or older metadata.
     found = {"python": platform.python_version(), "unet2015": __version__}
-    for name in ("torch", "numpy", "scipy", "tifffile", "imagecodecs", "zarr"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return found | {name: _version(name) for name in _LIBRARIES}
+
+
+@cache
+def _version(name: str) -> str:
+    """Return the version of a library; its metadata take milliseconds to read, and a process loads one."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def machine(accelerators: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """What a job would take: tiles, memory, disk, time; and nothing is written."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +12,13 @@ from unet2015.segmentation.estimate import in_words
 from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
+
+
+@pytest.fixture
+def small(tmp_path):
+    """An image of a single batch."""
+    tifffile.imwrite(tmp_path / "small.tif", np.zeros((70, 70), np.uint8))
+    return tmp_path / "small.tif"
 
 
 def test_the_plan_says_what_it_would_take_and_does_nothing(tmp_path, model, stack_file):
@@ -84,3 +94,39 @@ def test_objects_take_time_and_memory_too(tmp_path, model, stack_file, markers, 
     assert "objects  " not in bare.describe()
     monkeypatch.setattr(file_plan, "bytes_of_strips", lambda height, width: 2**40)
     assert planned(ObjectSettings(markers=markers)).memory > 2**40
+
+
+@pytest.mark.parametrize(
+    ("needs", "peak", "named"),
+    [
+        ([(500, 0), (400, 0)], 500, "0.tif"),
+        ([(500, 0), (480, 60), (300, 50)], 530, "1.tif and another"),
+        ([(500, 0), (480, 60)], 500, "0.tif"),
+        ([(500, 0), (480, 60), (300, 10)], 500, "0.tif"),
+        ([(500, 60), (500, 60)], 560, "0.tif and another"),
+        ([(300, 10), (320, 90)], 390, "0.tif and another"),
+        ([(300, 10)], 300, "0.tif"),
+    ],
+)
+def test_the_peak_of_several_is_that_of_two_where_two_are_segmented_at_a_time(
+    model, small, needs, peak, named
+):
+    (one,) = plan_files([small], small.parent / "out", model, SegmentOptions())
+    plans = [
+        replace(one, input=Path(f"{number}.tif"), memory=memory * 2**20, beside=beside * 2**20)
+        for number, (memory, beside) in enumerate(needs)
+    ]
+    assert describe_totals(plans).split("\n")[-1] == f"  peak memory  {peak} MiB, of {named}"
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        (SegmentOptions(), True),
+        (SegmentOptions(tile=60), False),
+        (SegmentOptions(objects=ObjectSettings()), False),
+    ],
+)
+def test_a_plan_says_what_an_image_takes_beside_another(model, small, options, shares):
+    (one,) = plan_files([small], small.parent / "out", model, options)
+    assert (0 < one.beside < one.memory) == shares

@@ -1,10 +1,13 @@
 """Where results go: no result replaces an input or another result, and each finds its name."""
 
+from pathlib import Path
+
 import pytest
 import tifffile
 
 from unet2015.errors import UsageError
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.jobs import plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 
 BOTH = ("classes", "probability")
@@ -96,3 +99,19 @@ def test_a_long_name_that_ends_as_that_of_a_result_is_an_input(tmp_path, model, 
     tifffile.imwrite(path, stack[0, :16, :16])
     (result,) = segment_files([path], tmp_path / "b.tif", model)
     assert result.error is None
+
+
+def test_the_preparation_of_a_folder_grows_with_its_files_and_not_with_their_square(tmp_path, monkeypatch):
+    resolve, resolved = Path.resolve, []
+
+    def counted(path, *more):
+        resolved.append(path)
+        return resolve(path, *more)
+
+    monkeypatch.setattr(Path, "resolve", counted)
+    counts = []
+    for files in (20, 40):
+        resolved.clear()
+        plan_jobs([tmp_path / f"{number}.tif" for number in range(files)], tmp_path / "out", SegmentOptions())
+        counts.append(len(resolved))
+    assert counts[1] == 2 * counts[0] > 0

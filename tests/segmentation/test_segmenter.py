@@ -9,7 +9,9 @@ from unet2015.errors import (
     ImageValueError,
     UsageError,
 )
+from unet2015.images.image import ArrayImage
 from unet2015.models.model_file import Model, read_model_file, save_model
+from unet2015.segmentation import segmenter as segmenter_file
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.segmenter import Segmenter
 
@@ -136,3 +138,21 @@ def test_a_segmenter_says_what_it_does_in_one_line(model):
     assert {"tile=60", "threshold=0.25", "device='cpu'"} <= set(shown.removesuffix(">").split())
     assert "\n" not in shown
     assert "max_memory" not in shown
+
+
+def test_images_of_one_size_are_planned_once_and_those_of_another_anew(model, monkeypatch):
+    chosen = []
+
+    def choose(network, shape, *more, **options):
+        chosen.append(shape)
+        return original(network, shape, *more, **options)
+
+    original = segmenter_file.choose_plan
+    monkeypatch.setattr(segmenter_file, "choose_plan", choose)
+    segmenter = Segmenter(model, SegmentOptions(device="cpu", max_memory=2**31))
+    chosen.clear()
+    plans = [
+        segmenter.plan(ArrayImage(np.zeros(shape, np.uint8), "YX")) for shape in [(30, 40)] * 3 + [(30, 44)]
+    ]
+    assert [plan.width for plan in plans] == [40, 40, 40, 44]
+    assert chosen == [(1, 30, 40), (1, 30, 44)]

@@ -190,14 +190,20 @@ def hidden_prefix(path: Path) -> str:
     return f".{start}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
 
 
-def leftovers(path: Path) -> list[Path]:
-    """Return the temporary files and folders that belong to `path`, without its lock."""
-    prefix = hidden_prefix(path)
-    try:
-        found = sorted(item for item in path.parent.iterdir() if item.name.startswith(prefix))
-    except OSError:
-        return []
-    return [item for item in found if item.suffix in (".tmp", ".parts")]
+def leftovers(*paths: Path) -> list[Path]:
+    """Return the temporary files and folders that belong to the paths, without locks.
+
+    Each folder is listed once. Only names are looked at: there may be thousands of other results in it.
+    """
+    prefixes: dict[Path, list[str]] = {}
+    for path in paths:
+        prefixes.setdefault(path.parent, []).append(hidden_prefix(path))
+    found: list[Path] = []
+    for folder, begins in prefixes.items():
+        with suppress(OSError):
+            names = [name for name in os.listdir(folder) if name.startswith(tuple(begins))]
+            found += [folder / name for name in sorted(names) if name.endswith((".tmp", ".parts"))]
+    return found
 
 
 def write_json(path: str | Path, value: object, guard: Guard | None = None) -> None:

@@ -17,8 +17,9 @@ from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import Job, find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.products import PARQUET, TABLE
-from unet2015.segmentation.run import FileResult, run_job
+from unet2015.segmentation.run import FileResult, run_jobs
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.side_by_side import run_side_by_side
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -88,8 +89,9 @@ def segment_files(
                 results.extend(segment_on(dask, segmenter, jobs, repeated.say))
             else:
                 lines = Lines("segmented", "image")
-                for job in jobs:
-                    results.append(run_job(segmenter, job, warn=repeated.say))
+                alone = len(jobs) == 1 or report is not None  # which is called from one thread at a time
+                for result in (run_jobs if alone else run_side_by_side)(segmenter, jobs, repeated.say):
+                    results.append(result)
                     if len(jobs) > 1:
                         lines.say(len(results), len(jobs))
     finally:

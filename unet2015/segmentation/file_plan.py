@@ -18,6 +18,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
 from unet2015.segmentation.records import check_before
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.side_by_side import may_share
 from unet2015.tiling.memory import LIBRARIES
 from unet2015.tiling.plan import TilePlan
 
@@ -38,6 +39,9 @@ class FilePlan:
     object_seconds : float
         How much of it finding and measuring objects takes; 0 without objects. Regions and previews are not
         counted.
+    beside : int
+        Bytes of main memory that come on top where it is segmented at the same time as another image; 0 if
+        it is segmented alone.
     """
 
     input: Path
@@ -49,6 +53,7 @@ class FilePlan:
     disk: int = 0
     seconds: float = 0.0
     object_seconds: float = 0.0
+    beside: int = 0
     error: UNet2015Error | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,11 +110,16 @@ class FilePlan:
 def describe_totals(plans: Sequence[FilePlan]) -> str:
     """Return what all files need together, for a reader.
 
-    Files are segmented one after the other: tiles, disk and time add up, of memory the largest counts.
+    Tiles, disk and time add up. Of memory the largest counts, and what another at the same time takes.
     """
     good = [item for item in plans if item.plan is not None]
     refused = len(plans) - len(good)
-    most = max(good, key=lambda item: item.memory, default=None)
+    first, second = sorted([0, 0, *(item.beside for item in good)])[:-3:-1]
+
+    def peak(item: FilePlan) -> int:  # with the largest of those that may be segmented at the same time
+        return item.memory + (0 if not item.beside else second if item.beside == first else first)
+
+    most = max(good, key=peak, default=None)
     rows = [
         f"all {len(plans)} files" + (f", without {refused} refused" if refused else ""),
         f"  tiles        {sum(item.plan.tiles for item in good if item.plan is not None)}",
@@ -117,7 +127,8 @@ def describe_totals(plans: Sequence[FilePlan]) -> str:
         f"  time         {in_words(sum(item.seconds for item in good))}, by a short measurement",
     ]
     if most is not None:
-        rows.append(f"  peak memory  {most.memory / 2**20:.0f} MiB, of {on_one_line(most.input)}")
+        another = " and another" if peak(most) > most.memory else ""
+        rows.append(f"  peak memory  {peak(most) / 2**20:.0f} MiB, of {on_one_line(most.input)}{another}")
     return "\n".join(rows)
 
 
@@ -163,6 +174,7 @@ def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimato
         _disk(job, image, plan, segmenter.info.classes),
         estimator.seconds(image, plan) + after,
         after,
+        segmenter.own_memory(image, plan) if may_share(job.options, plan) else 0,
     )
 
 

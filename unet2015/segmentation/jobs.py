@@ -98,7 +98,7 @@ class Job:
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name, without results of earlier segmentations."""
     found = find_images(inputs)
-    results = [path for path in found if is_result(path)]
+    results = {path for path in found if is_result(path)}
     if results and len(results) < len(found):
         _log.info("%d results of segmentations among the inputs are left out", len(results))
         return [path for path in found if path not in results]
@@ -196,9 +196,10 @@ def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
                 raise UsageError(
                     f"the result of {job.input} would be {target}, which is also {also}; {advice}"
                 )
-            inside = next((one for one in inputs if _real(one) in real.parents), None)
-            if inside is not None:
-                raise UsageError(f"{target}: lies in the input {inside}; choose another output folder")
+            if inside := files & {*real.parents}:
+                raise UsageError(
+                    f"{target}: lies in the input {owners[min(inside)]}; choose another output folder"
+                )
 
 
 def _real(path: Path) -> Path:

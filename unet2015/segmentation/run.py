@@ -1,7 +1,7 @@
 """Carries out one job, from the input to the record; here, or with parts that are computed elsewhere."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,12 @@ def run_job(
     if objects is not None:
         _log.info("%s: %s", job.input, describe_summary(objects))
     return FileResult(job.input, job.outputs.paths, objects=objects, notes=tuple(heard.notes))
+
+
+def run_jobs(segmenter: Segmenter, jobs: Iterable[Job], warn: Say = say) -> Iterator[FileResult]:
+    """Carry out jobs one after the other; yield the result of each, as `run_job` returns it."""
+    for job in jobs:
+        yield run_job(segmenter, job, warn=warn)
 
 
 class _Heard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,21 @@ from unet2015.segmentation.products import PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
 from unet2015.segmentation.threshold import choose_settings_of_objects, choose_threshold
 from unet2015.segmentation.view_libraries import check_libraries
-from unet2015.tiling.memory import LIBRARIES, PlanMemoryError, choose_plan, default_cap, job_bytes, warn_over
+from unet2015.tiling.memory import (
+    LIBRARIES,
+    PlanMemoryError,
+    choose_plan,
+    default_cap,
+    image_bytes,
+    job_bytes,
+    warn_over,
+)
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import Render
 
+Predict = Callable[[NDArray[Any]], NDArray[Any]]
+"""Tiles (N, channels, H, W) to probabilities (N, classes, h, w)."""
 _log = logging.getLogger("unet2015")
 
 _SEGMENT, _SEGMENT_BYTES, _PAGE_BYTES = 2**16, 96, 512
@@ -66,9 +77,10 @@ class Segmenter:
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
         self._said = False
+        self._chosen: tuple[object, TilePlan] | None = None
         # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1))
-        self.predict = Predictor(self.model.network, self.device, options.precision, options.average)
+        self.predict: Predict = Predictor(self.model.network, self.device, options.precision, options.average)
 
     def __repr__(self) -> str:
         """Say which model, where and how, in one line."""
@@ -114,6 +126,10 @@ class Segmenter:
         besides = self._besides(image) if self.device.type == "cpu" else 0
         return job_bytes(self.model.network, plan, self.device, TILE) + besides
 
+    def own_memory(self, image: Image, plan: TilePlan) -> int:
+        """Return the bytes of main memory of a plan that another image at the same time takes again."""
+        return image_bytes(self.model.network, plan, TILE) + self._besides(image)
+
     def admits(self, image: Image, plan: TilePlan) -> bool:
         """Whether a plan that was made elsewhere fits into the memory cap or, without one, what is free."""
         free = LIBRARIES + process_memory(self.device)
@@ -155,15 +171,19 @@ class Segmenter:
         return plan
 
     def _within(self, shape: tuple[int, int, int], cap: int | None) -> TilePlan:
-        return choose_plan(
-            self.model.network,
-            shape,
-            self.device,
-            tile=self.options.tile,
-            batch=self.options.batch,
-            cap=cap,
-            file_tile=TILE,
-        )
+        key = (shape, cap)
+        if self._chosen is None or self._chosen[0] != key:  # images of a folder are mostly of one size
+            plan = choose_plan(
+                self.model.network,
+                shape,
+                self.device,
+                tile=self.options.tile,
+                batch=self.options.batch,
+                cap=cap,
+                file_tile=TILE,
+            )
+            self._chosen = key, plan
+        return self._chosen[1]
 
     def renderer(self, name: str) -> Render:
         """Return a function that makes the pixels of all products from probabilities (classes, h, w).

@@ -168,7 +168,6 @@ def _digest(job: dict[str, Any]) -> str:
 
 def _clean(outputs: Sequence[Path], keep: Path | None) -> None:
     """Remove files of these outputs that killed runs left; the caller has claimed the outputs."""
-    for output in outputs:
-        for item in leftovers(output):
-            if item != keep:
-                remove(item)
+    for item in leftovers(*outputs):
+        if item != keep:
+            remove(item)

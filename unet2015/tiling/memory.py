@@ -80,7 +80,6 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
         Side of the tiles of the file that is written, in pixels: a row of them is held until it is
         full. Default: no such file.
     """
-    lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
     batch = min(plan.batch, plan.tiles)
     entry = architecture_of(network)
     weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
@@ -94,7 +93,14 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     else:  # one tile of a batch after the other, each in the same workspace
         work = max(entry.fast.workspace_values(network, *sides, size) * size for sides in ways)
         copies = entry.fast.weight_values(network) * size
-    area = plan.tile[0] * plan.tile[1]
+    return LIBRARIES + weights + copies + work + image_bytes(network, plan, file_tile)
+
+
+def image_bytes(network: Network, plan: TilePlan, file_tile: int = 0) -> int:
+    """Return the part of `job_bytes` on a CPU that each image has for itself: to be read and written."""
+    lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
+    batch, area = min(plan.batch, plan.tiles), plan.tile[0] * plan.tile[1]
+    size = max(4, next(network.parameters()).element_size())
     # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
     # the network. Writing: probabilities of the batches behind, and what the softmax is computed from.
     # Band: a row of tiles of the plan, or of the file, over the whole width, and its encoded copy.
@@ -102,7 +108,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     writing = (AHEAD + 3) * batch * area * network.classes * size
     tallest = max(*(span.length for span in plan.rows), min(file_tile, plan.height))
     band = 2 * tallest * plan.width * network.classes * 4
-    return LIBRARIES + weights + copies + work + reading + writing + band + lists
+    return reading + writing + band + lists
 
 
 def choose_plan(
