@@ -44,7 +44,7 @@ def outcome(results, folder):
         files[path.name] = path.read_bytes()
         if path.suffix == ".json":
             said = json.loads(files[path.name])
-            files[path.name] = {key: said[key] for key in said.keys() - {"seconds", "date"}}
+            files[path.name] = {key: said[key] for key in said.keys() - {"seconds", "date", "record_sha256"}}
     return [(result.input, len(result.outputs), str(result.error)) for result in results], files
 
 
