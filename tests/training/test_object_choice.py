@@ -168,10 +168,11 @@ def test_without_objects_nothing_is_chosen(chosen):
     assert chosen((np.full((48, 48), 0.2), np.zeros((48, 48)))) is None
 
 
-def test_only_some_pages_are_used(chosen, monkeypatch):
-    monkeypatch.setattr(object_choice, "MOST_PAGES", 2)
+def test_only_some_pages_are_used(chosen, answers):
     p, classes = discs(APART)
-    assert chosen(*[(p, classes)] * 5)[1]["pages"] == 2
+    assert chosen(*[(p, classes)] * 5)[1]["pages"] == object_choice.MOST_PAGES
+    pages = [answers.page_of(p, classes)] * 5
+    assert choose_objects(answers.Echo(), pages, 0.5, CPU, 48, 2)[1]["pages"] == 2
 
 
 def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(

@@ -49,6 +49,7 @@ def choose_objects(
     threshold: float,
     device: torch.device,
     tile: int,
+    most: int = MOST_PAGES,
 ) -> tuple[ObjectSettings, dict[str, Any]] | None:
     """Return the settings of objects with the best panoptic quality, and what was measured.
 
@@ -63,14 +64,16 @@ def choose_objects(
         Trained, two classes.
     pages : sequence of TrainingPage
         The held-out pages. True objects are the 4-connected parts of class 1, between which labels have a
-        border; what this border tears off a cell does not count. At most `MOST_PAGES` are used, in windows
-        of at most 1024 px.
+        border; what this border tears off a cell does not count. At most `most` are used, in windows of at
+        most 1024 px.
     threshold : float
         The model's.
     device : torch.device
         Device that computes.
     tile : int
         Side of the tiles, in pixels.
+    most : int
+        Most pages that are compared, spread evenly over those with objects.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def choose_objects(
         ``panoptic_quality`` with these settings, ``plain`` with the defaults, and ``pages``.
         None in place of both if no page has objects, or the network's output is not finite.
     """
-    maps = list(_maps(network, pages, device, tile))
+    maps = list(_maps(network, pages, device, tile, most))
     if not maps or not all(np.isfinite(values).all() for values, _ in maps):
         return None
     search = _Search(maps, threshold, bordered=all(max(page.classes.shape) <= LARGEST_SIDE for page in pages))
@@ -185,10 +188,12 @@ def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) ->
     return 2 * shared / (true + found)
 
 
-def _maps(network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int) -> Iterator[Map]:
+def _maps(
+    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int, most: int
+) -> Iterator[Map]:
     with_objects = [page for page in pages if (page.classes == 1).any()]
-    if len(with_objects) > MOST_PAGES:
-        chosen = np.linspace(0, len(with_objects) - 1, MOST_PAGES).astype(int)
+    if len(with_objects) > most:
+        chosen = np.linspace(0, len(with_objects) - 1, most).astype(int)
         with_objects = [with_objects[k] for k in chosen]
     predict = Predictor(network, device)
     for page in with_objects:
