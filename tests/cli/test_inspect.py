@@ -120,6 +120,14 @@ def test_every_pixel_is_read_where_it_is_wished(cli, tmp_path):
     assert cli("inspect", "--pixels", tmp_path / "fine.tif").status == 0
 
 
+def test_planes_so_narrow_that_they_may_be_channels_are_said(cli, tmp_path):
+    for name, shape in (("last", (40, 30, 2)), ("stack", (40, 30, 20)), ("few", (3, 30, 2))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros(shape, np.uint8), photometric="minisblack")
+        said = "its 40 planes of 30 x 2 px are very narrow" in cli("inspect", tmp_path / f"{name}.tif").out
+        assert said == (name == "last")
+    assert "very narrow" not in cli("inspect", tmp_path / "last.tif", "--axes", "ZYX").out
+
+
 def test_bits_that_the_file_declares_are_told_from_values_that_only_fit(cli, tmp_path):
     page = np.array([[7, 4011], [0, 9]], np.uint16)
     tifffile.imwrite(tmp_path / "fits.tif", page)

@@ -101,6 +101,16 @@ def test_results_lie_where_the_layer_lies_without_its_channels(layer):
 
 
 @pytest.mark.parametrize(
+    "names", [("y", "x", "c"), ("y", "x", "z"), ("c", "y", "channel"), ("-3", "-2", "-1")]
+)
+def test_channels_that_come_last_are_refused(layer, names):
+    with pytest.raises(AxesError, match=r"as the last two axes, but they are named|pages or channels last"):
+        LayerImage(layer(np.zeros((20, 20, 2), np.uint8), axis_labels=names))
+    narrow = layer(np.zeros((20, 20, 2), np.uint8), axis_labels=("z", "y", "x"))
+    assert LayerImage(narrow).axes == "ZYX"
+
+
+@pytest.mark.parametrize(
     ("names", "rgb", "wanted", "advice"),
     [
         (("y", "x"), True, 1, "Split RGB"),

@@ -45,10 +45,16 @@ def test_the_result_is_that_of_the_channel_alone(tmp_path, file, model):
 def test_another_channel_is_another_result(tmp_path, file, model, caplog):
     caplog.set_level("INFO", "unet2015")
     for channel, before in (("GFP", 0), ("GFP", 1), ("Cy5", 1)):
-        segment_files([file], tmp_path / "o", model, replace(GFP, channel=channel))
+        (result,) = segment_files([file], tmp_path / "o", model, replace(GFP, channel=channel))
         assert caplog.text.count("done before") == before
-    expected = segment(STACK[:, 2], model, axes="ZYX", device="cpu")
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o" / "a.classes.ome.tif"), expected)
+    assert "is the result of channel GFP of" in str(result.error)
+    assert "choose another output folder for each channel" in str(result.error)
+    for channel, folder in ((1, "o"), (2, "p")):
+        segment_files(
+            [file], tmp_path / folder, model, replace(GFP, channel="GFP" if channel == 1 else "Cy5")
+        )
+        expected = segment(STACK[:, channel], model, axes="ZYX", device="cpu")
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / folder / "a.classes.ome.tif"), expected)
 
 
 def test_a_record_without_channel_is_as_before_there_were_any(tmp_path):

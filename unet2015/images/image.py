@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError, failure_of
-from unet2015.images.axes import UNCALIBRATED, Calibration, match_axes, plain_names
+from unet2015.images.axes import UNCALIBRATED, Calibration, describe_narrow, match_axes, plain_names
 from unet2015.images.samples import MASK
 
 AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
@@ -104,7 +104,8 @@ class Image(ABC):
         self.dtype: np.dtype[Any] = np.dtype(header.dtype).newbyteorder("=")
         self.bits = header.bits or 8 * self.dtype.itemsize
         self.calibration = header.calibration
-        self._notes = header.notes
+        told = header.axes_source in ("ome", "--axes", "array")
+        self._notes = (*header.notes, *(() if told else describe_narrow(self.shape)))
         self.origin: dict[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None

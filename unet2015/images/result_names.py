@@ -59,3 +59,9 @@ def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:
     """Return folder and name of the image of a result; None if a file has no such ending."""
     name = name_before(path.name, endings)
     return None if name is None else (path.parent, name)
+
+
+def labels_inside(path: Path | None) -> str:
+    """Return, for a message, where the labels of an OME-Zarr result lie; empty where there are none."""
+    place = None if path is None else path / "labels" / "labels"
+    return f"; its labels are {place}" if place is not None and place.is_dir() else ""

@@ -19,6 +19,7 @@ from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
 from unet2015.images.pixel_size import other_size
 from unet2015.images.reader import open_image
+from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.safe_files import Unchanged
 
@@ -176,7 +177,7 @@ def _check(image: Image) -> None:
     if image.dtype.kind == "f":
         raise LabelError(
             f"{image.name}: expected whole numbers, such as a class map or instance labels, but its pixels "
-            f"are {image.dtype}; of a probability map compare the class map"
+            f"are {image.dtype}; of a probability map compare the class map{labels_inside(image.path)}"
         )
 
 

@@ -11,6 +11,8 @@ from unet2015.images.image import Image, ImageHeader
 
 _LETTERS = {"t": "T", "time": "T", "z": "Z", "c": "C", "channel": "C", "channels": "C"}
 """What names of axes mean; napari's own names, -3 and the like, mean nothing."""
+_FEW = 4
+"""Columns of a page that may as well be channels."""
 _FREE = "IZT"
 """Letters for axes without a meaning: nothing hangs on them but that there is one for each."""
 
@@ -78,6 +80,17 @@ def axes_of(layer: Layer) -> str:
     names = [str(name).lower() for name in layer.axis_labels]
     if len(names) < 2:
         raise AxesError(f"{layer.name}: expected a layer of rows and columns, but it has {len(names)} axis")
+    if last := [name for name in names[-2:] if name in _LETTERS]:
+        raise AxesError(
+            f"{layer.name}: expected rows and columns as the last two axes, but they are named "
+            f"{' and '.join(names[-2:])}; put {last[0]} first (in numpy: np.moveaxis), and name the axes so"
+        )
+    shape = np.shape(layer.data[0] if layer.multiscale else layer.data)
+    if not layer.rgb and len(shape) == 3 and names[-1] != "x" and shape[-1] <= _FEW < min(shape[:2]):
+        raise AxesError(
+            f"{layer.name}: a layer of shape {shape} may be pages or channels last; put channels first, or "
+            "name its axes (axis_labels): z, y, x"
+        )
     letters = [_LETTERS.get(name, "") for name in names[:-2]]
     free = [letter for letter in _FREE if letter not in letters]
     if letters.count("") > len(free):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
+from unet2015.images.result_names import labels_inside
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import KEPT
@@ -206,7 +207,7 @@ class StoredLabels:
         if image.channels != 1 or image.dtype.kind not in "ui":
             raise ImageValueError(
                 f"{image.name}: expected instance labels, one channel of integers, but it has "
-                f"{image.channels} of {image.dtype}"
+                f"{image.channels} of {image.dtype}{labels_inside(image.path)}"
             )
         self._image, self._progress = image, progress
         self.pages, self.height, self.width = image.pages, image.height, image.width

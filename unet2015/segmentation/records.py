@@ -1,5 +1,6 @@
 """The record beside a result, and whether a result is already the wanted one."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,12 @@ def check_free(job: Job) -> None:
             f"{outputs.main}: is the result of {other}, and would be replaced by that of {job.input}; "
             "choose another output folder"
         )
+    settings = said.get("settings")
+    before = settings if isinstance(settings, dict) else {}
+    for name in ("scene", "channel"):
+        then, now = before.get(name), getattr(job.options, name)
+        if None not in (then, now) and str(then) != str(now) and any(map(os.path.lexists, outputs.paths)):
+            raise ImageWriteError(
+                f"{outputs.main}: is the result of {name} {then} of {job.input}, and would be replaced by "
+                f"that of {name} {now}; choose another output folder for each {name}"
+            )
