@@ -228,7 +228,11 @@ def test_a_palette(tmp_path):
     path = tmp_path / "a.tif"
     colours = np.zeros((3, 256), np.uint16)
     tifffile.imwrite(path, STACK[0], photometric="palette", colormap=colours)
-    refused(path, "palette")
+    data = path.read_bytes()  # without the tag ColorMap
+    path.write_bytes(
+        data.replace((320).to_bytes(2, "little") + b"\3\0", (64000).to_bytes(2, "little") + b"\3\0")
+    )
+    refused(path, "palette that is not there")
     # ImageJ's palette is a way of display: the pixels are intensities.
     tifffile.imwrite(path, STACK[0], imagej=True, colormap=colours)
     np.testing.assert_array_equal(read_pages(path)[0], STACK[0])

@@ -1,5 +1,7 @@
 """Palettes, alpha, single bits: as labels the stored numbers count, as images only what is an intensity."""
 
+import zlib
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -76,21 +78,66 @@ def test_labels_of_many_pages_and_layouts(tmp_path, layout):
 
 
 @pytest.mark.parametrize("ending", ["tif", "png"])
-def test_as_an_image_a_palette_is_refused_with_advice_that_keeps_the_indices(tmp_path, ending):
-    message = refusal(paletted(tmp_path / f"a.{ending}", IDS, COLOURS))
-    assert "palette" in message
-    assert "as labels" in message
-    assert "Lookup Tables" in message
-    with pytest.raises(ImageReadError, match="palette"):
-        read_pages(tmp_path / f"a.{ending}", labels=False)
+def test_as_an_image_a_palette_is_its_colours(tmp_path, ending):
+    path = paletted(tmp_path / f"a.{ending}", IDS, COLOURS)
+    with open_image(path) as image:
+        assert (image.axes, image.shape, image.dtype) == ("YXC", (19, 23, 3), np.uint8)
+        assert "palette" in image.notes[0]
+        np.testing.assert_array_equal(
+            image.read(0, 3, 17, 5, 20), np.moveaxis(COLOURS[IDS], -1, 0)[:, 3:17, 5:20]
+        )
+        np.testing.assert_array_equal(image.read_channel(1, 0, 0, 19, 0, 23)[0], COLOURS[IDS][..., 1])
+    with open_image(path, channel="2") as image:
+        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], COLOURS[IDS][..., 2])
 
 
 @pytest.mark.parametrize("ending", ["tif", "png"])
-def test_a_palette_of_grays_that_shows_each_index_as_itself_is_gray(tmp_path, ending):
-    with open_image(paletted(tmp_path / f"a.{ending}", IDS, GRAYS)) as image:
-        assert image.axes == "YX"
-        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], IDS)
-    assert "palette" in refusal(paletted(tmp_path / f"b.{ending}", IDS, GRAYS[::-1].copy()))
+def test_a_palette_of_grays_is_gray(tmp_path, ending):
+    for name, grays in (("a", GRAYS), ("b", GRAYS[::-1].copy()), ("c", GRAYS // 3)):
+        with open_image(paletted(tmp_path / f"{name}.{ending}", IDS, grays)) as image:
+            assert (image.axes, image.channels) == ("YX", 1)
+            assert bool(image.notes) == (name != "a")  # which shows each index as itself
+            np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], grays[IDS][..., 0])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_colours_in_few_bits(tmp_path, bits):
+    ids = IDS % 2**bits
+    with open_image(paletted(tmp_path / "a.png", ids, COLOURS[: 2**bits], bits=bits)) as image:
+        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23), np.moveaxis(COLOURS[ids], -1, 0))
+
+
+@pytest.mark.parametrize("factor", [1, 256, 257])
+def test_stacks_with_a_palette_of_8_or_16_bits(tmp_path, factor):
+    path, stack = tmp_path / "a.tif", np.stack([IDS, IDS[::-1], IDS[:, ::-1]])
+    table = (COLOURS.T * np.uint32(factor)).astype(np.uint16)
+    tifffile.imwrite(path, stack, photometric="palette", colormap=table, metadata={"axes": "ZYX"})
+    with open_image(path, "ZYX") as image:
+        assert (image.page_axes, image.pages, image.channels) == ("Z", 3, 3)
+        for page in range(3):
+            expected = np.moveaxis(COLOURS[stack[page]], -1, 0)
+            np.testing.assert_array_equal(image.read(page, 0, 19, 0, 23), expected)
+
+
+def test_pages_with_different_palettes_are_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for colours in (COLOURS, COLOURS[::-1]):
+            table = (colours.T * np.uint16(257)).astype(np.uint16)
+            tif.write(IDS, photometric="palette", colormap=table, metadata=None)
+    with pytest.raises(ImageReadError, match="different colour palettes"):
+        open_image(tmp_path / "a.tif", "IYX")
+    np.testing.assert_array_equal(read_pages(tmp_path / "a.tif", "IYX"), [IDS, IDS])
+
+
+def test_an_index_without_a_colour_is_damage(tmp_path):
+    path = paletted(tmp_path / "a.png", IDS, COLOURS)
+    data = path.read_bytes()
+    start = data.index(b"PLTE") - 4
+    length = int.from_bytes(data[start : start + 4], "big")
+    few = b"PLTE" + data[start + 8 : start + 8 + 30]
+    short = (30).to_bytes(4, "big") + few + zlib.crc32(few).to_bytes(4, "big")
+    path.write_bytes(data[:start] + short + data[start + 12 + length :])
+    assert "the palette has 10 colours" in refusal(path)
 
 
 def test_gray_of_a_palette_whose_pixels_are_transparent_is_refused(tmp_path):

@@ -6,11 +6,12 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageValueError
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.view import ImageView
 
 _NAMED = 40
 
 
-class ChannelImage(Image):
+class ChannelImage(ImageView):
     """One channel of another image, which it opens, reads and closes in its place.
 
     Parameters
@@ -34,11 +35,12 @@ class ChannelImage(Image):
     """
 
     def __init__(self, image: Image, channel: str) -> None:
-        self._image, self.file_axes = image, image.axes
+        self.file_axes = image.axes
         try:
             self.channel = find_channel(image, channel)
             kept = [place for place, letter in enumerate(image.axes) if letter != "C"]
             super().__init__(
+                image,
                 ImageHeader(
                     image.name,
                     "".join(image.axes[place] for place in kept),
@@ -52,45 +54,11 @@ class ChannelImage(Image):
                     labels=image.dtype.kind == "b",
                     bits=image.bits,
                     channel_names=image.channel_names[self.channel :][:1],
-                )
+                ),
             )
         except Exception:
             image.close()
             raise
-        self.origin, self.reader = image.origin, image.reader
-
-    @property
-    def band_rows(self) -> int:
-        """How many rows to read at a time: as of the whole image."""
-        return self._image.band_rows
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Remarks on the whole image."""
-        return self._image.notes
-
-    @property
-    def decoding_bytes(self) -> int:
-        """Extra memory for reading a region: that of the whole image."""
-        return self._image.decoding_bytes
-
-    @property
-    def listed_bytes(self) -> int:
-        """Memory of the lists of where the pixels lie."""
-        return self._image.listed_bytes
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of decoded pixels that are kept."""
-        return self._image.kept_bytes
-
-    def forget(self) -> None:
-        """Free decoded pixels; the file stays open."""
-        self._image.forget()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._image.close()
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         return self._image.read_channel(self.channel, page, y0, y1, x0, x1)

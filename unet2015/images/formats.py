@@ -10,6 +10,7 @@ from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
 from unet2015.images.left_out import LONGEST_START, STARTS
 from unet2015.images.lif import LifImage, begins_as_lif
 from unet2015.images.not_read import describe_not_read
+from unet2015.images.palette import PaletteImage
 from unet2015.images.png import SIGNATURE, PngImage
 from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
@@ -40,11 +41,11 @@ def open_file(path: Path, axes: str | None, labels: bool, scene: str | None) -> 
         if zarr:
             return ZarrImage(path, axes, labels=labels)
         if start.startswith(SIGNATURE):
-            return PngImage(path, axes, labels=labels)
+            return _coloured(PngImage(path, axes, labels=labels))
         if start.startswith(START):
             return JpegImage(path, axes, labels=labels)
         if start.startswith(STARTS):
-            return TiffImage(path, axes, labels=labels)
+            return _coloured(TiffImage(path, axes, labels=labels))
     except UNet2015Error:
         raise
     except OSError as error:
@@ -55,6 +56,11 @@ def open_file(path: Path, axes: str | None, labels: bool, scene: str | None) -> 
         raise ImageReadError(f"{path}: {known}")
     came = f"it begins with {start[:8]!r}" if start else "it is empty"
     raise ImageReadError(f"{path}: expected a TIFF, PNG, JPEG, CZI, ND2 or LIF file, but {came}")
+
+
+def _coloured(image: PngImage | TiffImage) -> Image:
+    """Return an image whose pixels are indices of a palette as the colours that these mean."""
+    return image if image.palette is None else PaletteImage(image, image.palette)
 
 
 def _start(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""PNG files as images: 8 or 16 bit, gray or RGB; as labels also fewer bits, and indices of a palette."""
+"""PNG files as images: 8 or 16 bit, gray or RGB, indices of a palette; as labels also fewer bits."""
 
 import struct
 import zlib
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.image import ImageHeader
-from unet2015.images.samples import MASK, NO_ALPHA, REFUSED, is_gray_ramp
+from unet2015.images.samples import MASK, NO_ALPHA, is_gray_ramp
 from unet2015.images.whole import WholeImage
 from unet2015.safe_files import open_regular, read_bytes
 
@@ -34,7 +34,7 @@ class PngImage(WholeImage):
     """A PNG file; decoded as a whole when first read, as PNG has no regions.
 
     Alpha must be opaque everywhere, and is dropped: pixels that are transparent have no defined
-    intensity. What a palette shows is refused, unless it is gray and shows each index as itself.
+    intensity.
 
     Parameters
     ----------
@@ -45,6 +45,11 @@ class PngImage(WholeImage):
     labels : bool
         The pixels are labels: the indices of a palette are the labels whatever its colours, and one bit
         is a mask, of type bool.
+
+    Attributes
+    ----------
+    palette : ndarray of uint8, shape (N, 3), or None
+        The colours of the pixels, if these are indices of them and no labels.
 
     Raises
     ------
@@ -57,9 +62,8 @@ class PngImage(WholeImage):
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
         width, height, bits, colour, palette, alphas = _header(path)
-        if colour == _PALETTE and not labels and not _shows_its_indices(palette, bits):
-            raise ImageReadError(f"{name}: {REFUSED}")
-        few = bits in (1, 2, 4) and labels and colour in (_GRAY, _PALETTE)
+        self.palette = _colours(palette, bits, name) if colour == _PALETTE and not labels else None
+        few = bits in (1, 2, 4) and (colour == _PALETTE or (labels and colour == _GRAY))
         if colour not in _SAMPLES or not (few or bits in (8, 16)):
             what = (
                 MASK
@@ -79,7 +83,7 @@ class PngImage(WholeImage):
                 name,
                 named.lead + within,
                 named.sizes + shape,
-                np.bool_ if bits == 1 else np.uint8 if bits <= 8 else np.uint16,
+                np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16,
                 axes_source="--axes" if axes else "file",
                 path=path,
                 labels=labels,
@@ -142,10 +146,12 @@ def _check_length(data: bytes) -> None:
         raise ValueError(f"there are {what}")
 
 
-def _shows_its_indices(palette: bytes, bits: int) -> bool:
-    return bits == 8 and is_gray_ramp(
-        np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3).T
-    )
+def _colours(palette: bytes, bits: int, name: str) -> npt.NDArray[np.uint8] | None:
+    """Return the colours of a palette; None if it shows each index as itself."""
+    found = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+    if not len(found):
+        raise ImageReadError(f"{name}: the PNG has no colours in its palette; it is damaged: copy it again")
+    return None if bits == 8 and is_gray_ramp(found.T) else found
 
 
 def _as_gray(data: bytes) -> bytes:

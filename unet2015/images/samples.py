@@ -8,14 +8,6 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 
-REFUSED = (
-    "its pixels are indices of a colour palette, not intensities. If they are labels, give the file as "
-    "labels: there the indices are read as they are. If the indices are intensities, take away the colours "
-    "alone, in ImageJ with Image > Lookup Tables > Grays, and save it as TIFF. If the colours count, save it "
-    "as RGB"
-)
-"""The end of a message about an image with a palette."""
-
 NO_ALPHA = (
     "save a copy without alpha, for example with ImageMagick: magick IN -alpha off OUT (see with unet2015 "
     "inspect that axes and pixel size are kept)"
@@ -37,7 +29,9 @@ _NUMBERS = (
     *("photometric", "compression", "planarconfig", "predictor", "fillorder"),
 )
 _ALPHA = (1, 2)  # values of ExtraSamples
-_PALETTE, _IMAGE_DEPTH = 3, 32997  # a photometric interpretation; the tag ImageDepth (SGI)
+PALETTE = 3
+"""A photometric interpretation: pixels are indices."""
+_IMAGE_DEPTH = 32997  # a tag of SGI
 
 
 def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
@@ -79,8 +73,8 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     if page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
         kept = MASK if page.dtype is not None and page.dtype.kind == "b" else _SAME_VALUES
         problem = f"{page.bitspersample} bit pixels of this type are not supported; {kept}"
-    elif page.photometric == _PALETTE and not indices and not shows_its_indices(page):
-        problem = REFUSED
+    elif page.photometric == PALETTE and not indices and page.colormap is None:
+        problem = "its pixels are indices of a colour palette that is not there; copy it again"
     elif page.is_stk:
         problem = "MetaMorph STK is not supported; save it as TIFF, for example with Fiji"
     elif page.tags.valueof(_IMAGE_DEPTH, 1) != 1:

@@ -16,6 +16,7 @@ from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.lossy import describe_lossy
+from unet2015.images.palette import palette_of
 from unet2015.images.photometric import invert, is_inverted
 from unet2015.images.planes import listed_bytes, planes_of, unlike
 from unet2015.images.sample_axis import plane_order, sample_axis
@@ -48,6 +49,11 @@ class TiffImage(Image):
         The pixels are labels: the indices of a palette are the labels whatever its colours, and one bit
         is a mask, of type bool.
 
+    Attributes
+    ----------
+    palette : ndarray of uint8, shape (N, 3), or None
+        The colours of the pixels, if these are indices of them and no labels.
+
     Raises
     ------
     ImageReadError
@@ -65,6 +71,7 @@ class TiffImage(Image):
                 for page in unlike(pages):
                     check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
                 planes = planes_of(declared, pages, tif.filehandle.size, name)
+                self.palette = None if labels or declared.kind == "imagej" else palette_of(planes, name)
                 self._byte_order = tif.byteorder
                 for page in unlike([plane.page for plane in planes]):
                     page.decode  # noqa: B018 - made now, while the file is open
@@ -103,9 +110,8 @@ class TiffImage(Image):
         self._values, self._planes, self._split = values, planes, letter != "C"
         self._order = plane_order(named, (letter, self._samples), self.pages)
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
-        self._cached = 0  # bytes
         self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
-        self._file = open_regular(path)
+        self._cached, self._file = 0, open_regular(path)  # bytes that are kept
 
     @property
     def band_rows(self) -> int:
