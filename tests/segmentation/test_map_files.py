@@ -254,6 +254,24 @@ def test_pictures_and_labels_in_the_folder_of_a_segmentation_are_no_maps(tmp_pat
     assert (measured.error, measured.input.name) == (None, "stack.labels.tif")
 
 
+def test_of_several_classes_the_highest_decides_as_in_the_segmentation(
+    tmp_path, make_model, stack_file, caplog
+):
+    model = make_model(tmp_path / "three.safetensors", classes=3, seed=2)
+    options = SegmentOptions(products=("probability",), objects=ObjectSettings(of_class=2))
+    segment_files([stack_file], tmp_path / "out", model, options)
+    assert tifffile.imread(tmp_path / "out" / "stack.labels.tif").max() > 1
+    caplog.clear()
+    (result,) = label_files([tmp_path / "out"], tmp_path / "again")
+    assert (result.error, result.input.name) == (None, "stack.probability.tif")
+    expected = read_pages(tmp_path / "out" / "stack.labels.tif")
+    assert np.array_equal(read_pages(tmp_path / "again" / "stack.labels.tif"), expected)
+    assert "threshold" not in caplog.text
+    (other,) = label_files([tmp_path / "out"], tmp_path / "cut", ObjectSettings(of_class=2, threshold=0.35))
+    assert other.error is None
+    assert not np.array_equal(read_pages(tmp_path / "cut" / "stack.labels.tif"), expected)
+
+
 def test_an_image_other_than_the_one_that_was_segmented_is_said(tmp_path, model, stack, caplog):
     for name, page in (("a", 0), ("b", 1)):
         tifffile.imwrite(tmp_path / f"{name}.tif", stack[page])

@@ -13,6 +13,7 @@ from unet2015.images.notes import Repeated
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
 from unet2015.safe_files import UNSIGNED, is_signed
+from unet2015.segmentation.class_image import ClassImage
 from unet2015.segmentation.record_beside import record_beside
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
@@ -69,6 +70,8 @@ def maps_of(
                 "probability of class 1; if its pages are classes, name its axes: --axes CYX"
             )
         highest = _check_probabilities(image, path, progress)
+        if image.channels > 1 and settings.threshold is None:  # the highest decides, as in segment
+            return Maps(image, channel, None, ClassImage(image), channel)
         threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path, notes)
         if highest <= threshold:
             notes.say(
