@@ -296,6 +296,7 @@ def calls(place):
                 "progress": PROGRESS,
                 "axes": {"none"},
                 "channel": {"none", "zero"},
+                "scene": {"none"},
             },
         ),
         "weight_map": (

@@ -13,6 +13,7 @@ from tests.cases.labels import picture, squares
 from tests.fuzz.commands import Ended
 from tests.fuzz.runs import stopped_after
 from unet2015.training import loop
+from unet2015.training.pool import Reading
 
 SETTINGS = """checkpoint_interval = 2
 [labels]
@@ -246,7 +247,7 @@ def balance(bench: Bench) -> None:
         bench.tiff(f"i/{name}.tif", picture(labels))
         bench.tiff(f"l/{name}.tif", labels)
     chosen = load_settings(None, {"validation": {"fraction": 0.0}, "weight_map": {"w0": 0.0}})
-    data = load_training_set(pair_images([bench.folder / "i"], [bench.folder / "l"]), chosen, "YX")
+    data = load_training_set(pair_images([bench.folder / "i"], [bench.folder / "l"]), chosen, Reading("YX"))
     totals = [sum(float(page.weights[page.classes == c].sum()) for page in data.training) for c in (0, 1)]
     data.close()
     share = totals[1] / sum(totals)

@@ -1,4 +1,4 @@
-"""``--channel`` goes from the command to the images, the model and the record."""
+"""``--channel`` and ``--scene`` go from the command to the images, the model and the record."""
 
 import json
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.images.test_microscope_files import write
 from unet2015.models.model_file import read_model_file
 from unet2015.training.validation import Validation
 
@@ -64,6 +65,23 @@ def test_train_resume_and_segment_with_one_channel(cli, data, coloured, refused)
     assert cli("segment", data / "images", "-o", data / "p", *model).status == 0
     results = [tifffile.imread(next((data / name).glob("a.classes.*"))) for name in "op"]
     np.testing.assert_array_equal(*results)
+
+
+def test_train_check_and_report_take_one_scene(cli, data, coloured):
+    stack = tifffile.imread(data / "images" / "a.tif")
+    path = data / "coloured" / "two.lif"
+    write(path, [np.zeros_like(stack)[None, :, None], stack[None, :, None]], names=("dark", "cells"))
+    both = ["--images", path, "--labels", data / "labels" / "a.tif", "--label-kind", "membrane"]
+    assert "it holds 2 images (scenes): 0:dark, 1:cells" in cli("check", *both).out
+    assert "0 errors, 1 warning" in cli("check", *both, "--scene", "1").out  # of the pixel size
+    assert "there is nothing to learn" in cli("check", *both, "--scene", "dark").out
+    options = ["--settings", data / "tiny.toml", "--width", "2", "--device", "cpu", "--steps", "2"]
+    train = ["train", *both, "-o", data / "run", *options]
+    assert cli(*train, "--scene", "cells").status == 0
+    assert read_model_file(data / "run" / "model.safetensors").info.training["scene"] == "cells"
+    ended = cli(*train, "--scene", "dark", "--resume")
+    assert (ended.status, "another --channel or --scene" in ended.err) == (1, True)
+    assert cli("report", data / "run", "--device", "cpu").status == 0
 
 
 def test_check_looks_at_one_channel(cli, data, coloured):

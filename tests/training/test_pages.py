@@ -17,6 +17,7 @@ from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.labels import make_targets
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
+from unet2015.training.pool import Reading
 from unet2015.training.weight_map import target_weights
 
 RNG = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def test_the_identity_has_the_axes_of_the_whole_file(tmp_path):
     tifffile.imwrite(tmp_path / "l.tif", np.stack([CELLS, CELLS]))
     pairs = [(tmp_path / "i.tif", tmp_path / "l.tif")]
     for axes, channel in (("zcyx", None), ("zcyx", "1"), ("CZYX", "1")):
-        with closing(load_training_set(pairs, settings(), axes, channel=channel)) as data:
+        with closing(load_training_set(pairs, settings(), Reading(axes, channel))) as data:
             assert (data.axes, data.identity["axes"]) == (axes.upper(), [axes.upper()])
             assert data.identity.get("channel") == channel
 

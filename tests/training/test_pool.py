@@ -12,7 +12,7 @@ import tifffile
 
 from unet2015.errors import DataSetError, ImageReadError
 from unet2015.images.reader import open_image
-from unet2015.training.pool import ImagePool
+from unet2015.training.pool import ImagePool, Reading
 
 RNG = np.random.default_rng(0)
 
@@ -46,7 +46,7 @@ def files(tmp_path):
 
 def test_images_of_a_pool_are_read_as_others_are(files):
     pool = ImagePool(most=3)
-    images = [pool.add(path, "YX") for path in files]
+    images = [pool.add(path, Reading("YX")) for path in files]
     common = ("name", "path", "axes", "axes_source", "shape", "dtype", "bits", "kind", "calibration", "notes")
     for number in RNG.integers(0, len(files), 40).tolist():
         with open_image(files[number], "YX") as expected:

@@ -15,6 +15,7 @@ from unet2015.cli.options import (
     LabelKindOption,
     Labels,
     LabelThreshold,
+    Scene,
     Settings,
     StartModel,
     Validate,
@@ -37,6 +38,7 @@ def check(
     validate: Validate = None,
     axes: Axes = None,
     channel: Channel = None,
+    scene: Scene = None,
     start: StartModel = None,
     as_json: Json = False,
 ) -> None:
@@ -51,6 +53,7 @@ def check(
         from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
         from unet2015.training.chosen_settings import settings_with
         from unet2015.training.pairing import find_pairs
+        from unet2015.training.pool import Reading
         from unet2015.training.start import check_settings, find_start
 
     show_messages()
@@ -65,7 +68,7 @@ def check(
         found = find_pairs(images, labels)
         pairs, likeness = found.pairs, found.by_likeness
         info = None if begun is None else begun.model.info
-        report = inspect_set(pairs, chosen, axes, channel=channel, start=info)
+        report = inspect_set(pairs, chosen, Reading(axes, channel, scene), start=info)
         report.problems[:0] = [Problem("warning", "", line) for line in found.left_out]
     except DataSetError as error:
         pairs, likeness = [], ""

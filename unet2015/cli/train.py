@@ -18,6 +18,7 @@ from unet2015.cli.options import (
     LabelKindOption,
     Labels,
     LabelThreshold,
+    Scene,
     Settings,
     StartModel,
     Validate,
@@ -76,6 +77,7 @@ def train(
     device: Device = "auto",
     axes: Axes = None,
     channel: Channel = None,
+    scene: Scene = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in RUN_DIR.")
     ] = False,
@@ -131,6 +133,7 @@ def train(
                 encoder_weights=encoder_weights,
                 axes=axes,
                 channel=channel,
+                scene=scene,
             )
     except OtherProcessError as error:
         sys.exit(error.exit_status)

@@ -237,9 +237,9 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
     settings = parse_settings(TrainingSettings, model.info.training.get("settings", {}), f"{folder}: model")
     predict = Predictor(model.network, choose_device(device))
     with ExitStack() as stack:
-        axes, channel = (model.info.training.get(name) for name in ("axes", "channel"))
+        axes, channel, scene = (model.info.training.get(name) for name in ("axes", "channel", "scene"))
         images = [
-            (stack.enter_context(open_image(image, axes, channel=channel)), labels)
+            (stack.enter_context(open_image(image, axes, channel=channel, scene=scene)), labels)
             for image, labels in _pairs(folder)
         ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]

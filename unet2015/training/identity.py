@@ -18,7 +18,7 @@ def identity_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str 
     """
     if _without_axes(then) != _without_axes(now):
         return (
-            "other images or labels, another --channel, other pairs of them, in another order, "
+            "other images or labels, another --channel or --scene, other pairs of them, in another order, "
             "or with others held out"
         )
     if not isinstance(then.get("axes"), list):

@@ -12,7 +12,7 @@ from threading import Event
 
 import torch
 
-from unet2015.arguments import callback, device_name, file_path, file_paths, flag, number_or_name, text
+from unet2015.arguments import callback, device_name, file_path, file_paths, flag
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
@@ -33,6 +33,7 @@ from unet2015.training.memory import check_memory
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
 from unet2015.training.pictures import Pictures
+from unet2015.training.pool import checked_reading
 from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
 from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
@@ -65,6 +66,7 @@ def train(
     encoder_weights: str | Path | None = None,
     axes: str | None = None,
     channel: int | str | None = None,
+    scene: int | str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Model:
     """Train a U-Net as in the paper, sections 3 and 3.1 (doi:10.1007/978-3-319-24574-4_28).
@@ -110,6 +112,8 @@ def train(
     channel : int or str, optional
         Use this channel of the images alone: its number from 0, its name, if the files declare names, or
         both as ``1:GFP``. It is stored in the model's record.
+    scene : int or str, optional
+        Of CZI, ND2 or LIF files with several images, use this one, named in the same ways; stored, too.
     progress : callable, optional
         Called after each step with the number of steps done, and of all; in the first process.
 
@@ -140,8 +144,7 @@ def train(
     images, labels, out = file_paths(images, "images"), file_paths(labels, "labels"), file_path(out, "out")
     device, resume = device_name(device), flag(resume, "resume")
     encoder = None if encoder_weights is None else file_path(encoder_weights, "encoder_weights")
-    axes = None if axes is None else text(axes, "axes", "letters of TZCYXI")
-    alone = None if channel is None else number_or_name(channel, "channel")
+    reading = checked_reading(axes, channel, scene)
     told = callback(progress, "progress")
     report = None if told is None else lambda name, done, steps: told(done, steps)
     with process_group() as group:
@@ -157,9 +160,9 @@ def train(
         if group.first:
             check_folder(out)
         pairs = pair_images(images, labels)
-        check_channels(begun, chosen.network, pairs[0][0], axes, alone)
+        check_channels(begun, chosen.network, pairs[0][0], reading)
         info = begun.model.info if begun else None
-        checked = check_pairs(pairs, chosen, axes, alone, silent=not group.first, start=info)
+        checked = check_pairs(pairs, chosen, reading, silent=not group.first, start=info)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder = make_folder(out)
@@ -169,7 +172,7 @@ def train(
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
-            with closing(load_training_set(pairs, chosen, axes, checked.labelled, alone)) as data:
+            with closing(load_training_set(pairs, chosen, reading, checked.labelled)) as data:
                 check_memory(chosen, data, target)
                 with reporting(report if group.first else None):
                     return Training(data, chosen, folder, target, group, begun, encoder).run(resume)

@@ -18,7 +18,7 @@ from unet2015.tiling.reading import PixelReader
 from unet2015.training.dataset import page_names, pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import balanced_weights
-from unet2015.training.pool import ImagePool
+from unet2015.training.pool import ImagePool, Reading
 from unet2015.training.weight_map import target_weights
 
 
@@ -92,7 +92,7 @@ class TrainingSet:
         What makes it this set, for JSON. ``pairs``: the SHA-256 of each image and its labels, in order;
         ``pages``: how many each image has; ``held_out``: the held-out pages, counted over the whole set;
         ``axes``: with which each image file is read; ``channel``: which channel of the images is used
-        alone, if one is.
+        alone, if one is; ``scene``: which image of files that hold several.
     axes : str or None
         Axes of the images that were given, for files that do not say them.
     """
@@ -119,9 +119,8 @@ class TrainingSet:
 def load_training_set(
     pairs: Sequence[tuple[Path, Path]],
     settings: TrainingSettings,
-    axes: str | None = None,
+    reading: Reading | None = None,
     labelled: LabelledPages | None = None,
-    channel: str | None = None,
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
@@ -135,13 +134,11 @@ def load_training_set(
         See `pair_images`.
     settings : TrainingSettings
         What the labels hold, the mapping, the weight map, and which pages are held out.
-    axes : str, optional
-        Axes of the images, where the files do not say.
+    reading : Reading, optional
+        Axes of the images, where the files do not say; the channel to use alone, and the scene.
     labelled : LabelledPages, optional
         What the check of the set (`training.checks.training_set.inspect_set`) has read of the labels. Its
         cells are used up. Default: the labels are read here.
-    channel : str, optional
-        The channel of the images to use alone; see `unet2015.images.reader.open_image`.
 
     Raises
     ------
@@ -150,16 +147,17 @@ def load_training_set(
     ImageError, LabelError, SettingsError
         As from reading, mapping, `make_targets` and `split_pages`.
     """
+    reading = reading or Reading()
     with ExitStack() as failed:
         pool = ImagePool()
         failed.callback(pool.close)
-        images = [pool.add(image, axes, channel) for image, _ in pairs]
+        images = [pool.add(image, reading) for image, _ in pairs]
         files = [(path, image.pages) for (path, _), image in zip(pairs, images, strict=True)]
         names = page_names(files)
         chosen, held_out = split_pages(settings.validation, len(names), files)
         mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
         if labelled is None:
-            labelled = LabelledPages.read(pairs, images, settings.labels, axes, set(chosen))
+            labelled = LabelledPages.read(pairs, images, settings.labels, reading.axes, set(chosen))
         pages = list(_training_pages(images, mapping, labelled))
         taught = [i for i in chosen if pages[i].annotated]
         if not taught:
@@ -187,8 +185,8 @@ def load_training_set(
             "held_out": held_out,
             "axes": [image.file_axes for image in images],
         }
-        | ({} if channel is None else {"channel": channel}),
-        axes=None if axes is None else axes.upper().replace("S", "C"),
+        | reading.part,
+        axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
+from unet2015.arguments import number_or_name, text
 from unet2015.device import process_memory
 from unet2015.errors import DataSetError, ImageReadError, OutOfMemoryError
 from unet2015.images.channel import ChannelImage
@@ -26,6 +27,34 @@ _MOST_PAGES = 2**24
 """Pages are listed by name."""
 KEPT_BYTES = 2**25
 """Bytes of decoded pixels that all open images keep together; those of the image read last always stay."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read: parameters of `unet2015.images.reader.open_image`."""
+
+    axes: str | None = None
+    channel: str | None = None
+    scene: str | None = None
+
+    def open(self, path: Path) -> Image:
+        """Open an image."""
+        return open_image(path, self.axes, channel=self.channel, scene=self.scene)
+
+    @property
+    def part(self) -> dict[str, str]:
+        """Channel and scene, those that are given, for records."""
+        named = {"channel": self.channel, "scene": self.scene}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def checked_reading(axes: Any, channel: Any, scene: Any) -> Reading:
+    """Return how images are read from what a caller gave; raise `ArgumentError` for wrong types."""
+    return Reading(
+        None if axes is None else text(axes, "axes", "letters of TZCYXI"),
+        None if channel is None else number_or_name(channel, "channel"),
+        None if scene is None else number_or_name(scene, "scene"),
+    )
 
 
 class PooledImage(Image):
@@ -46,11 +75,11 @@ class PooledImage(Image):
         While reading: the file was changed, replaced or removed since `sha256` was computed.
     """
 
-    def __init__(self, pool: "ImagePool", path: Path, axes: str | None, channel: str | None) -> None:
+    def __init__(self, pool: "ImagePool", path: Path, reading: Reading) -> None:
         self._watch = Unchanged(path)
         self._hashed, self._look_again = False, 0.0
-        self._pool, self._given = pool, {"axes": axes, "channel": channel}
-        with open_image(path, axes, channel=channel) as image:
+        self._pool, self._reading = pool, reading
+        with reading.open(path) as image:
             super().__init__(
                 ImageHeader(
                     image.name,
@@ -111,7 +140,7 @@ class PooledImage(Image):
     def open(self) -> Image:
         """Open the file; type and shape must be the same as before."""
         assert self.path is not None
-        image = open_image(self.path, self._given["axes"], channel=self._given["channel"])
+        image = self._reading.open(self.path)
         if (image.axes, image.shape, image.dtype) != (self.axes, self.shape, self.dtype):
             image.close()
             raise DataSetError(
@@ -168,9 +197,9 @@ class ImagePool:
         self._opened: OrderedDict[PooledImage, _Opened] = OrderedDict()  # the one read last at the end
         self._lock = threading.Lock()
 
-    def add(self, path: str | Path, axes: str | None = None, channel: str | None = None) -> PooledImage:
+    def add(self, path: str | Path, reading: Reading | None = None) -> PooledImage:
         """Return an image that can be read at any time; raises the errors of `open_image`."""
-        return PooledImage(self, Path(path), axes, channel)
+        return PooledImage(self, Path(path), reading or Reading())
 
     @contextmanager
     def lent(self, image: PooledImage) -> Iterator[Image]:

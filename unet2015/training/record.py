@@ -96,8 +96,7 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "versions": versions(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    if "channel" in data.identity:
-        record["channel"] = data.identity["channel"]
+    record |= {name: data.identity[name] for name in ("channel", "scene") if name in data.identity}
     if data.axes is not None:
         record["axes"] = data.axes
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):

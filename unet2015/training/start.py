@@ -8,7 +8,6 @@ from typing import Any
 from unet2015 import networks
 from unet2015.arguments import file_path
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
-from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_of_doubts
 from unet2015.networks import architecture, describe
@@ -19,6 +18,7 @@ from unet2015.settings import (
     TrainingSettings,
     parse_settings,
 )
+from unet2015.training.pool import Reading
 from unet2015.training.run_folder import MODEL
 from unet2015.training.validation import Validation
 
@@ -125,8 +125,7 @@ def check_channels(
     start: Start | None,
     network: AnyNetworkSettings,
     image: Path,
-    axes: str | None = None,
-    channel: str | None = None,
+    reading: Reading,
 ) -> None:
     """Refuse images that have another number of channels than the model, or than the network reads.
 
@@ -139,7 +138,7 @@ def check_channels(
     """
     if start is None and not architecture(network).channels(network):
         return
-    with open_image(image, axes, channel=channel) as opened:
+    with reading.open(image) as opened:
         came = opened.channels
     if start is None:
         try:

@@ -29,7 +29,7 @@ from unet2015.training.dataset import (
 )
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
-from unet2015.training.pool import ImagePool, PooledImage
+from unet2015.training.pool import ImagePool, PooledImage, Reading
 
 __all__ = ["Problem", "SetReport", "check_pairs", "find_problems", "inspect_set"]
 
@@ -62,9 +62,8 @@ class SetReport:
 def inspect_set(
     pairs: Sequence[tuple[Path, Path]],
     settings: TrainingSettings,
-    axes: str | None = None,
+    reading: Reading | None = None,
     *,
-    channel: str | None = None,
     keep_labels: bool = False,
     silent: bool = False,
     start: ModelInfo | None = None,
@@ -79,10 +78,8 @@ def inspect_set(
         See `pair_images`.
     settings : TrainingSettings
         What the labels mean, and which pages are held out.
-    axes : str, optional
-        Axes of the images, where the files do not say.
-    channel : str, optional
-        The channel of the images to use alone; see `unet2015.images.reader.open_image`.
+    reading : Reading, optional
+        Axes of the images, where the files do not say; the channel to use alone, and the scene.
     keep_labels : bool
         Whether the report keeps what a training needs of the labels, so that they are read only once. It
         takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
@@ -96,21 +93,21 @@ def inspect_set(
     SettingsError
         The pages to hold out are not in the set, or leave none for training.
     """
-    pool = ImagePool(most=1)
+    pool, reading = ImagePool(most=1), reading or Reading()
     try:
-        found = [_Pair.open(pool, *pair, axes, channel) for pair in pairs]
+        found = [_Pair.open(pool, *pair, reading) for pair in pairs]
         if keep_labels:
             _keep_labels(found, settings.validation)
         counts = [2 * pair.pages for pair in found]  # of images and of labels
         with Bar(sum(counts), "images and labels checked", "page", silent=silent) as bar:
             for pair, count in zip(found, counts, strict=True):
                 with Share(bar.update, count, count) as pair.share:
-                    pair.look(settings.labels, axes)
+                    pair.look(settings.labels, reading.axes)
         # If other files show that the cells have ids, a file with only 0 and 255 has a single cell.
         if any(pair.holds_ids for pair in found):
             for pair in found:
                 if pair.refused_as_mask:
-                    pair.look_at_labels(settings.labels, axes, numbered=True)
+                    pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         held_out: list[str] = []
         if not _errors(problems):
@@ -134,20 +131,19 @@ def find_problems(
     pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
 ) -> list[Problem]:
     """Return the problems that `inspect_set` finds."""
-    return inspect_set(pairs, settings, axes).problems
+    return inspect_set(pairs, settings, Reading(axes)).problems
 
 
 def check_pairs(
     pairs: Sequence[tuple[Path, Path]],
     settings: TrainingSettings,
-    axes: str | None = None,
-    channel: str | None = None,
+    reading: Reading | None = None,
     *,
     silent: bool = False,
     start: ModelInfo | None = None,
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
-    report = inspect_set(pairs, settings, axes, channel=channel, keep_labels=True, silent=silent, start=start)
+    report = inspect_set(pairs, settings, reading, keep_labels=True, silent=silent, start=start)
     if errors := [problem for problem in report.problems if problem.severity == "error"]:
         listed = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: {listed}")
@@ -206,12 +202,10 @@ class _Pair:
             self.share.step()
 
     @classmethod
-    def open(
-        cls, pool: ImagePool, image_file: Path, label_file: Path, axes: str | None, channel: str | None
-    ) -> "_Pair":
+    def open(cls, pool: ImagePool, image_file: Path, label_file: Path, reading: Reading) -> "_Pair":
         pair = cls(image_file, label_file)
         try:
-            pair.image = pool.add(image_file, axes, channel)
+            pair.image = pool.add(image_file, reading)
             pair.image_problems += [problem_of("warning", image_file, note) for note in pair.image.notes]
         except Exception as error:
             pair.image_problems.append(pair.failed(error, image_file))
