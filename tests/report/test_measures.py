@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from unet2015.models.model_file import ModelInfo, build_network, read_model_file, save_model
 from unet2015.report.figures import plot_curves
 from unet2015.report.html import Report, write_report
-from unet2015.report.measures import measures
+from unet2015.report.measures import measures, other_settings
 from unet2015.report.run import report_run
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.training.validation import Validation
@@ -112,3 +113,13 @@ def test_curves_show_cross_entropy_where_there_is_no_f1(run):
     assert undefined != other
     # One undefined among others is a gap.
     assert plot_curves({"": run(GOOD, UNDEFINED[0], GOOD) / "log.jsonl"}) != undefined
+
+
+def test_settings_that_were_edited_after_the_training_are_said():
+    trained = {"seed": 1, "network": {"width": 2}}
+    model = SimpleNamespace(info=SimpleNamespace(training={"settings": trained}))
+    assert other_settings(dict(trained), model) == ""
+    assert other_settings(None, model) == other_settings(trained, None) == ""
+    said = other_settings(trained | {"network": {"width": 64}, "mine": 3}, model)
+    assert "settings.json was changed after the training" in said
+    assert "own record in mine, network," in said

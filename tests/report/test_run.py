@@ -52,6 +52,7 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
     for words in ("torch", "sha256", "training_pages", "cross-entropy", "on the 2 held-out pages"):
         assert words in text
     assert "not drawn" not in text
+    assert "was changed after the training" not in text
 
 
 @pytest.mark.slow
@@ -63,6 +64,7 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
         (lambda images, run: shutil.rmtree(run / "checkpoints"), "says where the images are"),
         (lambda images, run: (run / "model.safetensors").unlink(), "There is no model yet"),
         (lambda images, run: (run / "settings.json").unlink(), "Best"),
+        (lambda images, run: (run / "settings.json").write_text("{}"), "settings.json was changed after"),
     ],
 )
 def test_what_is_missing_is_said_and_the_rest_is_there(run, small_set, change, why):

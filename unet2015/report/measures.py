@@ -35,6 +35,18 @@ def alert(model: Model | None) -> str:
     return " ".join(said)
 
 
+def other_settings(settings: dict[str, Any] | None, model: Model | None) -> str:
+    """Return that settings.json is not what the model says of its training; empty where it is, or unknown."""
+    trained = None if model is None else model.info.training.get("settings")
+    if settings is None or not isinstance(trained, dict) or settings == trained:
+        return ""
+    changed = sorted(key for key in {*settings, *trained} if settings.get(key) != trained.get(key))
+    return (
+        f"settings.json was changed after the training: it differs from the model's own record in "
+        f"{', '.join(changed)}, and the record counts."
+    )
+
+
 def _best(checks: list[dict[str, Any]], model: Model | None) -> dict[str, Any]:
     """Return the validation of the model that was kept, chosen in the same way as by the training."""
     best = checks[0]

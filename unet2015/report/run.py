@@ -1,6 +1,7 @@
 """The report of a training: the contents of its folder, and held-out pages if the images still exist."""
 
 import json
+import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from unet2015.models.tensors import load_tensors
 from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
-from unet2015.report.measures import alert, measures, summary
+from unet2015.report.measures import alert, measures, other_settings, summary
 from unet2015.safe_files import read_text, sha256
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
@@ -130,9 +131,11 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
         details["training record"] = record
         about = model.info.model_dump(mode="json", exclude={"training"}, exclude_defaults=True)
         details["model"] = {"file": str(path), "bytes": path.stat().st_size, "sha256": model.sha256, **about}
-    return Section(
-        "Settings and record", "All that the training depended on beside its images.", details=details
-    )
+    text = "All that the training depended on beside its images."
+    if said := other_settings(settings, model):
+        logging.getLogger("unet2015").warning("%s: %s", path.parent, said)
+        text += f" {said}"
+    return Section("Settings and record", text, details=details)
 
 
 def _course(folder: Path) -> list[Section]:
