@@ -93,6 +93,7 @@ TRUTH = np.kron(np.eye(3, 2, dtype=int), np.ones((3, 4), int))
 GUESS = np.roll(TRUTH, 1, 0)
 ODD_OF_NUMBERS = {"zero", "two", "half", "fraction", "1.5", "0-d", "scalar tensor"}
 FLAG = {"true", "zero"}
+SIZES = {"none", "two", "half", "fraction", "1.5", "0-d", "scalar tensor"}
 MASKS = {"truth": TRUTH, "prediction": GUESS}
 OBJECTS, LABELS = MASKS, {"bytes of an image"}
 IOUS = {"half", "fraction", "0-d", "scalar tensor"}
@@ -187,6 +188,8 @@ def calls(place):
                 "device": {"device", "text", "empty text", "number as text", "null", "np text"},
                 "precision": {"text", "empty text", "number as text", "null", "np text"},
                 "average": {"text", "empty text", "number as text", "null", "np text"},
+                "pixel_size": SIZES,
+                "replace_pixel_size": {"zero"},
                 "objects": {"none"},
                 "views": {"list", "empty array", "empty page"},
                 "products": {"list", "empty array", "empty page"},
@@ -230,6 +233,8 @@ def calls(place):
                 "channel": {"none"},
                 "scene": {"none"},
                 "axes": TEXTS,
+                "pixel_size": SIZES,
+                "replace_pixel_size": {"zero"},
                 "max_memory": {"none", "two", "huge", "number as text"},
                 "progress": PROGRESS,
             },
@@ -241,6 +246,8 @@ def calls(place):
                 "labels": set(),
                 "images": {"none"},
                 "parquet": {"zero"},
+                "pixel_size": SIZES,
+                "replace_pixel_size": {"zero"},
                 "channel": {"none"},
                 "scene": {"none"},
                 "axes": TEXTS,

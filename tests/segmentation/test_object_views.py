@@ -252,7 +252,9 @@ def test_what_imagej_cannot_open_by_itself_is_said_once(
 
 
 CALIBRATED = {"resolution": (4, 4), "imagej": True, "metadata": {"unit": "um"}}
-IN_PIXELS = "no pixel size in a known unit of length, so that the table is in pixels alone"
+IN_PIXELS = (
+    "no pixel size in a known unit of length, so that the table is in pixels alone; --pixel-size gives one"
+)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from unet2015.cli.object_options import (
     object_settings,
     views_of,
 )
-from unet2015.cli.options import Axes, Channel, Json, Scene
+from unet2015.cli.options import Axes, Channel, Json, PixelSize, ReplacePixelSize, Scene
 from unet2015.cli.output import echo_path, print_error, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
@@ -63,6 +63,8 @@ def label(
     ] = None,
     channel: Channel = None,
     scene: Scene = None,
+    pixel_size: PixelSize = None,
+    replace_pixel_size: ReplacePixelSize = False,
     max_memory: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +82,7 @@ def label(
     one segmentation, the probability map is taken.
     """
     with loading():
-        from unet2015.cli.sizes import parse_size
+        from unet2015.cli.sizes import parse_pixel_size, parse_size
         from unet2015.segmentation.map_files import label_files
 
     show_messages()
@@ -101,6 +103,8 @@ def label(
         images=images,
         channel=channel,
         scene=scene,
+        pixel_size=parse_pixel_size(pixel_size),
+        replace_pixel_size=replace_pixel_size,
         axes=axes,
         max_memory=None if max_memory is None else parse_size(max_memory),
     )
@@ -130,6 +134,8 @@ def measure(
     parquet: Parquet = False,
     channel: Channel = None,
     scene: Scene = None,
+    pixel_size: PixelSize = None,
+    replace_pixel_size: ReplacePixelSize = False,
     axes: Axes = None,
     as_json: Json = False,
 ) -> None:
@@ -139,10 +145,21 @@ def measure(
     calibrated. Labels may come from any program: 0 is background, every other number is an object.
     """
     with loading():
+        from unet2015.cli.sizes import parse_pixel_size
         from unet2015.segmentation.label_files import measure_files
 
     show_messages()
-    results = measure_files(labels, out, images, parquet=parquet, channel=channel, scene=scene, axes=axes)
+    results = measure_files(
+        labels,
+        out,
+        images,
+        parquet=parquet,
+        channel=channel,
+        scene=scene,
+        axes=axes,
+        pixel_size=parse_pixel_size(pixel_size),
+        replace_pixel_size=replace_pixel_size,
+    )
     _report(results, as_json)
 
 

@@ -1,5 +1,6 @@
 """Options of the commands that find objects."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,6 +88,19 @@ def object_settings(
     if split is not None:
         values["markers"] = _markers(split)
     return parse_settings(ObjectSettings, values, "options of objects")
+
+
+def check_unused(settings: "ObjectSettings", views: Sequence[str]) -> None:
+    """Raise `UsageError` if options are about objects, which are not wanted."""
+    from unet2015.errors import UsageError
+
+    if settings.model_fields_set:
+        raise UsageError(
+            "--smallest, --class, --split, --keep-holes, --frame and --corners say what objects are; they "
+            "need --objects"
+        )
+    if views:
+        raise UsageError("--regions, --overlay and --parquet are made of objects; they need --objects")
 
 
 def _markers(text: str) -> dict[str, float] | None:

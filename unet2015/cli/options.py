@@ -30,6 +30,18 @@ Scene = Annotated[
         metavar="N|NAME",
     ),
 ]
+PixelSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Side of a pixel in micrometres, or HEIGHT,WIDTH, for files that do not say it. One that says "
+        "another is refused.",
+        metavar="UM",
+    ),
+]
+ReplacePixelSize = Annotated[
+    bool,
+    typer.Option("--replace-pixel-size", help="Take --pixel-size where the file says another, too."),
+]
 KIND_HELP = (
     "What the label values mean. instances: 0 is background, every other value a cell. mask: 0 is "
     "background, all else cells, one for each connected part. membrane: 0 is membrane, all else the inside "

@@ -19,12 +19,12 @@ from unet2015.cli.object_options import (
     Regions,
     Smallest,
     Split,
+    check_unused,
     object_settings,
     views_of,
 )
-from unet2015.cli.options import Axes, Channel, Device, Json, Scene
+from unet2015.cli.options import Axes, Channel, Device, Json, PixelSize, ReplacePixelSize, Scene
 from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
-from unet2015.errors import UsageError
 from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def segment(
     axes: Axes = None,
     channel: Channel = None,
     scene: Scene = None,
+    pixel_size: PixelSize = None,
+    replace_pixel_size: ReplacePixelSize = False,
     device: Device = "auto",
     precision: PrecisionOption = "float32",
     max_memory: MaxMemory = None,
@@ -153,7 +155,7 @@ def segment(
     it does only what is not done yet, and also goes on inside an image.
     """
     with loading():
-        from unet2015.cli.sizes import parse_size, parse_threshold
+        from unet2015.cli.sizes import parse_pixel_size, parse_size, parse_threshold
         from unet2015.segmentation.options import SegmentOptions
 
     show_messages()
@@ -165,14 +167,9 @@ def segment(
         frame=frame,
         corners=corners,
     )
-    if wanted.model_fields_set and not objects:
-        raise UsageError(
-            "--smallest, --class, --split, --keep-holes, --frame and --corners say what objects are; they "
-            "need --objects"
-        )
     views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
-    if views and not objects:
-        raise UsageError("--regions, --overlay and --parquet are made of objects; they need --objects")
+    if not objects:
+        check_unused(wanted, views)
     options = SegmentOptions(
         tile=tile,
         batch=batch,
@@ -185,6 +182,8 @@ def segment(
         axes=axes,
         channel=channel,
         scene=scene,
+        pixel_size=parse_pixel_size(pixel_size),
+        replace_pixel_size=replace_pixel_size,
         products=("classes", "probability") if probability else ("classes",),
         objects=wanted if objects else None,
         views=views,

@@ -6,6 +6,27 @@ from unet2015.arguments import parse_size as parse_size
 from unet2015.errors import UsageError
 
 
+def parse_pixel_size(text: str | None) -> tuple[float, float] | None:
+    """Return height and width of a pixel that a text means: 0.65, or 0.65,0.5; None for none.
+
+    Raises
+    ------
+    UsageError
+        It is no such text.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    try:
+        height, width = map(float, parts * 2 if len(parts) == 1 else parts)
+    except ValueError:
+        raise UsageError(
+            f"--pixel-size {text!r}: expected micrometres, such as 0.65, or height and width, such as "
+            "0.65,0.5"
+        ) from None
+    return height, width
+
+
 def parse_threshold(text: str) -> float | Literal["f1", "rand"]:
     """Return the threshold that a text means: a name that a model may have, or a number.
 

@@ -2,7 +2,11 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
+from unet2015.arguments import flag, items, number
+from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.image import Image
 
@@ -18,6 +22,78 @@ def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
     if factor is None or height is None or width is None:
         return None
     return height * factor, width * factor
+
+
+@dataclass(frozen=True)
+class GivenSize:
+    """A pixel size that a user gives, for files that have none.
+
+    Attributes
+    ----------
+    size : tuple of float or None
+        Height and width in micrometres. None: what the file says.
+    replaces : bool
+        Whether it also takes the place of another one in the file.
+    """
+
+    size: tuple[float, float] | None = None
+    replaces: bool = False
+
+    @classmethod
+    def of(cls, size: Any, replaces: Any) -> "GivenSize":
+        """Return what a caller means by a number, or height and width; raise `UsageError` if it is none."""
+        found = flag(replaces, "replace_pixel_size")
+        if size is None:
+            if found:
+                raise UsageError("replace_pixel_size says what becomes of a pixel size; give pixel_size, too")
+            return cls()
+        return cls(sides(size), found)
+
+    def applied(self, image: Image) -> Image:
+        """Return the image, with this pixel size where its file has none.
+
+        Raises
+        ------
+        ImageValueError
+            The file has another one, which is not to be replaced. The image is closed then.
+        """
+        known = pixel_size(image.calibration)
+        if self.size is None or (known is not None and _alike(known, self.size)):
+            return image
+        if known is not None and not self.replaces:
+            image.close()
+            raise ImageValueError(
+                f"{image.name}: has pixels of {in_words(known)}, but {in_words(self.size)} was given; leave "
+                "it out to take what the file says, or say that the file is wrong (--replace-pixel-size)"
+            )
+        factor, spacing = unit_factor(image.calibration.unit, MICROMETRE), image.calibration.z_spacing
+        image.calibration = replace(
+            image.calibration,
+            pixel_size_y=self.size[0],
+            pixel_size_x=self.size[1],
+            z_spacing=None if factor is None or spacing is None else spacing * factor,
+            unit=MICROMETRE,
+        )
+        return image
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it for a record; nothing where none was given."""
+        if self.size is None:
+            return {}
+        return {"pixel_size": list(self.size)} | ({"replace_pixel_size": True} if self.replaces else {})
+
+
+def sides(value: Any) -> tuple[float, float]:
+    """Return height and width of a pixel from one number or two, above 0 and finite."""
+    given = [value] * 2 if _is_number(value) else items(value, "pixel_size", "micrometres, one or two")
+    found = [number(one, "pixel_size") for one in given]
+    if len(found) != 2 or not all(0 < one < math.inf for one in found):
+        raise UsageError(f"pixel_size: expected micrometres above 0, one or height and width, got {found}")
+    return found[0], found[1]
+
+
+def _is_number(value: Any) -> bool:
+    return not hasattr(value, "__len__") and not hasattr(value, "__iter__")
 
 
 def in_words(size: tuple[float, float]) -> str:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
-IN_PIXELS = "no pixel size in a known unit of length, so that the table is in pixels alone"
+IN_PIXELS = (
+    "no pixel size in a known unit of length, so that the table is in pixels alone; --pixel-size gives one"
+)
 """What is said of an image without a `pixel_size`."""
 _ROWS = 2**14
 

@@ -12,6 +12,7 @@ from unet2015.arguments import callback, file_path, flag
 from unet2015.errors import UsageError
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
+from unet2015.images.pixel_size import GivenSize
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.labelling import StoredLabels
 from unet2015.objects.masks import describe_mask
@@ -32,6 +33,8 @@ def measure_files(
     channel: int | str | None = None,
     scene: int | str | None = None,
     axes: str | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    replace_pixel_size: bool = False,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> list[ObjectResult]:
     """Measure the objects of label images; a file that fails does not stop the others.
@@ -51,6 +54,8 @@ def measure_files(
         Of the images, as for :func:`unet2015.segment`. Default: all channels are measured.
     axes : str, optional
         Axes of the label images, where they do not say.
+    pixel_size, replace_pixel_size
+        Of the label images, as for :class:`unet2015.SegmentOptions`.
     progress : callable, optional
         Called with the path of the label image, how many of its rows are done, and how many there are; each
         row counts once for each pass. The work waits for it.
@@ -69,7 +74,8 @@ def measure_files(
         There are no label images, or two of them would have the same table.
     """
     given, target = file_path(labels, "labels"), file_path(out, "out")
-    opening = Opening(axes=axes, images=images, channel=channel, scene=scene)
+    size = GivenSize.of(pixel_size, replace_pixel_size)
+    opening = Opening(axes=axes, images=images, channel=channel, scene=scene, size=size)
     told = callback(progress, "progress")
     opening = opening.pair(named_files(given, LABELS.ending))
     single = target.suffix.lower() in (".csv", ".parquet") and not target.is_dir()
@@ -86,7 +92,8 @@ def measure_files(
     if not single:
         join_results(target, results, "measure")
     elif work.tables:
-        write_table(target, work.tables, RecordedOutput(target, "measure", {"inputs": work.inputs}))
+        said = {"inputs": work.inputs} | size.as_record()
+        write_table(target, work.tables, RecordedOutput(target, "measure", said))
         results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
 
@@ -128,7 +135,7 @@ class _Measuring:
         if self.single:
             self.tables += tables
             return [], tables
-        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
+        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.size.as_record()
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
         written = [self.target / f"{name}{ending}" for ending in endings]
         for table in written:

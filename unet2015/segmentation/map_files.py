@@ -17,6 +17,7 @@ from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated
+from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import LABELS_ZARR, ome_ending
 from unet2015.images.writer import ImageWriter
@@ -48,6 +49,8 @@ def label_files(
     channel: int | str | None = None,
     scene: int | str | None = None,
     axes: str | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    replace_pixel_size: bool = False,
     max_memory: int | str | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> list[ObjectResult]:
@@ -74,6 +77,8 @@ def label_files(
         Of the images, as for :func:`unet2015.segment`. Default: all channels are measured.
     axes : str, optional
         Axes of the maps, where they do not say.
+    pixel_size, replace_pixel_size
+        Of the maps, as for :class:`unet2015.SegmentOptions`.
     max_memory : int or str, optional
         Bytes that dividing one object may take, or a text such as 2G. Default: no limit.
     progress : callable, optional
@@ -94,12 +99,12 @@ def label_files(
         By their names, several images could belong to a map.
     """
     given, folder = file_paths(inputs, "inputs"), file_path(out, "out")
-    notes = Repeated()
+    notes, size = Repeated(), GivenSize.of(pixel_size, replace_pixel_size)
     work = _Labelling(
         folder,
         ObjectSettings() if objects is None else checked_objects(objects),
         checked_views(checked_names(views, "views")),
-        Opening(axes=axes, images=images, channel=channel, scene=scene),
+        Opening(axes=axes, images=images, channel=channel, scene=scene, size=size),
         None if max_memory is None else memory(max_memory, "max_memory"),
         notes,
     )

@@ -16,7 +16,7 @@ from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
-from unet2015.images.pixel_size import pixel_size
+from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.objects.table import IN_PIXELS, Table, describe_run, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
@@ -51,6 +51,8 @@ class Opening:
         The images whose intensities are measured: a file, a folder or a pattern.
     channel, scene : int or str, optional
         Which channel, and which scene, of the images is taken.
+    size : GivenSize
+        Of the pixels of maps or label images that do not say it.
     partners : dict
         The image of each file, or None.
 
@@ -64,6 +66,7 @@ class Opening:
     images: str | Path | None = None
     channel: int | str | None = None
     scene: int | str | None = None
+    size: GivenSize = field(default_factory=GivenSize)
     partners: dict[Path, Path | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,7 +91,7 @@ class Opening:
 
     def open(self, path: Path, stack: ExitStack, say: Say) -> Image:
         """Open a map or a label image, and say the notes on it."""
-        image = stack.enter_context(open_image(path, self.axes, labels=True))
+        image = stack.enter_context(self.size.applied(open_image(path, self.axes, labels=True)))
         say_notes(image, say=say)
         return image
 
@@ -117,13 +120,12 @@ class Opening:
         return stack.enter_context(open_image(partner, channel=self.channel, scene=self.scene)), watch
 
     def as_record(self, image: Image | None) -> dict[str, Any]:
-        """Return for a record which image was measured."""
+        """Return for a record which image was measured, and the pixel size that was given."""
         if image is None:
-            return {}
+            return self.size.as_record()
         chosen = {"channel": self.channel, "scene": self.scene}
-        return {"image": os.path.realpath(image.name)} | {
-            name: value for name, value in chosen.items() if value is not None
-        }
+        said = {name: value for name, value in chosen.items() if value is not None}
+        return {"image": os.path.realpath(image.name)} | said | self.size.as_record()
 
 
 def compare(labels: Image, image: Image | None, say: Say) -> None:

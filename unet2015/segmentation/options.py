@@ -11,6 +11,7 @@ from typing import Any, Self
 from unet2015.arguments import device_name, flag, integer, items, memory, number, number_or_name, text
 from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.image import Image
+from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
@@ -18,7 +19,7 @@ from unet2015.settings.choices import Averaging, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
-_MAY_BE_ABSENT = ("objects", "views", "channel", "scene")
+_MAY_BE_ABSENT = ("objects", "views", "channel", "scene", "pixel_size", "replace_pixel_size")
 """Not in a record where they are not given, as in records from before there were any."""
 
 
@@ -30,6 +31,11 @@ class SegmentOptions:
     ----------
     tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes, channel, scene
         As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
+    pixel_size : float or tuple of float, optional
+        Side of a pixel in micrometres, or height and width, for files that do not say it. A file that says
+        another one is refused. It stands in the record, and the results have it.
+    replace_pixel_size : bool
+        It takes the place of another one in the file, too.
     products : tuple of str
         Names of :data:`unet2015.segmentation.products.PRODUCTS`; ``classes`` is always among them.
     objects : ObjectSettings, optional
@@ -57,6 +63,8 @@ class SegmentOptions:
     axes: str | None = None
     channel: int | str | None = None
     scene: int | str | None = None
+    pixel_size: float | tuple[float, float] | None = None
+    replace_pixel_size: bool = False
     products: tuple[str, ...] = (MAIN.name,)
     objects: ObjectSettings | None = None
     views: tuple[str, ...] = ()
@@ -67,6 +75,9 @@ class SegmentOptions:
         for name, check in _CHECKS.items():
             if (value := getattr(self, name)) is not None or name in _NEEDED:
                 object.__setattr__(self, name, check(value))
+        given = self._given_size
+        object.__setattr__(self, "pixel_size", given.size)
+        object.__setattr__(self, "replace_pixel_size", given.replaces)
         unknown = [name for name in self.products if name not in PRODUCTS]
         if unknown:
             raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
@@ -81,8 +92,13 @@ class SegmentOptions:
         _ = self.layout  # this raises an error if they contradict each other
 
     def open(self, path: Path) -> Image:
-        """Open an image with the axes, the channel and the scene of these options."""
-        return open_image(path, self.axes, channel=self.channel, scene=self.scene)
+        """Open an image with the axes, the channel, the scene and the pixel size of these options."""
+        opened = open_image(path, self.axes, channel=self.channel, scene=self.scene)
+        return self._given_size.applied(opened)
+
+    @property
+    def _given_size(self) -> GivenSize:
+        return GivenSize.of(self.pixel_size, self.replace_pixel_size)
 
     @property
     def layout(self) -> Layout:
@@ -111,12 +127,12 @@ class SegmentOptions:
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name in _MAY_BE_ABSENT and value in (None, ()):
+            if name in _MAY_BE_ABSENT and value in (None, (), False):
                 continue
             if name == "objects" and self.objects is not None:
                 said[name] = self.objects.model_dump(mode="json")
-            elif name == "views":
-                said[name] = list(self.views)
+            elif name in ("views", "pixel_size"):
+                said[name] = list(value)
             elif name == "products":
                 said |= {other: other in self.products for other in PRODUCTS if other != MAIN.name}
             else:
@@ -130,7 +146,8 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        given |= {name: said.get(name) for name in ("channel", "scene")}
+        given |= {name: said.get(name) for name in ("channel", "scene", "pixel_size")}
+        given |= {"replace_pixel_size": said.get("replace_pixel_size", False)}
         given |= {"views": said.get("views", ())}
         return cls(products=tuple(products), objects=objects, **given)
 

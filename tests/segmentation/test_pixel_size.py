@@ -1,0 +1,103 @@
+"""`--pixel-size`: a calibration that a user gives to files that have none, in results, tables and records."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.cli.app import main
+from unet2015.errors import UsageError
+from unet2015.images.pixel_size import pixel_size
+from unet2015.images.reader import open_image
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.replay import replay
+from unet2015.settings.objects import ObjectSettings
+
+CALIBRATED = {"imagej": True, "resolution": (4, 4), "metadata": {"unit": "um", "axes": "ZYX", "spacing": 2}}
+
+
+@pytest.fixture
+def images(tmp_path, stack):
+    """A file without a pixel size, and one with pixels of 0.25 µm."""
+    tifffile.imwrite(tmp_path / "plain.tif", stack, photometric="minisblack", metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "known.tif", stack, **CALIBRATED)
+    return tmp_path
+
+
+def size_of(path):
+    with open_image(path) as image:
+        return pixel_size(image.calibration)
+
+
+def first_row(path):
+    with path.open(newline="") as file:
+        return next(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("out", ["out", "o.zarr"])
+def test_results_tables_and_records_have_what_is_given(images, model, out):
+    options = SegmentOptions(pixel_size=(0.65, 0.5), objects=ObjectSettings())
+    (result,) = segment_files([images / "plain.tif"], images / out, model, options)
+    assert result.error is None
+    for path in result.outputs:
+        if path.suffix in (".tif", ".zarr"):
+            assert size_of(path) == pytest.approx((0.65, 0.5))
+    row = first_row(next(path for path in result.outputs if path.suffix == ".csv"))
+    assert float(row["area_um2"]) == pytest.approx(int(row["area_px"]) * 0.65 * 0.5)
+    (record,) = (*images.rglob("plain.record.json"), *images.rglob("o.record.json"))
+    assert json.loads(record.read_text())["settings"]["pixel_size"] == [0.65, 0.5]
+    assert replay(record).same
+    before = result.outputs[0].stat().st_mtime_ns
+    segment_files([images / "plain.tif"], images / out, model, options)
+    assert result.outputs[0].stat().st_mtime_ns == before
+
+
+def test_a_file_that_says_another_is_refused_unless_it_is_said_to_be_wrong(images, model):
+    both = [images / "plain.tif", images / "known.tif"]
+    plain, known = segment_files(both, images / "out", model, SegmentOptions(pixel_size=0.65))
+    assert plain.error is None
+    assert "known.tif: has pixels of 0.25 x 0.25 µm, but 0.65 x 0.65 µm was given" in str(known.error)
+    (same,) = segment_files(both[1:], images / "same", model, SegmentOptions(pixel_size=0.25))
+    assert same.error is None
+    options = SegmentOptions(pixel_size=0.65, replace_pixel_size=True)
+    (made,) = segment_files(both[1:], images / "new", model, options)
+    with open_image(made.outputs[0]) as found:
+        assert pixel_size(found.calibration) == pytest.approx((0.65, 0.65))
+        assert found.calibration.z_spacing == pytest.approx(2)
+    settings = json.loads((images / "new" / "known.record.json").read_text())["settings"]
+    assert settings["replace_pixel_size"] is True
+
+
+def test_label_and_measure_take_it(images):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[3:9, 4:12] = 1
+    tifffile.imwrite(images / "m.tif", mask)
+    for command, out in ((["label"], "l"), (["measure"], "m")):
+        with pytest.raises(SystemExit, match="0"):
+            main([*command, str(images / "m.tif"), "-o", str(images / out), "--pixel-size", "0.5"])
+        assert float(first_row(images / out / "m.objects.csv")["area_um2"]) == 12
+        record = json.loads((images / out / "m.objects.record.json").read_text())
+        assert record["pixel_size"] == [0.5, 0.5]
+    assert size_of(images / "l" / "m.labels.tif") == pytest.approx((0.5, 0.5))
+    (refused,) = measure_files(images / "l", images / "n", pixel_size=2)
+    assert "0.5 x 0.5 µm, but 2 x 2 µm was given" in str(refused.error)
+    (taken,) = measure_files(images / "l", images / "n", pixel_size=2, replace_pixel_size=True)
+    assert taken.objects["total_area_um2"] == 192
+
+
+@pytest.mark.parametrize("text", ["x", "1,2,3", "0", "-1", "nan", "inf", "1,0", ""])
+def test_what_is_no_pixel_size_is_refused(images, capsys, text):
+    with pytest.raises(SystemExit, match="2"):
+        main(["measure", str(images / "known.tif"), "-o", str(images / "o"), "--pixel-size", text])
+    assert "pixel" in capsys.readouterr().err
+    assert not (images / "o").exists()
+
+
+def test_to_replace_needs_a_pixel_size(images):
+    with pytest.raises(UsageError, match="give pixel_size"):
+        label_files(images / "known.tif", images / "o", replace_pixel_size=True)
