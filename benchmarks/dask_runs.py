@@ -120,7 +120,8 @@ class Runs:
         self.folder = folder
         self.path = make_model(folder / "model.safetensors", width)
         self.options = SegmentOptions(tile=572, batch=1, device="cpu")
-        self.segmenter = Segmenter(read_model_file(self.path), self.options)
+        self.model = read_model_file(self.path)
+        self.segmenters: dict[int, Segmenter] = {}
         self.written = 0
 
     def images(self, tiles: int) -> Path:
@@ -160,11 +161,18 @@ class Runs:
             job.result()
 
     def _workers(self, address: str, tiles: int, size: int) -> None:
-        plans.PART_PIXELS = size * 572 * 572
+        segmenter = self._segmenter(size)
         jobs = plan_jobs([self.images(tiles) / "image.zarr"], self._out(tiles), self.options)
-        (result,) = segment_on(address, self.segmenter, jobs)
+        (result,) = segment_on(address, segmenter, jobs)
         if result.error:
             raise result.error
+
+    def _segmenter(self, size: int) -> Segmenter:
+        """Return the segmenter for tasks of so many tiles; it keeps the plan of an image, with its parts."""
+        plans.PART_PIXELS = size * 572 * 572
+        if size not in self.segmenters:
+            self.segmenters[size] = Segmenter(self.model, self.options)
+        return self.segmenters[size]
 
     def _out(self, tiles: int, part: str = "image") -> Path:
         self.written += 1
@@ -172,9 +180,8 @@ class Runs:
 
     def tasks(self, tiles: int, size: int) -> int:
         """Return how many tasks an image has."""
-        plans.PART_PIXELS = size * 572 * 572
         (page,) = read_pages(self.images(tiles) / "image.zarr")
-        return len(self.segmenter.plan(ArrayImage(page, "YX")).parts)
+        return len(self._segmenter(size).plan(ArrayImage(page, "YX")).parts)
 
     def check(self, tiles: int) -> None:
         """See that all wrote the same bytes of an image, two processes those of its halves."""
