@@ -11,7 +11,6 @@ from torch.nn import functional
 from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.winograd import Scratch, convolve, scratch_values
 from unet2015.networks.cpu.winograd_weights import (
-    _G,
     MAX_WEIGHT,
     WinogradWeights,
     can_multiply,
@@ -20,6 +19,9 @@ from unet2015.networks.cpu.winograd_weights import (
 )
 
 channels = st.integers(1, 9)
+
+G = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
+"""The transform of weights of F(2x2, 3x3), as in Lavin and Gray 2016."""
 
 
 def drawn(seed, sides, inner, outer, dtype=torch.float64):
@@ -66,6 +68,13 @@ def test_rounds_no_worse_than_the_sum_over_the_window(count):
     found = convolve(maps, WinogradWeights(weights), bias, Scratch())
     usual = over_the_window(maps, weights, bias)
     assert (found - exact).pow(2).mean() <= (usual - exact).pow(2).mean()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_weights_are_transformed_by_the_matrix_and_rounded_once(layout):
+    weight = torch.randn(70, 5, 3, 3, generator=torch.Generator().manual_seed(0)).to(memory_format=layout)
+    expected = torch.einsum("yi,kcij,xj->yxck", G, weight.double(), G).float().flatten(0, 1)
+    assert torch.equal(transform_weights(weight), expected)
 
 
 @given(st.integers(0, 2**32), channels, channels)
@@ -122,7 +131,7 @@ def test_sums_on_the_way_stay_below_what_is_said(value):
 def test_every_sum_of_the_transforms_is_within_the_bound():
     """By the sizes of all entries: what no choice of signs can exceed."""
     pixels = 4  # each entry of the pixels' transform is a sum of four
-    rows = torch.tensor(_G).abs()
+    rows = G.abs()
     of_weights = float((rows[:, None, :, None] * rows[None, :, None, :]).amax())
     assert of_weights <= 1  # no weight counts more than once in a transformed one
     assert pixels * 9 * of_weights <= winograd.SUM_GROWTH

@@ -16,7 +16,6 @@ MAX_WEIGHT = 1e30
 """Largest weight whose transform stays finite in float32 and can be inverted."""
 POSITIONS = 16
 """Of a tile: 4 x 4."""
-_G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 _BIAS_AT = 5
 """Column 1 of A' is (1, 1): position (1, 1) enters each of the four outputs once, as the bias must."""
 _TILES = 512
@@ -42,7 +41,8 @@ class WinogradWeights:
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.channels_in, self.channels_out = [part.shape[1] for part in parts], len(parts[0])
-        transformed = torch.cat([transform_weights(part) for part in parts], dim=1)
+        each_map = [transform_weights(part) for part in parts]
+        transformed = torch.cat(each_map, dim=1) if len(parts) > 1 else each_map[0]
         pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_linear_weight
         self.packed = [pack(each.t().contiguous(), _TILES) for each in transformed]
 
@@ -65,13 +65,20 @@ class WinogradWeights:
 
 def transform_weights(weight: Tensor) -> Tensor:
     """Return ``G g G'`` for weights (channels out, channels in, 3, 3): (16, channels in, channels out)."""
-    g = torch.tensor(_G, dtype=torch.float64)
-    out = torch.empty(4, 4, weight.shape[1], weight.shape[0])
+    out = torch.empty(4, 4, *weight.shape[:2])
     # In float64, so that each is rounded once; in parts, as all at once would take four times the memory.
     for start in range(0, len(weight), 64):
-        part = weight[start : start + 64].double()
-        out[..., start : start + 64] = torch.einsum("yi,kcij,xj->yxck", g, part, g)
-    return out.flatten(0, 1)
+        part = weight[start : start + 64].permute(2, 3, 0, 1).double()
+        for y, row in enumerate(_transformed(part)):
+            for x, each in enumerate(_transformed(row)):
+                out[y, x, start : start + 64] = each
+    return out.flatten(0, 1).transpose(1, 2)  # in memory the channels in come last, as they are packed
+
+
+def _transformed(g: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return ``G g``, of the first axis: (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2)."""
+    ends, middle = (g[0] + g[2]) / 2, g[1] / 2
+    return g[0], ends + middle, ends - middle, g[2]
 
 
 def restore_weights(weight: Tensor) -> Tensor:
