@@ -93,7 +93,8 @@ def sides(value: Any) -> tuple[float, float]:
 
 
 def _is_number(value: Any) -> bool:
-    return not hasattr(value, "__len__") and not hasattr(value, "__iter__")
+    """Tell whether a value is one thing, which `number` looks at; an array without axes is one."""
+    return getattr(value, "ndim", None) == 0 or not (hasattr(value, "__len__") or hasattr(value, "__iter__"))
 
 
 def in_words(size: tuple[float, float]) -> str:
