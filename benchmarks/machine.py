@@ -31,8 +31,8 @@ def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[st
     -------
     list of dict
         For each candidate, in seconds: the ``median``, ``least`` and ``most`` of ``repeats`` times by the
-        clock, and ``cpu``, the median of the processor time of all threads, which other work on the
-        machine disturbs less.
+        clock, and ``cpu`` and ``cpu_least``, median and least of the processor time of all threads, which
+        other work on the machine disturbs less.
     """
     clock: list[list[float]] = [[] for _ in candidates]
     cpu: list[list[float]] = [[] for _ in candidates]
@@ -42,7 +42,10 @@ def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[st
             candidate()
             clock[i].append(time.perf_counter() - start)
             cpu[i].append(time.process_time() - cpu_start)
-    return [{**summary(c), "cpu": statistics.median(p)} for c, p in zip(clock, cpu, strict=True)]
+    return [
+        {**summary(c), "cpu": statistics.median(p), "cpu_least": min(p)}
+        for c, p in zip(clock, cpu, strict=True)
+    ]
 
 
 def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:

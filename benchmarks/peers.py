@@ -11,7 +11,7 @@ from types import ModuleType
 
 PEERS = (
     *("monai.inferers", "monai.transforms", "elasticdeform", "albumentations", "cv2"),
-    *("cc3d", "dask_image.ndmeasure"),
+    *("cc3d", "dask_image.ndmeasure", "onnxruntime", "openvino"),
 )
 
 

@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 
-from benchmarks import layers, memory, tiled_inference
+from benchmarks import engines, layers, memory, tiled_inference
 from benchmarks.padded import largest_difference
+from benchmarks.tiled_inference import taken_by
 from unet2015.networks.unet2015 import UNet
 
 
@@ -27,7 +28,7 @@ def test_quick_run_of_tiled_inference(tmp_path, benchmark, orders, count):
         assert result["largest_relative_difference_of_the_networks"] <= 1e-5
         assert len(result["windows"]) == len(result["table"]) == (count if "monai" in result["peers"] else 0)
         for other in result["windows"]:
-            assert other["ratio"] == other["times"]["median"] / result["ours"]["median"]
+            assert other["ratio"] == taken_by(other["times"]) / taken_by(result["ours"])
 
 
 def test_another_network_is_not_timed(monkeypatch, tmp_path):
@@ -37,6 +38,41 @@ def test_another_network_is_not_timed(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("threads", "kind"), [(1, "cpu"), (2, "median")])
+def test_one_thread_is_compared_by_processor_time(monkeypatch, threads, kind):
+    monkeypatch.setattr(tiled_inference, "thread_count", lambda: threads)
+    assert taken_by({"cpu": "cpu", "median": "median"} | {kind: 3}) == 3
+
+
+QUICK = ["--quick", "--precision", "float32", "--threads", "1"]
+
+
+def test_quick_run_of_the_engines(tmp_path, benchmark):
+    # The others are seen to run by `make bench`: compiling takes longer than all that is tested here.
+    arguments = [*QUICK, "--engines", "torch", "ONNX Runtime", "--out", str(tmp_path / "found.json")]
+    assert benchmark.pedantic(engines.main, args=(arguments,), rounds=1) == 0
+    result = json.loads((tmp_path / "found.json").read_text())
+    (found,) = result["compared"]
+    assert found["ratios"].keys() == {"torch", "ONNX Runtime"}
+    assert max(found["differences"].values()) <= 1e-5
+    times = {name: each["cpu_least"] for name, each in found["seconds"].items()}
+    figures = {each["against"]: each["figure"] for each in result["table"]}
+    assert figures == {f"{name}, the same network": times[name] / times["ours"] for name in found["ratios"]}
+
+
+def test_an_engine_that_computes_something_else_is_not_timed(monkeypatch, tmp_path):
+    monkeypatch.setitem(engines.ENGINES, "torch", lambda network, *_: lambda x: network(x) * 1.001)
+    with pytest.raises(RuntimeError, match=r"torch in float32: scores are off by 0\.001"):
+        engines.main([*QUICK, "--engines", "torch", "--out", str(tmp_path / "found.json")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_without_the_precision_is_left_out():
+    found = engines.compare(tiled_inference.network_of(2), ["ONNX Runtime"], "bfloat16", 1, 204, 1)
+    assert found["left_out"] == ["ONNX Runtime"]
+    assert engines.table(found, 2, 204) == []
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_the_padded_network_is_the_network_inside(depth):
     torch.manual_seed(depth)
@@ -44,20 +80,22 @@ def test_the_padded_network_is_the_network_inside(depth):
     assert 0 <= largest_difference(network.double()) <= 1e-12
 
 
-def test_the_rows_say_what_was_met_and_what_was_done():
+def test_the_rows_say_what_was_met_and_what_was_done(monkeypatch):
     windows = [
-        {"overlap": overlap, "order": "channels last", "ratio": ratio, "times": {"median": 10 * ratio}}
+        {"overlap": overlap, "order": "channels last", "ratio": ratio, "times": {"cpu": 10 * ratio}}
         for overlap, ratio in ((0.33, 3.5), (0.25, 2.0))
     ]
     work = {"gflop": 1000, "gflop_done": 800, "tiles": 1}
     work |= {"windows_gflop": 2000, "windows": 25, "matrix_product_gflops": 125}
-    answer = {"precision": "float32", "windows": windows, "ours": {"median": 10.0}, "work": work}
+    answer = {"precision": "float32", "windows": windows, "ours": {"cpu": 10.0}, "work": work}
+    monkeypatch.setattr(tiled_inference, "thread_count", lambda: 1)
     rows = tiled_inference.table(answer, 2048, 64)
     assert [(each["figure"], each["met"]) for each in rows] == [(3.5, True), (2.0, False)]
     note = rows[0]["note"]
     assert "0.8 TFLOP (1.0 by sums over the window) in 1 tile(s) at 80 GFLOP/s, next to 2.0 in 25" in note
     assert "25 windows at 57;" in note
     assert "reaches 125, at which the tiles would be 5.47 times" in note
+    assert note.endswith("; processor time of one thread")
     work["gflop_done"] = 1000
     assert "1.0 TFLOP in 1 tile(s) at 100" in tiled_inference.table(answer, 2048, 64)[0]["note"]
 
