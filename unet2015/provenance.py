@@ -47,10 +47,22 @@ def machine(accelerators: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def processor_details() -> str:
+    """Return name, family, model and stepping of the processor, which a name alone may leave open."""
+    return "; ".join(
+        [_processor(), *(f"{name} {_said(name)}" for name in ("cpu family", "model", "stepping"))]
+    )
+
+
 def _processor() -> str:
+    return _said("model name") or platform.processor()
+
+
+def _said(name: str) -> str:
+    """Return what Linux says of the first processor; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+        return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), "")

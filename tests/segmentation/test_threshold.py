@@ -135,7 +135,7 @@ def test_workers_use_the_same(model, file, tmp_path):
 
     here = Segmenter(path, SegmentOptions(threshold="f1", device="cpu"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = ModelOnWorkers(path, digest, here.device_name(), torch.get_num_threads())
+    model = ModelOnWorkers(path, digest, here.device_name(), torch.get_num_threads(), None)
     there = model.load(here.options)
     assert (there.threshold, there.threshold_name) == (values["f1"], "f1")
 

@@ -12,6 +12,9 @@ from unet2015.geometry import Geometry, inference_tile
 from unet2015.networks.initialisation import draw_weights
 from unet2015.settings import AnyNetworkSettings, InitialisationSettings
 
+FASTEST = "fastest"
+"""Asks a fast path for the way of its convolutions that is fastest on this machine."""
+
 
 class Network(nn.Module):
     """What all networks of the table have in common.
@@ -110,8 +113,13 @@ M = TypeVar("M", bound=Network)
 class FastPath(Generic[M]):
     """A faster way to compute a network's scores in inference, on a CPU."""
 
-    scores: Callable[[M, torch.dtype], Callable[[Tensor], Tensor]]
-    """(network, dtype of all layers but the head): a function from (N, in_channels, H, W) to scores."""
+    scores: Callable[[M, torch.dtype, str | None], Callable[[Tensor], Tensor]]
+    """(network, dtype of all layers but the head, way of its convolutions): a function from (N, in_channels,
+    H, W) to scores."""
+    way: Callable[[M, torch.dtype, str | None], str | None]
+    """(network, dtype, which way is wanted): the way of its convolutions, in words, which decides how scores
+    are rounded; None where there is one alone. `FASTEST` is what this machine computes fastest, None what is
+    usual. It raises `UsageError` for words that it does not know."""
     workspace_values: Callable[[M, int, int, int], int]
     """(network, height, width, bytes of a value): values alive at most while a batch of such tiles goes
     through, one tile after the other, without the batch itself."""

@@ -1,12 +1,20 @@
 """The entry of the network of the paper."""
 
+import torch
+
 from unet2015.geometry import Geometry, after_block, block_pixels, unet_geometry, unet_sides
 from unet2015.networks.architecture import Architecture, FastPath
+from unet2015.networks.cpu.convolution_choice import least_product, way_of
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import tile_geometry
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NetworkSettings
+
+
+def _in_row_strips(network: UNet, dtype: torch.dtype, way: str | None) -> RowStripUNet:
+    """Return the scores of a network, whose convolutions are computed as `way` says."""
+    return RowStripUNet(network, dtype, winograd_from=0 if way is None else least_product(way))
 
 
 class Paper(Architecture[NetworkSettings, UNet]):
@@ -21,7 +29,7 @@ class Paper(Architecture[NetworkSettings, UNet]):
         "the default; on EM it closed membranes best of all (Rand error 0.073), and on touching "
         "cells it was among the best three (SEG 0.642)"
     )
-    fast = FastPath(RowStripUNet, workspace_values, weight_values, tile_geometry)
+    fast = FastPath(_in_row_strips, way_of, workspace_values, weight_values, tile_geometry)
 
     def geometry(self, settings: NetworkSettings) -> Geometry:
         """Return the geometry of the network of such settings."""

@@ -55,7 +55,7 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job], warn: Sa
         raise UsageError("workers read the model from its file; give a path, not a model in memory")
     jobs = [job.absolute() for job in jobs]
     path, digest = segmenter.model.path.absolute(), segmenter.model.sha256
-    model = ModelOnWorkers(path, digest, segmenter.device_name(), thread_count())
+    model = ModelOnWorkers(path, digest, segmenter.device_name(), thread_count(), segmenter.convolutions)
     with connect(address) as client:
         check_workers(client, [path, *(job.input for job in jobs)])
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
@@ -65,9 +65,15 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job], warn: Sa
         return [run_job(segmenter, job, elsewhere=elsewhere, warn=warn) for job in jobs]
 
 
+def model_for(model: ModelOnWorkers, segmenter: Segmenter) -> ModelOnWorkers:
+    """Return the model for workers that compute as a segmenter does: as the run did that goes on."""
+    return replace(model, convolutions=segmenter.convolutions)
+
+
 def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computation, store: Store) -> None:
     """Let the workers compute the missing parts of an image."""
     source = computation.source
+    model = model_for(model, computation.segmenter)
     plan = replace(computation.plan)  # without its cached values: each worker computes them itself
     task = ImageTask(model, job, plan, (source.offset, source.gain), store.opener)
     name = source.image.name

@@ -114,7 +114,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     if loaded.sha256 != said["model_sha256"]:
         raise ModelError(f"{loaded.path}: is not the model of {path}: its SHA-256 differs; {_SAY_MODEL}")
     watched = Unchanged(source)
-    segmenter = Segmenter(loaded, options)
+    segmenter = _segmenter(loaded, options, said["convolutions"], path)
     with (
         options.open(source) as opened,
         tempfile.TemporaryDirectory() as folder,
@@ -139,7 +139,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
             name: sha256(target) == said["outputs"][name]
             for name, target in zip(said["outputs"], job.outputs.paths, strict=True)
         }
-    return Replay(path, outputs, _differences(said, segmenter.device_name()), said["signed"])
+    return Replay(path, outputs, _differences(said, segmenter), said["signed"])
 
 
 def _recorded_model(name: str, record: Path) -> Path:
@@ -168,10 +168,18 @@ def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Out
     return Outputs(dict(zip(options.results, paths, strict=True)), folder / "record.json")
 
 
-def _differences(said: dict[str, Any], device: str) -> dict[str, tuple[str, str]]:
-    """Return which versions, and whether the device, are not those of the record."""
-    now = versions() | {"device": device}
-    then = said["versions"] | {"device": said["device"]}
+def _segmenter(model: Model, options: SegmentOptions, convolutions: str | None, path: Path) -> Segmenter:
+    """Return a segmenter that computes convolutions as the record says, if it says it."""
+    try:
+        return Segmenter(model, options, convolutions)
+    except UsageError as error:
+        raise ImageReadError(f"{path}: cannot be repeated here: {error}") from error
+
+
+def _differences(said: dict[str, Any], segmenter: Segmenter) -> dict[str, tuple[str, str]]:
+    """Return which versions, and whether device and convolutions, are not those of the record."""
+    now = versions() | {"device": segmenter.device_name(), "convolutions": segmenter.convolutions}
+    then = said["versions"] | {"device": said["device"], "convolutions": said["convolutions"]}
     names = sorted(now.keys() | then.keys())
     return {
         name: (str(then.get(name)), str(now.get(name))) for name in names if then.get(name) != now.get(name)
@@ -197,6 +205,7 @@ class _Record(BaseModel):
     outputs: dict[str, str]
     versions: dict[str, str]
     device: str
+    convolutions: str | None = None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:

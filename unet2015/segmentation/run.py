@@ -141,10 +141,13 @@ def _run(
                     heard.say(job.input, doubt)
                 return read_objects(job.outputs)
             check_free(job)
-            plan, scale = work.resume(plan, lambda before: segmenter.admits(image, before))
+            plan, same, scale = work.resume(
+                plan, segmenter.convolutions, lambda before: segmenter.admits(image, before)
+            )
+            segmenter = segmenter.rounding_as(same)
             computation = computation_of(segmenter, image, plan, scale)
             single = job.outputs.zarr or elsewhere is not None or job.options.objects is not None
-            folder = work.folder(plan, computation.source, single=single)
+            folder = work.folder(plan, computation.source, same, single=single)
             made = replace(job, outputs=work.staged())
             kept = folder if single or len(plan.parts) > 1 else None
             with named_after(job.outputs, made.outputs):

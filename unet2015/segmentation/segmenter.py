@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -19,6 +20,7 @@ from unet2015.images.tiles import TILE
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.networks import inexact
+from unet2015.networks.architecture import FASTEST
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import PRODUCTS, check_finite
 from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
@@ -54,6 +56,9 @@ class Segmenter:
         What to segment with.
     options : SegmentOptions
         They are checked here, as far as they do not depend on an image.
+    convolutions : str or None
+        How the network's convolutions are computed, as another segmenter says it, so that both round alike.
+        Default: as this machine does it fastest.
 
     Attributes
     ----------
@@ -64,9 +69,13 @@ class Segmenter:
     threshold_name : str or None
         What it was chosen for, ``f1`` or ``rand``; ``given`` if the caller gave a number, ``model`` if the
         model does not tell, ``default`` if the model has no threshold.
+    convolutions : str or None
+        How convolutions are computed, which decides how results are rounded; None where there is one way.
     """
 
-    def __init__(self, model: Model | str | Path, options: SegmentOptions) -> None:
+    def __init__(
+        self, model: Model | str | Path, options: SegmentOptions, convolutions: str | None = FASTEST
+    ) -> None:
         self.model = model if isinstance(model, Model) else load_model(file_path(model, "model"))
         self.info = self.model.info
         if options.objects is not None:
@@ -80,7 +89,9 @@ class Segmenter:
         self._chosen: tuple[object, TilePlan] | None = None
         # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1))
-        self.predict: Predict = Predictor(self.model.network, self.device, options.precision, options.average)
+        predictor = self._predictor(convolutions)
+        self.predict: Predict = predictor
+        self.convolutions = predictor.convolutions
 
     def __repr__(self) -> str:
         """Say which model, where and how, in one line."""
@@ -88,6 +99,24 @@ class Segmenter:
         default = SegmentOptions()
         changed = [f"{name}={value!r}" for name, value in given.items() if value != getattr(default, name)]
         return " ".join([f"<Segmenter {self.model!r} on {self.device}", *changed]) + ">"
+
+    def rounding_as(self, convolutions: str | None) -> Segmenter:
+        """Return a segmenter whose convolutions are computed so; this one, if they are already.
+
+        Raises
+        ------
+        UsageError
+            The words are not known.
+        """
+        if convolutions == self.convolutions:
+            return self
+        other, predictor = copy.copy(self), self._predictor(convolutions)
+        other.predict, other.convolutions = predictor, predictor.convolutions
+        return other
+
+    def _predictor(self, convolutions: str | None) -> Predictor:
+        given = self.options
+        return Predictor(self.model.network, self.device, given.precision, given.average, convolutions)
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` if channels or type of an image do not fit the model."""

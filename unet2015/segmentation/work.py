@@ -3,9 +3,10 @@
 If a run is killed, a hidden work folder beside the output keeps its finished parts for the next run. The
 folder's name has a digest of everything that decides the bytes: input, model, settings, device, versions. If
 any of these differs, a run does not use the folder, and removes it. Beside the parts it holds ``job.json``:
-the chosen plan and mapping, because free memory may suggest another plan the next time. A job of a single
-part does not have this file, because there is nothing to resume. The results are made in the folder, too, and
-come to their paths when all are whole (:mod:`unet2015.segmentation.publication`).
+the chosen plan, mapping and way of the convolutions, because free memory may suggest another plan the next
+time, and another measurement another way. A job of a single part does not have this file, because there is
+nothing to resume. The results are made in the folder, too, and come to their paths when all are whole
+(:mod:`unet2015.segmentation.publication`).
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 
 _JOB = "job.json"
-_FORMAT = 3
+_FORMAT = 4
 """Version of the files in the folder; part of its name, so that files of another version are not read."""
 _KEPT_AFTER = (ImageWriteError, MemoryLimitError, UsageError, WorkerError)
 """Errors after which running again may help: the folder stays, as after a kill or Ctrl-C."""
@@ -81,14 +82,14 @@ class Work:
         return self
 
     def resume(
-        self, plan: TilePlan, admits: Callable[[TilePlan], bool] = lambda _: True
-    ) -> tuple[TilePlan, Scale | None]:
-        """Return plan and mapping of the earlier run; `plan` and None if there was none.
+        self, plan: TilePlan, convolutions: str | None, admits: Callable[[TilePlan], bool] = lambda _: True
+    ) -> tuple[TilePlan, str | None, Scale | None]:
+        """Return plan, convolutions and mapping of the earlier run; what is given and None if there was none.
 
         Parameters
         ----------
-        plan : TilePlan
-            What is done without an earlier run.
+        plan, convolutions
+            What is done without an earlier run, and in which way.
         admits : callable
             Whether there is memory for the plan of the earlier run.
         """
@@ -99,24 +100,27 @@ class Work:
             tile = tuple(job["tile"])
             before = TilePlan(plan.pages, plan.height, plan.width, tile, job["batch"], plan.geometry)
             scale = (np.array(job["offset"], np.float64), np.array(job["gain"], np.float64))
+            same = job["convolutions"]
             if len(before.parts) != job["parts"]:
                 raise ValueError("divided otherwise")
             if not admits(before):
                 raise ValueError("too large for the memory")
         except (OSError, ValueError, KeyError, TypeError, RecursionError, UNet2015Error):
             self._remove_folder()
-            return plan, None
+            return plan, convolutions, None
         withdraw(self._folder)
         self._resumed = True
-        return before, scale
+        return before, same, scale
 
-    def folder(self, plan: TilePlan, source: MappedImage, *, single: bool = False) -> Path:
+    def folder(
+        self, plan: TilePlan, source: MappedImage, convolutions: str | None, *, single: bool = False
+    ) -> Path:
         """Return the work folder: that of the earlier run, or a new one.
 
         Parameters
         ----------
-        plan, source
-            The plan and the image with its mapping, which a new folder stores.
+        plan, source, convolutions
+            The plan, the image with its mapping and the way of the convolutions, which a new folder stores.
         single : bool
             Let a later run resume also a plan of a single part. Default: it begins anew.
 
@@ -135,6 +139,7 @@ class Work:
             ) from error
         if len(plan.parts) > 1 or single:
             job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
+            job |= {"convolutions": convolutions}
             write_json(self._folder / _JOB, job | {"sha256": _digest(job)})
         return self._folder
 

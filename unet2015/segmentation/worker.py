@@ -42,12 +42,15 @@ class ModelOnWorkers:
         The device of the client, as in a record.
     threads : int
         Threads of the client's network; with another number, results may round differently.
+    convolutions : str or None
+        How the client's network computes convolutions; in another way, results round differently.
     """
 
     path: Path
     sha256: str
     device: str
     threads: int
+    convolutions: str | None
 
     def load(self, options: SegmentOptions) -> Segmenter:
         """Return the segmenter; the model is read once in each process.
@@ -60,7 +63,7 @@ class ModelOnWorkers:
             This machine would compute on another device.
         """
         torch.set_num_threads(self.threads)  # whatever the worker's cores
-        key = (self.sha256, options)
+        key = (self.sha256, options, self.convolutions)
         with _lock:
             if key not in _loaded:
                 usual_heap()
@@ -70,7 +73,7 @@ class ModelOnWorkers:
                         f"{self.path}: on {_here()} this is another model; share one file system"
                     )
                 _loaded.clear()
-                _loaded[key] = Segmenter(model, options)
+                _loaded[key] = Segmenter(model, options, self.convolutions)
             segmenter = _loaded[key]
         if segmenter.device_name() != self.device:
             raise UsageError(

@@ -32,6 +32,10 @@ class Predictor:
         has one.
     scores : callable
         (N, channels, H, W) -> (N, classes, h, w), on the device: the network before the softmax.
+    convolutions : str or None
+        How the fast path computes convolutions, in words, which decides how scores are rounded; None where
+        there is one way alone. Given ``fastest``, it becomes what is fastest on this machine; not given, what
+        usually is. The words of an earlier run round as that run did.
     device, precision, average
         As in :func:`unet2015.segment`. The last layer, the average and the softmax are float32 also
         in ``bfloat16``; a float64 network stays float64.
@@ -39,13 +43,14 @@ class Predictor:
     Raises
     ------
     UsageError
-        The precision or the averaging is not known.
+        The precision, the averaging or the convolutions are not known.
     """
 
     network: Network
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: Precision = "float32"
     average: Averaging = "none"
+    convolutions: str | None = None
 
     def __post_init__(self) -> None:
         if self.average not in VERSIONS:
@@ -58,8 +63,12 @@ class Predictor:
             self._dtype = torch.bfloat16
         fast = architecture_of(self.network).fast
         if self.device.type == "cpu" and fast is not None:
-            self.scores: Callable[[Tensor], Tensor] = fast.scores(self.network, self._dtype)
+            self.convolutions = fast.way(self.network, self._dtype, self.convolutions)
+            self.scores: Callable[[Tensor], Tensor] = fast.scores(
+                self.network, self._dtype, self.convolutions
+            )
             return
+        self.convolutions = None
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
         if self.precision == "bfloat16":
             make_bfloat16(network)  # from the scores on, everything is summed in float32

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -37,15 +38,15 @@ class ConvolutionFactory:
     dtype : torch.dtype
     packed : bool
         Pack weights for oneDNN.
-    use_winograd : bool
-        Use Winograd where it is worthwhile, in float32.
+    winograd_from : float
+        Use Winograd, in float32, from this product of channels in and out on, where it is worthwhile.
     scratch : winograd.Scratch
         Shared by all layers that use it.
     """
 
     dtype: torch.dtype
     packed: bool
-    use_winograd: bool = True
+    winograd_from: float = 0
     scratch: winograd.Scratch = field(default_factory=winograd.Scratch)
 
     def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
@@ -78,10 +79,13 @@ class ConvolutionFactory:
         )
 
     def _uses_winograd(self, weight: Tensor) -> bool:
-        if not (self.use_winograd and self.packed and can_multiply()) or self.dtype != torch.float32:
+        if not (self.packed and can_multiply()) or self.dtype != torch.float32:
             return False
+        channels_out, channels_in = weight.shape[:2]
         # NaN is not below anything, and so stays with the usual convolution, too.
-        return is_worthwhile(*weight.shape[:2]) and bool(weight.abs().max() <= MAX_WEIGHT)
+        return is_worthwhile(channels_in, channels_out, self.winograd_from) and bool(
+            weight.abs().max() <= MAX_WEIGHT
+        )
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ class Layers:
     packed: bool
 
     @classmethod
-    def of(cls, network: UNet, dtype: torch.dtype, use_winograd: bool) -> "Layers":
-        """Return the convolutions, made from the parameters of a network."""
-        factory = ConvolutionFactory(dtype, can_pack(dtype), use_winograd and uses_winograd(network))
+    def of(cls, network: UNet, dtype: torch.dtype, winograd_from: float = 0) -> "Layers":
+        """Return the convolutions, made from the parameters of a network; see `ConvolutionFactory`."""
+        least = winograd_from if uses_winograd(network) else inf
+        factory = ConvolutionFactory(dtype, can_pack(dtype), least)
         contract = [
             (factory.convolution(block[0]), factory.convolution(block[2]))
             for block in _blocks(network.contract)

@@ -13,6 +13,7 @@ In float32 and bfloat16, convolutions use packed weights with a fused ReLU
 
 import copy
 import threading
+from math import inf
 
 import torch
 from torch import Tensor
@@ -39,6 +40,9 @@ class RowStripUNet:
         Bytes of a row block of a map.
     strip_pixels : int
         Pixels that a strip adds to the lowest level, at least.
+    winograd_from : float
+        Least product of channels in and out from which on layers use Winograd in float32, where it is
+        worthwhile. Default: all of these; infinite: none.
 
     Notes
     -----
@@ -52,11 +56,12 @@ class RowStripUNet:
         dtype: torch.dtype | None = None,
         block_bytes: int = BLOCK_BYTES,
         strip_pixels: int = STRIP_PIXELS,
+        winograd_from: float = 0,
     ) -> None:
         self.network, self.block_bytes, self.strip_pixels = network, block_bytes, strip_pixels
         self.dtype = network.head.weight.dtype if dtype is None else dtype
-        self._use_winograd = True
-        self._layers = Layers.of(network, self.dtype, True)
+        self._wanted = self._used = winograd_from
+        self._layers = Layers.of(network, self.dtype, winograd_from)
         self._aligned = tile_geometry(network) if self.dtype == torch.float32 else network.geometry
         factory = ConvolutionFactory(self.dtype, packed=False)
         self._upsample = UpConvolutions.of([factory.copy(module) for module in network.upsample])
@@ -95,10 +100,11 @@ class RowStripUNet:
 
     def _choose_layers(self, height: int, width: int) -> None:
         """Make new layers if this tile is aligned for Winograd and the last one was not, or the reverse."""
-        use_winograd = self._aligned.is_legal(height) and self._aligned.is_legal(width)
-        if use_winograd != self._use_winograd:
-            self._use_winograd = use_winograd
-            self._layers = Layers.of(self.network, self.dtype, use_winograd)
+        aligned = self._aligned.is_legal(height) and self._aligned.is_legal(width)
+        least = self._wanted if aligned else inf
+        if least != self._used:
+            self._used = least
+            self._layers = Layers.of(self.network, self.dtype, least)
 
     def _workspace_for(self, height: int, width: int) -> Workspace:
         """Return the workspace of this size; that of the last size is kept."""

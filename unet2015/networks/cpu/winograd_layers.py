@@ -110,9 +110,12 @@ def uses_winograd(network: UNet) -> bool:
     return lowest * lowest >= max(MIN_LOWEST_PRODUCT, MIN_CHANNEL_PRODUCT)
 
 
-def is_worthwhile(channels_in: int, channels_out: int) -> bool:
-    """Whether a layer has so many channels that the products saved outweigh the transforms."""
-    return channels_in * channels_out >= MIN_CHANNEL_PRODUCT
+def is_worthwhile(channels_in: int, channels_out: int, least: float = 0) -> bool:
+    """Whether a layer has so many channels that the products saved outweigh the transforms.
+
+    `least` is the least product of channels in and out from which on this is so on a machine.
+    """
+    return channels_in * channels_out >= max(MIN_CHANNEL_PRODUCT, least)
 
 
 def winograd_layers(network: UNet, rows: UNetSides, columns: UNetSides) -> Iterator[WinogradLayer]:
