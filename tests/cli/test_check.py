@@ -201,9 +201,28 @@ def test_cells_their_sizes_and_the_shares_of_classes(cli, data):
     )
     assert "classes: background 89.7%, cell 10.3%; 2.5% of all pixels not annotated\n" in ended.out
     assert "held out: image.tif page 1 (1 page)\n" in ended.out
+    said = json.loads(cli("check", *paths, "--ignore", "255", "--validate", "1", "--json").out)
+    assert said["held_out"] == ["image.tif page 1"]
+    held = said["contents"]
+    assert held["cells"] == 3
+    assert held["area_px"] == {
+        "minimum": 20,
+        "median": 40,
+        "maximum": 60,
+        "diameter": pytest.approx(7.136, abs=1e-3),
+    }
+    assert held["area_um2"] == {
+        "minimum": 5, "median": 10, "maximum": 15, "diameter": pytest.approx(3.568, abs=1e-3),
+    }  # fmt: skip
+    assert held["classes"] == [
+        {"name": "background", "pixels": 1050, "share": 1050 / 1170},
+        {"name": "cell", "pixels": 120, "share": 120 / 1170},
+    ]
+    assert held["not_annotated_pixels"] == 30
     tifffile.imwrite(data / "image.tif", images, photometric="minisblack", metadata={"axes": "ZYX"})
     ended = cli("check", *paths, "--ignore", "255")
     assert f"median 40 px {disks[0]}\n" in ended.out
+    assert json.loads(cli("check", *paths, "--ignore", "255", "--json").out)["contents"]["area_um2"] is None
     shares = cli("check", *paths, "--label-kind", "instances")
     assert "not annotated" not in shares.out
 
@@ -217,3 +236,11 @@ def test_large_cells_are_told_without_powers_of_ten():
 
 def test_a_set_with_errors_has_no_contents(check):
     assert "cells:" not in check().out
+    assert json.loads(check("--json").out)["contents"] is None
+
+
+def test_a_set_without_cells_has_no_sizes():
+    contents = contents_of([np.array([], np.int64)], [None], [np.array([[9, 0]])], 9)
+    said = contents.as_dict(LabelSettings(kind="membrane"))
+    assert (said["cells"], said["area_px"], said["area_um2"]) == (0, None, None)
+    assert [one["share"] for one in said["classes"]] == [1, 0]

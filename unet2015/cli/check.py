@@ -78,6 +78,7 @@ def check(
             {
                 "pairs": [{"image": str(image), "labels": str(label)} for image, label in pairs],
                 "held_out": report.held_out,
+                "contents": None if report.contents is None else report.contents.as_dict(chosen.labels),
                 "problems": [asdict(problem) for problem in report.problems],
             }
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,21 +35,41 @@ class SetContents:
     pixels: npt.NDArray[np.int64]
     ignored: int
 
+    def as_dict(self, settings: LabelSettings) -> dict[str, Any]:
+        """Return the same for JSON, with all digits.
+
+        Areas have ``minimum``, ``median``, ``maximum``, and ``diameter`` of a disk of the median area; they
+        are None where there are no cells or, in micrometres, where the size of pixels is not known.
+        """
+        total = max(1, int(self.pixels.sum()))
+        classes = zip(self._names(settings), self.pixels.tolist(), strict=True)
+        return {
+            "cells": int(self.areas.size),
+            "area_px": _sizes(self.areas),
+            "area_um2": None if self.areas_um2 is None else _sizes(self.areas_um2),
+            "classes": [
+                {"name": name, "pixels": count, "share": count / total if count else 0.0}
+                for name, count in classes
+            ],
+            "not_annotated_pixels": self.ignored,
+        }
+
+    def _names(self, settings: LabelSettings) -> list[str]:
+        if settings.kind in _ZERO:
+            return [_ZERO[settings.kind], "cell"]
+        return [f"class {number}" for number in range(len(self.pixels))]
+
     def describe(self, settings: LabelSettings) -> list[str]:
         """Return it in lines: cells, and classes."""
         lines = ["cells: none"]
         if self.areas.size:
-            sizes = _sizes(self.areas, "px", "px")
+            sizes = _described(self.areas, "px", "px")
             if self.areas_um2 is not None:
-                sizes += "; " + _sizes(self.areas_um2, "µm²", "µm")
+                sizes += "; " + _described(self.areas_um2, "µm²", "µm")
             lines = [f"cells: {self.areas.size}, {sizes}"]
         total = max(1, int(self.pixels.sum()))
-        names = [f"class {number}" for number in range(len(self.pixels))]
-        if settings.kind in _ZERO:
-            names = [_ZERO[settings.kind], "cell"]
-        shares = ", ".join(
-            f"{name} {count / total:.1%}" for name, count in zip(names, self.pixels.tolist(), strict=True)
-        )
+        classes = zip(self._names(settings), self.pixels.tolist(), strict=True)
+        shares = ", ".join(f"{name} {count / total:.1%}" for name, count in classes)
         share = self.ignored / (total + self.ignored)
         left = f"; {share:.1%} of all pixels not annotated" if self.ignored else ""
         return [*lines, f"classes: {shares}{left}"]
@@ -85,9 +106,19 @@ def contents_of(
     )
 
 
-def _sizes(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64], square: str, length: str) -> str:
-    """Return the range of areas, their median, and the diameter of a disk of that area."""
-    sizes = [float(np.percentile(areas, q)) for q in (0, 50, 100)]
-    across = f"{2 * (sizes[1] / np.pi) ** 0.5:.3g} {length} across"
-    low, middle, high = map(in_digits, sizes)
+def _sizes(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> dict[str, float] | None:
+    """Return the range of areas, their median, and the diameter of a disk of that area; None for no areas."""
+    if not areas.size:
+        return None
+    low, middle, high = (float(np.percentile(areas, q)) for q in (0, 50, 100))
+    diameter = float(2 * (middle / np.pi) ** 0.5)
+    return {"minimum": low, "median": middle, "maximum": high, "diameter": diameter}
+
+
+def _described(areas: npt.NDArray[np.int64] | npt.NDArray[np.float64], square: str, length: str) -> str:
+    """Return the same in words; there are areas."""
+    sizes = _sizes(areas)
+    assert sizes is not None
+    low, middle, high = (in_digits(sizes[name]) for name in ("minimum", "median", "maximum"))
+    across = f"{sizes['diameter']:.3g} {length} across"
     return f"areas {low} to {high} {square}, median {middle} {square} ({across})"
