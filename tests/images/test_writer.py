@@ -18,6 +18,7 @@ from tests.images.bands import write_in_bands
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.images import layout, strips
 from unet2015.images.axes import Calibration
+from unet2015.images.display import display_of_classes, display_of_labels
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter, Layout, write_image
@@ -343,3 +344,29 @@ def test_write_json(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text(encoding="utf-8"))["unit"] == "µm"
+
+
+@pytest.mark.parametrize(
+    ("layout_of", "levels"), [({"tiled": True}, 0), ({"pyramid": True}, 2), ({"tiled": False}, 0)]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+def test_a_bigtiff_has_the_colour_table_too(tmp_path, monkeypatch, layout_of, levels, dtype):
+    monkeypatch.setattr(layout, "_CLASSIC_BYTES", 1)
+    array = (np.arange(2 * 600 * 300).reshape(2, 600, 300) % 3).astype(dtype)
+    image = like("plain", "ZYX", sizes={"Z": 2, "Y": 600, "X": 300})
+    shown = display_of_classes(3) if dtype == np.uint8 else display_of_labels(2)
+    with ImageWriter(tmp_path / "a.tif", image, dtype, None, Layout(**layout_of), display=shown) as writer:
+        for page in array:
+            writer.write(page)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.is_bigtiff
+        every = [page for first in tif.pages for page in (first, *(first.pages or ()))]
+        assert len(every) == 2 * (1 + levels)
+        for page in every:
+            assert page.photometric == tifffile.PHOTOMETRIC.MINISBLACK  # numbers for all that ask for it
+            table = np.array(page.tags[320].value).reshape(3, 256).T // 257
+            np.testing.assert_array_equal(table, shown.table(np.dtype(dtype), ranged=False))
+            assert len(np.unique(table[: 3 if dtype == np.uint8 else 256], axis=0)) >= 3
+    with open_image(tmp_path / "a.tif") as written:
+        assert written.channels == 1
+        np.testing.assert_array_equal(pages(written)[:, 0], array)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
 """Types of the numbers of a tag."""
@@ -50,6 +51,11 @@ def plane_tags(height: int, width: int, dtype: np.dtype[Any], resolution: Resolu
         (339, SHORT, [_SAMPLE_FORMATS[dtype.kind]]),
         *_resolution_tags(resolution),
     ]
+
+
+def colour_tag(colours: NDArray[np.uint8]) -> Tag:
+    """Return the tag of a colour table, (256, 3), in 16 bits as TIFF has it."""
+    return 320, SHORT, (colours.T.ravel().astype(int) * 257).tolist()
 
 
 def encode_directory(tags: Sequence[Tag], description: str, position: int, big: bool) -> tuple[bytes, int]:

@@ -16,8 +16,8 @@ from unet2015.images.display import Colours
 from unet2015.images.encoding import (
     LONG,
     LONG8,
-    SHORT,
     Resolution,
+    colour_tag,
     deflate_level,
     encode_directory,
     encode_header,
@@ -100,5 +100,5 @@ class StripWriter:
             (279, wide, self._counts[plane]),
         ]
         if self._colours is not None:
-            tags.append((320, SHORT, (self._colours.T.ravel().astype(int) * 257).tolist()))
+            tags.append(colour_tag(self._colours))
         return encode_directory(tags, description, position, self._big)

@@ -13,11 +13,13 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.display import Colours
 from unet2015.images.encoding import (
     LONG,
     LONG8,
     SHORT,
     Resolution,
+    colour_tag,
     deflate_level,
     encode_directory,
     encode_header,
@@ -37,15 +39,25 @@ class TileWriter:
         As for `unet2015.images.strips.StripWriter`.
     pyramid : bool
         Write each plane also at half, a quarter, ... of its size, down to one tile.
+    colours : ndarray of uint8, shape (256, 3), optional
+        As for `StripWriter`; each size has the table.
     """
 
     rows = TILE
 
     def __init__(
-        self, file: BinaryIO, planes: int, height: int, width: int, dtype: npt.DTypeLike, *, pyramid: bool
+        self,
+        file: BinaryIO,
+        planes: int,
+        height: int,
+        width: int,
+        dtype: npt.DTypeLike,
+        *,
+        pyramid: bool,
+        colours: Colours | None = None,
     ) -> None:
         self.dtype = np.dtype(dtype).newbyteorder("<")
-        self._file = file
+        self._file, self._colours = file, colours
         self._sizes = [(height, width)]
         while pyramid and max(self._sizes[-1]) > TILE:
             self._sizes.append(tuple(-(-side // 2) for side in self._sizes[-1]))  # type: ignore[arg-type]
@@ -117,6 +129,8 @@ class TileWriter:
         ]
         if below:
             tags.append((330, LONG8, below))
+        if self._colours is not None:
+            tags.append(colour_tag(self._colours))
         self._file.write(b"\0" * (-self._file.tell() % 8))
         position = self._file.tell()
         directory, link = encode_directory(tags, description, position, True)

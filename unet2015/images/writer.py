@@ -99,11 +99,11 @@ class ImageWriter:
             temporary = stack.enter_context(atomic_path(self.path, self._guard))
             file = stack.enter_context(temporary.open("wb"))
             planes = self._pages * self._planes
-            size = (self._height, self._width)
+            size, colours = (self._height, self._width), self._colours()
             self._strips = (
-                TileWriter(file, planes, *size, self.dtype, pyramid=self._pyramid)
+                TileWriter(file, planes, *size, self.dtype, pyramid=self._pyramid, colours=colours)
                 if self._tiled
-                else StripWriter(file, planes, *size, self.dtype, big=self._big, colours=self._colours())
+                else StripWriter(file, planes, *size, self.dtype, big=self._big, colours=colours)
             )
             self._stack = stack.pop_all()
         return self
@@ -180,8 +180,8 @@ class ImageWriter:
         return describe_plain(self.axes, self.shape, self.calibration)
 
     def _colours(self) -> Colours | None:
-        """Return the colour table for ImageJ, which opens no BigTIFF."""
-        if self._display is None or self._big:
+        """Return the colour table; None if the result is shown rightly without."""
+        if self._display is None:
             return None
         return self._display.table(self.dtype, ranged=self.kind == "imagej")
 
