@@ -3,7 +3,7 @@
 import numpy as np
 
 from unet2015.images.image import ArrayImage
-from unet2015.objects.labelling import StoredLabels
+from unet2015.objects.stored_labels import StoredLabels
 
 
 class ArrayLabels(StoredLabels):

@@ -18,7 +18,8 @@ from unet2015.images.writer import ImageWriter
 from unet2015.objects import labelling
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
-from unet2015.objects.labelling import MapPage, Maps, StoredLabels, number_image
+from unet2015.objects.labelling import MapPage, Maps, number_image
+from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import describe_summary, summary_of, write_table
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 

@@ -14,6 +14,7 @@ from unet2015.models import load_model
 from unet2015.objects.instances import Markers, label_objects
 from unet2015.segmentation import object_output
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
@@ -224,3 +225,38 @@ def test_tiff_and_ome_zarr_have_the_same_labels_and_tables(tmp_path, model, stac
         segment_files([stack_file], tmp_path / name, model, SegmentOptions(objects=OBJECTS))
     assert np.array_equal(read_pages(tmp_path / "a.labels.tif"), zarr_labels(tmp_path / "b.zarr"))
     assert (tmp_path / "a.objects.csv").read_bytes() == (tmp_path / "b.objects.csv").read_bytes()
+
+
+@pytest.mark.parametrize("wanted", ["uint16", "uint32"])
+@pytest.mark.parametrize("name", ["out", "out.zarr"])
+def test_a_type_of_labels_can_be_asked_for(tmp_path, model, stack_file, wanted, name):
+    options = SegmentOptions(objects=OBJECTS, label_type=wanted)
+    (result,) = segment_files([stack_file], tmp_path / name, model, options)
+    assert result.error is None
+    found = zarr_labels(tmp_path / name) if name.endswith("zarr") else read_pages(result.outputs[1])
+    assert found.dtype == wanted
+    assert found.max() > 0
+    assert SegmentOptions.from_record(options.as_record(None)) == options
+    assert replay(next(tmp_path.rglob("*.record.json" if "." in name else "stack.record.json"))).same
+
+
+def test_more_objects_than_the_asked_type_can_number_are_refused(tmp_path, caplog):
+    page = np.zeros((2, 600, 600), np.uint8)
+    page[0, :4, :4] = page[1, ::2, ::2] = 1  # 90,000 on page 1
+    tifffile.imwrite(tmp_path / "a.tif", page, imagej=True, metadata={"axes": "ZYX"})
+    (result,) = label_files([tmp_path / "a.tif"], tmp_path / "out", label_type="uint16")
+    said = f"{tmp_path / 'a.tif'}: page 1 has 90000 objects, but labels of uint16 go to 65535"
+    assert said in str(result.error)
+    assert list((tmp_path / "out").iterdir()) == []
+    for wanted in ("uint32", None):
+        (result,) = label_files([tmp_path / "a.tif"], tmp_path / "out", label_type=wanted)
+        assert read_pages(result.outputs[0]).dtype == np.uint32
+
+
+def test_a_type_of_labels_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="expected uint16 or uint32, got 'uint8'"):
+        SegmentOptions(objects=OBJECTS, label_type="uint8")
+    with pytest.raises(UsageError, match="no objects are wanted"):
+        SegmentOptions(label_type="uint16")
+    with pytest.raises(UsageError, match="expected uint16 or uint32"):
+        label_files([tmp_path / "a.tif"], tmp_path / "out", label_type="int16")

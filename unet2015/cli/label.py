@@ -10,6 +10,7 @@ from unet2015.cli.object_options import (
     Corners,
     Frame,
     KeepHoles,
+    LabelTypeOption,
     OfClass,
     Overlay,
     OverlayJpeg,
@@ -49,6 +50,7 @@ def label(
     keep_holes: KeepHoles = None,
     frame: Frame = None,
     corners: Corners = None,
+    label_type: LabelTypeOption = None,
     regions: Regions = None,
     overlay: Overlay = False,
     overlay_jpeg: OverlayJpeg = False,
@@ -107,6 +109,7 @@ def label(
         replace_pixel_size=replace_pixel_size,
         axes=axes,
         max_memory=None if max_memory is None else parse_size(max_memory),
+        label_type=label_type,
     )
     _report(results, as_json)
 

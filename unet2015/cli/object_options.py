@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unet2015.settings.choices import RegionFormat
+from unet2015.settings.choices import LabelType, RegionFormat
 
 if TYPE_CHECKING:
     from unet2015.settings.objects import ObjectSettings
@@ -42,6 +42,14 @@ Corners = Annotated[
         "--corners/--edges",
         help="Whether pixels that share only a corner belong together.",
         show_default=False,
+    ),
+]
+LabelTypeOption = Annotated[
+    LabelType | None,
+    typer.Option(
+        "--label-type",
+        help="Type of the labels; more objects than it can number are an error.  [default: the smaller one "
+        "that holds them]",
     ),
 ]
 Regions = Annotated[

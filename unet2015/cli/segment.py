@@ -12,6 +12,7 @@ from unet2015.cli.object_options import (
     Corners,
     Frame,
     KeepHoles,
+    LabelTypeOption,
     OfClass,
     Overlay,
     OverlayJpeg,
@@ -126,6 +127,7 @@ def segment(
     keep_holes: KeepHoles = None,
     frame: Frame = None,
     corners: Corners = None,
+    label_type: LabelTypeOption = None,
     regions: Regions = None,
     overlay: Overlay = False,
     overlay_jpeg: OverlayJpeg = False,
@@ -160,12 +162,7 @@ def segment(
 
     show_messages()
     wanted = object_settings(
-        smallest=smallest,
-        of_class=of_class,
-        split=split,
-        keep_holes=keep_holes,
-        frame=frame,
-        corners=corners,
+        smallest=smallest, of_class=of_class, split=split, keep_holes=keep_holes, frame=frame, corners=corners
     )
     views = views_of(regions, overlay=overlay, overlay_jpeg=overlay_jpeg, parquet=parquet)
     if not objects:
@@ -187,6 +184,7 @@ def segment(
         products=("classes", "probability") if probability else ("classes",),
         objects=wanted if objects else None,
         views=views,
+        label_type=label_type,
         tiled=tiled,
         pyramid=pyramid,
     )

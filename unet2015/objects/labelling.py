@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
-from unet2015.images.result_names import labels_inside
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import KEPT
+from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
 
 STRIP_PIXELS = 2**20
 """Pixels of a strip. Labelling takes about 100 bytes for each."""
-_LARGEST = 2**63 - 1
 
 
 def strip_rows(height: int, width: int) -> int:
@@ -157,10 +156,20 @@ class MadeLabels:
         Of each page.
     height, width, rows : int
         Of a page, and the rows of a strip.
+    wanted : {"uint16", "uint32"}, optional
+        The type of the labels; it holds them. Default: the smaller one that does.
     """
 
-    def __init__(self, numbers: Sequence[PageNumbers], height: int, width: int, rows: int) -> None:
+    def __init__(
+        self,
+        numbers: Sequence[PageNumbers],
+        height: int,
+        width: int,
+        rows: int,
+        wanted: LabelType | None = None,
+    ) -> None:
         self._numbers, self.height, self.width, self._rows = numbers, height, width, rows
+        self._wanted = wanted
 
     @property
     def pages(self) -> int:
@@ -175,7 +184,7 @@ class MadeLabels:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type that holds the labels of all pages."""
-        return label_type(self.largest)
+        return label_type(self.largest) if self._wanted is None else np.dtype(self._wanted)
 
     def names(self, page: int) -> NDArray[np.int64]:
         """Return the labels of a page: 1, 2, ..."""
@@ -185,67 +194,6 @@ class MadeLabels:
         """Yield the first row and the labels of each strip."""
         for row in range(0, self.height, self._rows):
             yield row, self._numbers[page].labels(row)
-
-
-class StoredLabels:
-    """The labels of an image of labels, whatever their numbers.
-
-    Parameters
-    ----------
-    image : Image
-        One channel of integers; 0 is background, all pixels of a page with the same number are one object.
-    progress : callable
-        Is told of the rows in which the numbers of a page's labels were looked for.
-
-    Raises
-    ------
-    ImageValueError
-        The image has several channels, is not of integers, or has negative labels.
-    """
-
-    def __init__(self, image: Image, progress: Progress = nobody) -> None:
-        if image.channels != 1 or image.dtype.kind not in "ui":
-            raise ImageValueError(
-                f"{image.name}: expected instance labels, one channel of integers, but it has "
-                f"{image.channels} of {image.dtype}{labels_inside(image.path)}"
-            )
-        self._image, self._progress = image, progress
-        self.pages, self.height, self.width = image.pages, image.height, image.width
-        self._rows = strip_rows(image.height, image.width)
-        self._names: dict[int, NDArray[np.int64]] = {}
-
-    def names(self, page: int) -> NDArray[np.int64]:
-        """Return the labels of a page in rising order."""
-        if page not in self._names:
-            found = [np.zeros(0, np.int64)]
-            for _, strip in self._read(page):
-                found.append(np.unique(strip))
-                self._progress(len(strip))
-            names = np.unique(np.concatenate(found))
-            if len(names) and names[0] < 0:
-                raise ImageValueError(
-                    f"{self._image.name}: page {page}: labels are 0 or more, not {names[0]}"
-                )
-            self._names = {page: names[names > 0]}
-        return self._names[page]
-
-    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Yield the first row and the objects of each strip."""
-        names = self.names(page)
-        for row, strip in self._read(page):
-            objects = np.searchsorted(names, strip) + 1
-            yield row, np.where(strip > 0, objects, 0)
-
-    def _read(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        for row in range(0, self.height, self._rows):
-            stop = min(row + self._rows, self.height)
-            strip = self._image.read(page, row, stop, 0, self.width)[0]
-            if strip.dtype == np.uint64 and (most := int(strip.max())) > _LARGEST:
-                raise ImageValueError(
-                    f"{self._image.name}: page {page}: labels are at most {_LARGEST}, not {most}; number "
-                    "them anew"
-                )
-            yield row, strip.astype(np.int64)
 
 
 def rows_to_number(image: Image, settings: ObjectSettings) -> int:
@@ -258,6 +206,7 @@ def number_image(
     settings: ObjectSettings,
     memory: int | None = None,
     progress: Progress = nobody,
+    wanted: LabelType | None = None,
 ) -> MadeLabels:
     """Find the objects of all pages.
 
@@ -271,9 +220,13 @@ def number_image(
         Bytes that dividing one object may take. Default: half of what is free.
     progress : callable
         Is told of the rows that are done: in all `rows_to_number`.
+    wanted : {"uint16", "uint32"}, optional
+        The type of the labels. Default: the smaller one that holds them.
 
     Raises
     ------
+    ImageValueError
+        A page has more objects than this type can number.
     MemoryLimitError
         An object that must be divided is too large.
     UsageError
@@ -289,4 +242,9 @@ def number_image(
     for page in range(image.pages):
         kept = KEPT // image.pages
         numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress))
-    return MadeLabels(numbers, image.height, image.width, rows)
+        if wanted is not None and (count := numbers[-1].objects) > np.iinfo(wanted).max:
+            raise ImageValueError(
+                f"{image.name}: page {page} has {count} objects, but labels of {wanted} go to "
+                f"{np.iinfo(wanted).max}; take uint32, or let the type follow from the objects"
+            )
+    return MadeLabels(numbers, image.height, image.width, rows, wanted)

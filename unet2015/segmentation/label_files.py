@@ -14,9 +14,9 @@ from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
-from unet2015.objects.labelling import StoredLabels
 from unet2015.objects.masks import describe_mask
 from unet2015.objects.progress import row_bar
+from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
 from unet2015.segmentation.map_names import named_results

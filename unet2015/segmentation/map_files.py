@@ -32,10 +32,11 @@ from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
 from unet2015.segmentation.object_output import rows_to_work_on, write_views
-from unet2015.segmentation.options import checked_names, checked_objects
+from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.segmentation.record_beside import describe_change
 from unet2015.segmentation.view_libraries import checked_views
+from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
 
 
@@ -52,6 +53,7 @@ def label_files(
     pixel_size: float | tuple[float, float] | None = None,
     replace_pixel_size: bool = False,
     max_memory: int | str | None = None,
+    label_type: LabelType | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> list[ObjectResult]:
     """Find the objects of class maps and probability maps; a file that fails does not stop the others.
@@ -80,7 +82,10 @@ def label_files(
     pixel_size, replace_pixel_size
         Of the maps, as for :class:`unet2015.SegmentOptions`.
     max_memory : int or str, optional
-        Bytes that dividing one object may take, or a text such as 2G. Default: no limit.
+        Bytes that dividing one object may take, or a text such as 2G. Default: half of what is free.
+    label_type : {"uint16", "uint32"}, optional
+        Of the labels; a map with more objects than it can number is refused. Default: the smaller one that
+        holds them.
     progress : callable, optional
         Called with the path of the map, how many of its rows are done, and how many there are; each row
         counts once for each pass. The work waits for it.
@@ -107,6 +112,7 @@ def label_files(
         Opening(axes=axes, images=images, channel=channel, scene=scene, size=size),
         None if max_memory is None else memory(max_memory, "max_memory"),
         notes,
+        None if label_type is None else checked_label_type(label_type),
     )
     told = callback(progress, "progress")
     jobs = named_results(best_maps(without_earlier(find_images(given), given)))
@@ -129,6 +135,8 @@ class _Labelling:
         How the maps are opened, and their images.
     notes : Repeated
         Takes what is said about a file.
+    label_type : {"uint16", "uint32"} or None
+        As for `label_files`.
     """
 
     folder: Path
@@ -137,6 +145,7 @@ class _Labelling:
     opening: Opening
     max_memory: int | None
     notes: Repeated
+    label_type: LabelType | None = None
 
     def label(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
         """Find the objects of a map; return the files that were written, and the tables of its pages."""
@@ -153,12 +162,13 @@ class _Labelling:
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
             shown, other = self.opening.image_of(path, stack, self.notes.say) or (None, None)
             said |= self.opening.as_record(shown)
+            said |= {} if self.label_type is None else {"label_type": self.label_type}
             compare(image, shown, self.notes.say)
             measured = _measured(maps, shown)
             places = _places(self.folder, name, path, image, self.views)
             guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
-            labels = number_image(maps, chosen, self.max_memory, progress)
+            labels = number_image(maps, chosen, self.max_memory, progress, self.label_type)
             with _label_writer(places[LABELS.name], image, labels, guards[places[LABELS.name]]) as writer:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress

@@ -82,7 +82,7 @@ def write_objects(
         found = maps_to_label(segmenter, settings, probability, classes)
         rows = rows_to_work_on(image, settings, job.options.views)
         progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
-        labels = number_image(found, settings, job.options.max_memory, progress)
+        labels = number_image(found, settings, job.options.max_memory, progress, job.options.label_type)
         measured = [
             Intensities.of(image, "intensity"),
             Intensities(probability, (found.channel,), (ProbabilityMap.name,)),

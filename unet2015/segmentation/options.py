@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from unet2015.arguments import device_name, flag, integer, items, memory, number, number_or_name, text
 from unet2015.errors import ArgumentError, UsageError
@@ -15,11 +15,14 @@ from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
-from unet2015.settings.choices import Averaging, Precision, ThresholdName
+from unet2015.settings.choices import Averaging, LabelType, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
-_MAY_BE_ABSENT = ("objects", "views", "channel", "scene", "pixel_size", "replace_pixel_size")
+_MAY_BE_ABSENT = (
+    *("objects", "views", "channel", "scene"),
+    *("pixel_size", "replace_pixel_size", "label_type"),
+)
 """Not in a record where they are not given, as in records from before there were any."""
 
 
@@ -43,13 +46,17 @@ class SegmentOptions:
     views : tuple of str
         What else is made of the objects: ``parquet`` (their table as Parquet), ``imagej`` and ``geojson``
         (their outlines as regions), ``overlay`` (a preview).
+    label_type : {"uint16", "uint32"}, optional
+        Of instance labels; an image with more objects than it can number is refused. Default: the smaller
+        one that holds them.
     tiled, pyramid
         Of TIFF: see :class:`unet2015.images.writer.Layout`.
 
     Raises
     ------
     UsageError
-        A product does not exist, there are views without objects, or a pyramid is to be written in strips.
+        A product does not exist, there are views or a type of labels without objects, or a pyramid is to be
+        written in strips.
     """
 
     tile: int | None = None
@@ -68,6 +75,7 @@ class SegmentOptions:
     products: tuple[str, ...] = (MAIN.name,)
     objects: ObjectSettings | None = None
     views: tuple[str, ...] = ()
+    label_type: LabelType | None = None
     tiled: bool | None = None
     pyramid: bool = False
 
@@ -88,6 +96,8 @@ class SegmentOptions:
             raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
         if self.views and self.objects is None:
             raise UsageError(f"{self.views[0]} shows objects, but none are wanted; ask for objects, too")
+        if self.label_type is not None and self.objects is None:
+            raise UsageError("a type of labels is given, but no objects are wanted; ask for objects, too")
         object.__setattr__(self, "views", tuple(name for name in OBJECT_VIEWS if name in self.views))
         _ = self.layout  # this raises an error if they contradict each other
 
@@ -146,7 +156,7 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        given |= {name: said.get(name) for name in ("channel", "scene", "pixel_size")}
+        given |= {name: said.get(name) for name in ("channel", "scene", "pixel_size", "label_type")}
         given |= {"replace_pixel_size": said.get("replace_pixel_size", False)}
         given |= {"views": said.get("views", ())}
         return cls(products=tuple(products), objects=objects, **given)
@@ -164,6 +174,15 @@ def checked_objects(value: Any) -> ObjectSettings:
     if not isinstance(value, ObjectSettings):
         raise ArgumentError(f"objects: expected ObjectSettings(...) or None, got {type(value).__name__}")
     return value
+
+
+def checked_label_type(value: Any) -> LabelType:
+    """Return a type of labels; raise `ArgumentError` for anything else."""
+    for name in get_args(LabelType):
+        if value == name:
+            found: LabelType = name
+            return found
+    raise ArgumentError(f"label_type: expected {' or '.join(get_args(LabelType))}, got {value!r}")
 
 
 def checked_names(value: Any, name: str) -> tuple[str, ...]:
@@ -187,6 +206,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "tiled": partial(flag, name="tiled"),
     "pyramid": partial(flag, name="pyramid"),
     "objects": checked_objects,
+    "label_type": checked_label_type,
     "channel": partial(number_or_name, name="channel"),
     "scene": partial(number_or_name, name="scene"),
 }
