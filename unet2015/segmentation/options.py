@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, cast, get_args
 
 from unet2015.arguments import device_name, flag, integer, items, memory, number, number_or_name, text
 from unet2015.errors import ArgumentError, UsageError
@@ -178,11 +178,10 @@ def checked_objects(value: Any) -> ObjectSettings:
 
 def checked_label_type(value: Any) -> LabelType:
     """Return a type of labels; raise `ArgumentError` for anything else."""
-    for name in get_args(LabelType):
-        if value == name:
-            found: LabelType = name
-            return found
-    raise ArgumentError(f"label_type: expected {' or '.join(get_args(LabelType))}, got {value!r}")
+    found = text(value, "label_type")
+    if found not in get_args(LabelType):
+        raise ArgumentError(f"label_type: expected {' or '.join(get_args(LabelType))}, got {found!r}")
+    return cast(LabelType, found)
 
 
 def checked_names(value: Any, name: str) -> tuple[str, ...]:
