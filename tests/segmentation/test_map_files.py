@@ -11,6 +11,7 @@ from skimage.measure import regionprops_table
 from unet2015.cli.app import app
 from unet2015.errors import DataSetError, ImageWriteError, UsageError
 from unet2015.images.reader import read_pages
+from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import read_model_file, save_model
 from unet2015.objects.instances import label_objects
 from unet2015.segmentation.batch import segment_files
@@ -270,6 +271,19 @@ def test_of_several_classes_the_highest_decides_as_in_the_segmentation(
     (other,) = label_files([tmp_path / "out"], tmp_path / "cut", ObjectSettings(of_class=2, threshold=0.35))
     assert other.error is None
     assert not np.array_equal(read_pages(tmp_path / "cut" / "stack.labels.tif"), expected)
+
+
+def test_of_ome_zarr_results_the_labels_and_the_classes_inside_are_taken(tmp_path, model, stack_file):
+    options = SegmentOptions(objects=ObjectSettings(), threshold=0.45)
+    for out in ("tiff", "zarr/stack.classes.zarr"):
+        segment_files([stack_file], tmp_path / out, model, options)
+    for given in (tmp_path / "zarr", tmp_path / "zarr" / "stack.classes.zarr"):
+        (result,) = measure_files(given, tmp_path / "table")
+        assert (result.error, [path.name for path in result.outputs]) == (None, ["stack.objects.csv"])
+        found = evaluate_objects(tmp_path / "tiff", given)
+        assert (found.comparison.complete, found.scores.seg) == (True, 1)
+        classes = evaluate_pixels(tmp_path / "tiff", given).classes
+        assert {number: one.fp + one.fn for number, one in classes.items()} == {0: 0, 1: 0}
 
 
 def test_an_image_other_than_the_one_that_was_segmented_is_said(tmp_path, model, stack, caplog):

@@ -20,7 +20,7 @@ from unet2015.images.affixes import NO_AFFIX, Affix, Side
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
-from unet2015.images.result_names import results_meant
+from unet2015.images.result_names import meant_inside, results_meant
 
 _NAMED = 8
 
@@ -66,7 +66,8 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
         A file, a folder or a pattern.
     wanted : str, optional
         Which results are meant, where a segmentation has left several of one image: their ending. Results
-        of an earlier run than the last are left out, unless `given` is such a file.
+        of an earlier run than the last are left out, unless `given` is such a file. Of OME-Zarr results the
+        label image inside is returned.
 
     Raises
     ------
@@ -87,7 +88,9 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     files = files if wanted is None else without_earlier(results_meant(files, wanted), [given])
     names = {file: file.absolute().relative_to(root.absolute()).with_suffix("") for file in files}
-    return {file: unicodedata.normalize("NFC", str(name)) for file, name in names.items()}
+    return {
+        meant_inside(file, wanted): unicodedata.normalize("NFC", str(name)) for file, name in names.items()
+    }
 
 
 def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairing:

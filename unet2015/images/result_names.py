@@ -11,6 +11,8 @@ ROIS, OVERLAY, OVERLAY_JPEG = ".rois.zip", ".overlay.png", ".overlay.jpg"
 """Endings of regions for ImageJ, and of previews."""
 OME = ".ome.tif"
 """Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
+_INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
+"""Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 _IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
 
@@ -59,6 +61,18 @@ def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:
     """Return folder and name of the image of a result; None if a file has no such ending."""
     name = name_before(path.name, endings)
     return None if name is None else (path.parent, name)
+
+
+def meant_inside(path: Path, wanted: str | None) -> Path:
+    """Return the label image inside an OME-Zarr result that is meant; the path itself where there is none."""
+    place = path / "labels" / _INSIDE[wanted] if wanted in _INSIDE else path
+    return place if path.suffix.lower() == ".zarr" and place.is_dir() else path
+
+
+def image_around(path: Path) -> Path:
+    """Return the OME-Zarr image that a label image of it lies in; the path itself where it lies in none."""
+    inside = path.parent.name == "labels" and path.parent.parent.suffix.lower() == ".zarr"
+    return path.parent.parent if inside else path
 
 
 def labels_inside(path: Path | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unet2015.errors import UsageError
 from unet2015.images.pairs import listed, named_files, pair_by_name
-from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, name_before, stem_of
+from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, image_around, name_before, stem_of
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
 
@@ -37,7 +37,9 @@ def named_results(paths: Sequence[Path]) -> dict[str, Path]:
     """Return the files by the names of their results."""
     found: dict[str, Path] = {}
     for path in paths:
-        name = name_before(path.name, (*_MAPS, LABELS.ending, CLASSES_ZARR, LABELS_ZARR)) or stem_of(path)
+        around = image_around(path)
+        endings = (*_MAPS, LABELS.ending, CLASSES_ZARR, LABELS_ZARR)
+        name = name_before(around.name, endings) or stem_of(around)
         if name in found:
             raise UsageError(
                 f"the results of {found[name]} and {path} would both be named {name}; write them "
