@@ -121,9 +121,15 @@ def test_every_pixel_is_read_where_it_is_wished(cli, tmp_path):
 
 
 def test_planes_so_narrow_that_they_may_be_channels_are_said(cli, tmp_path):
-    for name, shape in (("last", (40, 30, 2)), ("stack", (40, 30, 20)), ("few", (3, 30, 2))):
-        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros(shape, np.uint8), photometric="minisblack")
-        said = "its 40 planes of 30 x 2 px are very narrow" in cli("inspect", tmp_path / f"{name}.tif").out
+    for name, shape in (
+        ("last", (40, 30, 2)),
+        ("stack", (40, 30, 20)),
+        ("few", (3, 30, 2)),
+        ("rgb", (40, 30, 3)),
+    ):
+        kind = "rgb" if name == "rgb" else "minisblack"
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros(shape, np.uint8), photometric=kind)
+        said = "planes of 30 x" in cli("inspect", tmp_path / f"{name}.tif").out
         assert said == (name == "last")
     assert "very narrow" not in cli("inspect", tmp_path / "last.tif", "--axes", "ZYX").out
 

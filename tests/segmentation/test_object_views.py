@@ -281,3 +281,15 @@ def test_a_table_without_micrometres_says_so_once(tmp_path, model, stack, caplog
     assert said() == once
     measure_files(tmp_path / "counted", tmp_path / "measures", tmp_path / "images")
     assert said() == ([] if image else once)  # else it says that the image has one
+
+
+def test_views_and_tables_of_an_earlier_label_are_said(tmp_path, model, stack_file, caplog):
+    segment_files([stack_file], tmp_path / "maps", model, SegmentOptions(products=("probability",)))
+    for views in (("parquet", "imagej", "overlay"), ()):
+        caplog.clear()
+        label_files([tmp_path / "maps"], tmp_path / "labels", views=views)
+        said = [
+            "of an earlier run, and kept: stack.objects.parquet, stack.rois.zip, stack.overlay.png",
+            "objects.parquet: of an earlier run, and kept; the objects of this one are in",
+        ]
+        assert [text in caplog.text for text in said] == [not views] * 2

@@ -105,7 +105,7 @@ class Image(ABC):
         self.bits = header.bits or 8 * self.dtype.itemsize
         self.calibration = header.calibration
         told = header.axes_source in ("ome", "--axes", "array")
-        self._notes = (*header.notes, *(() if told else describe_narrow(self.shape)))
+        self._notes = (*header.notes, *(() if told else describe_narrow(self.axes, self.shape)))
         self.origin: dict[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None

@@ -110,13 +110,14 @@ def segment_files(
 
 def _join_objects(out: Path, jobs: Sequence[Job], results: Sequence[FileResult]) -> None:
     """Write tables with the objects of all files, and say how many there are."""
-    from unet2015.segmentation.object_output import write_run_table
+    from unet2015.segmentation.object_output import warn_of_earlier_tables, write_run_table
 
     done = {result.input for result in results if not result.error}
     written = []
     for name in (TABLE.name, PARQUET.name):
         tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
         written.append(write_run_table(out, [path for path in tables if path is not None]))
+    warn_of_earlier_tables(out, written)
     found = [result.objects for result in results if result.objects is not None]
     if len(found) > 1:
         table = next((f"; all in {path}" for path in written if path is not None), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -179,6 +179,10 @@ class _Labelling:
                 write_table(places[TABLE.name], tables, guards[places[TABLE.name]])  # at nearly one time
             drawn = {one: places[one] for one in self.views}
             write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
+        if earlier := _earlier(self.folder, name, places):
+            self.notes.say(
+                places[LABELS.name], f"beside it, of an earlier run, and kept: {', '.join(earlier)}"
+            )
         return [*places.values()], tables
 
 
@@ -215,6 +219,12 @@ def _places(folder: Path, name: str, path: Path, image: Image, views: Sequence[s
     elif flavour_of(image, np.uint16) == "ome":
         endings[LABELS.name] = ome_ending(LABELS.ending)
     return {one: folder / f"{name}{ending}" for one, ending in endings.items()}
+
+
+def _earlier(folder: Path, name: str, places: Mapping[str, Path]) -> list[str]:
+    """Return the names of tables and views beside the labels of a map that this run did not make."""
+    names = [f"{name}{product.ending}" for one, product in OBJECT_PRODUCTS.items() if one not in places]
+    return [one for one in names if (folder / one).exists()]
 
 
 def _guards(paths: Sequence[Path], said: dict[str, Any]) -> dict[Path, RecordedOutput]:

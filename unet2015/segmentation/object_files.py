@@ -21,7 +21,7 @@ from unet2015.images.reader import open_image
 from unet2015.objects.table import IN_PIXELS, Table, describe_run, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.object_output import write_run_table
+from unet2015.segmentation.object_output import warn_of_earlier_tables, write_run_table
 from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.record_beside import say_other_source
 from unet2015.tiling.progress import Lines, reporting
@@ -187,6 +187,7 @@ def join_results(folder: Path, results: Sequence[ObjectResult], command: str) ->
     for ending in (TABLE.ending, PARQUET.ending):
         tables = [path for result in results for path in result.outputs if path.name.endswith(ending)]
         written.append(write_run_table(folder, tables, command))
+    warn_of_earlier_tables(folder, written)
     found = [result.objects for result in results if result.objects is not None]
     if len(found) > 1:
         table = next((f"; all in {path}" for path in written if path is not None), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,3 +171,12 @@ def write_run_table(folder: Path, tables: Sequence[Path], command: str = "segmen
         _log.warning("%s; the table of each image is there", error)
         return None
     return path
+
+
+def warn_of_earlier_tables(folder: Path, written: Iterable[Path | None]) -> None:
+    """Say that a table of all files is not of this run, where it wrote the other kind alone."""
+    new = [path for path in written if path is not None]
+    for ending in (TABLE.ending, PARQUET.ending):
+        path = folder / (RUN_TABLE + Path(ending).suffix)
+        if new and path not in new and path.exists():
+            _log.warning("%s: of an earlier run, and kept; the objects of this one are in %s", path, new[0])
