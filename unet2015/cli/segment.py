@@ -190,8 +190,10 @@ def segment(
     )
     _check_there(inputs)
     with loading():  # torch, which takes a second: what is wrong with the call is known by now
-        from unet2015.segmentation.batch import segment_files
-        from unet2015.segmentation.file_plan import plan_files
+        if plan:
+            from unet2015.segmentation.file_plan import plan_files
+        else:
+            from unet2015.segmentation.batch import segment_files
     if plan:
         failed = _report_plans(plan_files(inputs, out, model, options), as_json)
     else:
