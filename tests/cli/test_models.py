@@ -7,6 +7,7 @@ from unet2015.models import shipped as shipped_models
 from unet2015.models.model_file import Model, ModelInfo
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.settings.objects import ObjectSettings
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def shipped(tmp_path, monkeypatch):
         network=NetworkSettings(width=2, depth=1),
         mapping=Mapping(method="integer-range"),
         class_names=("membrane", "cell"),
+        objects=ObjectSettings(smallest=27),
         training={"step": 1200, "training_pages": 30, "date": "2026-11-21"},
     )
     return shipped_models.ship_model(
@@ -41,6 +43,7 @@ def test_models_are_listed_with_what_a_user_must_know(cli, shipped):
         assert words in ended.out
     assert "the range of the pixels' type becomes 0 to 1" in ended.out
     assert "30 pages, 1200 steps, 2026-11-21" in ended.out
+    assert "  objects      smaller than 27 px left out\n" in ended.out
 
 
 def test_programs_get_all_of_it(cli, shipped):

@@ -41,6 +41,7 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
         "classes": ", ".join(info.class_names),
         "warning": _warning(info),
         "threshold": _thresholds(info),
+        "objects": "" if info.objects is None else info.objects.describe(),
         "network": f"{describe(info.network)}, {model.bytes / 1e6:.1f} MB",
         "training": ", ".join(
             f"{record[key]} {words}"

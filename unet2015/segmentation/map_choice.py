@@ -117,7 +117,7 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
             notes.say(
                 path,
                 "the segmentation's settings divide objects that touch, which a class map does not allow; "
-                "give the probability map",
+                "give the probability map (segment --probability writes it)",
             )
         recorded = recorded.model_copy(update={"markers": None, "threshold": None})
     found = settings.over(recorded)

@@ -1,6 +1,5 @@
 """What counts as an object of a model: chosen by how well it finds the objects of the held-out pages."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from unet2015.objects.instances import label_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.pages import TrainingPage
-from unet2015.training.thresholds import LARGEST_SIDE, best_window
+from unet2015.training.thresholds import best_window
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 4
@@ -28,9 +27,6 @@ _CRUMB = 0.05
 """True parts smaller than this share of their page's median: the separation border has torn them off."""
 _SMALLEST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Objects smaller than these shares of a small true object (the 5th percentile) may be left out."""
-_FRAMES = (0.1, 0.25, 0.5, 1.0)
-"""Objects within these shares of a cell's side from the border may be left out: labels often lack cells that
-the border cuts. The side is that of a square as large as the median true object."""
 _LEVELS, _BLURS = (0.6, 0.8, 0.9), (1.0, 2.0, 4.0)
 _THRESHOLDS, _CENTRES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Levels and blurs of markers, and thresholds; all are tried together. Where markers divide what touches, a
@@ -54,9 +50,10 @@ def choose_objects(
     """Return the settings of objects with the best panoptic quality, and what was measured.
 
     Small objects are left out or not, objects that touch are divided or not, the threshold is the model's or
-    another, holes are filled or not, corners join pixels or not, objects at the border are left out or not:
-    one after the other, each only if it wins `LEAST_GAIN`. So what makes no difference stays as in the paper.
-    The border is tried only if no page is larger than a window, which has borders of its own.
+    another, holes are filled or not, corners join pixels or not: one after the other, each only if it wins
+    `LEAST_GAIN`. So what makes no difference stays as in the paper. Objects at the border are never left out:
+    tried, it won a little on two pages of DIC-HeLa and lost on the frames of another film
+    (``docs/objects.md``).
 
     Parameters
     ----------
@@ -85,7 +82,7 @@ def choose_objects(
     maps = list(_maps(network, pages, device, tile, most))
     if not maps or not all(np.isfinite(values).all() for values, _ in maps):
         return None
-    search = _Search(maps, threshold, bordered=all(max(page.classes.shape) <= LARGEST_SIDE for page in pages))
+    search = _Search(maps, threshold)
     plain = search.quality
     search.run()
     measured = {"panoptic_quality": round(search.quality, 6), "plain": round(plain, 6), "pages": len(maps)}
@@ -95,15 +92,6 @@ def choose_objects(
 class _Search:
     """Settings that are tried one after the other, beginning with the defaults.
 
-    Parameters
-    ----------
-    maps : sequence of Map
-        Where they are compared.
-    threshold : float
-        The model's.
-    bordered : bool
-        Whether the borders of the maps are those of their pages.
-
     Attributes
     ----------
     best : ObjectSettings
@@ -112,8 +100,8 @@ class _Search:
         Their panoptic quality.
     """
 
-    def __init__(self, maps: Sequence[Map], threshold: float, *, bordered: bool) -> None:
-        self._maps, self._threshold, self._bordered = maps, threshold, bordered
+    def __init__(self, maps: Sequence[Map], threshold: float) -> None:
+        self._maps, self._threshold = maps, threshold
         self.best = ObjectSettings()
         self.quality = _quality(maps, threshold, self.best)
 
@@ -133,10 +121,6 @@ class _Search:
             self._centre("smallest", sizes)
         self._try([{"fill_holes": False}])
         self._try([{"connectivity": 2}])
-        if self._bordered:
-            side = math.sqrt(float(np.median(areas[areas > 0])))
-            frames = sorted({max(1, round(share * side)) for share in _FRAMES})
-            self._try([{"frame": frame} for frame in frames])
 
     def _divisions(self) -> list[dict[str, Any]]:
         """Return thresholds with and without markers; the model's own threshold is None."""
