@@ -132,6 +132,8 @@ def test_planes_so_narrow_that_they_may_be_channels_are_said(cli, tmp_path):
         said = "planes of 30 x" in cli("inspect", tmp_path / f"{name}.tif").out
         assert said == (name == "last")
     assert "very narrow" not in cli("inspect", tmp_path / "last.tif", "--axes", "ZYX").out
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((40, 30, 3), np.uint8), photometric="rgb")
+    assert "note" not in cli("inspect", tmp_path / "rgb.tif").out
 
 
 def test_bits_that_the_file_declares_are_told_from_values_that_only_fit(cli, tmp_path):
