@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 from unet2015.images.reader import Image
 
-_MIN_IS_WHITE, _JPEG = 0, 7
+_MIN_IS_WHITE, _PALETTE, _JPEG = 0, 3, 7
 _ALPHA = (1, 2)
 
 
@@ -84,6 +84,8 @@ def _tifffile(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
         first = tif.pages[0]
         letters = letters.replace("C", "c") if "S" in letters and image.channels == 1 else letters
         array = _as_shown(array, first, letters.find("S"), image)
+        if "S" not in letters:
+            array, letters = _coloured(array, letters, first, image)
     if "S" in letters and "C" in letters:  # both are channels: one axis in the product
         s, c = letters.index("S"), letters.index("C")
         array = np.moveaxis(array, s, c + 1)
@@ -111,6 +113,8 @@ def _libtiff(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
     array = np.stack([np.asarray(imagecodecs.tiff_decode(data, index=i)) for i in range(len(pages))])
     letters = "I" + ("YXC" if array.ndim == 4 else "YX")
     array = _as_shown(array, first, letters.find("C"), image)
+    if array.ndim == 3:
+        array, letters = _coloured(array, letters, first, image)
     if image.pages != len(pages):  # planes after the first directory
         raise DoubtError
     array = np.moveaxis(array, -1, 1) if array.ndim == 4 else array
@@ -130,6 +134,18 @@ def _as_shown(array: np.ndarray, first: Any, samples: int, image: Image) -> np.n
         if array.dtype.kind == "u":
             return (2**first.bitspersample - 1) - array
     return array
+
+
+def _coloured(array: np.ndarray, letters: str, first: Any, image: Image) -> tuple[np.ndarray, str]:
+    """Return the colours of indices where the image says that it reads them, and not the indices."""
+    if first.photometric != _PALETTE or not any("palette" in note for note in image.notes):
+        return array, letters
+    table = np.asarray(first.colormap)
+    table = table >> 8 if table.max() > 255 else table
+    colours = np.moveaxis(table[:, array], 0, -1)
+    if (table == table[:1]).all():
+        return colours[..., 0], letters
+    return colours, f"{letters}C"
 
 
 def _pillow(path: Path, image: Image) -> tuple[np.ndarray, str, float]:
