@@ -96,8 +96,11 @@ def measure_segment(repeats: int, width: int, depth: int) -> dict[str, Any]:
     threads = f"{thread_count()} thread{'s' * (thread_count() > 1)}"
     print(f"{SEGMENT:<27} {said(total, cpu=False)}, network {said(inside, cpu=False)}: {share:.0f} %")
     question = f"start: {SEGMENT}, 512 x 512, width {width}, {threads}"
-    cost = f"{summary(processor[1:])['median']:.2f} s of processor time, of the network {inside['median']:.2f} s; "
-    cost += "the rest loads torch, our modules and the model, and packs its weights (NOTES.md)"
+    cost = (
+        f"{summary(processor[1:])['median']:.2f} s of processor time, of the network "
+        f"{inside['median']:.2f} s; the rest loads torch, our modules and the model, and packs its weights "
+        "(NOTES.md)"
+    )
     return {
         "segment": total,
         "segment_network": inside,
