@@ -55,6 +55,7 @@ def _means(rows: Sequence[Mapping[str, Any]], data: str) -> dict[str, Any]:
             for name in measures_of(data)
         },
         "steps": mean([row["steps"] for row in rows]),
+        "cpu_seconds": mean([row.get("cpu_seconds") for row in rows]),
         "seconds_a_megapixel": mean([row["seconds_a_megapixel"] for row in rows]),
         "not_learned": sum(row["learned"] is False for row in rows),
     }

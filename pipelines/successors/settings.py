@@ -55,6 +55,17 @@ class SuccessorSettings(Networks):
     """Validations of a training, on a tenth of the pages that it may train on; none is ever measured."""
 
 
+class DeviceComparison(Networks):
+    """The comparison on a GPU."""
+
+    gpu_seconds: float = Field(gt=0)
+    """What a training of equal cost may take of the card, were it alone there."""
+    ways: tuple[Until, ...] = ("time", "steps")
+    """For equal time of the card, for equal steps, or for both."""
+    longest: int = Field(6000, ge=50)
+    """Most steps of a training."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One training.

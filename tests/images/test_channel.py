@@ -202,3 +202,34 @@ def test_an_array_has_channels_too():
 
     image = ChannelImage(ArrayImage(STACK, "TCYX"), "2")
     np.testing.assert_array_equal(image.read(1, 0, 16, 0, 12)[0], STACK[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (NAMES * 2, NAMES),
+        ([f"c:{c + 1}/3 z:{z + 1}/2 - {NAMES[c]}" for z in range(2) for c in range(3)], NAMES),
+        ([*NAMES, "DAPI", "GFP", "another"], []),  # two labels of one channel
+        (["one", "one", "two"] * 2, []),
+        (NAMES, []),  # fewer than planes
+        ([f"c:{c + 1}/3 z:{z + 1}/2" for z in range(2) for c in range(3)], []),
+    ],
+)
+def test_channels_of_imagej_are_called_as_the_labels_of_their_planes(tmp_path, labels, names):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": labels})
+    with open_image(path) as image:
+        assert list(image.channel_names) == names
+
+
+def test_labels_of_imagej_that_are_damaged_are_left_out(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": NAMES * 2})
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages[0].tags[50839].valueoffset
+    whole = bytearray(path.read_bytes())
+    for junk in (b"\0" * 12, b"\xff" * 12, b"IJIJlabl\xff\xff\xff\xff"):
+        whole[offset : offset + 12] = junk
+        path.write_bytes(whole)
+        with open_image(path) as image:
+            assert image.channel_names == ()

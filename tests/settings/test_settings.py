@@ -207,7 +207,10 @@ def test_the_training_part_of_an_experiment_s_settings_is_taken(tmp_path: Path) 
 
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
-OF_MANY = ["one_gpu", "one_gpu-quick", "settings_table", "successors", "successors-quick"]
+OF_MANY = [
+    *("one_gpu", "one_gpu-muon", "one_gpu-quick", "settings_table"),
+    *("successors", "successors-gpu", "successors-quick"),
+]
 OF_MANY += ["flood", "flood-quick", "salt", "salt-quick"]
 """Settings of many trainings, of which none can be taken."""
 

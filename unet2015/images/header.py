@@ -50,7 +50,9 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
             return replace(found, notes=found.notes + describe_undeclared(pages, found))
         notes = metadata.notes
     if imagej.is_imagej(main):
-        return imagej.read_imagej(main, tags, len(pages), samples, name)
+        found = imagej.read_imagej(main, tags, len(pages), samples, name)
+        labels = imagej.slice_labels(first) if "C" in found.lead else ()
+        return replace(found, channel_names=imagej.channel_names(labels, found.lead, found.sizes))
     shape = tuple(int(length) for length in first.shape)
     found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
     return replace(found, notes=notes + found.notes)

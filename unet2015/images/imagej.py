@@ -6,8 +6,10 @@ ImageJ 1.x. ImageJ follows the directories of a compressed stack, so outputs can
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
@@ -20,6 +22,8 @@ ORDER = "TZC"
 
 _KEYS = ("frames", "slices", "channels")
 _NO_UNIT = {"", "pixel", "pixels"}
+_METADATA, _LONGEST = 50839, 2**20
+_PLACE = re.compile(r"^(?:[czt]:\d+/\d+\s*)+(?:-\s*)?")
 
 
 def is_imagej(description: str) -> bool:
@@ -69,6 +73,34 @@ def read_imagej(
             "its header calibrates the values of pixels (cf, c0, c1); they are read as they are stored",
         )
     return Declared("imagej", order, sizes, calibration, notes=notes)
+
+
+def slice_labels(page: Any) -> tuple[str, ...]:
+    """Return the labels of the planes of an ImageJ stack, of its first directory; none where it has none.
+
+    They are an optional tag, so one that cannot be read, or is longer than `_LONGEST`, is left out.
+    """
+    try:
+        tag = page.tags.get(_METADATA)
+        labels = tag.value.get("Labels", ()) if tag is not None and tag.count <= _LONGEST else ()
+        return tuple(label for label in labels if isinstance(label, str))
+    except Exception:  # whatever tifffile stumbles over
+        return ()
+
+
+def channel_names(labels: Sequence[str], order: str, sizes: Sequence[int]) -> tuple[str, ...]:
+    """Return a name for each channel where all its planes have one label, and no other channel has it.
+
+    What ImageJ puts before a label when it joins channels (``c:1/3 z:2/5 - ``) does not count.
+    """
+    if "C" not in order or len(labels) != math.prod(sizes):
+        return ()
+    at = np.indices(sizes)[order.index("C")].ravel()
+    groups: list[set[str]] = [set() for _ in range(sizes[order.index("C")])]
+    for channel, label in zip(at, labels, strict=True):
+        groups[channel].add(_PLACE.sub("", label).strip())
+    names = [name for group in groups if len(group) == 1 for name in group if name]
+    return tuple(names) if len(set(names)) == len(groups) else ()
 
 
 def describe_imagej(
