@@ -62,6 +62,10 @@ class ImageReadError(ImageError, OSError):
     """An image cannot be read, or contradicts itself."""
 
 
+class LossyLabelsError(ImageReadError):
+    """Labels are in a compression that changes values; a mask can still be cut at a threshold."""
+
+
 class ImageWriteError(ImageError, OSError):
     """An output cannot be written; nothing is left at its path."""
 

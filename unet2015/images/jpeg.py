@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageReadError
+from unet2015.errors import ImageReadError, LossyLabelsError
 from unet2015.images.declared import Declared
 from unet2015.images.image import ImageHeader
 from unet2015.images.jpeg_damage import MARKER, Scan, check_restarts, ends_early, has_more, restarts_due
@@ -75,9 +75,10 @@ class JpegImage(WholeImage):
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
         if labels:
-            raise ImageReadError(
+            raise LossyLabelsError(
                 f"{name}: labels in a JPEG are not those that were drawn, as its compression changes values; "
-                "export them again as PNG or TIFF"
+                "export them again as PNG or TIFF; to train on a mask that there is as JPEG alone, cut it "
+                "at half with --label-threshold 128"
             )
         self._frame = frame = _walk(path)
         if frame.bits != 8 or frame.samples not in (1, 3) or frame.marker not in _USUAL:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from unet2015.errors import ImageReadError
+from unet2015.errors import LossyLabelsError
 
 _HALF = 0.5
 """The largest error of LERC where whole numbers do not change."""
@@ -29,7 +29,7 @@ def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
 
     Raises
     ------
-    ImageReadError
+    LossyLabelsError
         It has changed values.
     """
     found = _KINDS.get(int(plane.page.compression))
@@ -43,7 +43,10 @@ def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
     except (struct.error, IndexError):
         lossy = None
     if lossy:
-        raise ImageReadError(f"{name}: {kind}, as this file has it, changes the values of pixels: {_ADVICE}")
+        raise LossyLabelsError(
+            f"{name}: {kind}, as this file has it, changes the values of pixels: {_ADVICE}; to train on a "
+            "mask that there is like this alone, cut it at half with --label-threshold, such as 128 of 255"
+        )
     if lossy is None:
         return (f"{kind} may have changed the values of pixels, which is not known; if so, {_ADVICE}",)
     return ()

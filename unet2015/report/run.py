@@ -5,7 +5,7 @@ import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +252,8 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         if len(chosen) > MOST_PAGES:
             chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, MOST_PAGES).astype(int)]
         # A file holds many pages: its labels are read, and its mapping is chosen, once.
-        read, mapped = lru_cache(1)(read_labels), lru_cache(1)(MappedImage)
+        cut = settings.labels.threshold is not None
+        read, mapped = lru_cache(1)(partial(read_labels, cut=cut)), lru_cache(1)(MappedImage)
         return [
             _segment(predict, model, settings, mapped(image, model.info.mapping), read(labels, axes), number)
             for image, labels, number in (places[k] for k in chosen)

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from unet2015.errors import SettingsError
+from unet2015.errors import LossyLabelsError, SettingsError
 from unet2015.images.image import Image
+from unet2015.images.notes import say_notes
 from unet2015.images.page_order import other_order
-from unet2015.images.reader import open_image, read_pages
+from unet2015.images.reader import open_image, pages_of
+from unet2015.safe_files import Unchanged
 from unet2015.settings import ValidationSettings
 
 Labels = npt.NDArray[Any]
@@ -22,7 +24,7 @@ Files = Sequence[tuple[Path, int]]
 _NAMED = 8  # names or values that a message lists before it says how many more
 
 
-def read_labels(path: str | Path, axes: str | None = None) -> Labels:
+def read_labels(path: str | Path, axes: str | None = None, *, cut: bool = False) -> Labels:
     """Read the labels of an image, (pages, height, width), and say the notes on the file.
 
     Parameters
@@ -31,18 +33,30 @@ def read_labels(path: str | Path, axes: str | None = None) -> Labels:
         The label file.
     axes : str, optional
         Axes of the *image*, if the files do not say; its labels have the same axes without C.
+    cut : bool
+        They are a mask that is cut at a threshold, so that a compression may have changed its values.
 
     Raises
     ------
     ImageError
         As `unet2015.images.reader.read_pages`.
     """
-    return read_pages(path, _label_axes(axes))
+    watch = Unchanged(Path(path))
+    with open_labels(path, axes, cut=cut) as labels:
+        say_notes(labels)
+        pages = pages_of(labels)
+    watch.check()
+    return pages
 
 
-def open_labels(path: str | Path, axes: str | None = None) -> Image:
-    """Open a label file; `axes` are those of the image, as for `read_labels`."""
-    return open_image(path, _label_axes(axes), labels=True)
+def open_labels(path: str | Path, axes: str | None = None, *, cut: bool = False) -> Image:
+    """Open a label file; `axes` are those of the image, as all parameters are for `read_labels`."""
+    try:
+        return open_image(path, _label_axes(axes), labels=True)
+    except LossyLabelsError:
+        if not cut:
+            raise
+        return open_image(path, _label_axes(axes))
 
 
 def _label_axes(axes: str | None) -> str | None:

@@ -97,7 +97,7 @@ def _label_files(
     numbered, mask = settings.kind != "instances", None
     for _, path in pairs:
         watch = Unchanged(path)
-        labels = read_labels(path, axes)
+        labels = read_labels(path, axes, cut=settings.threshold is not None)
         if not numbered and not (numbered := holds_ids(labels, settings)) and mask is None:
             mask = next(((page, str(path)) for page in labels if (page == 255).any()), None)
         yield labels, str(path), watch.sha256

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.errors import SettingsError
+from unet2015.errors import LossyLabelsError, SettingsError
+from unet2015.images.reader import open_image
 from unet2015.images.writer import write_image
 from unet2015.settings import LabelSettings, load_settings
 from unet2015.training.checks.training_set import find_problems
+from unet2015.training.dataset import read_labels
+from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import IGNORED, make_targets
 
 
@@ -52,6 +55,33 @@ def test_it_is_said_how_many_pixels_are_between_and_what_becomes_of_them(tmp_pat
     assert "all read as cells" not in cut
     clean = np.where(labels >= 128, 255, 0).astype(np.uint8)
     assert "JPEG" not in problems(tmp_path, clean, threshold=128)
+
+
+@pytest.mark.parametrize("compression", [None, "jpeg"])
+def test_masks_in_a_file_of_jpeg_are_cut_where_the_settings_say_and_else_refused(tmp_path, compression):
+    true, _ = blurred()
+    image, file = tmp_path / "i.tif", tmp_path / ("m.tif" if compression else "m.jpg")
+    tifffile.imwrite(image, np.arange(4096, dtype=np.uint8).reshape(64, 64), photometric="minisblack")
+    drawn = np.where(true, 255, 0).astype(np.uint8)
+    if compression:
+        tifffile.imwrite(file, drawn, compression=compression, compressionargs={"level": 50})
+    else:
+        file.write_bytes(imagecodecs.jpeg8_encode(drawn, level=50))
+    for advice in ("not those that were drawn", "--label-threshold"):
+        with pytest.raises(LossyLabelsError, match=advice):
+            read_labels(file)
+        assert advice in str(
+            find_problems([(image, file)], load_settings(None, {"labels": {"kind": "mask"}}))
+        )
+    read = read_labels(file, cut=True)[0]
+    assert np.count_nonzero((read >= 128) != true) < 0.01 * true.sum()
+    settings = load_settings(None, {"labels": {"kind": "mask", "threshold": 128}})
+    found = find_problems([(image, file)], settings)
+    assert "those from 128 on are read as cells" in str(found)
+    assert [one for one in found if one.severity == "error"] == []
+    with open_image(image) as opened:
+        pages = LabelledPages.read([(image, file)], [opened], settings.labels, None, {0})
+    assert np.array_equal(pages.classes[0], read >= 128)
 
 
 def test_a_threshold_is_for_masks_only():

@@ -29,15 +29,15 @@ class LabelsBeside:
     notes: tuple[str, ...]
 
 
-def read_beside(image: Image | None, file: Path, axes: str | None) -> LabelsBeside:
-    """Read the labels of an image, or those of one that cannot be read (None).
+def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool = False) -> LabelsBeside:
+    """Read the labels of an image, or those of one that cannot be read (None); `cut` as for `open_labels`.
 
     Raises
     ------
     ImageError
         The labels cannot be read.
     """
-    with open_labels(file, axes) as opened:
+    with open_labels(file, axes, cut=cut) as opened:
         pages, notes = pages_of(opened), opened.notes
         if image is None:
             return LabelsBeside(pages, None, notes)

@@ -231,7 +231,7 @@ class _Pair:
         self.label_problems, self.kept, self.fits = [], None, False
         watch = Unchanged(self.label_file)
         try:
-            beside = read_beside(self.image, self.label_file, axes)
+            beside = read_beside(self.image, self.label_file, axes, cut=settings.threshold is not None)
             watch.check()
         except Exception as error:
             self.label_problems.append(self.failed(error, self.label_file))
