@@ -57,8 +57,20 @@ def test_the_encoder_gets_the_weights_of_the_file_and_the_rest_stays(tmp_path, n
             r"tensor features\.0\.bias holds values that are not finite",
         ),
         (
+            {"features.0.bias": torch.tensor([1, 1e300], dtype=torch.float64)},
+            r"tensor features\.0\.bias holds values that are not finite numbers of float32",
+        ),
+        (
             {"features.0.bias": torch.tensor([1, 2])},
-            r"tensor features\.0\.bias holds values that are not finite",
+            r"tensor features\.0\.bias has int64 values, dense, but .* dense floating-point numbers",
+        ),
+        (
+            {"features.0.bias": torch.ones(2).to_sparse()},
+            r"tensor features\.0\.bias has float32 values, sparse, but",
+        ),
+        (
+            {"features.0.bias": torch.ones(2, device="meta")},
+            r"tensor features\.0\.bias has float32 values, none stored, but",
         ),
     ],
 )
@@ -70,17 +82,44 @@ def test_what_does_not_fit_is_named_and_changes_nothing(tmp_path, changes, why):
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("tensors", "what"),
+    [
+        (
+            weights(**{"features.0.bias": None, "features.1.running_mean": torch.ones(2)}),
+            "take the file of vgg19",
+        ),
+        ({"epoch": 3, "state_dict": weights()}, "checkpoint, whose weights are within"),
+        ({f"module.{name}": tensor for name, tensor in weights().items()}, "names begin otherwise"),
+        ({name.removeprefix("features."): tensor for name, tensor in weights().items()}, "the encoder alone"),
+    ],
+)
+def test_files_that_hold_the_weights_in_another_way_are_recognised(tmp_path, tensors, what):
+    with pytest.raises(ModelError, match=rf"vgg\.pth: tensor features\.\d\.\w+ is missing; .*{what}"):
+        load_encoder_weights(networks.build(SMALL, 3, 2), write(tmp_path / "vgg.pth", tensors))
+
+
+def test_half_precision_is_taken_as_it_is(tmp_path):
+    halves = {name: tensor.half() for name, tensor in weights().items()}
+    network = networks.build(SMALL, 3, 2)
+    load_encoder_weights(network, write(tmp_path / "vgg.pth", halves))
+    found = network.features[0].weight
+    assert found.dtype == torch.float32
+    assert torch.equal(found, halves["features.0.weight"].float())
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("touch executed",)
 
 
-@pytest.mark.parametrize("what", [Evil(), {"features.0.weight": Evil()}, [torch.ones(3)], 5])
+@pytest.mark.parametrize("what", [Evil(), {"features.0.weight": Evil()}, torch.nn.ReLU(), [torch.ones(3)], 5])
 def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, what):
     monkeypatch.chdir(tmp_path)
     torch.save(what, "vgg.pth")
-    with pytest.raises(ModelError, match=r"^vgg\.pth: expected [^\n]*$"):
+    with pytest.raises(ModelError, match=r"^vgg\.pth: expected [^\n]*$") as refused:
         load_encoder_weights(networks.build(SMALL, 3, 2), "vgg.pth")
+    assert "weights_only" not in str(refused.value)  # torch advises to turn it off
     assert os.listdir() == ["vgg.pth"]
 
 
