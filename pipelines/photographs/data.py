@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from pipelines.photographs.settings import PhotographSettings
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, ImageReadError
 from unet2015.images.reader import open_image
 from unet2015.training.pairing import find_pairs
 
@@ -32,7 +32,8 @@ class Prepared:
     names : list of str
         Of the image files.
     notes : dict
-        What was seen: sizes, gray images, blurred masks, empty masks, files left out.
+        What was seen: sizes, gray images, blurred masks, empty masks, masks whose values stay below half of
+        the highest of all masks and so are read as empty, files left out.
     """
 
     images: NDArray[np.uint8]
@@ -72,9 +73,12 @@ def prepare(pairs: Sequence[Pair], chosen: PhotographSettings) -> Prepared:
     """Read images and masks and bring them to one size."""
     images, masks, true = [], [], []
     gray, blurred, sizes = 0, 0, set()
-    for image, mask in pairs:
+    faint = faint_masks([mask for _, mask in pairs])
+    for (image, mask), is_faint in zip(pairs, faint, strict=True):
         pixels, was_gray = read_image(image, chosen.channels)
         whole, between = read_mask(mask)
+        if is_faint:  # noise of a camera or of JPEG, and no mask
+            whole = np.zeros_like(whole)
         if whole.shape != pixels.shape[1:]:
             raise DataSetError(
                 f"{mask}: the mask has {whole.shape[0]} x {whole.shape[1]} px, but {image} has "
@@ -91,6 +95,7 @@ def prepare(pairs: Sequence[Pair], chosen: PhotographSettings) -> Prepared:
         "gray_images": gray,
         "masks_with_values_between_0_and_the_highest": blurred,
         "empty_masks": sum(not mask.any() for mask in true),
+        "masks_read_as_empty": sum(faint),
     }
     names = [image.name for image, _ in pairs]
     return Prepared(np.stack(images), np.stack(masks).astype(np.uint8), true, names, notes)
@@ -111,15 +116,40 @@ def read_image(path: Path, channels: int) -> tuple[NDArray[np.uint8], bool]:
     return np.repeat(pixels[:1], channels, axis=0), True
 
 
+def faint_masks(masks: Sequence[Path]) -> list[bool]:
+    """Return of each mask whether it holds noise alone, and so nothing.
+
+    None of its values is half of the highest that masks of its type have, and it is not one of 0 and 1.
+    """
+    highest = [mask_values(path).max() for path in masks]
+    of_type: dict[Any, int] = {}
+    for value in highest:
+        of_type[value.dtype] = max(of_type.get(value.dtype, 0), int(value))
+    return [1 < int(value) < of_type[value.dtype] / 2 for value in highest]
+
+
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], int]:
     """Return a mask, above half of its highest value, and how many pixels are between that and 0.
 
     JPEG blurs the edges of a mask; half is where an edge was.
     """
-    with open_image(path) as image:
-        pixels = image.read(0, 0, image.height, 0, image.width)[:3].max(axis=0)
+    pixels = mask_values(path)
     highest = pixels.max()
     return pixels > highest / 2, int(np.count_nonzero((pixels > 0) & (pixels < highest)))
+
+
+def mask_values(path: Path) -> NDArray[Any]:
+    """Return the values of a mask, (height, width); of colours the highest, of one bit 0 and 1."""
+    try:
+        image = open_image(path)
+    except ImageReadError as error:
+        image = open_image(path, labels=True)
+        if image.dtype != np.bool_:
+            image.close()
+            raise DataSetError(f"{path}: expected a mask in gray; save it so: {error}") from error
+    with image:
+        pixels: NDArray[Any] = image.read(0, 0, image.height, 0, image.width)[:3].max(axis=0)
+    return pixels.astype(np.uint8) if pixels.dtype == np.bool_ else pixels
 
 
 def resized(planes: NDArray[np.float32], *shape: int) -> NDArray[np.float32]:

@@ -30,7 +30,8 @@ def write_photograph_report(files: Files, names: Sequence[str]) -> None:
         f"{data['images']} images, {len(data['held_out'])} of them held out. Of all masks, "
         f"{data['empty_masks']} are empty, and "
         f"{data['masks_with_values_between_0_and_the_highest']} have values between 0 and the highest, as "
-        "JPEG leaves them; they were cut at half.\n\n"
+        f"JPEG leaves them; they were cut at half. {data.get('masks_read_as_empty', 0)} have no value of "
+        "half of the highest of all masks, and were read as empty.\n\n"
         "The images that are measured were looked at during the training: they have chosen the epoch and the "
         "model's threshold, so the figures are a little too good."
     )

@@ -185,6 +185,35 @@ def test_a_mask_is_what_is_above_half_of_its_highest_value(tmp_path):
     assert not read_mask(tmp_path / "empty.png")[0].any()
 
 
+def test_noise_alone_is_no_mask_and_is_counted(tmp_path):
+    """Beside masks up to 255 and 65535; masks of 0 and 1, and of one bit, are masks."""
+    random = np.random.default_rng(0)
+    true = np.zeros((16, 16), bool)
+    true[4:9, 3:12] = True
+    masks = {
+        "a": true * np.uint8(255),
+        "b": random.integers(0, 9, (16, 16)).astype(np.uint8),
+        "c": true * np.uint16(65535),
+        "d": random.integers(0, 900, (16, 16)).astype(np.uint16),
+        "e": true * np.uint8(1),
+        "f": true,
+        "g": true * np.uint8(200),
+    }
+    for name, mask in masks.items():
+        save(tmp_path / f"{name}.png", mask)
+        save(tmp_path / "i" / f"{name}.png", np.zeros((16, 16), np.uint8))
+    chosen = PhotographSettings(
+        images="", masks="", channels=1, side=16, trainings={"a": {"settings": "base"}}
+    )
+    pairs = [(tmp_path / "i" / f"{name}.png", tmp_path / f"{name}.png") for name in masks]
+    found = prepare(pairs, chosen)
+    for name, mask, trained in zip(masks, found.true, found.masks, strict=True):
+        expected = np.zeros_like(true) if name in "bd" else true
+        assert np.array_equal(mask, expected), name
+        assert np.array_equal(trained, expected * np.uint8(255)), name
+    assert (found.notes["empty_masks"], found.notes["masks_read_as_empty"]) == (2, 2)
+
+
 def test_the_division_follows_from_the_seed_and_leaves_nothing_out():
     pairs = [(number, number) for number in range(290)]
     ordered, count = divided(pairs, 0.8, 42)
