@@ -88,7 +88,7 @@ PRINTED = (
 # What differs from run to run, from machine to machine, or is a message.
 LEFT_OUT = {
     *("date", "seconds", "device", "versions", "path", "memory_bytes", "input_sha256", "model_sha256"),
-    "record_sha256",
+    *("record_sha256", "convolutions"),
     *("files", "training", "bytes", "message", "why", "validation_why", "notes"),
     *("summary", "modality", "citation", "terms"),
 }
