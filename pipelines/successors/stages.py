@@ -12,6 +12,7 @@ from pipelines.device_sets import pack
 from pipelines.on_device.sets import array_of, find_split, load
 from pipelines.successors.settings import SuccessorSettings, Trial, training_settings, trials
 from unet2015.device import accelerator_names
+from unet2015.errors import UsageError
 from unet2015.images.axes import Calibration
 from unet2015.images.writer import write_image
 from unet2015.provenance import machine
@@ -189,7 +190,18 @@ def _report(files: SuccessorFiles) -> Stage:
 
 
 def partial(out: Path, chosen: SuccessorSettings) -> None:
-    """Write result and report of what is finished so far; the record names what is missing."""
-    files = SuccessorFiles(out)
-    _collect(files, trials(chosen), chosen.model_dump(mode="json")).action()
+    """Write result and report of what is finished so far; the record names what is missing.
+
+    Raises
+    ------
+    UsageError
+        Nothing is finished.
+    """
+    files, every = SuccessorFiles(out), trials(chosen)
+    if not files.facts.is_file() or not any(files.row(trial).is_file() for trial in every):
+        raise UsageError(
+            f"{out}: expected at least one training of this comparison that is finished, but there is none; "
+            "run the same command without --so-far first, or give the --out and --settings of that run"
+        )
+    _collect(files, every, chosen.model_dump(mode="json")).action()
     _report(files).action()

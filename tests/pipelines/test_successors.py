@@ -96,6 +96,17 @@ def test_every_training_is_a_row_and_runs_once(drawn, monkeypatch, capsys):
     assert {path for path in before if path.stat().st_mtime_ns != before[path]} == {lost}
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_finished_so_far_may_be_nothing_and_is_then_a_line(tmp_path, capsys, begun):
+    words = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--quick", "--so-far"]
+    if begun:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "networks.json").write_text("{}")
+    assert successors.main(words) == 2
+    assert "at least one training of this comparison that is finished" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
 @pytest.mark.parametrize("name", ["successors", "successors-quick"])
 def test_the_shipped_comparisons_have_every_network_with_its_own_recipe_and_the_common_one(name):
     path = FOLDER / f"{name}.toml"

@@ -76,8 +76,9 @@ Settings = Annotated[
     Path | None,
     typer.Option(
         help="Settings: a TOML file, or the name of settings that are shipped: ronneberger2015 (the "
-        "paper's), quick (two cores, minutes) or gpu (full width, bfloat16).  [default: ronneberger2015; "
-        "to train on a CPU: quick]",
+        "paper's), quick (two cores, minutes), gpu (full width, bfloat16), or a kind of network, such as "
+        "vgg19: its published recipe.  [default: ronneberger2015; to train on a CPU: quick; with "
+        "--network: the published recipe of that]",
         metavar="NAME|FILE",
     ),
 ]
