@@ -13,10 +13,10 @@ a record. It is compared with
 - the loop of *Cellpose* (``python -m cellpose --dir``): one image after the other is read, mapped, segmented
   and written in one thread.
 
-The loops of the two programs are written here after their sources, and call our network on our tiles: the
-programs bring other networks, whose time would be compared in the place of the way of calling. They flush
-nothing and keep no record. All sides run in turn in one process, with all threads. Their class maps must be
-the same.
+The loops of the two programs are written here as we understand their way of calling, and call our network on
+our tiles; their own commands were not run. They bring other networks, whose time would be compared in the
+place of the way of calling. They flush nothing and keep no record. All sides run in turn in one process, with
+all threads. Their class maps must be the same.
 """
 
 import argparse

@@ -130,7 +130,8 @@ def test_quick_run_of_the_layers(tmp_path, benchmark):
     found = result["precisions"]["float32"]
     assert len(found["layers"]) == 23
     assert found["sum_of_layers"] == sum(each["seconds"] for each in found["layers"])
-    assert found["of_the_layers"] == 100 * found["sum_of_layers"] / found["whole"]["least"]
+    least = "cpu_least" if torch.get_num_threads() == 1 else "least"
+    assert found["of_the_layers"] == 100 * found["sum_of_layers"] / found["whole"][least]
 
 
 @pytest.mark.parametrize("variant", ["paper", "release"])

@@ -15,6 +15,7 @@ from unet2015.errors import MemoryLimitError, ModelError, OutOfMemoryError, Unex
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models.model_file import read_model_file
+from unet2015.safe_files import signed
 from unet2015.segmentation import segmenter
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
@@ -151,7 +152,7 @@ def test_an_earlier_job_or_record_cannot_ask_for_more(tmp_path, percentile_model
     record = out / "a.record.json"
     said = json.loads(record.read_text())
     said["plan"]["tile"] = [16012, 16012]
-    record.write_text(json.dumps(said))
+    record.write_text(json.dumps(signed(said)))
     with pytest.raises(MemoryLimitError, match="16012"):
         replay(record)
 

@@ -146,12 +146,16 @@ def test_of_many_small_images_a_line_a_minute_says_how_many_are_done(
     for number in range(files):
         tifffile.imwrite(tmp_path / "in" / f"t{number}.tif", PAGES[0])
 
-    def slow(*given, **more):
-        clock[0] += 35
-        return run_job(*given, **more)
+    def slow(run):
+        def results(*given):
+            for result in run(*given):
+                clock[0] += 35
+                yield result
 
-    run_job = batch.run_job
-    monkeypatch.setattr(batch, "run_job", slow)
+        return results
+
+    for name in ("run_jobs", "run_side_by_side"):
+        monkeypatch.setattr(batch, name, slow(getattr(batch, name)))
     with caplog.at_level(logging.INFO, "unet2015"):
         segment_files([tmp_path / "in"], tmp_path / "out", tiny)
     lines = [line for line in caplog.messages if line.startswith("segmented")]

@@ -38,13 +38,14 @@ def frames(folder: Path) -> list[Path]:
 def check_folder(folder: Path) -> None:
     """Raise `ImageWriteError` if a training would replace a file that no training of this program wrote.
 
-    All that it writes is looked at, also what it would write after hours.
+    All that it writes is looked at, also what it would write after hours. Events of TensorBoard are not: a
+    training can do without them, and says so.
     """
     guards: dict[str, Guard] = {MODEL: tensors_guard, SETTINGS: settings_guard, LOG: log_guard}
     guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: gif_guard}
     for name, guard in guards.items():
         guard(folder / name, folder / name)
-    for name in ("checkpoints", PROGRESS, EVENTS):
+    for name in ("checkpoints", PROGRESS):
         if os.path.lexists(folder / name) and not (folder / name).is_dir():
             raise ImageWriteError(
                 f"{folder / name}: exists, is no folder, and is not replaced; move it away, or choose "
