@@ -155,7 +155,9 @@ def load(path: Path, made_by: str = "pipelines.device_sets") -> dict[str, NDArra
         with path.open("rb") as file, np.load(file) as packed:
             return {key: packed[key] for key in packed.files}
     except _DAMAGED as error:
-        raise DataSetError(f"{path}: expected a file (.npz) that {made_by} writes: {error}") from error
+        # NumPy advises to load what is no array all the same.
+        why = "it is another or is damaged" if "pickle" in str(error) else error
+        raise DataSetError(f"{path}: expected a file (.npz) that {made_by} writes: {why}") from error
 
 
 class PackedSets:
