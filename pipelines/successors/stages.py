@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.base.json_files import Files, read_json
+from pipelines.base.json_files import read_json
 from pipelines.base.stage import Stage
 from pipelines.base.stages import find_stage
 from pipelines.device_sets import pack
 from pipelines.on_device.sets import array_of, find_split, load
+from pipelines.successors.files import PARTS, SuccessorFiles
 from pipelines.successors.settings import SuccessorSettings, Trial, training_settings, trials
 from unet2015.device import accelerator_names
 from unet2015.errors import UsageError
@@ -17,33 +18,6 @@ from unet2015.images.axes import Calibration
 from unet2015.images.writer import write_image
 from unet2015.provenance import machine
 from unet2015.safe_files import make_folder, write_json
-
-PARTS = ("train", "train-labels", "test", "test-truth")
-
-
-class SuccessorFiles(Files):
-    """Where the files lie; one folder a training."""
-
-    def stack(self, data: str, part: str) -> Path:
-        """Return one of the stacks of a data set: `PARTS`."""
-        return self.out / "data" / f"{data}-{part}.tif"
-
-    def timing(self, network: str, recipe: str) -> Path:
-        """Return how long a step of a network takes with a recipe."""
-        return self.out / "timing" / f"{network}-{recipe}.json"
-
-    def row(self, trial: Trial) -> Path:
-        """Return what was measured of a training."""
-        return self.part(trial.name) / "row.json"
-
-    def clock(self, trial: Trial) -> Path:
-        """Return the time of a training."""
-        return self.part(trial.name) / "cpu.json"
-
-    @property
-    def facts(self) -> Path:
-        """What each network is."""
-        return self.out / "networks.json"
 
 
 def stages(data: Path, out: Path, chosen: SuccessorSettings) -> list[Stage]:

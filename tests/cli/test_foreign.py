@@ -38,7 +38,7 @@ def foreign(path):
     [
         *("model.safetensors", "settings.json", "log.jsonl", "checkpoints/step-00000004.safetensors"),
         *("curves.png", "examples.png", "progress.gif", "progress/00000004.png"),
-        *("checkpoints", "progress", "tensorboard"),
+        *("checkpoints", "progress"),
     ],
 )
 @pytest.mark.parametrize("resume", [(), ("--resume",)])

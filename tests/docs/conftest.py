@@ -27,7 +27,7 @@ def reader(tmp_path_factory):
     from unet2015.synthetic import em_stack
 
     folder = tmp_path_factory.mktemp("reader")
-    for name in ("images", "labels", "new", "01_GT/SEG", "01_RES", "film", "drawn"):
+    for name in ("images", "labels", "new", "01_GT/SEG", "01_RES", "film", "drawn", "u373", "more"):
         (folder / name).mkdir(parents=True)
     images, membranes = em_stack(pages=6, height=64, width=72, seed=0)
     cells = np.zeros((64, 72), np.uint16)
@@ -42,8 +42,10 @@ def reader(tmp_path_factory):
         tifffile.imwrite(folder / "new" / f"{name}.tif", images[5])
     for number in range(3):  # a film, of which two frames are labelled
         tifffile.imwrite(folder / "film" / f"t{number:03}.tif", images[number])
+        tifffile.imwrite(folder / "u373" / f"t{number:03}.tif", images[number])
     for number in range(2):
         tifffile.imwrite(folder / "drawn" / f"man_seg{number:03}.tif", cells)
+    tifffile.imwrite(folder / "more" / "man_seg002.tif", cells)
     tifffile.imwrite(folder / "stack.tif", images[:2], **CALIBRATION)
     tifffile.imwrite(folder / "membranes.tif", membranes[:2], **CALIBRATION)
     tifffile.imwrite(folder / "01_GT" / "SEG" / "man_seg000.tif", cells)
@@ -52,6 +54,7 @@ def reader(tmp_path_factory):
     os.chdir(folder)
     assert command([*TRAIN, *TINY]).status in TRAINED
     shutil.copy("run/model.safetensors", "model.safetensors")
+    shutil.copytree("run", "run-u373")
     one_plane = zarr.open_group("big.zarr", mode="w")
     one_plane.create_array("0", data=images[0])
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
