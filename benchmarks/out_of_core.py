@@ -127,22 +127,15 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
 
 
+def installed_segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> list[str | Path]:
+    """Return the installed command that segments an image on the CPU."""
+    program = Path(sys.executable).with_name("unet2015")
+    return [program, "segment", image, "-o", out, "--model", model, "--device", "cpu", *more]
+
+
 def segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> dict[str, Any]:
     """Segment an image with the installed command; return what it took, and see that it is whole."""
-    program = Path(sys.executable).with_name("unet2015")
-    command: list[str | Path] = [
-        program,
-        "segment",
-        image,
-        "-o",
-        out,
-        "--model",
-        model,
-        "--device",
-        "cpu",
-        *more,
-    ]
-    answer = peak_of(command)
+    answer = peak_of(installed_segment(image, model, out, more))
     record = json.loads((out / f"{image.stem}.record.json").read_text())
     result = out / next(iter(record["outputs"]))
     with open_image(image) as before, open_image(result) as after:

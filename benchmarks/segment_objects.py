@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import keep_result
-from benchmarks.out_of_core import peak_of
+from benchmarks.out_of_core import installed_segment, peak_of
 from unet2015.images.image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models.model_file import ModelInfo, save_model
@@ -77,20 +77,8 @@ def segmented(folder: Path, side: int, cap: str) -> dict[str, Any]:
         for top in range(0, side, 512):
             writer.write(cells(min(512, side - top), side, top))
     write_model(model)
-    program = Path(sys.executable).with_name("unet2015")
-    command: list[str | Path] = [
-        program,
-        "segment",
-        image,
-        "-o",
-        out,
-        "--model",
-        model,
-        "--objects",
-        "--split",
-        SPLIT,
-    ]
-    took = peak_of([*command, "--overlay", "--device", "cpu", "--max-memory", cap])
+    more = ["--objects", "--split", SPLIT, "--overlay", "--max-memory", cap]
+    took = peak_of(installed_segment(image, model, out, more))
     count = json.loads((out / "cells.record.json").read_text())["objects"]["objects"]
     print(f"{side} x {side}: {count} objects, peak {took['peak_mib']} MiB, CPU {took['cpu_seconds']} s")
     return {"side": side, "cap": cap, "objects": count, **took}

@@ -16,7 +16,7 @@ from pipelines.on_device.measures import measure
 from pipelines.on_device.sets import Arrays, PackedSets, find_split
 from pipelines.on_device.trainings import begin
 from pipelines.one_gpu.training import pixel_loss
-from pipelines.successors.settings import DeviceComparison, Trial, common_settings
+from pipelines.successors.settings import DeviceComparison, Trial, common_settings, trials
 from pipelines.successors.training import facts
 from unet2015.device import accelerator_names, hardware_name
 from unet2015.provenance import machine, versions
@@ -49,9 +49,9 @@ class Comparison:
         self.sets, self.chosen, self.device = PackedSets(arrays), chosen, device
         self.speed: dict[str, dict[str, float]] = {}
         self.idle: dict[str, list[DeviceTraining]] = {}
-        self.rows: list[dict[str, Any]] = []
+        self.rows: dict[str, dict[str, Any]] = {}  # by the names of the trainings
         self.failed: dict[str, str] = {}
-        self._pending: list[tuple[dict[str, Any], Future[dict[str, float]]]] = []
+        self._pending: list[tuple[str, dict[str, Any], Future[dict[str, float]]]] = []
         # Spawned, since a copy of a process that uses a GPU does not work.
         self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
         # The compiled measures are made once, not by every process at once.
@@ -96,14 +96,7 @@ class Comparison:
 
     def trials(self) -> list[Trial]:
         """Return all trainings; the first seed of everything first."""
-        chosen = self.chosen
-        return [
-            Trial(data, network, "common", until, seed)
-            for seed in chosen.seeds
-            for data in chosen.sets
-            for until in chosen.ways
-            for network in chosen.networks
-        ]
+        return trials(self.chosen, [("common", until) for until in self.chosen.ways])
 
     def _job(self, trial: Trial) -> QueuedTraining:
         chosen, step = self.chosen, self.speed[trial.network]["seconds_a_step"]
@@ -131,7 +124,7 @@ class Comparison:
                 "learned": level < constant,
                 "loss": means(training.losses[:count].cpu().numpy(), 20),
             }
-            self._pending.append((row, self.pool.submit(measure, split.kind, truth, levels)))
+            self._pending.append((trial.name, row, self.pool.submit(measure, split.kind, truth, levels)))
             self.collect()
 
         return QueuedTraining(trial.name, settings, pages, finish)
@@ -154,16 +147,17 @@ class Comparison:
 
     def collect(self) -> None:
         """Take the measures that are there."""
-        for row, future in [pair for pair in self._pending if pair[1].done()]:
-            self._pending.remove((row, future))
+        for found in [one for one in self._pending if one[-1].done()]:
+            self._pending.remove(found)
+            name, row, future = found
             try:
-                self.rows.append(row | {"measures": future.result()})
+                self.rows[name] = row | {"measures": future.result()}
             except Exception as error:  # a measure that fails must not cost the others
                 self._failed(f"measure {row['network']} on {row['data']}, seed {row['seed']}", error)
 
     def close(self, seconds: float) -> None:
         """Wait for the measures, so long at most."""
-        wait([future for _, future in self._pending], seconds)
+        wait([future for *_, future in self._pending], seconds)
         self.collect()
         processes = list(self.pool._processes.values())
         self.pool.shutdown(wait=False, cancel_futures=True)
@@ -172,14 +166,11 @@ class Comparison:
 
     def result(self) -> dict[str, Any]:
         """Return all that was found."""
-        there = {(row["data"], row["network"], row["equal"], row["seed"]) for row in self.rows}
-        trials = self.trials()
-        order = [(trial.data, trial.network, trial.until, trial.seed) for trial in trials]
-        self.rows.sort(key=lambda row: order.index((row["data"], row["network"], row["equal"], row["seed"])))
-        first = {trial.network: trial for trial in reversed(trials)}
+        every = self.trials()
+        first = {trial.network: trial for trial in reversed(every)}
         return {
-            "rows": self.rows,
-            "missing": [t.name for t, key in zip(trials, order, strict=True) if key not in there],
+            "rows": [self.rows[trial.name] for trial in every if trial.name in self.rows],
+            "missing": [trial.name for trial in every if trial.name not in self.rows],
             "failed": self.failed,
             "speed": self.speed,
             "networks": {name: facts(self.settings(first[name], 1)) for name in self.chosen.networks},

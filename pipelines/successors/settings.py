@@ -1,5 +1,6 @@
 """What is trained: networks, recipes, data sets, budgets, seeds; and the settings of each training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -94,10 +95,10 @@ class Trial:
         return f"{self.data}-{self.network}-{self.recipe}-{self.until}-{self.seed}"
 
 
-def trials(chosen: SuccessorSettings) -> list[Trial]:
+def trials(chosen: Networks, ways: Sequence[tuple[Recipe, Until]] = TRIALS) -> list[Trial]:
     """Return all trainings; the first seed of everything first, so that a stop leaves whole tables."""
-    ways = product(chosen.seeds, chosen.sets, TRIALS, chosen.networks)
-    return [Trial(data, network, recipe, until, seed) for seed, data, (recipe, until), network in ways]
+    every = product(chosen.seeds, chosen.sets, ways, chosen.networks)
+    return [Trial(data, network, recipe, until, seed) for seed, data, (recipe, until), network in every]
 
 
 def training_settings(chosen: SuccessorSettings, trial: Trial, steps: int) -> TrainingSettings:

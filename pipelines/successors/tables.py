@@ -1,6 +1,6 @@
 """The tables of the comparison in ``docs/results.md``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.base.document import table
@@ -10,35 +10,31 @@ from pipelines.successors.rows import mean_rows, measures_of, title_of
 def successors(result: Mapping[str, Any]) -> str:
     """Return what stands in the document: how it was measured, the networks, a table for each data set."""
     chosen = result["settings"]
-    sets = list(dict.fromkeys(row["data"] for row in result["rows"]))
-    missing = len(result["missing"])
-    left = (
-        f" {missing} of {missing + len(result['rows'])} trainings were not run for time." if missing else ""
-    )
     said = (
         f"{result['machine']['processor']}, one thread: {chosen['cpu_seconds']:g} CPU seconds a training, or "
-        f"{chosen['steps']} steps. Seed {', '.join(map(str, chosen['seeds']))}.{left}"
+        f"{chosen['steps']} steps. Seed {', '.join(map(str, chosen['seeds']))}."
     )
-    parts = [said, _networks(result)]
-    for data in sets:
-        parts += [f"**{title_of(data)}**", _measured(result, data)]
-    return "\n\n".join(parts)
+    return _document(result, said, _measured)
 
 
 def on_a_gpu(result: Mapping[str, Any]) -> str:
     """Return the same of what :mod:`pipelines.successors.on_gpu` found."""
-    chosen, missing = result["settings"], len(result["missing"])
-    left = (
-        f" {missing} of {missing + len(result['rows'])} trainings were not run for time." if missing else ""
-    )
+    chosen = result["settings"]
     steps = f", or {chosen['steps']} steps" if "steps" in chosen["ways"] else ""
     said = (
         f"{result['device']}, bfloat16: {chosen['gpu_seconds']:g} seconds of the card a training{steps}. "
-        f"Means over seeds, in brackets the smallest and the largest.{left}"
+        "Means over seeds, in brackets the smallest and the largest."
     )
+    return _document(result, said, _measured_on_a_gpu)
+
+
+def _document(result: Mapping[str, Any], said: str, measured: Callable[[Mapping[str, Any], str], str]) -> str:
+    """Return how it was measured, with what is missing; the networks; and a table for each data set."""
+    if missing := len(result["missing"]):
+        said += f" {missing} of {missing + len(result['rows'])} trainings were not run for time."
     parts = [said, _networks(result)]
     for data in dict.fromkeys(row["data"] for row in result["rows"]):
-        parts += [f"**{title_of(data)}**", _measured_on_a_gpu(result, data)]
+        parts += [f"**{title_of(data)}**", measured(result, data)]
     return "\n\n".join(parts)
 
 
