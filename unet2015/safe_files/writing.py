@@ -66,7 +66,10 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    flush(path.parent)  # the new name is on the disk only then
+    try:
+        flush(path.parent)  # the new name is on the disk only then
+    except OSError as error:  # the folder has gone meanwhile
+        raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
 
 
 @contextmanager
