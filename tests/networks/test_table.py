@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import unet2015
-from tests.live_bytes import LiveBytes
 from tests.networks.others import EVERY, OTHERS, registered, trained
 from unet2015 import networks, segment, train
 from unet2015.errors import UsageError
+from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NETWORK_KINDS, InitialisationSettings, NetworkSettings
 from unet2015.tiling.memory import choose_plan

@@ -4,13 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.live_bytes import LiveBytes
 from tests.networks.cpu.networks import winograd_from
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
+from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
 from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes

@@ -23,7 +23,7 @@ def live_values(network: Network, call: Callable[[Tensor], object], side: int) -
         first, training = next(network.parameters()), network.training
         network.eval()  # no drop-out; and means stay what they are
         try:
-            with torch.no_grad(), _LiveBytes() as live:
+            with torch.no_grad(), LiveBytes() as live:
                 image = first.new_empty(1, network.in_channels, side, side)
                 call(image.contiguous(memory_format=torch.channels_last))
         finally:
@@ -32,8 +32,14 @@ def live_values(network: Network, call: Callable[[Tensor], object], side: int) -
     return _measured[network]
 
 
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows how many bytes of tensors are alive while operations run."""
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows how many bytes of what operations give out are alive; views of one storage count once.
+
+    Attributes
+    ----------
+    live, peak : int
+        Bytes that are alive now, and the most that were at once.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
