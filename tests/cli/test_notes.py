@@ -34,12 +34,14 @@ def run(cli, tmp_path, monkeypatch):
 
     monkeypatch.setattr("unet2015.training.loop.load_training_set", stop)
 
-    def call(command, letter="Z", gone=True):
-        write(tmp_path / "l" / "a.tif", CELLS, gone=gone)
-        write(tmp_path / "i" / "a.tif", NOISE, letter, gone=False)
-        write(tmp_path / "m" / "a.tif", (CELLS % 2).astype(np.float32), letter, gone=False)
-        write(tmp_path / "s" / "man_seg1.tif", CELLS, gone=gone)
-        write(tmp_path / "r" / "mask1.tif", CELLS, letter, gone=False)
+    def call(command, letter="Z", gone=True, width=1):
+        partner = {"gone": False, "resolution": (1e4 / width, 1e4 / width), "resolutionunit": 3}
+        own = partner | {"gone": gone, "resolution": (1e4, 1e4)}
+        write(tmp_path / "l" / "a.tif", CELLS, **own)
+        write(tmp_path / "i" / "a.tif", NOISE, letter, **partner)
+        write(tmp_path / "m" / "a.tif", (CELLS % 2).astype(np.float32), letter, **partner)
+        write(tmp_path / "s" / "man_seg1.tif", CELLS, **own)
+        write(tmp_path / "r" / "mask1.tif", CELLS, letter, **partner)
         places = {f"{name}/": f"{tmp_path / name}/" for name in "limsro"}
         words = [next((word.replace(*p, 1) for p in places.items() if word.startswith(p[0])), word)
                  for word in command.split()]  # fmt: skip
@@ -58,10 +60,11 @@ BOTH = (
     "evaluate objects --truth l/ --result r/mask1.tif",
     "evaluate pixels --truth l/ --result r/mask1.tif",
     "evaluate em --labels l/a.tif --prediction m/a.tif",
+    "evaluate seg --truth s/ --result r/",
 )
 
 
-@pytest.mark.parametrize("command", [*LABELS_ALONE, *BOTH, "evaluate seg --truth s/ --result r/"])
+@pytest.mark.parametrize("command", [*LABELS_ALONE, *BOTH])
 def test_a_lost_strip_of_labels_is_said(run, command, tmp_path):
     (tmp_path / "o").mkdir()
     assert NOTE in run(command)
@@ -74,3 +77,11 @@ def test_frames_beside_slices_are_said(run, command):
     assert said in run(command, "T", gone=False)
     for letter in "ZI":
         assert said not in run(command, letter, gone=False)
+
+
+@pytest.mark.parametrize("command", BOTH)
+def test_other_pixel_sizes_are_said(run, command):
+    said = run(command, gone=False, width=2)
+    assert "2 x 2 µm" in said
+    assert "1 x 1 µm" in said
+    assert "1 x 1 µm" not in run(command, gone=False)

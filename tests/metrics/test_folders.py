@@ -125,7 +125,21 @@ def test_other_pixel_sizes_of_truth_and_result_are_said(
     evaluate_objects(tmp_path / "truth.tif", tmp_path / "same.tif")
     assert "declares pixels" not in caplog.text
     evaluate_objects(tmp_path / "truth.tif", tmp_path / "result.tif")
-    assert f"declares pixels of 0.5 x 0.5 µm, but {tmp_path / 'truth.tif'} has 1 x 1 µm" in caplog.text
+    said = "declares pixels of 0.5 x 0.5 µm, but its truth has 1 x 1 µm; see which is right"
+    assert f"{tmp_path / 'result.tif'}: {said}" in caplog.text
+
+
+def test_the_same_difference_of_many_frames_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        for stem, width in (("man_seg", 1.0), ("mask", 0.5)):
+            options = {"resolution": (1 / width, 1 / width), "metadata": {"unit": "um"}}
+            tifffile.imwrite(tmp_path / f"{stem}{number}.tif", CELLS, imagej=True, **options)
+    assert evaluate_seg(tmp_path, tmp_path).value == 1
+    assert "mask0.tif: declares pixels of 0.5 x 0.5 µm, but its truth has 1 x 1 µm" in caplog.text
+    assert caplog.text.count("declares pixels") == 2, "at first, and at the end with how many more"
+    assert "(and 2 more files)" in caplog.text
 
 
 @pytest.mark.parametrize("other", ["mask1.tif", "mask_01.tif", "mask001.tiff"])

@@ -14,16 +14,17 @@ def other_order(one: Image, other: Image) -> str | None:
     return None if same else _both(one, other)
 
 
-def other_names(one: Image, other: Image) -> str | None:
+def other_names(one: Image, other: Image, called: str | None = None) -> str | None:
     """Return a note where pages go together by number alone, as their axes mean different things; else None.
 
-    Such are frames in one file and slices in the other: ImageJ saves a stack as slices unless told more.
+    Such are frames in one file and slices in the other: ImageJ saves a stack as slices unless told more. The
+    note calls the first image `called`, by default by its name.
     """
     first, second = _steps(one), _steps(other)
     mine, theirs = first.keys() - second.keys(), second.keys() - first.keys()
     if not mine or not theirs or "I" in mine | theirs:
         return None
-    return f"{_both(one, other)}; they are taken to go together by their number: see that they do"
+    return f"{_both(one, other, called)}; they are taken to go together by their number: see that they do"
 
 
 def _steps(image: Image) -> dict[str, tuple[int, int]]:
@@ -36,9 +37,9 @@ def _steps(image: Image) -> dict[str, tuple[int, int]]:
     return dict(reversed(steps.items()))
 
 
-def _both(one: Image, other: Image) -> str:
+def _both(one: Image, other: Image, called: str | None = None) -> str:
     said = [
         " x ".join(f"{letter} {length}" for letter, (length, _) in _steps(image).items())
         for image in (one, other)
     ]
-    return f"its pages are {said[1]}, those of {one.name} {said[0]}"
+    return f"its pages are {said[1]}, those of {called or one.name} {said[0]}"

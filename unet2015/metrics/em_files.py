@@ -6,9 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from unet2015.errors import DataSetError
-from unet2015.images.notes import say, say_notes
-from unet2015.images.page_order import other_names, other_order
+from unet2015.images.counterpart import check_counterpart
+from unet2015.images.notes import say_notes
 from unet2015.images.reader import open_image, pages_of
 from unet2015.metrics.em import read_proposal
 from unet2015.safe_files import Unchanged
@@ -38,10 +37,7 @@ def read_em_files(
         others += [] if image is None else [stack.enter_context(open_image(image, axes))]
         say_notes(truth, *others)
         for other in others:
-            if order := other_order(truth, other):
-                raise DataSetError(f"{other.name}: {order}; save both with their axes in the same order")
-            if names := other_names(truth, other):
-                say(Path(other.name), names)
+            check_counterpart(truth, other)
         proposal = read_proposal(pages_of(others[0], labels=False), str(prediction))
         under = None if image is None else pages_of(others[1], labels=False)
         return pages_of(truth), proposal, under

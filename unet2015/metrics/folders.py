@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
+from unet2015.images.counterpart import check_counterpart
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
-from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
-from unet2015.images.pixel_size import other_size
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
@@ -151,12 +150,7 @@ def _compare(
             say_notes(image, say=say)
         if _size(true) != _size(found):
             raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
-        if order := other_order(true, found):
-            raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
-        if names := other_names(true, found):
-            say(result, names)
-        if sizes := other_size(found, true):
-            say(result, sizes)
+        check_counterpart(true, found, "its truth", say=say)
         for page in range(true.pages):
             images = [_page(image, page) for image in (true, found)]
             try:

@@ -183,10 +183,9 @@ def evaluate_seg(
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):
-            labels = _read(files[number], notes.say)
-            if len(labels) > 1:
-                _check_order(files[number], masks[number])
-            yield number, labels, _read(masks[number], notes.say)
+            labels = _read(files[number], notes.say), _read(masks[number], notes.say)
+            _check_pair(files[number], masks[number], notes.say)
+            yield number, *labels
             if progress is not None:
                 progress(done, len(files))
 
@@ -234,14 +233,13 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
     return files
 
 
-def _check_order(truth: Path, result: Path) -> None:
-    """Raise `DataSetError` if the pages of a frame are in another order in its result."""
-    from unet2015.images.page_order import other_order
+def _check_pair(truth: Path, result: Path, say: Callable[[Path, str], None]) -> None:
+    """Raise `DataSetError` if the pages of a frame are in another order in its result; say what differs."""
+    from unet2015.images.counterpart import check_counterpart
     from unet2015.images.reader import open_image
 
     with open_image(truth, labels=True) as one, open_image(result, labels=True) as other:
-        if order := other_order(one, other):
-            raise DataSetError(f"{result}: {order}; save both with their axes in the same order")
+        check_counterpart(one, other, "its truth", say=say)
 
 
 def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
