@@ -1,12 +1,13 @@
 """One channel of an image, as an image of one channel."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError
-from unet2015.images.image import Image, ImageHeader
-from unet2015.images.view import ImageView
+from unet2015.images.image import Image
+from unet2015.images.view import ImageView, header_without_channels
 
 _NAMED = 40
 
@@ -38,24 +39,8 @@ class ChannelImage(ImageView):
         self.file_axes = image.axes
         try:
             self.channel = find_channel(image, channel)
-            kept = [place for place, letter in enumerate(image.axes) if letter != "C"]
-            super().__init__(
-                image,
-                ImageHeader(
-                    image.name,
-                    "".join(image.axes[place] for place in kept),
-                    tuple(image.shape[place] for place in kept),
-                    image.dtype,
-                    axes_source=image.axes_source,
-                    path=image.path,
-                    kind=image.kind,
-                    calibration=image.calibration,
-                    companion=image.companion,
-                    labels=image.dtype.kind == "b",
-                    bits=image.bits,
-                    channel_names=image.channel_names[self.channel :][:1],
-                ),
-            )
+            name = image.channel_names[self.channel :][:1]
+            super().__init__(image, replace(header_without_channels(image), channel_names=name))
         except Exception:
             image.close()
             raise

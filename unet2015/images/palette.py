@@ -1,6 +1,7 @@
 """Images whose pixels are indices of a colour palette, read as the colours that the palette gives them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.directories import Plane
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import Image
 from unet2015.images.planes import unlike
 from unet2015.images.samples import PALETTE, shows_its_indices
-from unet2015.images.view import ImageView
+from unet2015.images.view import ImageView, header_of
 
 Colours = npt.NDArray[np.uint8]
 """Red, green and blue of each index, shape (N, 3)."""
@@ -44,16 +45,13 @@ class PaletteImage(ImageView):
             self._colours = colours[:, :1] if gray else colours
             super().__init__(
                 image,
-                ImageHeader(
-                    image.name,
-                    image.axes if gray else f"{image.axes}C",
-                    image.shape if gray else (*image.shape, 3),
-                    np.uint8,
-                    axes_source=image.axes_source,
-                    path=image.path,
-                    kind=image.kind,
-                    calibration=image.calibration,
-                    companion=image.companion,
+                replace(
+                    header_of(image),
+                    axes=image.axes if gray else f"{image.axes}C",
+                    shape=image.shape if gray else (*image.shape, 3),
+                    dtype=np.uint8,
+                    bits=None,
+                    labels=False,
                     notes=(f"the colours of its palette are read, as {what}; as labels, the indices are",),
                 ),
             )

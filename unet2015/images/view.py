@@ -1,6 +1,39 @@
 """An image that shows another one in its way: which reads, and whose file it closes."""
 
+from dataclasses import replace
+
 from unet2015.images.image import Image, ImageHeader
+
+
+def header_of(image: Image) -> ImageHeader:
+    """Return what is said about an image, as it is now, for one that differs in some of it.
+
+    Its notes are left out: an `ImageView` adds them to its own.
+    """
+    return ImageHeader(
+        image.name,
+        image.axes,
+        image.shape,
+        image.dtype,
+        axes_source=image.axes_source,
+        path=image.path,
+        kind=image.kind,
+        calibration=image.calibration,
+        companion=image.companion,
+        labels=image.dtype.kind == "b",
+        bits=image.bits,
+        channel_names=image.channel_names,
+    )
+
+
+def header_without_channels(image: Image) -> ImageHeader:
+    """Return what `header_of` does, of an image that has the pages of another one but one channel."""
+    kept = [place for place, letter in enumerate(image.axes) if letter != "C"]
+    return replace(
+        header_of(image),
+        axes="".join(image.axes[place] for place in kept),
+        shape=tuple(image.shape[place] for place in kept),
+    )
 
 
 class ImageView(Image):

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,8 +17,9 @@ from unet2015.arguments import number_or_name, text
 from unet2015.device import process_memory
 from unet2015.errors import DataSetError, ImageReadError, OutOfMemoryError
 from unet2015.images.channel import ChannelImage
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import Image
 from unet2015.images.reader import open_image
+from unet2015.images.view import header_of
 from unet2015.safe_files import Unchanged
 
 OPEN = 64
@@ -80,22 +81,7 @@ class PooledImage(Image):
         self._hashed, self._look_again = False, 0.0
         self._pool, self._reading = pool, reading
         with reading.open(path) as image:
-            super().__init__(
-                ImageHeader(
-                    image.name,
-                    image.axes,
-                    image.shape,
-                    image.dtype,
-                    axes_source=image.axes_source,
-                    path=path,
-                    kind=image.kind,
-                    calibration=image.calibration,
-                    companion=image.companion,
-                    notes=image.notes,
-                    bits=image.bits,
-                    channel_names=image.channel_names,
-                )
-            )
+            super().__init__(replace(header_of(image), path=path, notes=image.notes))
             alone = image if isinstance(image, ChannelImage) else None
             self.file_axes = image.axes if alone is None else alone.file_axes
             self.channel = None if alone is None else alone.channel
