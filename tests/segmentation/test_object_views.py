@@ -288,8 +288,26 @@ def test_views_and_tables_of_an_earlier_label_are_said(tmp_path, model, stack_fi
     for views in (("parquet", "imagej", "overlay"), ()):
         caplog.clear()
         label_files([tmp_path / "maps"], tmp_path / "labels", views=views)
+        (tmp_path / "labels" / "stack.geojson").write_text("of somebody else")
         said = [
-            "of an earlier run, and kept: stack.objects.parquet, stack.rois.zip, stack.overlay.png",
+            "with other settings, and kept: stack.objects.parquet, stack.rois.zip, stack.overlay.png\n",
             "objects.parquet: of an earlier run, and kept; the objects of this one are in",
         ]
         assert [text in caplog.text for text in said] == [not views] * 2
+
+
+def test_labels_of_another_form_and_tables_of_others_are_told_apart(tmp_path, model, stack_file, caplog):
+    """Labels are OME-TIFF or not by the map; a file that no record names is of nobody's run."""
+    segment_files([stack_file], tmp_path / "maps", model, SegmentOptions(products=("probability",)))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "objects.parquet").write_text("of somebody else")
+    plain = tmp_path / "maps" / "stack.probability.tif"
+    ome = plain.with_name("stack.probability.ome.tif")
+    tifffile.imwrite(ome, tifffile.imread(plain), metadata={"axes": "ZYX"})
+    for path in (ome, plain):
+        caplog.clear()
+        (result,) = label_files([path], tmp_path / "labels")
+        assert result.error is None
+        assert ("and kept: stack.labels.ome.tif\n" in caplog.text) == (path == plain)
+        assert "objects.parquet" not in caplog.text
+        ome.unlink(missing_ok=True)

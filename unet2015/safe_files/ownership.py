@@ -165,6 +165,29 @@ def earlier_outputs(record: dict[str, Any] | None, folder: Path, names: Iterable
     return {"earlier": kept} if kept else {}
 
 
+def left_by_earlier_run(paths: Iterable[Path], made: Iterable[Path]) -> list[str]:
+    """Return the names of outputs with a record each, as of `RecordedOutput`, that only an earlier run made.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Where such outputs may be.
+    made : iterable of Path
+        The outputs of this run.
+    """
+    names = {path.name for path in made}
+    left = (
+        earlier_outputs(record_of(_own_records(path), path), path.parent, names).get("earlier", {})
+        for path in paths
+    )
+    return [name for some in left for name in some]
+
+
+def describe_earlier(names: Iterable[str]) -> str:
+    """Return in words that outputs of an earlier run lie beside one of this run."""
+    return f"beside it, of an earlier run with other settings, and kept: {', '.join(names)}"
+
+
 def is_of_earlier_run(path: Path, places: Iterable[Path]) -> bool:
     """Whether an output is one that a later run with other settings did not make again.
 
@@ -202,6 +225,11 @@ def _foreign(path: Path, what: str) -> ImageWriteError:
     )
 
 
+def _own_records(path: Path) -> tuple[Path, Path]:
+    """Return where the record of an output that has its own may be."""
+    return record_paths(path, path.with_suffix(""))
+
+
 def _inputs(said: dict[str, Any]) -> list[str]:
     """Return the paths of the files that a record names as inputs."""
     several = said.get("inputs")
@@ -228,7 +256,7 @@ class RecordedOutput:
 
     def __init__(self, path: Path, command: str, said: dict[str, Any]) -> None:
         self._path, self._said = path, {"command": command} | said
-        self._records = record_paths(path, path.with_suffix(""))
+        self._records = _own_records(path)
 
     def check(self) -> None:
         """Raise `ImageWriteError` if the output would replace anything but an earlier one."""

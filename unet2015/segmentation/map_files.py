@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,16 @@ from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.labelling import Counted, MadeLabels, Maps, number_image
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, write_table
-from unet2015.safe_files import Guard, RecordedOutput, Unchanged, atomic_folder, claim, make_folder
+from unet2015.safe_files import (
+    Guard,
+    RecordedOutput,
+    Unchanged,
+    atomic_folder,
+    claim,
+    describe_earlier,
+    left_by_earlier_run,
+    make_folder,
+)
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
@@ -38,6 +47,9 @@ from unet2015.segmentation.record_beside import describe_change
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
+
+_ENDINGS = (ome_ending(LABELS.ending), LABELS_ZARR, *(product.ending for product in OBJECT_PRODUCTS.values()))
+"""Of all that a run may make of a map."""
 
 
 def label_files(
@@ -179,10 +191,9 @@ class _Labelling:
                 write_table(places[TABLE.name], tables, guards[places[TABLE.name]])  # at nearly one time
             drawn = {one: places[one] for one in self.views}
             write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
-        if earlier := _earlier(self.folder, name, places):
-            self.notes.say(
-                places[LABELS.name], f"beside it, of an earlier run, and kept: {', '.join(earlier)}"
-            )
+        others = [self.folder / f"{name}{ending}" for ending in _ENDINGS]
+        if earlier := left_by_earlier_run(others, places.values()):
+            self.notes.say(places[LABELS.name], describe_earlier(earlier))
         return [*places.values()], tables
 
 
@@ -219,12 +230,6 @@ def _places(folder: Path, name: str, path: Path, image: Image, views: Sequence[s
     elif flavour_of(image, np.uint16) == "ome":
         endings[LABELS.name] = ome_ending(LABELS.ending)
     return {one: folder / f"{name}{ending}" for one, ending in endings.items()}
-
-
-def _earlier(folder: Path, name: str, places: Mapping[str, Path]) -> list[str]:
-    """Return the names of tables and views beside the labels of a map that this run did not make."""
-    names = [f"{name}{product.ending}" for one, product in OBJECT_PRODUCTS.items() if one not in places]
-    return [one for one in names if (folder / one).exists()]
 
 
 def _guards(paths: Sequence[Path], said: dict[str, Any]) -> dict[Path, RecordedOutput]:

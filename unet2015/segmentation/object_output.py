@@ -17,7 +17,7 @@ from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import Table, join_tables, summary_of, write_table
-from unet2015.safe_files import Guard, RecordedOutput, leftovers
+from unet2015.safe_files import Guard, RecordedOutput, left_by_earlier_run, leftovers
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
     GEOJSON,
@@ -178,5 +178,5 @@ def warn_of_earlier_tables(folder: Path, written: Iterable[Path | None]) -> None
     new = [path for path in written if path is not None]
     for ending in (TABLE.ending, PARQUET.ending):
         path = folder / (RUN_TABLE + Path(ending).suffix)
-        if new and path not in new and path.exists():
+        if new and left_by_earlier_run([path], new):
             _log.warning("%s: of an earlier run, and kept; the objects of this one are in %s", path, new[0])

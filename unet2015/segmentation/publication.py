@@ -35,6 +35,7 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import (
     check_ours,
+    describe_earlier,
     earlier_outputs,
     flush,
     is_edited,
@@ -95,10 +96,7 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     earlier = record_of(outputs.records, outputs.main)
     stale = earlier_outputs(earlier, outputs.main.parent, record["outputs"])
     if stale:
-        names = ", ".join(stale["earlier"])
-        _log.warning(
-            "%s: beside it, of an earlier run with other settings, and kept: %s", outputs.main, names
-        )
+        _log.warning("%s: %s", outputs.main, describe_earlier(stale["earlier"]))
     record = signed(record | stale)
     write_json(folder / _RECORD, record)
     _move(outputs, folder, record)
