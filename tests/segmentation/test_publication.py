@@ -378,7 +378,7 @@ def test_chunks_are_on_the_disk_before_their_note(job, tmp_path, monkeypatch):
         notes.append(path)
         write(path, note)
 
-    monkeypatch.setattr(zarr_output, "sync", lambda path: synced.add(path))
+    monkeypatch.setattr(zarr_output, "flush", lambda path: synced.add(path))
     monkeypatch.setattr(zarr_output, "write_json", noting)
     run(job, tmp_path / "a.zarr")
     assert len(notes) == ROWS

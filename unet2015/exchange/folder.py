@@ -1,10 +1,8 @@
 """The folder of an export: all of its files, or none, and nothing of anybody else's."""
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,13 @@ from unet2015.safe_files import (
     claim,
     earlier_outputs,
     flush,
-    hidden_prefix,
     leftovers,
     make_folder,
     record_of,
+    remove,
     sha256,
     signed,
+    temporary_name,
     write_json,
 )
 
@@ -82,10 +81,8 @@ class ExportFolder:
         make_folder(self.path)
         with claim(self.record):
             for left in leftovers(self.record):
-                shutil.rmtree(left, ignore_errors=True)
-                with suppress(OSError):
-                    left.unlink()
-            work = self.path / f"{hidden_prefix(self.record)}{secrets.token_hex(6)}.parts"
+                remove(left)
+            work = temporary_name(self.record, ".parts")
             try:
                 work.mkdir()
                 yield work
@@ -95,7 +92,7 @@ class ExportFolder:
                     raise
                 raise ImageWriteError(f"{self.path}: cannot write the export: {error.strerror}") from error
             finally:
-                shutil.rmtree(work, ignore_errors=True)
+                remove(work)
 
     def _publish(self, work: Path) -> None:
         """Write the record, which knows old and new files, and then rename: a kill leaves nothing unknown."""

@@ -2,12 +2,14 @@
 
 - `reading`: only regular files are opened; digests, and changes while something is read.
 - `writing`: files that are whole or absent, and never take the place of what is not ours.
+- `folders`: the same for folders.
 - `ownership`: which outputs are ours, by the record beside them.
 - `mounts`: what some mounts cannot do: flush, lock.
 - `claims`: one process at a time for one output.
 """
 
 from unet2015.safe_files.claims import claim, was_claimed
+from unet2015.safe_files.folders import atomic_folder, flush_below, remove, replace_folder
 from unet2015.safe_files.mounts import flush, longest_name
 from unet2015.safe_files.ownership import (
     EDITED,
@@ -40,13 +42,13 @@ from unet2015.safe_files.reading import (
 )
 from unet2015.safe_files.writing import (
     Guard,
-    atomic_folder,
     atomic_path,
     hidden_prefix,
     leftovers,
     make_folder,
     move_new,
     only_over,
+    temporary_name,
     write_json,
 )
 
@@ -69,6 +71,7 @@ __all__ = [
     "files_below",
     "find_record",
     "flush",
+    "flush_below",
     "hidden_prefix",
     "is_edited",
     "is_of_earlier_run",
@@ -85,8 +88,11 @@ __all__ = [
     "read_text",
     "record_of",
     "record_paths",
+    "remove",
+    "replace_folder",
     "sha256",
     "signed",
+    "temporary_name",
     "was_claimed",
     "write_json",
 ]

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise ImageWriteError(f"{path}: cannot write the file: the folder {path.parent} does not exist")
     check_name(path)
-    temporary = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
+    temporary = temporary_name(path)
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
@@ -70,53 +69,6 @@ def atomic_path(path: str | Path, guard: Guard | None = None) -> Iterator[Path]:
         flush(path.parent)  # the new name is on the disk only then
     except OSError as error:  # the folder has gone meanwhile
         raise ImageWriteError(f"{path}: cannot write the file: {error.strerror or error}") from error
-
-
-@contextmanager
-def atomic_folder(path: Path, guard: Guard | None = None) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; if the body succeeds, it is renamed to `path`.
-
-    An earlier folder there is moved aside first, and then removed. If the body fails, it stays. The caller
-    has claimed `path`: what killed processes left of it is removed.
-
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    guard : callable, optional
-        As of `atomic_path`.
-
-    Raises
-    ------
-    ImageWriteError
-        As of `atomic_path`; the message of one that the body raises names `path`.
-    """
-    check_name(path)
-    temporary = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
-    aside = path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}.tmp")
-    for item in leftovers(path):
-        shutil.rmtree(item, ignore_errors=True)
-    try:
-        temporary.mkdir()
-        yield temporary
-        for folder, _, names in os.walk(temporary, topdown=False):
-            for name in (*names, ""):
-                flush(Path(folder, name))
-        if guard is not None:
-            guard(temporary, path)
-        if os.path.lexists(path):
-            path.rename(aside)
-        temporary.rename(path)
-    except ImageWriteError as error:
-        raise type(error)(str(error).replace(str(temporary), str(path))) from error
-    except OSError as error:
-        if isinstance(error, UNet2015Error):
-            raise
-        raise ImageWriteError(f"{path}: cannot write the folder: {error.strerror or error}") from error
-    finally:
-        for item in (temporary, aside):
-            shutil.rmtree(item, ignore_errors=True)
-    flush(path.parent)
 
 
 def check_name(path: Path) -> None:
@@ -191,6 +143,11 @@ def hidden_prefix(path: Path) -> str:
     """
     start = os.fsdecode(os.fsencode(path.name)[:40].decode("utf-8", "ignore").encode())
     return f".{start}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
+
+
+def temporary_name(path: Path, ending: str = ".tmp") -> Path:
+    """Return a new hidden name that belongs to `path`; `leftovers` finds it by its ending."""
+    return path.with_name(f"{hidden_prefix(path)}{secrets.token_hex(6)}{ending}")
 
 
 def leftovers(*paths: Path) -> list[Path]:

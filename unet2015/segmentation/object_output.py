@@ -17,7 +17,7 @@ from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
 from unet2015.objects.table import Table, join_tables, summary_of, write_table
-from unet2015.safe_files import Guard, RecordedOutput, left_by_earlier_run, leftovers
+from unet2015.safe_files import Guard, RecordedOutput, left_by_earlier_run, leftovers, remove
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
     GEOJSON,
@@ -29,7 +29,6 @@ from unet2015.segmentation.products import (
     TABLE,
     ProbabilityMap,
 )
-from unet2015.segmentation.publication import remove
 from unet2015.segmentation.threshold import class_of_objects
 from unet2015.settings.objects import ObjectSettings
 

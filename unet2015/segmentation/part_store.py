@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import ImageWriteError, UNet2015Error
-from unet2015.safe_files import atomic_path, open_regular
-from unet2015.segmentation.publication import remove
+from unet2015.safe_files import atomic_path, open_regular, remove
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.sinks import Band
 

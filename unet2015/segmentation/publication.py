@@ -18,15 +18,15 @@ no record any more                     finds the record at its path: all is done
 =====================================  =====================================================================
 
 An OME-Zarr image is a folder, which cannot be replaced in one step. The earlier one is first moved aside into
-the work folder; if the new one can no longer follow, it is moved back. Results are compared by their SHA-256,
-which the record states. The next run moves nothing over a file that is not the earlier result, as the earlier
-record states it. It finishes a publication whatever it was asked for itself; that it does afterwards.
+the work folder; if the new one can no longer follow, it is moved back, after a kill by the next run. Results
+are compared by their SHA-256, which the record states. The next run moves nothing over a file that is not the
+earlier result, as the earlier record states it. It finishes a publication whatever it was asked for itself;
+that it does afterwards.
 """
 
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,6 +44,8 @@ from unet2015.safe_files import (
     place_for_record,
     read_text,
     record_of,
+    remove,
+    replace_folder,
     sha256,
     signed,
     write_json,
@@ -133,20 +135,6 @@ def withdraw(folder: Path) -> None:
         remove(item)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or folder if it is there and can be removed."""
-    with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    flush(path)
-
-
 def _announced(folder: Path) -> dict[str, Any] | None:
     """Return the record in a work folder, if there is one that names results."""
     try:
@@ -188,16 +176,13 @@ def _move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
         for name in waiting:
             place, path = folder / _FINISHED / name, outputs.main.with_name(name)
             if place.is_dir():
-                if path.exists():
-                    remove(folder / _REPLACED)
-                    path.rename(folder / _REPLACED)
-                place.rename(path)
+                replace_folder(place, path, folder / _REPLACED)
             else:
                 _give_name(place, path)
-        _sync_names(path.parent)
+        flush(path.parent)
         path = place_for_record(outputs.records, outputs.main)
         _give_name(folder / _RECORD, path)
-        _sync_names(path.parent)
+        flush(path.parent)
     except ImageWriteError:
         raise
     except OSError as error:
@@ -210,8 +195,3 @@ def _give_name(source: Path, path: Path) -> None:
         source.replace(path)
     else:
         move_new(source, path)
-
-
-def _sync_names(folder: Path) -> None:
-    with suppress(OSError):  # not every system can flush a folder
-        sync(folder)

@@ -22,9 +22,9 @@ import numpy as np
 from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, UsageError, WorkerError
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.provenance import versions
-from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, write_json
+from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, remove, write_json
 from unet2015.segmentation.jobs import Outputs
-from unet2015.segmentation.publication import is_announced, publish, remove, settle, staged, withdraw
+from unet2015.segmentation.publication import is_announced, publish, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 

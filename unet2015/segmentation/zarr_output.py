@@ -8,7 +8,6 @@ fit the files, so that a lost or damaged file is never taken for zeros.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,12 +18,11 @@ from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.safe_files import read_text, sha256, write_json
+from unet2015.safe_files import flush, flush_below, read_text, remove, sha256, write_json
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
 from unet2015.segmentation.products import LABELS, MAIN, PRODUCTS, ProbabilityMap
-from unet2015.segmentation.publication import remove, sync
 from unet2015.segmentation.summary import Summary
 from unet2015.tiling.plan import Part, TilePlan
 from unet2015.tiling.progress import tile_bar
@@ -144,11 +142,11 @@ class ZarrParts:
             files = self._digests(part)
             written = [name for name, digest in files.items() if digest is not None]
             for name in written:
-                sync(self.image.folder / name)
+                flush(self.image.folder / name)
             above = {place for name in written for place in Path(name).parents}
             for place in sorted(above, reverse=True):  # the image itself comes last
-                sync(self.image.folder / place)
-            sync(self.image.folder.parent)
+                flush(self.image.folder / place)
+            flush(self.image.folder.parent)
         except OSError as error:
             raise self._failure(error) from error
         note: dict[str, object] = {
@@ -264,11 +262,6 @@ def write_zarr(
 
 def _flush(folder: Path) -> None:
     """Remove files that killed writers left, and flush the others to the disk."""
-    for place, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            file = Path(place, name)
-            if name.endswith(".partial"):
-                file.unlink()
-                continue
-            sync(file)
-        sync(Path(place))
+    for file in folder.rglob("*.partial"):
+        file.unlink()
+    flush_below(folder)
