@@ -5,26 +5,14 @@ plane, and half as many go on to the level below. Smaller copies are SubIFDs (ta
 and Bio-Formats have them: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
 """
 
-import struct
-from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.blocks import BlockFile, Blocks
 from unet2015.images.display import Colours
-from unet2015.images.encoding import (
-    LONG,
-    LONG8,
-    SHORT,
-    Resolution,
-    colour_tag,
-    deflate_level,
-    encode_directory,
-    encode_header,
-    plane_tags,
-)
+from unet2015.images.encoding import LONG, LONG8, SHORT, Resolution, Tag
 
 TILE = 256
 """Side of the tiles, in pixels."""
@@ -40,7 +28,7 @@ class TileWriter:
     pyramid : bool
         Write each plane also at half, a quarter, ... of its size, down to one tile.
     colours : ndarray of uint8, shape (256, 3), optional
-        As for `StripWriter`; each size has the table.
+        A colour table, as of `unet2015.images.blocks.BlockFile`; each size has it.
     """
 
     rows = TILE
@@ -56,22 +44,17 @@ class TileWriter:
         pyramid: bool,
         colours: Colours | None = None,
     ) -> None:
-        self.dtype = np.dtype(dtype).newbyteorder("<")
-        self._file, self._colours = file, colours
+        self._out = BlockFile(file, dtype, big=True, colours=colours)
         self._sizes = [(height, width)]
         while pyramid and max(self._sizes[-1]) > TILE:
             self._sizes.append(tuple(-(-side // 2) for side in self._sizes[-1]))  # type: ignore[arg-type]
-        levels = range(len(self._sizes))
-        self._offsets: list[list[list[int]]] = [[[] for _ in levels] for _ in range(planes)]
-        self._counts: list[list[list[int]]] = [[[] for _ in levels] for _ in range(planes)]
+        self._planes = [[Blocks() for _ in self._sizes] for _ in range(planes)]
         self._pending: dict[tuple[int, int], list[npt.NDArray[Any]]] = {}
         self._taken: dict[tuple[int, int], int] = {}  # rows that came, of planes that are not complete
-        self._effort = deflate_level(self.dtype)
-        file.write(encode_header(big=True))
 
     def write_strip(self, plane: int, rows: npt.NDArray[Any]) -> None:
         """Append the next rows of a plane: `self.rows` of them, the last time what is left."""
-        self._push(plane, 0, np.ascontiguousarray(rows, self.dtype))
+        self._push(plane, 0, np.ascontiguousarray(rows, self._out.dtype))
 
     def _push(self, plane: int, level: int, rows: npt.NDArray[Any]) -> None:
         key, height = (plane, level), self._sizes[level][0]
@@ -91,51 +74,33 @@ class TileWriter:
 
     def _write(self, plane: int, level: int, rows: npt.NDArray[Any]) -> None:
         for left in range(0, rows.shape[1], TILE):
-            tile = np.zeros((TILE, TILE), self.dtype)
+            tile = np.zeros((TILE, TILE), self._out.dtype)
             part = rows[:, left : left + TILE]
             tile[: part.shape[0], : part.shape[1]] = part
-            data = imagecodecs.deflate_encode(tile.tobytes(), level=self._effort)
-            self._offsets[plane][level].append(self._file.tell())
-            self._counts[plane][level].append(len(data))
-            self._file.write(data)
+            self._out.append(tile, self._planes[plane][level])
 
     def finish(self, description: str, resolution: Resolution) -> None:
         """Write the directories; the first holds the description."""
-        pointer = 8
-        for plane in range(len(self._offsets)):
-            below = [
-                self._directory(plane, level, [], "", resolution)[0] for level in range(1, len(self._sizes))
-            ]
-            position, link = self._directory(plane, 0, below, description if plane == 0 else "", resolution)
-            self._file.seek(pointer)
-            self._file.write(struct.pack("<Q", position))
-            self._file.seek(0, 2)
-            pointer = link
-
-    def _directory(
-        self, plane: int, level: int, below: Sequence[int], description: str, resolution: Resolution
-    ) -> tuple[int, int]:
-        """Write a directory; return where it is, and where its link to the next."""
-        height, width = self._sizes[level]
         x, y, unit = resolution
-        smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
-        tags = [
-            *plane_tags(height, width, self.dtype, smaller),
-            (254, LONG, [1 if level else 0]),
-            (322, SHORT, [TILE]),
-            (323, SHORT, [TILE]),
-            (324, LONG8, self._offsets[plane][level]),
-            (325, LONG8, self._counts[plane][level]),
-        ]
-        if below:
-            tags.append((330, LONG8, below))
-        if self._colours is not None:
-            tags.append(colour_tag(self._colours))
-        self._file.write(b"\0" * (-self._file.tell() % 8))
-        position = self._file.tell()
-        directory, link = encode_directory(tags, description, position, True)
-        self._file.write(directory)
-        return position, position + link
+        for plane, levels in enumerate(self._planes):
+            below = []
+            for level in range(1, len(levels)):
+                smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
+                tags = _tags(levels[level], reduced=True)
+                below.append(self._out.add_directory(self._sizes[level], smaller, tags, linked=False))
+            whole = [*_tags(levels[0], reduced=False), *([(330, LONG8, below)] if below else [])]
+            self._out.add_directory(self._sizes[0], resolution, whole, description if plane == 0 else "")
+
+
+def _tags(tiles: Blocks, *, reduced: bool) -> list[Tag]:
+    """Return the tags that list the tiles of a plane, or of a smaller copy of one."""
+    return [
+        (254, LONG, [1 if reduced else 0]),
+        (322, SHORT, [TILE]),
+        (323, SHORT, [TILE]),
+        (324, LONG8, tiles.offsets),
+        (325, LONG8, tiles.counts),
+    ]
 
 
 def halved(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
