@@ -178,6 +178,14 @@ def test_masks_of_any_coding_are_alike(tmp_path: Path, truth: int, result: int) 
     assert [(row["class"], row["true_pixels"]) for row in found.per_image()] == [(0, 200), (1, 400), (0, 600)]
 
 
+def test_a_truth_that_is_ignored_everywhere_is_refused(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", a=MASK * 0 + 7, b=MASK)
+    result = write(tmp_path / "r", a=MASK, b=MASK)
+    assert evaluate_pixels(truth, result, ignore=7).classes[1].dice == 1
+    with pytest.raises(DataSetError, match="every pixel has the value 7, that of --ignore: none is left"):
+        evaluate_pixels(truth / "a.tif", result / "a.tif", ignore=7)
+
+
 def test_class_maps_go_by_value_and_instance_labels_by_foreground(tmp_path: Path) -> None:
     classes = np.array([[0, 0, 1, 1, 2, 2, 255, 255]], np.uint8)
     found = np.array([[0, 1, 1, 1, 2, 0, 2, 0]], np.uint8)

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import label
 
 from unet2015 import metrics
+from unet2015.errors import DataSetError
 from unet2015.metrics.em import evaluate_em
 from unet2015.metrics.measures import MEASURES, measures_of
 
@@ -47,3 +48,12 @@ def test_a_stack_is_measured_by_all_that_compare_stacks():
     assert list(scores.measures) == [entry.name for entry in measures_of("stacks")]
     with pytest.raises(AttributeError, match="no measure 'iou'"):
         _ = scores.iou
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 5), (2, 0, 5)])
+@pytest.mark.parametrize("entry", MEASURES.values(), ids=lambda entry: entry.name)
+def test_no_measure_is_made_of_no_pixels(entry, shape):
+    nothing = np.zeros(shape, int)
+    frames = [(0, nothing, nothing)]
+    with pytest.raises(DataSetError, match=r"pixel|at least one|must be"):
+        getattr(metrics, entry.name)(*([frames] if entry.compares == "sequences" else [nothing, nothing]))

@@ -134,6 +134,14 @@ def test_counted_by_hand() -> None:
     assert scores.at(0.8).tp == 1
 
 
+def test_the_mean_of_ap_is_over_each_of_the_ten_thresholds_once() -> None:
+    truth = np.ones((1, 10), int)
+    found = (np.arange(10) < 6).astype(int)[None]  # IoU 0.6: a match up to there
+    assert np.isnan(object_scores(truth, found, [0.5] * 10).mean_average_precision)
+    assert np.isnan(object_scores(truth, found, THRESHOLDS[1:]).mean_average_precision)
+    assert object_scores(truth, found, [0.5, *THRESHOLDS[::-1], 0.3]).mean_average_precision == 0.3
+
+
 def test_the_thresholds_are_the_decimal_numbers() -> None:
     assert THRESHOLDS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
     truth = np.ones((1, 20), int)

@@ -8,7 +8,7 @@ from unet2015.errors import DataSetError
 from unet2015.metrics.overlap import Overlap, dice, f1, iou, pixel_overlap
 
 maps = hnp.arrays(
-    np.uint8, st.tuples(st.just(2), st.integers(0, 6), st.integers(0, 6)), elements=st.integers(0, 3)
+    np.uint8, st.tuples(st.just(2), st.integers(1, 6), st.integers(1, 6)), elements=st.integers(0, 3)
 )
 
 

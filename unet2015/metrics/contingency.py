@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,12 @@ def contingency_table(truth: NDArray[np.integer], prediction: NDArray[np.integer
     else:
         found, counts = np.unique(numbers, return_counts=True)
     return Contingency(*np.divmod(found, width), counts.astype(np.float64))
+
+
+def check_pixels(array: NDArray[Any]) -> None:
+    """Raise `DataSetError` if there is nothing to measure."""
+    if array.size == 0:
+        raise DataSetError(f"truth and prediction need at least one pixel, but their shape is {array.shape}")
 
 
 def f_score(tp: float, fp: float, fn: float) -> tuple[float, float, float]:

@@ -128,8 +128,10 @@ class ObjectScores:
     @property
     def mean_average_precision(self) -> float:
         """Mean of the AP at 0.5, 0.55, ... 0.95; NaN where not all of these were measured."""
-        found = [counts.average_precision for counts in self.by_threshold if counts.threshold in THRESHOLDS]
-        return sum(found) / len(found) if len(found) == len(THRESHOLDS) else float("nan")
+        found = {counts.threshold: counts.average_precision for counts in self.by_threshold}
+        if not found.keys() >= set(THRESHOLDS):
+            return float("nan")
+        return sum(found[threshold] for threshold in THRESHOLDS) / len(THRESHOLDS)
 
     @property
     def seg(self) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import items, number, whole_numbers
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.assignment import best_assignment
+from unet2015.metrics.contingency import check_pixels
 from unet2015.metrics.object_counts import (
     THRESHOLDS,
     ObjectCounts,
@@ -39,7 +40,7 @@ def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.
     Raises
     ------
     DataSetError
-        When the shapes differ.
+        When the shapes differ, or there is no pixel.
     LabelError
         When labels are not integers from 0 on.
     UsageError
@@ -217,6 +218,7 @@ def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
             "truth and prediction must have one shape, of rows and columns or of pages of them; truth is "
             f"{true.shape}, prediction {found.shape}"
         )
+    check_pixels(true)
     for page in np.ndindex(true.shape[:-2]):
         yield object_overlaps(true[page], found[page])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unet2015.arguments import integer, whole_numbers
-from unet2015.metrics.contingency import contingency_table, f_score
+from unet2015.metrics.contingency import check_pixels, contingency_table, f_score
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     Raises
     ------
     DataSetError
-        When the shapes differ.
+        When the shapes differ, or there is no pixel.
     LabelError
         When a value is no whole number, such as a probability.
 
@@ -82,6 +82,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     Overlap(tp=1, fp=0, fn=1, tn=1)
     """
     maps = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
+    check_pixels(maps[0])
     chosen = None if label is None else integer(label, "label")
     masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
     table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
@@ -107,7 +108,7 @@ def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) ->
     Raises
     ------
     DataSetError
-        When the shapes differ.
+        When the shapes differ, or there is no pixel.
     LabelError
         When a value is no whole number, such as a probability.
     """
@@ -130,7 +131,7 @@ def dice(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -
     Raises
     ------
     DataSetError
-        When the shapes differ.
+        When the shapes differ, or there is no pixel.
     LabelError
         When a value is no whole number, such as a probability.
     """
@@ -153,7 +154,7 @@ def f1(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> 
     Raises
     ------
     DataSetError
-        When the shapes differ.
+        When the shapes differ, or there is no pixel.
     LabelError
         When a value is no whole number, such as a probability.
     """

@@ -117,6 +117,10 @@ def evaluate_pixels(
     wanted = LABELS if foreground else CLASSES
     compared = compare_folders(truth, result, measure, wanted=wanted, axes=axes, progress=progress)
     tables = [page.measured for page in compared.pages]
+    if tables and not any(table.pixels.size for table in tables):
+        raise DataSetError(
+            f"{truth}: every pixel has the value {ignore}, that of --ignore: none is left to compare"
+        )
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
     for place, values in ((truth, true), (result, found)):
         if any(values - {0} == {1, value} for value in _MASK_VALUES):
