@@ -147,6 +147,33 @@ def test_units_of_imagej_survive(tmp_path, same_calibration, unit):
         assert (tif.imagej_metadata["slices"], tif.imagej_metadata["frames"]) == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("unit", "kind", "symbol"),
+    [
+        *((unit, "ome", "ms") for unit in ("millisecond", "msec", "ms")),
+        *((unit, "ome", "µs") for unit in ("microsecond", "us")),
+        *((unit, "ome", "min") for unit in ("minutes", "minute")),
+        *((unit, "ome", "h") for unit in ("hours", "hour")),
+        ("day", "ome", "d"),
+        ("ks", "ome", "ks"),
+        ("frame", "ome", None),
+        (None, "ome", None),
+        ("frame", "imagej", "frame"),
+        (None, "imagej", None),
+        (None, "plain", None),
+    ],
+)
+def test_an_interval_is_in_a_unit_that_the_flavour_has_or_left_out(tmp_path, unit, kind, symbol):
+    like = ArrayImage(np.zeros((2, 4, 5), np.uint8), "TYX", Calibration(time_interval=2.5, time_unit=unit))
+    like.kind = kind
+    with ImageWriter(tmp_path / "a.tif", like, "uint8") as out:
+        assert [note.startswith("its time interval, 2.5, ") for note in out.lost] == [True] * (symbol is None)
+        out.write(np.zeros((8, 5), np.uint8))
+    with open_image(tmp_path / "a.tif") as read:
+        assert (read.kind, read.calibration.time_unit) == (kind, symbol)
+        assert read.calibration.time_interval == (symbol and 2.5)
+
+
 @pytest.mark.parametrize("unit", ["µm", "nm", "mm", "Å", "reference frame", "pixel"])
 def test_units_of_ome_survive(tmp_path, unit):
     source, path = tmp_path / "a.ome.tif", tmp_path / "b.tif"

@@ -141,6 +141,27 @@ def test_the_transformations_of_level_and_image_multiply(tmp_path, pixels):
         assert image.origin == {"Y": 2.5, "X": 3.5}
 
 
+@pytest.mark.parametrize(
+    ("units", "places"),
+    [
+        (("nanometer", "micrometer", "micrometer"), {"Z": 3.0, "Y": 10.0, "X": 20.0}),
+        (("millimeter", "nanometer", "micrometer"), {"Z": 3e6, "Y": 0.01, "X": 20.0}),
+        (("furlong", "micrometer", "micrometer"), {"Y": 10.0, "X": 20.0}),
+        (("furlong", "furlong", "furlong"), {"Z": 3000.0, "Y": 10.0, "X": 20.0}),
+    ],
+)
+def test_the_place_of_the_first_pixel_is_in_the_unit_of_its_size(tmp_path, pixels, units, places):
+    scale, translation = [500.0, 0.2, 0.2], [3000.0, 10.0, 20.0]
+    path = make(tmp_path / "a.zarr", pixels[0], "zyx", scale=scale, translation=translation)
+    for axis, unit in enumerate(units):
+        metadata(path, lambda m, a=axis, u=unit: m["multiscales"][0]["axes"][a].update(unit=u))
+    with open_image(path) as image:
+        assert image.origin == pytest.approx(places)
+        assert any("furlong" in note for note in image.notes) == (len(set(units)) > 1 and "Z" not in places)
+    with open_image(path, axes="TYX") as image:
+        assert "T" not in image.origin, "of another axis than declared it is not known what it is in"
+
+
 def test_lengths_come_in_one_unit_and_none_is_made_up(tmp_path, pixels, same_calibration):
     path = make(tmp_path / "a.zarr", pixels[0], "zyx", scale=[2000.0, 0.5, 0.25])
     metadata(path, lambda m: m["multiscales"][0]["axes"][0].update(unit="nanometer"))

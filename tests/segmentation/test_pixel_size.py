@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from unet2015.cli.app import main
 from unet2015.errors import UsageError
@@ -101,3 +102,57 @@ def test_what_is_no_pixel_size_is_refused(images, capsys, text):
 def test_to_replace_needs_a_pixel_size(images):
     with pytest.raises(UsageError, match="give pixel_size"):
         label_files(images / "known.tif", images / "o", replace_pixel_size=True)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "place", "said"),
+    [
+        ("nanometer", [0.5, 0.25, 0.25], {"Z": 3.0, "Y": 10.0, "X": 20.0}, []),
+        ("furlong", [1.0, 0.25, 0.25], {}, ["its z spacing, 500, is in no", "its place along X, Y, Z is in"]),
+        (None, [1.0, 0.25, 0.25], {}, ["its z spacing, 500, is in no", "its place along X, Y, Z is in"]),
+    ],
+)
+def test_a_given_size_changes_all_lengths(tmp_path, stack, model, caplog, unit, scale, place, said):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.create_array("0", shape=stack.shape, dtype=stack.dtype, chunks=stack.shape)[...] = stack
+    axes = [{"name": name, "type": "space"} | ({"unit": unit} if unit else {}) for name in "zyx"]
+    steps = [{"type": "scale", "scale": [500, 200, 200]}]
+    steps.append({"type": "translation", "translation": [3000, 10000, 20000]})
+    datasets = [{"path": "0", "coordinateTransformations": steps}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    options = SegmentOptions(pixel_size=0.25, replace_pixel_size=True)
+    (made,) = segment_files([tmp_path / "a.zarr"], tmp_path / "o", model, options)
+    written = json.loads((made.outputs[0] / "zarr.json").read_text())["attributes"]["ome"]["multiscales"][0]
+    assert written["datasets"][0]["coordinateTransformations"][0]["scale"] == pytest.approx(scale)
+    with open_image(made.outputs[0]) as found:
+        assert found.origin == pytest.approx(place)
+        assert found.calibration.unit == "micrometer"
+    record = json.loads(next((tmp_path / "o").glob("*.record.json")).read_text())
+    for note in said:
+        assert note in caplog.text
+        assert any(note in one for one in record["notes"])
+    assert ("left out" in caplog.text) == bool(said)
+
+
+@pytest.mark.parametrize(("unit", "kept"), [("minutes", "min"), ("frame", None)])
+def test_an_interval_that_ome_cannot_name_is_said(tmp_path, stack, model, caplog, capsys, unit, kept):
+    metadata = {"unit": "um", "axes": "TYX", "finterval": 2.5, "tunit": unit}
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, resolution=(4, 4), metadata=metadata)
+    said = "its time interval, 2.5, is in frame, which OME-TIFF does not have: left out of the results"
+    segment_files([tmp_path / "a.tif"], tmp_path / "o", model)
+    assert said not in caplog.text, "ImageJ takes any"
+    out = tmp_path / "r.ome.tif"
+    segment_files([tmp_path / "a.tif"], out, model)
+    assert (said in caplog.text) == (kept is None)
+    assert (said in json.loads((tmp_path / "r.record.json").read_text())["notes"]) == (kept is None)
+    with open_image(out) as found:
+        assert (found.calibration.time_interval, found.calibration.time_unit) == (kept and 2.5, kept)
+    caplog.clear()
+    with pytest.raises(SystemExit, match="0"):
+        main(["weights", str(tmp_path / "a.tif"), "-o", str(tmp_path / "w.ome.tif")])
+    assert (said in capsys.readouterr().err) == (kept is None)
+    caplog.clear()
+    metadata = {"axes": "TYX", "TimeIncrement": 2.5, "TimeIncrementUnit": unit}
+    tifffile.imwrite(tmp_path / "m.ome.tif", stack % 2, metadata=metadata, photometric="minisblack")
+    assert label_files([tmp_path / "m.ome.tif"], tmp_path / "l")[0].error is None
+    assert (said in caplog.text) == (kept is None)

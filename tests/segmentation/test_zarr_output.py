@@ -108,7 +108,7 @@ def test_pixels_axes_and_metadata(tmp_path, job, classes, probability):
         np.testing.assert_array_equal(edge, whole[:, 60, 74])
 
 
-def test_where_an_image_lies_goes_from_input_to_output(tmp_path, job):
+def test_where_an_image_lies_goes_from_input_to_output(tmp_path, job, caplog):
     image, model = job
     first = outcome(segment_files([image], tmp_path / "first.zarr", model, OPTIONS))
     step = json.loads((first / "zarr.json").read_text())
@@ -120,6 +120,11 @@ def test_where_an_image_lies_goes_from_input_to_output(tmp_path, job):
     with open_image(first) as one, open_image(second) as other:
         assert (one.axes, one.calibration, one.origin) == (other.axes, other.calibration, other.origin)
         assert other.origin == {"Y": 7.0, "X": 9.0}
+    assert "where it lies" not in caplog.text
+    segment_files([first], tmp_path / "r.ome.tif", model, OPTIONS)
+    said = "where it lies (translation: Y 7, X 9) is left out of the results"
+    assert said in caplog.text
+    assert said in (tmp_path / "r.record.json").read_text()
 
 
 @pytest.mark.slow

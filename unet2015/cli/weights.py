@@ -74,6 +74,8 @@ def weights(
         open_image(labels, axes, labels=True) as like,
         ImageWriter(out, like, weighed.dtype, guard=output) as writer,
     ):
+        for note in writer.lost:
+            print_message(f"{labels}: {note}")
         for page in weighed:
             writer.write(page)
     echo_path(out)

@@ -23,6 +23,18 @@ _UNITS = (
 _METRES = {name: metres for symbol, metres, others in _UNITS for name in (symbol, *others)}
 _SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *others)}
 
+_TIMES = (
+    # OME's symbol, OME-Zarr's name, other names
+    ("ns", "nanosecond", ("nsec", "nanosec", "nanoseconds")),
+    ("µs", "microsecond", ("μs", "us", "usec", "microsec", "microseconds")),
+    ("ms", "millisecond", ("msec", "millisec", "milliseconds")),
+    ("s", "second", ("sec", "secs", "seconds")),
+    ("min", "minute", ("mins", "minutes")),
+    ("h", "hour", ("hr", "hrs", "hours")),
+    ("d", "day", ("days",)),
+)
+_TIME_SYMBOLS = {one: symbol for symbol, name, others in _TIMES for one in (symbol, name, *others)}
+_TIME_NAMES = {one: name for symbol, name, others in _TIMES for one in (symbol, name, *others)}
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Lengths beyond these are damage; their inverses would not fit into the tags of a TIFF."""
@@ -104,6 +116,16 @@ def unit_factor(unit: str | None, other: str | None) -> float | None:
 def unit_symbol(unit: str | None) -> str | None:
     """Return the symbol that OME-XML has for a length unit: "micron" -> "µm"; None if it has none."""
     return _SYMBOLS.get(unit or "")
+
+
+def time_symbol(unit: str | None) -> str | None:
+    """Return the symbol that OME-XML has for a unit of time: "sec" -> "s"; None if it has none."""
+    return _TIME_SYMBOLS.get(unit or "")
+
+
+def time_name(unit: str | None) -> str | None:
+    """Return the name that OME-Zarr has for a unit of time: "sec" -> "second"; None if it has none."""
+    return _TIME_NAMES.get(unit or "")
 
 
 def check_letters(axes: str, name: str) -> str:

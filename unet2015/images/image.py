@@ -91,7 +91,7 @@ class Image(ABC):
     reader : str or None
         The library beyond those in every record that reads the file, with its version.
     origin : dict
-        Where the first pixel lies, for each letter for which the file says so, in the axis's unit.
+        Where the first pixel lies, for each letter for which the file says so, in the calibration's unit.
     """
 
     def __init__(self, header: ImageHeader) -> None:
@@ -177,6 +177,13 @@ class Image(ABC):
     def kept_bytes(self) -> int:
         """Bytes of decoded pixels that the image now keeps for the next read."""
         return 0
+
+    def recalibrate(
+        self, calibration: Calibration, origin: dict[str, float], notes: Sequence[str] = ()
+    ) -> None:
+        """Take another calibration, and an origin in its units; with notes on what was lost."""
+        self.calibration, self.origin = calibration, origin
+        self._notes += tuple(notes)
 
     def forget(self) -> None:  # noqa: B027 - most keep nothing
         """Free decoded pixels; the file stays open."""

@@ -1,15 +1,16 @@
 """How the TIFF of a result is laid out, and in which flavour: ImageJ's, OME-TIFF, or plain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import UsageError
+from unet2015.images.axes import Calibration
 from unet2015.images.image import Image, MetadataKind
 from unet2015.images.imagej import ORDER
-from unet2015.images.ome_description import can_describe
+from unet2015.images.ome_description import can_describe, ome_time
 
 _CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
 """Most bytes in a classic TIFF, less what deflate may add; more bytes than a directory needs."""
@@ -61,6 +62,23 @@ def flavour_of(
     lead = like.page_axes + ("" if channels is None else "C")
     pixels = np.dtype(dtype)
     return _kind(wanted or like.kind, lead, pixels, is_big(like, pixels, channels, layout))
+
+
+def what_fits(image: Image, kind: MetadataKind) -> tuple[Calibration, tuple[str, ...]]:
+    """Return what of an image's calibration a TIFF of this flavour can say rightly, and notes on the rest."""
+    found, notes = image.calibration, []
+    interval, unit = found.time_interval, found.time_unit
+    # An interval without a unit would be read as seconds.
+    if interval is not None and (unit is None or (kind == "ome" and ome_time(unit) is None)):
+        said = "has no unit" if unit is None else f"is in {unit}, which OME-TIFF does not have"
+        notes.append(f"its time interval, {interval:g}, {said}: left out of the results")
+        found = replace(found, time_interval=None, time_unit=None)
+    if image.origin:
+        place = ", ".join(f"{letter} {value:g}" for letter, value in image.origin.items())
+        notes.append(
+            f"where it lies (translation: {place}) is left out of the results: TIFF does not keep it"
+        )
+    return found, tuple(notes)
 
 
 def is_tiled(like: Image, layout: Layout) -> bool:

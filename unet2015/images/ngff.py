@@ -35,7 +35,7 @@ class Multiscale:
     paths : tuple of str
         The arrays, from the full resolution downwards.
     translation : tuple of float
-        Where the first pixel of the full resolution lies, on each axis.
+        Where the first pixel of the full resolution lies, on each axis, in the units of the calibration.
     calibration : Calibration
         Of the full resolution.
     notes : tuple of str
@@ -91,7 +91,7 @@ def read_multiscale(attributes: Mapping[str, Any], zarr_format: int, name: str) 
     steps = datasets[0].get("coordinateTransformations")
     scale, translation, notes = read_placement(steps, declared, names, f"{name}: array {paths[0]}")
     units, more = _units(axes)
-    calibration, last = _calibration(letters, scale, units)
+    calibration, translation, last = _calibration(letters, scale, translation, units)
     return Multiscale(
         metadata["version"],
         names,
@@ -202,9 +202,12 @@ def _units(axes: Sequence[Mapping[str, Any]]) -> tuple[list[str | None], tuple[s
 
 
 def _calibration(
-    letters: str, scale: Sequence[float | None], units: Sequence[str | None]
-) -> tuple[Calibration, tuple[str, ...]]:
-    """Return the calibration, where a scale of 1 without a unit means that none is known; and remarks."""
+    letters: str, scale: Sequence[float | None], translation: Sequence[float], units: Sequence[str | None]
+) -> tuple[Calibration, tuple[float, ...], tuple[str, ...]]:
+    """Return the calibration, in one unit of length, where the pixels lie in its units, and remarks.
+
+    A scale of 1 without a unit means that none is known.
+    """
     found: dict[str, tuple[float, str | None]] = {
         letter: (size, unit)
         for letter, size, unit in zip(letters, scale, units, strict=True)
@@ -213,11 +216,14 @@ def _calibration(
     unit = next((found[letter][1] for letter in "XYZ" if letter in found), None)
     lengths: dict[str, float | None] = dict.fromkeys(SPATIAL)
     notes: tuple[str, ...] = ()
+    shifts = list(translation)
     for letter in sorted(set(SPATIAL) & set(found)):
-        size, own = found[letter]
+        (size, own), axis = found[letter], letters.index(letter)
         factor = unit_factor(own, unit)
         lengths[letter] = None if factor is None else size * factor
+        shifts[axis] = 0.0 if factor is None else shifts[axis] * factor
         if factor is None:
             notes += (f"the scale of {letter} is in {own}, which is no number of {unit}: left out",)
     interval, time_unit = found.get("T", (None, None))
-    return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit), notes
+    calibration = Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit)
+    return calibration, tuple(shifts), notes

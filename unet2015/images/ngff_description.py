@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unet2015.errors import AxesError
-from unet2015.images.axes import Calibration, unit_symbol
+from unet2015.images.axes import Calibration, time_name, unit_symbol
 from unet2015.images.ngff import SPATIAL
 
 WRITTEN = "0.5"
@@ -20,15 +20,6 @@ _UNITS = {"pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "microm
     "in": "inch",
     "m": "meter",
 }
-_TIME_UNITS = {
-    "s": "second",
-    "sec": "second",
-    "seconds": "second",
-    "ms": "millisecond",
-    "msec": "millisecond",
-}
-_TIME_UNITS |= {"min": "minute", "minutes": "minute", "h": "hour", "hours": "hour", "us": "microsecond"}
-_TIME_UNITS |= {"µs": "microsecond"}
 
 
 def ordered_axes(axes: str, name: str) -> str:
@@ -58,7 +49,7 @@ def describe_axes(axes: str, calibration: Calibration) -> list[dict[str, str]]:
             axis["type"] = kinds[letter]
         unit = None
         if letter == "T" and calibration.time_interval is not None and calibration.time_unit:
-            unit = _TIME_UNITS.get(calibration.time_unit, calibration.time_unit)
+            unit = time_name(calibration.time_unit) or calibration.time_unit
         elif letter in SPATIAL and _scale(letter, calibration) is not None and calibration.unit:
             unit = _unit(calibration.unit)
         described.append(axis | ({"unit": unit} if unit else {}))

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.images.axes import Calibration, unit_symbol
+from unet2015.images.axes import Calibration, time_symbol, unit_symbol
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _TYPES = {
@@ -47,7 +47,7 @@ _PREFIXES = (
 )
 _OTHERS = ("Å", "thou", "li", "in", "ft", "yd", "mi", "ua", "ly", "pc", "pt", "pixel", "reference frame")
 _LENGTHS = frozenset(_OTHERS) | {prefix + "m" for prefix in _PREFIXES}
-_TIME_SYMBOLS = {"sec": "s", "second": "s", "seconds": "s", "msec": "ms", "minute": "min", "hour": "h"}
+_TIMES = frozenset({"min", "h", "d"}) | {prefix + "s" for prefix in _PREFIXES}
 
 
 def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
@@ -55,10 +55,16 @@ def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
     return set(lead) <= set("TZC") and np.dtype(dtype).name in _TYPES
 
 
+def ome_time(unit: str | None) -> str | None:
+    """Return OME's symbol for a unit of time; None if OME has none, so that no interval can be written."""
+    return unit if unit in _TIMES else time_symbol(unit)
+
+
 def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibration: Calibration) -> str:
     """Return the OME-XML, in ASCII, of an image whose planes lie along `axes` without YX, in this order.
 
-    A unit that OME does not know becomes its "reference frame".
+    A unit of length that OME does not know becomes its "reference frame". Of time there is no such: an
+    interval in a unit that `ome_time` does not have is left out.
     """
     sizes = dict(zip(axes, shape, strict=True))
     lead = axes[:-2]
@@ -77,12 +83,9 @@ def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibr
                 f"PhysicalSize{letter}": repr(length),
                 f"PhysicalSize{letter}Unit": unit or "reference frame",
             }
-    if calibration.time_interval is not None:
-        time_unit = calibration.time_unit or "s"
-        pixels |= {
-            "TimeIncrement": repr(calibration.time_interval),
-            "TimeIncrementUnit": _TIME_SYMBOLS.get(time_unit, time_unit),
-        }
+    symbol = ome_time(calibration.time_unit)
+    if calibration.time_interval is not None and symbol is not None:
+        pixels |= {"TimeIncrement": repr(calibration.time_interval), "TimeIncrementUnit": symbol}
     root = ElementTree.Element("OME", {"xmlns": _SCHEMA})
     parent = ElementTree.SubElement(
         ElementTree.SubElement(root, "Image", {"ID": "Image:0"}), "Pixels", pixels

@@ -66,14 +66,7 @@ class GivenSize:
                 f"{image.name}: has pixels of {in_words(known)}, but {in_words(self.size)} was given; leave "
                 "it out to take what the file says, or say that the file is wrong (--replace-pixel-size)"
             )
-        factor, spacing = unit_factor(image.calibration.unit, MICROMETRE), image.calibration.z_spacing
-        image.calibration = replace(
-            image.calibration,
-            pixel_size_y=self.size[0],
-            pixel_size_x=self.size[1],
-            z_spacing=None if factor is None or spacing is None else spacing * factor,
-            unit=MICROMETRE,
-        )
+        _take(image, self.size)
         return image
 
     def as_record(self) -> dict[str, Any]:
@@ -81,6 +74,28 @@ class GivenSize:
         if self.size is None:
             return {}
         return {"pixel_size": list(self.size)} | ({"replace_pixel_size": True} if self.replaces else {})
+
+
+def _take(image: Image, size: tuple[float, float]) -> None:
+    """Give an image another size of pixels; its other lengths become micrometres, or are left out."""
+    known = image.calibration
+    factor = unit_factor(known.unit, MICROMETRE)
+    before = {"Z": known.z_spacing, "Y": known.pixel_size_y, "X": known.pixel_size_x}
+    notes, origin = [], dict(image.origin)
+    for letter in before.keys() & origin.keys():
+        # Without a spacing z has no unit before and after; y and x get one.
+        if factor is not None and before[letter] is not None:
+            origin[letter] *= factor
+        elif letter != "Z" or before[letter] is not None:
+            del origin[letter]
+    spacing = None if factor is None or known.z_spacing is None else known.z_spacing * factor
+    if known.z_spacing is not None and spacing is None:
+        notes.append(f"its z spacing, {known.z_spacing:g}, is in no known unit of length: left out")
+    if lost := sorted(image.origin.keys() - origin.keys()):
+        notes.append(f"its place along {', '.join(lost)} is in no known unit of length: left out")
+    height, width = size
+    taken = replace(known, pixel_size_y=height, pixel_size_x=width, z_spacing=spacing, unit=MICROMETRE)
+    image.recalibrate(taken, origin, notes)
 
 
 def sides(value: Any) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from unet2015.images.display import Colours, Display
 from unet2015.images.encoding import CENTIMETRE, NONE, Resolution
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.imagej import describe_imagej
-from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled
+from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled, what_fits
 from unet2015.images.ome_description import describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.result_names import is_ome_name
@@ -55,6 +55,11 @@ class ImageWriter:
         and OME's programs do not. BigTIFF has none. The values of pixels are the same with and without it.
         Default: ImageJ decides.
 
+    Attributes
+    ----------
+    lost : tuple of str
+        Notes on what of place and time cannot be said in this flavour, and is left out.
+
     Raises
     ------
     ImageWriteError
@@ -78,7 +83,6 @@ class ImageWriter:
         self.axes = like.page_axes + ("" if channels is None else "C") + "YX"
         sizes = {"C": channels or 1, "Y": like.height, "X": like.width}
         self.shape = tuple(sizes.get(letter) or like.size(letter) for letter in self.axes)
-        self.calibration = like.calibration
         self._channels, self._planes = channels, channels or 1
         self._height, self._width, self._pages = like.height, like.width, like.pages
         self._pyramid, self._tiled = layout.pyramid, is_tiled(like, layout)
@@ -90,6 +94,7 @@ class ImageWriter:
                 f"{self.path}: OME-TIFF cannot have axes {self.axes} of {self.dtype}; give a name without "
                 ".ome before its ending or, if the pages are slices or times, --axes with Z or T"
             )
+        self.calibration, self.lost = what_fits(like, self.kind)
         self._pending: list[npt.NDArray[Any]] = []
         self._page = self._row = 0  # where the next row goes
         self._stack = ExitStack()

@@ -78,7 +78,8 @@ class ZarrImage(Image):
             self.origin = {
                 letter: value
                 for letter, axis in zip(self.axes, kept, strict=True)
-                if (value := declared.translation[axis])
+                # Of an axis that `axes` call otherwise it is not known in what a place is measured.
+                if (value := declared.translation[axis]) and declared.axes[axis] == letter
             }
             self._kept, self._chunk = kept, tuple(int(length) for length in self._array.chunks)
             codec = self._array.compressors[-1] if self._array.compressors else None

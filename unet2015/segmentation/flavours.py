@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from unet2015.images.layout import flavour_of
+from unet2015.images.image import Image, MetadataKind
+from unet2015.images.layout import flavour_of, what_fits
 from unet2015.images.result_names import is_ome_name
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.products import LABELS, PRODUCTS
+from unet2015.segmentation.products import LABELS, MAIN, PRODUCTS
 
 
 def ome_products(path: Path, options: SegmentOptions, classes: int) -> Sequence[str]:
@@ -34,6 +35,22 @@ def ome_products(path: Path, options: SegmentOptions, classes: int) -> Sequence[
             ]
     except Exception:  # whatever it is: opening the image to segment it raises it again
         return names if is_ome_name(path) else []
+
+
+def left_out(image: Image, main: Path, options: SegmentOptions) -> tuple[str, ...]:
+    """Return notes on what an image says of its place and time that the TIFFs made of it cannot.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    main : Path
+        Of the class map; the others are of its flavour.
+    options : SegmentOptions
+        How TIFF files are laid out.
+    """
+    wanted: MetadataKind | None = "ome" if is_ome_name(main) else None
+    return what_fits(image, flavour_of(image, MAIN.dtype, None, options.layout, wanted))[1]
 
 
 def _pixels(name: str, classes: int) -> tuple[np.dtype, int | None]:

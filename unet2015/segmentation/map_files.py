@@ -16,7 +16,7 @@ from unet2015.images.display import display_of_labels
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
-from unet2015.images.notes import Repeated
+from unet2015.images.notes import Repeated, Say
 from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import LABELS_ZARR, ome_ending
@@ -181,7 +181,8 @@ class _Labelling:
             guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
             labels = number_image(maps, chosen, self.max_memory, progress, self.label_type)
-            with _label_writer(places[LABELS.name], image, labels, guards[places[LABELS.name]]) as writer:
+            target = places[LABELS.name]
+            with _label_writer(target, image, labels, guards[target], self.notes.say) as writer:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
                 )
@@ -207,7 +208,7 @@ def _measured(maps: Maps, shown: Image | None) -> list[Intensities]:
 
 @contextmanager
 def _label_writer(
-    target: Path, image: Image, labels: MadeLabels, guard: Guard
+    target: Path, image: Image, labels: MadeLabels, guard: Guard, say: Say
 ) -> Iterator[ImageWriter | ZarrLabels]:
     """Write instance labels as TIFF or, for a name in .zarr, as OME-Zarr."""
     if target.suffix == ".zarr":
@@ -219,6 +220,8 @@ def _label_writer(
         return
     display = display_of_labels(labels.largest)
     with ImageWriter(target, image, labels.dtype, guard=guard, display=display) as tiff:
+        for note in tiff.lost:
+            say(target, note)
         yield tiff
 
 

@@ -13,6 +13,7 @@ from unet2015.images.pixel_size import pixel_size
 from unet2015.models.trained_on import notes_on
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged, make_folder
+from unet2015.segmentation.flavours import left_out
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
 from unet2015.segmentation.publication import named_after
@@ -131,7 +132,8 @@ def _run(
     with job.options.open(job.input) as image:
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
-        for note in notes_on(image, segmenter.info):
+        lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
+        for note in (*notes_on(image, segmenter.info), *lost):
             heard.say(job.input, note)
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
