@@ -178,12 +178,9 @@ class Image(ABC):
         """Bytes of decoded pixels that the image now keeps for the next read."""
         return 0
 
-    def recalibrate(
-        self, calibration: Calibration, origin: dict[str, float], notes: Sequence[str] = ()
-    ) -> None:
-        """Take another calibration, and an origin in its units; with notes on what was lost."""
-        self.calibration, self.origin = calibration, origin
-        self._notes += tuple(notes)
+    def add_notes(self, *notes: str) -> None:
+        """Add remarks."""
+        self._notes += notes
 
     def forget(self) -> None:  # noqa: B027 - most keep nothing
         """Free decoded pixels; the file stays open."""

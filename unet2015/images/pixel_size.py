@@ -94,8 +94,11 @@ def _take(image: Image, size: tuple[float, float]) -> None:
     if lost := sorted(image.origin.keys() - origin.keys()):
         notes.append(f"its place along {', '.join(lost)} is in no known unit of length: left out")
     height, width = size
-    taken = replace(known, pixel_size_y=height, pixel_size_x=width, z_spacing=spacing, unit=MICROMETRE)
-    image.recalibrate(taken, origin, notes)
+    image.calibration = replace(
+        known, pixel_size_y=height, pixel_size_x=width, z_spacing=spacing, unit=MICROMETRE
+    )
+    image.origin = origin
+    image.add_notes(*notes)
 
 
 def sides(value: Any) -> tuple[float, float]:

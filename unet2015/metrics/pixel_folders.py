@@ -122,13 +122,7 @@ def evaluate_pixels(
             f"{truth}: every pixel has the value {ignore}, that of --ignore: none is left to compare"
         )
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
-    for place, values in ((truth, true), (result, found)):
-        if any(values - {0} == {1, value} for value in _MASK_VALUES):
-            raise DataSetError(
-                f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or "
-                "classes? Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
-            )
-    masks = _mask_value(true), _mask_value(found)
+    masks = _mask_value(truth, true), _mask_value(result, found)
     _check_coding(truth, masks[0], result, found if masks[1] is None else set())
     _check_coding(result, masks[1], truth, true if masks[0] is None else set())
     _say_instances(truth, true, result, found)
@@ -144,8 +138,13 @@ def _values(columns: Iterable[NDArray[np.int64]]) -> set[int]:
     return {value for column in columns for value in np.unique(column).tolist()}
 
 
-def _mask_value(values: set[int]) -> int | None:
-    """Return the value of a mask's foreground, where it is not 1."""
+def _mask_value(place: object, values: set[int]) -> int | None:
+    """Return the value of a mask's foreground, where it is not 1; refuse masks of two kinds."""
+    if any(values - {0} == {1, value} for value in _MASK_VALUES):
+        raise DataSetError(
+            f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or "
+            "classes? Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
+        )
     return next((value for value in _MASK_VALUES if values - {0} == {value}), None)
 
 

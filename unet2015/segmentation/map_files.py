@@ -178,10 +178,10 @@ class _Labelling:
             compare(image, shown, self.notes.say)
             measured = _measured(maps, shown)
             places = _places(self.folder, name, path, image, self.views)
+            target = places[LABELS.name]
             guards = _guards([*places.values()], said)
             stack.enter_context(claim(places[TABLE.name]))
             labels = number_image(maps, chosen, self.max_memory, progress, self.label_type)
-            target = places[LABELS.name]
             with _label_writer(target, image, labels, guards[target], self.notes.say) as writer:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
