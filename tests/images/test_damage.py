@@ -9,7 +9,6 @@ import pytest
 import tifffile
 
 from unet2015.errors import ImageReadError
-from unet2015.images.directories import reason
 from unet2015.images.reader import open_image
 
 STACK = np.random.default_rng(0).integers(0, 255, (2, 16, 12), np.uint8)
@@ -171,9 +170,3 @@ def test_offsets_beyond_what_64_bits_add_up_to(tmp_path):
         tif.pages[0].tags[279].overwrite(2**62, dtype="Q")
     with pytest.raises(ImageReadError, match=r"up to byte 9223372036854775807, but the file ends"):
         open_image(path)
-
-
-def test_what_a_library_says_is_one_short_line():
-    assert reason(MemoryError()) == "MemoryError"
-    assert reason(ValueError("a\n  b")) == "a b"
-    assert len(reason(ValueError("x" * 5000))) < 400

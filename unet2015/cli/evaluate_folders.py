@@ -145,7 +145,7 @@ def _print_amount(compared: "Comparison[Any]", more: str) -> None:
 
 
 def _say_what_is_missing(compared: "Comparison[Any]") -> None:
-    from unet2015.images.pairs import listed
+    from unet2015.images.pairs import listed_files
 
     pairing = compared.pairing
     true, found = pairing.pairs[0]
@@ -154,11 +154,11 @@ def _say_what_is_missing(compared: "Comparison[Any]") -> None:
     if compared.with_themselves:
         print_message(f"{compared.with_themselves} files are compared with themselves")
     if alone := pairing.second_alone:
-        print_message(f"{len(alone)} without truth, not compared: {listed(alone)}")
+        print_message(f"{len(alone)} without truth, not compared: {listed_files(alone)}")
     for error in compared.failures:
         print_error(error)
     if alone := pairing.first_alone:
-        print_error(f"{len(alone)} of the truth without a result: {listed(alone)}")
+        print_error(f"{len(alone)} of the truth without a result: {listed_files(alone)}")
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from unet2015.exchange.samples import LARGEST_DIFFERENCE, Array, answer, drawn_t
 from unet2015.exchange.table import FORMATS, check_installed
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import load_model
-from unet2015.models.tensors import short
 from unet2015.networks import describe
 from unet2015.settings.names import nearest
+from unet2015.wording import reason
 
 DEFAULT = ("onnx", "pt2", "safetensors")
 TILE, ANSWER = "test-input.npy", "test-output.npy"
@@ -171,7 +171,7 @@ def _made(name: str, source: Source, work: Path, tiles: list[Array], answers: li
     except Exception as error:  # whatever the program that runs it raises
         sizes = ", ".join(f"{tile.shape[-2]} x {tile.shape[-1]}" for tile in tiles)
         raise ModelError(
-            f"{made.file}: does not run on the test tiles of {sizes} px, and is not written: {short(error)}"
+            f"{made.file}: does not run on the test tiles of {sizes} px, and is not written: {reason(error)}"
         ) from error
     found = 0.0
     for came, expected in zip(given, answers, strict=True):

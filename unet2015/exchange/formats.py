@@ -16,9 +16,9 @@ from unet2015.exchange.graph import INPUT, OUTPUT, ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities
 from unet2015.exchange.samples import Array
 from unet2015.models.model_file import Model, read_model_file, save_model
-from unet2015.models.tensors import short
 from unet2015.networks import describe
 from unet2015.safe_files import write_json
+from unet2015.wording import reason
 
 OPSET = 18
 """Of the ONNX operators; ONNX Runtime has it from 1.14 on (February 2023)."""
@@ -60,7 +60,7 @@ def quiet() -> Iterator[None]:
 def _refused(source: Source, what: str, error: Exception) -> ModelError:
     kind = describe(source.model.info.network)
     return ModelError(
-        f"{kind}: torch cannot make {what} of this network: {short(error)}; choose other formats"
+        f"{kind}: torch cannot make {what} of this network: {reason(error)}; choose other formats"
     )
 
 
@@ -123,7 +123,7 @@ def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
     except Exception as error:  # its classes have no common base but this
         raise ModelError(
             f"{path.name}: ONNX Runtime {version('onnxruntime')} cannot run the graph, which has opset "
-            f"{OPSET}: {short(error)}; ONNX Runtime has that opset from 1.14 on: {INSTALL}"
+            f"{OPSET}: {reason(error)}; ONNX Runtime has that opset from 1.14 on: {INSTALL}"
         ) from error
 
 

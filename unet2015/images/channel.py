@@ -8,6 +8,7 @@ import numpy.typing as npt
 from unet2015.errors import ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.view import ImageView, header_without_channels
+from unet2015.wording import listed
 
 _NAMED = 40
 
@@ -86,7 +87,5 @@ def describe_channels(image: Image) -> str:
     """Return what there is, in the form that `find_channel` takes: ``0:DAPI, 1:GFP``, or ``0 to 4``."""
     names = image.channel_names
     if names:
-        listed = [f"{number}:{name}" if name else str(number) for number, name in enumerate(names)]
-        more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-        return ", ".join(listed[:_NAMED]) + more
+        return listed([f"{i}:{name}" if name else str(i) for i, name in enumerate(names)], _NAMED)
     return "0" if image.channels == 1 else f"0 to {image.channels - 1}"

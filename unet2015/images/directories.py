@@ -21,11 +21,11 @@ from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
 from unet2015.images.unused_pages import without_unused
 from unet2015.safe_files import open_regular
+from unet2015.wording import reason
 
 # tifffile reports through logging what is an error here; without a handler it would go to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_LONGEST = 300
 _MOST = 2**20
 """Directories that are read: they take some 800 MiB."""
 
@@ -271,9 +271,3 @@ def open_tiff(path: Path) -> Iterator[Any]:
         ) from error
     with stack:
         yield tif
-
-
-def reason(error: Exception) -> str:
-    """Return the message of an error in one short line, or its type if it has none (`MemoryError`)."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

@@ -15,6 +15,7 @@ from unet2015.images.result_names import (
     ome_ending,
 )
 from unet2015.safe_files import RECORD, is_of_earlier_run
+from unet2015.wording import listed
 
 _ENDINGS = (PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
 _MAIN = (CLASSES, ome_ending(CLASSES), ".classes.zarr", ".tif", ".tiff", ".ome.tif", ".zarr")
@@ -43,7 +44,7 @@ def without_earlier(files: Sequence[Path], given: Sequence[str | Path]) -> list[
     earlier = [path for path in files if _is_earlier(path)]
     if not earlier:
         return list(files)
-    named = ", ".join(map(str, earlier[:8])) + (f" and {len(earlier) - 8} more" if len(earlier) > 8 else "")
+    named = listed(earlier)
     if len(earlier) == len(files):
         raise DataSetError(
             f"{named}: of an earlier run, by the record of the last one, which did not make them; {_ADVICE}"

@@ -7,6 +7,7 @@ from unet2015.images import czi, nd2
 from unet2015.images.lif import begins_as_lif
 from unet2015.images.result_names import ROIS
 from unet2015.safe_files import open_regular
+from unet2015.wording import listed
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 """First bytes of TIFF, BigTIFF, PNG and JPEG."""
@@ -78,9 +79,6 @@ def describe_left_out(where: object, files: Sequence[Path], taken: str) -> str:
     taken : str
         The endings that are taken.
     """
-    names = ", ".join(path.name for path in files[:_NAMED])
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    names = listed([path.name for path in files], _NAMED)
     count = f"{len(files)} file is" if len(files) == 1 else f"{len(files)} files are"
-    return (
-        f"{where}: {count} left out, as only {taken} are taken; give images among them by name: {names}{more}"
-    )
+    return f"{where}: {count} left out, as only {taken} are taken; give images among them by name: {names}"

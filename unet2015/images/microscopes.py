@@ -7,6 +7,7 @@ from typing import Any
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.makers import MAKERS, UNREAD, Found
+from unet2015.wording import listed
 
 _LSM_BYTES = 2**32
 
@@ -90,7 +91,6 @@ def _unread(declared: Declared, page: Any) -> Declared:
             return replace(declared, notes=(*declared.notes, said))
     private = sorted({int(tag.code) for tag in page.tags if tag.code >= 2**15} - _COMMON)
     if private and declared.calibration.pixel_size_x is None:
-        shown = ", ".join(map(str, private[:5])) + (", ..." if len(private) > 5 else "")
-        said = f"private tags are there and are not read: {shown}; they may hold the pixel size"
+        said = f"private tags are there and are not read: {listed(private, 5)}; they may hold the pixel size"
         return replace(declared, notes=(*declared.notes, said))
     return declared

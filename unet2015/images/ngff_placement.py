@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unet2015.errors import ImageReadError
+from unet2015.wording import cut
 
 _KINDS = ("scale", "translation")
 _LONGEST = 60
@@ -123,5 +124,4 @@ def _number(value: object) -> float | None:
 
 def shortened(value: object) -> str:
     """Return what came, for a message, in one short line."""
-    text = value if isinstance(value, str) and value.isprintable() else ascii(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    return cut(value if isinstance(value, str) and value.isprintable() else ascii(value), _LONGEST)

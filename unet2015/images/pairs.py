@@ -21,9 +21,7 @@ from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
 from unet2015.images.result_names import meant_inside, results_meant
-
-_NAMED = 8
-
+from unet2015.wording import listed
 
 Rule = tuple[Affix, Affix]
 """The affixes of the two sides."""
@@ -258,16 +256,16 @@ def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[P
     return chosen
 
 
-def listed(paths: Sequence[Path]) -> str:
+def listed_files(paths: Sequence[Path]) -> str:
     """List the first of `paths`, and say how many more there are; a folder is said where it changes."""
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    folders = [None, *(path.parent for path in paths)]
-    pairs = zip(paths[:_NAMED], folders, strict=False)
-    return ", ".join(path.name if path.parent == before else str(path) for path, before in pairs) + more
+    folders = [None, *(path.parent for path in paths[:-1])]
+    pairs = zip(paths, folders, strict=True)
+    return listed([path.name if path.parent == before else path for path, before in pairs])
 
 
 def _refuse(path: Path, candidates: Sequence[Path]) -> NoReturn:
+    others = listed_files(sorted(candidates, key=natural_order))
     raise DataSetError(
-        f"{path}: by their names it could belong to each of {listed(sorted(candidates, key=natural_order))}; "
-        "give a pattern in quotes that leaves out those that are not meant"
+        f"{path}: by their names it could belong to each of {others}; give a pattern in quotes "
+        "that leaves out those that are not meant"
     )

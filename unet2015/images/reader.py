@@ -31,6 +31,7 @@ from unet2015.images.tiff import TiffImage
 from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import Unchanged, open_regular
+from unet2015.wording import listed
 
 __all__ = [
     "ArrayImage",
@@ -263,7 +264,7 @@ def _previews(where: str | Path, files: list[Path]) -> set[Path]:
         others = {path.with_suffix("") for path in kept if path.suffix.lower() not in endings}
         same = [p for p in kept if p.suffix.lower() in endings and p.with_suffix("") in others]
         if same:
-            names = ", ".join(path.name for path in same[:_NAMED]) + (", ..." if len(same) > _NAMED else "")
+            names = listed([path.name for path in same], _NAMED)
             text = "%s: %s beside images of the same name are left out, %s (%d): %s"
             _log.warning(text, where, what, why, len(same), names)
         found.update(same)

@@ -17,6 +17,7 @@ from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error
 from unet2015.images.axes import UNCALIBRATED, Calibration, plain_names
 from unet2015.images.declared import Declared
 from unet2015.images.image import Image, ImageHeader
+from unet2015.wording import listed
 
 _NAMED = 40
 
@@ -203,9 +204,8 @@ def choose_scene(names: Sequence[object], scene: str | None, path: Path) -> int:
     meant = [k for k, name in enumerate(known) if scene in (str(k), name or None, every[k])]
     if len(meant) == 1:
         return meant[0]
-    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     count = "one image" if len(known) == 1 else f"{len(known)} images (scenes)"
-    there = f"it holds {count}: {', '.join(every[:_NAMED])}{more}"
+    there = f"it holds {count}: {listed(every, _NAMED)}"
     if scene is None:
         raise ImageValueError(
             f"{path}: {there}; segment and inspect take one with --scene, Python with scene=; for other "

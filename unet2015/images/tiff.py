@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
 from unet2015.images.codestreams import declared_size, is_larger
-from unet2015.images.directories import Plane, open_tiff, read_directories, reason
+from unet2015.images.directories import Plane, open_tiff, read_directories
 from unet2015.images.gdal import describe_gdal
 from unet2015.images.header import merged_axes, read_header
 from unet2015.images.image import Image, ImageHeader
@@ -23,6 +23,7 @@ from unet2015.images.sample_axis import plane_order, sample_axis
 from unet2015.images.samples import check_page, value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
+from unet2015.wording import reason
 
 _CACHE_BYTES = 2**26
 _JPEG = 7

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unet2015.images.declared import Declared
+from unet2015.wording import listed
 
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _NAMED = 10
@@ -83,7 +84,4 @@ def _is_smaller(page: Any, than: Any) -> bool:
 
 def _numbered(pages: Sequence[int]) -> str:
     """Return numbers of pages as the subject of a sentence, with its verb."""
-    shown = ", ".join(map(str, pages[:_NAMED]))
-    if len(pages) == 1:
-        return f"page {shown} is"
-    return f"{len(pages)} pages ({shown}{', ...' if len(pages) > _NAMED else ''}) are"
+    return f"page {pages[0]} is" if len(pages) == 1 else f"{len(pages)} pages ({listed(pages, _NAMED)}) are"

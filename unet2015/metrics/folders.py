@@ -16,7 +16,7 @@ from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
-from unet2015.images.pairs import Pairing, listed, named_files, pair_by_name
+from unet2015.images.pairs import Pairing, listed_files, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
@@ -119,8 +119,9 @@ def compare_folders(
     pairing = pair_by_name(named_files(truth, wanted), named_files(result, wanted))
     if not pairing.pairs:
         raise DataSetError(
-            f"by their names no file of {truth} ({listed(pairing.first_alone)}) belongs to one of {result} "
-            f"({listed(pairing.second_alone)}); name them alike, but for what all files of a folder share"
+            f"by their names no file of {truth} ({listed_files(pairing.first_alone)}) belongs to one of "
+            f"{result} ({listed_files(pairing.second_alone)}); name them alike, but for what all files of a "
+            "folder share"
         )
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []

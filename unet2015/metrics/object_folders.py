@@ -14,6 +14,7 @@ from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, object_scores
+from unet2015.wording import listed
 
 _NAMED = 5
 
@@ -58,9 +59,8 @@ class ObjectEvaluation:
             if all(page.measured.like_masks[side] for page in pages):
                 what = f"the {name} looks like masks"
             else:
-                places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in masks[:_NAMED]]
-                more = f" and {len(masks) - _NAMED} more" if len(masks) > _NAMED else ""
-                what = f"the {name} is labels, but some pages look like masks ({', '.join(places)}{more})"
+                places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in masks]
+                what = f"the {name} is labels, but some pages look like masks ({listed(places, _NAMED)})"
             found.append(
                 f"{what}: {MEANT}; objects need labels in which every cell has its own number, masks go to "
                 "evaluate pixels"

@@ -17,6 +17,7 @@ from unet2015.images.result_names import CLASSES, LABELS
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.overlap import Overlap
+from unet2015.wording import listed
 
 _MOST_CLASSES = 256
 _MASK_VALUES = (255, 65535)
@@ -170,8 +171,7 @@ def _say_instances(several: object, values: set[int], other: object, others: set
 
 
 def _said(values: set[int]) -> str:
-    shown = sorted(values)
-    return ", ".join(map(str, shown[:8])) + (f" and {len(shown) - 8} more values" if len(shown) > 8 else "")
+    return listed(sorted(values)) + (" values" if len(values) > 8 else "")
 
 
 def _recoded(table: Contingency, true_mask: int | None, found_mask: int | None) -> Contingency:

@@ -10,9 +10,9 @@ from safetensors.torch import load
 from torch import Tensor
 
 from unet2015.errors import ModelError, UsageError
-from unet2015.models.tensors import short
 from unet2015.networks import NETWORKS, Network, architecture_of
 from unet2015.safe_files import open_regular
+from unet2015.wording import listed, reason
 
 _PICKLES = (b"PK\x03\x04", b"\x80")
 """Beginnings of torch's files: a ZIP archive, or before torch 1.6 a pickle."""
@@ -85,7 +85,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise
     except Exception as error:  # of a damaged file the readers raise nearly anything
         raise ModelError(
-            f"{path}: expected weights (.pth of torch, or safetensors), but it cannot be read: {short(error)}"
+            f"{path}: expected weights (.pth of torch, or safetensors), but it cannot be read: "
+            f"{reason(error)}"
         ) from error
     if not isinstance(found, dict):
         raise ModelError(f"{path}: expected tensors by name, but it holds a {type(found).__name__}")
@@ -126,5 +127,4 @@ def _other(tensors: dict[str, Any], begin: str) -> str:
 
 def _names(tensors: dict[str, Any]) -> str:
     """Return the first names in a file, in words."""
-    names = [short(name) for name in list(tensors)[:3]]
-    return f"{len(tensors)} entries: {', '.join(names)}{', ...' if len(tensors) > 3 else ''}"
+    return f"{len(tensors)} entries: {listed([reason(name) for name in tensors], 3)}"

@@ -15,7 +15,7 @@ from torch import Tensor
 from unet2015 import networks
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.file_names import on_one_line
-from unet2015.models.tensors import load_tensors, save_tensors, short
+from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.settings import (
     NETWORK_KINDS,
     Frozen,
@@ -27,6 +27,7 @@ from unet2015.settings import (
 )
 from unet2015.settings.choices import ThresholdName
 from unet2015.settings.objects import ObjectSettings
+from unet2015.wording import reason
 
 OF_A_TRAINING = "model.safetensors"
 """The model file in the folder of a training."""
@@ -198,7 +199,7 @@ def read_model_file(path: str | Path) -> Model:
         raise
     except (SettingsError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path}: the description in the model file does not fit this version: {short(error)}"
+            f"{path}: the description in the model file does not fit this version: {reason(error)}"
         ) from error
     try:
         with torch.device("meta"):  # no memory is taken until the shapes are checked
@@ -209,7 +210,7 @@ def read_model_file(path: str | Path) -> Model:
         TypeError,
         UNet2015Error,
     ) as error:  # more weights than can be counted
-        raise ModelError(f"{path}: the model file describes no possible network: {short(error)}") from error
+        raise ModelError(f"{path}: the model file describes no possible network: {reason(error)}") from error
     check_weights(network, weights, str(path))
     network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)
     return Model(network.eval(), info, digest, Path(path))

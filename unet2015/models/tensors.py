@@ -18,10 +18,10 @@ from torch import Tensor
 from unet2015.device import process_memory
 from unet2015.errors import ModelError
 from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
+from unet2015.wording import reason
 
 _KEY = "unet2015"
 _DIGEST = "sha256"
-_LONGEST = 500
 _LONGEST_HEADER = 2**24
 _LARGE = 2**26
 
@@ -100,7 +100,7 @@ def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__") or {}
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a readable model file (safetensors): {short(error)}") from error
+        raise ModelError(f"{path}: not a readable model file (safetensors): {reason(error)}") from error
     if _KEY not in metadata:
         raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
     if metadata.get(_DIGEST) not in (None, _digest(tensors, metadata[_KEY])):
@@ -134,9 +134,3 @@ def _digest(tensors: Mapping[str, Tensor], description: str) -> str:
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def short(error: object) -> str:
-    """Return the message of a library's error in one line; a long message is cut."""
-    words = " ".join(str(error).split())
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."

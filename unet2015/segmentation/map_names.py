@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unet2015.errors import UsageError
-from unet2015.images.pairs import listed, named_files, pair_by_name
+from unet2015.images.pairs import listed_files, named_files, pair_by_name
 from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, image_around, name_before, stem_of
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
@@ -22,14 +22,16 @@ def best_maps(paths: Sequence[Path]) -> list[Path]:
     kept = []
     results = [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)]
     if results and len(results) < len(paths):
-        _log.warning("results of maps are left out (%d): %s", len(results), listed(results))
+        _log.warning("results of maps are left out (%d): %s", len(results), listed_files(results))
     for path in paths:
         name = name_before(path.name, [MAIN.ending])
         beside = name is not None and (path.parent, name) in better
         if not beside and path not in results:
             kept.append(path)
     if not kept:
-        raise UsageError(f"{listed(paths)}: these are results of maps; give class maps or probability maps")
+        raise UsageError(
+            f"{listed_files(paths)}: these are results of maps; give class maps or probability maps"
+        )
     return kept
 
 

@@ -17,6 +17,7 @@ from unet2015.safe_files import open_regular
 from unet2015.settings.frozen import Frozen
 from unet2015.settings.names import closest
 from unet2015.settings.network import NETWORK_KINDS, AnyNetworkSettings, kind_of_network
+from unet2015.wording import cut
 
 MOST_BYTES = 1 << 20
 _LONGEST, _MOST = 200, 10
@@ -46,7 +47,7 @@ def read_toml(path: Path | Traversable, name: str) -> dict[str, Any]:
     except SettingsError:
         raise
     except ValueError as error:  # of TOML, of UTF-8, or a number of too many digits
-        raise SettingsError(f"{name}: not a TOML file: {_brief(str(error))}") from error
+        raise SettingsError(f"{name}: not a TOML file: {cut(str(error), _LONGEST)}") from error
 
 
 def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
@@ -64,7 +65,7 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
 def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
     loc = detail["loc"]  # phases are counted from 1
     counted = [part + 1 if isinstance(part, int) and loc[0] == "phase" else part for part in loc]
-    place = _brief(".".join(map(str, counted)))
+    place = cut(".".join(map(str, counted)), _LONGEST)
     if detail["type"] != "extra_forbidden":
         words = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "literal_error":
@@ -107,7 +108,3 @@ def _section(annotation: Any) -> Any:
     """Return what a field holds where it holds something: of ``X | None`` that is X."""
     held = [one for one in get_args(annotation) if one is not type(None)]
     return held[0] if isinstance(annotation, UnionType) and len(held) == 1 else annotation
-
-
-def _brief(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -17,6 +17,7 @@ from unet2015.images.page_order import other_order
 from unet2015.images.reader import open_image, pages_of
 from unet2015.safe_files import Unchanged
 from unet2015.settings import ValidationSettings
+from unet2015.wording import listed
 
 Labels = npt.NDArray[Any]
 Files = Sequence[tuple[Path, int]]
@@ -154,7 +155,7 @@ def _place_of(spec: str, name: str, files: Files) -> int | None:
     for way in ways:
         found = [place for place, (path, _) in enumerate(files) if way(path)]
         if len(found) > 1:
-            several = shortened([str(files[place][0]) for place in found])
+            several = listed([str(files[place][0]) for place in found])
             raise SettingsError(
                 f"validation pages {spec!r}: {len(found)} images have the name {name}: {several}; give more "
                 "of the path of the one that is meant"
@@ -266,9 +267,3 @@ def _joined(names: Sequence[str]) -> Iterator[tuple[str, int]]:
             yield names[members[0]], 1
         else:
             yield f"{first[1]} pages {first[2]}-{last[2]}", len(members)
-
-
-def shortened(items: Sequence[object]) -> str:
-    """List the first of `items` and say how many more there are."""
-    shown = ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in items[:_NAMED])
-    return shown if len(items) <= _NAMED else f"{shown} and {len(items) - _NAMED} more"

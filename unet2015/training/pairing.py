@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unet2015.errors import DataSetError
-from unet2015.images.pairs import Pairing, listed, pair_by_name
+from unet2015.images.pairs import Pairing, listed_files, pair_by_name
 from unet2015.images.reader import find_images
+from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
 _SHOWN = 3
@@ -117,13 +118,12 @@ def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
     unlike = [(image, label) for image, label in pairs if image.stem != label.stem]
     if not unlike or len(pairs) == 1:
         return ""
-    shown = ", ".join(f"{image.name} with {label.name}" for image, label in unlike[:_SHOWN])
-    more = f" and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""
-    return f"paired by what their names have in common: {shown}{more}"
+    shown = listed([f"{image.name} with {label.name}" for image, label in unlike], _SHOWN)
+    return f"paired by what their names have in common: {shown}"
 
 
 def _lonely(found: Pairing) -> list[str]:
     images, labels = found.first_alone, found.second_alone
     one = "image" if len(images) == 1 else "images"
-    lines = [f"{len(images)} {one} without labels: {listed(images)}"] if images else []
-    return [*lines, *([f"{len(labels)} labels without an image: {listed(labels)}"] if labels else [])]
+    lines = [f"{len(images)} {one} without labels: {listed_files(images)}"] if images else []
+    return [*lines, *([f"{len(labels)} labels without an image: {listed_files(labels)}"] if labels else [])]

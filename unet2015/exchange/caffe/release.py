@@ -23,9 +23,9 @@ from unet2015.exchange.caffe.source import mapping_of
 from unet2015.exchange.caffe.wire import WireError
 from unet2015.exchange.caffe.wiring import difference
 from unet2015.models.model_file import Model, ModelInfo, build_network, check_weights
-from unet2015.models.tensors import short
 from unet2015.safe_files import open_regular
 from unet2015.settings import Mapping, NetworkSettings
+from unet2015.wording import reason
 
 LARGEST = 2**31
 """Protobuf has no larger messages."""
@@ -144,7 +144,7 @@ def _describe(path: Path, learned: list[Layer], depth: int, came: dict[str, str]
     except ValueError as error:
         raise ModelError(
             f"{path}: {depth} poolings, {first[0]} channels and {classes} classes are no possible network: "
-            f"{short(error)}"
+            f"{reason(error)}"
         ) from error
 
 

@@ -21,6 +21,7 @@ from unet2015.training.labels import (
     holds_ids,
     make_targets,
 )
+from unet2015.wording import listed
 
 _NAMED = 5  # ids that a message lists
 _ADVICE = f"for a mask {MASK_ADVICE}"
@@ -210,31 +211,30 @@ def _mask_problems(cells: _Instances, place: str) -> Iterator[str]:
 def _scattered(cells: _Instances, place: str) -> Iterator[str]:
     several = cells.ids[cells.pieces > 1]
     if several.size:
-        yield (
-            f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {_few(several.tolist())}"
-        )
+        ids = listed(several.tolist(), _NAMED)
+        yield f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {ids}"
 
 
 def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: bool) -> Iterator[str]:
     """Say which cells the separation border erases or tears, all pages together."""
 
-    def listed(attribute: str) -> tuple[int, str]:
+    def counted(attribute: str) -> tuple[int, str]:
         cells = [
             f"{cell} (page {number})" if several else str(cell)
             for number, page in pages
             for cell in getattr(page, attribute).tolist()
         ]
-        return len(cells), _few(cells)
+        return len(cells), listed(cells, _NAMED)
 
     total = sum(page.ids.size for _, page in pages)
     where = f"{total} cells" + (" on the pages where cells touch" if several else "")
-    count, cells = listed("erased")
+    count, cells = counted("erased")
     if count:
         yield (
             f"{name}: the separation border erases {count} of {where}, labelled {cells}; they would be "
             "trained on as background: set separation_border = false, or draw them wider"
         )
-    count, cells = listed("torn")
+    count, cells = counted("torn")
     if count:
         yield f"{name}: the separation border tears {count} of {where}, labelled {cells}"
 
@@ -264,7 +264,3 @@ def _ignored_cell(labels: Labels, ends: Collection[int], settings: LabelSettings
             f"{max(ends)}), and its {count} pixels are taken as not annotated; if they are a cell, mark "
             "what is not annotated with a number that no cell has"
         )
-
-
-def _few(items: Sequence[object]) -> str:
-    return ", ".join(map(str, items[:_NAMED])) + (", ..." if len(items) > _NAMED else "")

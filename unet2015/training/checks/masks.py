@@ -7,7 +7,8 @@ import numpy as np
 
 from unet2015.settings import LabelSettings
 from unet2015.training.checks.problem import Problem, Severity
-from unet2015.training.dataset import Labels, shortened
+from unet2015.training.dataset import Labels
+from unet2015.wording import listed
 
 
 def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
@@ -46,7 +47,7 @@ def _between(labels: Labels, inside: Sequence[int], cells: str, settings: LabelS
     if settings.threshold is not None:
         return f"{many}; those from {settings.threshold} on are read as {cells}"
     return (
-        f"has {len(inside)} different values beside 0 ({shortened(inside)}), all read as {cells}; instance "
+        f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; instance "
         f"labels need --label-kind instances. If the mask is blurred, its {cells} grow by that: {many}; "
         f"--label-threshold {(highest + 1) // 2} takes those from half on"
     )

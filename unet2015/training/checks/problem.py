@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from unet2015.training.dataset import shortened
+from unet2015.wording import listed
 
 Severity = Literal["error", "warning"]
 
@@ -52,5 +52,5 @@ def grouped(texts: Sequence[str]) -> Iterator[str]:
         what = text[match.end() :] if match else text
         places.setdefault(what, []).append(match[1] if match else "")
     for what, pages in places.items():
-        several = f"{len(pages)} pages ({shortened(pages)})" if len(pages) > 1 else f"page {pages[0]}"
+        several = f"{len(pages)} pages ({listed(pages)})" if len(pages) > 1 else f"page {pages[0]}"
         yield f"{several}: {what}" if pages[0] else what

@@ -17,10 +17,10 @@ from unet2015.training.dataset import (
     describe_held_out,
     page_names,
     pages_of_each,
-    shortened,
     shortened_pages,
     split_pages,
 )
+from unet2015.wording import listed
 
 _FEWER = 3
 """How many times less of a page than of the median page cells must cover to be noticed."""
@@ -91,7 +91,7 @@ def set_problems(
     if present.size == 1:
         yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
-        yield Problem("warning", "", f"no pixel of the set is of class {shortened(absent)}")
+        yield Problem("warning", "", f"no pixel of the set is of class {listed(absent)}")
     training, held_out = split_pages(settings.validation, len(pages), files)
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
@@ -161,7 +161,7 @@ def _mapping_problems(
 
 
 def _of_channels(image: Image, channels: Sequence[int]) -> str:
-    return f" in channel {shortened(channels)}" if image.channels > 1 else ""
+    return f" in channel {listed(channels)}" if image.channels > 1 else ""
 
 
 def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
@@ -259,7 +259,7 @@ def _on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts])
             "warning",
             "",
             f"the same image is trained on and held out, so what is measured on it is too good: "
-            f"{shortened(twice)}; leave one of them out, or hold out both",
+            f"{listed(twice)}; leave one of them out, or hold out both",
         )
 
 
@@ -271,7 +271,7 @@ def _class_name(number: int, labels: LabelSettings) -> str:
 
 def _any_of(classes: Sequence[int], labels: LabelSettings) -> str:
     if labels.kind == "classes":
-        return f"a pixel of class {shortened(classes)}"
+        return f"a pixel of class {listed(classes)}"
     return "a cell" if classes[0] else f"a pixel of {_class_name(0, labels)}"
 
 

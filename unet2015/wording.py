@@ -1,0 +1,19 @@
+"""Parts of messages: long lists, long texts and the errors of libraries, cut to what a line takes."""
+
+from collections.abc import Sequence
+
+
+def listed(items: Sequence[object], most: int = 8) -> str:
+    """Return the first of `items` with commas, and how many more there are: ``1, 2, 3 and 4 more``."""
+    shown = ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def cut(text: str, most: int) -> str:
+    """Return the first `most` characters of a text, and dots where it goes on."""
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def reason(error: object, most: int = 300) -> str:
+    """Return the message of an error in one short line, or its type if it has none (`MemoryError`)."""
+    return cut(" ".join(str(error).split()) or type(error).__name__, most)
