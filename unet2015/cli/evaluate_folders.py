@@ -49,8 +49,7 @@ def objects(
         from unet2015.metrics.object_folders import evaluate_objects
 
     show_messages()
-    if per_image is not None:
-        check_table(per_image, truth, result)
+    check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_objects(truth, result, threshold, axes=axes, progress=report)
     _finish(found, per_image, as_json, lambda: _print_objects(found), truth, result)
@@ -78,8 +77,7 @@ def pixels(
         from unet2015.metrics.pixel_folders import evaluate_pixels
 
     show_messages()
-    if per_image is not None:
-        check_table(per_image, truth, result)
+    check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_pixels(
             truth, result, foreground=foreground, ignore=ignore, axes=axes, progress=report
@@ -97,8 +95,7 @@ def _finish(
     """Print and write what was found, and end with status 1 where not all of the truth was compared."""
     compared = found.comparison
     if compared.pages:
-        if per_image is not None:
-            write_csv(per_image, found.per_image(), *inputs)
+        write_csv(per_image, found.per_image(), *inputs)
         if not as_json:
             print_table()
     if as_json:

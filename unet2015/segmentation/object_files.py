@@ -38,6 +38,15 @@ class ObjectResult:
     objects: dict[str, Any] | None = None
     error: UNet2015Error | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "input": str(self.input),
+            "outputs": [str(path) for path in self.outputs],
+            "objects": self.objects,
+            "error": None if self.error is None else str(self.error),
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
