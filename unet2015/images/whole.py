@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.decoded import beyond_kept
 from unet2015.images.image import Image, ImageHeader
-
-_CACHE_BYTES = 2**26
 
 
 class WholeImage(Image):
@@ -45,7 +44,7 @@ class WholeImage(Image):
     def decoding_bytes(self) -> int:
         """Memory for the whole image, encoded and decoded, beyond what small images take."""
         decoded = self.height * self.width * self._samples * self.dtype.itemsize
-        return max(0, decoded + 2 * self._size - _CACHE_BYTES)
+        return beyond_kept(decoded + 2 * self._size)
 
     @property
     def kept_bytes(self) -> int:
