@@ -145,9 +145,10 @@ def _say_what_is_missing(compared: "Comparison[Any]") -> None:
     from unet2015.images.pairs import listed_files
 
     pairing = compared.pairing
-    true, found = pairing.pairs[0]
-    if true.stem != found.stem:
-        print_message(f"files were paired by their names, such as {true} with {found}")
+    if pairing.unlike:
+        true, found = pairing.unlike[0]
+        more = f" (and {len(pairing.unlike) - 1} more whose names differ)" * (len(pairing.unlike) > 1)
+        print_message(f"files were paired by their names, such as {true} with {found}{more}")
     if compared.with_themselves:
         print_message(f"{compared.with_themselves} files are compared with themselves")
     if alone := pairing.second_alone:
