@@ -199,7 +199,7 @@ def evaluate_seg(
 
 def _truth_files(folder: Path) -> dict[int, Path]:
     """Return the ground truth of each frame; refuse what may be more of it, as it would count for nothing."""
-    from unet2015.images.reader import SUFFIXES
+    from unet2015.images.formats import SUFFIXES
 
     files = numbered_files(folder, "man_seg")
     for path in sorted(folder.glob("[mM][aA][nN]_[sS][eE][gG]*")):
