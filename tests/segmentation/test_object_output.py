@@ -260,3 +260,15 @@ def test_a_type_of_labels_that_cannot_be_is_refused(tmp_path):
         SegmentOptions(label_type="uint16")
     with pytest.raises(UsageError, match="expected uint16 or uint32"):
         label_files([tmp_path / "a.tif"], tmp_path / "out", label_type="int16")
+
+
+@pytest.mark.parametrize("out", ["r.tif", "r.zarr"])
+def test_an_image_without_any_object_has_an_empty_table_and_can_be_labelled_again(
+    tmp_path, model, stack_file, out
+):
+    options = SegmentOptions(objects=ObjectSettings(), threshold=1.0)
+    (result,) = segment_files([stack_file], tmp_path / out, model, options)
+    assert result.error is None
+    assert len((tmp_path / "r.objects.csv").read_text().splitlines()) == 1
+    label_files([tmp_path / out], tmp_path / "again")
+    assert len((tmp_path / "again" / "r.objects.csv").read_text().splitlines()) == 1

@@ -20,7 +20,6 @@ from unet2015.cli.options import (
     StartModel,
     Validate,
     changes,
-    of_training_set,
 )
 from unet2015.cli.output import echo, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
@@ -58,7 +57,10 @@ def check(
         from unet2015.training.start import check_settings, find_start
 
     show_messages()
-    options = changes(**of_training_set(label_kind, label_threshold, ignore, validate))
+    options = changes(
+        labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
+        validation={"pages": validate},
+    )
     begun = find_start(start)
     chosen = settings_with(begun, settings, options)
     check_settings(begun, chosen)

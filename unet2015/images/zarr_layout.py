@@ -125,20 +125,11 @@ class ZarrLayout:
         )
         return tuple(where.get(letter, slice(None)) for letter in self.axes(name)[:-2])
 
-    def files(self, page: int, top: int, stop: int) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
-        """Yield each file that has rows `top` to `stop` of a page at full resolution.
+    def files(self, page: int, top: int, stop: int) -> Iterator[str]:
+        """Yield the path, in the image, of each file with rows `top` to `stop` of a page at full resolution.
 
         `top` is a multiple of `band`. Rows of tiles share no files, so for whole rows of tiles the files have
         nothing else.
-
-        Yields
-        ------
-        path : str
-            In the image.
-        name : str
-            Of the map.
-        region : tuple of int and slice
-            Which of these rows it has: an index of shape (rows, width), or (channels, rows, width).
         """
         down, across = self.shard
         for item in self.maps:
@@ -146,10 +137,7 @@ class ZarrLayout:
             counts = [range(size) if isinstance(at, slice) else (at,) for at, size in lead]
             rows = range(top // down, -(-stop // down))
             for index in product(*counts, rows, range(-(-self.width // across))):
-                y, x = index[-2] * down - top, index[-1] * across
-                channel = (index[self.axes(item.name).index("C")],) if item.channels else ()
-                region = (*channel, slice(y, y + down), slice(x, x + across))
-                yield "/".join([self.paths(item.name)[0], "c", *map(str, index)]), item.name, region
+                yield "/".join([self.paths(item.name)[0], "c", *map(str, index)])
 
     def paths(self, name: str) -> list[str]:
         """Return the paths of the arrays of a map, full resolution first."""

@@ -115,9 +115,8 @@ class ZarrSegmentation:
                 array = self._array(self.layout.paths(item.name)[0])
                 array[(*self.layout.place(item.name, page), where, slice(None))] = pixels
             height = next(iter(rows.values())).shape[-2]
-            for path, name, region in self.layout.files(page, top, top + height):
-                # zarr writes no file for zeros, so that one that has gone would be read as zeros.
-                if not (self.folder / path).exists() and rows[name][region].any():
+            for path in self.layout.files(page, top, top + height):
+                if not (self.folder / path).exists():
                     raise ImageWriteError(f"{self.folder / path}: has gone while it was written; run again")
         except OSError as error:
             raise self._failure(error) from error
@@ -144,9 +143,9 @@ class ZarrSegmentation:
 
     def _array(self, path: str) -> Any:
         if path not in self._open:
-            self._open[path] = zarr_library().open_array(
-                self.folder / path, mode="r+", config={"write_empty_chunks": True}
-            )
+            opened = zarr_library().open_array(self.folder / path, mode="r+")
+            # Zeros are written, too: a file that is not there has been lost. (`open_array` does not obey it.)
+            self._open[path] = opened.with_config({"write_empty_chunks": True})
         return self._open[path]
 
     def _create_label(self, root: Any, group: Any, item: ZarrMap, like: Image) -> None:

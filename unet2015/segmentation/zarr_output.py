@@ -1,9 +1,9 @@
 """A segmentation that becomes an OME-Zarr image: each part is written directly to its place in the arrays.
 
 When all rows of a part are in the arrays and on the disk, a small file (a note) marks the part as finished.
-It has the SHA-256 of each file of the arrays that the part wrote, and the names of those that are all zeros,
-which are not written; parts share no file. The next run computes the parts whose note is missing or does not
-fit the files, so that a lost or damaged file is never taken for zeros.
+It has the SHA-256 of each file of the arrays that the part wrote, also of those that hold nothing but zeros;
+parts share no file. The next run computes the parts whose note is missing or does not fit the files, so that
+a lost or damaged file is never taken for zeros.
 """
 
 import hashlib
@@ -140,10 +140,9 @@ class ZarrParts:
         """Flush the files of a part, then write its note."""
         try:
             files = self._digests(part)
-            written = [name for name, digest in files.items() if digest is not None]
-            for name in written:
+            for name in files:
                 flush(self.image.folder / name)
-            above = {place for name in written for place in Path(name).parents}
+            above = {place for name in files for place in Path(name).parents}
             for place in sorted(above, reverse=True):  # the image itself comes last
                 flush(self.image.folder / place)
             flush(self.image.folder.parent)
@@ -166,18 +165,14 @@ class ZarrParts:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def _digests(self, part: Part) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
-        for name in self._files(part):
-            path = self.image.folder / name
-            found[name] = sha256(path) if path.exists() else None
-        return found
+    def _digests(self, part: Part) -> dict[str, str]:
+        return {name: sha256(self.image.folder / name) for name in self._files(part)}
 
     def _files(self, part: Part) -> Iterator[str]:
         rows = self._plan.rows
         top, stop = rows[part.rows[0]].kept_start, rows[part.rows[-1]].kept_stop
         for page in part.pages:
-            yield from (path for path, _, _ in self.image.layout.files(page, top, stop))
+            yield from self.image.layout.files(page, top, stop)
 
     def _note(self, part: Part) -> Path:
         return self.folder / f"{part.index:05d}.part"
