@@ -83,6 +83,8 @@ def look_at_record(folder: Path, out: Path) -> str:
 
 def _sign_some(path: Path) -> None:
     """Sign a record that is JSON, if its bytes say so."""
+    if not path.is_file():  # a pipe would never end
+        return
     try:
         data = path.read_bytes()
         said = json.loads(data)

@@ -1,0 +1,244 @@
+"""Plays a combination: runs commands one after the other, and compares all that they write."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from tests.combinations import combination, expected, inputs, results
+from tests.combinations.bench import Bench, DiffersError
+from tests.combinations.combination import Combination
+from unet2015.models.model_file import save_model
+
+TOLERANCE = 2e-5
+"""Of probabilities: rounding, of a mapped image and of tiles."""
+Rows = list[dict[str, str]]
+
+
+def play(random: Random, folder: Path) -> Bench:
+    """Draw a combination and play it; raise `DiffersError` where something is not as it must be."""
+    bench = Bench(folder)
+    one, made = combination.draw(random)
+    source = inputs.write(one.image, folder)
+    save_model(folder / "m.safetensors", one.model.network, one.model.info)
+    try:
+        _play(bench, one, made, source, random)
+    except DiffersError as error:
+        shape = "x".join(map(str, one.image.pixels.shape))
+        drawn = f"{one.image.flavour} {one.image.axes} {shape} {one.image.pixels.dtype} {one.image.storage}"
+        raise DiffersError("\n  ".join([str(error), drawn, *bench.words])) from error
+    return bench
+
+
+def _play(bench: Bench, one: Combination, made: expected.Maps, source: Path, random: Random) -> None:
+    out = {"folder": "out", "tif": "out/r.tif", "zarr": "out/r.zarr"}[one.target]
+    words = ["segment", source.name, "-o", out, "--model", "m.safetensors", *combination.words_of(one)]
+    bench.run(*words)
+    found = _results(bench, one)
+    before = _digests(bench.folder / "out")
+    look(bench, one, made, found, source)
+    bench.run(*words)
+    after = _digests(bench.folder / "out")
+    changed = sorted(name for name in before | after if before.get(name) != after.get(name))
+    bench.same("files that the same command changed", changed, [])
+    record = next((bench.folder / "out").glob("*.record.json"))
+    if random.random() < 0.5:
+        said = bench.run("replay", record.relative_to(bench.folder))
+        bench.same("replay, different outputs", "different" in said.out, False, said.out)
+    if one.settings is not None and random.random() < 0.7:
+        _again(bench, one, found, source)
+
+
+def _again(bench: Bench, one: Combination, found: Mapping[str, Path], source: Path) -> None:
+    """Label the maps that lie there, and measure those labels."""
+    chosen = [] if one.channel is None else ["--channel", inputs.name_of(one.image, one.channel)]
+    sized = [] if one.given_size is None else ["--pixel-size", ",".join(map(str, one.given_size))]
+    with_images = ["--images", source.name, *chosen]
+    if "probability" in found and found["probability"].suffix == ".tif":
+        bench.run("label", found["probability"].relative_to(bench.folder), "-o", "counted", *with_images)
+        labels = next((bench.folder / "counted").glob("*.labels*.tif"))
+        first, second = results.read(found["labels"], "labels/labels"), results.read(labels, "labels/labels")
+        bench.same("pixels of labels by label", int((first.pixels != second.pixels).sum()), 0)
+        bench.calibrated("labels by label", second, one.calibration)
+        if not {"--tiled", "--striped"} & {*one.options} and 1 not in one.image.pixels.shape:
+            bench.same("bytes of labels by label", labels.read_bytes() == found["labels"].read_bytes(), True)
+    if found["labels"].suffix == ".tif":
+        labels = found["labels"].relative_to(bench.folder)
+        bench.run("measure", labels, "-o", "measured.csv", *with_images, *sized)
+        rows, again = _rows(found["objects"]), _rows(bench.folder / "measured.csv")
+        bench.same("objects by measure", len(again), len(rows))
+        for row, other in zip(rows, again, strict=True):
+            for key in other:
+                if key != "image" and other[key] != row[key]:
+                    bench.close(f"{key} by measure", float(other[key]), float(row[key]), 1e-12)
+
+
+def _results(bench: Bench, one: Combination) -> dict[str, Path]:
+    """Return the files of a run by kind."""
+    files = [path for path in (bench.folder / "out").iterdir() if not path.name.startswith((".", "objects."))]
+    found = {}
+    for kind in ("probability", "labels", "objects", "record"):
+        named = [path for path in files if f".{kind}." in path.name]
+        if named:
+            bench.same(f"files of kind {kind}", len(named), 1)
+            found[kind] = named[0]
+    for path in files:
+        if path.suffix == ".geojson":
+            found["geojson"] = path
+    rest = [path for path in files if path not in found.values()]
+    bench.same("class maps", len(rest), 1, str(files))
+    found["classes"] = rest[0]
+    if rest[0].suffix == ".zarr":
+        if one.settings is not None:
+            found["labels"] = rest[0]
+        if one.settings is not None or "--probability" in one.options:
+            found["probability"] = rest[0]
+    return found
+
+
+def look(
+    bench: Bench, one: Combination, made: expected.Maps, found: Mapping[str, Path], source: Path
+) -> None:
+    """Compare results with what must come."""
+    classes = results.read(found["classes"], "labels/classes")
+    _axes(bench, "class map", classes, made)
+    bench.calibrated("class map", classes, one.calibration)
+    wanted, sure = expected.classes(made, one.threshold)
+    came = pages(classes, made)
+    bench.same("pixels of other classes", int((came != wanted)[sure].sum()), 0, f" of {wanted.size}")
+    probability = None
+    if "probability" in found:
+        shown = results.read(found["probability"])
+        _axes(bench, "probability map", shown, made, "C" if one.model.info.classes > 2 else "")
+        bench.calibrated("probability map", shown, one.calibration)
+        whole = made.probabilities[:, 1:2] if one.model.info.classes == 2 else made.probabilities
+        came = pages(shown, made, channels=True)
+        bench.close("probability", came, whole, TOLERANCE, 1.0)
+        probability = came[:, 0 if len(came[0]) == 1 else one.of_class]
+    if one.settings is not None:
+        _look_at_objects(bench, one, made, found, probability)
+    said = json.loads(found["record"].read_text())
+    if source.is_file():
+        bench.same("input in the record", said["input_sha256"], digest(source))
+
+
+def _look_at_objects(
+    bench: Bench, one: Combination, made: expected.Maps, found: Mapping[str, Path], probability: Any
+) -> None:
+    settings = one.settings
+    assert settings is not None
+    shown = results.read(found["labels"], "labels/labels")
+    _axes(bench, "labels", shown, made)
+    bench.calibrated("labels", shown, one.calibration)
+    order = "".join(letter for letter in shown.axes if letter not in "CYX") or made.axes
+    came = pages(shown, made)
+    threshold = one.threshold if one.threshold is not None else one.model.info.objects.threshold
+    if probability is None:
+        probability = made.probabilities[:, one.of_class]
+        exact = settings.markers is None
+    else:
+        exact = True
+    if exact:
+        wanted = expected.labels(probability, threshold, settings)
+        bench.same("pixels of other objects", int((came != wanted).sum()), 0, f" of {wanted.size}")
+    rows = _rows(found["objects"])
+    if "geojson" in found:
+        _look_at_outlines(bench, found["geojson"], rows, made, order)
+    # Of pixels that are not square the ellipse is that of micrometres.
+    sides = one.calibration.get("Y", 1.0), one.calibration.get("X", 1.0)
+    by_file = (
+        reordered(came, made, order),
+        reordered(made.raw, made, order),
+        reordered(probability, made, order),
+    )
+    measured = expected.measures(*by_file, sides)
+    bench.same("rows of the table", len(rows), len(measured))
+    size = one.calibration.get("Y"), one.calibration.get("X")
+    for row, other in zip(rows, measured, strict=True):
+        for key, value in other.items():
+            bench.close(key, float(row[key]), value, 3e-5 if key.startswith("probability") else 1e-6,
+                        max(abs(value), 1.0))  # fmt: skip
+        bench.same("a column of µm²", row.get("area_um2", "") != "", None not in size)
+        if None not in size:
+            y, x = size
+            bench.close("area_um2", float(row["area_um2"]), other["area_px"] * y * x, 1e-5)
+            bench.close("centroid_y_um", float(row["centroid_y_um"]), other["centroid_y_px"] * y, 1e-5, y)
+            bench.close("centroid_x_um", float(row["centroid_x_um"]), other["centroid_x_px"] * x, 1e-5, x)
+
+
+def _look_at_outlines(bench: Bench, path: Path, rows: Rows, made: expected.Maps, order: str) -> None:
+    """Compare the planes and areas of outlines, in pixels, with the table."""
+    there = "".join(letter for letter in order if letter in made.axes)
+    lengths = [made.lengths[made.axes.index(letter)] for letter in there]
+    wanted = {}
+    for row in rows:
+        place = dict(zip(there, np.unravel_index(int(row["page"]), lengths), strict=True)) if there else {}
+        # Pages of which nobody says what they are count as times.
+        plane = int(place.get("Z", 0)), int(place.get("T", place.get("I", 0)))
+        wanted[(*plane, row["label"])] = int(row["area_px"])
+    came = {}
+    for one in json.loads(path.read_text())["features"]:
+        shape, plane = one["geometry"], one["geometry"]["plane"]
+        pieces = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
+        areas = [[abs(_area(ring)) for ring in piece] for piece in pieces]
+        key = plane["z"], plane["t"], one["properties"]["name"]
+        came[key] = sum(outer - sum(holes) for outer, *holes in areas)
+    bench.same("areas of outlines by z, t and label", came, wanted)
+
+
+def _area(ring: Sequence[Sequence[float]]) -> float:
+    """Return the area of a closed polygon, by the shoelace formula."""
+    x, y = np.array(ring, np.float64).T
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
+
+
+def _axes(bench: Bench, what: str, came: results.Result, made: expected.Maps, more: str = "") -> None:
+    """Compare axes and lengths; an axis of length 1 may be absent, as some flavours cannot tell it."""
+    lengths = dict(zip(came.axes, came.pixels.shape, strict=True))
+    wanted = dict(zip(made.axes, made.lengths, strict=True)) | dict.fromkeys(
+        more, made.probabilities.shape[1]
+    )
+    wanted |= {"Y": made.raw.shape[-2], "X": made.raw.shape[-1]}
+    several = [{letter: n for letter, n in one.items() if n > 1} for one in (lengths, wanted)]
+    bench.same(f"axes of the {what}", several[0], several[1])
+
+
+def pages(shown: results.Result, made: expected.Maps, channels: bool = False) -> np.ndarray:
+    """Return the pages of a result in the order of `made`: (pages, H, W), or (pages, channels, H, W)."""
+    wanted = made.axes + ("C" if channels else "") + "YX"
+    found = inputs.along(shown.pixels, shown.axes, wanted)
+    return found.reshape(-1, *found.shape[len(made.axes) :])
+
+
+def reordered(values: np.ndarray, made: expected.Maps, order: str) -> np.ndarray:
+    """Return pages in the order of a file, whose axes are `order`."""
+    there = "".join(letter for letter in order if letter in made.axes)
+    there += "".join(letter for letter in made.axes if letter not in there)
+    spread = values.reshape(*made.lengths, *values.shape[1:])
+    moved = np.transpose(
+        spread, [*(made.axes.index(letter) for letter in there), *range(len(made.axes), spread.ndim)]
+    )
+    return moved.reshape(values.shape)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    # The record of the table of all images has the date of the last run.
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.name != "objects.record.json"
+    )
+    return {str(path.relative_to(folder)): digest(path) for path in files}
+
+
+def _rows(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
