@@ -28,6 +28,10 @@ class SettingsError(UsageError):
     """A settings file, or a value in it, is not allowed."""
 
 
+class OtherSettingsError(SettingsError):
+    """A training to resume was begun with other settings, other first weights or other processes."""
+
+
 class GeometryError(UsageError):
     """A size that the network cannot take; the message names the nearest legal ones."""
 
@@ -84,6 +88,10 @@ class LabelError(UNet2015Error, ValueError):
 
 class DataSetError(UNet2015Error, ValueError):
     """Images and labels that do not go together."""
+
+
+class OtherDataError(DataSetError):
+    """A training to resume was begun with other images or labels."""
 
 
 class ModelError(UNet2015Error, ValueError):

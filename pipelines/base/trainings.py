@@ -1,17 +1,19 @@
 """A training that begins, goes on or begins again, and what a result says of it."""
 
-import shutil
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.base.curves import means
-from unet2015.errors import DataSetError, SettingsError
+from unet2015.errors import OtherDataError, OtherSettingsError
 from unet2015.settings import TrainingSettings
 from unet2015.training.log import read_log
+from unet2015.training.run_folder import remove_training
 
 SEEDS = 5
 """Seeds that a training is begun with before it is given up."""
+_log = logging.getLogger("unet2015")
 
 
 def train_run(
@@ -30,15 +32,25 @@ def train_run(
     stands in the model's record, and so does whether it has learned in the end: one that has not is kept,
     since the other trainings of an experiment are worth measuring, and `not_learned` names it.
     """
-    from unet2015 import train
-
     validation = settings.validation.model_copy(update={"attempts": seeds})
     settings = settings.model_copy(update={"validation": validation})
     more: dict[str, Any] = {"settings": settings, "device": device, "encoder_weights": encoder_weights}
+    go_on_or_begin_anew(images, labels, run, **more)
+
+
+def go_on_or_begin_anew(images: Path, labels: Path, run: Path, **more: Any) -> None:
+    """Go on with the training in `run`; one of other settings or files is removed, and a new one begun.
+
+    Only that is removed which a training writes, and only once all else is known to be right: settings that
+    are not possible, or files that cannot be read, cost nothing. `more` is for :func:`unet2015.train`.
+    """
+    from unet2015 import train
+
     try:
         train(images, labels, run, resume=True, **more)
-    except (SettingsError, DataSetError):
-        shutil.rmtree(run, ignore_errors=True)
+    except (OtherSettingsError, OtherDataError) as other:
+        _log.warning("%s. It is removed and begun anew here", other)
+        remove_training(run)
         train(images, labels, run, **more)
 
 

@@ -1,6 +1,5 @@
 """One training and what it is worth, with the processor's time rather than the clock's."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.base.trainings import go_on_or_begin_anew
 from pipelines.on_device.measures import measure
 from pipelines.successors.settings import SuccessorSettings, Trial, training_settings
 from unet2015 import networks, segment, train
-from unet2015.errors import DataSetError, SettingsError
 from unet2015.images.reader import read_pages
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import write_json
@@ -61,12 +60,7 @@ def run_trial(images: Path, labels: Path, run: Path, settings: TrainingSettings)
     After a stop the seconds before it are not known; they are counted with the mean of those after it.
     """
     clock = Clock()
-    try:
-        train(images, labels, run, settings=settings, device="cpu", resume=True, progress=clock)
-    except (SettingsError, DataSetError):  # of another training
-        shutil.rmtree(run, ignore_errors=True)
-        clock = Clock()
-        train(images, labels, run, settings=settings, device="cpu", progress=clock)
+    go_on_or_begin_anew(images, labels, run, settings=settings, device="cpu", progress=clock)
     if len(clock.steps) < 2:  # a stop came between the last step and the end of this stage
         return {"steps": clock.steps, "seconds": [], "whole": False}
     first, steps = clock.steps[0], np.array(clock.steps)

@@ -47,13 +47,16 @@ def drawn(tmp_path):
 @pytest.mark.slow
 def test_every_training_is_a_row_and_runs_once(drawn, monkeypatch, capsys):
     out, count = drawn / "out", []
-    real = training.train
 
-    def counted(*words, **more):
-        count.append(str(words[2]))
-        return real(*words, **more)
+    def counted(real):
+        def train(*words, **more):
+            count.append(str(words[2]))
+            return real(*words, **more)
 
-    monkeypatch.setattr(training, "train", counted)
+        return train
+
+    for name in ("train", "go_on_or_begin_anew"):
+        monkeypatch.setattr(training, name, counted(getattr(training, name)))
     monkeypatch.setattr(loop, "complete_model", lambda *_: None)  # it takes most of the time
     words = ["--data", str(drawn / "data"), "--out", str(out), "--settings", str(drawn / "tiny.toml")]
     assert successors.main(words) == 0
@@ -142,7 +145,7 @@ def test_a_training_that_was_stopped_counts_its_steps_before_with_the_mean_of_th
             progress(done, 10)
 
     ticks = iter(np.arange(100.0))
-    monkeypatch.setattr(training, "train", stopped)
+    monkeypatch.setattr(training, "go_on_or_begin_anew", stopped)
     monkeypatch.setattr(training.time, "process_time", lambda: next(ticks))
     found = training.run_trial(None, None, None, None)
     assert (found["steps"], found["seconds"], found["whole"]) == ([*range(5, 11)], [*range(5, 11)], False)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from unet2015.errors import ImageWriteError
+from unet2015.errors import ImageWriteError, UNet2015Error, UsageError
 from unet2015.metrics.figure_files import figure_guard, gif_guard
 from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import tensors_guard
-from unet2015.safe_files import Guard, only_over, open_regular, read_text
+from unet2015.safe_files import Guard, claim, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
 
 MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
@@ -67,6 +67,33 @@ def remove_events(folder: Path) -> None:
     """Remove the events of an attempt that was given up; other files in their folder stay."""
     for path in folder.glob("events.out.tfevents.*"):
         path.unlink(missing_ok=True)
+
+
+def remove_training(folder: Path) -> None:
+    """Remove a training from its folder, with all that it wrote; files of other names stay.
+
+    The checkpoints go last. They say whose training it is, so a removal that was killed can be done again.
+
+    Raises
+    ------
+    ImageWriteError
+        A file by the name of a training's is none, and nothing was removed; or one cannot be removed.
+    UsageError
+        The training is running.
+    """
+    check_folder(folder)
+    busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
+    try:
+        with claim(folder / "training", busy):
+            tidy(folder)
+            remove_events(folder / EVENTS)
+            of_one = (folder / name for name in (MODEL, LOG, SETTINGS, FIGURE, CURVES, ANIMATION))
+            for path in (*of_one, *frames(folder), *checkpoints(folder / "checkpoints")):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        if isinstance(error, UNet2015Error):
+            raise
+        raise ImageWriteError(f"{folder}: cannot remove its training: {error.strerror or error}") from error
 
 
 def tidy(folder: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unet2015.device import thread_count
-from unet2015.errors import DataSetError, ModelError, SettingsError
+from unet2015.errors import ModelError, OtherDataError, OtherSettingsError
 from unet2015.models.model_file import check_weights
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
@@ -151,7 +151,7 @@ def load_state(
 
     Raises
     ------
-    SettingsError, DataSetError
+    OtherSettingsError, OtherDataError
         It belongs to a training with other settings or files than `expected`.
     """
     for path in reversed(checkpoints(folder)):
@@ -248,29 +248,29 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             else "drawn weights"
             for one in (state, expected)
         )
-        raise SettingsError(
+        raise OtherSettingsError(
             f"{folder}: the training was begun from {then}, and would go on from {now}; resume with the same "
             f"{'--from' if state.start else 'and without --from'}, or choose another folder"
         )
     if state.encoder.get("sha256") != expected.encoder.get("sha256"):
-        raise SettingsError(
+        raise OtherSettingsError(
             f"{folder}: the training was begun with other weights of the encoder "
             f"({state.encoder.get('file', 'drawn ones')}); resume with those, or choose another folder"
         )
     if state.settings != expected.settings:
         changed = ", ".join(_differences(state.settings, expected.settings))
-        raise SettingsError(
+        raise OtherSettingsError(
             f"{folder}: the training was begun with other settings ({changed}); "
             "resume with the same, or choose another folder"
         )
     if state.processes != expected.processes:
-        raise SettingsError(
+        raise OtherSettingsError(
             f"{folder}: the training was begun with {_counted(state.processes)}; with "
             f"{_counted(expected.processes)} the tiles would be others; resume with as many, "
             "or choose another folder"
         )
     if difference := identity_difference(state.identity, expected.identity):
-        raise DataSetError(
+        raise OtherDataError(
             f"{folder}: the training was begun with {difference}; resume with the same, or choose another "
             "folder"
         )

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from pipelines.base import trainings as runs
+from unet2015.errors import ImageWriteError, SettingsError
 from unet2015.images.writer import write_image
 from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
 from unet2015.training import loop
 from unet2015.training.log import read_log
+from unet2015.training.run_folder import remove_training
 from unet2015.training.validation import Validation
 
 TINY = {
@@ -76,8 +78,37 @@ def test_an_unfinished_training_goes_on_and_another_begins_anew(pages, tmp_path,
     before = (run / "log.jsonl").read_bytes()
     runs.train_run(*pages, run, settings, "cpu")
     assert (run / "log.jsonl").read_bytes() == before
+    (run / "notes.txt").write_text("mine")
+    phase = {"steps": 4, "freeze": ["contrakt"]}
+    impossible = load_settings(None, TINY | {"phase": [phase]})
+    files = contents(run)
+    with pytest.raises(SettingsError, match="contrakt"):
+        runs.train_run(*pages, run, impossible, "cpu")
+    assert contents(run) == files
     other = load_settings(None, TINY | {"weight_map": {"w0": 1.0}, "seed": 7})
     runs.train_run(*pages, run, other, "cpu", seeds=1)
     assert read_model_file(run / "model.safetensors").info.training["settings"]["weight_map"]["w0"] == 1.0
     assert len([line for line in read_log(run / "log.jsonl") if "loss" in line]) == 4
     assert runs.training_summary(run)["seed"] == 7
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+def test_nothing_is_removed_where_a_file_is_no_training_s(pages, tmp_path):
+    run, settings = tmp_path / "run", load_settings(None, TINY)
+    runs.train_run(*pages, run, settings, "cpu", seeds=1)
+    (run / "curves.png").write_text("mine")
+    files = contents(run)
+    for remove in (lambda: remove_training(run), lambda: runs.train_run(*pages, run, settings, "cpu")):
+        with pytest.raises(ImageWriteError, match=r"curves\.png"):
+            remove()
+    assert contents(run) == files
+    (run / "curves.png").unlink()
+    (run / "checkpoints" / "copy.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    remove_training(run)
+    assert [path.name for path in contents(run)] == ["copy.safetensors"]
+
+
+def contents(folder):
+    """The bytes of all files below a folder, events aside."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts)
+    return {path: path.read_bytes() for path in found}
