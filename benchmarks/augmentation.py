@@ -10,11 +10,9 @@ deforms a weight map as well; this is timed apart, elasticdeform's with three pl
 that a training keeps (`kept_heap`).
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.peers import peer, peer_versions
 from unet2015.device import thread_count
@@ -268,14 +267,10 @@ def table(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the results agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.augmentation", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small tile, to see that it runs")
-    parser.add_argument(
-        "--out", type=Path, help="result file (default: results/augmentation.json beside this)"
-    )
-    options = parser.parse_args(arguments)
+    parser = options("augmentation", __doc__, "a small tile")
+    given = parser.parse_args(arguments)
     threads = thread_count()
-    side, output, repeats = (108, 4, 2) if options.quick else (572, 388, 25)
+    side, output, repeats = (108, 4, 2) if given.quick else (572, 388, 25)
     try:
         rows = [compare(side, output, repeats, count) for count in sorted({1, threads})]
     finally:
@@ -285,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "peers": peer_versions("elasticdeform", "albumentations", "opencv-python-headless", "monai", "scipy"),
         "table": table(rows[0]),
     }
-    keep_result(options, "augmentation", __doc__.partition("\n")[0], answer)
+    keep_result(given, "augmentation", __doc__, answer)
     return 0
 
 

@@ -4,7 +4,6 @@ The programs live in an environment of their own, which ``make exchange`` makes 
 ``benchmarks/exchange.txt``.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.command import options
 from benchmarks.conformance_table import write_page
 from benchmarks.machine import RESULTS, keep_result
 from unet2015 import segment
@@ -166,21 +166,17 @@ def measure(bioimageio: str, openvino: str) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.conformance", description=__doc__)
+    parser = options("conformance", __doc__, "the same")
     there = str(THERE)
     parser.add_argument("--bioimageio", default=there, help=f"Python with bioimageio.core (default: {there})")
     parser.add_argument(
         "--openvino", default=there, help=f"Python with openvino and OpenCV (default: {there})"
     )
-    parser.add_argument("--quick", action="store_true", help="the same, but keep no result")
-    parser.add_argument(
-        "--out", type=Path, help="result file (default: results/conformance.json beside this)"
-    )
-    options = parser.parse_args(arguments)
-    found = measure(options.bioimageio, options.openvino)
+    given = parser.parse_args(arguments)
+    found = measure(given.bioimageio, given.openvino)
     print(json.dumps(found, indent=2))
-    keep_result(options, "conformance", __doc__.partition("\n")[0], found)
-    if not options.quick and options.out is None:
+    keep_result(given, "conformance", __doc__, found)
+    if not given.quick and given.out is None:
         write_page(json.loads((RESULTS / "conformance.json").read_text(encoding="utf-8")))
     return 0
 

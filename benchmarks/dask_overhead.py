@@ -18,7 +18,6 @@ turns, in the other order every second round, and none meets another's processes
 core while they wait. All outputs of one image must be the same bytes.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import options
 from benchmarks.dask_runs import NAMES, Runs, one_thread
 from benchmarks.machine import keep_result, row, said, seconds, summary
 
@@ -114,18 +114,16 @@ def overhead(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dask_overhead", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small image, to see that it runs")
-    parser.add_argument("--out", type=Path, help="result file (default: in results, beside this file)")
+    parser = options("dask_overhead", __doc__, "a small image")
     parser.add_argument("--tiles", type=int, default=64, help="tiles of the image")
     parser.add_argument("--width", type=int, default=16, help="channels of the network's first level")
     parser.add_argument("--repeats", type=int, default=2, help="how often each is timed")
-    options = parser.parse_args(arguments)
-    full = (options.tiles, SIZES, options.width, options.repeats)
-    if options.tiles % 2:
+    given = parser.parse_args(arguments)
+    full = (given.tiles, SIZES, given.width, given.repeats)
+    if given.tiles % 2:
         parser.error("--tiles: an even number, for two halves")
-    answer = measure(2, [1, 2], 1, 1) if options.quick else measure(*full)
-    keep_result(options, "dask_overhead", __doc__.partition("\n")[0], answer)
+    answer = measure(2, [1, 2], 1, 1) if given.quick else measure(*full)
+    keep_result(given, "dask_overhead", __doc__, answer)
     return 0
 
 

@@ -9,7 +9,6 @@ batches, read and mapped before. Both run in turn in one process, in float32, wi
 of the files must be those of the network alone. What starting the command takes is another question.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import draw_stack, write_model
 from unet2015.device import thread_count
@@ -127,17 +127,15 @@ def _middle(stages: Sequence[dict[str, float]], name: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the pixels agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network, to see that it runs")
+    parser = options("end_to_end", __doc__, "a small network")
     parser.add_argument("--pages", type=int, default=12, help="pages of the stack")
     parser.add_argument("--width", type=int, default=64, help="width of the network")
     parser.add_argument("--depth", type=int, default=4, help="poolings of the network")
     parser.add_argument("--repeats", type=int, default=3, help="how often each is timed")
-    parser.add_argument("--out", type=Path, help="result file (default: results/end_to_end.json beside this)")
-    options = parser.parse_args(arguments)
-    full = (options.pages, options.width, options.depth, options.repeats)
-    answer = measure(2, 2, 2, 1) if options.quick else measure(*full)
-    keep_result(options, "end_to_end", __doc__.partition("\n")[0], answer)
+    given = parser.parse_args(arguments)
+    full = (given.pages, given.width, given.depth, given.repeats)
+    answer = measure(2, 2, 2, 1) if given.quick else measure(*full)
+    keep_result(given, "end_to_end", __doc__, answer)
     return 0
 
 

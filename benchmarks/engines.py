@@ -12,7 +12,6 @@ With one thread, ratios are of processor time, which other work on the machine d
 time by the clock. Both are the least of all repeats, of which each has one run of every engine.
 """
 
-import argparse
 import copy
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, seconds
 from benchmarks.peers import peer, peer_versions
 from benchmarks.tiled_inference import DTYPES, NEAR, network_of
@@ -191,23 +191,19 @@ def table(found: dict[str, Any], width: int, side: int) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that all compute the same, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network and tile, to see that it runs")
+    parser = options("engines", __doc__, "a small network and tile")
     parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--out", type=Path, help="result file (default: results/engines.json beside this)")
-    options = parser.parse_args(arguments)
-    width, side = (2, 204) if options.quick else (64, 572)
+    given = parser.parse_args(arguments)
+    width, side = (2, 204) if given.quick else (64, 572)
     network, before = network_of(width), torch.get_num_threads()
     try:
         found = [
-            compare(
-                network, options.engines, precision, threads, side, 1 if options.quick else options.repeats
-            )
-            for precision in options.precision
-            for threads in options.threads
+            compare(network, given.engines, precision, threads, side, 1 if given.quick else given.repeats)
+            for precision in given.precision
+            for threads in given.threads
         ]
     finally:
         torch.set_num_threads(before)
@@ -218,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compared": found,
         "table": [each for one in found for each in table(one, width, side)],
     }
-    keep_result(options, "engines", __doc__.partition("\n")[0], answer)
+    keep_result(given, "engines", __doc__, answer)
     return 0
 
 

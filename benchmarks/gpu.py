@@ -16,15 +16,14 @@ sizes of which the times mean nothing. The peak is that of products of large squ
 Times are those of CUDA events, candidates in turn, after warm-up; medians and spread of all repeats.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import gpu_inference, gpu_training
+from benchmarks.command import options
 from benchmarks.device import matrix_rates
 from benchmarks.machine import keep_result, row
 from unet2015.device import gpu_count, hardware_name
@@ -117,19 +116,17 @@ def rows(training: dict[str, Any], inference: dict[str, Any]) -> list[dict[str, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that results agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser = options("gpu", __doc__, "small sizes")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
-    parser.add_argument("--out", type=Path, help="result file (default: results/gpu.json beside this)")
-    options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-    if device.type == "cpu" and not options.quick:
+    given = parser.parse_args(arguments)
+    device = torch.device(given.device)
+    if device.type == "cpu" and not given.quick:
         parser.error("on a CPU the code can only be tried: give --quick as well")
     if device.type != "cpu" and lacking():
         print(lacking(), file=sys.stderr)
         return 1
-    answer = measure(device, options.quick)
-    keep_result(options, "gpu", __doc__.partition("\n")[0], answer)
+    answer = measure(device, given.quick)
+    keep_result(given, "gpu", __doc__, answer)
     return 0
 
 

@@ -28,6 +28,7 @@ from typing import Any
 
 import tifffile
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
 from unet2015.cli.sizes import parse_size
@@ -221,25 +222,23 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.image_size", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small images, to see that it runs")
+    parser = options("image_size", __doc__, "small images")
     parser.add_argument("--largest", type=int, default=32_768, help="largest side in pixels")
     parser.add_argument("--width", type=int, default=8, help="width of the network")
     parser.add_argument("--depth", type=int, default=4, help="poolings of the network")
     parser.add_argument("--max-memory", default="2G", help="memory cap of each process")
     parser.add_argument("--folder", type=Path, help="where the images go, for a while")
-    parser.add_argument("--out", type=Path, help="result file (default: results/image_size.json)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.largest, options.width, options.depth = 1_024, 1, 1
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.largest, given.width, given.depth = 1_024, 1, 1
     sides = [SMALLEST]
-    while 2 * sides[-1] <= options.largest:
+    while 2 * sides[-1] <= given.largest:
         sides.append(2 * sides[-1])
     if len(sides) < 2:
         parser.error(f"--largest must be {2 * SMALLEST} or more, so that there are two sizes")
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        answer = measure(sides, options, Path(folder))
-    keep_result(options, "image_size", __doc__.partition("\n")[0], answer)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        answer = measure(sides, given, Path(folder))
+    keep_result(given, "image_size", __doc__, answer)
     return 0
 
 

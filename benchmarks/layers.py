@@ -10,17 +10,16 @@ could do; operations are counted as sums over the window. With one thread, times
 other work on the machine disturbs less; else by the clock.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, matrix_product, row, seconds
 from benchmarks.tiled_inference import DTYPES
 from unet2015.device import thread_count
@@ -176,20 +175,18 @@ def measure(network: UNet, tile: int, dtype: torch.dtype, repeats: int, product:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a narrow network and one small tile")
+    parser = options("layers", __doc__, "a narrow network and one small tile")
     parser.add_argument("--precision", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--tile", type=int, default=1212, help="side of the tile in pixels")
     parser.add_argument("--threads", type=int, help="of torch; default: as many as it takes by itself")
-    parser.add_argument("--out", type=Path, help="result file (default: results/layers.json beside this)")
-    options = parser.parse_args(arguments)
-    width, tile, repeats, product = (2, 204, 1, 64) if options.quick else (64, options.tile, 5, 4096)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    given = parser.parse_args(arguments)
+    width, tile, repeats, product = (2, 204, 1, 64) if given.quick else (64, given.tile, 5, 4096)
+    if given.threads:
+        torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     network = UNet(width=width).eval().requires_grad_(False)
     network.geometry.check(tile)
-    answers = {name: measure(network, tile, DTYPES[name], repeats, product) for name in options.precision}
+    answers = {name: measure(network, tile, DTYPES[name], repeats, product) for name in given.precision}
     answer = {
         "width": width,
         "tile": tile,
@@ -210,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, found in answers.items()
         ],
     }
-    keep_result(options, "layers", __doc__.partition("\n")[0], answer)
+    keep_result(given, "layers", __doc__, answer)
     return 0
 
 

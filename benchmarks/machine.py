@@ -126,12 +126,13 @@ def write_result(path: Path, question: str, answer: dict[str, Any]) -> None:
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def keep_result(options: Namespace, name: str, question: str, answer: dict[str, Any]) -> None:
+def keep_result(given: Namespace, name: str, description: str, answer: dict[str, Any]) -> None:
     """Write a result to ``--out``; without it to ``results/NAME.json``, but not that of ``--quick``.
 
-    Rows for the table of all results stand in `answer` under ``table``.
+    The first line of the description is the question that it answers. Rows for the table of all results stand
+    in `answer` under ``table``.
     """
-    out = options.out or (None if options.quick else RESULTS / f"{name}.json")
+    out = given.out or (None if given.quick else RESULTS / f"{name}.json")
     if out is not None:
-        write_result(out, question, answer)
+        write_result(out, description.partition("\n")[0], answer)
         print(f"written to {out}")

@@ -9,11 +9,11 @@ resident memory is followed from outside, libraries included.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row
 from benchmarks.out_of_core import MIB, peak_of
 from benchmarks.peers import peer, peer_versions
@@ -83,16 +83,14 @@ def _parts(width: int, side: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network and image, to see that it runs")
+    parser = options("memory", __doc__, "a small network and image")
     parser.add_argument("--one", nargs=4, metavar=("CASE", "WIDTH", "SIDE", "WINDOW"), help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help="result file (default: results/memory.json beside this)")
-    options = parser.parse_args(arguments)
-    if options.one:
-        name, *sizes = options.one
+    given = parser.parse_args(arguments)
+    if given.one:
+        name, *sizes = given.one
         one(name, *(int(size) for size in sizes))
         return 0
-    width, side, window, caps = (2, 260, 204, ("900M",)) if options.quick else (64, 2048, 572, CAPS)
+    width, side, window, caps = (2, 260, 204, ("900M",)) if given.quick else (64, 2048, 572, CAPS)
     rows = measure(width, side, window, caps)
     answer = {
         "width": width,
@@ -102,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cases": rows,
         "table": table(rows, width, side),
     }
-    keep_result(options, "memory", __doc__.partition("\n")[0], answer)
+    keep_result(given, "memory", __doc__, answer)
     return 0
 
 

@@ -14,7 +14,6 @@ two processors (OpenJDK 17.0.15) when the oracle values were made. FOLDER is tha
 stacks of five slices are timed after their results were seen to equal Java's, and the slower of them counts.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks import naive_metrics
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, seconds
 from unet2015.metrics import pixel_error, rand_error, thinned_scores, warping_error
 
@@ -175,27 +175,25 @@ def table(python: dict[str, Any], java: dict[str, Any] | None) -> list[dict[str,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small stack, to see that it runs")
-    parser.add_argument("--out", type=Path, help="result file (default: results/metrics.json beside this)")
+    parser = options("metrics", __doc__, "a small stack")
     parser.add_argument(
         "--oracles",
         type=Path,
         default=DATA.parent / "oracles",
         help="what Java gave (default: beside the data)",
     )
-    options = parser.parse_args(arguments)
-    python = against_python(24, 1) if options.quick else against_python(256, 5)
+    given = parser.parse_args(arguments)
+    python = against_python(24, 1) if given.quick else against_python(256, 5)
     java = None
-    if options.quick:
+    if given.quick:
         pass
-    elif (options.oracles / "expected.json").exists():
-        java = against_java(options.oracles, 5)
+    elif (given.oracles / "expected.json").exists():
+        java = against_java(given.oracles, 5)
     else:
-        print(f"no values of the organisers' Java at {options.oracles}: left out")
-    answer = measure(3, 48) if options.quick else measure(30, 512)
+        print(f"no values of the organisers' Java at {given.oracles}: left out")
+    answer = measure(3, 48) if given.quick else measure(30, 512)
     answer |= {"against_python": python, "against_java": java, "table": table(python, java)}
-    keep_result(options, "metrics", __doc__.partition("\n")[0], answer)
+    keep_result(given, "metrics", __doc__, answer)
     return 0
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row
 from benchmarks.out_of_core import MIB, high_water, peak_of
 from benchmarks.peers import peer, peer_versions
@@ -259,21 +260,17 @@ def table(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing is kept")
+    parser = options("objects", __doc__, "small sizes")
     parser.add_argument("--side", type=int)
     parser.add_argument("--large", type=int)
     parser.add_argument("--many", type=int)
     parser.add_argument("--max-memory", default="2G")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--one", choices=TOOLS, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
-    side = options.side or (512 if options.quick else 8192)
-    if options.one:
-        one(options.one, side)
+    given = parser.parse_args(arguments)
+    side = given.side or (512 if given.quick else 8192)
+    if given.one:
+        one(given.one, side)
         return 0
     answer: dict[str, Any] = {
         "side": side,
@@ -283,16 +280,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if not all(tool["same"] for tool in answer["tools"].values()):
         raise RuntimeError(f"the tools do not find the same objects: {answer['tools']}")
-    large = options.large if options.large is not None else (1024 if options.quick else 40_000)
+    large = given.large if given.large is not None else (1024 if given.quick else 40_000)
     if large:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            answer["large"] = large_map(Path(folder), large, options.max_memory)
-    many = options.many if options.many is not None else (256 if options.quick else 9000)
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+            answer["large"] = large_map(Path(folder), large, given.max_memory)
+    many = given.many if given.many is not None else (256 if given.quick else 9000)
     if many:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             answer["many"] = large_map(Path(folder), many, None, grains)
     answer["table"] = table(answer)
-    keep_result(options, "objects", __doc__.split("\n", 1)[0], answer)
+    keep_result(given, "objects", __doc__, answer)
     return 0
 
 

@@ -26,6 +26,7 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row
 from unet2015.cli.sizes import parse_size
 from unet2015.images.reader import open_image
@@ -210,21 +211,19 @@ def table(rows: dict[str, Any], cap: float) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.out_of_core", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small images, to see that it runs")
+    parser = options("out_of_core", __doc__, "small images")
     parser.add_argument("--side", type=int, default=40_000, help="side of the page in pixels; 0: none")
     parser.add_argument("--pages", type=int, default=10_000, help="pages of the stack; 0: none")
     parser.add_argument("--width", type=int, default=1, help="width of the network")
     parser.add_argument("--depth", type=int, default=1, help="poolings of the network")
     parser.add_argument("--max-memory", default="1G", help="memory cap of the command")
     parser.add_argument("--folder", type=Path, help="where the images go, for a while")
-    parser.add_argument("--out", type=Path, help="result file (default: results/out_of_core.json)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.side, options.pages = 1_100, 5
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        answer = measure(options, Path(folder))
-    keep_result(options, "out_of_core", __doc__.partition("\n")[0], answer)
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.side, given.pages = 1_100, 5
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        answer = measure(given, Path(folder))
+    keep_result(given, "out_of_core", __doc__, answer)
     return 0
 
 

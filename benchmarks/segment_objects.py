@@ -10,7 +10,6 @@ measured is all the rest: reading, tiles, writing, labelling, dividing, measurin
 divided.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result
 from benchmarks.out_of_core import installed_segment, peak_of
 from unet2015.images.image import ArrayImage
@@ -86,19 +86,15 @@ def segmented(folder: Path, side: int, cap: str) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a small size, nothing is kept")
+    parser = options("segment_objects", __doc__, "a small size")
     parser.add_argument("--side", type=int)
     parser.add_argument("--max-memory", default="2G")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
-    side = options.side or (448 if options.quick else 10_000)
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        answer = segmented(Path(folder), side, options.max_memory)
-    keep_result(options, "segment_objects", __doc__.split("\n", 1)[0], answer)
+    given = parser.parse_args(arguments)
+    side = given.side or (448 if given.quick else 10_000)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        answer = segmented(Path(folder), side, given.max_memory)
+    keep_result(given, "segment_objects", __doc__, answer)
     return 0
 
 

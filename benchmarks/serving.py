@@ -19,7 +19,6 @@ place of the way of calling. They flush nothing and keep no record. All sides ru
 all threads. Their class maps must be the same.
 """
 
-import argparse
 import sys
 import tempfile
 from collections import deque
@@ -36,6 +35,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import pieces, write_model
 from unet2015.device import thread_count
@@ -218,17 +218,13 @@ def _answer(times: dict[str, dict[str, Any]], images: int, width: int, plan: Til
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the class maps agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few images, a small network: it runs")
+    parser = options("serving", __doc__, "few images, a small network")
     parser.add_argument("--images", type=int, default=1000, help="files in the folder")
     parser.add_argument("--width", type=int, default=32, help="width of the network")
     parser.add_argument("--repeats", type=int, default=3, help="how often each is timed")
-    parser.add_argument("--out", type=Path, help="result file (default: results/serving.json beside this)")
-    options = parser.parse_args(arguments)
-    answer = (
-        measure(6, 2, 2, 1) if options.quick else measure(options.images, options.width, 4, options.repeats)
-    )
-    keep_result(options, "serving", __doc__.partition("\n")[0], answer)
+    given = parser.parse_args(arguments)
+    answer = measure(6, 2, 2, 1) if given.quick else measure(given.images, given.width, 4, given.repeats)
+    keep_result(given, "serving", __doc__, answer)
     return 0
 
 

@@ -9,7 +9,6 @@ system's cache and modules are compiled, as in any start but the first.
 too, with as many threads as it takes by itself. How long the network took is what the record says.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds, summary
 from benchmarks.out_of_core import draw_stack, write_model
 from unet2015.device import thread_count
@@ -128,14 +128,12 @@ def _children() -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one start of each, to see that it runs")
-    parser.add_argument("--out", type=Path, help="result file (default: results/start.json beside this)")
-    options = parser.parse_args(arguments)
-    answer = measure(1 if options.quick else 21)
-    segment = measure_segment(1, 2, 2) if options.quick else measure_segment(7, 64, 4)
+    parser = options("start", __doc__, "one start of each")
+    given = parser.parse_args(arguments)
+    answer = measure(1 if given.quick else 21)
+    segment = measure_segment(1, 2, 2) if given.quick else measure_segment(7, 64, 4)
     rows = [*answer["table"], *segment["table"]]
-    keep_result(options, "start", __doc__.partition("\n")[0], answer | segment | {"table": rows})
+    keep_result(given, "start", __doc__, answer | segment | {"table": rows})
     return 0
 
 

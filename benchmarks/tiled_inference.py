@@ -281,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         name = f"tiled_inference_{precision}"
         options.out = None if folder is None else folder / f"{name}.json"
-        keep_result(options, name, __doc__.partition("\n")[0], answer)
+        keep_result(options, name, __doc__, answer)
     return 0
 
 

@@ -16,7 +16,6 @@ agree before time is taken. The candidates run in turn; each turn begins with a 
 only ours keeps the heap (`kept_heap`), as a training does.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -30,6 +29,7 @@ import tifffile
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, summary
 from benchmarks.peers import peer_versions
 from benchmarks.training_candidates import MOMENTUM, RATE, Candidate, eager, monai, ours
@@ -153,13 +153,9 @@ def operations(width: int, tile: int) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the losses agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_step", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tiny network and tile, to see that it runs")
-    parser.add_argument(
-        "--out", type=Path, help="result file (default: results/training_step.json beside this)"
-    )
-    options = parser.parse_args(arguments)
-    width, tile, side, rounds, steps = (4, 188, 128, 1, 2) if options.quick else (64, 572, 512, 6, 1)
+    parser = options("training_step", __doc__, "a tiny network and tile")
+    given = parser.parse_args(arguments)
+    width, tile, side, rounds, steps = (4, 188, 128, 1, 2) if given.quick else (64, 572, 512, 6, 1)
     settings = load_settings(
         None,
         {
@@ -172,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     result = compare(settings, side, rounds, steps)
     answer = {**result, "peers": peer_versions("monai", "torch", "scipy"), "table": table(result)}
-    keep_result(options, "training_step", __doc__.partition("\n")[0], answer)
+    keep_result(given, "training_step", __doc__, answer)
     return 0
 
 

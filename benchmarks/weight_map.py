@@ -9,17 +9,16 @@ was seen to do, but could: each transform looks no farther than the weights do. 
 one thread, so times for each cell are compared by the processor time of all threads of either side.
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, find_objects
 
+from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from unet2015 import weight_map
 
@@ -174,11 +173,9 @@ def table(per_cell: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[dict
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that the results agree, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.weight_map", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small images, to see that it runs")
-    parser.add_argument("--out", type=Path, help="result file (default: results/weight_map.json beside this)")
-    options = parser.parse_args(arguments)
-    if options.quick:
+    parser = options("weight_map", __doc__, "small images")
+    given = parser.parse_args(arguments)
+    if given.quick:
         per_cell = against_one_per_cell(64, 10, repeats=2)
         rows = against_one_transform(96, (3, 40), repeats=2)
     else:
@@ -189,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "against_one_transform_per_cell": per_cell,
         "table": table(per_cell, rows),
     }
-    keep_result(options, "weight_map", __doc__.partition("\n")[0], answer)
+    keep_result(given, "weight_map", __doc__, answer)
     return 0
 
 
