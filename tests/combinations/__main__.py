@@ -3,7 +3,9 @@
 Each round draws an image (flavour, axes, order of planes, type, calibration, storage), a model and options.
 It runs ``segment``, the same again, ``replay``, ``label`` and ``measure``, and compares pixels, axes,
 calibration, objects, tables, outlines and records with what NumPy, torch on whole pages, SciPy and
-scikit-image give. The same seed draws the same rounds. The exit status is 1 where something differs.
+scikit-image give. Every fourth round draws labels instead, of truth and result, in two flavours, and compares
+what ``evaluate`` measures with brute force. The same seed draws the same rounds. The exit status is 1 where
+something differs.
 """
 
 import argparse
@@ -20,8 +22,8 @@ from typing import Any
 
 import torch
 
+from tests.combinations import evaluation, play
 from tests.combinations.bench import DiffersError
-from tests.combinations.play import play
 from tests.searches.results import write_result
 
 
@@ -33,7 +35,8 @@ def search(seed: int, rounds: int, first: int = 0) -> dict[str, Any]:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    checks += play(Random(f"{seed} {number}"), Path(folder).resolve()).checks
+                    kind = evaluation if number % 4 == 3 else play
+                    checks += kind.play(Random(f"{seed} {number}"), Path(folder).resolve()).checks
                 continue
             except DiffersError as error:
                 found.append(f"round {number}: {error}")

@@ -75,7 +75,9 @@ def _again(bench: Bench, one: Combination, found: Mapping[str, Path], source: Pa
         for row, other in zip(rows, again, strict=True):
             for key in other:
                 if key != "image" and other[key] != row[key]:
-                    bench.close(f"{key} by measure", float(other[key]), float(row[key]), 1e-12)
+                    # The axes of a line are the roots of roundings.
+                    scale = max(abs(float(row[key])), 1.0)
+                    bench.close(f"{key} by measure", float(other[key]), float(row[key]), 1e-7, scale)
 
 
 def _results(bench: Bench, one: Combination) -> dict[str, Path]:

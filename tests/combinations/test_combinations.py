@@ -11,7 +11,7 @@ from tests.combinations.play import play
 
 
 def test_combinations_of_inputs_and_options_give_what_must_come():
-    result = search(seed=2026, rounds=6)
+    result = search(seed=2026, rounds=8)
     assert result["found"] == []
     assert result["checks"] > 500
 
