@@ -129,19 +129,23 @@ def _restore():
     module.read_model_file = module._honest
 
 
-def test_a_batch_goes_file_by_file_and_bad_files_do_not_stop_it(tmp_path, job, dask):
+def test_a_batch_goes_file_by_file_and_bad_files_do_not_stop_it(tmp_path, job, dask, monkeypatch):
     _, model = job
     for name in ("b", "c"):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.full((50, 50), ord(name), np.uint8))
     (tmp_path / "b.tif").write_bytes((tmp_path / "b.tif").read_bytes()[:1000])
-    inputs = [tmp_path / f"{name}.tif" for name in "abc"]
-    here = segment_files(inputs, tmp_path / "here", model, OPTIONS)
-    there = segment_files(inputs, tmp_path / "there", model, OPTIONS, dask=dask)
+    monkeypatch.chdir(tmp_path)  # workers may be elsewhere, and results have the paths that were given
+    here = segment_files(["a.tif", "b.tif", "c.tif"], "here", model, ALL)
+    there = segment_files(["a.tif", "b.tif", "c.tif"], "there", model, ALL, dask=dask)
     assert [result.error is None for result in there] == [True, False, True]
-    assert [result.input for result in there] == inputs
-    assert str(there[1].error) == str(here[1].error)
+    assert [str(result.input) for result in there] == ["a.tif", "b.tif", "c.tif"]
+    assert str(there[1].error).replace(f"{tmp_path}{os.sep}", "") == str(here[1].error)
     for one, other in zip(here, there, strict=True):
+        assert [str(path).replace("here", "there", 1) for path in one.outputs] == [*map(str, other.outputs)]
         assert [sha256(path) for path in one.outputs] == [sha256(path) for path in other.outputs]
+    assert (tmp_path / "there" / "objects.csv").read_bytes() == (
+        tmp_path / "here" / "objects.csv"
+    ).read_bytes()
 
 
 def test_what_fails_on_a_worker_is_told_as_here(tmp_path, job, dask):

@@ -53,16 +53,21 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job], warn: Sa
     """
     if segmenter.model.path is None:
         raise UsageError("workers read the model from its file; give a path, not a model in memory")
-    jobs = [job.absolute() for job in jobs]
+    given, jobs = jobs, [job.absolute() for job in jobs]
     path, digest = segmenter.model.path.absolute(), segmenter.model.sha256
     model = ModelOnWorkers(path, digest, segmenter.device_name(), thread_count(), segmenter.convolutions)
     with connect(address) as client:
         check_workers(client, [path, *(job.input for job in jobs)])
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         if len(jobs) > 1 and len(jobs) >= workers:
-            return _by_file(client, segmenter, model, jobs, warn)
-        elsewhere = partial(_by_part, client, model)
-        return [run_job(segmenter, job, elsewhere=elsewhere, warn=warn) for job in jobs]
+            results = _by_file(client, segmenter, model, jobs, warn)
+        else:
+            elsewhere = partial(_by_part, client, model)
+            results = [run_job(segmenter, job, elsewhere=elsewhere, warn=warn) for job in jobs]
+    return [
+        replace(result, input=job.input, outputs=job.outputs.paths if result.outputs else ())
+        for job, result in zip(given, results, strict=True)
+    ]
 
 
 def model_for(model: ModelOnWorkers, segmenter: Segmenter) -> ModelOnWorkers:
