@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -274,12 +275,15 @@ def test_of_several_classes_the_highest_decides_as_in_the_segmentation(
 
 
 def test_of_ome_zarr_results_the_labels_and_the_classes_inside_are_taken(tmp_path, model, stack_file):
-    options = SegmentOptions(objects=ObjectSettings(), threshold=0.45)
+    options = SegmentOptions(objects=ObjectSettings(), threshold=0.45, views=("overlay",))
     for out in ("tiff", "zarr/stack.classes.zarr"):
         segment_files([stack_file], tmp_path / out, model, options)
+    preview = tmp_path / "zarr" / "stack.classes.overlay.png"
+    shutil.copy(preview, tmp_path / "zarr" / "stack.overlay.png")  # as it is called in a folder of results
     for given in (tmp_path / "zarr", tmp_path / "zarr" / "stack.classes.zarr"):
         (result,) = measure_files(given, tmp_path / "table")
         assert (result.error, [path.name for path in result.outputs]) == (None, ["stack.objects.csv"])
+        assert {row["image"] for row in rows_of(result.outputs[0])} == {"stack.classes.zarr"}
         found = evaluate_objects(tmp_path / "tiff", given)
         assert (found.comparison.complete, found.scores.seg) == (True, 1)
         classes = evaluate_pixels(tmp_path / "tiff", given).classes

@@ -20,6 +20,8 @@ _IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
 def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:
     """Return the files that are meant: of the results of one image those with an ending, if there are any.
 
+    An OME-Zarr image that holds the same inside counts as such.
+
     Parameters
     ----------
     files : iterable of Path
@@ -28,9 +30,9 @@ def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:
         An ending, such as `LABELS`.
     """
     files = list(files)
-    images = {image for path in files if (image := _image(path, (wanted,)))}
+    images = {_image(path, (wanted,)) for path in files} | _images_inside(files, wanted)
     others = tuple(ending for ending in _IMAGES if ending != wanted)
-    return [path for path in files if _image(path, others) not in images]
+    return [path for path in files if (image := _image(path, others)) is None or image not in images]
 
 
 def ome_ending(ending: str) -> str:
@@ -61,6 +63,14 @@ def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:
     """Return folder and name of the image of a result; None if a file has no such ending."""
     name = name_before(path.name, endings)
     return None if name is None else (path.parent, name)
+
+
+def _images_inside(files: Iterable[Path], wanted: str) -> set[tuple[Path, str] | None]:
+    """Return the same for OME-Zarr results with what is wanted inside; other results have either name."""
+    inside = [path for path in files if meant_inside(path, wanted) != path]
+    return {
+        _image(path, endings) for path in inside for endings in ((CLASSES_ZARR, LABELS_ZARR), (path.suffix,))
+    }
 
 
 def meant_inside(path: Path, wanted: str | None) -> Path:

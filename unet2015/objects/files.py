@@ -12,6 +12,7 @@ from unet2015.errors import DataSetError, ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
 from unet2015.images.pixel_size import pixel_size
+from unet2015.images.result_names import image_around
 from unet2015.objects.labelling import Counted, Labels
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.progress import Progress, nobody
@@ -107,18 +108,19 @@ def measure_labels(
         check_same_size(labels, like.name, one.image)
         if one.image is not like and (order := other_order(like, one.image)):
             raise DataSetError(f"{one.image.name}: {order}; save both with their axes in the same order")
-    names = tuple(name for one in intensities for name in one.names)
+    # Label images inside OME-Zarr all have one name.
+    name, columns = image_around(Path(like.name)).name, tuple(n for one in intensities for n in one.names)
     size, tables = pixel_size(like.calibration), []
     for page in range(labels.pages):
         known = labels.names(page)
-        measures = PageMeasures(labels.height, labels.width, len(known), len(names))
+        measures = PageMeasures(labels.height, labels.width, len(known), len(columns))
         for row, strip in Counted(labels, progress).strips(page):
             ends = (row, row + len(strip), 0, labels.width)
             planes = [plane for one in intensities for plane in one.read_finite(strip > 0, page, *ends)]
             measures.add(strip, planes)
             if writer is not None:
                 writer.write(strip.astype(dtype))
-        tables.append(table_of(Path(like.name).name, page, known, measures.finish(progress), size, names))
+        tables.append(table_of(name, page, known, measures.finish(progress), size, columns))
     return tables
 
 
