@@ -105,19 +105,24 @@ def write_nd2(
     *,
     calibrated: bool = True,
     missing: int | None = None,
+    colours: bool = False,
 ) -> None:
-    """Write positions of shape (T, Z, C, Y, X), version 2; without the frame `missing`, if given."""
+    """Write positions of shape (T, Z, C, Y, X), version 2; without the frame `missing`, if given.
+
+    `colours`: the three channels are the components of one.
+    """
     t, z, c, y, x = positions[0].shape
     step = positions[0].dtype.itemsize
     attributes = {
         "uiWidth": x, "uiWidthBytes": x * c * step, "uiHeight": y, "uiComp": c, "uiBpcInMemory": 8 * step,
         "uiBpcSignificant": 8 * step, "uiSequenceCount": len(positions) * t * z, "eCompression": 2,
     }  # fmt: skip
-    probe = {"uiCompCount": 1, "pFluorescentProbe": {"m_uiColor": 1}}
-    planes = {f"a{k}": {"sDescription": NAMES[k], **probe} for k in range(c)}
+    count = 1 if colours else c
+    probe = {"uiCompCount": c // count, "pFluorescentProbe": {"m_uiColor": 1}}
+    planes = {f"a{k}": {"sDescription": NAMES[k], **probe} for k in range(count)}
     picture = {
         "bCalibrated": calibrated, "dCalibration": SCALE[1] if calibrated else 0.0,
-        "sPicturePlanes": {"uiCount": c, "sPlaneNew": planes},
+        "sPicturePlanes": {"uiCount": count, "sPlaneNew": planes},
     }  # fmt: skip
     names = [f"well {k}" for k in range(len(positions))]
     place = {"dPosX": 0.0, "dPosY": 0.0, "dPosZ": 0.0}

@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015.images.axes import Calibration, plain_unit
+from unet2015.images.axes import Calibration, plain_unit, unit_factor, unit_symbol
 from unet2015.images.image import ArrayImage
 from unet2015.images.imagej import describe_imagej
 from unet2015.images.ngff_description import describe_axes
@@ -107,3 +107,12 @@ def test_an_ome_unit_with_a_line_break_forges_no_imagej_header(tmp_path):
             writer.write(np.concatenate([PAGE, PAGE]))
     with tifffile.TiffFile(tmp_path / "out.tif") as tif:
         assert tif.imagej_metadata["images"] == 2
+
+
+@pytest.mark.parametrize(
+    ("unit", "symbol"),
+    [("Micron", "µm"), ("MICRONS", "µm"), ("Nanometer", "nm"), ("Inch", "in"), ("MM", None), ("M", None)],
+)
+def test_names_of_units_are_known_in_any_case_and_symbols_as_they_are(unit, symbol):
+    assert unit_symbol(unit) == symbol
+    assert unit_factor(unit, "µm") == (symbol and unit_factor(symbol, "µm"))

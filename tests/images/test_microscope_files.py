@@ -274,3 +274,16 @@ def test_a_folder_stands_for_them_too_but_not_beside_an_export(tmp_path, caplog)
 def test_a_scene_of_a_file_without_images(tmp_path):
     with pytest.raises(ImageReadError, match="the file holds no image"):
         scenes.choose_scene([], None, tmp_path / "a.lif")
+
+
+def test_the_order_of_colours_in_nd2_is_said_to_be_unsure(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.images.microscope_files.NAMES", ("a", "b", "c"))
+    array = pixels((1, 1, 3, 5, 6))
+    write_nd2(tmp_path / "a.nd2", [array], colours=True)
+    with open_image(tmp_path / "a.nd2") as image:
+        assert (image.axes[-1], image.channels, image.channel_names) == ("C", 3, ())
+        assert np.array_equal(image.read(0, 0, 5, 0, 6), array[0, 0])
+        assert any("taken as they are stored, which may be blue first" in note for note in image.notes)
+    write_nd2(tmp_path / "b.nd2", [array])
+    with open_image(tmp_path / "b.nd2") as image:
+        assert not any("blue first" in note for note in image.notes)

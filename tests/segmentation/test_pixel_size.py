@@ -9,7 +9,7 @@ import tifffile
 import zarr
 
 from unet2015.cli.app import main
-from unet2015.errors import UsageError
+from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
@@ -156,3 +156,26 @@ def test_an_interval_that_ome_cannot_name_is_said(tmp_path, stack, model, caplog
     tifffile.imwrite(tmp_path / "m.ome.tif", stack % 2, metadata=metadata, photometric="minisblack")
     assert label_files([tmp_path / "m.ome.tif"], tmp_path / "l")[0].error is None
     assert (said in caplog.text) == (kept is None)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused", "noted"),
+    [
+        ({"PhysicalSizeX": 0.5}, "has pixels 0.5 µm wide, but 0.7 x 0.7 µm was given", None),
+        ({"PhysicalSizeY": 500, "PhysicalSizeYUnit": "nm"}, "has pixels 0.5 µm high, but", None),
+        ({"PhysicalSizeX": 0.7}, None, None),
+        (dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), 0.5), "has pixels of 0.5 x 0.5 µm", None),
+        ({"PhysicalSizeX": 3, "PhysicalSizeXUnit": "pixel"}, None, "is in pixel, no known unit of length"),
+    ],
+)
+def test_one_side_that_a_file_says_is_not_replaced_either(tmp_path, said, refused, noted):
+    metadata = {"axes": "YX"} | said
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((5, 6), np.uint8), metadata=metadata)
+    options = SegmentOptions(pixel_size=0.7)
+    if refused:
+        with pytest.raises(ImageValueError, match=refused):
+            options.open(tmp_path / "a.ome.tif")
+        options = SegmentOptions(pixel_size=0.7, replace_pixel_size=True)
+    with options.open(tmp_path / "a.ome.tif") as image:
+        assert pixel_size(image.calibration) == (0.7, 0.7)
+        assert [note for note in image.notes if noted and noted in note] == [*image.notes]

@@ -1,10 +1,13 @@
 """Axis letters, calibration, and the units that lengths come in."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from unet2015.errors import AxesError
+
+T = TypeVar("T")
 
 LETTERS = "TZCYXI"
 """Time, depth, channel, row, column, and I: a sequence of pages without a declared meaning."""
@@ -105,27 +108,33 @@ def plain_names(names: Sequence[object]) -> tuple[str, ...]:
     return tuple(kept) if any(kept) else ()
 
 
+def _looked_up(table: Mapping[str, T], unit: str | None) -> T | None:
+    """Return what a table has for a unit; names, but not symbols, in any case: Micron, but not Mm for mm."""
+    found = table.get(unit or "")
+    return table.get(unit.lower()) if found is None and unit and len(unit) > 2 else found
+
+
 def unit_factor(unit: str | None, other: str | None) -> float | None:
     """Return how many of `other` one `unit` is; None if either is not a known length."""
     if unit == other:
         return 1.0
-    metres, others = _METRES.get(unit or ""), _METRES.get(other or "")
+    metres, others = (_looked_up(_METRES, one) for one in (unit, other))
     return None if metres is None or others is None else metres / others
 
 
 def unit_symbol(unit: str | None) -> str | None:
     """Return the symbol that OME-XML has for a length unit: "micron" -> "µm"; None if it has none."""
-    return _SYMBOLS.get(unit or "")
+    return _looked_up(_SYMBOLS, unit)
 
 
 def time_symbol(unit: str | None) -> str | None:
     """Return the symbol that OME-XML has for a unit of time: "sec" -> "s"; None if it has none."""
-    return _TIME_SYMBOLS.get(unit or "")
+    return _looked_up(_TIME_SYMBOLS, unit)
 
 
 def time_name(unit: str | None) -> str | None:
     """Return the name that OME-Zarr has for a unit of time: "sec" -> "second"; None if it has none."""
-    return _TIME_NAMES.get(unit or "")
+    return _looked_up(_TIME_NAMES, unit)
 
 
 def check_letters(axes: str, name: str) -> str:

@@ -22,6 +22,12 @@ _END = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 _FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{16})", re.DOTALL)
 _CACHE_BYTES = 2**26
 
+_COLOURS = (
+    "its three colours are taken as they are stored, which may be blue first; compare with NIS-Elements, and "
+    "save it as TIFF where red and blue are exchanged"
+)
+"""The library takes them for red, green and blue; Bio-Formats turns them (its pull request 4321)."""
+
 
 class Nd2Image(SceneImage):
     """One position of an ND2 file.
@@ -69,7 +75,7 @@ class Nd2Image(SceneImage):
             if missing == len(wanted):
                 raise ImageReadError(f"{path}: none of the planes that it declares is there; copy it again")
             note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
-            said = replace(said, notes=(note,) if missing else ())
+            said = replace(said, notes=(*((note,) if missing else ()), *said.notes))
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
             self._open = stack.pop_all()
         self._last: tuple[int, npt.NDArray[Any]] | None = None
@@ -142,6 +148,7 @@ def _describe(file: Any, loops: Sequence[tuple[str, int]]) -> Scene:
         dtype=file.dtype,
         calibration=calibration,
         channel_names=names if samples == 1 else (),
+        notes=(_COLOURS,) if samples == 3 else (),
     )
 
 

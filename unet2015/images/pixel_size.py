@@ -17,11 +17,16 @@ _SAME = 1e-2
 
 def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
     """Return height and width of a pixel in micrometres; None if they or their unit are not known."""
+    height, width = _known_sides(calibration)
+    return None if height is None or width is None else (height, width)
+
+
+def _known_sides(calibration: Calibration) -> tuple[float | None, float | None]:
+    """Return height and width of a pixel in micrometres, each None where it is not known."""
     factor = unit_factor(calibration.unit, MICROMETRE)
-    height, width = calibration.pixel_size_y, calibration.pixel_size_x
-    if factor is None or height is None or width is None:
-        return None
-    return height * factor, width * factor
+    sides = calibration.pixel_size_y, calibration.pixel_size_x
+    height, width = (None if factor is None or side is None else side * factor for side in sides)
+    return height, width
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,14 @@ class GivenSize:
         ImageValueError
             The file has another one, which is not to be replaced. The image is closed then.
         """
-        known = pixel_size(image.calibration)
-        if self.size is None or (known is not None and _alike(known, self.size)):
+        known = _known_sides(image.calibration)
+        same = [_alike_side(one, given) for one, given in zip(known, self.size or known, strict=True)]
+        if self.size is None or (all(same) and None not in known):
             return image
-        if known is not None and not self.replaces:
+        if not all(same) and not self.replaces:
             image.close()
             raise ImageValueError(
-                f"{image.name}: has pixels of {in_words(known)}, but {in_words(self.size)} was given; leave "
+                f"{image.name}: has {_sides_in_words(known)}, but {in_words(self.size)} was given; leave "
                 "it out to take what the file says, or say that the file is wrong (--replace-pixel-size)"
             )
         _take(image, self.size)
@@ -88,6 +94,8 @@ def _take(image: Image, size: tuple[float, float]) -> None:
             origin[letter] *= factor
         elif letter != "Z" or before[letter] is not None:
             del origin[letter]
+    if factor is None and known.unit and (known.pixel_size_y or known.pixel_size_x):
+        notes.append(f"its pixel size is in {known.unit}, no known unit of length: what was given is taken")
     spacing = None if factor is None or known.z_spacing is None else known.z_spacing * factor
     if known.z_spacing is not None and spacing is None:
         notes.append(f"its z spacing, {known.z_spacing:g}, is in no known unit of length: left out")
@@ -152,4 +160,16 @@ def common_width(images: Iterable[Image]) -> float | None:
 
 
 def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return all(math.isclose(a, b, rel_tol=_SAME) for a, b in zip(one, other, strict=True))
+    return all(map(_alike_side, one, other))
+
+
+def _alike_side(known: float | None, other: float | None) -> bool:
+    """Return whether a side may be of this length; one that is not known may."""
+    return known is None or other is None or math.isclose(known, other, rel_tol=_SAME)
+
+
+def _sides_in_words(known: tuple[float | None, float | None]) -> str:
+    height, width = known
+    if height is not None and width is not None:
+        return f"pixels of {in_words((height, width))}"
+    return f"pixels {height or width:.4g} {MICROMETRE} {'wide' if height is None else 'high'}"
