@@ -54,7 +54,20 @@ def test_the_same_bytes(cli, record, data):
     assert ended.out.splitlines() == ["same       a.classes.ome.tif", "same       a.probability.ome.tif"]
     said = json.loads(cli("replay", record, "--json").out)
     assert (said["same"], said["differences"]) == (True, {})
+    assert set(said["beside"].values()) == {"recorded"}
     assert sorted(data.rglob("*")) == listing, "nothing is written beside the results"
+    found = data / "out" / "a.classes.ome.tif"
+    found.write_bytes(found.read_bytes()[:-1] + b"!")
+    (data / "out" / "a.probability.ome.tif").unlink()
+    ended = cli("replay", record)
+    assert ended.status == 1
+    changed, missing = ended.out.splitlines()
+    assert changed.startswith("changed    a.classes.ome.tif: what was made now is as recorded, but the file")
+    assert missing == "same       a.probability.ome.tif: there is none beside the record"
+    said = json.loads(cli("replay", record, "--json").out)
+    assert (said["same"], [*said["beside"].values()]) == (False, ["changed", "missing"])
+    found.unlink()
+    assert cli("replay", record).status == 0
 
 
 def test_other_bytes_and_other_versions(cli, record):
@@ -65,7 +78,11 @@ def test_other_bytes_and_other_versions(cli, record):
     ended = cli("replay", record)
     assert ended.status == 1
     lines = ended.out.splitlines()
-    assert lines[:2] == ["same       a.classes.ome.tif", "different  a.probability.ome.tif"]
+    assert lines[0] == "same       a.classes.ome.tif"
+    assert (
+        lines[1]
+        == "different  a.probability.ome.tif: the file beside the record was changed after it was written"
+    )
     assert lines[2].startswith("  torch was 1.0, is ")
 
 

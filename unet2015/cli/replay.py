@@ -25,7 +25,8 @@ def replay(
 ) -> None:
     """Repeat the segmentation of a record, in a temporary folder, and compare the bytes.
 
-    The exit status is 0 if they are the same; 1 if not, or if input or model are missing or changed.
+    What lies beside the record by the names of the results is compared as well. The exit status is 0 if all
+    are the same; 1 if not, or if input or model are missing or changed.
     """
     with loading():
         from unet2015.segmentation.replay import replay as run

@@ -1,11 +1,11 @@
-"""Repeats the segmentation that a record describes, and tells whether the bytes are the same."""
+"""Repeats the segmentation that a record describes, and tells whether its outputs are still the same."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import FOLDER
 from unet2015.provenance import versions
-from unet2015.safe_files import EDITED, UNSIGNED, Unchanged, is_edited, is_signed, read_text, sha256
+from unet2015.safe_files import (
+    EDITED,
+    UNSIGNED,
+    Unchanged,
+    digest_of,
+    is_edited,
+    is_signed,
+    read_text,
+    sha256,
+)
 from unet2015.segmentation.jobs import Job, Outputs
 from unet2015.segmentation.options import RECORDED, SegmentOptions
 from unet2015.segmentation.parts import computation_of
@@ -40,22 +49,25 @@ class Replay:
     Attributes
     ----------
     outputs : dict
-        For each output whether its bytes are the same.
+        For each output whether the bytes that were made now are those that the record tells of.
     differences : dict
         What else has changed: versions, device; each then and now.
     signed : bool
         Whether the record has a digest of itself, so that nobody can have changed it unseen.
+    beside : dict
+        For each output what lies beside the record by its name: ``recorded``, ``changed`` or ``missing``.
     """
 
     record: Path
     outputs: dict[str, bool]
     differences: dict[str, tuple[str, str]]
     signed: bool = True
+    beside: dict[str, str] = field(default_factory=dict)
 
     @property
     def same(self) -> bool:
-        """Whether all bytes are the same."""
-        return all(self.outputs.values())
+        """Whether all bytes are the same, also those of the outputs that lie beside the record."""
+        return all(self.outputs.values()) and "changed" not in self.beside.values()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer for JSON."""
@@ -64,21 +76,29 @@ class Replay:
             "same": self.same,
             "signed": self.signed,
             "outputs": self.outputs,
+            "beside": self.beside,
             "differences": {name: list(pair) for name, pair in self.differences.items()},
         }
 
     def describe(self) -> str:
         """Return the answer for a reader."""
-        lines = [
-            f"{'same' if same else 'different':<9}  {on_one_line(name)}"
-            for name, same in self.outputs.items()
-        ]
+        lines = [self._line(name, same) for name, same in self.outputs.items()]
         lines += [
             on_one_line(f"  {name} was {then}, is {now}") for name, (then, now) in self.differences.items()
         ]
         if not self.signed:
             lines.append(f"  the record {UNSIGNED}")
         return "\n".join(lines)
+
+    def _line(self, name: str, same: bool) -> str:
+        found = self.beside.get(name)
+        word = "different" if not same else "changed" if found == "changed" else "same"
+        made = "what was made now is as recorded, but " if same else ""
+        more = {
+            "changed": f": {made}the file beside the record was changed after it was written",
+            "missing": ": there is none beside the record",
+        }
+        return f"{word:<9}  {on_one_line(name)}{more.get(found or '', '')}"
 
 
 def replay(record: str | Path, image: str | Path | None = None, model: str | Path | None = None) -> Replay:
@@ -94,7 +114,8 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     Returns
     -------
     Replay
-        Whether the bytes of each output are the same, and what else has changed.
+        Whether the bytes of each output are the same, whether those beside the record still are, and what
+        else has changed.
 
     Raises
     ------
@@ -139,7 +160,20 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
             name: sha256(target) == said["outputs"][name]
             for name, target in zip(said["outputs"], job.outputs.paths, strict=True)
         }
-    return Replay(path, outputs, _differences(said, segmenter), said["signed"])
+    beside = {
+        name: _beside(path.parent / Path(name).name, digest) for name, digest in said["outputs"].items()
+    }
+    return Replay(path, outputs, _differences(said, segmenter), said["signed"], beside)
+
+
+def _beside(path: Path, digest: str) -> str:
+    """Return what lies at the path of an output: ``recorded`` by its digest, ``changed`` or ``missing``."""
+    if not os.path.lexists(path):
+        return "missing"
+    try:
+        return "recorded" if digest_of(path) == digest else "changed"
+    except OSError:  # not a file any more, or not to be read
+        return "changed"
 
 
 def _recorded_model(name: str, record: Path) -> Path:
