@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -12,6 +13,8 @@ import torch
 
 import unet2015.tiling.plan as plan_module
 from unet2015.errors import UsageError
+from unet2015.images import zarr_layout, zarr_levels
+from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
@@ -85,20 +88,22 @@ def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, 
 
 
 def _arm(flag):
-    """Let the first worker that has computed a second part die before that is kept."""
+    """Let the first worker that computes a second part die before that is kept."""
     from unet2015.segmentation import worker as module
 
-    honest, done = module.compute_part, []
+    honest, begun = module.compute_parts, []
 
-    def dying(*arguments, **options):
-        bands = honest(*arguments, **options)
-        done.append(bands)
-        if len(done) == 2 and not os.path.exists(flag):
-            os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return bands
+    def dying(computation, parts, keep):
+        def die(band):
+            with suppress(FileExistsError):  # the other worker has died
+                os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+                os.kill(os.getpid(), signal.SIGKILL)
+            keep(band)
 
-    module.compute_part = dying
+        begun.extend(parts)
+        honest(computation, parts, die if len(begun) == 2 else keep)
+
+    module.compute_parts = dying
 
 
 def test_the_model_is_loaded_once_by_each_worker(tmp_path, job, dask, client):
@@ -127,6 +132,34 @@ def _restore():
     from unet2015.segmentation import worker as module
 
     module.read_model_file = module._honest
+
+
+def test_the_workers_make_the_lower_resolutions(tmp_path, job, dask, client, monkeypatch):
+    image, model = job
+    made, honest = [], ZarrSegmentation.halve
+
+    def halve(self, shards):
+        found = list(shards)
+        made.extend(shard.level for shard in found)
+        honest(self, found)
+
+    monkeypatch.setattr(zarr_layout, "SMALLEST_LEVEL", 16)
+    monkeypatch.setattr(zarr_levels, "_BLOCK", 1)
+    monkeypatch.setattr(ZarrSegmentation, "halve", halve)
+    client.run(_set_smallest_level, 16)
+    for name, address in (("here", None), ("there", dask)):
+        (tmp_path / name).mkdir()
+        made.clear()
+        found = digests(segment_files([image], tmp_path / name / "out.zarr", model, OPTIONS, dask=address))
+        assert min(made) == (1 if address is None else 2)
+        assert found == {"out.zarr": sha256(tmp_path / "here" / "out.zarr")}
+    client.run(_set_smallest_level, 1024)
+
+
+def _set_smallest_level(pixels):
+    from unet2015.images import zarr_layout
+
+    zarr_layout.SMALLEST_LEVEL = pixels
 
 
 def test_a_batch_goes_file_by_file_and_bad_files_do_not_stop_it(tmp_path, job, dask, monkeypatch):
@@ -169,7 +202,10 @@ def test_processes_here_share_the_threads_of_this_one_but_for_the_network(client
     assert torch.get_num_threads() in client.run(torch.get_num_threads).values()
     with connection._environment({"OMP_NUM_THREADS": "77", "UNET2015_TEST": "1"}):
         assert os.environ["UNET2015_TEST"] == "1"
+        os.environ["MALLOC_TRIM_THRESHOLD_"] = "1"  # as Dask does
     assert dict(os.environ) == environment
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment, "Dask slows down what this process starts"
+    assert set(client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_").values()) == {None}
 
 
 def settings_there():

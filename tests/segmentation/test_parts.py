@@ -14,7 +14,7 @@ from unet2015.errors import ImageWriteError
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.part_store import PartStore
-from unet2015.segmentation.parts import Computation, compute_part, in_order
+from unet2015.segmentation.parts import Computation, compute_parts, in_order
 from unet2015.tiling import plan as plan_module
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
@@ -90,8 +90,11 @@ def test_parts_from_anywhere_make_the_same_whole(tmp_path, job, classes, pages):
     alone, store = [], PartStore(tmp_path, plan)
     for index in np.random.default_rng(1).permutation(len(plan.parts)).tolist():
         part = plan.parts[index]
-        bands = compute_part(computation, part)
-        store.save(part, bands)
+        bands = []
+        compute_parts(computation, [part], bands.append)
+        with store.keeping(part) as keep:
+            for band in bands:
+                keep(band)
         alone += [(index, band) for band in bands]
     assert joined([band for _, band in sorted(alone, key=lambda pair: pair[0])]) == expected
     before = segmenter.tiles

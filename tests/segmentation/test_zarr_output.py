@@ -23,7 +23,7 @@ from unet2015.images import zarr_layout
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet
-from unet2015.safe_files import sha256
+from unet2015.safe_files import mounts, sha256
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
@@ -227,6 +227,18 @@ def test_a_killed_run_is_gone_on_from(tmp_path, job, monkeypatch, calls, where):
     assert sha256(outcome(segment_files([image], out, model, OPTIONS))) == whole
     assert (notes, len(parts)) == ((3, 5) if where == "write" else (8, 0))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_all_is_flushed_to_the_disk_once(tmp_path, job, monkeypatch):
+    image, model = job
+    flushed, honest = [], mounts.flush
+    monkeypatch.setattr(mounts, "flush", lambda path: (flushed.append(path), honest(path)))
+    out = outcome(segment_files([image], tmp_path / "out.zarr", model, OPTIONS))
+    there = {item.relative_to(out) for item in out.rglob("*")}
+    inside = [Path(str(path).partition("/finished/out.zarr/")[2]) for path in flushed]
+    assert there <= set(inside)
+    files = [path for path in inside if (out / path).is_file()]
+    assert len(set(files)) == len(files) == len([path for path in there if (out / path).is_file()])
 
 
 def test_nothing_else_is_replaced(tmp_path, job):

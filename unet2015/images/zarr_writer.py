@@ -12,9 +12,9 @@ arrays of the class map, so that viewers show something and nothing is stored tw
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from unet2015.images.image import Image
 from unet2015.images.ngff_description import WRITTEN, describe_multiscale
 from unet2015.images.zarr_group import zarr_library
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap
+from unet2015.images.zarr_levels import Block, Each, Shard, blocks, shards_below
+from unet2015.safe_files import flush_all
 
 _COLOURS = ((0, 0, 0), (255, 196, 0), (0, 158, 255), (230, 0, 92), (0, 200, 120), (160, 90, 255))
 
@@ -121,23 +123,49 @@ class ZarrSegmentation:
         except OSError as error:
             raise self._failure(error) from error
 
-    def make_levels(self) -> None:
+    def make_levels(self, each: Each | None = None) -> None:
         """Make the lower resolutions of the full one, a shard in memory at a time.
 
         What a killed run has made of them goes: zarr reads a file that it writes a part of, and this one may
         be damaged.
+
+        Parameters
+        ----------
+        each : callable, optional
+            Makes what can be made apart, in processes that see the folder. Default: all is made here.
+
+        Raises
+        ------
+        ImageWriteError
+            They cannot be written.
         """
         try:
             for path in (path for item in self.layout.maps for path in self.layout.paths(item.name)[1:]):
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.folder / path / "c")
-            for item in self.layout.maps:
-                for fine, coarse in pairwise(self.layout.paths(item.name)):
-                    source, target = self._array(fine), self._array(coarse)
-                    for lead, rows, columns in _blocks(target.shape, self.layout.shard):
-                        twice = tuple(slice(2 * s.start, 2 * s.stop) for s in (rows, columns))
-                        pixels = source[(*lead, *twice)]
-                        target[(*lead, rows, columns)] = _halved(pixels, mean=not item.label)
+        except OSError as error:
+            raise self._failure(error) from error
+        apart = [] if each is None else blocks(self.layout)
+        if each is not None and apart:
+            each(partial(_make_block, self.folder, self.layout), apart)
+        self.halve(shards_below(self.layout, apart[0].depth if apart else 0))
+
+    def halve(self, shards: Iterable[Shard]) -> None:
+        """Make shards, each of what there is of the next finer level.
+
+        Raises
+        ------
+        ImageWriteError
+            They cannot be written.
+        """
+        try:
+            for shard in shards:
+                fine, coarse = self.layout.paths(shard.name)[shard.level - 1 : shard.level + 1]
+                plane, rows, columns = shard.region(self.layout)
+                twice = (slice(2 * s.start, 2 * s.stop) for s in (rows, columns))
+                pixels = self._array(fine)[(*plane, *twice)]
+                mean = not self.layout.by_name[shard.name].label
+                self._array(coarse)[(*plane, rows, columns)] = _halved(pixels, mean)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -228,13 +256,14 @@ def _hex(rgb: tuple[int, int, int]) -> str:
     return "".join(f"{value:02X}" for value in (rgb if any(rgb) else (128, 128, 128)))
 
 
-def _blocks(shape: tuple[int, ...], block: tuple[int, int]) -> Iterator[tuple[tuple[int, ...], slice, slice]]:
-    """Yield the index of each plane of an array and the rows and columns of each block of it."""
-    height, width = shape[-2:]
-    for lead in np.ndindex(*shape[:-2]):
-        for y in range(0, height, block[0]):
-            for x in range(0, width, block[1]):
-                yield lead, slice(y, min(y + block[0], height)), slice(x, min(x + block[1], width))
+def _make_block(folder: Path, layout: ZarrLayout, block: Block) -> None:
+    """Make the lower resolutions of a block, and flush them to the disk of the machine that writes them."""
+    shards = list(block.shards(layout))
+    ZarrSegmentation(folder, layout).halve(shards)
+    try:
+        flush_all(folder / shard.path(layout) for shard in shards)
+    except OSError as error:
+        raise ImageWriteError(f"{folder}: cannot write the image: {error.strerror or error}") from error
 
 
 def _halved(pixels: npt.NDArray[Any], mean: bool) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@
 
 from unet2015.safe_files.claims import claim, was_claimed
 from unet2015.safe_files.folders import atomic_folder, flush_below, remove, replace_folder
-from unet2015.safe_files.mounts import flush, longest_name
+from unet2015.safe_files.mounts import flush, flush_all, longest_name
 from unet2015.safe_files.ownership import (
     EDITED,
     RECORD,
@@ -71,6 +71,7 @@ __all__ = [
     "files_below",
     "find_record",
     "flush",
+    "flush_all",
     "flush_below",
     "hidden_prefix",
     "is_edited",

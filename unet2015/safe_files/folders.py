@@ -5,12 +5,12 @@ A folder cannot take the place of another in one step. So the earlier one is mov
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
-from unet2015.safe_files.mounts import flush
+from unet2015.safe_files.mounts import flush, flush_all
 from unet2015.safe_files.writing import Guard, check_name, leftovers, temporary_name
 
 
@@ -83,11 +83,31 @@ def replace_folder(source: Path, target: Path, aside: Path) -> None:
         raise
 
 
-def flush_below(folder: Path) -> None:
-    """Wait until a folder and all that is in it are on the disk; raises `OSError` as `flush` does."""
-    for place, _, names in os.walk(folder, topdown=False):
-        for name in (*names, ""):
-            flush(Path(place, name))
+def flush_below(folder: Path, flushed: Collection[Path] = ()) -> None:
+    """Wait until a folder and all that is in it are on the disk.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    flushed : collection of Path
+        Files in it that are on the disk with their names; they, and folders of nothing else, are left out.
+
+    Raises
+    ------
+    OSError
+        As of `flush`.
+    """
+    files, folders, done = [], [], set(flushed)
+    for place, below, names in os.walk(folder, topdown=False):
+        waiting = [Path(place, name) for name in names if Path(place, name) not in done]
+        files += waiting
+        if waiting or not names + below or not done.issuperset(Path(place, name) for name in below):
+            folders.append(Path(place))
+        else:
+            done.add(Path(place))
+    flush_all(files)  # before their names
+    flush_all(folders)
 
 
 def remove(path: Path) -> None:

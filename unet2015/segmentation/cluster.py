@@ -62,7 +62,7 @@ def segment_on(address: str, segmenter: Segmenter, jobs: Sequence[Job], warn: Sa
         if len(jobs) > 1 and len(jobs) >= workers:
             results = _by_file(client, segmenter, model, jobs, warn)
         else:
-            elsewhere = partial(_by_part, client, model)
+            elsewhere = _Workers(client, model)
             results = [run_job(segmenter, job, elsewhere=elsewhere, warn=warn) for job in jobs]
     return [
         replace(result, input=job.input, outputs=job.outputs.paths if result.outputs else ())
@@ -75,29 +75,39 @@ def model_for(model: ModelOnWorkers, segmenter: Segmenter) -> ModelOnWorkers:
     return replace(model, convolutions=segmenter.convolutions)
 
 
-def _by_part(client: Any, model: ModelOnWorkers, job: Job, computation: Computation, store: Store) -> None:
-    """Let the workers compute the missing parts of an image."""
-    source = computation.source
-    model = model_for(model, computation.segmenter)
-    plan = replace(computation.plan)  # without its cached values: each worker computes them itself
-    task = ImageTask(model, job, plan, (source.offset, source.gain), store.opener)
-    name = source.image.name
-    finished = store.finished()
-    missing = [part.index for part in plan.parts if part.index not in finished]
-    with tile_bar(plan, name) as progress:
-        progress(plan.tiles - sum(len(plan.parts[index].tiles) for index in missing))
+class _Workers:
+    """The workers, as :class:`unet2015.segmentation.parts.Elsewhere`."""
 
-        def done(position: int, spent: Times) -> None:
-            computation.times.add(spent)
-            progress(len(plan.parts[missing[position]].tiles))
+    def __init__(self, client: Any, model: ModelOnWorkers) -> None:
+        self._client, self._model = client, model
 
-        _gather(client, partial(compute, task), missing, done, name)
-    absent = set(missing) - set(store.finished())
-    if absent:
-        raise WorkerError(
-            f"{job.input}: the workers computed part {min(absent)}, but it is not in {store.folder}; "
-            "all machines must share the file system"
-        )
+    def compute(self, job: Job, computation: Computation, store: Store) -> None:
+        """Let the workers compute the missing parts of an image."""
+        source = computation.source
+        model = model_for(self._model, computation.segmenter)
+        plan = replace(computation.plan)  # without its cached values: each worker computes them itself
+        task = ImageTask(model, job, plan, (source.offset, source.gain), store.opener)
+        name = source.image.name
+        finished = store.finished()
+        missing = [part.index for part in plan.parts if part.index not in finished]
+        with tile_bar(plan, name) as progress:
+            progress(plan.tiles - sum(len(plan.parts[index].tiles) for index in missing))
+
+            def done(position: int, spent: Times) -> None:
+                computation.times.add(spent)
+                progress(len(plan.parts[missing[position]].tiles))
+
+            _gather(self._client, partial(compute, task), missing, done, name)
+        absent = set(missing) - set(store.finished())
+        if absent:
+            raise WorkerError(
+                f"{job.input}: the workers computed part {min(absent)}, but it is not in {store.folder}; "
+                "all machines must share the file system"
+            )
+
+    def each(self, function: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Let the workers call a function with each item."""
+        _gather(self._client, function, items, lambda position, nothing: None, "after the last tile")
 
 
 def _by_file(

@@ -18,11 +18,14 @@ WAIT = 20
 """Seconds to wait for an answer of the scheduler, and for its first worker."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What Dask sets in the environment of this process before it starts another, and leaves there.
+_SPAWN = "distributed.nanny.pre-spawn-environ"
 # What Dask watches of itself takes a tenth of a core where two workers and their scheduler only wait.
 _QUIET = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
+    f"{_SPAWN}.MALLOC_TRIM_THRESHOLD_": None,  # it makes the network a third slower (see heap.py)
 }
 
 
@@ -104,8 +107,13 @@ def _started_here(address: str, count: str) -> Iterator[Any]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that start in the body; those that die are restarted."""
-    before = {name: os.environ.get(name) for name in values}
+    """Set environment variables for processes that start in the body; those that die are restarted.
+
+    At the end the environment is what it was before, also where Dask has changed it: what it sets would make
+    programs slow that this process starts later.
+    """
+    names = {*values, *import_module("dask").config.get(_SPAWN, {})}
+    before = {name: os.environ.get(name) for name in names}
     os.environ.update(values)
     try:
         yield

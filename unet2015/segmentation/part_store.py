@@ -9,8 +9,8 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,8 +46,8 @@ class Store(Protocol):
     def finished(self) -> Collection[int]:
         """Return the numbers of the parts that are there."""
 
-    def save(self, part: Part, bands: Sequence[Band]) -> None:
-        """Keep a part."""
+    def keeping(self, part: Part) -> AbstractContextManager[Callable[[Band], object]]:
+        """Yield what takes the bands of a part, from top to bottom; at the end of the context it is whole."""
 
 
 class PartStore:
@@ -100,8 +100,9 @@ class PartStore:
                 remove(self.path(part))
         return set(self._sound)
 
-    def save(self, part: Part, bands: Sequence[Band]) -> None:
-        """Keep a part.
+    @contextmanager
+    def keeping(self, part: Part) -> Iterator[Callable[[Band], object]]:
+        """Yield what takes the bands of a part, from top to bottom; at the end of the context it is kept.
 
         Raises
         ------
@@ -109,8 +110,7 @@ class PartStore:
             It cannot be written.
         """
         with PartWriter(self, part) as writer:
-            for band in bands:
-                writer.append(band)
+            yield writer.append
 
     def load(self, part: Part) -> Iterator[Band]:
         """Yield the bands of a part, one in memory at a time.

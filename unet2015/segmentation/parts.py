@@ -4,7 +4,7 @@ The division into parts follows from the plan alone (see :mod:`unet2015.tiling.p
 part from the image, the model and the plan. So a part that was computed once, by this process or another,
 is never computed again, and the result is the same bytes wherever the parts were computed.
 
-- `compute_part` computes one part and returns its bands: for a worker elsewhere.
+- `compute_parts` computes some parts and hands on their bands: for a worker elsewhere.
 - `in_order` gives all bands of a plan from top to bottom. It takes from the store what is there, and
   computes and stores the rest.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any, Protocol
 
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, Scale
@@ -47,8 +48,14 @@ class Computation:
     times: Times = field(default_factory=Times)
 
 
-Elsewhere = Callable[[Job, Computation, Store], None]
-"""Computes the parts that a store lacks, on other machines, and keeps them in the store."""
+class Elsewhere(Protocol):
+    """Other processes, perhaps on other machines, that see the same files."""
+
+    def compute(self, job: Job, computation: Computation, store: Store) -> None:
+        """Compute the parts that a store lacks, and keep them in the store."""
+
+    def each(self, function: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Call a function, which can be pickled, with each item, in any order and at the same time."""
 
 
 def computation_of(
@@ -59,13 +66,6 @@ def computation_of(
     with times.measure("map"):
         source = MappedImage(image, segmenter.info.mapping, scale)
     return Computation(segmenter, source, plan, times)
-
-
-def compute_part(computation: Computation, part: Part) -> list[Band]:
-    """Compute one part; return its bands from top to bottom."""
-    bands: list[Band] = []
-    compute_parts(computation, [part], bands.append)
-    return bands
 
 
 def compute_parts(

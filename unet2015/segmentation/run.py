@@ -81,7 +81,7 @@ def run_job(
         The input, its outputs and its options.
     plan : TilePlan, optional
         Default: one is chosen here, by memory.
-    elsewhere : callable, optional
+    elsewhere : Elsewhere, optional
         Computes the parts that are missing. Default: they are computed here.
     warn : callable, optional
         Takes what is said about the image. Default: it is logged.

@@ -46,7 +46,7 @@ def write_tiff(
         not kept; with objects it is needed.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
-    elsewhere : callable, optional
+    elsewhere : Elsewhere, optional
         Computes the missing parts before the files are written. Default: they are computed here.
 
     Returns
@@ -64,7 +64,7 @@ def write_tiff(
     plan, image = computation.plan, computation.source.image
     store = None if folder is None else PartStore(folder, plan, check)
     if elsewhere is not None and store is not None:
-        elsewhere(job, computation, store)
+        elsewhere.compute(job, computation, store)
     found = Summary()
     classes, layout = computation.segmenter.info.classes, job.options.layout
     with ExitStack() as stack:

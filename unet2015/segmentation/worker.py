@@ -17,7 +17,7 @@ from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.part_store import Store
-from unet2015.segmentation.parts import computation_of, compute_part
+from unet2015.segmentation.parts import computation_of, compute_parts
 from unet2015.segmentation.run import FileResult, run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
@@ -128,9 +128,8 @@ def _compute(task: ImageTask, index: int) -> Times:
     segmenter = task.model.load(task.job.options)
     image = _open(task.job.input, task.job.options)
     computation, part = computation_of(segmenter, image, task.plan, task.scale), task.plan.parts[index]
-    bands = compute_part(computation, part)
-    with computation.times.measure("write"):
-        task.open_store(task.plan).save(part, bands)
+    with task.open_store(task.plan).keeping(part) as keep:  # a band is written while the next is computed
+        compute_parts(computation, [part], keep)
     return computation.times
 
 

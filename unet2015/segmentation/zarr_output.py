@@ -8,7 +8,8 @@ a lost or damaged file is never taken for zeros.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
+from unet2015.images.zarr_levels import Each
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.safe_files import flush, flush_below, read_text, remove, sha256, write_json
+from unet2015.safe_files import flush, flush_all, flush_below, read_text, remove, sha256, write_json
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
@@ -98,19 +100,20 @@ class ZarrParts:
             self._mark(part)
             self._seen = Summary()
 
-    def save(self, part: Part, bands: Sequence[Band]) -> None:
-        """Write a part."""
-        assert len(bands) == len(part.pages) * len(part.rows)
-        for band in bands:
-            self.take(band)
+    @contextmanager
+    def keeping(self, part: Part) -> Iterator[Callable[[Band], object]]:
+        """Yield `take`, for the bands of a part."""
+        yield self.take
 
-    def finish(self, add: Callable[[], None] = lambda: None) -> Summary:
+    def finish(self, add: Callable[[], None] = lambda: None, each: Each | None = None) -> Summary:
         """Make the lower resolutions, and flush the image to the disk; every part is finished.
 
         Parameters
         ----------
         add : callable
             Called before the image is flushed; may add to it.
+        each : callable, optional
+            As for `ZarrSegmentation.make_levels`.
 
         Raises
         ------
@@ -125,10 +128,11 @@ class ZarrParts:
                 f"{self.image.folder}: part {lost[0]} was changed or removed after it was written; run again "
                 "to compute it again"
             )
-        self.image.make_levels()
+        self.image.make_levels(each)
         add()
+        flushed = {self.image.folder / name for part in self._plan.parts for name in self._files(part)}
         try:
-            _flush(self.image.folder)
+            _flush(self.image.folder, flushed)
         except OSError as error:
             raise self._failure(error) from error
         total = Summary()
@@ -140,11 +144,9 @@ class ZarrParts:
         """Flush the files of a part, then write its note."""
         try:
             files = self._digests(part)
-            for name in files:
-                flush(self.image.folder / name)
+            flush_all(self.image.folder / name for name in files)
             above = {place for name in files for place in Path(name).parents}
-            for place in sorted(above, reverse=True):  # the image itself comes last
-                flush(self.image.folder / place)
+            flush_all(self.image.folder / place for place in above)  # the names, when the bytes are there
             flush(self.image.folder.parent)
         except OSError as error:
             raise self._failure(error) from error
@@ -207,7 +209,7 @@ def write_zarr(
         An existing folder, for the notes of finished parts.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
-    elsewhere : callable, optional
+    elsewhere : Elsewhere, optional
         Computes the missing parts. Default: they are computed here.
 
     Returns
@@ -231,7 +233,7 @@ def write_zarr(
     with times.measure("write"):
         parts.image.create(image)
     if elsewhere is not None:
-        elsewhere(job, computation, parts)
+        elsewhere.compute(job, computation, parts)
     else:
         finished = parts.finished()
         missing = [part for part in plan.parts if part.index not in finished]
@@ -250,13 +252,14 @@ def write_zarr(
         objects.update(write_objects(job, computation, places, lambda labels: write(labels.dtype)))
 
     wanted = job.options.objects is not None
+    each = None if elsewhere is None else elsewhere.each
     with times.measure("write"):
-        found = parts.finish(add_objects) if wanted else parts.finish()
+        found = parts.finish(add_objects, each) if wanted else parts.finish(each=each)
     return found, objects if wanted else None
 
 
-def _flush(folder: Path) -> None:
-    """Remove files that killed writers left, and flush the others to the disk."""
+def _flush(folder: Path, flushed: Collection[Path]) -> None:
+    """Remove files that killed writers left, and flush the others to the disk that are not there yet."""
     for file in folder.rglob("*.partial"):
         file.unlink()
-    flush_below(folder)
+    flush_below(folder, flushed)
