@@ -1,6 +1,7 @@
 """The folder of an export: whole or absent, and nothing of anybody else's is touched."""
 
 import json
+import sys
 
 import pytest
 
@@ -51,6 +52,21 @@ def test_an_export_may_be_made_again_and_get_more_formats(tmp_path):
     card = (tmp_path / "README.md").read_text()
     assert "`model.torchscript.pt`" in card
     assert "`model.safetensors`" in card
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is of POSIX")
+@pytest.mark.parametrize("name", ["pt2", "torchscript", "safetensors"])
+def test_a_full_disk_is_an_error_and_leaves_nothing(name, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(ImageWriteError, match=r"cannot write .*: File too large"):
+            export_model(small_model(), tmp_path, ExportOptions(formats=(name,)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", ["README.md", "model.torchscript.pt", "test-input.npy", MINE])

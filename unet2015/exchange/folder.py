@@ -88,7 +88,8 @@ class ExportFolder:
                 yield work
                 self._publish(work)
             except OSError as error:
-                if isinstance(error, ImageWriteError) or error.filename not in (None, str(work)):
+                about = error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(work)
+                if isinstance(error, ImageWriteError) or not about:
                     raise
                 raise ImageWriteError(f"{self.path}: cannot write the export: {error.strerror}") from error
             finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def _refused(source: Source, what: str, error: Exception) -> ModelError:
 
 def write_pt2(source: Source, path: Path) -> None:
     """Write the exported program of PyTorch."""
+    made = BytesIO()  # torch's own writer of files ends the process where the disk is full
     try:
         with quiet():
-            torch.export.save(source.traced.program, path)
-    except OSError:
-        raise
+            torch.export.save(source.traced.program, made)
     except Exception as error:  # torch has dozens of kinds of them
         raise _refused(source, "an exported program", error) from error
+    path.write_bytes(made.getbuffer())
 
 
 def run_pt2(path: Path, images: Sequence[Array]) -> list[Array]:
@@ -129,14 +130,14 @@ def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
 
 def write_torchscript(source: Source, traced: TracedGraph, path: Path) -> None:
     """Write a trace of a graph; a size that it would fix is found by the check at two sizes."""
+    made = BytesIO()  # as in `write_pt2`
     try:
         with quiet(), torch.no_grad():
             trace: Any = torch.jit.trace
-            trace(traced.graph, traced.example(), check_trace=False).save(str(path))
-    except OSError:
-        raise
+            torch.jit.save(trace(traced.graph, traced.example(), check_trace=False), made)
     except Exception as error:
         raise _refused(source, "TorchScript", error) from error
+    path.write_bytes(made.getbuffer())
 
 
 def run_torchscript(path: Path, images: Sequence[Array]) -> list[Array]:
