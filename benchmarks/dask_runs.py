@@ -3,12 +3,12 @@
 Every process computes with one thread, and all outputs of one image must be the same bytes.
 """
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,7 @@ class Runs:
         if name in ("process", "two_processes"):
             start = _one_core if name == "process" else None
             parts = ("image",) if name == "process" else HALVES
-            with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn"), start) as pool:
+            with ProcessPoolExecutor(len(parts), get_context("spawn"), start) as pool:
                 yield lambda tiles, size: self._processes(pool, parts, tiles, size)
         else:
             with (

@@ -14,7 +14,8 @@ from unet2015.tiling import plan as plan_module
 
 
 @pytest.mark.slow
-def test_quick_run_writes_times_and_machine(tmp_path, benchmark):
+def test_quick_run_writes_times_and_machine(tmp_path, benchmark, monkeypatch, loaded_processes):
+    monkeypatch.setattr(dask_runs, "get_context", loaded_processes)
     before = plan_module.PART_PIXELS, torch.get_num_threads()
     out = tmp_path / "dask.json"
     assert benchmark.pedantic(dask_overhead.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0

@@ -10,8 +10,9 @@ from benchmarks import serving
 
 
 @pytest.mark.slow
-def test_quick_run_writes_rates_and_rows(tmp_path, monkeypatch, benchmark):
+def test_quick_run_writes_rates_and_rows(tmp_path, monkeypatch, benchmark, loaded_processes):
     monkeypatch.setattr(serving, "PROCESSES", 1)
+    monkeypatch.setattr(serving, "get_context", loaded_processes)
     out = tmp_path / "serving.json"
     assert benchmark.pedantic(serving.main, args=(["--quick", "--out", str(out)],), rounds=1) == 0
     result = json.loads(out.read_text())
