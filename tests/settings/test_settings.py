@@ -243,11 +243,27 @@ def test_the_settings_of_a_pipeline_can_be_trained_with(name: str) -> None:
         ('[optimisation]\nschedule = "cosin"', "did you mean 'cosine'?"),
         ('[network]\nkind = "unet"', "did you mean 'unet2015'?"),
         ("[optimisation]\nmomentm = 0.9", "did you mean 'momentum'?"),
+        ("[optimisation]\nseed = 9", "did you mean 'seed', above all sections?"),
+        ("[labels]\ncheckpoint_intervall = 9", "did you mean 'checkpoint_interval', above all sections?"),
+        ("[labels.optimisation]\nsteps = 9", "did you mean 'optimisation'?"),
         ("[optimization]\nsteps = 9", "did you mean 'optimisation'?"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, text: str, meant: str) -> None:
     assert meant in refusal(tmp_path, text)
+
+
+def test_many_unknown_names_are_one_line_that_lists_the_known_ones_once(tmp_path: Path) -> None:
+    names = [f"unknown_{number}" for number in range(9)]
+    for sections in ([""], ["", "[network]", "[labels]", "[optimisation]", "[augmentation]", "[sampling]"]):
+        lines = [line for section in sections for line in (section, *(f"{name} = 1" for name in names))]
+        message = refusal(tmp_path, "\n".join(lines)).removeprefix(str(tmp_path))
+        assert len(message) < 1100
+        assert message.count("known here") <= len(sections)
+        said = message.count("no such setting")
+        assert said >= min(9, len(sections))
+        more = len(sections) * len(names) - said
+        assert message.endswith(f"and {more} more") == (more > 0)
 
 
 # Reading

@@ -4,7 +4,7 @@ import difflib
 import re
 import reprlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import UnionType
@@ -20,7 +20,7 @@ from unet2015.settings.network import NETWORK_KINDS, AnyNetworkSettings, kind_of
 from unet2015.wording import cut
 
 MOST_BYTES = 1 << 20
-_LONGEST, _MOST = 200, 10
+_LONGEST, _LONGEST_LINE, _MOST = 200, 1000, 10
 
 _REPR = reprlib.Repr()
 """Shows a value of any size and depth in short."""
@@ -55,14 +55,25 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        problems = [_problem(kind, values, detail) for detail in details[:_MOST]]
-        if len(details) > _MOST:
-            problems.append(f"and {len(details) - _MOST} more")
-        raise SettingsError(f"{name}: {'; '.join(problems)}") from error
+        raise SettingsError(f"{name}: {_problems(kind, values, error.errors(include_url=False))}") from error
 
 
-def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
+def _problems(kind: type[Frozen], values: Any, details: Sequence[Any]) -> str:
+    """Return the first problems in one line, and how many more there are."""
+    problems: list[str] = []
+    listed: set[str] = set()
+    for detail in details[:_MOST]:
+        problem = _problem(kind, values, detail, listed)
+        if problems and sum(map(len, problems)) + len(problem) > _LONGEST_LINE:
+            break
+        problems.append(problem)
+    if left := len(details) - len(problems):
+        problems.append(f"and {left} more")
+    return "; ".join(problems)
+
+
+def _problem(kind: type[Frozen], values: Any, detail: Any, listed: set[str]) -> str:
+    """Return a problem in words; `listed` has the sections whose settings were listed before."""
     loc = detail["loc"]  # phases are counted from 1
     counted = [part + 1 if isinstance(part, int) and loc[0] == "phase" else part for part in loc]
     place = cut(".".join(map(str, counted)), _LONGEST)
@@ -82,7 +93,10 @@ def _problem(kind: type[Frozen], values: Any, detail: Any) -> str:
     names, name = list(known.model_fields), str(detail["loc"][-1])
     # The same name elsewhere, then one like it here, then one like it elsewhere.
     hint = _elsewhere(kind, name, place) or closest(name, names) or _elsewhere(kind, name, place, 0.8)
-    return f"{place}: no such setting; known here: {', '.join(names)}{hint}"
+    section = place.rpartition(".")[0]
+    known_here = "" if section in listed else f"; known here: {', '.join(names)}"
+    listed.add(section)
+    return f"{place}: no such setting{known_here}{hint}"
 
 
 def _elsewhere(kind: type[Frozen], name: str, place: str, least: float = 1.0) -> str:
@@ -90,7 +104,14 @@ def _elsewhere(kind: type[Frozen], name: str, place: str, least: float = 1.0) ->
     every = {path: path.rsplit(".", 1)[-1] for path in _paths(kind) if path != place}
     close = difflib.get_close_matches(name[:100], every.values(), 1, least)
     found = [path for path, last in every.items() if last in close]
-    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
+    meant = " or ".join(repr(path) + ", above all sections," * (path in _alone(kind)) for path in found)
+    return f"; did you mean {meant.removesuffix(',')}?" if found else ""
+
+
+def _alone(kind: type[Frozen]) -> set[str]:
+    """Return the names of the settings that are in no section."""
+    every = list(_paths(kind))
+    return {name for name in kind.model_fields if not any(path.startswith(f"{name}.") for path in every)}
 
 
 def _paths(kind: type[Frozen], prefix: str = "") -> Iterator[str]:
