@@ -204,3 +204,42 @@ def test_all_pages_are_kept_where_all_are_masks(tmp_path):
 
 def test_a_mask_and_a_thumbnail_of_full_size_are_both_named(tmp_path):
     assert len(read(marked(tmp_path / "a.tif", 0, 1, 4))[1]) == 2
+
+
+# Images inside a page (SubIFDs)
+
+
+@pytest.mark.parametrize("marked", [0, 1])
+def test_a_preview_with_its_image_inside_is_refused(tmp_path, marked):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0, ::2, ::2], subifds=1, subfiletype=marked, **GRAY)
+        writer.write(STACK[0], **GRAY)
+    height, width = STACK.shape[1:]
+    refused(
+        tmp_path / "a.tif", "is a preview of the image inside it", f"{height} x {width} px, which is not read"
+    )
+
+
+@pytest.mark.parametrize("metadata", [None, {"axes": "YX"}])
+def test_images_inside_a_page_are_said_but_for_smaller_copies(tmp_path, metadata):
+    gray = GRAY | {"metadata": metadata}
+    for name, inside, marked in (
+        ("copy", STACK[0, ::2, ::2], 1),
+        ("other", STACK[1], 0),
+    ):
+        with tifffile.TiffWriter(tmp_path / f"{name}.ome.tif", ome=metadata is not None) as writer:
+            writer.write(STACK[0], subifds=1, **gray)
+            writer.write(inside, subfiletype=marked, **gray)
+        found, notes = read(tmp_path / f"{name}.ome.tif")
+        np.testing.assert_array_equal(found, STACK[:1])
+        said = ("page 0 has 1 more of its size inside it (SubIFDs): left out",) if name == "other" else ()
+        assert notes == said
+
+
+def test_a_damaged_image_inside_a_page_is_none(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0], subifds=1, **GRAY)
+        writer.write(STACK[1], **GRAY)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tif:
+        tif.pages[0].tags[330].overwrite(2**31)
+    assert read(tmp_path / "a.tif")[1] == ()

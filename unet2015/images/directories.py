@@ -19,7 +19,7 @@ from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
 from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
-from unet2015.images.unused_pages import without_unused
+from unet2015.images.unused_pages import describe_inside, without_unused
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
 
@@ -108,9 +108,9 @@ def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
     if pages[0].compression == 1 and pages[0].tags.valueof(317, 1) != 1:
         notes = ("its tag Predictor is ignored, as the pixels are not compressed; some programs obey it",)
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
-        return pages, notes
+        return pages, notes + describe_inside(pages[0], name)
     kept, more = without_unused(pages)
-    return kept, notes + more
+    return kept, notes + more + describe_inside(kept[0], name)
 
 
 def _chain(tif: Any, name: str) -> Iterator[int]:

@@ -1,13 +1,18 @@
 """Pages of a TIFF that are no part of its image: thumbnails without a word, all others with a note."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+import tifffile
+
+from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.wording import listed
 
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _NAMED = 10
+_MOST_INSIDE = 64  # a pyramid has fewer
 
 
 def without_unused(pages: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
@@ -72,6 +77,45 @@ def describe_undeclared(pages: Sequence[Any], declared: Declared) -> tuple[str, 
         f"the OME-XML declares {declared.planes} plane{'s' * (declared.planes > 1)} in this file, but it "
         f"holds {len(pages)} pages: {_numbered(left)} left out",
     )
+
+
+def describe_inside(page: Any, name: str) -> tuple[str, ...]:
+    """Return a note on images inside a page (SubIFDs) that are no smaller copies of it.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        The first page of the image.
+    name : str
+        The file.
+
+    Raises
+    ------
+    ImageReadError
+        One is larger, so the page is a preview of it, as in TIFF/EP and in raw files of cameras.
+    """
+    inside = [one for one in _inside(page) if not _is_smaller(one, page)]
+    for one in inside:
+        if one.imagelength > page.imagelength or one.imagewidth > page.imagewidth:
+            small, large = (f"{each.imagelength} x {each.imagewidth} px" for each in (page, one))
+            raise ImageReadError(
+                f"{name}: page {page.index}, {small}, is a preview of the image inside it (SubIFD), {large}, "
+                "which is not read: save that as TIFF"
+            )
+    same = [one for one in inside if not one.subfiletype & (_REDUCED | _MASK)]
+    if not same:
+        return ()
+    return (f"page {page.index} has {len(same)} more of its size inside it (SubIFDs): left out",)
+
+
+def _inside(page: Any) -> Iterator[Any]:
+    """Go through the images inside a page that can be read; what is damaged is none of the image."""
+    for number, place in enumerate((page.subifds or ())[:_MOST_INSIDE]):
+        with suppress(Exception):
+            page.parent.filehandle.seek(place)
+            found = tifffile.TiffPage(page.parent, index=(page.index, number))
+            if all(isinstance(length, int) for length in (found.imagelength, found.imagewidth)):
+                yield found
 
 
 def _is_smaller(page: Any, than: Any) -> bool:
