@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.images.bands import write_in_bands
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.images import layout, strips
-from unet2015.images.axes import Calibration
+from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.display import display_of_classes, display_of_labels
 from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
@@ -188,6 +188,33 @@ def test_units_of_ome_survive(tmp_path, unit):
         assert (read.axes, read.kind) == ("TZYX", "ome")
     with tifffile.TiffFile(path) as tif:
         assert f'PhysicalSizeXUnit="{unit.replace("µ", "&#181;").replace("Å", "&#197;")}"' in tif.ome_metadata
+
+
+@pytest.mark.parametrize("kind", ["imagej", "plain", "ome"])
+@pytest.mark.parametrize(
+    ("size", "unit", "kept"),
+    [
+        (0.01, "Å", "imagej plain ome"),
+        (0.0002, "nm", "imagej plain ome"),
+        (6.5e-8, "m", "imagej plain ome"),
+        (1e-11, "m", "plain ome"),
+        (1e-14, "m", "ome"),
+        (5e9, "pm", "plain ome"),
+    ],
+)
+def test_a_pixel_size_of_any_order_is_kept_or_said(tmp_path, size, unit, kept, kind):
+    like = ArrayImage(np.zeros((4, 5), np.uint8), "YX", Calibration(size, size, unit=unit))
+    like.kind = kind
+    with ImageWriter(tmp_path / "a.tif", like, "uint8") as out:
+        assert any("no number that the tags of a TIFF hold" in note for note in out.lost) == (
+            kind not in kept
+        )
+        out.write(np.zeros((4, 5), np.uint8))
+    with open_image(tmp_path / "a.tif") as read:
+        expected = pytest.approx(size, rel=1e-8) if kind in kept else None
+        found = read.calibration
+        factor = unit_factor(found.unit, unit) or 1
+        assert (found.pixel_size_x and found.pixel_size_x * factor) == expected
 
 
 def test_resolution_tags_survive(tmp_path, same_calibration):

@@ -24,7 +24,10 @@ Resolution = tuple[float | None, float | None, int]
 Tag = tuple[int, int, Sequence[int]]
 """Code, type and numbers."""
 
-_DEFLATE, _LARGEST = 8, 2**32 - 1
+LARGEST = 2**32 - 1
+"""The largest number of pixels per unit that a tag holds; and the inverse of the smallest."""
+
+_DEFLATE = 8
 _FORMATS = {SHORT: "H", LONG: "I", LONG8: "Q", RATIONAL: "I"}
 _SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
 
@@ -105,11 +108,11 @@ def _packed(kind: int, numbers: Sequence[int]) -> bytes:
 def _rational(value: float) -> tuple[int, int]:
     """Return the fraction of two 32 bit integers nearest to a positive value."""
     exact = Fraction(value)
-    if exact >= _LARGEST:
-        return _LARGEST, 1
-    near = exact.limit_denominator(_LARGEST)
-    if near.numerator > _LARGEST:
-        near = exact.limit_denominator(max(1, int(_LARGEST / value) - 1))
+    if exact >= LARGEST:
+        return LARGEST, 1
+    near = exact.limit_denominator(LARGEST)
+    if near.numerator > LARGEST:
+        near = exact.limit_denominator(max(1, int(LARGEST / value) - 1))
     if near == 0:
-        return 1, _LARGEST
+        return 1, LARGEST
     return near.numerator, near.denominator

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import UsageError
-from unet2015.images.axes import Calibration
+from unet2015.images.axes import Calibration, unit_factor
+from unet2015.images.encoding import CENTIMETRE, LARGEST, NONE, Resolution
 from unet2015.images.image import Image, MetadataKind
 from unet2015.images.imagej import ORDER
 from unet2015.images.ome_description import can_describe, ome_time
@@ -73,12 +74,34 @@ def what_fits(image: Image, kind: MetadataKind) -> tuple[Calibration, tuple[str,
         said = "has no unit" if unit is None else f"is in {unit}, which OME-TIFF does not have"
         notes.append(f"its time interval, {interval:g}, {said}: left out of the results")
         found = replace(found, time_interval=None, time_unit=None)
+    sizes = found.pixel_size_y, found.pixel_size_x
+    if kind != "ome" and any(sizes) and not any(resolution_of(found, kind)[:2]):
+        said = " x ".join(f"{size:g}" for size in sizes if size)
+        notes.append(
+            f"its pixel size, {said} {found.unit}, is no number that the tags of a TIFF hold: left out"
+        )
+        found = replace(found, pixel_size_y=None, pixel_size_x=None)
     if image.origin:
         place = ", ".join(f"{letter} {value:g}" for letter, value in image.origin.items())
         notes.append(
             f"where it lies (translation: {place}) is left out of the results: TIFF does not keep it"
         )
     return found, tuple(notes)
+
+
+def resolution_of(calibration: Calibration, kind: MetadataKind) -> Resolution:
+    """Return pixels per unit as tags: in ImageJ's own unit, else in centimetres where the unit is known.
+
+    Where tags cannot hold that, as of pixels below a picometre, they are in the unit of the header. Where
+    they cannot hold that either, there are none.
+    """
+    factor = None if kind == "imagej" else unit_factor("cm", calibration.unit)
+    sizes = calibration.pixel_size_x, calibration.pixel_size_y
+    for scale, unit in (((factor, CENTIMETRE),) if factor else ()) + ((1.0, NONE),):
+        x, y = (scale / size if size else None for size in sizes)
+        if all(pixels is None or 1 / LARGEST <= pixels <= LARGEST for pixels in (x, y)):
+            return x, y, unit
+    return None, None, NONE
 
 
 def is_tiled(like: Image, layout: Layout) -> bool:

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError
-from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
+from unet2015.images.axes import UNCALIBRATED, Calibration
 from unet2015.images.display import Colours, Display
-from unet2015.images.encoding import CENTIMETRE, NONE, Resolution
 from unet2015.images.image import ArrayImage, Image
 from unet2015.images.imagej import describe_imagej
-from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled, what_fits
+from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled, resolution_of, what_fits
 from unet2015.images.ome_description import describe_ome
 from unet2015.images.plain import describe_plain
 from unet2015.images.result_names import is_ome_name
@@ -95,6 +94,7 @@ class ImageWriter:
                 ".ome before its ending or, if the pages are slices or times, --axes with Z or T"
             )
         self.calibration, self.lost = what_fits(like, self.kind)
+        self._resolution = resolution_of(self.calibration, self.kind)
         self._pending: list[npt.NDArray[Any]] = []
         self._page = self._row = 0  # where the next row goes
         self._stack = ExitStack()
@@ -173,7 +173,7 @@ class ImageWriter:
                     f"{self.path}: expected {self._pages * self._height} rows, but {came} came"
                 )
             try:
-                self._strips.finish(self._description(), self._resolution())
+                self._strips.finish(self._description(), self._resolution)
             except OSError as problem:
                 raise self._failure(problem) from problem
 
@@ -189,15 +189,6 @@ class ImageWriter:
         if self._display is None:
             return None
         return self._display.table(self.dtype, ranged=self.kind == "imagej")
-
-    def _resolution(self) -> Resolution:
-        """Return pixels per unit: ImageJ's own unit, else centimetres where the unit is known."""
-        found = self.calibration
-        factor = unit_factor("cm", found.unit)
-        per_centimetre = self.kind != "imagej" and factor is not None
-        scale, unit = (factor, CENTIMETRE) if per_centimetre and factor else (1.0, NONE)
-        x, y = (scale / size if size else None for size in (found.pixel_size_x, found.pixel_size_y))
-        return x, y, unit
 
     def _failure(self, error: OSError) -> ImageWriteError:
         return ImageWriteError(f"{self.path}: cannot write the file: {error.strerror or error}")
