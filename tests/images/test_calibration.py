@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015.images.axes import Calibration, plain_unit, unit_factor, unit_symbol
+from unet2015.images.axes import Calibration, plain_unit, time_symbol, unit_factor, unit_symbol
 from unet2015.images.image import ArrayImage
 from unet2015.images.imagej import describe_imagej
 from unet2015.images.ngff_description import describe_axes
@@ -116,3 +116,31 @@ def test_an_ome_unit_with_a_line_break_forges_no_imagej_header(tmp_path):
 def test_names_of_units_are_known_in_any_case_and_symbols_as_they_are(unit, symbol):
     assert unit_symbol(unit) == symbol
     assert unit_factor(unit, "µm") == (symbol and unit_factor(symbol, "µm"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "symbol", "name"),
+    [
+        ("d", "d", "day"),
+        ("ks", "ks", "kilosecond"),
+        ("ps", "ps", "picosecond"),
+        ("Milliseconds", "ms", "millisecond"),
+        ("microsecond", "µs", "microsecond"),
+        ("hours", "h", "hour"),
+        ("sec", "s", "second"),
+        ("ds", "ds", "decisecond"),
+        ("frame", None, "frame"),
+    ],
+)
+def test_units_of_time_are_called_as_each_format_has_them(unit, symbol, name):
+    assert time_symbol(unit) == symbol
+    (axis,) = describe_axes("T", Calibration(time_interval=2.0, time_unit=unit))
+    assert axis["unit"] == name
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"), [("km", "kilometer"), ("µm", "micrometer"), ("ft", "foot"), ("u", "u")]
+)
+def test_units_of_length_are_called_as_ome_zarr_has_them(unit, name):
+    (axis,) = describe_axes("X", Calibration(pixel_size_x=2.0, unit=unit))
+    assert axis["unit"] == name

@@ -26,18 +26,22 @@ _UNITS = (
 _METRES = {name: metres for symbol, metres, others in _UNITS for name in (symbol, *others)}
 _SYMBOLS = {name: symbol for symbol, _, others in _UNITS for name in (symbol, *others)}
 
-_TIMES = (
-    # OME's symbol, OME-Zarr's name, other names
-    ("ns", "nanosecond", ("nsec", "nanosec", "nanoseconds")),
-    ("µs", "microsecond", ("μs", "us", "usec", "microsec", "microseconds")),
-    ("ms", "millisecond", ("msec", "millisec", "milliseconds")),
-    ("s", "second", ("sec", "secs", "seconds")),
-    ("min", "minute", ("mins", "minutes")),
-    ("h", "hour", ("hr", "hrs", "hours")),
-    ("d", "day", ("days",)),
+_PREFIX_NAMES = (
+    "yotta zetta exa peta tera giga mega kilo hecto deca deci centi milli micro nano pico femto atto"
 )
-_TIME_SYMBOLS = {one: symbol for symbol, name, others in _TIMES for one in (symbol, name, *others)}
-_TIME_NAMES = {one: name for symbol, name, others in _TIMES for one in (symbol, name, *others)}
+_PREFIX_SYMBOLS = "Y Z E P T G M k h da d c m µ n p f a"
+SI_PREFIXES = {"": ""} | dict(zip(_PREFIX_SYMBOLS.split(), _PREFIX_NAMES.split(), strict=True))
+SI_PREFIXES |= {"z": "zepto", "y": "yocto"}
+"""Names of the prefixes of units by their symbols."""
+
+_TIMES = {f"{symbol}s": f"{name}second" for symbol, name in SI_PREFIXES.items()}
+_TIMES |= {"min": "minute", "h": "hour", "d": "day"}
+"""Names of units of time, as OME-Zarr has them, by their symbols, as OME has them."""
+_ABBREVIATED = {"μs": "µs", "us": "µs", "usec": "µs", "msec": "ms", "nsec": "ns", "sec": "s", "secs": "s"}
+_ABBREVIATED |= {"mins": "min", "hr": "h", "hrs": "h"}
+_TIME_SYMBOLS = {symbol: symbol for symbol in _TIMES} | _ABBREVIATED
+_TIME_SYMBOLS |= {name + end: symbol for symbol, name in _TIMES.items() for end in ("", "s")}
+_TIME_NAMES = {one: _TIMES[symbol] for one, symbol in _TIME_SYMBOLS.items()}
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Lengths beyond these are damage; their inverses would not fit into the tags of a TIFF."""

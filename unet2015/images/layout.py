@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import UsageError
-from unet2015.images.axes import Calibration, unit_factor
+from unet2015.images.axes import Calibration, time_symbol, unit_factor
 from unet2015.images.encoding import CENTIMETRE, LARGEST, NONE, Resolution
 from unet2015.images.image import Image, MetadataKind
 from unet2015.images.imagej import ORDER
-from unet2015.images.ome_description import can_describe, ome_time
+from unet2015.images.ome_description import can_describe
 
 _CLASSIC_BYTES, _DIRECTORY_BYTES = 2**32 - 2**25, 2**9
 """Most bytes in a classic TIFF, less what deflate may add; more bytes than a directory needs."""
@@ -70,7 +70,7 @@ def what_fits(image: Image, kind: MetadataKind) -> tuple[Calibration, tuple[str,
     found, notes = image.calibration, []
     interval, unit = found.time_interval, found.time_unit
     # An interval without a unit would be read as seconds.
-    if interval is not None and (unit is None or (kind == "ome" and ome_time(unit) is None)):
+    if interval is not None and (unit is None or (kind == "ome" and time_symbol(unit) is None)):
         said = "has no unit" if unit is None else f"is in {unit}, which OME-TIFF does not have"
         notes.append(f"its time interval, {interval:g}, {said}: left out of the results")
         found = replace(found, time_interval=None, time_unit=None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unet2015.errors import AxesError
-from unet2015.images.axes import Calibration, time_name, unit_symbol
+from unet2015.images.axes import SI_PREFIXES, Calibration, time_name, unit_symbol
 from unet2015.images.ngff import SPATIAL
 
 WRITTEN = "0.5"
@@ -15,11 +15,8 @@ WRITTEN = "0.5"
 _ORDER = "TCIZYX"
 """The order that OME-Zarr asks for; I is an axis of no declared type, which stands where C may."""
 
-_UNITS = {"pm": "picometer", "Å": "angstrom", "nm": "nanometer", "µm": "micrometer", "mm": "millimeter"} | {
-    "cm": "centimeter",
-    "in": "inch",
-    "m": "meter",
-}
+_UNITS = {f"{symbol}m": f"{name}meter" for symbol, name in SI_PREFIXES.items()}
+_UNITS |= {"Å": "angstrom", "in": "inch", "ft": "foot", "yd": "yard", "mi": "mile", "pc": "parsec"}
 
 
 def ordered_axes(axes: str, name: str) -> str:
@@ -105,7 +102,7 @@ def describe_multiscale(
 
 
 def _unit(unit: str) -> str:
-    return _UNITS.get(unit_symbol(unit) or "", unit)
+    return _UNITS.get(unit_symbol(unit) or unit, unit)
 
 
 def _scale(letter: str, calibration: Calibration) -> float | None:

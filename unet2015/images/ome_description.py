@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.images.axes import Calibration, time_symbol, unit_symbol
+from unet2015.images.axes import SI_PREFIXES, Calibration, time_symbol, unit_symbol
 
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _TYPES = {
@@ -22,32 +22,8 @@ _TYPES = {
     "float32": "float",
     "float64": "double",
 }
-_PREFIXES = (
-    "Y",
-    "Z",
-    "E",
-    "P",
-    "T",
-    "G",
-    "M",
-    "k",
-    "h",
-    "da",
-    "",
-    "d",
-    "c",
-    "m",
-    "µ",
-    "n",
-    "p",
-    "f",
-    "a",
-    "z",
-    "y",
-)
 _OTHERS = ("Å", "thou", "li", "in", "ft", "yd", "mi", "ua", "ly", "pc", "pt", "pixel", "reference frame")
-_LENGTHS = frozenset(_OTHERS) | {prefix + "m" for prefix in _PREFIXES}
-_TIMES = frozenset({"min", "h", "d"}) | {prefix + "s" for prefix in _PREFIXES}
+_LENGTHS = frozenset(_OTHERS) | {prefix + "m" for prefix in SI_PREFIXES}
 
 
 def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
@@ -55,16 +31,11 @@ def can_describe(lead: str, dtype: npt.DTypeLike) -> bool:
     return set(lead) <= set("TZC") and np.dtype(dtype).name in _TYPES
 
 
-def ome_time(unit: str | None) -> str | None:
-    """Return OME's symbol for a unit of time; None if OME has none, so that no interval can be written."""
-    return unit if unit in _TIMES else time_symbol(unit)
-
-
 def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibration: Calibration) -> str:
     """Return the OME-XML, in ASCII, of an image whose planes lie along `axes` without YX, in this order.
 
     A unit of length that OME does not know becomes its "reference frame". Of time there is no such: an
-    interval in a unit that `ome_time` does not have is left out.
+    interval in a unit that `time_symbol` does not have is left out.
     """
     sizes = dict(zip(axes, shape, strict=True))
     lead = axes[:-2]
@@ -83,7 +54,7 @@ def describe_ome(axes: str, shape: tuple[int, ...], dtype: npt.DTypeLike, calibr
                 f"PhysicalSize{letter}": repr(length),
                 f"PhysicalSize{letter}Unit": unit or "reference frame",
             }
-    symbol = ome_time(calibration.time_unit)
+    symbol = time_symbol(calibration.time_unit)
     if calibration.time_interval is not None and symbol is not None:
         pixels |= {"TimeIncrement": repr(calibration.time_interval), "TimeIncrementUnit": symbol}
     root = ElementTree.Element("OME", {"xmlns": _SCHEMA})
