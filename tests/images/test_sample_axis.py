@@ -111,3 +111,18 @@ def test_axes_without_a_meaning_are_pages(tmp_path, axes):
     tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, photometric="minisblack")
     with open_image(tmp_path / "a.tif") as image:
         check(image, array, "ZYX" if axes[0] == "Z" else "IYX")
+
+
+@pytest.mark.parametrize(("shape", "advice"), [((2, 3), "TZYXC"), ((2,) * 3, "ITZYXC"), ((2,) * 4, None)])
+def test_the_axes_that_are_advised_can_be_given(tmp_path, shape, advice):
+    path, axes = tmp_path / "a.tif", "RPHAQ"[: len(shape)]
+    pixels = np.zeros((*shape, 5, 6, 3), np.uint8)
+    tifffile.imwrite(path, pixels, metadata={"axes": f"{axes}YXS"}, photometric="rgb")
+    with pytest.raises(AxesError) as caught:
+        open_image(path)
+    assert str(caught.value).endswith(
+        f"for example --axes {advice}" if advice else "save it with fewer axes (numpy: reshape)"
+    )
+    if advice:
+        with open_image(path, axes=advice) as image:
+            assert image.axes == advice

@@ -74,9 +74,13 @@ class Declared:
         if lead.count("?") == 1 and "I" not in lead:
             lead = lead.replace("?", "I")
         if "?" in lead or len(set(lead)) != len(lead):
+            free = [letter for letter in "ITZC" if letter not in within]
+            advice = f"name them, for example --axes {''.join(free[-len(shape) :])}{within}"
+            if len(shape) > len(free):
+                advice = "there are no letters for so many: save it with fewer axes (numpy: reshape)"
             raise AxesError(
-                f"{name}: the file has planes in the shape {shape} and does not say along which axes; name "
-                f"them, for example --axes {'TZC'[-len(shape) :] if len(shape) < 4 else 'ITZC'}{within}"
+                f"{name}: the file has planes in the shape {shape} and does not say along which axes; "
+                f"{advice}"
             )
         return replace(self, lead=lead, sizes=shape)
 
