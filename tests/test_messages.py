@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import typer
@@ -32,19 +33,27 @@ OTHER_PROGRAMS = {"--memory-limit": "dask worker", "--nproc-per-node": "torchrun
 def texts(root: Path, *folders: str) -> Iterator[tuple[str, str]]:
     """Yield every text in the source, with its place; docstrings are no messages."""
     for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr):
-                skipped.update(map(id, node.values))
-        for node in ast.walk(tree):
-            if id(node) in skipped:
-                continue
-            if isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
-                yield path.relative_to(root).as_posix(), "".join(map(str, parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield path.relative_to(root).as_posix(), node.value
+        yield from ((path.relative_to(root).as_posix(), text) for text in texts_of(path))
+
+
+@cache
+def texts_of(path: Path) -> list[str]:
+    """Return every text of a file that may be part of a message."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            skipped.update(map(id, node.values))
+    found = []
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+            found.append("".join(map(str, parts)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return found
 
 
 def command_options() -> dict[str, set[str]]:

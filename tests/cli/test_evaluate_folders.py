@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,18 @@ def test_json_and_table_are_what_python_gives(cli, both, tmp_path, command, pyth
         rows = list(csv.DictReader(file))
     assert rows == [{name: str(value) for name, value in row.items()} for row in expected.per_image()]
     assert "c0.tif with" in ended.err
+    assert "(and 1 more whose names differ)" in ended.err
+    assert [Path(other).name for _, other in expected.as_dict()["unlike_names"]] == [
+        "c0_cells.tif",
+        "c1_cells.tif",
+    ]
+
+
+def test_a_pair_whose_names_differ_is_named_wherever_it_is(cli, both):
+    for folder in (both[1], both[3]):
+        tifffile.imwrite(folder / "a.tif", CELLS)
+    (both[1] / "c0.tif").rename(both[1] / "c0_cells.tif")
+    assert "c1.tif with" in cli("evaluate", "objects", *both).err
 
 
 def test_objects_prints_a_line_for_each_threshold(cli, both):

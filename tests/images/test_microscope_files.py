@@ -258,7 +258,7 @@ def test_without_calibration_there_is_no_pixel_size(tmp_path):
 
 def test_large_planes_count_as_memory_before_they_are_read(tmp_path, monkeypatch):
     write_czi(tmp_path / "a.czi", [pixels((1, 1, 1, 50, 60, 1))])
-    monkeypatch.setattr("unet2015.images.czi._CACHE_BYTES", 1000)
+    monkeypatch.setattr("unet2015.images.decoded.KEPT_BYTES", 1000)
     with open_image(tmp_path / "a.czi") as image:
         assert image.decoding_bytes == 2 * 50 * 60 * 2 - 1000
 

@@ -56,6 +56,8 @@ def paired(first: list[str], second: list[str]) -> list[tuple[str, str]]:
         ("a_m.tif b_m.tif", "a.tif b.tif a_old.tif", [0, 1]),
         ("p_a.tif p_b.tif p_a_c.tif p_d.tif", "a_m.tif b_m.tif a_c_mask.tif d_mask.tif", [0, 1, 2, 3]),
         ("c1.tif c1_2.tif", "c1_m.tif c1_2_m.tif", [0, 1]),
+        ("X1.tif X2.tif", "Y1.tif Y2.tif Y3.tif", [0, 1]),
+        ("d0.05.tif d0.5.tif d0p05.tif", "d0.05_m.tif d0.5_m.tif d0p05_m.tif", [0, 1, 2]),
         ("की.tif का.tif", "का_m.tif की_m.tif", [1, 0]),
         ("a١.tif a٢.tif", "a٢_m.tif a١_m.tif", [1, 0]),
     ],
@@ -85,6 +87,12 @@ def test_pairs_are_found(first: str, second: str, expected: list[int]) -> None:
         ("a+.tif b+.tif", "a-_m.tif b-_m.tif", "", "a+.tif b+.tif", "a-_m.tif b-_m.tif"),
         ("d-1.tif d2.tif", "d1_m.tif d-2_m.tif", "", "d-1.tif d2.tif", "d1_m.tif d-2_m.tif"),
         ("d-1.tif d-2.tif d2.tif", "d1_m.tif d2_m.tif", "d2.tif d2_m.tif", "d-1.tif d-2.tif", "d1_m.tif"),
+        ("a1.tif d0.05.tif", "a1_m.tif d0.5_m.tif", "a1.tif a1_m.tif", "d0.05.tif", "d0.5_m.tif"),
+        ("a1.tif x1p05.tif", "a1_m.tif x1p5_m.tif", "a1.tif a1_m.tif", "x1p05.tif", "x1p5_m.tif"),
+        ("B3_2.tif B1_3.tif", "A1_3_m.tif", "", "B3_2.tif B1_3.tif", "A1_3_m.tif"),
+        ("C1_3.tif", "B2_3_m.tif B1_3_m.tif", "", "C1_3.tif", "B2_3_m.tif B1_3_m.tif"),
+        ("A1-0.tif A2-1.tif", "C2-1_m.tif C2-5_m.tif", "", "A1-0.tif A2-1.tif", "C2-1_m.tif C2-5_m.tif"),
+        ("C1_s3_w1.tif C1_s2_w1.tif", "A1_s3_m.tif", "", "C1_s3_w1.tif C1_s2_w1.tif", "A1_s3_m.tif"),
     ],
 )  # fmt: skip
 def test_what_does_not_belong_together_stays_alone(
@@ -201,3 +209,9 @@ def test_a_number_that_all_files_of_a_side_have_is_not_that_of_one_file_of_the_o
         found = paired([f"{name}.tif" for name in one], [f"{name}.tif" for name in other])
         expected = [(f"{x}.tif", f"{y}.tif") for x, y in zip(one, other, strict=True)]
         assert found == expected[:pairs]
+
+
+def test_pairs_whose_names_differ_are_told() -> None:
+    pairing = pair_by_name(side("a", ["t0.tif", "t1.tif"]), side("b", ["t0.tif", "old_t1.tif"]))
+    assert pairing.unlike == ((Path("a/t1.tif"), Path("b/old_t1.tif")),)
+    assert pair_by_name(side("a", ["x/t0.tif"]), side("b", ["x/t0.png"])).unlike == ()

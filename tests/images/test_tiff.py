@@ -330,13 +330,13 @@ def test_uncompressed_strips_in_any_order(tmp_path):
 
 
 def test_decoded_segments_that_are_kept_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("unet2015.images.tiff._CACHE_BYTES", 3 * 64 * 64)
+    monkeypatch.setattr("unet2015.images.decoded.KEPT_BYTES", 3 * 64 * 64)
     path = tmp_path / "a.tif"
     array = pixels((512, 512), "uint8")
     tifffile.imwrite(path, array, compression="zlib", tile=(64, 64))
     with open_image(path) as image:
         np.testing.assert_array_equal(whole(image)[0, 0], array)
-        assert len(image._cache) == 3
+        assert image.kept_bytes == 3 * 64 * 64
 
 
 def test_threads_read_the_same(tmp_path):

@@ -116,7 +116,7 @@ def test_a_striped_pyramid_is_refused():
 
 @pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"rowsperstrip": 200}, {"rowsperstrip": 16}])
 def test_large_strips_and_tiles_say_what_they_cost(tmp_path, monkeypatch, options):
-    monkeypatch.setattr("unet2015.images.tiff._CACHE_BYTES", 10_000)
+    monkeypatch.setattr("unet2015.images.decoded.KEPT_BYTES", 10_000)
     array = np.random.default_rng(0).integers(0, 9, (200, 200)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", array, compression="zlib", bigtiff=True, **options)
     with open_image(tmp_path / "a.tif") as image:

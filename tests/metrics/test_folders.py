@@ -226,12 +226,27 @@ def test_masks_against_classes_are_refused(tmp_path: Path) -> None:
         assert evaluate_pixels(masks, others, foreground=True).classes[1].iou == 1
 
 
-def test_seg_takes_results_of_any_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["man_seg_001_001.tif", "man_seg1b.tif", "man_seg001.png", "MAN_SEG-1.TIF"])
+def test_truth_that_seg_would_leave_out_is_refused(tmp_path: Path, name: str) -> None:
+    truth = write(tmp_path / "GT" / "SEG", man_seg0=CELLS)
+    result = write(tmp_path / "r", mask0=CELLS, mask2=CELLS * 0)
+    tifffile.imwrite(truth / "man_seg2.TIF", CELLS)
+    assert evaluate_seg(truth.parent, result).value == 1 / 2
+    tifffile.imwrite(truth / name, CELLS)
+    for place in (truth, truth.parent):
+        with pytest.raises(DataSetError, match=f"{name}: expected man_segTTT.tif, one file a frame"):
+            evaluate_seg(place, result)
+
+
+def test_seg_takes_results_of_any_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     truth = write(tmp_path / "01_GT" / "SEG", man_seg002=CELLS, man_seg005=CELLS)
     usual = write(tmp_path / "usual", mask002=CELLS, mask005=CELLS * (CELLS > 1), mask007=CELLS)
     other = write(tmp_path / "other", t002_cells=CELLS, t005_cells=CELLS * (CELLS > 1), t007_cells=CELLS)
     assert evaluate_seg(truth, other) == evaluate_seg(truth.parent, usual)
+    caplog.set_level("INFO", "unet2015")
     assert evaluate_seg(truth, other).value == 5 / 6
+    said = "frames were paired by their names, such as "
+    assert f"{said}{truth / 'man_seg002.tif'} with {other / 't002_cells.tif'}" in caplog.text
     (other / "t005_cells.tif").unlink()
     with pytest.raises(DataSetError, match=r"man_seg005\.tif"):
         evaluate_seg(truth, other)

@@ -36,6 +36,13 @@ def test_a_single_image_goes_with_a_single_label_file_whatever_their_names(make)
     assert find_pairs([images], [labels]).by_likeness == ""
 
 
+def test_the_only_pair_of_several_files_is_told_where_its_names_differ(make, caplog):
+    images, labels = make("i", "img1.tif", "img2.tif"), make("l", "mask1.tif")
+    caplog.set_level("INFO", "unet2015")
+    assert names(pair_images([images], [labels])) == [("img1.tif", "mask1.tif")]
+    assert "paired by what their names have in common: img1.tif with mask1.tif" in caplog.text
+
+
 def test_several_go_together_by_name(make, caplog):
     images, labels = make("i", "b.tif", "a.tif", "c.tif"), make("l", "c.tif", "a.tiff", "b.tif")
     expected = [("a.tif", "a.tiff"), ("b.tif", "b.tif"), ("c.tif", "c.tif")]

@@ -9,6 +9,7 @@ import pytest
 from unet2015.errors import ModelError
 from unet2015.training.loop import train
 from unet2015.training.record import _files, _other_training, _record
+from unet2015.training.state import State
 
 
 @pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
@@ -57,18 +58,54 @@ def test_the_model_of_another_training_is_not_taken_for_the_best_one(small_set, 
     model = tmp_path / "run" / "model.safetensors"
     foreign = (tmp_path / "other" / "model.safetensors").read_bytes()
     model.write_bytes(foreign)
-    with pytest.raises(ModelError, match=r"model\.safetensors: .* trained with other settings; move it"):
-        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
-    assert model.read_bytes() == foreign
+    for kept in (
+        True,
+        False,
+    ):  # without a checkpoint nothing is known of a best model, and the first step is next
+        for path in () if kept else (tmp_path / "run" / "checkpoints").iterdir():
+            path.write_bytes(path.read_bytes()[:-8])
+        with pytest.raises(ModelError, match=r"model\.safetensors: .* trained with other settings; move it"):
+            train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+        assert model.read_bytes() == foreign
+
+
+FILES = [{"image": "a", "image_sha256": "1", "labels": "a", "labels_sha256": "2"}]
+RECORD = {"settings": {"a": 0}, "files": FILES, "seed": 3, "step": 8}
+
+
+def state_of(**changed):
+    """Return the state of a training whose best model has `RECORD`."""
+    values = {"settings": {"a": 0}, "identity": {"pairs": [["1", "2"]]}, "best": {"step": 8}, "seed": 3}
+    return State(**values | changed)
 
 
 def test_a_model_of_other_images_is_of_another_training():
-    state = SimpleNamespace(settings={"seed": 0}, identity={"pairs": [["1", "2"]]}, best={"step": 8})
-    files = [{"image": "a", "image_sha256": "1", "labels": "a", "labels_sha256": "2"}]
-    assert _other_training({"settings": {"seed": 0}, "files": files}, state) == ""
-    assert _other_training({"settings": {"seed": 0}, "files": []}, state) == "with other images or labels"
-    assert _other_training({"settings": {"seed": 1}, "files": files}, state) == "with other settings"
-    of_this = {"settings": {"seed": 0}, "files": files}
-    assert _other_training(of_this | {"step": 4}, state) == "for 4 steps, and the best one for 8"
-    for step in (8, 9):  # a kill may leave a newer model beside the last checkpoint
-        assert _other_training(of_this | {"step": step}, state) == ""
+    assert _other_training(RECORD, state_of()) == ""
+    assert _other_training(RECORD | {"files": []}, state_of()) == "with other images or labels"
+    assert _other_training(RECORD | {"settings": {"a": 1}}, state_of()) == "with other settings"
+    assert _other_training(RECORD | {"step": 4}, state_of()) == "for 4 steps, and the best one for 8"
+    assert _other_training(RECORD | {"step": 9}, state_of()) == "", "a kill may leave a newer model"
+    assert "with the seed 4" in _other_training(RECORD | {"seed": 4}, state_of())
+    assert _other_training(RECORD | {"seed": 4, "step": 4}, state_of(best={})) == "", "of another attempt"
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "said"),
+    [
+        ({"channel": "1"}, {}, "with --channel 1, and this one no --channel"),
+        ({}, {"identity": {"channel": "0"}}, "with no --channel, and this one --channel 0"),
+        ({"channel": "1"}, {"identity": {"channel": "0"}}, "with --channel 1, and this one --channel 0"),
+        ({"channel": "1"}, {"identity": {"channel": "1"}}, ""),
+        ({"scene": "1"}, {"identity": {"scene": "0"}}, "with --scene 1, and this one --scene 0"),
+        ({"axes": "CZYX"}, {}, "with --axes CZYX, and this one with --axes ZCYX"),
+        ({"axes": "TCYX"}, {}, ""),
+        ({"start": {"model": "m", "sha256": "5"}}, {}, "from other first weights (see --from)"),
+        ({}, {"start": {"model": "m", "sha256": "5"}}, "from other first weights (see --from)"),
+        ({"start": {"model": "m", "sha256": "5"}}, {"start": {"model": "n", "sha256": "5"}}, ""),
+        ({}, {"encoder": {"sha256": "5"}}, "from other first weights (see --encoder-weights)"),
+        ({"processes": 2}, {}, "by 2 processes, and this one by 1"),
+    ],
+)
+def test_a_model_of_other_options_is_of_another_training(record, state, said):
+    state["identity"] = {"pairs": [["1", "2"]]} | state.get("identity", {})
+    assert _other_training(RECORD | record, state_of(**state), "ZCYX") == said

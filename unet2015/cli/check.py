@@ -20,6 +20,7 @@ from unet2015.cli.options import (
     StartModel,
     Validate,
     changes,
+    of_training_set,
 )
 from unet2015.cli.output import echo, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
@@ -57,10 +58,7 @@ def check(
         from unet2015.training.start import check_settings, find_start
 
     show_messages()
-    options = changes(
-        labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
-        validation={"pages": validate},
-    )
+    options = changes(**of_training_set(label_kind, label_threshold, ignore, validate))
     begun = find_start(start)
     chosen = settings_with(begun, settings, options)
     check_settings(begun, chosen)

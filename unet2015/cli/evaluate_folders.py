@@ -49,8 +49,7 @@ def objects(
         from unet2015.metrics.object_folders import evaluate_objects
 
     show_messages()
-    if per_image is not None:
-        check_table(per_image, truth, result)
+    check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_objects(truth, result, threshold, axes=axes, progress=report)
     _finish(found, per_image, as_json, lambda: _print_objects(found), truth, result)
@@ -78,8 +77,7 @@ def pixels(
         from unet2015.metrics.pixel_folders import evaluate_pixels
 
     show_messages()
-    if per_image is not None:
-        check_table(per_image, truth, result)
+    check_table(per_image, truth, result)
     with progress("files") as report:
         found = evaluate_pixels(
             truth, result, foreground=foreground, ignore=ignore, axes=axes, progress=report
@@ -97,8 +95,7 @@ def _finish(
     """Print and write what was found, and end with status 1 where not all of the truth was compared."""
     compared = found.comparison
     if compared.pages:
-        if per_image is not None:
-            write_csv(per_image, found.per_image(), *inputs)
+        write_csv(per_image, found.per_image(), *inputs)
         if not as_json:
             print_table()
     if as_json:
@@ -148,9 +145,10 @@ def _say_what_is_missing(compared: "Comparison[Any]") -> None:
     from unet2015.images.pairs import listed_files
 
     pairing = compared.pairing
-    true, found = pairing.pairs[0]
-    if true.stem != found.stem:
-        print_message(f"files were paired by their names, such as {true} with {found}")
+    if pairing.unlike:
+        true, found = pairing.unlike[0]
+        more = f" (and {len(pairing.unlike) - 1} more whose names differ)" * (len(pairing.unlike) > 1)
+        print_message(f"files were paired by their names, such as {true} with {found}{more}")
     if compared.with_themselves:
         print_message(f"{compared.with_themselves} files are compared with themselves")
     if alone := pairing.second_alone:

@@ -22,7 +22,7 @@ from unet2015.cli.object_options import (
     views_of,
 )
 from unet2015.cli.options import Axes, Channel, Json, PixelSize, ReplacePixelSize, Scene
-from unet2015.cli.output import echo_path, print_error, print_json, show_messages
+from unet2015.cli.output import print_files, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
@@ -167,25 +167,7 @@ def measure(
 
 
 def _report(results: "list[ObjectResult]", as_json: bool) -> None:
-    failed = [result for result in results if result.error]
-    if as_json:
-        print_json(
-            [
-                {
-                    "input": str(result.input),
-                    "outputs": [str(path) for path in result.outputs],
-                    "objects": result.objects,
-                    "error": None if result.error is None else str(result.error),
-                }
-                for result in results
-            ]
-        )
-    else:
-        for path in dict.fromkeys(path for result in results for path in result.outputs):
-            echo_path(path)
-    for result in failed:
-        print_error(result.error)
-    keep_tracebacks([(result.input, result.error) for result in failed if result.error])
+    failed = print_files(results, as_json)
+    keep_tracebacks([(result.input, result.error) for result in results if result.error])
     if failed:
-        print_error(f"{len(failed)} of {len(results)} files failed")
         raise typer.Exit(1)

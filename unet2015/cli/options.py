@@ -103,6 +103,16 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", met
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
 
+def of_training_set(
+    kind: LabelKind | None, threshold: int | None, ignore: int | None, pages: str | None
+) -> dict[str, Any]:
+    """Return, for `changes`, what the options say of a training set: its labels, and the pages held out."""
+    return {
+        "labels": {"kind": kind, "threshold": threshold, "ignore": ignore},
+        "validation": {"pages": pages},
+    }
+
+
 def changes(**given: Any) -> dict[str, Any]:
     """Return the settings that options change, nested as in the settings file.
 

@@ -9,11 +9,29 @@ files matter more than what it prints; `unprinted` tells `unet2015.cli.app` at t
 
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import typer
 
 from unet2015.file_names import on_one_line, shown
+
+
+class FileOutcome(Protocol):
+    """What became of one file: its outputs, or the error."""
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Empty if the file failed."""
+
+    @property
+    def error(self) -> Exception | None:
+        """None if all went well."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+
 
 _unprinted: list[OSError] = []
 
@@ -42,6 +60,27 @@ def print_message(message: object) -> None:
 def print_error(error: object) -> None:
     """Print an error as one line on standard error."""
     print_message(f"error: {error}")
+
+
+def print_files(results: Sequence[FileOutcome], as_json: bool) -> bool:
+    """Print the outputs of each file, or all that is known of it as JSON, and the errors.
+
+    Returns
+    -------
+    bool
+        Whether a file failed.
+    """
+    if as_json:
+        print_json([result.as_dict() for result in results])
+    else:
+        for path in dict.fromkeys(path for result in results for path in result.outputs):
+            echo_path(path)
+    errors = [result.error for result in results if result.error]
+    for error in errors:
+        print_error(error)
+    if errors:
+        print_error(f"{len(errors)} of {len(results)} files failed")
+    return bool(errors)
 
 
 def print_rows(title: str, rows: dict[str, str]) -> None:

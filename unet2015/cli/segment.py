@@ -25,12 +25,11 @@ from unet2015.cli.object_options import (
     views_of,
 )
 from unet2015.cli.options import Axes, Channel, Device, Json, PixelSize, ReplacePixelSize, Scene
-from unet2015.cli.output import echo, echo_path, print_error, print_json, show_messages
+from unet2015.cli.output import echo, print_files, print_json, show_messages
 from unet2015.settings.choices import Averaging, Precision
 
 if TYPE_CHECKING:
     from unet2015.segmentation.file_plan import FilePlan
-    from unet2015.segmentation.run import FileResult
 
 Inputs = Annotated[
     list[Path], typer.Argument(help="Files, folders or patterns in quotes.", metavar="INPUT...")
@@ -197,7 +196,7 @@ def segment(
     if plan:
         failed = _report_plans(plan_files(inputs, out, model, options), as_json)
     else:
-        failed = _report(segment_files(inputs, out, model, options, dask=dask), as_json)
+        failed = print_files(segment_files(inputs, out, model, options, dask=dask), as_json)
     if failed:
         raise typer.Exit(1)
 
@@ -221,30 +220,3 @@ def _report_plans(plans: "list[FilePlan]", as_json: bool) -> bool:
 
             echo(*describe_totals(plans).split("\n"))
     return any(item.error for item in plans)
-
-
-def _report(results: "list[FileResult]", as_json: bool) -> bool:
-    """Print the result of each file; return whether any failed."""
-    failed = [result for result in results if result.error]
-    if as_json:
-        print_json(
-            [
-                {
-                    "input": str(result.input),
-                    "outputs": [str(path) for path in result.outputs],
-                    "error": None if result.error is None else str(result.error),
-                    "notes": list(result.notes),
-                }
-                | ({} if result.objects is None else {"objects": result.objects})
-                for result in results
-            ]
-        )
-    else:
-        for result in results:
-            for path in result.outputs:
-                echo_path(path)
-    for result in failed:
-        print_error(result.error)
-    if failed:
-        print_error(f"{len(failed)} of {len(results)} files failed")
-    return bool(failed)

@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any
 
 
-def check_table(path: Path, *inputs: Path) -> None:
-    """See that a table replaces nothing but an earlier one of the same inputs.
+def check_table(path: Path | None, *inputs: Path) -> None:
+    """See that a table, if one is wanted, replaces nothing but an earlier one of the same inputs.
 
     Raises
     ------
     ImageWriteError
         Something else is there, or somebody has changed the table.
     """
-    _output(path, inputs).check()
+    if path is not None:
+        _output(path, inputs).check()
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *inputs: Path) -> None:
-    """Write rows with the names of the first as their header, and a record that names the inputs."""
+def write_csv(path: Path | None, rows: Sequence[Mapping[str, Any]], *inputs: Path) -> None:
+    """Write a table, if one is wanted, with the names of the first row as its header, and its record."""
+    if path is None:
+        return
     from unet2015.csv_table import csv_table
     from unet2015.safe_files import atomic_path
 

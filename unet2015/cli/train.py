@@ -23,6 +23,7 @@ from unet2015.cli.options import (
     StartModel,
     Validate,
     changes,
+    of_training_set,
 )
 from unet2015.cli.output import echo_path, show_messages
 from unet2015.settings.choices import TrainingPrecision
@@ -108,8 +109,7 @@ def train(
         with process_group() as group:
             given = changes(
                 seed=seed,
-                labels={"kind": label_kind, "ignore": ignore, "threshold": label_threshold},
-                validation={"pages": validate},
+                **of_training_set(label_kind, label_threshold, ignore, validate),
                 network={"kind": network, "width": width},
                 optimisation={
                     "steps": steps,

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.decoded import KEPT_BYTES, beyond_kept
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 
 MAGIC = b"ZISRAWFI"
 _LIBRARY = "pylibCZIrw"
-_CACHE_BYTES = 2**26
 _SPARSE = 2**16
 """Times that there are more places than planes, or more room than pixels, in no file that is whole."""
 _MOST_TILES = 10_000
@@ -92,7 +92,7 @@ class CziImage(SceneImage):
         czi = library_for(f"{_LIBRARY}.czi", _LIBRARY, path, "a CZI file of Zeiss")
         with ExitStack() as stack:
             with file_of(path, "CZI"):
-                cache = czi.CacheOptions(max_memory_usage=_CACHE_BYTES)
+                cache = czi.CacheOptions(max_memory_usage=KEPT_BYTES)
                 self._document = stack.enter_context(czi.open_czi(str(path), cache_options=cache))
                 blocks = _scenes(self._document)
                 bounds = self._document.scenes_bounding_rectangle_no_pyramid
@@ -112,7 +112,7 @@ class CziImage(SceneImage):
     @property
     def decoding_bytes(self) -> int:
         """Memory for the largest block of pixels, encoded and decoded, beyond what small ones take."""
-        return max(0, 2 * self._largest * self._samples * self.dtype.itemsize - _CACHE_BYTES)
+        return beyond_kept(2 * self._largest * self._samples * self.dtype.itemsize)
 
     def close(self) -> None:
         """Close the file."""

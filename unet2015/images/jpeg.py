@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, LossyLabelsError
-from unet2015.images.declared import Declared
-from unet2015.images.image import ImageHeader
 from unet2015.images.jpeg_damage import MARKER, Scan, check_restarts, ends_early, has_more, restarts_due
-from unet2015.images.whole import WholeImage
+from unet2015.images.whole import WholeImage, header_of_page
 from unet2015.safe_files import open_regular, read_bytes
 
 START = b"\xff\xd8\xff"
@@ -86,26 +84,13 @@ class JpegImage(WholeImage):
                 f"{name}: this kind of JPEG is not supported ({frame.samples} samples of {frame.bits} bits, "
                 f"frame {frame.marker:X}); save it as 8 bit gray or RGB, or as PNG or TIFF"
             )
-        shape = (frame.height, frame.width) if frame.samples == 1 else (frame.height, frame.width, 3)
-        within = "YXC"[: len(shape)]
-        named = Declared("plain", "", ()).named(within, axes, name)
         turned = (
             f"its Exif data say that the image is to be turned (Orientation {frame.orientation}); it is read "
             "as it is stored"
         )
-        super().__init__(
-            ImageHeader(
-                name,
-                named.lead + within,
-                named.sizes + shape,
-                np.uint8,
-                axes_source="--axes" if axes else "file",
-                path=path,
-                notes=(turned,) if frame.orientation != 1 else (),
-            ),
-            frame.samples,
-            path.stat().st_size,
-        )
+        shape, notes = (frame.height, frame.width, frame.samples), (turned,) * (frame.orientation != 1)
+        header = header_of_page(path, axes, shape, np.uint8, notes=notes)
+        super().__init__(header, frame.samples, path.stat().st_size)
         self._more: bool | None = None
 
     @property

@@ -8,6 +8,8 @@ from pathlib import Path
 
 Words = tuple[str, ...]
 _SIGNS = frozenset("+-\N{MINUS SIGN}\N{PLUS-MINUS SIGN}")
+_DECIMAL = re.compile(r"[0-9][.,p]\Z")
+"""What stands before a fraction, whose zeros count: 0.05 is not 0.5, and 0p05 is not 0p5."""
 _PARTS = re.compile(
     r"[0-9]+"
     r"|[^\W0-9_]+"
@@ -56,9 +58,13 @@ def signs(words: Words) -> Words:
 
 
 def _parts(name: str) -> Words:
-    return tuple(
-        part.lstrip("0") or "0" if part[0] in "0123456789" else part for part in _PARTS.findall(name)
-    )
+    found = []
+    for match in _PARTS.finditer(name):
+        part = match[0]
+        if part[0] in "0123456789" and not _DECIMAL.search(name, 0, match.start()):
+            part = part.lstrip("0") or "0"
+        found.append(part)
+    return tuple(found)
 
 
 def _divides(words: Words, place: int) -> bool:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.decoded import beyond_kept
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 from unet2015.safe_files import open_regular
 
@@ -20,7 +21,6 @@ MAGIC = b"\xda\xce\xbe\x0a"
 _LIBRARY = "nd2"
 _END = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 _FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{16})", re.DOTALL)
-_CACHE_BYTES = 2**26
 
 _COLOURS = (
     "its three colours are taken as they are stored, which may be blue first; compare with NIS-Elements, and "
@@ -84,7 +84,7 @@ class Nd2Image(SceneImage):
     def decoding_bytes(self) -> int:
         """Memory for a compressed frame, which is decoded whole, beyond what small ones take."""
         frame = self.height * self.width * self.channels * self.dtype.itemsize
-        return max(0, 3 * frame - _CACHE_BYTES) if self._encoded else 0
+        return beyond_kept(3 * frame) if self._encoded else 0
 
     @property
     def kept_bytes(self) -> int:

@@ -11,7 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -45,11 +45,14 @@ class Pairing:
         In natural order of the first side.
     first_alone, second_alone : tuple of Path
         Without a partner.
+    unlike : tuple of (Path, Path)
+        The pairs whose names differ: somebody should look whether they are right.
     """
 
     pairs: tuple[tuple[Path, Path], ...]
     first_alone: tuple[Path, ...]
     second_alone: tuple[Path, ...]
+    unlike: tuple[tuple[Path, Path], ...] = ()
 
 
 def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]:
@@ -115,8 +118,8 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     Several files of a side must have an affix, unless it stands against none on the other side, or its side
     has a single file. Numbers tell files apart, so an affix holds one only if all files of its side have it,
     and the affix of the other side holds none. A number goes with the word before it: where one side has
-    s1_t2 and the other t1, s1 is not t1. A file without the affix that has the same core makes the pair
-    unsure.
+    s1_t2 and the other t1, s1 is not t1. Where it is another capital letter, as of the wells A1 and B1,
+    one pair alone is none. A file without the affix that has the same core makes the pair unsure.
     """
     if len(first) == len(second) == 1:
         found = {next(iter(first)): next(iter(second))}
@@ -127,10 +130,12 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
         while more := _by_affixes(*sides, found):
             found |= more
     taken = set(found.values())
+    pairs = tuple((one, found[one]) for one in sorted(found, key=natural_order))
     return Pairing(
-        tuple((one, found[one]) for one in sorted(found, key=natural_order)),
+        pairs,
         tuple(path for path in first if path not in found),
         tuple(path for path in second if path not in taken),
+        tuple((one, other) for one, other in pairs if first[one] != second[other]),
     )
 
 
@@ -189,6 +194,12 @@ def _other_number(first: Side, second: Side, rule: Rule) -> bool:
     )
 
 
+def _other_letter(rule: Rule, core: Words) -> bool:
+    """Tell whether the capital letters before a core differ, as of the wells A1 and B1."""
+    one, other = ("".join(affix.before[-1:]) for affix in rule)
+    return core[0].isdigit() and one != other and all(len(x) == 1 and x.isupper() for x in (one, other))
+
+
 def _without_affix(first: Side, second: Side, rule: Rule, vote: _Vote) -> Iterator[tuple[Path, _Vote]]:
     """Go through the files that have the core of `vote` without the affix, each as a rival of its partner."""
     for path in first.rivals(rule[0], vote.core):
@@ -217,18 +228,22 @@ def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[P
     taken = set(found.values())
     cores, other_cores = first.cores(set(found)), second.cores(taken)
     rules: dict[Rule, list[_Vote]] = defaultdict(list)
-    of_core: dict[Words, list[_Vote]] = defaultdict(list)
     fits: dict[Rule, bool] = {}
     for core in (core for core in cores if core in other_cores):
         for (one, path), (other, partner) in product(cores[core], other_cores[core]):
             if (one, other) not in fits:
                 fits[one, other] = _fit(first, second, (one, other))
             if fits[one, other] and not _another_number(first, second, (one, other), core):
-                vote = _Vote(core, path, partner)
-                rules[one, other].append(vote)
-                of_core[core].append(vote)
+                rules[one, other].append(_Vote(core, path, partner))
+    for rule in [
+        rule for rule in rules if len(rules[rule]) == 1 and _other_letter(rule, rules[rule][0].core)
+    ]:
+        del rules[rule]
     if not rules:
         return {}
+    of_core: dict[Words, list[_Vote]] = defaultdict(list)
+    for vote in chain.from_iterable(rules.values()):
+        of_core[vote.core].append(vote)
 
     def rank(rule: Rule) -> tuple[int, int]:
         return -len(rules[rule]), sum(len(affix.words) for affix in rule)

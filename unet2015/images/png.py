@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
-from unet2015.images.declared import Declared
-from unet2015.images.image import ImageHeader
 from unet2015.images.samples import MASK, NO_ALPHA, is_gray_ramp
-from unet2015.images.whole import WholeImage
+from unet2015.images.whole import WholeImage, header_of_page
 from unet2015.safe_files import open_regular, read_bytes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -74,23 +72,10 @@ class PngImage(WholeImage):
         self._stored = colour, bits
         # The alpha of each index; indices that are labels have none, as they have no colours.
         self._clear = np.flatnonzero(alphas != _OPAQUE) if colour == _PALETTE and not labels else np.empty(0)
-        channels = _SAMPLES[colour] - bool(colour & _ALPHA)
-        shape = (height, width) if channels == 1 else (height, width, channels)
-        within = "YXC"[: len(shape)]
-        named = Declared("plain", "", ()).named(within, axes, name)
-        super().__init__(
-            ImageHeader(
-                name,
-                named.lead + within,
-                named.sizes + shape,
-                np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16,
-                axes_source="--axes" if axes else "file",
-                path=path,
-                labels=labels,
-            ),
-            _SAMPLES[colour],
-            path.stat().st_size,
-        )
+        shape = (height, width, _SAMPLES[colour] - bool(colour & _ALPHA))
+        dtype = np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16
+        header = header_of_page(path, axes, shape, dtype, labels=labels)
+        super().__init__(header, _SAMPLES[colour], path.stat().st_size)
 
     def _decode(self) -> npt.NDArray[Any]:
         assert self.path is not None

@@ -1,7 +1,7 @@
 """Regions of TIFF pages, decoding only the strips or tiles that they touch."""
 
 import threading
-from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageError, ImageReadError
 from unet2015.images.codestreams import declared_size, is_larger
+from unet2015.images.decoded import Decoded, beyond_kept
 from unet2015.images.directories import Plane, open_tiff, read_directories
 from unet2015.images.gdal import describe_gdal
 from unet2015.images.header import merged_axes, read_header
@@ -25,7 +26,6 @@ from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
 
-_CACHE_BYTES = 2**26
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
 
@@ -110,9 +110,8 @@ class TiffImage(Image):
         self._inverted = [inverts for inverts, _ in meant]
         self._values, self._planes, self._split = values, planes, letter != "C"
         self._order = plane_order(named, (letter, self._samples), self.pages)
-        self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
-        self._cache_lock, self._file_lock = threading.Lock(), threading.Lock()
-        self._cached, self._file = 0, open_regular(path)  # bytes that are kept
+        self._decoded = Decoded()
+        self._file, self._file_lock = open_regular(path), threading.Lock()
 
     @property
     def band_rows(self) -> int:
@@ -128,7 +127,7 @@ class TiffImage(Image):
             return 0
         samples = 1 if plane.separate else self._samples
         segment = plane.rows * plane.columns * samples * self.dtype.itemsize
-        return max(0, 2 * (segment + int(plane.counts.max())) - _CACHE_BYTES)
+        return beyond_kept(2 * (segment + int(plane.counts.max())))
 
     @property
     def listed_bytes(self) -> int:
@@ -138,13 +137,11 @@ class TiffImage(Image):
     @property
     def kept_bytes(self) -> int:
         """Bytes of the decoded segments that are kept."""
-        return self._cached
+        return self._decoded.nbytes
 
     def forget(self) -> None:
         """Forget decoded segments."""
-        with self._cache_lock:
-            self._cache.clear()
-            self._cached = 0
+        self._decoded.clear()
 
     def close(self) -> None:
         """Close the file and forget decoded segments."""
@@ -233,19 +230,7 @@ class TiffImage(Image):
 
     def _segment(self, number: int, index: int) -> npt.NDArray[Any]:
         """Return a decoded strip or tile, shape (rows, columns, samples)."""
-        key = (number, index)
-        with self._cache_lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        segment = self._decode(number, index)
-        with self._cache_lock:
-            # Another thread may have decoded the same segment meanwhile.
-            self._cached += segment.nbytes if key not in self._cache else 0
-            self._cache[key] = segment
-            while len(self._cache) > 1 and self._cached > _CACHE_BYTES:
-                self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return segment
+        return self._decoded.get((number, index), partial(self._decode, number, index))
 
     def _decode(self, number: int, index: int) -> npt.NDArray[Any]:
         plane = self._planes[number]

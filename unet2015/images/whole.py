@@ -2,14 +2,57 @@
 
 import threading
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.declared import Declared
+from unet2015.images.decoded import beyond_kept
 from unet2015.images.image import Image, ImageHeader
 
-_CACHE_BYTES = 2**26
+
+def header_of_page(
+    path: Path,
+    axes: str | None,
+    shape: tuple[int, int, int],
+    dtype: npt.DTypeLike,
+    *,
+    labels: bool = False,
+    notes: tuple[str, ...] = (),
+) -> ImageHeader:
+    """Return what is said about a file that holds one page and no axes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str or None
+        What the user says the axes are.
+    shape : (int, int, int)
+        Height, width and channels; one channel is no axis.
+    dtype, labels, notes
+        As of `ImageHeader`.
+
+    Raises
+    ------
+    AxesError
+        `axes` do not fit.
+    """
+    kept = shape[: 2 + (shape[2] > 1)]
+    within = "YXC"[: len(kept)]
+    named = Declared("plain", "", ()).named(within, axes, str(path))
+    return ImageHeader(
+        str(path),
+        named.lead + within,
+        named.sizes + kept,
+        dtype,
+        axes_source="--axes" if axes else "file",
+        path=path,
+        labels=labels,
+        notes=notes,
+    )
 
 
 class WholeImage(Image):
@@ -45,7 +88,7 @@ class WholeImage(Image):
     def decoding_bytes(self) -> int:
         """Memory for the whole image, encoded and decoded, beyond what small images take."""
         decoded = self.height * self.width * self._samples * self.dtype.itemsize
-        return max(0, decoded + 2 * self._size - _CACHE_BYTES)
+        return beyond_kept(decoded + 2 * self._size)
 
     @property
     def kept_bytes(self) -> int:

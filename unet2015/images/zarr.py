@@ -1,8 +1,7 @@
 """Regions of OME-Zarr images, decoding only the chunks that they touch."""
 
 import math
-import threading
-from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, UNet2015Error
+from unet2015.images.decoded import Decoded, beyond_kept
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
@@ -18,7 +18,6 @@ from unet2015.images.zarr_formats import describe_both
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
 from unet2015.safe_files import open_regular, read_bytes
 
-_CACHE_BYTES = 2**26
 _LARGEST_CHUNK = 2**30
 _OVERHEAD = 2**20  # more than headers, checksums and the index of a shard take
 
@@ -85,9 +84,7 @@ class ZarrImage(Image):
             codec = self._array.compressors[-1] if self._array.compressors else None
             self._blosc = "blosc" in type(codec).__name__.lower()
             self._check_chunks()
-        self._cache: OrderedDict[tuple[int, ...], npt.NDArray[Any]] = OrderedDict()
-        self._cached = 0  # bytes
-        self._lock = threading.Lock()
+        self._decoded = Decoded()
 
     @property
     def band_rows(self) -> int:
@@ -103,18 +100,16 @@ class ZarrImage(Image):
     @property
     def decoding_bytes(self) -> int:
         """Memory beyond the cache: two readers, each with a chunk encoded, decoded and copied."""
-        return max(0, 6 * math.prod(self._chunk) * self.dtype.itemsize - _CACHE_BYTES)
+        return beyond_kept(6 * math.prod(self._chunk) * self.dtype.itemsize)
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of the decoded chunks that are kept."""
-        return self._cached
+        return self._decoded.nbytes
 
     def forget(self) -> None:
         """Forget decoded chunks."""
-        with self._lock:
-            self._cache.clear()
-            self._cached = 0
+        self._decoded.clear()
 
     def close(self) -> None:
         """Forget decoded chunks."""
@@ -161,26 +156,14 @@ class ZarrImage(Image):
                 start, stop = max(a, n * c), min(b, (n + 1) * c)
                 inside.append(slice(start - n * c, stop - n * c))
                 target.append(slice(start - a, stop - a))
-            out[tuple(target)] = self._block(chunk)[tuple(inside)]
+            block = self._decoded.get(chunk, partial(self._decode, chunk))
+            out[tuple(target)] = block[tuple(inside)]
         last = [self._kept[self.axes.index(letter)] for letter in "CYX" if letter in self.axes]
         order = [axis for axis in range(out.ndim) if axis not in last] + last
         return np.ascontiguousarray(out.transpose(order).reshape(lengths))
 
-    def _block(self, chunk: tuple[int, ...]) -> npt.NDArray[Any]:
-        """Return a decoded chunk, cut at the end of the array."""
-        with self._lock:
-            if chunk in self._cache:
-                self._cache.move_to_end(chunk)
-                return self._cache[chunk]
-        block = self._decode(chunk)
-        with self._lock:
-            self._cached += block.nbytes if chunk not in self._cache else 0
-            self._cache[chunk] = block
-            while len(self._cache) > 1 and self._cached > _CACHE_BYTES:
-                self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return block
-
     def _decode(self, chunk: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Return a chunk, cut at the end of the array."""
         where = tuple(slice(n * c, (n + 1) * c) for n, c in zip(chunk, self._chunk, strict=True))
         try:
             self._check_file(chunk)

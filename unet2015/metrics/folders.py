@@ -70,7 +70,7 @@ class Comparison(Generic[T]):
         return sum(os.path.realpath(one) == os.path.realpath(other) for one, other in self.pairing.pairs)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return how much was compared, what failed, and which files are alone."""
+        """Return how much was compared, what failed, which files are alone, and pairs whose names differ."""
         return {
             "complete": self.complete,
             "files": len({page.truth for page in self.pages}),
@@ -79,6 +79,7 @@ class Comparison(Generic[T]):
             "failures": [str(error) for error in self.failures],
             "truth_alone": [str(path) for path in self.pairing.first_alone],
             "result_alone": [str(path) for path in self.pairing.second_alone],
+            "unlike_names": [[str(path) for path in pair] for pair in self.pairing.unlike],
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,8 @@ from unet2015.arguments import callback, file_path, integer, items, whole_number
 from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
 from unet2015.metrics.masks import MEANT, in_pieces, like_mask
 from unet2015.metrics.overlaps import object_overlaps
+
+_log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def evaluate_seg(
     """
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     progress = callback(progress, "progress")
-    files = numbered_files(Path(truth), "man_seg") or numbered_files(Path(truth) / "SEG", "man_seg")
+    files = _truth_files(Path(truth)) or _truth_files(Path(truth) / "SEG")
     if not files:
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
@@ -194,6 +197,20 @@ def evaluate_seg(
     return score
 
 
+def _truth_files(folder: Path) -> dict[int, Path]:
+    """Return the ground truth of each frame; refuse what may be more of it, as it would count for nothing."""
+    from unet2015.images.formats import SUFFIXES
+
+    files = numbered_files(folder, "man_seg")
+    for path in sorted(folder.glob("[mM][aA][nN]_[sS][eE][gG]*")):
+        if path not in files.values() and path.suffix.lower() in SUFFIXES:
+            raise DataSetError(
+                f"{path}: expected man_segTTT.tif, one file a frame, so this would be left out: rename or "
+                "move it (single slices of a frame, man_seg_TTT_ZZZ.tif, are not measured)"
+            )
+    return files
+
+
 def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
     """Return the results of the frames by what names have in common; none if there are no images."""
     from unet2015.images.pairs import named_files, pair_by_name
@@ -208,6 +225,8 @@ def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
     for true, found in pairing.pairs:
         if os.path.realpath(true) == os.path.realpath(found):
             raise DataSetError(f"{found}: the same file is given as truth and as result")
+    if pairing.pairs:
+        _log.info("frames were paired by their names, such as %s with %s", *pairing.pairs[0])
     return {numbers[true]: found for true, found in pairing.pairs}
 
 
@@ -221,7 +240,7 @@ def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
     """
     if not folder.is_dir():
         return {}
-    found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name), path) for path in folder.iterdir()]
+    found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name, re.I), path) for path in folder.iterdir()]
     files: dict[int, Path] = {}
     for number, path in sorted((int(match[1]), path) for match, path in found if match):
         if number in files:

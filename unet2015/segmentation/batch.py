@@ -10,13 +10,11 @@ from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model
-from unet2015.objects.table import describe_run
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
-from unet2015.segmentation.jobs import Job, find_inputs, is_one_file, plan_jobs
+from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions, checked_options
-from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.run import FileResult, run_jobs
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
@@ -104,21 +102,7 @@ def segment_files(
             if not one:
                 write_failures(out, failures)
     if options.objects is not None and not is_one_file(out):
-        _join_objects(out, jobs, results)
+        from unet2015.segmentation.object_output import join_results  # it measures
+
+        join_results(out, results, "segment")
     return results
-
-
-def _join_objects(out: Path, jobs: Sequence[Job], results: Sequence[FileResult]) -> None:
-    """Write tables with the objects of all files, and say how many there are."""
-    from unet2015.segmentation.object_output import warn_of_earlier_tables, write_run_table
-
-    done = {result.input for result in results if not result.error}
-    written = []
-    for name in (TABLE.name, PARQUET.name):
-        tables = [job.outputs.products.get(name) for job in jobs if job.input in done]
-        written.append(write_run_table(out, [path for path in tables if path is not None]))
-    warn_of_earlier_tables(out, written)
-    found = [result.objects for result in results if result.objects is not None]
-    if len(found) > 1:
-        table = next((f"; all in {path}" for path in written if path is not None), "")
-        _log.info("%s%s", describe_run(found), table)

@@ -20,7 +20,8 @@ from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
 from unet2015.segmentation.map_names import named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
+from unet2015.segmentation.object_output import join_results
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 
 

@@ -39,8 +39,8 @@ from unet2015.safe_files import (
 )
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare, join_results
-from unet2015.segmentation.object_output import rows_to_work_on, write_views
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
+from unet2015.segmentation.object_output import join_results, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
 from unet2015.segmentation.record_beside import describe_change

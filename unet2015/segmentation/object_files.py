@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,11 +18,9 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
-from unet2015.objects.table import IN_PIXELS, Table, describe_run, describe_summary, summary_of
+from unet2015.objects.table import IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.object_output import warn_of_earlier_tables, write_run_table
-from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.record_beside import say_other_source
 from unet2015.tiling.progress import Lines, reporting
 
@@ -37,6 +35,15 @@ class ObjectResult:
     outputs: tuple[Path, ...] = ()
     objects: dict[str, Any] | None = None
     error: UNet2015Error | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "input": str(self.input),
+            "outputs": [str(path) for path in self.outputs],
+            "objects": self.objects,
+            "error": None if self.error is None else str(self.error),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,19 +186,6 @@ def all_done(
     finally:
         notes.finish()
     return results
-
-
-def join_results(folder: Path, results: Sequence[ObjectResult], command: str) -> None:
-    """Write tables with the objects of all files of a command into its folder, and say how many there are."""
-    written = []
-    for ending in (TABLE.ending, PARQUET.ending):
-        tables = [path for result in results for path in result.outputs if path.name.endswith(ending)]
-        written.append(write_run_table(folder, tables, command))
-    warn_of_earlier_tables(folder, written)
-    found = [result.objects for result in results if result.objects is not None]
-    if len(found) > 1:
-        table = next((f"; all in {path}" for path in written if path is not None), "")
-        _log.info("%s%s", describe_run(found), table)
 
 
 def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> ObjectResult:

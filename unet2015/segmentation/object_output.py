@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
@@ -16,7 +16,7 @@ from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
-from unet2015.objects.table import Table, join_tables, summary_of, write_table
+from unet2015.objects.table import Table, describe_run, join_tables, summary_of, write_table
 from unet2015.safe_files import Guard, RecordedOutput, left_by_earlier_run, leftovers, remove
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
@@ -151,31 +151,45 @@ def write_views(
             write_overlay(places[name], image, labels, guard=guards.get(places[name]))
 
 
-def write_run_table(folder: Path, tables: Sequence[Path], command: str = "segment") -> Path | None:
-    """Write a table with the rows of all files of a command, CSV or Parquet as they are, with a record.
+class Done(Protocol):
+    """What became of one file, of whatever command."""
 
-    Returns its path, or None where there is no such table.
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Empty if it failed."""
+
+    @property
+    def objects(self) -> dict[str, Any] | None:
+        """Number, total and median area of its objects."""
+
+
+def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
+    """Write tables with the objects of all files of a command into its folder, and say how many there are.
 
     A table of this name that this program did not write, or that was changed since, stays. If the table
     cannot be written, there is only a warning: that of each file is there.
     """
-    if not tables:
-        return None
-    path = folder / (RUN_TABLE + tables[0].suffix)
+    places, written = [], []
+    for ending in (TABLE.ending, PARQUET.ending):
+        tables = [path for result in results for path in result.outputs if path.name.endswith(ending)]
+        places.append(folder / (RUN_TABLE + Path(ending).suffix))
+        if tables and _join(places[-1], tables, command):
+            written.append(places[-1])
+    for name in left_by_earlier_run(places, written) if written else ():
+        text = "%s: of an earlier run, and kept; the objects of this one are in %s"
+        _log.warning(text, folder / name, written[0])
+    found = [result.objects for result in results if result.objects is not None]
+    if len(found) > 1:
+        _log.info("%s%s", describe_run(found), f"; all in {written[0]}" if written else "")
+
+
+def _join(path: Path, tables: Sequence[Path], command: str) -> bool:
+    """Write a table with the rows of others, with a record; return whether it could be written."""
     for item in leftovers(path):  # of a run that was killed while it wrote the table
         remove(item)
     try:
         join_tables(path, tables, RecordedOutput(path, command, {"tables": [one.name for one in tables]}))
     except ImageWriteError as error:
         _log.warning("%s; the table of each image is there", error)
-        return None
-    return path
-
-
-def warn_of_earlier_tables(folder: Path, written: Iterable[Path | None]) -> None:
-    """Say that a table of all files is not of this run, where it wrote the other kind alone."""
-    new = [path for path in written if path is not None]
-    for ending in (TABLE.ending, PARQUET.ending):
-        path = folder / (RUN_TABLE + Path(ending).suffix)
-        if new and left_by_earlier_run([path], new):
-            _log.warning("%s: of an earlier run, and kept; the objects of this one are in %s", path, new[0])
+        return False
+    return True

@@ -62,6 +62,16 @@ class FileResult:
     objects: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; `objects` only where they were wanted."""
+        said = {
+            "input": str(self.input),
+            "outputs": [str(path) for path in self.outputs],
+            "error": None if self.error is None else str(self.error),
+            "notes": list(self.notes),
+        }
+        return said | ({} if self.objects is None else {"objects": self.objects})
+
 
 def run_job(
     segmenter: Segmenter,

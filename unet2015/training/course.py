@@ -117,11 +117,14 @@ class Course(GradientDescent):
         state = load_state(self.folder / "checkpoints", self.learner, self.state, of_phase)
         if state is None:
             _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
-            return
-        self.state = state
+        else:
+            self.state = state
+            if self.writes:
+                remove_older(self.folder / "checkpoints", state.step)
         if self.writes:
-            remove_older(self.folder / "checkpoints", state.step)
-            state.best = state.best if state.best and is_good_model(self.model_path, state) else {}
+            # Also where there is no best one yet: the next would replace what lies there.
+            good = is_good_model(self.model_path, self.state, self.data.axes)
+            self.state.best = self.state.best if good else {}
 
     def _save(self) -> None:
         if not self.learner.is_finite():

@@ -29,6 +29,11 @@ def identity_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str 
     return None
 
 
+def same_pages(axes: str, others: str) -> bool:
+    """Return whether axes name the same pages and channels: those of pages may have other letters."""
+    return _layout(axes) == _layout(others)
+
+
 def _without_axes(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in identity.items() if key != "axes"}
 

@@ -26,7 +26,8 @@ class Pairs:
     pairs : list of (image, labels)
         In the order of the images.
     by_likeness : str
-        How names that differ were paired, with examples; empty where all names are equal.
+        How names that differ were paired, with examples; empty where all names are equal, or each side has
+        one file.
     left_out : tuple of str
         Which images have no labels, and which labels no image: a line for each side.
     """
@@ -81,7 +82,10 @@ def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pa
         )
     partners = dict(found.pairs)
     pairs = [(path, partners[path]) for path in others if path in partners]
-    return Pairs(pairs, _likeness(pairs), tuple(f"left out: {line}" for line in _lonely(found)))
+    single = len(others) == len(label_files) == 1  # which go together whatever their names
+    return Pairs(
+        pairs, "" if single else _likeness(pairs), tuple(f"left out: {line}" for line in _lonely(found))
+    )
 
 
 def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
@@ -116,7 +120,7 @@ def _with_folders(files: Sequence[Path]) -> dict[Path, str]:
 
 def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
     unlike = [(image, label) for image, label in pairs if image.stem != label.stem]
-    if not unlike or len(pairs) == 1:
+    if not unlike:
         return ""
     shown = listed([f"{image.name} with {label.name}" for image, label in unlike], _SHOWN)
     return f"paired by what their names have in common: {shown}"

@@ -11,6 +11,7 @@ from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.training.dataset import short_names
+from unet2015.training.identity import same_pages
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds
@@ -42,28 +43,38 @@ def model_info(
     )
 
 
-def is_good_model(path: Path, state: State) -> bool:
+def is_good_model(path: Path, state: State, axes: str | None = None) -> bool:
     """Return whether the best model of a training exists and is whole; warn if not.
 
     A model that cannot be read is removed. Otherwise the training would not write a new one, and would fail
     when it reads its best model at the end.
 
+    Parameters
+    ----------
+    path : Path
+        Where the model lies.
+    state : State
+        Of the training.
+    axes : str, optional
+        Those that were given for the images.
+
     Raises
     ------
     ModelError
-        It is the model of another training, by its settings or files, or an older one of this; it stays.
+        It is the model of another training, or an older one of this; it stays.
     ImageWriteError
         It cannot be removed.
     """
     if not path.exists():
-        _log.warning("%s is gone; the next validation writes another", path)
+        if state.best:
+            _log.warning("%s is gone; the next validation writes another", path)
         return False
     try:
         info = read_model_file(path).info
     except ModelError as error:
         _log.warning("%s; it is removed, and the next validation writes another", error)
     else:
-        if other := _other_training(info.training, state):
+        if other := _other_training(info.training, state, axes):
             raise ModelError(
                 f"{path}: expected the best model of this training, but it was trained {other}; "
                 "move it elsewhere, and resume: the next validation writes another"
@@ -115,19 +126,53 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
     return record
 
 
-def _other_training(record: dict[str, Any], state: State) -> str:
-    """Return in what the record of a model differs from a training: settings, files, steps; else nothing."""
+def _other_training(record: dict[str, Any], state: State, axes: str | None = None) -> str:
+    """Return in what the record of a model differs from a training; nothing where it is of this one.
+
+    `axes` are those that were given. What a record of an earlier version does not tell is not compared.
+    """
     if record.get("settings") != state.settings:
         return "with other settings"
+    if other := _other_beginning(record, state, axes):
+        return other
     step, best = record.get("step"), state.best.get("step")
     # Of more steps it may be: it is written before the checkpoint of its step.
     if isinstance(step, int) and isinstance(best, int) and step < best:
         return f"for {step} steps, and the best one for {best}"
+    if state.best and record.get("seed", state.seed) != state.seed:
+        return f"with the seed {record['seed']}, and this attempt has {state.seed}"
     files = record.get("files")
     if not isinstance(files, list) or not all(isinstance(pair, dict) for pair in files):
-        return ""  # of an earlier version, whose records do not tell images from labels
+        return ""
     digests = [[pair.get(f"{side}_sha256") for side in ("image", "labels")] for pair in files]
     return "" if digests == state.identity.get("pairs") else "with other images or labels"
+
+
+def _other_beginning(record: dict[str, Any], state: State, axes: str | None) -> str:
+    """Return which option, of those that are no settings, the record of a model has otherwise."""
+    for name in ("channel", "scene"):
+        theirs, ours = record.get(name), state.identity.get(name)
+        if theirs != ours:
+            return f"with {_said(f'--{name}', theirs)}, and this one {_said(f'--{name}', ours)}"
+    theirs = record.get("axes")
+    if theirs is not None and axes is not None and not same_pages(theirs, axes):
+        return f"with --axes {theirs}, and this one with --axes {axes}"
+    for key, option, begun in (
+        ("start", "--from", state.start),
+        ("encoder_weights", "--encoder-weights", state.encoder),
+    ):
+        given = record.get(key)
+        digest = given.get("sha256") if isinstance(given, dict) else None
+        if digest != begun.get("sha256"):
+            return f"from other first weights (see {option})"
+    processes = record.get("processes", 1)
+    return (
+        "" if processes == state.processes else f"by {processes} processes, and this one by {state.processes}"
+    )
+
+
+def _said(option: str, value: object) -> str:
+    return f"no {option}" if value is None else f"{option} {value}"
 
 
 def _files(data: TrainingSet) -> list[dict[str, str]]:
