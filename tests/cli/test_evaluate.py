@@ -60,6 +60,19 @@ def test_em_says_why_an_empty_slice_costs_so_much(cli, empty):
     assert "none" in ended.out
 
 
+def test_em_says_where_cells_of_the_truth_touch_without_membrane(cli, tmp_path):
+    cells = np.array([[1, 1, 0, 3], [2, 2, 0, 3], [2, 2, 0, 4]], np.uint8)
+    for name, labels in (("touching", cells), ("apart", cells * (cells < 3) // 2 * 5 + (cells == 3))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", labels[None], photometric="minisblack")
+    tifffile.imwrite(tmp_path / "p.tif", (cells[None] > 0).astype(np.float32), photometric="minisblack")
+    words = ("evaluate", "em", "--prediction", tmp_path / "p.tif", "--labels")
+    assert (
+        "touching.tif: at 3 places different values that are not 0 touch"
+        in cli(*words, tmp_path / "touching.tif").err
+    )
+    assert "touch" not in cli(*words, tmp_path / "apart.tif").err
+
+
 def test_em_says_how_integers_are_read(cli, tmp_path):
     tifffile.imwrite(tmp_path / "p.tif", np.full((2, 32, 32), 51, np.uint8), photometric="minisblack")
     ended = cli(*EM[:-1], tmp_path / "p.tif")

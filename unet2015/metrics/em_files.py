@@ -7,9 +7,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from unet2015.images.counterpart import check_counterpart
-from unet2015.images.notes import say_notes
+from unet2015.images.notes import say, say_notes
 from unet2015.images.reader import open_image, pages_of
 from unet2015.metrics.em import read_proposal
+from unet2015.metrics.masks import touching
 from unet2015.safe_files import Unchanged
 
 
@@ -40,4 +41,17 @@ def read_em_files(
             check_counterpart(truth, other)
         proposal = read_proposal(pages_of(others[0], labels=False), str(prediction))
         under = None if image is None else pages_of(others[1], labels=False)
-        return pages_of(truth), proposal, under
+        true = pages_of(truth)
+        _say_touching(labels, true)
+        return true, proposal, under
+
+
+def _say_touching(path: Path, labels: NDArray[Any]) -> None:
+    """Say where the truth has cells without membrane between them, as instance labels have."""
+    if found := sum(touching(page) for page in labels):
+        say(
+            path,
+            f"at {found} places different values that are not 0 touch; all but 0 is the inside of cells, "
+            "so such cells are one. Draw the membrane as 0; numbered cells (instance labels) are measured by "
+            "`unet2015 evaluate objects`",
+        )

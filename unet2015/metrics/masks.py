@@ -1,4 +1,4 @@
-"""Masks among instance labels: all cells of a page have one number, and count as one object."""
+"""Masks where instance labels are meant, so that all cells of a page are one; and the other way round."""
 
 from typing import Any
 
@@ -18,3 +18,11 @@ def like_mask(labels: NDArray[Any]) -> bool:
 def in_pieces(labels: NDArray[Any]) -> bool:
     """Whether what is not 0 is in several pieces, which do not even touch at corners."""
     return bool(ndimage.label(labels, np.ones((3, 3)))[1] > 1)
+
+
+def touching(labels: NDArray[Any]) -> int:
+    """Return how many pixels of (H, W) differ from the next in row or column, where neither is 0."""
+    found = 0
+    for one, next_ in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
+        found += int(((one != next_) & (one != 0) & (next_ != 0)).sum())
+    return found
