@@ -205,7 +205,11 @@ def _zarr(image: Drawn, path: Path) -> None:
     more = (
         {} if version == "4" else {"shards": tuple(1 if letter not in "YX" else 64 for letter in image.axes)}
     )
-    group.create_array("0", data=image.pixels, chunks=chunks, **more)
+    written = group.create_array(
+        "0", shape=image.pixels.shape, dtype=image.pixels.dtype, chunks=chunks, **more
+    )
+    # Chunks of zeros, too, so that none seems lost.
+    written.with_config({"write_empty_chunks": True})[...] = image.pixels
     axes, scale = [], []
     for letter in image.axes:
         kind = {"T": "time", "C": "channel"}.get(letter, "space")

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import zarr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.images.pairs import named_files, pair_by_name
+from unet2015.training.pairing import pair_images
 
 
 def side(folder: str, names: list[str]) -> dict[Path, str]:
@@ -215,3 +217,21 @@ def test_pairs_whose_names_differ_are_told() -> None:
     pairing = pair_by_name(side("a", ["t0.tif", "t1.tif"]), side("b", ["t0.tif", "old_t1.tif"]))
     assert pairing.unlike == ((Path("a/t1.tif"), Path("b/old_t1.tif")),)
     assert pair_by_name(side("a", ["x/t0.tif"]), side("b", ["x/t0.png"])).unlike == ()
+
+
+def test_an_ome_tiff_goes_with_the_file_of_its_name(tmp_path: Path) -> None:
+    for folder, names in (("a", "b7.ome.tif b07c.ome.tif d.ome.tif"), ("b", "b7.tif b07c.tif d.zarr")):
+        (tmp_path / folder).mkdir()
+        for name in names.split():
+            if name.endswith(".zarr"):
+                zarr.create_group(tmp_path / folder / name)
+            else:
+                (tmp_path / folder / name).write_bytes(b"")
+    pairing = pair_by_name(named_files(tmp_path / "a"), named_files(tmp_path / "b"))
+    found = {one.name: other.name for one, other in pairing.pairs}
+    assert found == {"b7.ome.tif": "b7.tif", "b07c.ome.tif": "b07c.tif", "d.ome.tif": "d.zarr"}
+    images, labels = sorted((tmp_path / "a").iterdir())[:2], sorted((tmp_path / "b").iterdir())[:2]
+    assert [(one.name, other.name) for one, other in pair_images(images, labels)] == [
+        ("b07c.ome.tif", "b07c.tif"),
+        ("b7.ome.tif", "b7.tif"),
+    ]

@@ -20,7 +20,7 @@ from unet2015.images.affixes import NO_AFFIX, Affix, Side
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import Words, signs, words_of
 from unet2015.images.reader import find_images, natural_order
-from unet2015.images.result_names import meant_inside, results_meant
+from unet2015.images.result_names import meant_inside, results_meant, shared_stem
 from unet2015.wording import listed
 
 Rule = tuple[Affix, Affix]
@@ -88,7 +88,10 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
     else:
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     files = files if wanted is None else without_earlier(results_meant(files, wanted), [given])
-    names = {file: file.absolute().relative_to(root.absolute()).with_suffix("") for file in files}
+    # Without .ome as well: a.ome.tif goes with a.tif before anything else.
+    names = {
+        file: file.absolute().relative_to(root.absolute()).with_name(shared_stem(file)) for file in files
+    }
     return {
         meant_inside(file, wanted): unicodedata.normalize("NFC", str(name)) for file, name in names.items()
     }

@@ -50,6 +50,11 @@ def stem_of(path: Path) -> str:
     return path.stem[: -len(".ome")] if is_ome_name(path) else path.stem
 
 
+def shared_stem(path: Path) -> str:
+    """Return the part of a name that an image can share with its labels: neither ending nor ``.ome``."""
+    return path.stem[: -len(".ome")] if path.stem.lower().endswith(".ome") else path.stem
+
+
 def name_before(name: str, endings: Iterable[str]) -> str | None:
     """Return what stands before the ending of a result; None if a name has none of the endings."""
     for ending in endings:

@@ -10,6 +10,7 @@ from pathlib import Path
 from unet2015.errors import DataSetError
 from unet2015.images.pairs import Pairing, listed_files, pair_by_name
 from unet2015.images.reader import find_images
+from unet2015.images.result_names import shared_stem
 from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
@@ -109,17 +110,17 @@ def _twice(files: Sequence[Path], what: str) -> str | None:
 
 
 def _stems(files: Sequence[Path]) -> dict[Path, str]:
-    return {path: unicodedata.normalize("NFC", path.stem) for path in files}
+    return {path: unicodedata.normalize("NFC", shared_stem(path)) for path in files}
 
 
 def _with_folders(files: Sequence[Path]) -> dict[Path, str]:
     root = os.path.commonpath([path.absolute().parent for path in files])
-    names = {path: path.absolute().relative_to(root).with_suffix("") for path in files}
+    names = {path: path.absolute().relative_to(root).with_name(shared_stem(path)) for path in files}
     return {path: unicodedata.normalize("NFC", str(name)) for path, name in names.items()}
 
 
 def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
-    unlike = [(image, label) for image, label in pairs if image.stem != label.stem]
+    unlike = [(image, label) for image, label in pairs if shared_stem(image) != shared_stem(label)]
     if not unlike:
         return ""
     shown = listed([f"{image.name} with {label.name}" for image, label in unlike], _SHOWN)
