@@ -20,15 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.command import options
-from benchmarks.machine import keep_result, matrix_product, row, seconds
+from benchmarks.machine import fastest, keep_result, matrix_product, row, seconds
 from benchmarks.tiled_inference import DTYPES
 from unet2015.device import thread_count
 from unet2015.geometry import after_convolution, unet_sides
 from unet2015.networks.cpu.layers import AnyConvolution, ConvolutionFactory
 from unet2015.networks.cpu.packed_weights import Convolution, can_pack
 from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, rows_per_block
-from unet2015.networks.cpu.row_strips import RowStripUNet
-from unet2015.networks.cpu.winograd_layers import WinogradConvolution
+from unet2015.networks.cpu.winograd_layers import WinogradConvolution, is_worthwhile
 from unet2015.networks.unet2015 import UNet
 
 LAST = torch.channels_last
@@ -93,7 +92,9 @@ def forms(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], 
         packed = Convolution(*factory.copy(module), packed=True)
         yield "packed", lambda: packed(last)
         yield "packed, in row blocks", lambda: in_row_blocks(packed, last, module.out_channels)
-        if dtype == torch.float32 and min(module.in_channels, module.out_channels) >= 32:
+        # With fewer channels it is not for bfloat16, however fast, because of the rounding.
+        channels = module.in_channels, module.out_channels
+        if min(channels) >= 32 if dtype == torch.float32 else is_worthwhile(*channels, dtype):
             winograd = WinogradConvolution(*factory.copy(module), factory.scratch)
             yield "Winograd, in row blocks", lambda: in_row_blocks(winograd, last, module.out_channels)
 
@@ -139,7 +140,7 @@ def measure(network: UNet, tile: int, dtype: torch.dtype, repeats: int, product:
     """Time the whole network and each form of each layer in turn, so that a slow moment meets them all."""
     layers = list(layers_of(network, tile))
     candidates = [Form(layer, name, run) for layer in layers for name, run in forms(layer, dtype)]
-    compute = RowStripUNet(network, dtype)
+    compute = fastest(network, dtype)
     image = torch.rand(1, network.in_channels, tile, tile)
     runs: list[Callable[[], object]] = [lambda: compute(image), *(form.run for form in candidates)]
     peak = matrix_product(dtype, product, 2 * repeats + 1)

@@ -13,8 +13,12 @@ import torch
 
 from unet2015 import provenance
 from unet2015.device import accelerator_names
+from unet2015.networks.architecture import FASTEST
+from unet2015.networks.cpu.convolution_choice import least_product, way_of
 from unet2015.networks.cpu.packed_weights import can_pack
+from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_weights import can_multiply
+from unet2015.networks.unet2015 import UNet
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -48,6 +52,12 @@ def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[st
     ]
 
 
+def fastest(network: UNet, dtype: torch.dtype) -> RowStripUNet:
+    """Return the scores of a network as a segmentation on this machine computes them."""
+    way = way_of(network, dtype, FASTEST)
+    return RowStripUNet(network, dtype, winograd_from=0 if way is None else least_product(way))
+
+
 def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
     """Return the best rate of a square matrix product, in GFLOP/s: torch's, or oneDNN's if that is faster.
 
@@ -55,7 +65,7 @@ def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
     """
     a, b = torch.rand(2, size, size).to(dtype)
     products: list[Callable[[], object]] = [lambda: a @ b]
-    if can_pack(dtype) and can_multiply():
+    if can_pack(dtype) and can_multiply(torch.float32):
         packed = torch.ops.mkldnn._reorder_linear_weight(b, size)
         products.append(lambda: torch.ops.mkldnn._linear_pointwise(a, packed, None, "none", [], ""))
     for product in products:

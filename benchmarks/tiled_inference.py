@@ -35,6 +35,8 @@ from benchmarks.peers import peer, peer_versions
 from unet2015.device import thread_count
 from unet2015.geometry import unet_sides
 from unet2015.models.model_file import Model, ModelInfo
+from unet2015.networks.architecture import FASTEST
+from unet2015.networks.cpu.convolution_choice import least_product, way_of
 from unet2015.networks.cpu.winograd_layers import is_aligned, winograd_layers
 from unet2015.networks.unet2015 import UNet
 from unet2015.segmentation.in_memory import segment
@@ -204,12 +206,14 @@ def work(network: UNet, side: int, window: int, precision: Precision, windows: i
 
 def saved(network: UNet, height: int, width: int, precision: Precision) -> float:
     """Return the operations that Winograd saves in a tile: 4 products an output and channel instead of 9."""
-    if precision != "float32" or not is_aligned(network.depth, height, width):
+    dtype = DTYPES[precision]
+    way = way_of(network, dtype, FASTEST)
+    if way is None or not is_aligned(network.depth, height, width):
         return 0.0
-    sides = (unet_sides(side, network.depth) for side in (height, width))
+    rows, columns = (unet_sides(side, network.depth) for side in (height, width))
     return sum(
         2.0 * (9 - 4) * layer.height * layer.width * layer.channels_in * layer.channels_out
-        for layer in winograd_layers(network, *sides)
+        for layer in winograd_layers(network, rows, columns, dtype, least_product(way))
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from benchmarks import engines, layers, memory, tiled_inference
 from benchmarks.padded import largest_difference
 from benchmarks.tiled_inference import taken_by
+from unet2015.networks.cpu.convolution_choice import DIRECT, VARIABLE
 from unet2015.networks.unet2015 import UNet
 
 
@@ -109,20 +110,24 @@ def test_the_work_is_that_of_the_convolutions():
     assert work["gflop_done"] == work["gflop"]  # as few channels are summed over the window
 
 
-def is_deep(layer):
+def is_deep(layer, least):
     if layer.module.kernel_size != (3, 3):
         return False
     outputs, inputs = layer.module.weight.shape[:2]
-    return min(outputs, inputs) >= 128
+    return outputs * inputs >= least
 
 
-def test_winograd_saves_five_of_nine():
-    network = UNet(1, 2, 64, 4)
-    deep = [layer for layer in layers.layers_of(network, 572) if is_deep(layer)]
-    assert len(deep) == 13
-    saved = tiled_inference.saved(network, 572, 572, "float32")
-    assert saved == pytest.approx(5 / 9 * sum(layer.flops for layer in deep))
-    assert tiled_inference.saved(network, 572, 572, "bfloat16") == 0
+def test_winograd_saves_five_of_nine(monkeypatch):
+    with torch.device("meta"):
+        network = UNet(1, 2, 64, 4)
+    for precision, least, count in (("float32", 128 * 128, 13), ("bfloat16", 512 * 512, 5)):
+        deep = [layer for layer in layers.layers_of(network, 572) if is_deep(layer, least)]
+        assert len(deep) == count
+        saved = tiled_inference.saved(network, 572, 572, precision)
+        assert saved == pytest.approx(5 / 9 * sum(layer.flops for layer in deep))
+        assert tiled_inference.saved(network, 556, 572, precision) == 0  # not aligned
+    monkeypatch.setenv(VARIABLE, DIRECT)
+    assert tiled_inference.saved(network, 572, 572, "float32") == 0
 
 
 def test_quick_run_of_the_layers(tmp_path, benchmark):

@@ -13,7 +13,7 @@ from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
 from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
-from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, job_bytes
+from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, image_bytes, job_bytes
 from unet2015.tiling.plan import TilePlan
 
 CPU = torch.device("cpu")
@@ -33,15 +33,15 @@ def test_the_network_knows_how_much_it_holds(variant, width, depth, channels, cl
     assert live.peak == 4 * architecture_of(network).peak_values(network, *sides)
 
 
-def held_and_said(network, sides, cuts, least):
-    dtype, channels = network.head.weight.dtype, network.in_channels
+def held_and_said(network, sides, cuts, least, dtype):
+    image = torch.ones(1, network.in_channels, *sides, dtype=network.head.weight.dtype)
     with winograd_from(least):
-        compute = RowStripUNet(network, None, *cuts)
-        compute(torch.ones(1, channels, *sides, dtype=dtype))  # makes the weights; all else is met again
+        compute = RowStripUNet(network, dtype, *cuts)
+        compute(image)  # makes the weights; all else is met again
         with LiveBytes() as live:
-            compute(torch.ones(1, channels, *sides, dtype=dtype))
+            compute(image.clone())
         said = dtype.itemsize * workspace_values(network, *sides, dtype.itemsize, *cuts)
-    return live.peak - dtype.itemsize * channels * sides[0] * sides[1], said  # without the input
+    return live.peak - image.nbytes, said  # without the input
 
 
 @pytest.mark.slow
@@ -50,19 +50,34 @@ def held_and_said(network, sides, cuts, least):
 @given(
     st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(1, 4), st.integers(0, 4)),
     st.tuples(st.integers(300, 60_000), st.integers(1, 100)),
-    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from([torch.bfloat16, torch.float32, torch.float64]),
     st.sampled_from([1, 10**9]),
     st.data(),
 )
 def test_row_strips_hold_what_they_say(variant, shape, cuts, dtype, least, data):
-    network = UNet(*shape, variant).eval().to(dtype)
+    network = UNet(*shape, variant).eval().to(torch.float64 if dtype == torch.float64 else torch.float32)
     with winograd_from(least):
         geometry = data.draw(st.sampled_from([network.geometry, tile_geometry(network)]))
     sides = [geometry.smallest + geometry.factor * data.draw(st.integers(0, 12)) for _ in range(2)]
-    held, said = held_and_said(network, sides, cuts, least)
+    held, said = held_and_said(network, sides, cuts, least, dtype)
     assert held <= said
     if network.depth > 0:
         assert held >= 0.4 * said
+
+
+def copies_of(compute):
+    """The tensors that a computation has of a network's parameters."""
+    tensors = [*compute._head.parameters()]
+    tensors += [each for pair in compute._upsample.weights for each in pair]
+    pairs = (*compute._layers.contract, *compute._layers.expand)
+    for layer in (part for pair in pairs for part in pair):
+        for part in [layer.raised, layer.skip] if hasattr(layer, "raised") else [layer]:
+            own = [part.weight] if not hasattr(part, "weights") else []
+            if hasattr(part, "weights"):
+                kept = vars(part.weights)
+                own = [*kept["packed"]] if "packed" in kept else [kept["transformed"], *kept["parts"]]
+            tensors += [*own, *([] if part.bias is None else [part.bias])]
+    return tensors
 
 
 @pytest.mark.parametrize("least", [1, 300, 10**9])
@@ -70,16 +85,18 @@ def test_row_strips_hold_what_they_say(variant, shape, cuts, dtype, least, data)
 def test_the_copies_of_the_weights_are_counted(variant, least):
     network = UNet(1, 2, 8, 3, variant)
     with winograd_from(least):
-        compute = RowStripUNet(network)
+        single, half = (copies_of(RowStripUNet(network, dtype)) for dtype in (torch.float32, torch.bfloat16))
         said = weight_values(network)
-    tensors = [*compute._head.parameters()]
-    tensors += [each for pair in compute._upsample.weights for each in pair]
-    pairs = (*compute._layers.contract, *compute._layers.expand)
-    for layer in (part for pair in pairs for part in pair):
-        for part in [layer.raised, layer.skip] if hasattr(layer, "raised") else [layer]:
-            weights = part.weights.packed if hasattr(part, "weights") else [part.weight]
-            tensors += [*weights, *([] if part.bias is None else [part.bias])]
-    assert said == sum(each.numel() for each in tensors)
+    assert said == sum(each.numel() for each in single)
+    assert 4 * said >= sum(each.nbytes for each in half)
+
+
+def test_a_job_has_room_for_either_precision():
+    for width, sides in ((4, (2236, 988)), (16, (572, 572))):
+        network = UNet(1, 5, width)
+        plan = TilePlan(1, sides[0], sides[1], sides, 1, network.geometry)
+        needed = job_bytes(network, plan, CPU) - image_bytes(network, plan)
+        assert all(needed > LIBRARIES + size * workspace_values(network, *sides, size) for size in (2, 4))
 
 
 @pytest.mark.parametrize("size", [(2236, 700), (572, 2236)])

@@ -91,7 +91,11 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     if entry.fast is None:
         work = max(batch * entry.peak_values(network, *sides) * size for sides in ways)
     else:  # one tile of a batch after the other, each in the same workspace
-        work = max(entry.fast.workspace_values(network, *sides, size) * size for sides in ways)
+        # In bfloat16 a network of few channels needs more: the map that the head reads is there twice.
+        widths = (2, 4) if size == 4 else (size,)
+        work = max(
+            entry.fast.workspace_values(network, *sides, each) * each for sides in ways for each in widths
+        )
         copies = entry.fast.weight_values(network) * size
     return LIBRARIES + weights + copies + work + image_bytes(network, plan, file_tile)
 

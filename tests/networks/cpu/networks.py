@@ -39,6 +39,7 @@ def winograd_from(least=1):
     """Use Winograd from a small product of channels on; small networks are faster to test."""
     with (
         mock.patch.object(winograd_layers, "MIN_CHANNEL_PRODUCT", least),
+        mock.patch.object(winograd_layers, "MIN_BFLOAT16_PRODUCT", least),
         mock.patch.object(winograd_layers, "MIN_LOWEST_PRODUCT", least),
     ):
         yield

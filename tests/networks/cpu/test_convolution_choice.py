@@ -12,12 +12,13 @@ from tests.networks.cpu.networks import VARIANTS, image_for, made, scale_of, win
 from unet2015.errors import UsageError
 from unet2015.networks.architecture import FASTEST
 from unet2015.networks.cpu import convolution_choice
-from unet2015.networks.cpu.convolution_choice import DEFAULT, DIRECT, VARIABLE, least_product, measure, way_of
+from unet2015.networks.cpu.convolution_choice import DIRECT, USUAL, VARIABLE, least_product, measure, way_of
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import tile_geometry
 from unet2015.networks.unet2015 import UNet
 
 MEASURED = "winograd from 65536"
+DEFAULT = USUAL[torch.float32]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def measured(monkeypatch, tmp_path):
     monkeypatch.delenv(VARIABLE, raising=False)
     counted = []
 
-    def once():
-        counted.append(torch.get_num_threads())
+    def once(dtype):
+        counted.append((torch.get_num_threads(), dtype))
         return MEASURED, {"256 x 256": [2.0, 1.0]}
 
     monkeypatch.setattr(convolution_choice, "measure", once)
@@ -86,7 +87,8 @@ def test_words_that_are_none_are_refused():
 
 
 def test_there_is_no_choice_where_no_layer_can_use_winograd(measured, wide):
-    for network, dtype in ((UNet(width=8), torch.float32), (wide, torch.bfloat16), (wide, torch.float64)):
+    narrow = UNet(width=8)
+    for network, dtype in ((narrow, torch.float32), (narrow, torch.bfloat16), (wide, torch.float64)):
         for wanted in (None, FASTEST, DIRECT):
             assert way_of(network, dtype, wanted) is None
     assert not measured
@@ -99,6 +101,19 @@ def test_only_who_asks_for_the_fastest_of_a_wide_network_waits_for_a_measurement
     assert not measured
     assert way_of(wide, torch.float32, FASTEST) == MEASURED
     assert len(measured) == 1
+
+
+def test_in_bfloat16_it_is_used_where_that_was_measured_alone(measured, wide, tmp_path):
+    """So records of earlier versions, which say nothing, are repeated as they were made."""
+    assert way_of(wide, torch.bfloat16) == DIRECT
+    assert way_of(UNet(width=16), torch.bfloat16, FASTEST) is None
+    assert not measured
+    for _ in range(2):
+        for dtype in USUAL:
+            assert way_of(wide, dtype, FASTEST) == MEASURED
+    assert [dtype for _, dtype in measured] == list(USUAL)
+    said = [json.loads(path.read_text()) for path in (tmp_path / "cache" / "unet2015").iterdir()]
+    assert {each["machine"]["precision"] for each in said} == {"float32", "bfloat16"}
 
 
 def test_it_is_measured_once_for_a_machine_and_a_number_of_threads(measured, wide, tmp_path, monkeypatch):
@@ -193,11 +208,19 @@ def test_the_variable_fixes_the_choice(measured, wide, monkeypatch):
 def test_from_where_on_winograd_is_used(monkeypatch, times, way):
     given = iter(times)
     monkeypatch.setattr(convolution_choice, "_least_times", lambda *forms, until: next(given))
-    assert measure()[0] == way
+    assert measure(torch.float32)[0] == way
 
 
-def test_a_measurement_times_both_forms_and_ends():
-    way, seconds = measure()
+@pytest.mark.parametrize(("times", "way"), [([(2, 1)], "winograd from 262144"), ([(1, 1.1)], "direct")])
+def test_in_bfloat16_winograd_must_be_faster(monkeypatch, times, way):
+    given = iter(times)
+    monkeypatch.setattr(convolution_choice, "_least_times", lambda *forms, until: next(given))
+    assert measure(torch.bfloat16)[0] == way
+
+
+@pytest.mark.parametrize("dtype", USUAL)
+def test_a_measurement_times_both_forms_and_ends(dtype):
+    way, seconds = measure(dtype)
     least_product(way)
-    assert seconds.keys() <= {"256 x 256", "128 x 256", "128 x 128"}
+    assert seconds.keys() <= {"512 x 512", "256 x 256", "128 x 256", "128 x 128"}
     assert all(0 < value < math.inf for pair in seconds.values() for value in pair)

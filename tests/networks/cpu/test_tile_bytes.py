@@ -24,18 +24,19 @@ def test_tiles_have_the_bits_of_the_whole_image(seed, shape, variant, tiles, cut
     same_in_tiles(made(seed, *shape, variant), seed, tiles, cuts)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("tile", [(0, 0), (1, 0), (0, 2)])
-def test_so_they_do_with_winograd_and_the_many_channels_of_the_paper_s_depth(tile):
-    same_in_tiles(made(3, 1, 2, 16, 4), 3, [(tile, (1, 1))])
+def test_so_they_do_with_winograd_and_the_many_channels_of_the_paper_s_depth(tile, dtype):
+    same_in_tiles(made(3, 1, 2, 16, 4), 3, [(tile, (1, 1))], dtype=dtype)
 
 
-def same_in_tiles(network, seed, tiles, cuts=()):
+def same_in_tiles(network, seed, tiles, cuts=(), dtype=None):
     """Assert that tiles of some more steps, from some steps on, have the bits of an image that holds them."""
     geometry = tile_geometry(network)
-    lost, whole = 2 * geometry.margin, RowStripUNet(network)
+    lost, whole = 2 * geometry.margin, RowStripUNet(network, dtype)
     most = [max(more[side] + start[side] for more, start in tiles) + 1 for side in (0, 1)]
     image = image_for(network, seed, most, geometry=geometry).float()
-    scores, compute = whole(image), RowStripUNet(network, None, *cuts)
+    scores, compute = whole(image), RowStripUNet(network, dtype, *cuts)
     for more, start in tiles:
         height, width = (geometry.smallest + geometry.factor * steps for steps in more)
         y, x = (geometry.factor * steps for steps in start)

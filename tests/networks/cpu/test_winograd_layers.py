@@ -120,16 +120,35 @@ def test_weights_whose_transform_would_not_give_them_back_are_left_as_they_are(v
         assert isinstance(ConvolutionFactory(torch.float32, True).convolution(module), Convolution)
 
 
-def test_other_precisions_do_not_use_winograd():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_float32_and_bfloat16_use_winograd_where_they_are_packed(dtype):
     module = torch.nn.Conv2d(2, 2, 3)
     with winograd_from():
-        for dtype in (torch.bfloat16, torch.float64):
-            factory = ConvolutionFactory(dtype, packed_weights.can_pack(dtype))
-            assert isinstance(factory.convolution(module.to(dtype)), Convolution)
+        factory = ConvolutionFactory(dtype, packed_weights.can_pack(dtype))
+        found = factory.convolution(module.to(dtype))
+    assert isinstance(found, Convolution if dtype == torch.float64 else WinogradConvolution)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_network_of_float64_has_no_aligned_tiles_and_so_no_winograd(dtype):
+    network = made(5, 1, 2, 8, 2).double()
+    with winograd_from():
+        assert tile_geometry(network) == network.geometry
+        assert isinstance(RowStripUNet(network, dtype)._layers.contract[2][1], Convolution)
+
+
+def test_in_bfloat16_the_way_without_packed_weights_has_the_weights_as_they_were():
+    module = torch.nn.Conv2d(6, 4, 3)
+    with winograd_from():
+        factory = ConvolutionFactory(torch.bfloat16, True)
+        layers = factory.convolution(module), factory.concat_convolution(module, 4)
+    (one, both), exact = (each.plain() for each in layers), module.weight.detach().bfloat16()
+    assert torch.equal(one.weight, exact)
+    assert torch.equal(torch.cat([both.raised.weight, both.skip.weight], dim=1), exact)
 
 
 def test_a_torch_without_the_products_has_the_sums_over_the_window(monkeypatch):
-    monkeypatch.setattr(layers, "can_multiply", lambda: False)
+    monkeypatch.setattr(layers, "can_multiply", lambda dtype: False)
     with winograd_from():
         assert isinstance(
             ConvolutionFactory(torch.float32, True).convolution(torch.nn.Conv2d(2, 2, 3)), Convolution
@@ -137,6 +156,9 @@ def test_a_torch_without_the_products_has_the_sums_over_the_window(monkeypatch):
 
 
 def test_few_channels_are_not_worth_it():
-    assert not is_worthwhile(1, 64)
-    assert not is_worthwhile(64, 64)
-    assert is_worthwhile(256, 256)
+    for dtype, least in ((torch.float32, 128), (torch.bfloat16, 512)):
+        assert not is_worthwhile(1, 64, dtype)
+        assert not is_worthwhile(least, least // 2, dtype)
+        assert is_worthwhile(least, least, dtype)
+        assert not is_worthwhile(least, least, dtype, least**2 + 1)
+    assert not is_worthwhile(512, 512, torch.float64)

@@ -6,7 +6,8 @@ from which on it is used, in words: ``winograd from 16384``, or ``direct`` where
 results are rounded, and so stands in records.
 
 What was measured is kept in the user's cache folder (``XDG_CACHE_HOME``, else ``~/.cache``), one file for
-each processor, version of torch and number of threads. ``UNET2015_CONVOLUTIONS`` fixes the choice instead.
+each processor, version of torch, number of threads and precision. ``UNET2015_CONVOLUTIONS`` fixes the choice
+instead.
 """
 
 import hashlib
@@ -18,7 +19,6 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -30,18 +30,20 @@ from unet2015.networks.cpu.winograd import Scratch
 from unet2015.networks.cpu.winograd_layers import MIN_CHANNEL_PRODUCT, WinogradConvolution, uses_winograd
 from unet2015.networks.cpu.winograd_weights import can_multiply
 from unet2015.networks.unet2015 import UNet
-from unet2015.safe_files import atomic_path, read_text
+from unet2015.safe_files import atomic_path, is_edited, is_signed, read_text, signed
 
 DIRECT = "direct"
-DEFAULT = f"winograd from {MIN_CHANNEL_PRODUCT}"
+USUAL = {torch.float32: f"winograd from {MIN_CHANNEL_PRODUCT}", torch.bfloat16: DIRECT}
+"""The way where nothing is measured. In bfloat16 a processor with matrix units (AMX) gains nothing by it."""
 VARIABLE = "UNET2015_CONVOLUTIONS"
-_TIMED = ((256, 256), (128, 256), (128, 128))
+_TIMED = {torch.float32: ((256, 256), (128, 256), (128, 128)), torch.bfloat16: ((512, 512),)}
 """Channels in and out, the most first: with fewer, or where these gain nothing, Winograd is not used."""
 _SIDE = 32
 """Of the outputs that are computed: 256 tiles, about as many as are multiplied at a time."""
-_CLEAR = 0.8
+_CLEAR = {torch.float32: 0.8, torch.bfloat16: 1.0}
 """Winograd is left where the other takes less than this part of its time. On a busy machine two measurements
-of 128 channels differ by a tenth; where products run at half of the rate of convolutions, it takes 0.7."""
+of 128 channels differ by a tenth; where products of float32 run at half of the rate of convolutions, it takes
+0.7. In bfloat16, where the usual way is the other, Winograd must be faster."""
 _ROUNDS, _SECONDS = 6, 0.5
 """Most rounds, and the time after which no other begins."""
 _WIDEST = 512 * 512
@@ -69,10 +71,10 @@ def way_of(network: UNet, dtype: torch.dtype, wanted: str | None = None) -> str 
     """
     if wanted not in (None, FASTEST):
         least_product(wanted)
-    if dtype != torch.float32 or not (uses_winograd(network) and can_pack(dtype) and can_multiply()):
+    if not (uses_winograd(network, dtype) and can_pack(dtype) and can_multiply(dtype)):
         return None
     if wanted != FASTEST:
-        return wanted or DEFAULT
+        return wanted or USUAL[dtype]
     fixed = os.environ.get(VARIABLE)
     if fixed:
         try:
@@ -81,7 +83,7 @@ def way_of(network: UNet, dtype: torch.dtype, wanted: str | None = None) -> str 
             raise UsageError(f"the environment variable {VARIABLE}: {error}") from error
         return fixed
     widest = (network.width << network.depth) ** 2
-    return _kept() if widest >= _WIDEST else DEFAULT
+    return _kept(dtype) if widest >= _WIDEST else USUAL[dtype]
 
 
 def least_product(way: str) -> float:
@@ -98,35 +100,37 @@ def least_product(way: str) -> float:
     if found is None:
         raise UsageError(
             f"the convolutions of a network are '{DIRECT}' or 'winograd from N', with the least product of "
-            f"channels in and out such as in '{DEFAULT}', not {way!r}"
+            f"channels in and out such as in '{USUAL[torch.float32]}', not {way!r}"
         )
     return int(found[1])
 
 
-def _kept() -> str:
-    """Return what was measured before for this machine, or measure it and keep it."""
+def _kept(dtype: torch.dtype) -> str:
+    """Return what was measured before for this machine and precision, or measure it and keep it."""
     machine = {
         "processor": provenance.processor_details(),
         "kernels": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "usual": DEFAULT,
+        "precision": str(dtype).removeprefix("torch."),
+        "usual": USUAL[dtype],
     }
-    path = _cache_folder() / f"convolutions-{_digest(machine)}.json"
+    key = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
+    path = _cache_folder() / f"convolutions-{key}.json"
     try:
         said = json.loads(read_text(path))
-        if said["machine"] != machine or said["sha256"] != _digest({**said, "sha256": None}):
+        if said["machine"] != machine or not is_signed(said) or is_edited(said):
             raise ValueError("of another machine, or damaged")
         least_product(said["convolutions"])
         return str(said["convolutions"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UNet2015Error) as error:
         _log.debug("%s: convolutions are measured: %s", path, error)
-    found, seconds = measure()
-    answer = {"machine": machine, "convolutions": found, "seconds": seconds, "sha256": None}
+    found, seconds = measure(dtype)
+    answer = signed({"machine": machine, "convolutions": found, "seconds": seconds})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(answer | {"sha256": _digest(answer)}), encoding="utf-8")
+            temporary.write_text(json.dumps(answer), encoding="utf-8")
     except (OSError, UNet2015Error) as error:
         _log.debug("%s: what was measured cannot be kept: %s", path, error)
     return found
@@ -139,33 +143,32 @@ def _cache_folder() -> Path:
     return base / "unet2015"
 
 
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def measure() -> tuple[str, dict[str, list[float]]]:
+def measure(dtype: torch.dtype) -> tuple[str, dict[str, list[float]]]:
     """Return the faster way on this machine, and the seconds of both forms for each pair of channels."""
     seconds: dict[str, list[float]] = {}
-    least, scratch = math.inf, Scratch()
+    least, scratch = math.inf, Scratch(dtype)
     with torch.inference_mode():
-        for channels_in, channels_out in _TIMED:
-            forms = _forms(channels_in, channels_out, scratch)
-            direct, winograd = _least_times(*forms, until=_SECONDS / len(_TIMED))
+        for channels_in, channels_out in _TIMED[dtype]:
+            forms = _forms(channels_in, channels_out, dtype, scratch)
+            direct, winograd = _least_times(*forms, until=_SECONDS / len(_TIMED[dtype]))
             seconds[f"{channels_in} x {channels_out}"] = [direct, winograd]
-            if direct < _CLEAR * winograd:
+            if direct < _CLEAR[dtype] * winograd:
                 break  # fewer channels gain less
             least = channels_in * channels_out
     return (DIRECT if least == math.inf else f"winograd from {int(least)}"), seconds
 
 
-def _forms(channels_in: int, channels_out: int, scratch: Scratch) -> tuple[Callable[[], object], ...]:
+def _forms(
+    channels_in: int, channels_out: int, dtype: torch.dtype, scratch: Scratch
+) -> tuple[Callable[[], object], ...]:
     """Return a convolution over the window and by Winograd, ready to run."""
-    generator = torch.Generator().manual_seed(0)
+    generator, side = torch.Generator().manual_seed(0), _SIDE + 2
     weight = torch.randn(channels_out, channels_in, 3, 3, generator=generator)
-    x = torch.randn(1, channels_in, _SIDE + 2, _SIDE + 2, generator=generator)
-    weight, x = (each.contiguous(memory_format=torch.channels_last) for each in (weight, x))
-    direct = Convolution(weight, torch.zeros(channels_out), packed=True)
-    winograd = WinogradConvolution(weight, torch.zeros(channels_out), scratch)
+    x = torch.randn(1, channels_in, side, side, generator=generator)
+    weight, x = (each.to(dtype).contiguous(memory_format=torch.channels_last) for each in (weight, x))
+    bias = torch.zeros(channels_out, dtype=dtype)
+    direct = Convolution(weight, bias, packed=True)
+    winograd = WinogradConvolution(weight, bias, scratch)
     return (lambda: direct(x)), (lambda: winograd(x))
 
 

@@ -1,7 +1,8 @@
 """The convolutions of a U-Net for a CPU: made from its modules, and checked against overflow."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 import torch
@@ -39,15 +40,17 @@ class ConvolutionFactory:
     packed : bool
         Pack weights for oneDNN.
     winograd_from : float
-        Use Winograd, in float32, from this product of channels in and out on, where it is worthwhile.
-    scratch : winograd.Scratch
-        Shared by all layers that use it.
+        Use Winograd from this product of channels in and out on, where it is worthwhile.
     """
 
     dtype: torch.dtype
     packed: bool
     winograd_from: float = 0
-    scratch: winograd.Scratch = field(default_factory=winograd.Scratch)
+
+    @cached_property
+    def scratch(self) -> winograd.Scratch:
+        """Scratch memory, shared by all layers that use it."""
+        return winograd.Scratch(self.dtype)
 
     def copy(self, module: nn.Module) -> tuple[Tensor, Tensor]:
         """Return copies of weight, channels last, and bias, on the CPU."""
@@ -79,13 +82,11 @@ class ConvolutionFactory:
         )
 
     def _uses_winograd(self, weight: Tensor) -> bool:
-        if not (self.packed and can_multiply()) or self.dtype != torch.float32:
-            return False
         channels_out, channels_in = weight.shape[:2]
+        if not is_worthwhile(channels_in, channels_out, self.dtype, self.winograd_from):
+            return False
         # NaN is not below anything, and so stays with the usual convolution, too.
-        return is_worthwhile(channels_in, channels_out, self.winograd_from) and bool(
-            weight.abs().max() <= MAX_WEIGHT
-        )
+        return self.packed and can_multiply(self.dtype) and bool(weight.abs().max() <= MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Layers:
     @classmethod
     def of(cls, network: UNet, dtype: torch.dtype, winograd_from: float = 0) -> "Layers":
         """Return the convolutions, made from the parameters of a network; see `ConvolutionFactory`."""
-        least = winograd_from if uses_winograd(network) else inf
+        least = winograd_from if uses_winograd(network, dtype) else inf
         factory = ConvolutionFactory(dtype, can_pack(dtype), least)
         contract = [
             (factory.convolution(block[0]), factory.convolution(block[2]))

@@ -7,7 +7,7 @@ that are still needed (:mod:`~unet2015.networks.cpu.ring_buffer`). Within a stri
 row blocks, so that its large map is never whole (:mod:`~unet2015.networks.cpu.strip_pass`).
 
 In float32 and bfloat16, convolutions use packed weights with a fused ReLU
-(:mod:`~unet2015.networks.cpu.packed_weights`); in float32, layers with many channels use Winograd
+(:mod:`~unet2015.networks.cpu.packed_weights`); layers with many channels use Winograd
 (:mod:`~unet2015.networks.cpu.winograd`), if the tile is aligned.
 """
 
@@ -24,6 +24,7 @@ from unet2015.networks.cpu.row_blocks import BLOCK_BYTES, STRIP_PIXELS, strip_ro
 from unet2015.networks.cpu.strip_pass import StripPass
 from unet2015.networks.cpu.up_convolutions import UpConvolutions
 from unet2015.networks.cpu.winograd_layers import tile_geometry
+from unet2015.networks.cpu.winograd_weights import DTYPES
 from unet2015.networks.unet2015 import UNet
 
 
@@ -41,8 +42,8 @@ class RowStripUNet:
     strip_pixels : int
         Pixels that a strip adds to the lowest level, at least.
     winograd_from : float
-        Least product of channels in and out from which on layers use Winograd in float32, where it is
-        worthwhile. Default: all of these; infinite: none.
+        Least product of channels in and out from which on layers use Winograd, where it is worthwhile.
+        Default: all of these; infinite: none.
 
     Notes
     -----
@@ -62,7 +63,7 @@ class RowStripUNet:
         self.dtype = network.head.weight.dtype if dtype is None else dtype
         self._wanted = self._used = winograd_from
         self._layers = Layers.of(network, self.dtype, winograd_from)
-        self._aligned = tile_geometry(network) if self.dtype == torch.float32 else network.geometry
+        self._aligned = tile_geometry(network) if self.dtype in DTYPES else network.geometry
         factory = ConvolutionFactory(self.dtype, packed=False)
         self._upsample = UpConvolutions.of([factory.copy(module) for module in network.upsample])
         self._head = copy.deepcopy(network.head).to("cpu").requires_grad_(False)

@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unet2015.geometry import after_convolution
-from unet2015.networks.cpu.winograd_weights import POSITIONS, WinogradWeights
+from unet2015.networks.cpu.winograd_weights import POSITIONS, RowSums, WinogradWeights
 
 SCRATCH_BYTES = 8 * 2**20
 """About how many bytes of transformed maps are made at a time: what the caches of a desktop processor hold.
@@ -39,20 +39,26 @@ With 32 MiB, layers of 256 channels were no faster than the usual convolution (b
 SUM_GROWTH = 36
 """How many times the bound of the outputs an intermediate sum can reach: 4 x 9. A transformed pixel is a sum
 of four pixels, a transformed weight at most the sum of its nine, and an output the sum of nine products."""
-_FLOAT32_BYTES = 4
 
 
 class Scratch:
-    """Memory for the transformed maps, which all layers use one after the other."""
+    """Memory for the transformed maps, which all layers use one after the other.
 
-    def __init__(self) -> None:
-        self._memory = torch.empty(0)
+    Parameters
+    ----------
+    dtype : torch.dtype
+        Of the maps.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._memory = torch.empty(0, dtype=dtype)
 
     def __call__(self, *sizes: int) -> list[Tensor]:
-        """Return float32 tensors of so many values, not initialised; valid until the next call."""
+        """Return tensors of so many values, not initialised; valid until the next call."""
         if self._memory.numel() < sum(sizes):
-            self._memory = torch.empty(0)  # free the old memory before taking the new
-            self._memory = torch.empty(sum(sizes))
+            dtype = self._memory.dtype
+            self._memory = torch.empty(0, dtype=dtype)  # free the old memory before taking the new
+            self._memory = torch.empty(sum(sizes), dtype=dtype)
         return list(torch.split(self._memory[: sum(sizes)], list(sizes)))
 
 
@@ -62,13 +68,13 @@ def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scr
     Parameters
     ----------
     maps : sequence of Tensor
-        (1, channels, H, W), float32, all of one size; fast if channels last.
+        (1, channels, H, W), float32 or bfloat16, all of one size; fast if channels last.
     weights : WinogradWeights
-        For these maps.
+        For these maps, in their precision.
     bias : Tensor
         (channels out,).
     scratch : Scratch
-        For the transformed maps.
+        For the transformed maps, in their precision.
 
     Returns
     -------
@@ -80,51 +86,52 @@ def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scr
         maps = [functional.pad(x, (0, width % 2, 0, height % 2)) for x in maps]
     inputs = [x[0].permute(1, 2, 0) for x in maps]
     channels_in, channels_out, across = sum(weights.channels_in), weights.channels_out, (width + 1) // 2
-    out = torch.empty(height + height % 2, 2 * across, channels_out)
-    for top, bottom in _row_chunks(len(out), across, channels_in, channels_out):
+    out = maps[0].new_empty(height + height % 2, 2 * across, channels_out)
+    most = _max_tile_rows(across, channels_in, channels_out, out.itemsize)
+    for top, bottom in _row_chunks(len(out), most):
         down = (bottom - top) // 2
-        before, half = scratch(*_scratch_sizes(down, across, channels_in, channels_out)[:2])
+        sizes = _scratch_sizes(down, across, channels_in, channels_out)
+        before, half, after = scratch(*sizes[:2], weights.products_in_scratch * down * across * channels_out)
         tiles = _view(before, 4, 4, down, across, channels_in)
         # Side by side, as the maps are concatenated: their convolution is one sum over all channels.
         for pixels, part in zip(inputs, torch.split(tiles, weights.channels_in, dim=-1), strict=True):
             _transform_input(pixels[top : bottom + 2], part, half)
-        products = weights.multiply(tiles.view(POSITIONS, down * across, channels_in), bias)
-        grid = [product.view(down, across, channels_out) for product in products]
-        _inverse_transform([grid[row : row + 4] for row in range(0, POSITIONS, 4)], before, out[top:bottom])
+        values = tiles.view(POSITIONS, down * across, channels_in)
+        _inverse_transform(weights.row_sums(values, bias, before, after), out[top:bottom])
     return out.permute(2, 0, 1)[None, :, :height, :width]
 
 
-def scratch_values(height: int, width: int, channels_in: int, channels_out: int) -> int:
+def scratch_values(height: int, width: int, channels_in: int, channels_out: int, size: int) -> int:
     """Return how many values outputs of up to `height` x `width` pixels need on the way, at most.
 
-    `channels_in` are those of all maps together.
+    `channels_in` are those of all maps together, `size` the bytes of a value.
     """
     across = (width + 1) // 2
-    down = min((height + 1) // 2, _max_tile_rows(across, channels_in, channels_out))
+    down = min((height + 1) // 2, _max_tile_rows(across, channels_in, channels_out, size))
     return sum(_scratch_sizes(down, across, channels_in, channels_out))
 
 
-def _max_tile_rows(across: int, channels_in: int, channels_out: int) -> int:
+def _max_tile_rows(across: int, channels_in: int, channels_out: int, size: int) -> int:
     """Return how many rows of tiles are transformed at a time, at most."""
     # Each chunk reads all weights. With fewer values than they have, that takes longer than the products.
-    weight_bytes = _FLOAT32_BYTES * POSITIONS * channels_in * channels_out
-    row_bytes = _FLOAT32_BYTES * POSITIONS * across * (channels_in + channels_out)
+    weight_bytes = size * POSITIONS * channels_in * channels_out
+    row_bytes = size * POSITIONS * across * (channels_in + channels_out)
     return max(1, max(SCRATCH_BYTES, weight_bytes) // row_bytes)
 
 
-def _row_chunks(rows: int, across: int, channels_in: int, channels_out: int) -> Iterator[tuple[int, int]]:
-    """Divide an even number of output rows into chunks of about equal height that the scratch can hold."""
+def _row_chunks(rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Divide an even number of output rows into chunks of about equal height, of `most` rows of tiles."""
     # -(-a // b) rounds up.
-    parts = -(-rows // (2 * _max_tile_rows(across, channels_in, channels_out)))
+    parts = -(-rows // (2 * most))
     step = -(-rows // (2 * parts)) * 2
     for top in range(0, rows, step):
         yield top, min(top + step, rows)
 
 
 def _scratch_sizes(down: int, across: int, channels_in: int, channels_out: int) -> tuple[int, int, int]:
-    """Return the values of ``B' d B``, of ``B' d``, and of the products, for down x across tiles."""
+    """Return the values of ``B' d B``, of ``B' d``, and of the products at most, for down x across tiles."""
     tiles = down * across
-    # Once the products are there, the first is reused by the inverse transform: four rows and one sum.
+    # Once the products are there, the first may be reused: for four sums of rows and another.
     before = tiles * max(POSITIONS * channels_in, 5 * channels_out)
     return before, down * (2 * across + 2) * channels_in, POSITIONS * tiles * channels_out
 
@@ -155,20 +162,13 @@ def _input_row(x: Sequence[Tensor], i: int, out: Tensor) -> None:
     (torch.add if i == 1 else torch.sub)(x[one], x[other], out=out)
 
 
-def _inverse_transform(products: Sequence[Sequence[Tensor]], scratch: Tensor, out: Tensor) -> None:
-    """Write ``A' m A`` of the products, after the ReLU, to `out` (rows, columns, channels).
-
-    The products, (down, across, channels) for each position, are overwritten.
-    """
-    down, across, channels = products[0][0].shape
-    # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1).
-    lower = list(_view(scratch, 4, down, across, channels))
-    one = _view(scratch[4 * lower[0].numel() :], down, across, channels)
-    upper = products[0]
-    for j in range(4):
-        torch.sub(products[1][j], products[2][j], out=lower[j]).sub_(products[3][j])
-        upper[j].add_(products[1][j]).add_(products[2][j])
-    for i, four in enumerate((upper, lower)):
+def _inverse_transform(row_sums: RowSums, out: Tensor) -> None:
+    """Write ``A' m A``, after the ReLU, to `out` (rows, columns, channels), given ``A' m``."""
+    down, across, channels = out.shape[0] // 2, out.shape[1] // 2, out.shape[2]
+    upper, lower, memory = row_sums
+    one = memory.view(down, across, channels)
+    for i, row in enumerate((upper, lower)):
+        four = [each.view(down, across, channels) for each in row]
         torch.add(four[1], four[2], out=one).add_(four[0])
         torch.clamp_min(one, 0, out=out[i::2, 0::2])
         torch.sub(four[1], four[2], out=one).sub_(four[3])

@@ -1,9 +1,12 @@
-"""The weights of a Winograd convolution: transformed, packed for oneDNN's matrix products, and back.
+"""The weights of a Winograd convolution: transformed, the products with them, and back.
 
-torch's own matrix products are MKL's, which uses half of an AMD processor's vectors (benchmarks/NOTES.md).
-oneDNN chooses its kernels by what a processor can do, whoever made it, and sums over the channels in one
-order, however many rows there are; MKL has another one for fewer than four. The operators are those of
-torch's compiler, not public: :func:`can_multiply` tries them once.
+In float32 the products are oneDNN's with packed weights. torch's own are MKL's, which uses half of an AMD
+processor's vectors (benchmarks/NOTES.md). oneDNN chooses its kernels by what a processor can do, whoever made
+it, and sums over the channels in one order, however many rows there are; MKL has another one for fewer than
+four. The operators are those of torch's compiler, not public: :func:`can_multiply` tries them once.
+
+In bfloat16 torch's own batches of products are oneDNN's, with the same sums, and add to what is there before
+they round.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +24,12 @@ _BIAS_AT = 5
 _TILES = 512
 """About as many as are multiplied at a time. With one fixed number, all maps share the packed weights."""
 
+RowSums = tuple[Sequence[Tensor], Sequence[Tensor], Tensor]
+"""Both rows of ``A' m``, four of (tiles, channels out) each, and memory for as many values as one of them."""
 
-class WinogradWeights:
-    """The transformed weights of a convolution of one map, or of several that are concatenated.
+
+class PackedWeights:
+    """The transformed weights of a convolution of one map, or of several that are concatenated, in float32.
 
     Parameters
     ----------
@@ -37,14 +43,16 @@ class WinogradWeights:
     channels_out : int
     packed : list of Tensor
         For each position the matrix of all channels, in the order of oneDNN's kernels.
+    products_in_scratch : int
+        How many values :meth:`row_sums` needs for each tile and channel of the output.
     """
+
+    products_in_scratch = 0
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.channels_in, self.channels_out = [part.shape[1] for part in parts], len(parts[0])
-        each_map = [transform_weights(part) for part in parts]
-        transformed = torch.cat(each_map, dim=1) if len(parts) > 1 else each_map[0]
         pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_linear_weight
-        self.packed = [pack(each.t().contiguous(), _TILES) for each in transformed]
+        self.packed = [pack(each.t().contiguous(), _TILES) for each in _transformed_together(parts)]
 
     def multiply(self, values: Tensor, bias: Tensor) -> list[Tensor]:
         """Return the products with `values` (16, tiles, channels in): 16 of (tiles, channels out).
@@ -57,15 +65,94 @@ class WinogradWeights:
             for at in range(POSITIONS)
         ]
 
+    def row_sums(self, values: Tensor, bias: Tensor, before: Tensor, after: Tensor) -> RowSums:
+        """Return ``A' m`` of the products ``m`` with `values` (16, tiles, channels in), and the bias.
+
+        `before`, the memory of the values, is overwritten; `after` is not needed.
+        """
+        products = self.multiply(values, bias)
+        one, *lower = before[: 5 * products[0].numel()].view(5, *products[0].shape)
+        first, second, third, fourth = (products[row : row + 4] for row in range(0, POSITIONS, 4))
+        for j in range(4):  # rows of A': (1, 1, 1, 0) and (0, 1, -1, -1)
+            torch.sub(second[j], third[j], out=lower[j]).sub_(fourth[j])
+            first[j].add_(second[j]).add_(third[j])
+        return first, lower, one
+
     def restored(self) -> list[Tensor]:
         """Return the weights of each map as they were, up to a rounding; channels last."""
         transformed = torch.stack([each.to_dense().t() for each in self.packed])
         return [restore_weights(part) for part in torch.split(transformed, self.channels_in, dim=1)]
 
 
+class BatchedWeights:
+    """The same in bfloat16; the transformed weights are rounded once.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        For each map (channels out, channels in, 3, 3), bfloat16.
+
+    Attributes
+    ----------
+    channels_in : list of int
+        Of each map.
+    channels_out : int
+    parts : sequence of Tensor
+        As given: 8 bits of a sum of nine do not give them back.
+    transformed : Tensor
+        (16, channels in, channels out).
+    products_in_scratch : int
+        How many values :meth:`row_sums` needs for each tile and channel of the output.
+    """
+
+    products_in_scratch = 12
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self.channels_in, self.channels_out = [part.shape[1] for part in parts], len(parts[0])
+        self.parts, self.transformed = parts, _transformed_together(parts)
+
+    def row_sums(self, values: Tensor, bias: Tensor, before: Tensor, after: Tensor) -> RowSums:
+        """Return ``A' m`` of the products ``m`` with `values` (16, tiles, channels in), and the bias.
+
+        `before` is the memory of the values; `after`, that of the products, is overwritten.
+        """
+        weights = self.transformed
+        memory = after.view(self.products_in_scratch, values.shape[1], self.channels_out)
+        upper, third, lower = memory[:4], memory[4:8], memory[8:]
+        # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1). Both need the rows in the middle; the others are added
+        # to these sums where they are made.
+        torch.bmm(values[4:12], weights[4:12], out=memory[:8])
+        memory[_BIAS_AT - 4].add_(bias)
+        torch.sub(upper, third, out=lower)
+        upper.add_(third)
+        upper.baddbmm_(values[:4], weights[:4])
+        lower.baddbmm_(values[12:], weights[12:], alpha=-1)
+        return list(upper), list(lower), third[0]
+
+    def restored(self) -> list[Tensor]:
+        """Return the weights of each map as they were."""
+        return list(self.parts)
+
+
+WinogradWeights = PackedWeights | BatchedWeights
+DTYPES = (torch.float32, torch.bfloat16)
+"""What Winograd convolutions are computed in."""
+
+
+def winograd_weights(parts: Sequence[Tensor]) -> WinogradWeights:
+    """Return the transformed weights of a convolution of one map, or of several that are concatenated."""
+    return PackedWeights(parts) if parts[0].dtype == torch.float32 else BatchedWeights(parts)
+
+
+def _transformed_together(parts: Sequence[Tensor]) -> Tensor:
+    """Return the transformed weights of all maps: (16, channels in, channels out)."""
+    each_map = [transform_weights(part) for part in parts]
+    return torch.cat(each_map, dim=1) if len(parts) > 1 else each_map[0]
+
+
 def transform_weights(weight: Tensor) -> Tensor:
     """Return ``G g G'`` for weights (channels out, channels in, 3, 3): (16, channels in, channels out)."""
-    out = torch.empty(4, 4, *weight.shape[:2])
+    out = torch.empty(4, 4, *weight.shape[:2], dtype=weight.dtype)
     # In float64, so that each is rounded once; in parts, as all at once would take four times the memory.
     for start in range(0, len(weight), 64):
         part = weight[start : start + 64].permute(2, 3, 0, 1).double()
@@ -96,20 +183,28 @@ def restore_weights(weight: Tensor) -> Tensor:
 
 
 @cache
-def can_multiply() -> bool:
-    """Whether this torch has oneDNN's products with packed weights, and they compute what they should."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+def can_multiply(dtype: torch.dtype) -> bool:
+    """Whether this torch has the products of Winograd in `dtype`, and they compute what they should."""
+    if dtype not in DTYPES or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     generator = torch.Generator().manual_seed(0)
-    weight, bias = torch.randn(4, 3, 3, 3, generator=generator), torch.randn(4, generator=generator)
-    values = torch.randn(POSITIONS, 5, 3, generator=generator)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(dtype)
+
+    weight, bias, values = drawn(4, 3, 3, 3), drawn(4), drawn(POSITIONS, 5, 3)
     with torch.inference_mode():
+        expected = torch.bmm(values.float(), transform_weights(weight.float()))
+        expected[_BIAS_AT] += bias.float()
+        m = expected.view(4, 4, 5, 4)
         try:
-            weights = WinogradWeights([weight])
-            found, back = weights.multiply(values, bias), weights.restored()[0]
+            weights = winograd_weights([weight])
+            memory = torch.empty(2, 12 * 5 * 4, dtype=dtype)
+            upper, lower, _ = weights.row_sums(values, bias, *memory)
+            found = [(m[0] + m[1] + m[2], torch.stack(list(upper)).float())]
+            found += [(m[1] - m[2] - m[3], torch.stack(list(lower)).float())]
+            found += [(weight.float(), weights.restored()[0].float())]
         except (AttributeError, RuntimeError, TypeError):
             return False
-        expected = list(torch.bmm(values, transform_weights(weight)))
-        expected[_BIAS_AT] += bias
-    same = [(weight, back), *zip(expected, found, strict=True)]
-    return all(bool((one - other).abs().max() <= 1e-4 * one.abs().max()) for one, other in same)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.1
+    return all(bool((one - other).abs().max() <= tolerance * one.abs().max()) for one, other in found)
