@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from unet2015.device import thread_count
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_layout import ZarrMap, plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation

@@ -31,7 +31,7 @@ import tifffile
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
-from unet2015.cli.sizes import parse_size
+from unet2015.arguments import parse_size
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import sha256
 from unet2015.segmentation.batch import segment_files

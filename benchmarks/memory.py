@@ -18,7 +18,7 @@ from benchmarks.machine import keep_result, row
 from benchmarks.out_of_core import MIB, peak_of
 from benchmarks.peers import peer, peer_versions
 from benchmarks.tiled_inference import OVERLAPS, Windows, model_of, network_of
-from unet2015.cli.sizes import parse_size
+from unet2015.arguments import parse_size
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.segmentation.in_memory import segment
 

@@ -31,8 +31,8 @@ from benchmarks.command import options
 from benchmarks.machine import keep_result, row
 from benchmarks.out_of_core import MIB, high_water, peak_of
 from benchmarks.peers import peer, peer_versions
-from unet2015.cli.sizes import parse_size
-from unet2015.images.image import ArrayImage
+from unet2015.arguments import parse_size
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.objects.instances import ArrayPage
 from unet2015.objects.labelling import strip_rows

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row
-from unet2015.cli.sizes import parse_size
+from unet2015.arguments import parse_size
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet

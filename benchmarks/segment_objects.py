@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.command import options
 from benchmarks.machine import keep_result
 from benchmarks.out_of_core import installed_segment, peak_of
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.networks.unet2015 import UNet

@@ -26,7 +26,7 @@ from pipelines.em.data import EMData
 from pipelines.em_scales import NAME
 from unet2015 import load_model, segment
 from unet2015.errors import DataSetError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import read_pages
 from unet2015.metrics.object_counts import ObjectScores

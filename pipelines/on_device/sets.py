@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipelines.cells.frames import DATA_SETS, IGNORE, first_frames
 from pipelines.em.slices import FOLDS, SLICES, held_out, trained_on
 from unet2015.errors import DataSetError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import MappedImage, choose_mapping
 from unet2015.settings import TrainingSettings
 from unet2015.training.deform import DevicePages

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipelines.one_gpu.plan import Plan
 from unet2015.device import hardware_name
 from unet2015.errors import DataSetError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import choose_mapping
 from unet2015.models.model_file import ModelInfo, save_model
 from unet2015.models.tensors import load_tensors, save_tensors

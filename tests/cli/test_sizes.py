@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet2015.cli.sizes import parse_size
+from unet2015.arguments import parse_size
 from unet2015.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from unet2015.exchange import ExportOptions, export_model
 from unet2015.exchange.graph import ModelGraph
 from unet2015.exchange.intensities import choose_intensities
 from unet2015.exchange.rdf import whole_image_steps
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import MappedImage
 from unet2015.models.model_file import ModelInfo
 from unet2015.settings import Mapping

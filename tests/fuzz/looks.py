@@ -9,7 +9,7 @@ import torch
 
 from tests.fuzz.second import difference
 from unet2015.errors import UNet2015Error
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.networks.unet2015 import UNet

@@ -16,7 +16,7 @@ import tifffile
 import zarr
 from PIL import Image as Picture
 
-from unet2015.images.reader import Image
+from unet2015.images.image import Image
 
 _MIN_IS_WHITE, _PALETTE, _JPEG = 0, 3, 7
 _ALPHA = (1, 2)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import AxesError, ImageReadError, ImageValueError, UNet2015Error, UsageError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 
 STACK = np.random.default_rng(0).integers(0, 255, (10, 16, 12), np.uint8)

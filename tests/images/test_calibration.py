@@ -9,8 +9,8 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.axes import Calibration, plain_unit, time_symbol, unit_factor, unit_symbol
-from unet2015.images.image import ArrayImage
 from unet2015.images.imagej import describe_imagej
 from unet2015.images.ngff_description import describe_axes
 from unet2015.images.ome_description import describe_ome

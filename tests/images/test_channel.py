@@ -6,7 +6,7 @@ import tifffile
 import zarr
 
 from unet2015.errors import ImageReadError, ImageValueError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import open_image
 
 STACK = np.random.default_rng(0).integers(0, 255, (2, 3, 16, 12), np.uint8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.page_order import other_names, other_order
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from unet2015.errors import AxesError
 from unet2015.images.axes import Calibration
-from unet2015.images.reader import TiffImage, open_image, read_pages
+from unet2015.images.reader import open_image, read_pages
+from unet2015.images.tiff import TiffImage
 
 
 def pixels(shape, dtype, seed=0):

@@ -13,8 +13,8 @@ from tests.images.bands import write_in_bands
 from unet2015.errors import UsageError
 from unet2015.images import layout as layouts
 from unet2015.images import tiles
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.axes import Calibration
-from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.images.tiles import halved
 from unet2015.images.writer import ImageWriter, Layout

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tests.images.bands import write_in_bands
 from unet2015.errors import ImageReadError, ImageWriteError
 from unet2015.images import layout, strips
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.display import display_of_classes, display_of_labels
-from unet2015.images.image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter, Layout, write_image
 from unet2015.safe_files import atomic_path, write_json

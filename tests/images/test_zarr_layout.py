@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from unet2015.errors import AxesError, UsageError
 from unet2015.geometry import unet_geometry
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap, plan_layout
 from unet2015.tiling.plan import plan_axis
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unet2015.images import zarr_layout, zarr_levels
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap, plan_layout
 from unet2015.images.zarr_levels import blocks, shards_below
 from unet2015.images.zarr_writer import ZarrSegmentation

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.objects.stored_labels import StoredLabels
 
 

@@ -10,8 +10,8 @@ from scipy import ndimage
 from skimage.measure import regionprops_table
 
 from unet2015.errors import DataSetError, ImageValueError, UsageError
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.axes import Calibration
-from unet2015.images.image import ArrayImage
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter

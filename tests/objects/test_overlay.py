@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.objects.array_labels import ArrayLabels
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.display import colours_of_labels
-from unet2015.images.image import ArrayImage
 from unet2015.objects.overlay import write_overlay
 
 COLOURS = colours_of_labels()

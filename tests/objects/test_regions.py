@@ -11,7 +11,7 @@ import tifffile
 from tests.images.imagej_program import find_imagej, measure_with_imagej
 from tests.objects.array_labels import ArrayLabels
 from unet2015.errors import UsageError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.objects import regions
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.outlines import shoelace

@@ -8,7 +8,7 @@ import tifffile
 
 from unet2015 import train
 from unet2015.errors import DataSetError, ModelError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.report.run import _segment, _segmented, report_run
 from unet2015.settings import load_settings
 

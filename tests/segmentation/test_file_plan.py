@@ -8,10 +8,10 @@ import pytest
 import tifffile
 
 from unet2015.segmentation import estimate, file_plan
-from unet2015.segmentation.estimate import in_words
 from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
+from unet2015.tiling.progress import in_words
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import tifffile
 import zarr
 
 from unet2015.errors import MemoryLimitError, ModelError, OutOfMemoryError, UnexpectedError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import signed

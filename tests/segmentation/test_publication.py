@@ -13,7 +13,7 @@ import zarr
 
 from unet2015.errors import ImageWriteError
 from unet2015.images import zarr_layout, zarr_writer
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.zarr_layout import plan_layout
 from unet2015.images.zarr_writer import ZarrSegmentation
 from unet2015.models.model_file import ModelInfo, save_model

@@ -9,7 +9,7 @@ from unet2015.errors import (
     ImageValueError,
     UsageError,
 )
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.segmentation import segmenter as segmenter_file
 from unet2015.segmentation.options import SegmentOptions

@@ -84,7 +84,8 @@ def label(
     one segmentation, the probability map is taken.
     """
     with loading():
-        from unet2015.cli.sizes import parse_pixel_size, parse_size
+        from unet2015.arguments import parse_size
+        from unet2015.cli.sizes import parse_pixel_size
         from unet2015.segmentation.map_files import label_files
 
     show_messages()

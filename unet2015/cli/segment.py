@@ -156,7 +156,8 @@ def segment(
     it does only what is not done yet, and also goes on inside an image.
     """
     with loading():
-        from unet2015.cli.sizes import parse_pixel_size, parse_size, parse_threshold
+        from unet2015.arguments import parse_size
+        from unet2015.cli.sizes import parse_pixel_size, parse_threshold
         from unet2015.segmentation.options import SegmentOptions
 
     show_messages()

@@ -1,8 +1,7 @@
-"""Amounts of memory, and thresholds, as people write them."""
+"""Sizes of pixels, and thresholds, as people write them in options."""
 
 from typing import Literal
 
-from unet2015.arguments import parse_size as parse_size
 from unet2015.errors import UsageError
 
 

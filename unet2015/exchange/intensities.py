@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import UsageError
-from unet2015.images.image import ArrayImage
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import Scale, intensity_scale
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo

@@ -19,32 +19,15 @@ from unet2015.errors import (
 )
 from unet2015.images.channel import ChannelImage
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, open_file
-from unet2015.images.image import ArrayImage, Image
+from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
-from unet2015.images.jpeg import JpegImage
 from unet2015.images.left_out import begins_as_image, describe_left_out, left_out
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
-from unet2015.images.png import PngImage
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
-from unet2015.images.tiff import TiffImage
-from unet2015.images.zarr import ZarrImage
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import Unchanged, open_regular
 from unet2015.wording import listed
-
-__all__ = [
-    "ArrayImage",
-    "Image",
-    "JpegImage",
-    "PngImage",
-    "TiffImage",
-    "ZarrImage",
-    "find_images",
-    "natural_order",
-    "open_image",
-    "read_pages",
-]
 
 _LITTLE = 2**28
 """Bytes that there are surely."""

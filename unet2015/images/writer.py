@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageWriteError
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.axes import UNCALIBRATED, Calibration
 from unet2015.images.display import Colours, Display
-from unet2015.images.image import ArrayImage, Image
+from unet2015.images.image import Image
 from unet2015.images.imagej import describe_imagej
 from unet2015.images.layout import Layout, flavour_of, is_big, is_tiled, resolution_of, what_fits
 from unet2015.images.ome_description import describe_ome

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
-from unet2015.images.image import ArrayImage, Image
+from unet2015.images.array_image import ArrayImage
+from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
 from unet2015.models.trained_on import notes_on

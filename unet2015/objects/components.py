@@ -45,9 +45,8 @@ def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Parts, int, int
     """
     parts, objects = label(inside, connectivity=settings.connectivity, return_num=True)  # type: ignore[no-untyped-call]
     count = objects
-    if (
-        settings.fill_holes
-    ):  # parts of background share edges, as in binary_fill_holes: a diagonal gap is none
+    if settings.fill_holes:
+        # Parts of background share edges, as in scipy's binary_fill_holes: a diagonal gap is none.
         ground, more = label(~inside, connectivity=1, return_num=True)  # type: ignore[no-untyped-call]
         parts = np.where(inside, parts, ground + objects)
         count += more

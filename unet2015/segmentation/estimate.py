@@ -7,7 +7,6 @@ import numpy as np
 from unet2015.images.image import Image
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
-from unet2015.tiling.progress import in_words as in_words  # others may import it from here
 from unet2015.tiling.reading import window
 
 _PROBE = 572

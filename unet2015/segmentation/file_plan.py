@@ -12,7 +12,7 @@ from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
 from unet2015.models.trained_on import notes_on
 from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
-from unet2015.segmentation.estimate import Estimator, in_words
+from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
@@ -21,6 +21,7 @@ from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import may_share
 from unet2015.tiling.memory import LIBRARIES
 from unet2015.tiling.plan import TilePlan
+from unet2015.tiling.progress import in_words
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import file_path, pixels
 from unet2015.errors import ArgumentError
+from unet2015.images.array_image import ArrayImage
 from unet2015.images.channel import ChannelImage
-from unet2015.images.image import ArrayImage, Image
+from unet2015.images.image import Image
 from unet2015.images.notes import say
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.trained_on import notes_on

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, Validation
 from unet2015.arguments import file_path
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
 from unet2015.file_names import on_one_line
-from unet2015.images.reader import Image
+from unet2015.images.image import Image
 from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import FOLDER

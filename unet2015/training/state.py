@@ -21,7 +21,6 @@ from unet2015.safe_files import make_folder
 from unet2015.training.identity import identity_difference
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
-from unet2015.training.sampling import page_order as page_order  # others may import it from here
 
 KEPT = 2
 """Checkpoints that are kept: if the newest is damaged, the one before can be used."""
