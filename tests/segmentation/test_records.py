@@ -1,6 +1,7 @@
 """Records: what they say, and that they tell what is done from what is not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import tifffile
@@ -10,8 +11,11 @@ from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import plan_jobs
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.records import is_done
+from unet2015.settings.objects import ObjectSettings
 
 
 def test_the_record_says_from_what_and_how(tmp_path, model, stack_file):
@@ -43,6 +47,9 @@ def test_with_a_damaged_record_nobody_knows_whose_the_result_is(tmp_path, model,
     record.write_bytes(damage)
     (result,) = segment_files([stack_file], tmp_path / "out", model)
     assert "not replaced; move it away" in str(result.error)
+    unreadable = not damage.startswith((b"[]", b"{"))  # which are somebody's own JSON
+    said = "the record beside it, stack.record.json, is damaged" if unreadable else "no record beside it"
+    assert said in str(result.error)
     assert first.outputs[0].read_bytes() == expected
     assert record.read_bytes() == damage
     first.outputs[0].unlink()
@@ -83,3 +90,29 @@ def test_a_result_is_made_anew_when_the_metadata_beside_its_input_came(tmp_path,
         assert image.calibration.pixel_size_x == 0.5
     segment_files([tmp_path / "a.tif"], tmp_path / "out", model)
     assert json.loads(record.read_text()) == found, "done before"
+
+
+def test_a_record_that_cannot_be_read_is_not_passed_over(tmp_path, model, stack_file, caplog):
+    options = SegmentOptions(objects=ObjectSettings(smallest=3), products=("probability",))
+    segment_files([stack_file], tmp_path / "out", model, options)
+    record = tmp_path / "out" / "stack.record.json"
+    record.write_bytes(record.read_bytes()[:-20])
+    said = "the record beside it, stack.record.json, is damaged"
+    for name in ("classes", "probability"):
+        (result,) = label_files([tmp_path / "out" / f"stack.{name}.tif"], tmp_path / "again")
+        assert f"stack.{name}.tif: {said}" in str(result.error)
+        assert "threshold and objects are not known by it" in str(result.error)
+    measure_files(tmp_path / "out", tmp_path / "table", stack_file)
+    assert f"{said}: " in caplog.text
+    assert "which results are of the last run is not known by it" in caplog.text
+    assert "which image it is of, is not known" in caplog.text
+    assert "no record beside it" not in caplog.text
+
+
+def test_a_table_of_a_run_whose_class_map_has_another_name_is_refused_for_that(tmp_path, model, stack_file):
+    options = SegmentOptions(objects=ObjectSettings())
+    segment_files([stack_file], tmp_path / "out", model, replace(options, tiled=True))
+    assert (tmp_path / "out" / "stack.classes.ome.tif").exists()
+    (result,) = segment_files([stack_file], tmp_path / "out", model, options)
+    said = "stack.objects.csv: exists, and is a result of other options or another command, by the record "
+    assert f"{said}stack.record.json, so it is not replaced" in str(result.error)

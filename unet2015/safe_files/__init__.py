@@ -4,6 +4,7 @@
 - `writing`: files that are whole or absent, and never take the place of what is not ours.
 - `folders`: the same for folders.
 - `ownership`: which outputs are ours, by the record beside them.
+- `records`: where those are, and whether somebody has changed them.
 - `mounts`: what some mounts cannot do: flush, lock.
 - `claims`: one process at a time for one output.
 """
@@ -12,23 +13,14 @@ from unet2015.safe_files.claims import claim, was_claimed
 from unet2015.safe_files.folders import atomic_folder, flush_below, remove, replace_folder
 from unet2015.safe_files.mounts import flush, flush_all, longest_name
 from unet2015.safe_files.ownership import (
-    EDITED,
-    RECORD,
-    UNSIGNED,
     RecordedOutput,
     check_ours,
     check_place,
     describe_earlier,
     earlier_outputs,
-    find_record,
-    is_edited,
     is_of_earlier_run,
-    is_signed,
     left_by_earlier_run,
     place_for_record,
-    record_of,
-    record_paths,
-    signed,
 )
 from unet2015.safe_files.reading import (
     Unchanged,
@@ -39,6 +31,18 @@ from unet2015.safe_files.reading import (
     read_bytes,
     read_text,
     sha256,
+)
+from unet2015.safe_files.records import (
+    EDITED,
+    RECORD,
+    UNSIGNED,
+    describe_damaged,
+    find_record,
+    is_edited,
+    is_signed,
+    record_of,
+    record_paths,
+    signed,
 )
 from unet2015.safe_files.writing import (
     Guard,
@@ -65,6 +69,7 @@ __all__ = [
     "check_place",
     "check_regular",
     "claim",
+    "describe_damaged",
     "describe_earlier",
     "digest_of",
     "earlier_outputs",

@@ -1,15 +1,11 @@
 """Which outputs are ours: those that a record beside them names, with the digest of what was written.
 
-A record is JSON; its ``outputs`` has the SHA-256 of each output by its name. ``earlier`` has those of outputs
-that an earlier record of the same place named, and that may still be there. An output that nobody names, or
-that is not as the record says, is somebody's own work, and is never replaced.
-
-``record_sha256`` is the SHA-256 of all else that the record says, whatever its spaces and the order of its
-names. A record that somebody has changed shows it by that; it is not replaced either, and not believed.
+The ``outputs`` of a record are those of the last run. ``earlier`` has those of outputs that an earlier record
+of the same place named, and that may still be there. An output that nobody names, or that is not as the
+record says, is somebody's own work, and is never replaced. A record that somebody has changed is not replaced
+either, and not believed.
 """
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -19,82 +15,20 @@ from typing import Any
 
 from unet2015.errors import ImageWriteError
 from unet2015.provenance import versions
-from unet2015.safe_files.reading import digest_of, read_text, sha256
+from unet2015.safe_files.reading import digest_of, sha256
+from unet2015.safe_files.records import (
+    EDITED,
+    describe_damaged,
+    is_edited,
+    read_record,
+    record_of,
+    record_paths,
+    signed,
+    why_unknown,
+)
 from unet2015.safe_files.writing import check_name, write_json
 
-RECORD = ".record.json"
-EDITED = "was changed after this program wrote it (the digest of itself in it is another)"
-UNSIGNED = (
-    "has no digest of itself, as an earlier version wrote it or somebody took it out; whether what it says "
-    "was changed is not known"
-)
-_DIGEST = "record_sha256"
 _log = logging.getLogger("unet2015")
-
-
-def signed(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record with the digest of itself."""
-    return record | {_DIGEST: _digest_of(record)}
-
-
-def is_edited(record: object) -> bool:
-    """Whether a record has a digest of itself that is not its own."""
-    if not isinstance(record, dict) or _DIGEST not in record:
-        return False
-    try:
-        return bool(record[_DIGEST] != _digest_of(record))
-    except RecursionError:
-        return True
-
-
-def is_signed(record: dict[str, Any]) -> bool:
-    """Whether a record has a digest of itself."""
-    return _DIGEST in record
-
-
-def _digest_of(record: dict[str, Any]) -> str:
-    said = {name: value for name, value in record.items() if name != _DIGEST}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def record_paths(main: Path, name: Path) -> tuple[Path, Path]:
-    """Return where the record of an output may be.
-
-    Parameters
-    ----------
-    main : Path
-        The output.
-    name : Path
-        Its path without the ending of its kind: r for r.tif, but also for r.zarr.
-
-    Returns
-    -------
-    tuple of Path
-        The usual place; and another, for where the record of another output has the usual one.
-    """
-    return name.with_name(name.name + RECORD), main.with_name(main.name + RECORD)
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Return a record, or None where there is none."""
-    try:
-        record = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError):
-        return None
-    named = isinstance(record, dict) and isinstance(record.get("outputs"), dict)
-    return record if named else None
-
-
-def record_of(paths: Sequence[Path], main: Path) -> dict[str, Any] | None:
-    """Return the record that names an output, or None; it may be an edited one."""
-    found = find_record(paths, main)
-    return None if found is None else found[1]
-
-
-def find_record(paths: Sequence[Path], main: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the path of the record that names an output, and the record; None if there is none."""
-    found = ((path, read_record(path)) for path in paths)
-    return next(((path, record) for path, record in found if record and main.name in record["outputs"]), None)
 
 
 def place_for_record(paths: Sequence[Path], main: Path) -> Path:
@@ -145,7 +79,7 @@ def check_ours(path: Path, record: dict[str, Any] | None, also: str = "") -> Non
         return
     known = _digests(record or {}, path.name) | ({also} if also else set())
     if not known:
-        raise _foreign(path, "and no record beside it says that this program made it")
+        raise _foreign(path, why_unknown(path))
     try:
         same = digest_of(path) in known
     except OSError as error:
@@ -205,6 +139,8 @@ def is_of_earlier_run(path: Path, places: Iterable[Path]) -> bool:
             _log.warning("%s: %s; which results are of the last run is not known by it", place, EDITED)
         elif record:
             records.append(record)
+        elif damaged := describe_damaged([place]):
+            _log.warning("%s: %s; which results are of the last run is not known by it", path, damaged)
     if any(path.name in record["outputs"] for record in records):
         return False
     known = {digest for record in records for digest in _digests(record, path.name)}

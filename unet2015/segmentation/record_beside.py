@@ -6,7 +6,7 @@ from typing import Any
 from unet2015.errors import ImageValueError
 from unet2015.images.notes import Say
 from unet2015.images.result_names import name_before, stem_of
-from unet2015.safe_files import EDITED, Unchanged, find_record, is_edited, record_paths
+from unet2015.safe_files import EDITED, Unchanged, describe_damaged, find_record, is_edited, record_paths
 from unet2015.segmentation.jobs import ENDINGS
 
 
@@ -16,10 +16,15 @@ def record_beside(path: Path) -> dict[str, Any]:
     Raises
     ------
     ImageValueError
-        Somebody has changed it.
+        Somebody has changed it, or it cannot be read.
     """
-    found = _find(path)
+    found = find_record(_places(path), path)
     if found is None:
+        if damaged := describe_damaged(_places(path)):
+            raise ImageValueError(
+                f"{path}: {damaged}; so threshold and objects are not known by it: move it away and give "
+                "them as options, or segment again to another folder"
+            )
         return {}
     if is_edited(found[1]):
         raise ImageValueError(
@@ -52,8 +57,10 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
     say : callable
         Takes what is said.
     """
-    found = _find(path)
+    found = find_record(_places(path), path)
     if found is None:
+        if damaged := describe_damaged(_places(path)):
+            say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
     made_from = record.get("input_sha256")
@@ -69,7 +76,8 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
         )
 
 
-def _find(path: Path) -> tuple[Path, dict[str, Any]] | None:
+def _places(path: Path) -> tuple[Path, ...]:
+    """Return where the record of a map or of labels may be."""
     name = name_before(path.name, ENDINGS)
     places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
-    return find_record((*places, *record_paths(path, path.with_suffix(""))), path)
+    return (*places, *record_paths(path, path.with_suffix("")))
