@@ -28,7 +28,7 @@ UNDEFINED = [
 def run(tmp_path):
     """The folder of a training with these validations."""
 
-    def make(*checks, model=None):
+    def make(*checks, model=None, step=None):
         lines = [{"step": k, "loss": 1 / k, "learning_rate": 0.1} for k in range(1, 7)]
         for k, check in enumerate(checks, 1):
             lines.append({"step": 2 * k, **{f"validation_{key}": v for key, v in check.as_dict().items()}})
@@ -40,7 +40,11 @@ def run(tmp_path):
                 class_names=("background", "cell"),
                 threshold=model.threshold,
                 learned=model.learned,
-                training={"step": 2, "validation": model.as_dict(), "validation_pages": 2},
+                training={
+                    "step": step or 2 + 2 * checks.index(model),
+                    "validation": model.as_dict(),
+                    "validation_pages": 2,
+                },
             )
             save_model(tmp_path / "model.safetensors", build_network(info), info)
         return tmp_path
@@ -71,6 +75,26 @@ def test_nothing_is_red_otherwise(run, tmp_path):
     old = read_model_file(folder / "model.safetensors")
     save_model(folder / "model.safetensors", old.network, old.info.model_copy(update={"learned": None}))
     assert 'role="alert"' not in text_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("checks", "model", "step", "said"),
+    [
+        ((STUCK, GOOD), replace(GOOD, f1=0.8), 4, "and the log has no such validation"),
+        ((STUCK, GOOD), GOOD, 6, "of step 6, with F1 0.9000"),
+        ((GOOD, replace(GOOD, f1=0.95)), GOOD, 2, "the log has a better one of step 4, with F1 0.9500"),
+    ],
+)
+def test_a_model_that_is_not_the_best_of_the_log_is_said_and_has_its_own_figures(
+    run, checks, model, step, said, caplog
+):
+    text = text_of(run(*checks, model=model, step=step))
+    assert said in text[text.index('role="alert"') : text.index('<p class="summary">')]
+    assert "is not the best model of this log" in caplog.text
+    assert f"Pixel error (1 - F1) {1 - model.f1:.4f} on the 2 held-out pages, after {step} steps" in text
+    kept = read_model_file(run(*checks) / "model.safetensors")
+    row = measures([line("a", 2, STUCK)], kept).tables[0].rows[0].cells
+    assert (row[1], row[3]) == (step, model.f1)
 
 
 def test_the_alert_is_text(tmp_path):

@@ -9,6 +9,7 @@ import tifffile
 from unet2015 import train
 from unet2015.errors import DataSetError, ModelError
 from unet2015.images.array_image import ArrayImage
+from unet2015.models.model_file import read_model_file, save_model
 from unet2015.report.run import _segment, _segmented, report_run
 from unet2015.settings import load_settings
 
@@ -55,6 +56,14 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
     assert "was changed after the training" not in text
 
 
+def of_other_files(path):
+    """Let a model say that it was trained on other files."""
+    model = read_model_file(path)
+    files = [pair | {"image_sha256": "0" * 64} for pair in model.info.training["files"]]
+    training = model.info.training | {"files": files}
+    save_model(path, model.network, model.info.model_copy(update={"training": training}))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
@@ -64,6 +73,7 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
         (lambda images, run: shutil.rmtree(run / "checkpoints"), "says where the images are"),
         (lambda images, run: (run / "model.safetensors").unlink(), "There is no model yet"),
         (lambda images, run: (run / "settings.json").unlink(), "Best"),
+        (lambda images, run: of_other_files(run / "model.safetensors"), "was trained on other files than"),
         (lambda images, run: (run / "settings.json").write_text("{}"), "settings.json was changed after"),
     ],
 )
@@ -95,7 +105,6 @@ def test_damage_is_named_and_no_report_is_left(run, name, content, error):
 
 def test_pages_are_segmented_as_the_validation_did(run):
     """Pixel error at the threshold of best F1 and cross-entropy, of all pages, are those of the record."""
-    from unet2015.models.model_file import read_model_file
     from unet2015.report.run import _segmented
 
     model = read_model_file(run / "model.safetensors")
@@ -144,7 +153,6 @@ def test_a_report_shows_where_phases_begin(small_set, tmp_path):
 
 def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
     """Its own threshold and settings of objects, and pixels that nobody annotated are none."""
-    from unet2015.models.model_file import read_model_file
     from unet2015.report import overlays
     from unet2015.report import run as module
     from unet2015.settings.objects import ObjectSettings

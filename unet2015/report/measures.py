@@ -8,7 +8,7 @@ from unet2015.metrics import MEASURES
 from unet2015.models.model_file import Model
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
-from unet2015.training.validation import Validation
+from unet2015.report.kept import kept, other_model
 
 _COLUMNS = {
     "step": "step",
@@ -22,8 +22,11 @@ _COLUMNS = {
 """The columns of the table: keys in a line of the log, and their titles."""
 
 
-def alert(model: Model | None) -> str:
-    """Return why the model is not reliable, or not the last one; empty where nothing is known against it."""
+def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
+    """Return why the model is not reliable, or not the last one; empty where nothing is known against it.
+
+    `checks` are the validations in the log.
+    """
     if model is None:
         return ""
     info, said = model.info, []
@@ -32,7 +35,7 @@ def alert(model: Model | None) -> str:
         said.append(f"This network has not learned: {why}.")
     if info.ended is False:
         said.append("The training has not ended: this is its best model so far.")
-    return " ".join(said)
+    return " ".join([*said, *filter(None, [other_model(checks, model)])])
 
 
 def other_settings(settings: dict[str, Any] | None, model: Model | None) -> str:
@@ -47,24 +50,6 @@ def other_settings(settings: dict[str, Any] | None, model: Model | None) -> str:
     )
 
 
-def _best(checks: list[dict[str, Any]], model: Model | None) -> dict[str, Any]:
-    """Return the validation of the model that was kept, chosen in the same way as by the training."""
-    best = checks[0]
-    settings: Any = {} if model is None else model.info.training.get("settings", {})
-    by = settings.get("validation", {}).get("best", "f1")
-    for line in checks[1:]:
-        if _validation(line).better_than(_validation(best), by):
-            best = line
-    return best
-
-
-def _validation(line: dict[str, Any]) -> Validation:
-    prefix = "validation_"
-    return Validation.from_dict(
-        {key.removeprefix(prefix): value for key, value in line.items() if key.startswith(prefix)}
-    )
-
-
 def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> str:
     """Return the outcome of a training in a few sentences."""
     if model is None or not checks:
@@ -72,7 +57,7 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
             f"After {steps} steps there is no model yet: the training has not come to its first validation."
         )
     info, record = model.info, model.info.training
-    best = _best(checks, model)
+    best = kept(checks, model)
     error = best["validation_pixel_error"]
     network = describe(info.network)
     pages = record.get("training_pages")
@@ -106,12 +91,12 @@ def measures(
 ) -> Section:
     """Return the section with the figures of the first, the best and the last validation.
 
-    `lines` are those of the log, which say where phases begin; `model` says by what the best is chosen.
+    `lines` are those of the log, which say where phases begin; `model` has its own in its record.
     """
     title = "Measures"
     if not checks:
         return Section(title, "No validation has been made yet.")
-    best = _best(checks, model)
+    best = kept(checks, model)
 
     def row(name: str, line: dict[str, Any], kind: RowKind = "other") -> Row:
         return Row([name, *(line.get(key) for key in _COLUMNS)], kind)

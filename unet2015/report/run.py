@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.device import choose_device
-from unet2015.errors import DataSetError, ModelError, UNet2015Error, UsageError
+from unet2015.errors import DataSetError, UNet2015Error, UsageError
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
-from unet2015.models.tensors import load_tensors
 from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
+from unet2015.report.kept import other_model
 from unet2015.report.measures import alert, measures, other_settings, summary
-from unet2015.safe_files import read_text, sha256
+from unet2015.report.trained_on import trained_on
+from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
@@ -30,11 +31,12 @@ from unet2015.training.dataset import Labels, read_labels, size_difference, spli
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
-from unet2015.training.run_folder import ANIMATION, FIGURE, checkpoints
+from unet2015.training.run_folder import ANIMATION, FIGURE
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12
 """Most held-out pages that are segmented for the report, spread evenly over all of them."""
+_log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
         _pictures(folder, model, device),
         _record(settings, model, path),
     ]
+    if said := other_model(checks, model):
+        _log.warning("%s: %s", folder, said)
     title = f"Training {folder.resolve().name}"
-    write_report(Report(title, summary(model, steps, checks), sections, alert(model)), out)
+    write_report(Report(title, summary(model, steps, checks), sections, alert(model, checks)), out)
     return out
 
 
@@ -133,7 +137,7 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
         details["model"] = {"file": str(path), "bytes": path.stat().st_size, "sha256": model.sha256, **about}
     text = "All that the training depended on beside its images."
     if said := other_settings(settings, model):
-        logging.getLogger("unet2015").warning("%s: %s", path.parent, said)
+        _log.warning("%s: %s", path.parent, said)
         text += f" {said}"
     return Section("Settings and record", text, details=details)
 
@@ -243,7 +247,7 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         axes, channel, scene = (model.info.training.get(name) for name in ("axes", "channel", "scene"))
         images = [
             (stack.enter_context(open_image(image, axes, channel=channel, scene=scene)), labels)
-            for image, labels in _pairs(folder)
+            for image, labels in trained_on(folder, model)
         ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
         files = [(Path(image.name), image.pages) for image, _ in images]
@@ -279,20 +283,3 @@ def _segment(
     classes = class_map(probabilities, model.info.threshold)
     pixels = image.read(number, 0, image.height, 0, image.width).mean(axis=0)
     return _Page(name, pixels, targets, probabilities[1], classes)
-
-
-def _pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the images and labels that the newest checkpoint names, if they have not changed."""
-    for checkpoint in reversed(checkpoints(folder / "checkpoints")):
-        try:
-            hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]
-        except (ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
-        for name, digest in hashes.items():
-            if not Path(name).is_file():
-                raise DataSetError(f"{name} is not there any more")
-            if sha256(name) != digest:
-                raise DataSetError(f"{name} has changed since the training")
-        files = [Path(name) for name in hashes]
-        return list(zip(files[::2], files[1::2], strict=True))
-    raise DataSetError(f"no checkpoint in {folder} says where the images are")

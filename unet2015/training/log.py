@@ -162,15 +162,18 @@ def _parsed(text: str) -> dict[str, Any] | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(line, dict):
-        return None
+    return line if isinstance(line, dict) and is_whole(line) else None
+
+
+def is_whole(line: dict[str, Any]) -> bool:
+    """Whether a line can be used: its figures are numbers, and those of a validation are all there."""
     step = line.get("step")
     whole = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 1 << 63
     numbers = all(_is_figure(value) for key, value in line.items() if key in _FIGURES)
     complete = "validation_f1" not in line or (
         line.keys() >= _VALIDATION and line["validation_cross_entropy"] is not None
     )
-    return line if whole and numbers and complete else None
+    return whole and numbers and complete
 
 
 def _is_figure(value: object) -> bool:

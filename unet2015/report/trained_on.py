@@ -1,0 +1,44 @@
+"""The files that a training was made on, where they are still as they were."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import DataSetError, ModelError
+from unet2015.models.model_file import Model
+from unet2015.models.tensors import load_tensors
+from unet2015.safe_files import sha256
+from unet2015.training.run_folder import checkpoints
+
+
+def trained_on(folder: Path, model: Model) -> list[tuple[Path, Path]]:
+    """Return the images and labels that the newest checkpoint names.
+
+    Raises
+    ------
+    DataSetError
+        They have changed since or are gone, no checkpoint names them, or the model was trained on others.
+    """
+    for checkpoint in reversed(checkpoints(folder / "checkpoints")):
+        try:
+            hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]
+        except (ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        of_model = _digests(model.info.training.get("files"))
+        if of_model and of_model != set(hashes.values()):
+            raise DataSetError(f"{folder}: model.safetensors was trained on other files than its checkpoints")
+        for name, digest in hashes.items():
+            if not Path(name).is_file():
+                raise DataSetError(f"{name} is not there any more")
+            if sha256(name) != digest:
+                raise DataSetError(f"{name} has changed since the training")
+        files = [Path(name) for name in hashes]
+        return list(zip(files[::2], files[1::2], strict=True))
+    raise DataSetError(f"no checkpoint in {folder} says where the images are")
+
+
+def _digests(files: Any) -> set[str]:
+    """Return the SHA-256 of all images and labels in the record of a model; empty where it has none."""
+    if not isinstance(files, list) or not all(isinstance(pair, dict) for pair in files):
+        return set()
+    return {str(pair.get(f"{side}_sha256")) for pair in files for side in ("image", "labels")}
