@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ImageError, ImageReadError
+from unet2015.errors import ImageReadError
 from unet2015.images.codestreams import declared_size, is_larger
+from unet2015.images.contents import read_contents
 from unet2015.images.decoded import Decoded, beyond_kept
-from unet2015.images.directories import Plane, open_tiff, read_directories
-from unet2015.images.gdal import describe_gdal
-from unet2015.images.header import merged_axes, read_header
+from unet2015.images.directories import Plane
+from unet2015.images.header import merged_axes
 from unet2015.images.image import Image, ImageHeader
 from unet2015.images.jpeg_damage import strip_ends_early
-from unet2015.images.lossy import describe_lossy
-from unet2015.images.palette import palette_of
-from unet2015.images.photometric import invert, is_inverted
-from unet2015.images.planes import listed_bytes, planes_of, unlike
+from unet2015.images.photometric import invert
+from unet2015.images.planes import listed_bytes
 from unet2015.images.sample_axis import plane_order, sample_axis
-from unet2015.images.samples import check_page, value_samples, within, without_alpha
+from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
@@ -65,50 +63,32 @@ class TiffImage(Image):
 
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        with open_tiff(path) as tif:
-            try:
-                pages, left_out = read_directories(tif, name)
-                declared = read_header(pages, path, axes)
-                for page in unlike(pages):
-                    check_page(page, name, labels=labels, indices=labels or declared.kind == "imagej")
-                planes = planes_of(declared, pages, tif.filehandle.size, name)
-                self.palette = None if labels or declared.kind == "imagej" else palette_of(planes, name)
-                self._byte_order = tif.byteorder
-                for page in unlike([plane.page for plane in planes]):
-                    page.decode  # noqa: B018 - made now, while the file is open
-                meant = [is_inverted(p.page, imagej=declared.kind == "imagej", labels=labels) for p in planes]
-                left_out += describe_gdal(planes[0].page)
-                left_out += describe_lossy(planes[0], tif.filehandle, name) if labels else ()
-            except ImageError:
-                raise
-            except Exception as error:  # damaged tags make tifffile fail in any way
-                raise ImageReadError(
-                    f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
-                ) from error
-        page = planes[0].page
+        found = read_contents(path, axes, labels)
+        self.palette, self._byte_order = found.palette, found.byte_order
+        declared, planes, page = found.declared, found.planes, found.planes[0].page
         letter, self._samples = sample_axis(page, axes, declared, name), int(page.samplesperpixel)
         values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
-        tail = within(page, len(values), letter)
-        named = declared.named(tail, axes, name)
-        notes = dict.fromkeys(note for _, more in meant for note in more)
+        inner = within(page, len(values), letter)
+        named = declared.named(inner, axes, name)
         super().__init__(
             ImageHeader(
                 name,
-                *merged_axes(named, page, tail, len(values)),
+                *merged_axes(named, page, inner, len(values)),
                 page.dtype,
                 axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
                 companion=declared.companion,
-                notes=(*declared.notes, *left_out, *notes, *describe_absent(planes, name)),
+                notes=(*declared.notes, *found.notes, *describe_absent(planes, name)),
                 bits=int(page.bitspersample),
                 labels=labels,
                 channel_names=() if axes else declared.channel_names,
             )
         )
-        self._inverted = [inverts for inverts, _ in meant]
-        self._values, self._planes, self._split = values, planes, letter != "C"
+        self._inverted = found.inverted
+        self._values = values  # the samples of a pixel that are no alpha
+        self._planes, self._split = planes, letter != "C"  # each sample is a page
         self._order = plane_order(named, (letter, self._samples), self.pages)
         self._decoded = Decoded()
         self._file, self._file_lock = open_regular(path), threading.Lock()

@@ -1,0 +1,75 @@
+"""What the directories of a TIFF say, before any pixel is read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from unet2015.errors import ImageError, ImageReadError
+from unet2015.images.declared import Declared
+from unet2015.images.directories import Plane, open_tiff, read_directories
+from unet2015.images.gdal import describe_gdal
+from unet2015.images.header import read_header
+from unet2015.images.lossy import describe_lossy
+from unet2015.images.palette import Colours, palette_of
+from unet2015.images.photometric import is_inverted
+from unet2015.images.planes import planes_of, unlike
+from unet2015.images.samples import check_page
+from unet2015.wording import reason
+
+
+@dataclass(frozen=True)
+class TiffContents:
+    """What the directories of a TIFF say.
+
+    Attributes
+    ----------
+    declared : Declared
+        By its header.
+    planes : list of Plane
+        Where the pixels lie.
+    inverted : list of bool
+        For each plane whether its values fall where intensities rise.
+    palette : ndarray of uint8, shape (N, 3), or None
+        As of `TiffImage`.
+    byte_order : {"<", ">"}
+        Of the numbers in the file, as NumPy writes it.
+    notes : tuple of str
+        Remarks, beside those of the header.
+    """
+
+    declared: Declared
+    planes: list[Plane]
+    inverted: list[bool]
+    palette: Colours | None
+    byte_order: Literal["<", ">"]
+    notes: tuple[str, ...]
+
+
+def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
+    """Return what the directories of a TIFF say.
+
+    Parameters and errors are those of :class:`unet2015.images.tiff.TiffImage`.
+    """
+    name = str(path)
+    with open_tiff(path) as tif:
+        try:
+            pages, notes = read_directories(tif, name)
+            declared = read_header(pages, path, axes)
+            imagej = declared.kind == "imagej"
+            for page in unlike(pages):
+                check_page(page, name, labels=labels, indices=labels or imagej)
+            planes = planes_of(declared, pages, tif.filehandle.size, name)
+            palette = None if labels or imagej else palette_of(planes, name)
+            for page in unlike([plane.page for plane in planes]):
+                page.decode  # noqa: B018 - made now, while the file is open
+            meant = [is_inverted(plane.page, imagej=imagej, labels=labels) for plane in planes]
+            notes += describe_gdal(planes[0].page)
+            notes += describe_lossy(planes[0], tif.filehandle, name) if labels else ()
+        except ImageError:
+            raise
+        except Exception as error:  # damaged tags make tifffile fail in any way
+            raise ImageReadError(
+                f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
+            ) from error
+    notes += tuple(dict.fromkeys(note for _, more in meant for note in more))
+    return TiffContents(declared, planes, [inverts for inverts, _ in meant], palette, tif.byteorder, notes)
