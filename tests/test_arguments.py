@@ -560,3 +560,15 @@ def test_an_argument_of_the_wrong_type_is_each_of_these(kind):
     with pytest.raises(kind, match=r"label: expected a whole number, got '1' \(str\)"):
         metrics.dice(TRUTH, GUESS, label="1")
     assert issubclass(ArgumentError, kind)
+
+
+@pytest.mark.parametrize("mode", ["P", "PA"])
+def test_a_picture_with_a_palette_is_no_image_and_its_colours_are(place, mode):
+    from PIL import Image
+
+    picture = Image.fromarray(np.arange(2500, dtype=np.uint8).reshape(50, 50)).convert(mode)
+    with pytest.raises(
+        ArgumentError, match=r"colour palette .* give image.convert\('RGB'\), or image.convert"
+    ):
+        unet2015.segment(picture, place / "m.safetensors", device="cpu")
+    assert unet2015.segment(picture.convert("L"), place / "m.safetensors", device="cpu").shape == (50, 50)

@@ -118,3 +118,14 @@ def test_a_reader_that_goes_away_is_no_error_to_talk_about(data):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [["segment", "", "-o", "out"], ["segment", "a.tif", "-o", ""], ["measure", "a.tif", "--images="], [""]],
+)
+def test_an_empty_argument_is_no_path(cli, call):
+    """As a path it would be the current folder."""
+    ended = cli(*call)
+    assert ended.status == 2
+    assert "is an empty argument, as of an unset variable of the shell" in ended.err

@@ -3,6 +3,7 @@
 Nothing heavy is imported here or at the top of a subcommand's file, so that ``--help`` is fast.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn, cast
@@ -95,6 +96,10 @@ def _options(
 
 def _run(arguments: Sequence[str] | None) -> int:
     """Run a subcommand; return the exit status, with one line on standard error where it is not 0."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if empty := next((one or '""' for one in given if re.fullmatch("|--[a-z0-9-]+=", one)), None):
+        # As a path it would be the current folder, with all images in it.
+        return _fail(f"{empty} is an empty argument, as of an unset variable of the shell; give a value", 2)
     try:
         status = app(args=arguments, prog_name="unet2015", standalone_mode=False)
     except UNet2015Error as error:

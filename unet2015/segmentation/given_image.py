@@ -36,6 +36,11 @@ def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: Mo
     """
     if isinstance(given, str | bytes | os.PathLike):
         return options.open(Path(file_path(given, "image")))
+    if getattr(given, "mode", None) in ("P", "PA") and hasattr(given, "getpalette"):
+        raise ArgumentError(
+            "image: a picture of Pillow with a colour palette holds numbers of colours, no intensities; give "
+            "image.convert('RGB'), or image.convert('L') where the colours are gray"
+        )
     array = pixels(given, "image")
     if isinstance(given, list | tuple) and array.dtype in (np.int64, np.uint64):
         array = _typed(array, info)
