@@ -268,3 +268,16 @@ def test_a_damaged_jpeg_within_a_tiff_is_an_error(tmp_path, tile):
         pytest.raises(ImageReadError, match="before its last pixel"),
     ):
         image.read(0, 0, 150, 0, 170)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"), [("png", "it is animated, with 2 pictures"), ("mpo", "another picture (MPO)")]
+)
+def test_further_pictures_of_a_file_are_said(tmp_path, ending, said):
+    pictures = [Pillow.fromarray(np.full((8, 9), value, np.uint8)) for value in (10, 200)]
+    for count in (1, 2):
+        path = tmp_path / f"{count}.{ending}"
+        pictures[0].save(path, save_all=True, append_images=pictures[1:count])
+        with open_image(path) as image:
+            assert (image.pages, int(image.read(0, 0, 1, 0, 1)[0, 0, 0])) == (1, 10)
+            assert [said in note for note in image.notes] == [True] * (count - 1)

@@ -45,6 +45,8 @@ class _Frame(NamedTuple):
     orientation: int
     sampling: dict[int, tuple[int, int]]
     scans: tuple[Scan, ...] = ()
+    further: bool = False
+    """Whether another JPEG follows."""
 
 
 class JpegImage(WholeImage):
@@ -88,7 +90,9 @@ class JpegImage(WholeImage):
             f"its Exif data say that the image is to be turned (Orientation {frame.orientation}); it is read "
             "as it is stored"
         )
-        shape, notes = (frame.height, frame.width, frame.samples), (turned,) * (frame.orientation != 1)
+        further = "behind its end the file has another picture (MPO): left out"
+        shape = frame.height, frame.width, frame.samples
+        notes = (turned,) * (frame.orientation != 1) + (further,) * frame.further
         header = header_of_page(path, axes, shape, np.uint8, notes=notes)
         super().__init__(header, frame.samples, path.stat().st_size)
         self._more: bool | None = None
@@ -152,6 +156,8 @@ def _walk(path: Path) -> _Frame:
                     f"{path}: expected a marker of the JPEG at byte {position}; it is damaged: copy it again"
                 )
             if marker == _EOI:
+                file.seek(position + 2)
+                further = file.read(_BLOCK).lstrip(b"\0").startswith(b"\xff\xd8\xff")
                 break
             if marker == 0xFF or marker in _WITHOUT_LENGTH:  # fill bytes, and markers alone
                 position += 1 if marker == 0xFF else 2
@@ -172,7 +178,7 @@ def _walk(path: Path) -> _Frame:
                 position = scans[-1].end
     if frame is None or not scans:
         raise ImageReadError(f"{path}: the JPEG holds no picture; it is damaged: copy it again")
-    return frame._replace(orientation=orientation, scans=tuple(scans))
+    return frame._replace(orientation=orientation, scans=tuple(scans), further=further)
 
 
 def _frame(marker: int, body: bytes, path: Path) -> _Frame:

@@ -59,7 +59,7 @@ class PngImage(WholeImage):
 
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        width, height, bits, colour, palette, alphas = _header(path)
+        width, height, bits, colour, palette, alphas, pictures = _header(path)
         self.palette = _colours(palette, bits, name) if colour == _PALETTE and not labels else None
         few = bits in (1, 2, 4) and (colour == _PALETTE or (labels and colour == _GRAY))
         if colour not in _SAMPLES or not (few or bits in (8, 16)):
@@ -74,7 +74,8 @@ class PngImage(WholeImage):
         self._clear = np.flatnonzero(alphas != _OPAQUE) if colour == _PALETTE and not labels else np.empty(0)
         shape = (height, width, _SAMPLES[colour] - bool(colour & _ALPHA))
         dtype = np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16
-        header = header_of_page(path, axes, shape, dtype, labels=labels)
+        said = f"it is animated, with {pictures} pictures: only the one that still viewers show is read"
+        header = header_of_page(path, axes, shape, dtype, labels=labels, notes=(said,) * (pictures > 1))
         super().__init__(header, _SAMPLES[colour], path.stat().st_size)
 
     def _decode(self) -> npt.NDArray[Any]:
@@ -156,8 +157,8 @@ def _as_gray(data: bytes) -> bytes:
     return b"".join(out)
 
 
-def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8]]:
-    """Return width, height, bits, colour type, palette and the alpha of its first colours.
+def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8], int]:
+    """Return width, height, bits, colour type, palette, alpha of its first colours, and number of pictures.
 
     The file is known to be whole.
     """
@@ -176,7 +177,7 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8
                 f"{path}: the PNG declares {height} x {width} pixels, more than its {size} bytes can become; "
                 "it is damaged: copy it again"
             )
-        position, kind, palette, alphas = 33, b"", b"", b""
+        position, kind, palette, alphas, pictures = 33, b"", b"", b"", 1
         while kind != b"IEND":
             file.seek(position)
             chunk = file.read(8)
@@ -185,10 +186,12 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8
                 palette = file.read(min(length, 3 * 256))
             if kind == b"tRNS":
                 alphas = file.read(min(length, 256))
+            if kind == b"acTL":
+                pictures = int.from_bytes(file.read(min(length, 4)), "big")
             position += 12 + length
             if position > size or not kind:
                 raise ImageReadError(
                     f"{path}: expected the PNG to go on to byte {position}, but it ends at byte {size}; it "
                     "was cut short: copy it again"
                 )
-    return width, height, bits, colour, palette, np.frombuffer(alphas, np.uint8)
+    return width, height, bits, colour, palette, np.frombuffer(alphas, np.uint8), pictures
