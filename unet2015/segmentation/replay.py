@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from unet2015.arguments import file_path
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
@@ -19,20 +16,12 @@ from unet2015.models import load_model
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import FOLDER
 from unet2015.provenance import versions
-from unet2015.safe_files import (
-    EDITED,
-    UNSIGNED,
-    Unchanged,
-    digest_of,
-    is_edited,
-    is_signed,
-    read_text,
-    sha256,
-)
+from unet2015.safe_files import UNSIGNED, Unchanged, digest_of, sha256
 from unet2015.segmentation.jobs import Job, Outputs
-from unet2015.segmentation.options import RECORDED, SegmentOptions
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.parts import computation_of
 from unet2015.segmentation.products import BESIDE_ZARR
+from unet2015.segmentation.recorded import is_zarr, read_recorded
 from unet2015.segmentation.run import write_products
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.memory import mib
@@ -127,7 +116,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     path = file_path(record, "record")
     image = None if image is None else file_path(image, "image")
     model = None if model is None else file_path(model, "model")
-    said, options = _read(path)
+    said, options = read_recorded(path)
     source = Path(image or said["input"])
     if image is None and not os.path.lexists(source):
         raise ImageReadError(f"{source}: No such file; it is the input of {path}; {_SAY_IMAGE}")
@@ -196,7 +185,7 @@ def _recorded_model(name: str, record: Path) -> Path:
 def _outputs(said: dict[str, Any], options: SegmentOptions, folder: Path) -> Outputs:
     """Return where the products of a record go in a folder."""
     paths = [folder / Path(name).name for name in said["outputs"]]
-    if _is_zarr(said):
+    if is_zarr(said):
         inside = [name for name in options.results if name not in BESIDE_ZARR]
         paths = paths[:1] * len(inside) + paths[1:]
     return Outputs(dict(zip(options.results, paths, strict=True)), folder / "record.json")
@@ -220,80 +209,9 @@ def _differences(said: dict[str, Any], segmenter: Segmenter) -> dict[str, tuple[
     }
 
 
-class _Plan(BaseModel):
-    tile: tuple[PositiveInt, PositiveInt]
-    batch: PositiveInt
-
-
-class _Record(BaseModel):
-    """What a replay needs of a record; the rest is for people."""
-
-    model_config = ConfigDict(strict=True)
-
-    input: str
-    input_sha256: str
-    model: str
-    model_sha256: str
-    settings: dict[str, Any]
-    plan: _Plan
-    outputs: dict[str, str]
-    versions: dict[str, str]
-    device: str
-    convolutions: str | None = None
-
-
-def _read(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
-    """Return a record, whose values are known to have the right types, and its options."""
-    try:
-        text = read_text(path)
-        whole = json.loads(text)
-        # pydantic takes no surrogates, by which names hold bytes that are not UTF-8: types are seen without.
-        plain = json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
-        said = _Record.model_validate_json(plain).model_dump()
-        said |= {name: whole[name] for name in ("input", "model", "outputs")} | {"signed": is_signed(whole)}
-        missing = [name for name in RECORDED if name not in said["settings"]]
-        if missing:
-            raise ValueError(f"it does not say {', '.join(missing)}")
-        given = SegmentOptions.from_record(said["settings"])
-        # As JSON, because so read, strict means types alone, not also that it is an object already.
-        values = vars(given) | {"objects": given.objects and given.objects.model_dump(mode="json")}
-        options = TypeAdapter(SegmentOptions).validate_json(json.dumps(values), strict=True)
-        if len(said["outputs"]) != _files(said, options):
-            raise ValueError("it does not say its outputs")
-    except OSError as error:
-        raise ImageReadError(f"{path}: cannot read the record: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ImageReadError(
-            f"{path}: expected the record of a segmentation, such as NAME.record.json, but {_short(error)}"
-        ) from error
-    if is_edited(whole):
-        raise ImageReadError(f"{path}: {EDITED}, so it is not believed; give the record as it was written")
-    return said, options
-
-
-def _short(error: Exception) -> str:
-    """Return the message of an error in one line: of a value of the wrong type, where and what it is."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}" if place else first["msg"]
-
-
 def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TilePlan:
     try:
         geometry = model.network.geometry
         return TilePlan(image.pages, image.height, image.width, said["tile"], said["batch"], geometry)
     except UsageError as error:
         raise ImageReadError(f"{path}: the plan in the record is not possible: {error}") from error
-
-
-def _files(said: dict[str, Any], options: SegmentOptions) -> int:
-    """Return how many results a record should name; all maps of an OME-Zarr image are one."""
-    if _is_zarr(said):  # which holds maps and labels
-        return 1 + sum(name in BESIDE_ZARR for name in options.results)
-    return len(options.results)
-
-
-def _is_zarr(said: dict[str, Any]) -> bool:
-    return any(name.lower().endswith(".zarr") for name in said["outputs"])
