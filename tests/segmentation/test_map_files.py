@@ -196,19 +196,43 @@ def test_a_class_map_in_which_one_class_alone_occurs_is_asked_about(tmp_path, ma
     assert "a map of the classes ['a', 'b', 'c']; say by number which one" in str(result.error)
 
 
-def test_pages_in_another_order_are_refused(tmp_path):
+def test_intensities_of_pages_in_another_order_are_those_of_the_same_page(tmp_path, model):
+    image = (255 * blobs(6)).astype(np.uint8).reshape(3, 2, 50, 64)
+    for folder, axes in (("zt", "ZTYX"), ("tz", "TZYX")):
+        (tmp_path / folder).mkdir()
+        pages = image if axes == "ZTYX" else image.swapaxes(0, 1)
+        more = {"ome": True, "photometric": "minisblack", "metadata": {"axes": axes}}
+        tifffile.imwrite(tmp_path / folder / "a.ome.tif", np.ascontiguousarray(pages), **more)
+    options = SegmentOptions(objects=ObjectSettings(), threshold=0.45, device="cpu")
+    tables = []
+    for out in ("tiff", "zarr/r.zarr"):  # which has times before slices
+        (made,) = segment_files([tmp_path / "zt" / "a.ome.tif"], tmp_path / out, model, options)
+        assert made.error is None
+        tables.append(rows_of(next(path for path in made.outputs if path.suffix == ".csv")))
+        for images in ("zt", "tz"):
+            labels = next(path for path in made.outputs if path.suffix == ".zarr" or ".labels" in path.name)
+            (found,) = measure_files(labels, tmp_path / f"{out[:4]}{images}", tmp_path / images / "a.ome.tif")
+            assert found.error is None
+            tables.append(rows_of(found.outputs[0]))
+    by_centroid = [
+        sorted((row["centroid_y_px"], row["centroid_x_px"], row["intensity_mean"]) for row in rows)
+        for rows in tables
+    ]
+    assert len(tables[0]) > 5
+    assert all(rows == by_centroid[0] for rows in by_centroid)
+    assert [[row["page"], row["label"]] for row in tables[0]] == [
+        [row["page"], row["label"]] for row in tables[3]
+    ]
+
+
+def test_pages_of_other_axes_are_refused(tmp_path):
     labels = np.stack([label_objects(page, 0.5) for page in blobs(6)]).astype(np.uint16)
-    order = {"ome": True, "photometric": "minisblack"}
-    (tmp_path / "l").mkdir()
-    tifffile.imwrite(
-        tmp_path / "l" / "a.ome.tif", labels.reshape(3, 2, 50, 64), metadata={"axes": "ZTYX"}, **order
-    )
-    (tmp_path / "i").mkdir()
-    tifffile.imwrite(
-        tmp_path / "i" / "a.ome.tif", labels.reshape(2, 3, 50, 64), metadata={"axes": "TZYX"}, **order
-    )
+    for folder, axes, shape in (("l", "ZTYX", (3, 2)), ("i", "ZTYX", (2, 3))):
+        (tmp_path / folder).mkdir()
+        more = {"ome": True, "photometric": "minisblack", "metadata": {"axes": axes}}
+        tifffile.imwrite(tmp_path / folder / "a.ome.tif", labels.reshape(*shape, 50, 64), **more)
     (result,) = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
-    assert "its pages are T 2 x Z 3, those of" in str(result.error)
+    assert "its pages are Z 2 x T 3, those of" in str(result.error)
     assert "save both with their axes in the same order" in str(result.error)
 
 

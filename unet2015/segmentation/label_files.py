@@ -148,7 +148,7 @@ def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
     """Return the tables of a label image; notes on it and its image are said."""
     with ExitStack() as stack:
         stored = opening.open(path, stack, say)
-        image, watch = opening.image_of(path, stack, say) or (None, None)
+        image, watch = opening.image_of(path, stored, stack, say) or (None, None)
         if watch is not None:
             stack.callback(watch.check)
         compare(stored, image, say)

@@ -172,7 +172,7 @@ class _Labelling:
             progress = stack.enter_context(row_bar(rows, str(path)))
             maps = maps_of(image, path, chosen, self.notes, progress)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
-            shown, other = self.opening.image_of(path, stack, self.notes.say) or (None, None)
+            shown, other = self.opening.image_of(path, image, stack, self.notes.say) or (None, None)
             said |= self.opening.as_record(shown)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
             compare(image, shown, self.notes.say)

@@ -18,6 +18,7 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
+from unet2015.images.reordered import ordered_like
 from unet2015.objects.table import IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
@@ -102,8 +103,10 @@ class Opening:
         say_notes(image, say=say)
         return image
 
-    def image_of(self, path: Path, stack: ExitStack, say: Say) -> tuple[Image, Unchanged] | None:
-        """Open the image that belongs to a map or to labels; None where none is wanted.
+    def image_of(self, path: Path, like: Image, stack: ExitStack, say: Say) -> tuple[Image, Unchanged] | None:
+        """Open the image that belongs to a map or to labels, with its pages in their order.
+
+        None where none is wanted. `like` is the map, or the labels.
 
         It is said where the record beside the map names another one. What is returned with it tells whether
         its file has changed since.
@@ -124,7 +127,8 @@ class Opening:
         _log.info("%s: intensities of %s", path, partner)
         watch = Unchanged(partner)
         say_other_source(path, partner, watch, say)
-        return stack.enter_context(open_image(partner, channel=self.channel, scene=self.scene)), watch
+        image = open_image(partner, channel=self.channel, scene=self.scene)
+        return stack.enter_context(ordered_like(image, like)), watch
 
     def as_record(self, image: Image | None) -> dict[str, Any]:
         """Return for a record which image was measured, and the pixel size that was given."""

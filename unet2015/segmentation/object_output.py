@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
+from unet2015.images.reordered import ordered_like
 from unet2015.objects.files import Intensities, RowWriter, measure_labels, rows_to_measure
 from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number_image, rows_to_number
 from unet2015.objects.overlay import write_overlay
@@ -76,8 +77,11 @@ def write_objects(
     settings, segmenter, image = job.options.objects, computation.segmenter, computation.source.image
     assert settings is not None
     with ExitStack() as stack:
-        probability = stack.enter_context(open_image(maps[ProbabilityMap.name]))
-        classes = stack.enter_context(open_image(maps[MAIN.name]))
+        # Their pages may be in another order: OME-Zarr has one of its own.
+        probability, classes = (
+            stack.enter_context(ordered_like(open_image(maps[name]), image))
+            for name in (ProbabilityMap.name, MAIN.name)
+        )
         found = maps_to_label(segmenter, settings, probability, classes)
         rows = rows_to_work_on(image, settings, job.options.views)
         progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
