@@ -8,22 +8,21 @@ SEG of the connected parts above 0.5, from one sequence to the other, or of the 
 is one sequence. Rows are run seed by seed, so that a time too short leaves whole rows with fewer seeds.
 """
 
-import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.base.command import attempt, options
 from pipelines.base.curves import means
 from pipelines.on_device.jobs import QueuedTraining, run_jobs
-from pipelines.on_device.measures import measure
+from pipelines.on_device.measuring import Measuring
 from pipelines.on_device.sets import Arrays, PackedSets, PackedSplit, find_split, label_settings, load
 from unet2015.device import gpu_count, hardware_name
 from unet2015.safe_files import make_folder, write_json
@@ -52,11 +51,7 @@ class Table:
     def __init__(self, arrays: Arrays, out: Path, given: dict[str, Any], device: torch.device) -> None:
         self.sets, self.out, self.given, self.device = PackedSets(arrays), out, given, device
         self.lines: list[dict[str, Any]] = []
-        self._pending: list[tuple[dict[str, Any], Future[dict[str, float]]]] = []
-        # Spawned, since a copy of a process that uses a GPU does not work.
-        self.pool = ProcessPoolExecutor(
-            given.get("processes", 2), mp_context=multiprocessing.get_context("spawn")
-        )
+        self.measuring = Measuring(given.get("processes", 2))
 
     def settings(self, split: PackedSplit, row: dict[str, Any], seed: int) -> TrainingSettings:
         """Return the settings of a row on a split."""
@@ -94,11 +89,21 @@ class Table:
                 "loss": means(losses, 20),
                 "norm": [round(float(part.max()), 3) for part in np.array_split(norms, min(20, steps))],
             }
-            self._pending.append((line, self.pool.submit(measure, split.kind, truth, levels)))
-            self.collect()
+            self.take(line, split.kind, truth, levels)
 
         name = f"{title}, {split.name}, seed {settings.seed}"
         return QueuedTraining(name, settings, lambda: self.sets.training(split, settings), finish)
+
+    def take(self, line: dict[str, Any], kind: str, truth: NDArray[Any], levels: NDArray[np.uint8]) -> None:
+        """Add a line with the measures of a training's maps once they are made."""
+
+        def done(measures: dict[str, float]) -> None:
+            self.lines.append(line | measures)
+
+        def failed(error: Exception) -> None:
+            self.lines.append(line | {"error": f"{type(error).__name__}: {error}"})
+
+        self.measuring.add(kind, truth, levels, done, failed)
 
     def run(self, jobs: Sequence[QueuedTraining], slots: int, until: float, grace: float) -> int:
         """Run jobs, measure what they give and write it; return the exit status: 1 where one is missing."""
@@ -107,35 +112,14 @@ class Table:
         def failed(job: QueuedTraining, error: Exception) -> None:
             print(f"{job.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
-        # The compiled measures are made once, not by every process at once.
-        tiny = np.zeros((1, 8, 8), np.uint8)
-        self.pool.submit(measure, "em", tiny + 255, tiny + 255)
+        self.measuring.warm()
         started = time.monotonic()
         done = run_jobs(jobs, self.device, slots, until, failed)
         print(f"{done} of {len(jobs)} trainings in {time.monotonic() - started:.0f} s", flush=True)
-        self.close(grace)
-        return 0 if done == len(jobs) else 1
-
-    def collect(self) -> None:
-        """Take the measures that are there."""
-        for line, future in [pair for pair in self._pending if pair[1].done()]:
-            self._pending.remove((line, future))
-            try:
-                self.lines.append(line | future.result())
-            except Exception as error:  # a measure that fails must not cost the others
-                self.lines.append(line | {"error": f"{type(error).__name__}: {error}"})
-
-    def close(self, seconds: float) -> None:
-        """Wait for the measures, so long at most, and write all."""
-        wait([future for _, future in self._pending], seconds)
-        self.collect()
-        if self._pending:
-            print(f"{len(self._pending)} trainings were not measured in time", file=sys.stderr, flush=True)
+        if missing := self.measuring.close(grace):
+            print(f"{missing} trainings were not measured in time", file=sys.stderr, flush=True)
         self.write()
-        processes = list(self.pool._processes.values())
-        self.pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes if self._pending else []:
-            process.terminate()
+        return 0 if done == len(jobs) else 1
 
     def write(self) -> None:
         """Write the lines."""

@@ -1,18 +1,15 @@
 """The trainings of :mod:`pipelines.successors.on_gpu`: timed, queued, and measured in other processes."""
 
-import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from typing import Any
 
-import numpy as np
 import torch
 
 from pipelines.base.curves import means
 from pipelines.on_device.jobs import QueuedTraining, run_jobs, signature
-from pipelines.on_device.measures import measure
+from pipelines.on_device.measuring import Measuring
 from pipelines.on_device.sets import Arrays, PackedSets, find_split
 from pipelines.on_device.trainings import begin
 from pipelines.one_gpu.training import pixel_loss
@@ -51,12 +48,8 @@ class Comparison:
         self.idle: dict[str, list[DeviceTraining]] = {}
         self.rows: dict[str, dict[str, Any]] = {}  # by the names of the trainings
         self.failed: dict[str, str] = {}
-        self._pending: list[tuple[str, dict[str, Any], Future[dict[str, float]]]] = []
-        # Spawned, since a copy of a process that uses a GPU does not work.
-        self.pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-        # The compiled measures are made once, not by every process at once.
-        tiny = np.zeros((1, 8, 8), np.uint8)
-        self.pool.submit(measure, "em", tiny + 255, tiny + 255)
+        self.measuring = Measuring(processes)
+        self.measuring.warm()
 
     def settings(self, trial: Trial, steps: int) -> TrainingSettings:
         """Return the settings of a training."""
@@ -124,8 +117,14 @@ class Comparison:
                 "learned": level < constant,
                 "loss": means(training.losses[:count].cpu().numpy(), 20),
             }
-            self._pending.append((trial.name, row, self.pool.submit(measure, split.kind, truth, levels)))
-            self.collect()
+
+            def done(measures: dict[str, float]) -> None:
+                self.rows[trial.name] = row | {"measures": measures}
+
+            def failed(error: Exception) -> None:
+                self._failed(f"measure {trial.network} on {trial.data}, seed {trial.seed}", error)
+
+            self.measuring.add(split.kind, truth, levels, done, failed)
 
         return QueuedTraining(trial.name, settings, pages, finish)
 
@@ -144,25 +143,6 @@ class Comparison:
     def _failed(self, name: str, error: Exception) -> None:
         self.failed[name] = f"{type(error).__name__}: {error}"[:300]
         print(f"{name}: {self.failed[name]}", file=sys.stderr, flush=True)
-
-    def collect(self) -> None:
-        """Take the measures that are there."""
-        for found in [one for one in self._pending if one[-1].done()]:
-            self._pending.remove(found)
-            name, row, future = found
-            try:
-                self.rows[name] = row | {"measures": future.result()}
-            except Exception as error:  # a measure that fails must not cost the others
-                self._failed(f"measure {row['network']} on {row['data']}, seed {row['seed']}", error)
-
-    def close(self, seconds: float) -> None:
-        """Wait for the measures, so long at most."""
-        wait([future for *_, future in self._pending], seconds)
-        self.collect()
-        processes = list(self.pool._processes.values())
-        self.pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes if self._pending else []:
-            process.terminate()
 
     def result(self) -> dict[str, Any]:
         """Return all that was found."""

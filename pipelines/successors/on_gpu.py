@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
         try:
             found.run(given.slots, until)
         finally:
-            found.close(given.grace)
+            found.measuring.close(given.grace)
             result = found.result()
             write_json(make_folder(given.out) / "result.json", result)
         return 1 if result["missing"] else 0

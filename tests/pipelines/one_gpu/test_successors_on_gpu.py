@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from pipelines.base.settings import FOLDER
+from pipelines.on_device import measuring
 from pipelines.successors import comparison, on_gpu
 from pipelines.successors.settings import DeviceComparison
 from pipelines.successors.tables import on_a_gpu
@@ -37,7 +38,7 @@ class Threads(ThreadPoolExecutor):
 
 @pytest.fixture
 def words(packed, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "ProcessPoolExecutor", Threads)
+    monkeypatch.setattr(measuring, "ProcessPoolExecutor", Threads)
     (tmp_path / "tiny.toml").write_text(TINY)
     given = ["--data", packed, "--out", tmp_path / "out", "--settings", tmp_path / "tiny.toml"]
     return [*map(str, given), "--device", "cpu", "--processes", "1"]
