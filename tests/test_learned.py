@@ -76,17 +76,22 @@ def test_a_description_comes_back_and_one_of_before_is_read(save):
     assert (old.thresholds, old.learned, old.threshold_name, old.why_not_learned) == ({}, None, None, ())
 
 
-@pytest.mark.parametrize("thresholds", [{"f1": 1.5}, {"rand": -0.1}, {"f1": float("nan")}, {"dice": 0.5}])
-def test_thresholds_that_cannot_be_are_refused(save, thresholds):
-    path = save()
+def edited(path, **changes):
+    """Change the description of a model file, and take out the digest that would tell."""
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
-    said = json.loads(header["__metadata__"]["unet2015"]) | {"thresholds": thresholds}
+    said = json.loads(header["__metadata__"]["unet2015"]) | changes
     header["__metadata__"]["unet2015"] = json.dumps(said)
     del header["__metadata__"]["sha256"]
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    return path
+
+
+@pytest.mark.parametrize("thresholds", [{"f1": 1.5}, {"rand": -0.1}, {"f1": float("nan")}, {"dice": 0.5}])
+def test_thresholds_that_cannot_be_are_refused(save, thresholds):
+    path = edited(save(), thresholds=thresholds)
     with pytest.raises(ModelError, match="thresholds"):
         read_model_file(path)
 
@@ -155,7 +160,7 @@ def test_a_model_of_a_training_that_goes_on_says_so_at_each_use(save, pixels, fi
         assert said.startswith(f"{path}: the training of this model has not ended")
     assert find_start(path).record["ended"] is False
     assert "**The training of this model has not ended" in model_card(model, Intensities(None, "pixels"), {})
-    assert alert(model) == "The training has not ended: this is its best model so far."
+    assert alert(model, []) == "The training has not ended: this is its best model so far."
     for expected in ("made now", "done before"):
         status, out, err = run(capsys, "segment", file, "-o", tmp_path / "out", "--model", path, "--json")
         assert (status, err.count("has not ended")) == (0, 1), expected
@@ -163,6 +168,27 @@ def test_a_model_of_a_training_that_goes_on_says_so_at_each_use(save, pixels, fi
         assert "has not ended" in note
     record = json.loads((tmp_path / "out" / "a.record.json").read_text())
     assert (record["ended"], record["notes"]) == (False, [note])
+
+
+def test_a_model_file_that_may_have_been_changed_says_so_at_each_use(save, pixels, file, tmp_path, caplog):
+    path = save(learned=True, ended=True)
+    assert read_model_file(path).doubts == ()
+    model = read_model_file(edited(path, threshold=0.99))
+    (said,) = model.doubts
+    assert said.startswith("the model file has no digest of itself")
+    for use in (
+        lambda: unet2015.segment(pixels, path),
+        lambda: unet2015.segment(pixels, model),
+        lambda: find_start(path),
+        lambda: segment_files([file], tmp_path / "out", path),
+    ):
+        caplog.clear()
+        use()
+        assert [record.getMessage() for record in caplog.records].count(f"{path}: {said}") == 1
+    assert json.loads((tmp_path / "out" / "a.record.json").read_text())["notes"] == [said]
+    assert find_start(path).record["checked"] is False
+    assert "**The model file has no digest" in model_card(model, Intensities(None, "pixels"), {})
+    assert "has no digest" in alert(model, [])
 
 
 @pytest.mark.parametrize("ended", [True, None])

@@ -105,7 +105,7 @@ def test_a_network_described_wrongly_is_one_line(tmp_path, network):
 def test_a_model_of_today_without_a_kind_is_the_papers(tmp_path):
     path = tmp_path / "m.safetensors"
     save_model(path, UNet(width=2, depth=1), info_of(NetworkSettings(width=2, depth=1)))
-    weights, text, _ = load_tensors(path)
+    weights, text, *_ = load_tensors(path)
     described = json.loads(text)
     del described["network"]["kind"]
     save_tensors(path, weights, json.dumps(described))

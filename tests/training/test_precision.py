@@ -80,7 +80,7 @@ def test_auto_says_what_it_chose_and_keeps_it(
     (run / "checkpoints" / names[-1]).unlink()
     pretend(monkeypatch, 1.0, 1 / half)
     train(*small_set, run, settings=auto, device="cpu", resume=True)
-    tensors, text, _ = load_tensors(run / "checkpoints" / names[-1])
+    tensors, text, *_ = load_tensors(run / "checkpoints" / names[-1])
     assert json.loads(text)["precision"] == chosen
     for end in ends:
         assert all(torch.equal(tensors[name], end[name]) for name in end)

@@ -128,7 +128,7 @@ def flip(path, share):
 
 def poison(path):
     """NaN among the weights, in a file that is whole."""
-    tensors, text, _ = load_tensors(path)
+    tensors, text, *_ = load_tensors(path)
     next(tensor for name, tensor in sorted(tensors.items()) if tensor.dim() == 4)[0] = float("nan")
     save_tensors(path, tensors, text)
 
@@ -181,7 +181,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
     for place in range(len(good)):
         path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         try:
-            found, text, _ = load_tensors(path)
+            found, text, *_ = load_tensors(path)
         except ModelError:
             continue
         # The name under which the digest stands, or a blank.
@@ -349,7 +349,7 @@ def deep_pairs(tmp_path):
 def without_axes(run):
     """Make checkpoints as they were when the axes were not among what identifies the images."""
     for path in (run / "checkpoints").glob("step-*"):
-        found, text, _ = load_tensors(path)
+        found, text, *_ = load_tensors(path)
         description = json.loads(text)
         del description["identity"]["axes"]
         save_tensors(path, found, json.dumps(description))

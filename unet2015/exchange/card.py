@@ -41,7 +41,7 @@ def model_card(
         info.summary or "A model of unet2015; its file does not say of what.",
         "",
     ]
-    lines += [*_warning(info), "| | |", "| --- | --- |"]
+    lines += [*_warning(model), "| | |", "| --- | --- |"]
     lines += [f"| {name} | {_cell(text)} |" for name, text in _rows(model, intensities).items() if text]
     lines += ["", "## Files", "", "| file | |", "| --- | --- |"]
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in files.items()]
@@ -52,8 +52,8 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _warning(info: ModelInfo) -> list[str]:
-    return [line for doubt in info.doubts for line in (f"**{doubt[0].upper()}{doubt[1:]}**", "")]
+def _warning(model: Model) -> list[str]:
+    return [line for doubt in model.doubts for line in (f"**{doubt[0].upper()}{doubt[1:]}**", "")]
 
 
 def _rows(model: Model, intensities: Intensities) -> dict[str, str]:

@@ -16,6 +16,7 @@ from unet2015 import networks
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.file_names import on_one_line
 from unet2015.models.tensors import load_tensors, save_tensors
+from unet2015.safe_files import UNSIGNED
 from unet2015.settings import (
     NETWORK_KINDS,
     Frozen,
@@ -140,12 +141,20 @@ class Model:
         SHA-256 of the model file; empty for a model without a file.
     path : Path or None
         The model file.
+    checked : bool
+        Whether a digest in the file says that nobody changed weights or description.
     """
 
     network: networks.Network
     info: ModelInfo
     sha256: str = ""
     path: Path | None = None
+    checked: bool = True
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What must be known at each use: those of `info`, and that the file may have been changed."""
+        return self.info.doubts if self.checked else (*self.info.doubts, f"the model file {UNSIGNED}")
 
     def __repr__(self) -> str:
         """Say what the model is, in one line."""
@@ -190,7 +199,7 @@ def read_model_file(path: str | Path) -> Model:
         The file cannot be read, is no model file, or its tensors do not fit the architecture it
         declares; the message names tensor and shapes.
     """
-    weights, text, digest = load_tensors(path)
+    weights, text, digest, checked = load_tensors(path)
     try:
         described = _json(text)
         _check_kind(described.get("network"), str(path))
@@ -213,7 +222,7 @@ def read_model_file(path: str | Path) -> Model:
         raise ModelError(f"{path}: the model file describes no possible network: {reason(error)}") from error
     check_weights(network, weights, str(path))
     network.load_state_dict({key: _as(tensor, torch.float32) for key, tensor in weights.items()}, assign=True)
-    return Model(network.eval(), info, digest, Path(path))
+    return Model(network.eval(), info, digest, Path(path), checked)
 
 
 def check_weights(network: networks.Network, weights: Dictionary[str, Tensor], name: str) -> None:

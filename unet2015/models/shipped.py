@@ -145,8 +145,8 @@ def load_model(model: str | Path) -> Model:
 
 
 def warn_of_doubts(model: Model) -> None:
-    """Log a warning if a model has not learned, or is that of a training which goes on."""
-    for doubt in model.info.doubts:
+    """Warn if a model has not learned, is that of a training which goes on, or may have been changed."""
+    for doubt in model.doubts:
         _log.warning("%s: %s", model.path or "model", doubt)
 
 

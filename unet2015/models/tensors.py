@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -68,16 +69,36 @@ def _in_order(data: bytes) -> tuple[bytes, int]:
     return len(text).to_bytes(8, "little") + text, end
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
-    """Read what `save_tensors` wrote: the tensors, the JSON text, and the SHA-256 of the file.
+class Loaded(NamedTuple):
+    """What a file of `save_tensors` holds.
+
+    Attributes
+    ----------
+    tensors : dict
+        By their names.
+    text : str
+        The JSON text.
+    sha256 : str
+        Of the file.
+    checked : bool
+        Whether it has a digest of what it holds, which was right; files of earlier versions have none.
+    """
+
+    tensors: dict[str, Tensor]
+    text: str
+    sha256: str
+    checked: bool
+
+
+def load_tensors(path: str | Path) -> Loaded:
+    """Read what `save_tensors` wrote.
 
     The file is read whole, not mapped, so later changes of the file do not affect the tensors.
 
     Raises
     ------
     ModelError
-        It cannot be read, is not such a file, or its bytes have changed since they were written. Files of
-        versions without a digest are not checked.
+        It cannot be read, is not such a file, or its bytes have changed since they were written.
     """
     path = Path(path)
     try:
@@ -89,12 +110,12 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str, str]:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror or error}") from error
     with ThreadPoolExecutor(1) as beside:  # of a large file each digest takes as long as reading it
         whole = beside.submit(lambda: hashlib.sha256(data).hexdigest())
-        tensors, description = _unpacked(path, data)
-    return tensors, description, whole.result()
+        tensors, description, checked = _unpacked(path, data)
+    return Loaded(tensors, description, whole.result(), checked)
 
 
-def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors and the JSON text in the bytes of a file; raise `ModelError` as `load_tensors`."""
+def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str, bool]:
+    """Return tensors, JSON text and whether there is a digest; raise `ModelError` as `load_tensors`."""
     try:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -108,7 +129,7 @@ def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str]:
             f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
             "take a copy of it, or another"
         )
-    return tensors, metadata[_KEY]
+    return tensors, metadata[_KEY], _DIGEST in metadata
 
 
 def _check_large(path: Path) -> None:

@@ -9,6 +9,7 @@ from unet2015.models.model_file import Model
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
+from unet2015.safe_files import UNSIGNED
 
 _COLUMNS = {
     "step": "step",
@@ -35,6 +36,8 @@ def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
         said.append(f"This network has not learned: {why}.")
     if info.ended is False:
         said.append("The training has not ended: this is its best model so far.")
+    if not model.checked:
+        said.append(f"The model file {UNSIGNED}.")
     return " ".join([*said, *filter(None, [other_model(checks, model)])])
 
 

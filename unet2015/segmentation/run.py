@@ -96,7 +96,7 @@ def run_job(
     warn : callable, optional
         Takes what is said about the image. Default: it is logged.
     """
-    heard = _Heard(warn, segmenter.info.doubts)
+    heard = _Heard(warn, segmenter.model.doubts)
     try:
         objects = _run(segmenter, job, plan, elsewhere, heard)
     except Exception as error:

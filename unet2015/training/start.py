@@ -43,8 +43,9 @@ class Start:
     @property
     def record(self) -> dict[str, Any]:
         """What the record of the training says of it."""
-        ended = {"ended": False} if self.model.info.ended is False else {}
-        return {"model": self.name, "sha256": self.model.sha256} | ended
+        unsure = {"ended": self.model.info.ended, "checked": self.model.checked}
+        said = {name: value for name, value in unsure.items() if value is False}
+        return {"model": self.name, "sha256": self.model.sha256} | said
 
 
 def find_start(start: str | Path | Start | Model | None) -> Start | None:

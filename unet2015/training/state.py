@@ -17,7 +17,7 @@ from unet2015.errors import ModelError, OtherDataError, OtherSettingsError
 from unet2015.models.model_file import check_weights
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
-from unet2015.safe_files import make_folder
+from unet2015.safe_files import UNSIGNED, make_folder
 from unet2015.training.identity import identity_difference
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
@@ -155,13 +155,15 @@ def load_state(
     """
     for path in reversed(checkpoints(folder)):
         try:
-            tensors, text, _ = load_tensors(path)
+            tensors, text, _, checked = load_tensors(path)
             state = _parse(text, path)
             _check_same(state, expected, folder.parent)
             _restore(tensors, of_phase(state.phase) if state.phase and of_phase else learner, path)
         except ModelError as error:
             _log.warning("%s; taking the checkpoint before it", error)
             continue
+        if not checked:
+            _log.warning("%s: the checkpoint %s", path, UNSIGNED)
         changed = ", ".join(_differences(state.machine, expected.machine))
         if changed:
             _log.warning(
