@@ -229,9 +229,9 @@ def test_a_network_of_float64_gives_scores_of_float64(autocast: bool) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"in_channels": 0}, "in_channels must be 1 or more, not 0"),
-        ({"classes": 0}, "classes must be 1 or more, not 0"),
-        ({"width": -1}, "width must be 1 or more, not -1"),
+        ({"in_channels": 0}, "in_channels: expected a whole number from 1 to 65536, got 0"),
+        ({"classes": 0}, "classes: expected a whole number from 1 to 65536, got 0"),
+        ({"width": -1}, "width: expected a whole number from 1 to 65536, got -1"),
         ({"variant": "2016"}, "'paper' or 'release', not '2016'"),
         ({"depth": -1}, "0 or more poolings, not -1"),
     ],

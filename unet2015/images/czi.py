@@ -4,6 +4,7 @@ Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZE
 """
 
 import math
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -158,25 +159,11 @@ def _describe(
     places = np.array(sorted(blocks.planes))
     low, sizes = places.min(axis=0), np.ptp(places, axis=0) + 1
     first = {letter: int(low[axis]) for axis, letter in enumerate(_AXES)}
-    notes, expected = [], math.prod(map(int, sizes))
+    expected = math.prod(map(int, sizes))
     if expected > _SPARSE * len(blocks.planes) or area > _SPARSE * blocks.pixels:
         raise ImageReadError(
             f"{path}: its directory has {len(blocks.planes)} planes of {blocks.pixels} pixels in all, for "
             f"{expected} places of {bounds.h} x {bounds.w} pixels; it is damaged: copy it again"
-        )
-    if expected > len(blocks.planes):
-        missing = expected - len(blocks.planes)
-        notes.append(f"{missing} of {expected} planes are not in the file and read as 0")
-    if blocks.count > len(blocks.planes):
-        notes.append(
-            f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
-            "where tiles overlap one is shown, where there is none the pixels are 0"
-        )
-    bare = {plane: _bare(tuple(sorted(tiles)), bounds) for plane, tiles in blocks.planes.items()}
-    if partly := [share for share in bare.values() if share]:
-        notes.append(
-            f"in {len(partly)} of {len(bare)} planes a part of the {bounds.h} x {bounds.w} pixels is not in "
-            f"the file and reads as 0, up to {max(partly):.2%} of a plane"
         )
     channels = range(first["C"], first["C"] + int(sizes[_AXES.index("C")]))
     scene = Scene(
@@ -188,9 +175,27 @@ def _describe(
         dtype=dtype,
         calibration=_calibration(root),
         channel_names=[_channel_name(root, number) for number in channels] if samples == 1 else (),
-        notes=tuple(notes),
+        notes=tuple(_gaps(blocks, expected, bounds)),
     )
     return scene, first
+
+
+def _gaps(blocks: _Blocks, expected: int, bounds: Any) -> Iterator[str]:
+    """Say where a scene has no pixels, or several for one place; `expected` planes are declared."""
+    if expected > len(blocks.planes):
+        missing = expected - len(blocks.planes)
+        yield f"{missing} of {expected} planes are not in the file and read as 0"
+    if blocks.count > len(blocks.planes):
+        yield (
+            f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
+            "where tiles overlap one is shown, where there is none the pixels are 0"
+        )
+    bare = {plane: _bare(tuple(sorted(tiles)), bounds) for plane, tiles in blocks.planes.items()}
+    if partly := [share for share in bare.values() if share]:
+        yield (
+            f"in {len(partly)} of {len(bare)} planes a part of the {bounds.h} x {bounds.w} pixels is not in "
+            f"the file and reads as 0, up to {max(partly):.2%} of a plane"
+        )
 
 
 @lru_cache(maxsize=16)  # planes mostly have the same tiles

@@ -61,15 +61,9 @@ class UNet(Network):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        in_channels = integer(in_channels, "in_channels", 1, _MOST)
+        classes, width = integer(classes, "classes", 1, _MOST), integer(width, "width", 1, _MOST)
         depth, dropout = integer(depth, "depth", high=8), number(dropout, "dropout", 0, 1)
-        in_channels, classes = (
-            integer(in_channels, "in_channels", high=_MOST),
-            integer(classes, "classes", high=_MOST),
-        )
-        width = integer(width, "width", high=_MOST)
-        for name, value in (("in_channels", in_channels), ("classes", classes), ("width", width)):
-            if value < 1:
-                raise UsageError(f"UNet: {name} must be 1 or more, not {value}")
         text(variant, "variant", "paper or release")
         if variant not in ("paper", "release"):
             raise UsageError(f"UNet: variant must be 'paper' or 'release', not {variant!r}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
+from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models.trained_on import notes_on
@@ -164,17 +165,23 @@ def _run(
             kept = folder if single or len(plan.parts) > 1 else None
             with named_after(job.outputs, made.outputs):
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
-            if found.constant:
-                heard.say(job.input, "all pixels got the same probability; does the model suit the image?")
-            if found.skipped and job.options.tile is None:
-                heard.say(job.input, _BY_TILES)
-            if not made.outputs.zarr and is_bigtiff(made.outputs.main):
-                heard.say(job.input, _BIG)
-            if objects is not None and pixel_size(image.calibration) is None:
-                heard.say(job.input, IN_PIXELS)
+            for note in _notes_on_results(made, found, image):
+                heard.say(job.input, note)
             said = {} if objects is None else {"objects": objects}
             work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects
+
+
+def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:
+    """Say what is to be known of the results of a job, which are written."""
+    if found.constant:
+        yield "all pixels got the same probability; does the model suit the image?"
+    if found.skipped and job.options.tile is None:
+        yield _BY_TILES
+    if not job.outputs.zarr and is_bigtiff(job.outputs.main):
+        yield _BIG
+    if job.options.objects is not None and pixel_size(image.calibration) is None:
+        yield IN_PIXELS
 
 
 def write_products(
