@@ -15,6 +15,7 @@ from unet2015.images.reader import read_pages
 from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import read_model_file, save_model
 from unet2015.objects.instances import label_objects
+from unet2015.safe_files import temporary_name
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import find_inputs
 from unet2015.segmentation.label_files import measure_files
@@ -509,3 +510,20 @@ def test_a_map_that_is_not_what_was_written_is_told(tmp_path, model, stack_file,
     (result,) = label_files([path], tmp_path / "changed", settings)
     assert result.error is None
     assert f"{path}: {said}" in caplog.text
+
+
+def test_what_killed_runs_left_half_written_goes_with_the_next_run(maps, tmp_path, capsys):
+    def leave(folder, *names):
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            temporary_name(folder / name).write_bytes(b"half")
+
+    leave(tmp_path / "l", "a.rois.zip", "a.geojson", "a.labels.tif", "a.objects.csv", "a.labels.record.json")
+    leave(tmp_path / "m", "a.objects.csv", "a.objects.csv.record.json")
+    leave(tmp_path / "t", "t.csv", "t.record.json", "w.tif", "w.record.json", "mine")
+    (labelled,) = label_files([maps], tmp_path / "l", ObjectSettings())
+    measure_files(tmp_path / "l", tmp_path / "m")
+    measure_files(tmp_path / "l", tmp_path / "t" / "t.csv")
+    app(["weights", str(labelled.outputs[0]), "-o", str(tmp_path / "t" / "w.tif")], standalone_mode=False)
+    left = [path.name for folder in "lmt" for path in (tmp_path / folder).glob(".*")]
+    assert [name.startswith(".mine.") for name in left] == [True]

@@ -42,7 +42,7 @@ def weights(
         from unet2015.errors import LabelError, UsageError
         from unet2015.images.reader import open_image, read_pages
         from unet2015.images.writer import ImageWriter
-        from unet2015.safe_files import RecordedOutput, Unchanged
+        from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs
         from unet2015.training.checks.label_file import doubts
         from unet2015.training.weight_map import weight_map
 
@@ -71,6 +71,7 @@ def weights(
     for line in doubts(pages, str(labels), label_kind, ignore):
         print_message(line)
     with (
+        claim_outputs(out, output.paths),
         open_image(labels, axes, labels=True) as like,
         ImageWriter(out, like, weighed.dtype, guard=output) as writer,
     ):

@@ -9,7 +9,7 @@
 - `claims`: one process at a time for one output.
 """
 
-from unet2015.safe_files.claims import claim, was_claimed
+from unet2015.safe_files.claims import claim, claim_outputs, was_claimed
 from unet2015.safe_files.folders import atomic_folder, flush_below, remove, replace_folder
 from unet2015.safe_files.mounts import flush, flush_all, longest_name
 from unet2015.safe_files.ownership import (
@@ -69,6 +69,7 @@ __all__ = [
     "check_place",
     "check_regular",
     "claim",
+    "claim_outputs",
     "describe_damaged",
     "describe_earlier",
     "digest_of",

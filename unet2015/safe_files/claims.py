@@ -2,13 +2,14 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.safe_files.folders import remove
 from unet2015.safe_files.mounts import NO_LOCK, warn_once
-from unet2015.safe_files.writing import hidden_prefix
+from unet2015.safe_files.writing import hidden_prefix, leftovers
 
 _HELD = (errno.EAGAIN, errno.EACCES)
 """What a lock of another process gives; the second where locks are those of a server (NFS, SMB)."""
@@ -69,6 +70,23 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
                 lock.unlink()
     finally:
         os.close(handle)
+
+
+@contextmanager
+def claim_outputs(main: Path, paths: Iterable[Path]) -> Iterator[None]:
+    """Claim an output, and remove what killed runs have left half written of it and of others beside it.
+
+    Parameters
+    ----------
+    main : Path
+        What is claimed.
+    paths : iterable of Path
+        All that is written under the claim, such as records.
+    """
+    with claim(main):
+        for item in leftovers(*paths):
+            remove(item)
+        yield
 
 
 def was_claimed(path: Path) -> bool:

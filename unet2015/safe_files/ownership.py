@@ -194,6 +194,11 @@ class RecordedOutput:
         self._path, self._said = path, {"command": command} | said
         self._records = _own_records(path)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What is written: the output, and its record at one of two places."""
+        return (self._path, *self._records)
+
     def check(self) -> None:
         """Raise `ImageWriteError` if the output would replace anything but an earlier one."""
         record = record_of(self._records, self._path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from unet2015.arguments import callback, file_path, flag
 from unet2015.errors import UsageError
@@ -18,7 +19,7 @@ from unet2015.objects.masks import describe_mask
 from unet2015.objects.progress import row_bar
 from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, write_table
-from unet2015.safe_files import RecordedOutput, Unchanged, make_folder
+from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
 from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
 from unet2015.segmentation.object_output import join_results
@@ -94,7 +95,7 @@ def measure_files(
         join_results(target, results, "measure")
     elif work.tables:
         said = {"inputs": work.inputs} | size.as_record()
-        write_table(target, work.tables, RecordedOutput(target, "measure", said))
+        _write(target, work.tables, said)
         results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
 
@@ -140,8 +141,16 @@ class _Measuring:
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
         written = [self.target / f"{name}{ending}" for ending in endings]
         for table in written:
-            write_table(table, tables, RecordedOutput(table, "measure", said))
+            _write(table, tables, said)
         return written, tables
+
+
+def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:
+    """Write a table with its record."""
+    output = RecordedOutput(path, "measure", said)
+    output.check()
+    with claim_outputs(path, output.paths):
+        write_table(path, tables, output)
 
 
 def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:

@@ -32,7 +32,7 @@ from unet2015.safe_files import (
     RecordedOutput,
     Unchanged,
     atomic_folder,
-    claim,
+    claim_outputs,
     describe_earlier,
     left_by_earlier_run,
     make_folder,
@@ -180,7 +180,8 @@ class _Labelling:
             places = _places(self.folder, name, path, image, self.views)
             target = places[LABELS.name]
             guards = _guards([*places.values()], said)
-            stack.enter_context(claim(places[TABLE.name]))
+            others = [RecordedOutput(self.folder / f"{name}{ending}", "label", {}) for ending in _ENDINGS]
+            stack.enter_context(claim_outputs(places[TABLE.name], [p for one in others for p in one.paths]))
             labels = number_image(maps, chosen, self.max_memory, progress, self.label_type)
             with _label_writer(target, image, labels, guards[target], self.notes.say) as writer:
                 tables = measure_labels(
@@ -192,8 +193,7 @@ class _Labelling:
                 write_table(places[TABLE.name], tables, guards[places[TABLE.name]])  # at nearly one time
             drawn = {one: places[one] for one in self.views}
             write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
-        others = [self.folder / f"{name}{ending}" for ending in _ENDINGS]
-        if earlier := left_by_earlier_run(others, places.values()):
+        if earlier := left_by_earlier_run([one.paths[0] for one in others], places.values()):
             self.notes.say(places[LABELS.name], describe_earlier(earlier))
         return [*places.values()], tables
 
