@@ -120,3 +120,14 @@ def test_a_table_replaces_earlier_tables_only(cli, refused, both, tmp_path, comm
     assert mine.read_text() == "name,size\n"
     for _ in range(2):
         assert cli("evaluate", command, *both, "--per-image", tmp_path / "ours.csv").status == 0
+
+
+def test_a_table_of_other_measures_is_not_replaced(cli, both, tmp_path):
+    table = tmp_path / "rows.csv"
+    for _ in range(2):
+        assert cli("evaluate", "objects", *both, "--per-image", table).status == 0
+    before = table.read_bytes()
+    ended = cli("evaluate", "pixels", *both, "--per-image", table)
+    assert ended.status == 1
+    assert "rows.csv: exists, and is a result of evaluate objects, so it is not replaced" in ended.err
+    assert table.read_bytes() == before

@@ -135,10 +135,10 @@ def test_figures(tmp_path, kind):
 def test_tables(tmp_path):
     rows = [{"frame": 1, "objects": 2, "matched": 2, "seg": 1.0}]
     for _ in range(2):
-        write_csv(tmp_path / "t.csv", rows)
+        write_csv(tmp_path / "t.csv", rows, "em")
     check = foreign(tmp_path / "t.csv")
     with pytest.raises(ImageWriteError, match="not replaced"):
-        write_csv(tmp_path / "t.csv", rows)
+        write_csv(tmp_path / "t.csv", rows, "em")
     check()
 
 

@@ -71,7 +71,7 @@ def em(
         from unet2015.metrics.em_files import read_em_files
 
     show_messages()
-    check_table(per_slice, labels, prediction)
+    check_table(per_slice, "em", labels, prediction)
     if figure is not None:
         from unet2015.metrics.figure_files import figure_guard
 
@@ -84,7 +84,7 @@ def em(
             f"{labels}: a slice has no cell interior; by the challenge's rules the Rand error of the stack "
             "is then 1, and the slice adds 0 to V_rand and V_info"
         )
-    write_csv(per_slice, scores.per_slice(), labels, prediction)
+    write_csv(per_slice, scores.per_slice(), "em", labels, prediction)
     if figure is not None:
         from unet2015.metrics.figure import draw_failures
 
@@ -127,11 +127,11 @@ def seg(
         from unet2015.metrics.seg import evaluate_seg
 
     show_messages()
-    check_table(per_slice, truth, result)
+    check_table(per_slice, "seg", truth, result)
     with progress("frames") as report:
         score = evaluate_seg(truth, result, progress=report)
     frames = score.per_frame()
-    write_csv(per_slice, frames, truth, result)
+    write_csv(per_slice, frames, "seg", truth, result)
     if as_json:
         print_json(score.as_dict())
         return

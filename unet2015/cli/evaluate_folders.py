@@ -49,10 +49,10 @@ def objects(
         from unet2015.metrics.object_folders import evaluate_objects
 
     show_messages()
-    check_table(per_image, truth, result)
+    check_table(per_image, "objects", truth, result)
     with progress("files") as report:
         found = evaluate_objects(truth, result, threshold, axes=axes, progress=report)
-    _finish(found, per_image, as_json, lambda: _print_objects(found), truth, result)
+    _finish(found, per_image, as_json, lambda: _print_objects(found), "objects", truth, result)
 
 
 def pixels(
@@ -77,12 +77,12 @@ def pixels(
         from unet2015.metrics.pixel_folders import evaluate_pixels
 
     show_messages()
-    check_table(per_image, truth, result)
+    check_table(per_image, "pixels", truth, result)
     with progress("files") as report:
         found = evaluate_pixels(
             truth, result, foreground=foreground, ignore=ignore, axes=axes, progress=report
         )
-    _finish(found, per_image, as_json, lambda: _print_classes(found), truth, result)
+    _finish(found, per_image, as_json, lambda: _print_classes(found), "pixels", truth, result)
 
 
 def _finish(
@@ -90,12 +90,13 @@ def _finish(
     per_image: Path | None,
     as_json: bool,
     print_table: Callable[[], None],
+    measures: str,
     *inputs: Path,
 ) -> None:
     """Print and write what was found, and end with status 1 where not all of the truth was compared."""
     compared = found.comparison
     if compared.pages:
-        write_csv(per_image, found.per_image(), *inputs)
+        write_csv(per_image, found.per_image(), measures, *inputs)
         if not as_json:
             print_table()
     if as_json:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 
-def check_table(path: Path | None, *inputs: Path) -> None:
-    """See that a table, if one is wanted, replaces nothing but an earlier one of the same inputs.
+def check_table(path: Path | None, measures: str, *inputs: Path) -> None:
+    """See that a table, if one is wanted, replaces nothing but one of the same inputs and measures.
+
+    `measures` is the command after ``evaluate``.
 
     Raises
     ------
@@ -15,10 +17,10 @@ def check_table(path: Path | None, *inputs: Path) -> None:
         Something else is there, or somebody has changed the table.
     """
     if path is not None:
-        _output(path, inputs).check()
+        _output(path, measures, inputs).check()
 
 
-def write_csv(path: Path | None, rows: Sequence[Mapping[str, Any]], *inputs: Path) -> None:
+def write_csv(path: Path | None, rows: Sequence[Mapping[str, Any]], measures: str, *inputs: Path) -> None:
     """Write a table, if one is wanted, with the names of the first row as its header, and its record."""
     if path is None:
         return
@@ -26,11 +28,12 @@ def write_csv(path: Path | None, rows: Sequence[Mapping[str, Any]], *inputs: Pat
     from unet2015.safe_files import atomic_path
 
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    with atomic_path(path, _output(path, inputs)) as temporary:
+    with atomic_path(path, _output(path, measures, inputs)) as temporary:
         temporary.write_text(csv_table(table), encoding="utf-8", newline="")
 
 
-def _output(path: Path, inputs: Sequence[Path]) -> Any:
+def _output(path: Path, measures: str, inputs: Sequence[Path]) -> Any:
     from unet2015.safe_files import RecordedOutput
 
-    return RecordedOutput(path, "evaluate", {"inputs": {os.path.realpath(one): None for one in inputs}})
+    said = {"inputs": {os.path.realpath(one): None for one in inputs}}
+    return RecordedOutput(path, f"evaluate {measures}", said)
