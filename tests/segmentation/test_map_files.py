@@ -493,6 +493,26 @@ def test_objects_are_those_of_the_segmentation_and_its_model(tmp_path, make_mode
     assert "objects as in its record: connectivity 2, fill_holes False, smallest 12" in caplog.text
 
 
+@pytest.mark.parametrize("threshold", [0.45, "f1", None])
+def test_a_threshold_of_the_segmentation_goes_before_that_of_the_model_s_objects(
+    tmp_path, make_model, stack_file, threshold
+):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    update = {"objects": ObjectSettings(threshold=0.55), "threshold": 0.45, "thresholds": {"f1": 0.45}}
+    save_model(tmp_path / "m.safetensors", loaded.network, loaded.info.model_copy(update=update))
+    counts = []
+    for name, objects in (("with", ObjectSettings()), ("maps", None)):
+        options = SegmentOptions(products=("probability",), objects=objects, threshold=threshold)
+        segment_files([stack_file], tmp_path / name, tmp_path / "m.safetensors", options)
+        label_files([tmp_path / name / "stack.probability.tif"], tmp_path / f"{name}l")
+        counts.append((tmp_path / f"{name}l" / "stack.labels.tif").read_bytes())
+    assert counts == [(tmp_path / "with" / "stack.labels.tif").read_bytes()] * 2
+    plain = label_files(
+        [tmp_path / "maps" / "stack.probability.tif"], tmp_path / "p", ObjectSettings(threshold=0.45)
+    )
+    assert (plain[0].outputs[0].read_bytes() == counts[0]) == (threshold is not None)
+
+
 @pytest.mark.parametrize("ending", ["tif", "zarr"])
 def test_a_map_that_is_not_what_was_written_is_told(tmp_path, model, stack_file, caplog, ending):
     """As where a part of it was lost: missing chunks of OME-Zarr are read as background."""

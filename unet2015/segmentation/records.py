@@ -24,6 +24,8 @@ from unet2015.segmentation.jobs import Job, Outputs, check_names
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
+from unet2015.segmentation.threshold import over_model
+from unet2015.settings.objects import ObjectSettings
 
 
 def identity_of(
@@ -42,7 +44,10 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
     """Return the other part of a record, known once the outputs are written."""
     segmenter, source = computation.segmenter, computation.source
     info, image = segmenter.info, source.image
-    own = {} if info.objects is None else {"model_objects": info.objects.model_dump(mode="json")}
+    own = {}
+    if info.objects is not None:  # `label` takes it from here
+        objects = over_model(info, ObjectSettings(), job.options.threshold)
+        own = {"model_objects": objects.model_dump(mode="json")}
     return own | {
         "input": str(job.input.resolve()),
         "axes": image.axes,

@@ -53,20 +53,29 @@ def choose_threshold(model: Model, wanted: float | ThresholdName | None) -> tupl
 def choose_settings_of_objects(
     info: ModelInfo, given: ObjectSettings, threshold: float | ThresholdName | None
 ) -> ObjectSettings:
-    """Return the settings of objects: those given, for the others the model's.
-
-    A threshold that is given for the class map is that of the objects, too, unless they are given one of
-    their own.
+    """Return the settings of objects, as `over_model` does, of a class that the model has.
 
     Raises
     ------
     UsageError
         A class must be chosen, or does not exist.
     """
+    objects = over_model(info, given, threshold)
+    class_of_objects(info, objects)
+    return objects
+
+
+def over_model(
+    info: ModelInfo, given: ObjectSettings, threshold: float | ThresholdName | None
+) -> ObjectSettings:
+    """Return the settings of objects: those given, for the others the model's.
+
+    A threshold that is given for the class map is that of the objects, too, unless they are given one of
+    their own.
+    """
     objects = given.over(info.objects)
     if threshold is not None and "threshold" not in given.model_fields_set:
-        objects = objects.model_copy(update={"threshold": None})
-    class_of_objects(info, objects)
+        return objects.model_copy(update={"threshold": None})
     return objects
 
 
