@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -69,6 +70,12 @@ def job(tmp_path, monkeypatch):
 def digests(results):
     assert [result.error for result in results] == [None] * len(results)
     return {path.name: sha256(path) for result in results for path in result.outputs}
+
+
+def test_workers_do_not_import_the_program_that_starts_them(client):
+    """A script without a guard would run again in each of them; by this name they have what runs."""
+    found = client.run(lambda: getattr(sys.modules["__mp_main__"], "__file__", None))
+    assert list(found.values()) == [None, None]
 
 
 @pytest.mark.parametrize("out", ["out.zarr", "out.tif"])

@@ -98,6 +98,16 @@ def test_a_certificate_that_the_configuration_does_not_give_or_that_is_missing(l
         refused(address, "No such file")
 
 
+def test_processes_that_do_not_start(monkeypatch):
+    from unet2015.segmentation import local_cluster  # which needs Dask
+
+    def failing(_):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(local_cluster, "local_cluster", failing)
+    refused("local:2", "the processes did not start: Nanny failed to start")
+
+
 @pytest.mark.parametrize(
     ("package", "words"), [("distributed", "needs Dask"), ("cryptography", "other users")]
 )

@@ -13,7 +13,7 @@ import torch
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.safe_files import hidden_prefix
-from unet2015.training import loop, sampling, state
+from unet2015.training import loop, state
 from unet2015.training.identity import identity_difference
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
@@ -282,10 +282,6 @@ def test_seeds_that_torch_cannot_take_are_told_apart():
     assert len({torch_seed(seed) for seed in seeds}) == len(seeds)
     for seed in seeds:
         torch.Generator().manual_seed(torch_seed(seed))
-
-
-def test_the_order_of_the_pages_can_still_be_had_where_it_was():
-    assert state.page_order is sampling.page_order
 
 
 def test_a_state_that_another_version_wrote_is_read_for_what_it_says(tmp_path):

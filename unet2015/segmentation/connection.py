@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from unet2015.device import thread_count
 from unet2015.errors import UsageError
 from unet2015.provenance import versions
+from unet2015.wording import reason
 
 WAIT = 20
 """Seconds to wait for an answer of the scheduler, and for its first worker."""
@@ -92,17 +93,24 @@ def _started_here(address: str, count: str) -> Iterator[Any]:
         raise UsageError(f"--dask {address}: expected local:N with a number of processes, such as local:4")
     threads = str(max(1, thread_count() // int(count)))
     with _environment(dict.fromkeys(_THREADS, threads)), import_module("dask").config.set(_QUIET):
-        from unet2015.segmentation.local_cluster import local_cluster
+        from unet2015.segmentation.local_cluster import local_cluster, without_main_module
 
-        try:
-            cluster = local_cluster(int(count))
-        except ImportError as error:
-            raise UsageError(
-                "--dask local:N needs the package cryptography, which keeps other users of this machine out: "
-                "pip install 'unet2015[dask]'"
-            ) from error
-        with cluster, import_module("distributed").Client(cluster, set_as_default=False) as client:
-            yield client
+        with ExitStack() as stack:
+            stack.enter_context(without_main_module())
+            try:
+                cluster = stack.enter_context(local_cluster(int(count)))
+                client = import_module("distributed").Client(cluster, set_as_default=False)
+            except ImportError as error:
+                raise UsageError(
+                    "--dask local:N needs the package cryptography, which keeps other users of this machine "
+                    "out: pip install 'unet2015[dask]'"
+                ) from error
+            except (RuntimeError, OSError) as error:
+                raise UsageError(
+                    f"--dask {address}: the processes did not start: {reason(error)}; give a smaller number, "
+                    "or leave --dask out"
+                ) from error
+            yield stack.enter_context(client)
 
 
 @contextmanager

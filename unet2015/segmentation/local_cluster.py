@@ -10,11 +10,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing import spawn
 from typing import Any
 
 from distributed import Nanny, Scheduler, Security, SpecCluster, Worker
 
 HOST = "127.0.0.1"
+_WORKER = "Dask Worker process (from Nanny)"
+"""What Dask calls the process of a worker."""
 
 
 class _WithoutPages:
@@ -59,6 +62,29 @@ def local_cluster(processes: int) -> SpecCluster:
         security=security,
         silence_logs=logging.CRITICAL,
     )
+
+
+@contextmanager
+def without_main_module() -> Iterator[None]:
+    """Let workers that start in the body not import the program that starts them.
+
+    Python's way to start a process imports it, for functions that are defined there. A script without
+    ``if __name__ == "__main__"`` would so run again in each worker, and start workers of its own. These need
+    nothing of it.
+    """
+    prepare = spawn.get_preparation_data
+
+    def without(name: str) -> dict[str, Any]:
+        found = prepare(name)
+        if name == _WORKER:
+            found = {key: value for key, value in found.items() if not key.startswith("init_main_")}
+        return found
+
+    spawn.get_preparation_data = without
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = prepare
 
 
 @contextmanager
