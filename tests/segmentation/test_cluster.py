@@ -1,10 +1,13 @@
 """Dask: a real scheduler and worker processes; the same bytes, killed workers, clear refusals."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
+import types
 from contextlib import suppress
+from multiprocessing import spawn
 
 import numpy as np
 import psutil
@@ -72,10 +75,15 @@ def digests(results):
     return {path.name: sha256(path) for result in results for path in result.outputs}
 
 
-def test_workers_do_not_import_the_program_that_starts_them(client):
-    """A script without a guard would run again in each of them; by this name they have what runs."""
-    found = client.run(lambda: getattr(sys.modules["__mp_main__"], "__file__", None))
-    assert list(found.values()) == [None, None]
+def test_workers_do_not_import_the_program_that_starts_them(client, monkeypatch):
+    """A script without a guard would run again in each of them."""
+    main = types.ModuleType("__main__")
+    main.__file__ = "/tmp/script.py"
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    names = set(client.run(lambda: multiprocessing.current_process().name).values())
+    assert len(names) == 1
+    assert "init_main_from_path" not in spawn.get_preparation_data(names.pop())
+    assert spawn.get_preparation_data("another")["init_main_from_path"] == main.__file__
 
 
 @pytest.mark.parametrize("out", ["out.zarr", "out.tif"])
