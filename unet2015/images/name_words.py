@@ -21,6 +21,23 @@ _PARTS = re.compile(
 )
 
 
+_IMAGE_WORDS = "im img image images raw orig original input src source scan photo frame frames"
+_LABEL_WORDS = (
+    "mask masks seg segm segmentation segmented label labels lab lbl gt truth ground groundtruth true annot "
+    "anno annotation annotations manual man hand drawn roi rois outline outlines class classes "
+    "pred prediction predictions predicted result results res out output prob probability probabilities "
+    "cp cellpose stardist cell cells nucleus nuclei object objects target ref reference"
+)
+_KINDS = frozenset((*_IMAGE_WORDS.split(), *_LABEL_WORDS.split()))
+"""Words that say what a file is, and not which."""
+
+
+def telling(words: Iterable[str]) -> set[str]:
+    """Return the words that may tell files apart: no numbers, signs, small letters, or kinds of files."""
+    found = {word for word in words if word[0].isalpha() and word.lower() not in _KINDS}
+    return {word for word in found if not (len(word) == 1 and word.isascii() and word.islower())}
+
+
 def words_of(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
     """Cut the names of several sides into words, numbers without leading zeros, and signs.
 

@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 from unet2015.errors import DataSetError, UsageError
 from unet2015.images.affixes import NO_AFFIX, Affix, Side
 from unet2015.images.earlier_runs import without_earlier
-from unet2015.images.name_words import Words, signs, words_of
+from unet2015.images.name_words import Words, signs, telling, words_of
 from unet2015.images.reader import find_images, natural_order
 from unet2015.images.result_names import meant_inside, results_meant, shared_stem
 from unet2015.wording import listed
@@ -121,8 +121,9 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     Several files of a side must have an affix, unless it stands against none on the other side, or its side
     has a single file. Numbers tell files apart, so an affix holds one only if all files of its side have it,
     and the affix of the other side holds none. A number goes with the word before it: where one side has
-    s1_t2 and the other t1, s1 is not t1. Where it is another capital letter, as of the wells A1 and B1,
-    one pair alone is none. A file without the affix that has the same core makes the pair unsure.
+    s1_t2 and the other t1, s1 is not t1. Words of both sides that differ, as left and right, or the wells A1
+    and B1, must be in all files, unless one says what a file is (image, mask). A file without the affix that
+    has the same core makes the pair unsure.
     """
     if len(first) == len(second) == 1:
         found = {next(iter(first)): next(iter(second))}
@@ -197,10 +198,14 @@ def _other_number(first: Side, second: Side, rule: Rule) -> bool:
     )
 
 
-def _other_letter(rule: Rule, core: Words) -> bool:
-    """Tell whether the capital letters before a core differ, as of the wells A1 and B1."""
-    one, other = ("".join(affix.before[-1:]) for affix in rule)
-    return core[0].isdigit() and one != other and all(len(x) == 1 and x.isupper() for x in (one, other))
+def _other_word(first: Side, second: Side, rule: Rule, votes: Sequence[_Vote]) -> bool:
+    """Tell whether both sides have a word of their own that does not say what a file is, as left and right.
+
+    Where each file of both sides has it, the words are taken for the names of the sides.
+    """
+    own, others = (telling(affix.words) for affix in rule)
+    complete = len(votes) == first.count == second.count
+    return bool(own - others and others - own) and not complete
 
 
 def _without_affix(first: Side, second: Side, rule: Rule, vote: _Vote) -> Iterator[tuple[Path, _Vote]]:
@@ -238,9 +243,7 @@ def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[P
                 fits[one, other] = _fit(first, second, (one, other))
             if fits[one, other] and not _another_number(first, second, (one, other), core):
                 rules[one, other].append(_Vote(core, path, partner))
-    for rule in [
-        rule for rule in rules if len(rules[rule]) == 1 and _other_letter(rule, rules[rule][0].core)
-    ]:
+    for rule in [rule for rule in rules if _other_word(first, second, rule, rules[rule])]:
         del rules[rule]
     if not rules:
         return {}
