@@ -12,6 +12,7 @@ from tests.images.imagej_program import find_imagej, measure_with_imagej
 from tests.objects.array_labels import ArrayLabels
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
+from unet2015.images.channel import ChannelImage
 from unet2015.objects import regions
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.outlines import shoelace
@@ -68,15 +69,26 @@ def test_imagej_regions_are_the_objects(tmp_path):
     [
         ("ZYX", (2,), {"position": 2}),
         ("IYX", (2,), {"position": 2}),
-        ("TYX", (2,), {"t_position": 2}),
+        ("TYX", (2,), {"position": 2}),
         ("ZCYX", (2, 3), {"z_position": 2}),
-        ("TZYX", (1, 2), {"t_position": 1, "z_position": 2}),
+        ("TZYX", (1, 2), {"position": 2}),
+        ("TCYX", (2, 3), {"t_position": 2}),
         ("ITYX", (1, 2), {"position": 2}),
     ],
 )
 def test_pages_have_their_place_in_the_stack(axes, shape, second):
     like = image_like(np.zeros((*shape, 4, 4), np.uint8), axes)
     assert regions.stack_position(like, 1) == second
+
+
+def test_a_hyperstack_has_slices_and_frames():
+    like = ArrayImage(np.zeros((2, 2, 4, 4), np.uint8), "TZYX")
+    assert regions.stack_position(like, 2) == {"t_position": 2, "z_position": 1}
+
+
+def test_a_channel_that_was_taken_alone_is_one_of_the_channels_of_its_file():
+    like = ChannelImage(image_like(np.zeros((2, 3, 4, 4), np.uint8), "TCYX"), "1")
+    assert regions.stack_position(like, 1) == {"t_position": 2}
 
 
 def test_a_single_page_has_no_place_and_labels_as_names(tmp_path):
