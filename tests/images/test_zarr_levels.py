@@ -18,10 +18,20 @@ CLASSES = ZarrMap("classes", "class map", "uint8", None, label=True, names=("a",
 PROBABILITY = ZarrMap("probability", "probability map", "float32", 2, label=False, names=("a", "b"))
 
 
+@pytest.fixture(scope="module")
+def small():
+    """Levels and blocks a hundredth as large, and so the images that have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zarr_layout, "SMALLEST_LEVEL", zarr_layout.SMALLEST_LEVEL // 10)
+        patch.setattr(zarr_levels, "_BLOCK", zarr_levels._BLOCK // 100)
+        yield
+
+
+@pytest.mark.usefixtures("small")
 @given(
-    band=st.integers(1, 3000),
-    height=st.integers(1, 40000),
-    width=st.integers(1, 40000),
+    band=st.integers(1, 300),
+    height=st.integers(1, 2000),
+    width=st.integers(1, 4000),
     pages=st.integers(1, 3),
 )
 def test_blocks_need_nothing_of_one_another_and_cover_all(band, height, width, pages):
