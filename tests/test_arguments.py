@@ -501,6 +501,7 @@ EQUAL = {
     ),
     "whole floats": lambda array: array.astype(np.float64),
     "float16": lambda array: array.astype(np.float16),
+    "longdouble": lambda array: array.astype(np.longdouble),
     "another byte order": lambda array: array.astype(">i4"),
     "unsigned": lambda array: array.astype(np.uint8),
     "not contiguous": lambda array: np.repeat(array, 2, 1)[:, ::2],

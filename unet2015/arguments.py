@@ -46,6 +46,9 @@ def pixels(value: object, name: str) -> NDArray[Any]:
         raise _expected(name, "an array of numbers", value) from error
     if array.dtype.kind not in "buif":
         raise ArgumentError(f"{name}: expected an array of numbers, got one of type {array.dtype}")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # which no file has, and little else takes
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
     return array  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ No other file looks this up in torch, so that a new kind of device changes one f
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 
@@ -126,6 +126,28 @@ def is_out_of_memory(error: RuntimeError) -> bool:
         or "can't allocate memory" in text
         or "could not create a primitive" in text  # oneDNN, in a process that has reached its limit
     )
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """Compute for a while as torch does unless told: what the caller has set of it would change results.
+
+    That is autocast, another default device or type, and what is not recorded for gradients.
+    """
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if (dtype := torch.get_default_dtype()) != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, dtype)
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        yield
 
 
 def exact_float32(device: torch.device) -> AbstractContextManager[None]:

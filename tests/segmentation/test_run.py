@@ -87,7 +87,13 @@ def test_a_constant_prediction_warns(make_model, tmp_path, caplog):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 40), np.uint8))
     with caplog.at_level(logging.WARNING, "unet2015"):
         segment_files([tmp_path / "a.tif"], tmp_path / "out", Model(network.eval(), info))
-    assert "same probability" in caplog.text
+        assert "same probability" in caplog.text
+        caplog.clear()
+        segment(tmp_path / "a.tif", Model(network.eval(), info))
+        assert f"{tmp_path / 'a.tif'}: all pixels got the same probability" in caplog.text
+        caplog.clear()
+        segment(np.zeros((40, 40), np.uint8), Model(network.eval(), info), skip_empty=True)
+    assert "array: empty tiles were left out" in caplog.text
 
 
 def test_an_interrupted_run_goes_on_with_the_same_bytes(tmp_path, model, stack, monkeypatch):

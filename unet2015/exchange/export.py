@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unet2015.device import usual_torch
 from unet2015.errors import ModelError, UsageError
 from unet2015.exchange.card import model_card
 from unet2015.exchange.folder import MAIN, RECORD_FILE, ExportFolder
@@ -70,6 +71,7 @@ class ExportReport:
         return {name: self.folder / FORMATS[name].file for name in self.differences}
 
 
+@usual_torch()
 def export_model(
     model: Model | str | Path, out: str | Path, options: ExportOptions | None = None
 ) -> ExportReport:

@@ -105,7 +105,7 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
     """
     if mapping.method == "standardise":
         mean, deviations = mean_and_deviation(_pages(image), image.dtype, image.channels)
-        return mean, _inverse(deviations)
+        return mean, _inverse(deviations, image)
     if mapping.method == "integer-range":
         low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
     elif mapping.method == "image-percentiles":
@@ -117,7 +117,7 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
                 f"{image.name}: expected {len(low)} channels, as the model's intensity mapping has, but "
                 f"the image has {image.channels} (axes {image.axes})"
             )
-    return low, _inverse(high - low)
+    return low, _inverse(high - low, image)
 
 
 def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt.NDArray[np.float64]:
@@ -245,10 +245,15 @@ def _integer_range(image: Image) -> tuple[int, int]:
     return int(limits.min), int(limits.max) if limits.min else 2**image.bits - 1
 
 
-def _inverse(span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 1 / span, 0 where it is 0 or so small that its inverse is infinite."""
-    gain = np.zeros_like(span)
-    np.divide(1.0, span, out=gain, where=span > np.finfo(np.float64).tiny)
+def _inverse(span: npt.NDArray[np.float64], image: Image) -> npt.NDArray[np.float64]:
+    """Return 1 / span, 0 where it is 0; raise `ImageValueError` where the inverse would be infinite."""
+    small = span[(span > 0) & (span < np.finfo(np.float64).tiny)]
+    if small.size:
+        raise ImageValueError(
+            f"{image.name}: its pixels differ by about {small[0]:.1e}, too little for numbers of double "
+            "precision; multiply all of them by 1e300"
+        )
+    gain: npt.NDArray[np.float64] = np.divide(1.0, span, out=np.zeros_like(span), where=span > 0)
     return gain
 
 

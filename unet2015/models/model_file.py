@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 from torch import Tensor
 
 from unet2015 import networks
+from unet2015.device import usual_torch
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.file_names import on_one_line
 from unet2015.models.tensors import load_tensors, save_tensors
@@ -190,6 +191,7 @@ def save_model(
     save_tensors(path, weights, _text(info))
 
 
+@usual_torch()
 def read_model_file(path: str | Path) -> Model:
     """Read a model file.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.device import usual_torch
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.image import Image
@@ -84,6 +85,7 @@ class Segmented:
     summary: str
 
 
+@usual_torch()
 def segment_layer(
     layer: Layer,
     model: str,

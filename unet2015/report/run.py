@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.device import choose_device
+from unet2015.device import choose_device, usual_torch
 from unet2015.errors import DataSetError, UNet2015Error, UsageError
 from unet2015.images.mapping import MappedImage
 from unet2015.images.reader import open_image
@@ -59,6 +59,7 @@ class _Page:
         return float(1 - 2 * hits / both) if both else 0.0
 
 
+@usual_torch()
 def report_run(folder: str | Path, out: str | Path | None = None, *, device: str = "auto") -> Path:
     """Write the report of a training.
 

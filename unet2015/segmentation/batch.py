@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unet2015.arguments import callback, file_path, file_paths, text
+from unet2015.device import usual_torch
 from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model
@@ -23,6 +24,7 @@ from unet2015.tiling.progress import Lines, reporting
 _log = logging.getLogger("unet2015")
 
 
+@usual_torch()
 def segment_files(
     inputs: Sequence[str | Path],
     out: str | Path,

@@ -10,20 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.arguments import callback, device_name, flag, memory
+from unet2015.device import usual_torch
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
+from unet2015.images.notes import say
 from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model
 from unet2015.segmentation.given_image import opened_for
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS, ProbabilityMap, check_finite
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.summary import Summary
 from unet2015.settings.choices import Averaging, Precision, ThresholdName
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.progress import reporting, tile_bar
 from unet2015.tiling.sinks import ArraySink
 
 
+@usual_torch()
 def segment(
     image: str | Path | NDArray[Any],
     model: Model | str | Path,
@@ -159,6 +163,8 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
         options = RunOptions(skip_empty=segmenter.options.skip_empty)
         run(plan, source, segmenter.predict, sink, options, progress=progress)
     check_finite(sink.array, image.name)
+    for note in Summary(sink.low, sink.high, sink.skipped).notes(segmenter.options.tile):
+        say(image.path or Path(image.name), note)
     made = {}
     for name in products:
         pages = np.stack([PRODUCTS[name].render(page, segmenter.threshold) for page in sink.array])

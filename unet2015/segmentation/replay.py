@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.arguments import file_path
+from unet2015.device import usual_torch
 from unet2015.errors import ImageReadError, MemoryLimitError, ModelError, UsageError
 from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
@@ -90,6 +91,7 @@ class Replay:
         return f"{word:<9}  {on_one_line(name)}{more.get(found or '', '')}"
 
 
+@usual_torch()
 def replay(record: str | Path, image: str | Path | None = None, model: str | Path | None = None) -> Replay:
     """Repeat the segmentation of a record, in a temporary folder, with the same tiles and batches.
 

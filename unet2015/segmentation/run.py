@@ -34,10 +34,6 @@ from unet2015.segmentation.zarr_output import write_zarr
 from unet2015.tiling.plan import TilePlan
 
 _BIG = "the results are BigTIFF (--tiled, --pyramid, or large), which ImageJ opens with Bio-Formats alone"
-_BY_TILES = (
-    "empty tiles were left out (--skip-empty), and their size, which follows from the memory, decides which "
-    "areas are background; give --tile for the same result on every machine"
-)
 _log = logging.getLogger("unet2015")
 
 
@@ -174,10 +170,7 @@ def _run(
 
 def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:
     """Say what is to be known of the results of a job, which are written."""
-    if found.constant:
-        yield "all pixels got the same probability; does the model suit the image?"
-    if found.skipped and job.options.tile is None:
-        yield _BY_TILES
+    yield from found.notes(job.options.tile)
     if not job.outputs.zarr and is_bigtiff(job.outputs.main):
         yield _BIG
     if job.options.objects is not None and pixel_size(image.calibration) is None:

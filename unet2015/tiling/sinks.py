@@ -29,17 +29,24 @@ class SkippingSink(Sink, Protocol):
 
 
 class ArraySink:
-    """Keeps all probabilities, (pages, classes, height, width); takes tiles in any order."""
+    """Keeps all probabilities, (pages, classes, height, width); takes tiles in any order.
+
+    `low`, `high` and `skipped` are those of `Band`, over all tiles.
+    """
 
     def __init__(self, plan: TilePlan, classes: int, dtype: Any = np.float32) -> None:
         self.array = np.zeros((plan.pages, classes, plan.height, plan.width), dtype)
+        self.low, self.high, self.skipped = np.inf, -np.inf, 0
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Put the kept pixels of a tile in their place."""
+        self.low = min(self.low, float(probabilities[1].min()))
+        self.high = max(self.high, float(probabilities[1].max()))
         self.array[tile.page, :, tile.row.kept, tile.column.kept] = probabilities
 
     def skip(self, tile: Tile) -> None:
         """Let a tile be background: class 0 for certain."""
+        self.skipped += 1
         self.array[tile.page, 0, tile.row.kept, tile.column.kept] = 1
 
 

@@ -13,6 +13,7 @@ from threading import Event
 import torch
 
 from unet2015.arguments import callback, device_name, file_path, file_paths, flag
+from unet2015.device import usual_torch
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
@@ -54,6 +55,7 @@ __all__ = ["Training", "choose_settings", "learning_rate", "train"]
 _log = logging.getLogger("unet2015")
 
 
+@usual_torch()
 def train(
     images: str | Path | Sequence[str | Path],
     labels: str | Path | Sequence[str | Path],
