@@ -218,3 +218,17 @@ def test_a_huge_sparse_image_is_not_read_without_labels_of_its_size(tmp_path, mo
     assert read == [small]
     assert {problem.file for problem in problems if problem.severity == "error"} == {str(path), str(labels)}
     assert any("59605 GiB of pixels are declared" in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize("cap", [2**30, 2**31])
+def test_a_wide_image_has_the_larger_tiles_the_less_is_written(percentile_model, cap):
+    wide = ArrayImage(np.broadcast_to(np.uint8(0), (60_000, 60_000)), "YX")
+    found = {}
+    for products in (("classes",), ("classes", "probability")):
+        options = SegmentOptions(products=products, max_memory=cap, device="cpu")
+        chosen = segmenter.Segmenter(percentile_model, options)
+        plan = chosen.plan(wide)
+        assert chosen.memory(wide, plan) <= cap
+        found[products] = plan.tiles * plan.tile[0] * plan.tile[1]
+    least, most = found.values()
+    assert least < most

@@ -13,7 +13,15 @@ from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
 from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory
-from unet2015.tiling.memory import LIBRARIES, GiB, choose_plan, default_cap, image_bytes, job_bytes
+from unet2015.tiling.memory import (
+    LIBRARIES,
+    GiB,
+    Written,
+    choose_plan,
+    default_cap,
+    image_bytes,
+    job_bytes,
+)
 from unet2015.tiling.plan import TilePlan
 
 CPU = torch.device("cpu")
@@ -201,3 +209,18 @@ def test_other_networks_and_devices_have_tiles_as_small_as_can_be():
     assert choose_plan(UNet(width=16).double(), shape, CPU, cap=2**32).tile == tight
     assert choose_plan(WIDE, shape, torch.device("cuda"), cap=2**32).tile == tight
     assert choose_plan(WIDE, shape, CPU, cap=2**32).tile == (444, 380)
+
+
+@given(st.integers(1, 100_000), st.integers(1, 100_000), st.integers(1, 2000), st.sampled_from([0, 256]))
+def test_a_band_is_what_is_written_and_what_is_kept_and_never_more_than_all_probabilities(
+    height, width, steps, file_tile
+):
+    network = UNet(width=2, depth=2)
+    tile = network.geometry.input_for(min(4 * steps, height, width))
+    plan = TilePlan(1, height, width, (tile, tile), 1, network.geometry)
+    most = job_bytes(network, plan, CPU, Written(file_tile))
+    classes, both = (job_bytes(network, plan, CPU, Written(file_tile, each)) for each in (1, 5))
+    assert classes <= both <= most
+    band = max(span.length for span in plan.rows) * width
+    assert both == most or both - classes >= 4 * 2 * band
+    assert classes == most or classes >= 2 * band + memory.KEPT

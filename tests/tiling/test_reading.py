@@ -1,11 +1,15 @@
 """What a tile shows of an image."""
 
+import mmap
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import ArraySource
 from unet2015.networks.unet2015 import UNet
+from unet2015.tiling import reading
 from unet2015.tiling.plan import TilePlan, mirror
 from unet2015.tiling.reading import joined, read_tile
 
@@ -45,3 +49,22 @@ def test_tiles_are_joined_as_by_an_index(data):
     found = joined(regions, indices)
     assert found.dtype == image.dtype
     assert np.array_equal(found, expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_ROWS", 3)
+        patch.setattr(reading, "_LARGE", data.draw(st.sampled_from([1, 10**9])))
+        mapped = joined(regions, indices, lambda number, pixels: pixels - 0.5 * number)
+    assert mapped.dtype == np.float64
+    assert np.array_equal(mapped, [one - 0.5 * number for number, one in enumerate(expected)])
+
+
+def test_a_large_tile_is_no_part_of_the_heap():
+    """Such as each thread has one, so that each would keep the tiles that it has read."""
+    region, rows, columns = np.zeros((1, 3, 2), np.float32), np.arange(3), np.arange(2)
+    bases = []
+    with pytest.MonkeyPatch.context() as patch:
+        for least in (24, 25):
+            patch.setattr(reading, "_LARGE", least)
+            tiles = joined([region], [(rows, columns)])
+            assert tiles.flags.writeable
+            bases.append(tiles.base is not None)
+    assert bases == [hasattr(mmap, "MAP_PRIVATE"), False]

@@ -29,6 +29,7 @@ from unet2015.segmentation.view_libraries import check_libraries
 from unet2015.tiling.memory import (
     LIBRARIES,
     PlanMemoryError,
+    Written,
     choose_plan,
     default_cap,
     image_bytes,
@@ -85,6 +86,8 @@ class Segmenter:
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
         self.device = choose_device(options.device)
+        pixel_bytes = sum(PRODUCTS[name].pixel_bytes(self.info.classes) for name in options.computed)
+        self._written = Written(TILE, pixel_bytes)
         self._said = False
         self._chosen: tuple[object, TilePlan] | None = None
         # Options that no image can meet are an error before any image is read.
@@ -153,11 +156,11 @@ class Segmenter:
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
         besides = self._besides(image) if self.device.type == "cpu" else 0
-        return job_bytes(self.model.network, plan, self.device, TILE) + besides
+        return job_bytes(self.model.network, plan, self.device, self._written) + besides
 
     def own_memory(self, image: Image, plan: TilePlan) -> int:
         """Return the bytes of main memory of a plan that another image at the same time takes again."""
-        return image_bytes(self.model.network, plan, TILE) + self._besides(image)
+        return image_bytes(self.model.network, plan, self._written) + self._besides(image)
 
     def admits(self, image: Image, plan: TilePlan) -> bool:
         """Whether a plan that was made elsewhere fits into the memory cap or, without one, what is free."""
@@ -196,7 +199,7 @@ class Segmenter:
             plan = self._within(shape, least)
         except PlanMemoryError:  # not even its tiles could be listed
             return self._within(shape, None)
-        warn_over(job_bytes(self.model.network, plan, self.device, TILE) + besides)
+        warn_over(job_bytes(self.model.network, plan, self.device, self._written) + besides)
         return plan
 
     def _within(self, shape: tuple[int, int, int], cap: int | None) -> TilePlan:
@@ -209,7 +212,7 @@ class Segmenter:
                 tile=self.options.tile,
                 batch=self.options.batch,
                 cap=cap,
-                file_tile=TILE,
+                written=self._written,
             )
             self._chosen = key, plan
         return self._chosen[1]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 
@@ -36,6 +37,9 @@ class PlanMemoryError(MemoryLimitError):
 GiB = 2**30
 LIBRARIES = 640 * 2**20
 """Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
+KEPT = 128 * 2**20
+"""Bytes that are kept beside what is in use: decoded strips and tiles of the input, 64 MiB, and free parts of
+the heap. Measured; it grows with the width of an image to about this."""
 LARGEST_OUTPUT = 2048
 """Largest output side of a tile, in pixels. With a margin of 92 px, larger tiles save less than 4 % of the
 work."""
@@ -46,6 +50,22 @@ _SHORT_LISTS = 2**20
 TILE_COST = 1024
 """Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
 get tiles of one pixel."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is written of each image, in rows over its whole width.
+
+    Attributes
+    ----------
+    file_tile : int
+        Side of the tiles of the file, in pixels: a row of them is held until it is full. 0: no such file.
+    pixel_bytes : int or None
+        Bytes of a pixel, over all maps that are computed. None: of the probabilities of all classes.
+    """
+
+    file_tile: int = 0
+    pixel_bytes: int | None = None
 
 
 def default_cap(device: torch.device) -> int:
@@ -68,7 +88,7 @@ def warn_over(needed: int) -> None:
     )
 
 
-def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile: int = 0) -> int:
+def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: Written = Written()) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process.
 
     Parameters
@@ -76,9 +96,8 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
     network : Network
     plan : TilePlan
     device : torch.device
-    file_tile : int
-        Side of the tiles of the file that is written, in pixels: a row of them is held until it is
-        full. Default: no such file.
+    written : Written
+        Default: the probabilities, not in tiles.
     """
     batch = min(plan.batch, plan.tiles)
     entry = architecture_of(network)
@@ -97,21 +116,24 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, file_tile:
             entry.fast.workspace_values(network, *sides, each) * each for sides in ways for each in widths
         )
         copies = entry.fast.weight_values(network) * size
-    return LIBRARIES + weights + copies + work + image_bytes(network, plan, file_tile)
+    return LIBRARIES + weights + copies + work + image_bytes(network, plan, written)
 
 
-def image_bytes(network: Network, plan: TilePlan, file_tile: int = 0) -> int:
+def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) -> int:
     """Return the part of `job_bytes` on a CPU that each image has for itself: to be read and written."""
     lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
     batch, area = min(plan.batch, plan.tiles), plan.tile[0] * plan.tile[1]
     size = max(4, next(network.parameters()).element_size())
     # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
     # the network. Writing: probabilities of the batches behind, and what the softmax is computed from.
-    # Band: a row of tiles of the plan, or of the file, over the whole width, and its encoded copy.
+    # Band: a row of tiles over the whole width, and its encoded copy; or rows of the tiles of the file,
+    # joined, encoded and halved. Bands counted as all probabilities are larger, with room for what is kept.
     reading = (AHEAD + 1) * batch * area * network.in_channels * 8
     writing = (AHEAD + 3) * batch * area * network.classes * size
-    tallest = max(*(span.length for span in plan.rows), min(file_tile, plan.height))
-    band = 2 * tallest * plan.width * network.classes * 4
+    tallest, low = max(span.length for span in plan.rows), min(written.file_tile, plan.height)
+    band = 2 * max(tallest, low) * plan.width * 4 * network.classes
+    if written.pixel_bytes is not None:  # small bands leave nothing that could be measured
+        band = min(band, (tallest + max(tallest, 4 * low)) * plan.width * written.pixel_bytes + KEPT)
     return reading + writing + band + lists
 
 
@@ -123,7 +145,7 @@ def choose_plan(
     tile: int | None = None,
     batch: int | None = None,
     cap: int | None = None,
-    file_tile: int = 0,
+    written: Written = Written(),
 ) -> TilePlan:
     """Choose the tiles that do the least work under the memory cap.
 
@@ -139,7 +161,7 @@ def choose_plan(
         Tiles that go through the network together.
     cap : int, optional
         Bytes. Default: :func:`default_cap`.
-    file_tile : int
+    written : Written
         As in :func:`job_bytes`.
 
     Raises
@@ -161,7 +183,7 @@ def choose_plan(
         return TilePlan(pages, height, width, sides, tiles, geometry)
 
     def needed(plan: TilePlan) -> int:
-        return job_bytes(network, plan, device, file_tile)
+        return job_bytes(network, plan, device, written)
 
     if tile is not None:
         geometry.check(tile)

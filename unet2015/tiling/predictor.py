@@ -110,7 +110,9 @@ class Predictor:
                 scores = version.undo(self.scores(turned))
                 total = scores if total is None else total + scores
             assert total is not None
-            probabilities: NDArray[Any] = torch.softmax(total / len(versions), dim=1).cpu().numpy()
+            if len(versions) > 1:
+                total /= len(versions)
+            probabilities: NDArray[Any] = torch.softmax(total, dim=1).cpu().numpy()
             return probabilities
 
     def _halve(self, shape: tuple[int, ...]) -> None:

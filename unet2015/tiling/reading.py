@@ -1,5 +1,7 @@
 """From pages of pixels to batches of tiles, mirrored at the border of the image."""
 
+import math
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,6 +10,10 @@ from numpy.typing import NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan, mirror
 from unet2015.tiling.times import Times
+
+_ROWS = 256
+"""Rows of a region that are mapped together."""
+_LARGE = 2**22
 
 
 class PixelReader(Protocol):
@@ -61,25 +67,55 @@ def window(
 
 
 def joined(
-    regions: Sequence[NDArray[Any]], indices: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+    regions: Sequence[NDArray[Any]],
+    indices: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    mapped: Callable[[int, NDArray[Any]], NDArray[Any]] = lambda number, pixels: pixels,
 ) -> NDArray[Any]:
     """Return the tiles (N, channels, H, W) that rows and columns of N regions make.
 
-    What lies inside the image is copied as a block, and only the mirrored strips pixel by pixel.
+    What lies inside the image is copied as blocks of rows, and only the mirrored strips pixel by pixel.
+
+    Parameters
+    ----------
+    regions : sequence of ndarray
+        Pixels (channels, rows, columns) of each tile.
+    indices : sequence of tuple of ndarray
+        Its rows and columns, as `window` returns them.
+    mapped : callable
+        Makes pixels of the tile of some pixels of a region, given the region's number. Only a block at a time
+        is in memory beside regions and tiles. Default: they are the same.
     """
     rows, columns = indices[0]
-    tiles = np.empty((len(regions), len(regions[0]), len(rows), len(columns)), regions[0].dtype)
-    for tile, region, (rows, columns) in zip(tiles, regions, indices, strict=True):
+    first = mapped(0, regions[0][:, :1, :1])
+    tiles = _empty((len(regions), len(first), len(rows), len(columns)), first.dtype)
+    for number, (tile, region, (rows, columns)) in enumerate(zip(tiles, regions, indices, strict=True)):
         (top, bottom), (left, right) = _longest_run(rows), _longest_run(columns)
-        tile[:, top:bottom, left:right] = region[:, _block(rows, top, bottom), _block(columns, left, right)]
+        inside = region[:, _block(rows, top, bottom), _block(columns, left, right)]
+        for start in range(0, bottom - top, _ROWS):
+            block = inside[:, start : start + _ROWS]
+            y = slice(top + start, top + start + block.shape[1])
+            tile[:, y, left:right] = mapped(number, block)
         for y, x in (
             (slice(None, top), slice(None)),
             (slice(bottom, None), slice(None)),
             (slice(top, bottom), slice(None, left)),
             (slice(top, bottom), slice(right, None)),
         ):
-            tile[:, y, x] = region[:, rows[y, None], columns[None, x]]
+            if tile[:, y, x].size:
+                tile[:, y, x] = mapped(number, region[:, rows[y, None], columns[None, x]])
     return tiles
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array; if it is large, of pages that go back to the system when it is freed.
+
+    From the C library's heap, which has parts for different threads, each part would keep some tiles' worth.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size < _LARGE or not hasattr(mmap, "MAP_PRIVATE"):
+        return np.empty(shape, dtype)
+    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def _longest_run(index: NDArray[np.intp]) -> tuple[int, int]:
@@ -129,7 +165,7 @@ class BatchReader:
         empty : list of bool
             For each tile of the batch, whether it was left out.
         """
-        read, indices, empty = [], [], []
+        read, pages, indices, empty = [], [], [], []
         for tile in batch:
             region, *index = window(tile, self._plan.height, self._plan.width)
             with self._times.measure("read"):
@@ -137,10 +173,13 @@ class BatchReader:
             empty.append(self._skip_empty and is_empty(raw))
             if empty[-1]:
                 continue
-            with self._times.measure("map"):
-                read.append(raw if self._map is None else self._map(raw, tile.page))
+            read.append(raw)
+            pages.append(tile.page)
             indices.append((index[0], index[1]))
         if not read:
             return None, empty
+        mapping = self._map
         with self._times.measure("map"):
-            return joined(read, indices), empty
+            if mapping is None:
+                return joined(read, indices), empty
+            return joined(read, indices, lambda number, pixels: mapping(pixels, pages[number])), empty
