@@ -103,7 +103,8 @@ def segment_files(
             write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
             if not one:
                 write_failures(out, failures)
-    if options.objects is not None and not is_one_file(out):
+    earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
+    if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.object_output import join_results  # it measures
 
         join_results(out, results, "segment")

@@ -179,9 +179,9 @@ def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
         places.append(folder / (RUN_TABLE + Path(ending).suffix))
         if tables and _join(places[-1], tables, command):
             written.append(places[-1])
-    for name in left_by_earlier_run(places, written) if written else ():
-        text = "%s: of an earlier run, and kept; the objects of this one are in %s"
-        _log.warning(text, folder / name, written[0])
+    where = f"the objects of this one are in {written[0]}" if written else "this one has no such table"
+    for name in left_by_earlier_run(places, written) if any(result.outputs for result in results) else ():
+        _log.warning("%s: of an earlier run, and kept; %s", folder / name, where)
     found = [result.objects for result in results if result.objects is not None]
     if len(found) > 1:
         _log.info("%s%s", describe_run(found), f"; all in {written[0]}" if written else "")
