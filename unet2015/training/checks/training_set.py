@@ -20,7 +20,7 @@ from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
 from unet2015.training.checks.masks import mask_problems, problem_of
 from unet2015.training.checks.problem import Problem, Severity, grouped, merged
-from unet2015.training.checks.start_images import start_problems
+from unet2015.training.checks.start_images import leaks, start_problems
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
 from unet2015.training.dataset import (
     page_names,
@@ -115,7 +115,9 @@ def inspect_set(
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
             problems += set_problems(images, files, facts, settings)
-            problems += [] if start is None else start_problems(images, start)
+            if start is not None:
+                pages = split_pages(settings.validation, sum(count for _, count in files), files)[1]
+                problems += [*start_problems(images, start), *leaks(files, images, pages, start)]
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
