@@ -5,8 +5,11 @@ import json
 import shutil
 
 import numpy as np
+import ome_zarr_models
+import ome_zarr_models.v05
 import pytest
 import tifffile
+import zarr
 from skimage.measure import regionprops_table
 
 from unet2015.cli.app import app
@@ -305,6 +308,10 @@ def test_of_ome_zarr_results_the_labels_and_the_classes_inside_are_taken(tmp_pat
         segment_files([stack_file], tmp_path / out, model, options)
     preview = tmp_path / "zarr" / "stack.classes.overlay.png"
     shutil.copy(preview, tmp_path / "zarr" / "stack.overlay.png")  # as it is called in a folder of results
+    group = zarr.open_group(tmp_path / "zarr" / "stack.classes.zarr", mode="r")
+    assert isinstance(ome_zarr_models.open_ome_zarr(group), ome_zarr_models.v05.Image)
+    for name in ("classes", "labels"):
+        ome_zarr_models.v05.ImageLabel.from_zarr(group[f"labels/{name}"])
     for given in (tmp_path / "zarr", tmp_path / "zarr" / "stack.classes.zarr"):
         (result,) = measure_files(given, tmp_path / "table")
         assert (result.error, [path.name for path in result.outputs]) == (None, ["stack.objects.csv"])

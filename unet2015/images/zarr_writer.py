@@ -178,9 +178,11 @@ class ZarrSegmentation:
 
     def _create_label(self, root: Any, group: Any, item: ZarrMap, like: Image) -> None:
         self._create_arrays(root, item)
+        # Where properties are there, OME-Zarr wants one at least; instance labels have none.
+        named = [{"label-value": i, "name": name} for i, name in enumerate(item.names)]
         label = {
             "colors": _colours(len(item.names)),
-            "properties": [{"label-value": i, "name": name} for i, name in enumerate(item.names)],
+            **({"properties": named} if named else {}),
             "source": {"image": "../../"},
         }
         group.attrs["ome"] = {
