@@ -47,9 +47,9 @@ def workspace_values(
     buffers = buffer_values(network, height, width, entering)
     blocks = _block_values(network, rows, columns, size, block_bytes)
     scores = network.classes * max(1, 4 // size) * rows.output(0) * columns.output(0)
-    # A copy in channels last; with one channel both orders are the same.
-    image = network.in_channels * height * width if network.in_channels > 1 or size < 4 else 0
-    maxima = 16 * (network.depth + 1)  # a few single values of each level
+    # Copies in 2 bytes and in channels last; with one channel both orders are the same.
+    image = network.in_channels * height * width * ((size < 4) + (network.in_channels > 1))
+    maxima = 16 * max(1, 4 // size) * (network.depth + 1)  # a few single values of each level
     uses_winograd = size <= 4 and is_aligned(network.depth, height, width)
     scratch = _scratch_values(network, rows, columns, size, block_bytes) if uses_winograd else 0
     return image + buffers + blocks + scores + maxima + scratch

@@ -110,23 +110,23 @@ class BatchedWeights:
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.channels_in, self.channels_out = [part.shape[1] for part in parts], len(parts[0])
         self.parts, self.transformed = parts, _transformed_together(parts)
+        self._first, self._middle, self._last = torch.split(self.transformed, [4, 8, 4])
 
     def row_sums(self, values: Tensor, bias: Tensor, before: Tensor, after: Tensor) -> RowSums:
         """Return ``A' m`` of the products ``m`` with `values` (16, tiles, channels in), and the bias.
 
         `before` is the memory of the values; `after`, that of the products, is overwritten.
         """
-        weights = self.transformed
         memory = after.view(self.products_in_scratch, values.shape[1], self.channels_out)
         upper, third, lower = memory[:4], memory[4:8], memory[8:]
         # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1). Both need the rows in the middle; the others are added
         # to these sums where they are made.
-        torch.bmm(values[4:12], weights[4:12], out=memory[:8])
+        torch.bmm(values[4:12], self._middle, out=memory[:8])
         memory[_BIAS_AT - 4].add_(bias)
         torch.sub(upper, third, out=lower)
         upper.add_(third)
-        upper.baddbmm_(values[:4], weights[:4])
-        lower.baddbmm_(values[12:], weights[12:], alpha=-1)
+        upper.baddbmm_(values[:4], self._first)
+        lower.baddbmm_(values[12:], self._last, alpha=-1)
         return list(upper), list(lower), third[0]
 
     def restored(self) -> list[Tensor]:
