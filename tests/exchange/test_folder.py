@@ -8,7 +8,7 @@ import pytest
 from tests.exchange.conftest import small_model
 from tests.networks.others import PointwiseSettings
 from unet2015.errors import ImageWriteError, ModelError, UsageError
-from unet2015.exchange import ExportOptions, export, export_model, table
+from unet2015.exchange import ExportOptions, export_model, table
 from unet2015.safe_files import claim, hidden_prefix, sha256
 from unet2015.settings import Mapping
 
@@ -97,18 +97,17 @@ def test_a_file_that_was_changed_since_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        (lambda model: export.Model(model.network, model.info, "1" * 64), "of another model"),
-        (lambda _: pointwise(mapping=Mapping(method="integer-range")), "that takes other intensities"),
-    ],
+    ("change", "mean", "words"),
+    [({"class_names": ("a", "b")}, 1.0, "of another model"), ({}, 2.0, "that takes other intensities")],
 )
-def test_exports_are_not_mixed(other, words, tmp_path):
-    model = pointwise()
-    export_model(model, tmp_path, SCRIPT)
+def test_exports_are_not_mixed(change, mean, words, tmp_path):
+    def fixed(mean):
+        return ExportOptions(formats=("torchscript",), mean=(mean,), deviation=(3.0,))
+
+    export_model(pointwise(mapping=Mapping(method="standardise")), tmp_path, fixed(1.0))
     before = contents(tmp_path)
     with pytest.raises(ImageWriteError, match=words):
-        export_model(other(model), tmp_path, ExportOptions(formats=("safetensors",)))
+        export_model(pointwise(mapping=Mapping(method="standardise"), **change), tmp_path, fixed(mean))
     assert contents(tmp_path) == before
 
 

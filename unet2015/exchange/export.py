@@ -16,6 +16,7 @@ from unet2015.exchange.graph import ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities, choose_intensities
 from unet2015.exchange.samples import LARGEST_DIFFERENCE, Array, answer, drawn_tile, tile_sides
 from unet2015.exchange.table import FORMATS, check_installed
+from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
 from unet2015.models.shipped import load_model
 from unet2015.networks import describe
@@ -105,7 +106,7 @@ def export_model(
     """
     chosen = options or ExportOptions()
     _check_formats(chosen.formats)
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = as_it_is(model) if isinstance(model, Model) else load_model(model)
     info = loaded.info
     taken = choose_intensities(info, chosen.mean, chosen.deviation, chosen.image, chosen.axes)
     graph = ModelGraph(loaded.network, taken.scale)

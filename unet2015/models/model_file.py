@@ -188,7 +188,7 @@ def save_model(
         name: _as(tensor.detach().cpu(), dtype if name in trained else torch.float32)
         for name, tensor in network.state_dict().items()
     }
-    save_tensors(path, weights, _text(info))
+    save_tensors(path, weights, text_of(info))
 
 
 @usual_torch()
@@ -275,7 +275,7 @@ def _type(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _text(info: ModelInfo) -> str:
+def text_of(info: ModelInfo) -> str:
     """Return the description as JSON; file names in it that are not UTF-8 are escaped."""
     try:
         return info.model_dump_json()

@@ -38,7 +38,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
     with atomic_path(path, tensors_guard) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         # The library's own function hides the reason of an error, and its file is not readable for others.
-        metadata = {_KEY: description, _DIGEST: _digest(contiguous, description)}
+        metadata = {_KEY: description, _DIGEST: digest_of_tensors(contiguous, description)}
         data = save(contiguous, metadata)
         header, end = _in_order(data)
         with temporary.open("wb") as file:
@@ -124,7 +124,7 @@ def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str, bool]:
         raise ModelError(f"{path}: not a readable model file (safetensors): {reason(error)}") from error
     if _KEY not in metadata:
         raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
-    if metadata.get(_DIGEST) not in (None, _digest(tensors, metadata[_KEY])):
+    if metadata.get(_DIGEST) not in (None, digest_of_tensors(tensors, metadata[_KEY])):
         raise ModelError(
             f"{path}: the file is damaged: its bytes are not those that were written (SHA-256); "
             "take a copy of it, or another"
@@ -148,7 +148,7 @@ def _check_large(path: Path) -> None:
         )
 
 
-def _digest(tensors: Mapping[str, Tensor], description: str) -> str:
+def digest_of_tensors(tensors: Mapping[str, Tensor], description: str) -> str:
     """Return the SHA-256 over the description and the names, types, shapes and bytes of all tensors."""
     digest = hashlib.sha256(description.encode())
     for name, tensor in sorted(tensors.items()):

@@ -10,6 +10,7 @@ from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.device import usual_torch
 from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
+from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
@@ -75,9 +76,10 @@ def segment_files(
     inputs, out = file_paths(inputs, "inputs"), file_path(out, "out")
     dask = None if dask is None else text(dask, "dask", "an address such as tcp://HOST:8786 or local:4")
     report = callback(progress, "progress")
-    segmenter = Segmenter(model, options)
-    if isinstance(model, Model):  # else the warning came when it was loaded
+    if isinstance(model, Model):  # else it is read from its file, and the warning comes then
+        model = as_it_is(model)
         warn_of_doubts(model)
+    segmenter = Segmenter(model, options)
     out = Path(out)
     options = segmenter.options
     jobs = plan_jobs(find_inputs(inputs), out, options, segmenter.info.classes)

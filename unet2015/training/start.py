@@ -8,6 +8,7 @@ from typing import Any
 from unet2015 import networks
 from unet2015.arguments import file_path
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
+from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_of_doubts
 from unet2015.networks import architecture, describe
@@ -55,21 +56,24 @@ def find_start(start: str | Path | Start | Model | None) -> Start | None:
     ----------
     start : path, name, Model or None
         A model file, the folder of a training (its best model), or the name of a shipped model. A `Model`
-        stands for its file, which is read again.
+        stands for its file, which is read again, and must be what that holds.
 
     Raises
     ------
     ModelError
         There is no such model, or its file cannot be read.
     UsageError
-        The `Model` has no file.
+        The `Model` has no file, or is not what that holds.
     """
     if start is None or isinstance(start, Start):
         return start
     if isinstance(start, Model):
-        if start.path is None:
-            raise UsageError("start: expected a model with a file, but this one has none; save it first")
-        start = start.path
+        start = as_it_is(start).path
+        if start is None:
+            raise UsageError(
+                "start: expected a model as its file holds it, but this one has no file, or one of them was "
+                "changed; give the path of a model file"
+            )
     path = file_path(start, "start")
     if path.is_dir():
         if not (path / MODEL).exists():
