@@ -9,6 +9,7 @@ import tifffile
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
+from unet2015.segmentation.label_files import measure_files
 
 
 def write(folder: Path, **files: np.ndarray) -> Path:
@@ -154,12 +155,35 @@ def test_two_files_of_a_frame_are_refused(tmp_path: Path, other: str) -> None:
     assert "mask001.tif" in str(caught.value)
 
 
+def test_a_map_of_several_classes_given_as_objects_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spots = np.zeros((60, 60), np.uint8)
+    spots[::6, ::6] = 1
+    spots[3::6, 3::6] = 2
+    cells = np.kron(np.arange(9, dtype=np.uint8).reshape(3, 3), np.ones((20, 20), np.uint8))
+    few = np.minimum(cells, 4)  # of which one has five pieces that touch
+    write(tmp_path / "t", man_seg0=cells)
+    for name, labels, said in (("spots", spots, True), ("few", few, False)):
+        caplog.clear()
+        result = write(tmp_path / name, mask0=labels)
+        notes = evaluate_objects(tmp_path / "t" / "man_seg0.tif", result / "mask0.tif").notes
+        assert [said] == [any("looks like masks" in note for note in notes)]
+        evaluate_seg(tmp_path / "t", result)
+        measure_files(result / "mask0.tif", tmp_path / "table")
+        assert (f"{result / 'mask0.tif'}: looks like a mask" in caplog.text) == said
+        assert ("all objects have the numbers 1, 2, in 200 separate pieces" in caplog.text) == said
+
+
 def test_masks_are_noticed_by_seg(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     truth = write(tmp_path / "t", man_seg001=CELLS)
     evaluate_seg(truth, write(tmp_path / "r", mask001=CELLS))
     assert "looks like a mask" not in caplog.text
     evaluate_seg(truth, write(tmp_path / "m", mask001=(CELLS % 3 > 0) * np.uint8(255)))
-    assert f"{tmp_path / 'm' / 'mask001.tif'}: looks like a mask: one value, in several pieces" in caplog.text
+    assert (
+        f"{tmp_path / 'm' / 'mask001.tif'}: looks like a mask: one value, or few, in several pieces"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("truth", [1, 255])

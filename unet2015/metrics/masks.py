@@ -6,13 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-MEANT = "one value, in several pieces, which count as one object a page"
+MEANT = "one value, or few, in several pieces, which count as one object a page"
+_MOST_CLASSES, _PIECES = 8, 3
 
 
 def like_mask(labels: NDArray[Any]) -> bool:
-    """Whether all pixels are 0 or one value that is usual in masks."""
+    """Whether all pixels are 0 or one value that is usual in masks, or are as in a map of several classes."""
     highest = int(labels.max())
-    return highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all())
+    if highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all()):
+        return True
+    return _like_class_map(labels)
+
+
+def _like_class_map(labels: NDArray[Any]) -> bool:
+    """Whether there are few values, each in so many pieces that they are hardly those of cells."""
+    if not 1 < int(labels.max()) <= _MOST_CLASSES:
+        return False
+    values = [value for value in range(1, int(labels.max()) + 1) if (labels == value).any()]
+    pieces = [int(ndimage.label(labels == value, np.ones((3, 3)))[1]) for value in values]
+    return sum(pieces) >= _PIECES * len(values) and min(pieces) > 1
 
 
 def in_pieces(labels: NDArray[Any]) -> bool:

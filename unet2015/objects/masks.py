@@ -9,8 +9,10 @@ from unet2015.images.image import Image
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.table import Table
 from unet2015.settings.objects import ObjectSettings
+from unet2015.wording import listed
 
 _FEW, _SCATTERED = 5, 0.1
+_MOST_CLASSES, _PIECES = 8, 3
 _TOUCHING = ObjectSettings(connectivity=2, fill_holes=False)
 
 
@@ -29,16 +31,20 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
     if scattered := _describe_scattered(tables):
         return scattered
     values = np.unique(np.concatenate([np.asarray(table["label"], np.int64) for table in tables]))
-    if len(values) != 1:
+    if not 0 < len(values) <= _MOST_CLASSES:
         return None
-    found = number_image(Maps(classes=image, wanted=int(values[0])), _TOUCHING)
-    pieces = sum(len(found.names(page)) for page in range(image.pages))
+    pieces = 0
+    for value in values.tolist():
+        found = number_image(Maps(classes=image, wanted=value), _TOUCHING)
+        pieces += sum(len(found.names(page)) for page in range(image.pages))
     objects = sum(len(table["label"]) for table in tables)
-    if pieces == objects:
+    # Cells of few numbers may be in two pieces each; classes are in many.
+    if pieces == objects or (len(values) > 1 and pieces < _PIECES * objects):
         return None
+    numbers = f"number {values[0]}" if len(values) == 1 else f"numbers {listed(values.tolist())}"
     return (
-        f"all objects have the number {values[0]}, in {pieces} separate pieces, which count as {objects} "
-        "(one a page); if this is a mask or a class map, number its objects first, with unet2015 label"
+        f"all objects have the {numbers}, in {pieces} separate pieces, which count as {objects} (one a "
+        "page); if this is a mask or a class map, number its objects first, with unet2015 label"
     )
 
 
