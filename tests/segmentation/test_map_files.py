@@ -507,7 +507,7 @@ def test_objects_are_those_of_the_segmentation_and_its_model(tmp_path, make_mode
 
 @pytest.mark.parametrize("threshold", [0.45, "f1", None])
 def test_a_threshold_of_the_segmentation_goes_before_that_of_the_model_s_objects(
-    tmp_path, make_model, stack_file, threshold
+    tmp_path, make_model, stack_file, threshold, caplog
 ):
     loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
     update = {"objects": ObjectSettings(threshold=0.55), "threshold": 0.45, "thresholds": {"f1": 0.45}}
@@ -523,6 +523,10 @@ def test_a_threshold_of_the_segmentation_goes_before_that_of_the_model_s_objects
         [tmp_path / "maps" / "stack.probability.tif"], tmp_path / "p", ObjectSettings(threshold=0.45)
     )
     assert (plain[0].outputs[0].read_bytes() == counts[0]) == (threshold is not None)
+    label_files([tmp_path / "maps" / "stack.classes.tif"], tmp_path / "c")
+    assert ("have a threshold of their own, 0.55, and this class map another" in caplog.text) == (
+        not threshold
+    )
 
 
 @pytest.mark.parametrize("ending", ["tif", "zarr"])

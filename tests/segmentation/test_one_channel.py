@@ -8,7 +8,9 @@ import pytest
 import tifffile
 
 from unet2015.errors import ImageValueError
+from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file, save_model
+from unet2015.models.trained_on import notes_on, notes_on_start
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.in_memory import segment
@@ -154,3 +156,26 @@ def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, 
     tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0], imagej=True, **options)
     segment(tmp_path / "a.tif", tmp_path / "m.safetensors", device="cpu")
     assert ("the model was trained on pixels of 4 nm" in caplog.text) == said
+
+
+@pytest.mark.parametrize(
+    ("channel", "trained", "said"),
+    [
+        ("1", {"channel": "1", "channel_names": ["GFP"]}, None),
+        ("1", {"channel": "1", "channel_names": ["DAPI"]}, "on channels named DAPI, but this image has GFP"),
+        ("1", {"channel": "0", "channel_names": ["DAPI"]}, "trained on channel 0 of its images"),
+        (None, {"channel_names": ["DAPI", "GFP", "Cy5"]}, None),
+        (
+            None,
+            {"channel_names": ["GFP", "DAPI", "Cy5"]},
+            "named GFP, DAPI, Cy5, but this image has DAPI, GFP, Cy5",
+        ),
+        (None, {"channel_names": "damaged"}, None),
+        (None, {}, None),
+    ],
+)
+def test_channels_of_other_names_than_the_model_s_are_said(file, model, channel, trained, said):
+    info = read_model_file(model).info.model_copy(update={"training": trained})
+    with open_image(file, channel=channel) as image:
+        for notes in (notes_on(image, info), notes_on_start(image, info)):
+            assert [said in note for note in notes] == [True] * (said is not None)

@@ -14,7 +14,8 @@ from unet2015.training.state import State
 
 @pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
 def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bits, said):
-    images = [SimpleNamespace(bits=each, dtype=np.dtype(np.uint8)) for each in bits]
+    dtype, names = np.dtype(np.uint8), ("DAPI", "GFP")
+    images = [SimpleNamespace(bits=each, dtype=dtype, channel_names=names) for each in bits]
     data = SimpleNamespace(
         files=[],
         training=[],
@@ -37,6 +38,10 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
     )
     result = SimpleNamespace(as_dict=dict, learned=True)
     assert _record(data, state, result, "cpu").get("bits") == said
+    assert _record(data, state, result, "cpu")["channel_names"] == ["DAPI", "GFP"]
+    for other in ((), ("GFP", "DAPI")):
+        data.images = [*images, SimpleNamespace(bits=8, dtype=dtype, channel_names=other)]
+        assert "channel_names" not in _record(data, state, result, "cpu")
 
 
 def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():

@@ -15,7 +15,7 @@ _ALIKE = 2
 
 def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
     """Return the notes on an image, and in what it is unlike those that a model was trained on."""
-    unlike = _other_channel(image, info) + _other_bits(image, info) + _other_type(image, info)
+    unlike = _other_channels(image, info) + _other_bits(image, info) + _other_type(image, info)
     return image.notes + unlike + _other_scale(image, info)
 
 
@@ -24,7 +24,7 @@ def notes_on_start(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
     The mapping is chosen again, but for that of the whole range of a type.
     """
-    return _other_channel(image, info) + _other_range(image, info) + _other_scale(image, info)
+    return _other_channels(image, info) + _other_range(image, info) + _other_scale(image, info)
 
 
 def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
@@ -72,6 +72,21 @@ def _other_type(image: Image, info: ModelInfo) -> tuple[str, ...]:
         f"the model was trained on {info.dtype}, where it takes the intensities {low.min():.4g} to "
         f"{high.max():.4g} as they are, but these pixels are {image.dtype}; see that the same intensity is "
         "the same number, else the result means nothing",
+    )
+
+
+def _other_channels(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Say where an image is of another channel, or where its channels have other names."""
+    trained = info.training.get("channel_names")
+    if (found := _other_channel(image, info)) or not isinstance(trained, list):
+        return found
+    names = list(image.channel_names)
+    if not names or len(names) != len(trained) or names == trained:
+        return ()
+    said = [", ".join(str(name)[:99] or "(no name)" for name in each) for each in (trained, names)]
+    return (
+        f"the model was trained on channels named {said[0]}, but this image has {said[1]}; see that each is "
+        "what it was trained on",
     )
 
 

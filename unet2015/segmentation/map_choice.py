@@ -119,6 +119,14 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
                 "the segmentation's settings divide objects that touch, which a class map does not allow; "
                 "give the probability map (segment --probability writes it)",
             )
+        cut = record.get("threshold")
+        of_map = cut.get("value") if isinstance(cut, dict) else None
+        if recorded.threshold not in (None, of_map):
+            notes.say(
+                path,
+                f"the segmentation's objects have a threshold of their own, {recorded.threshold:g}, and this "
+                "class map another; give the probability map for the same ones (segment --probability)",
+            )
         recorded = recorded.model_copy(update={"markers": None, "threshold": None})
     found = settings.over(recorded)
     if found != settings:

@@ -108,6 +108,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "date": datetime.now(UTC).date().isoformat(),
     }
     record |= {name: data.identity[name] for name in ("channel", "scene") if name in data.identity}
+    if len(named := {image.channel_names for image in data.images}) == 1 and any(named):
+        record["channel_names"] = list(*named)
     if data.axes is not None:
         record["axes"] = data.axes
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):

@@ -10,6 +10,7 @@ from unet2015.errors import SettingsError
 from unet2015.settings import TrainingSettings
 from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.pairing import pair_images
+from unet2015.training.pool import Reading
 
 RNG = np.random.default_rng(0)
 BLANK = np.zeros((20, 24), np.uint8)
@@ -67,6 +68,22 @@ def test_images_and_labels_that_declare_other_pixel_sizes_are_said(report, tmp_p
     assert f"(0.5 x 0.5 µm ({first}), 1 x 1 µm ({third}))" in sizes
     assert said(found, "warning", "declares pixels of 1 x 1 µm, but", "t1.tif has 0.5 x 0.5 µm")
     assert len(found.problems) == 2
+
+
+@pytest.mark.parametrize("channel", [None, "1"])
+def test_images_that_name_a_channel_otherwise_are_said(report, tmp_path, channel):
+    report([CELLS] * 5)
+    for number in range(5):
+        names = ["DAPI", "GFP"][:: -1 if number == 3 else 1]
+        metadata = {"axes": "CYX", "Channel": {"Name": names}}
+        path = tmp_path / "i" / f"t{number}.ome.tif"
+        tifffile.imwrite(path, noise(2, *BLANK.shape), ome=True, metadata=metadata, photometric="minisblack")
+        (tmp_path / "i" / f"t{number}.tif").unlink()
+    pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+    found = inspect_set(pairs, TrainingSettings(), Reading(channel=channel))
+    ours, theirs = ("DAPI", "GFP") if channel else ("GFP, DAPI", "DAPI, GFP")
+    (message,) = said(found, "warning", "its channels are named")
+    assert f"named {ours}, but those of {tmp_path / 'i' / 't0.ome.tif'} {theirs}; see that each" in message
 
 
 def test_held_out_pages_without_cells(report):

@@ -121,6 +121,7 @@ def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
             f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
             "compare",
         )
+    yield from _other_names(images)
     if len(sizes := sizes_of(images)) > 1:
         said = ", ".join(f"{in_words(size)} ({name})" for size, name in sorted(sizes.items()))
         yield Problem(
@@ -249,6 +250,16 @@ def _split_problems(
             f"found; {choose}",
         )
     yield from _on_both_sides(training, held_out)
+
+
+def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
+    """Say where the channels of an image have other names than those of the first that names them."""
+    named = [image for image in images if image.channel_names]
+    for image in named[1:]:
+        if image.channel_names != named[0].channel_names:
+            ours, theirs = (", ".join(one.channel_names) for one in (image, named[0]))
+            message = f"its channels are named {ours}, but those of {named[0].name} {theirs}"
+            yield Problem("warning", image.name, f"{message}; see that each is the same in all images")
 
 
 def _on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
