@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.exchange.caffe_files import encoded
-from tests.exchange.test_caffe import FIRST, LAYERS, SMALL, changed, written
+from tests.exchange.caffe_files import encoded, layers_of
+from tests.exchange.test_caffe import FIRST, LAYERS, SMALL, changed, network, written
 from unet2015.errors import ModelError
 from unet2015.exchange.caffe import import_caffe
 from unet2015.settings import Mapping
@@ -97,6 +97,29 @@ def test_what_the_layer_of_data_does_to_pixels_becomes_the_mapping(source, ends,
     else:
         assert (info.mapping.method, info.dtype) == ("fixed", "uint8")
         assert (*info.mapping.low, *info.mapping.high) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize(
+    ("kind", "turned", "said"),
+    [
+        ("ImageData", True, "the model takes red, green and blue"),
+        ("WindowData", True, "the model takes red, green and blue"),
+        ("Data", False, "if Caffe's convert_imageset made it, the three channels are blue, green and red"),
+        ("HDF5Data", False, ""),
+    ],
+)
+def test_colours_that_caffe_reads_as_blue_green_red(kind, turned, said, tmp_path, caplog):
+    means = {} if kind == "HDF5Data" else {"transform": {"mean_value": [104.0, 117.0, 123.0]}}
+    three = network(in_channels=3)
+    model = import_caffe(written(tmp_path, encoded([fed(kind, **means), *layers_of(three)])))
+    colours = torch.rand(1, 3, 60, 44)
+    with torch.inference_mode():
+        expected = three(colours.flip(1) if turned else colours)
+        torch.testing.assert_close(model.network(colours), expected, rtol=1e-5, atol=1e-6)
+    if means:
+        assert model.info.mapping.low == ((123.0, 117.0, 104.0) if turned else (104.0, 117.0, 123.0))
+    assert (said in caplog.text, said in model.info.summary) == (True, True)
+    assert bool(caplog.text) == bool(said)
 
 
 UNPREPARED = {

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unet2015.cli.loading import loading
-from unet2015.cli.output import echo_path
+from unet2015.cli.output import echo_path, show_messages
 
 app = typer.Typer(help="Read a model of another program.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -37,6 +37,7 @@ def caffe(
         from unet2015.models.model_file import save_model
         from unet2015.safe_files import RecordedOutput, atomic_path
 
+    show_messages()
     if out.suffix.lower() != ".safetensors":
         raise UsageError(f"{out}: a model file's name must end in .safetensors")
     model = import_caffe(file)

@@ -7,6 +7,7 @@ level.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch import Tensor
 from unet2015.errors import ModelError
 from unet2015.exchange.caffe.flow import other_flow
 from unet2015.exchange.caffe.net import Layer, read_net
-from unet2015.exchange.caffe.source import mapping_of
+from unet2015.exchange.caffe.source import colours_of, mapping_of
 from unet2015.exchange.caffe.wire import WireError
 from unet2015.exchange.caffe.wiring import difference
 from unet2015.models.model_file import Model, ModelInfo, build_network, check_weights
@@ -27,8 +28,10 @@ from unet2015.safe_files import open_regular
 from unet2015.settings import Mapping, NetworkSettings
 from unet2015.wording import reason
 
+_log = logging.getLogger("unet2015")
 LARGEST = 2**31
 """Protobuf has no larger messages."""
+_FIRST = "contract.0.0.weight"
 _CITATION = "Ronneberger, Fischer, Brox 2015, doi:10.1007/978-3-319-24574-4_28"
 _TERMS = (
     "those of the file's authors; the release of 2015 came without a licence for its weights, so ask its "
@@ -119,6 +122,14 @@ def import_caffe(path: str | Path) -> Model:
         network = build_network(info)
     weights = _weights(learned, expected)
     check_weights(network, weights, str(path))
+    reversed_, said = colours_of(layers, learned[0])
+    if said:
+        _log.warning("%s: %s", path, said)
+        info = info.model_copy(update={"summary": f"{info.summary}; {said}"})
+    if reversed_:
+        weights[_FIRST] = weights[_FIRST].flip(1)
+        ends = {"low": mapping.low[::-1], "high": mapping.high[::-1]}
+        info = info.model_copy(update={"mapping": mapping.model_copy(update=ends)})
     network.load_state_dict(weights, assign=True)
     return Model(network.eval(), info)
 

@@ -13,6 +13,8 @@ from unet2015.settings import Mapping
 _PASSED = ("Dropout", "Split")
 _BYTES = ("Data", "ImageData", "WindowData")
 """Layers that give pixels of 8 bits as they are, but for their transform."""
+_COLOURS = ("ImageData", "WindowData")
+"""Those that read pictures by OpenCV, which has the channels of a colour as blue, green, red."""
 _UNTOUCHED = "HDF5Data"
 _RELEASE = Mapping(method="integer-range")
 
@@ -44,6 +46,25 @@ def mapping_of(layers: Sequence[Layer], first: Layer) -> tuple[Mapping, str]:
     if len(found) > 1:
         return _RELEASE, f"the layers {' and '.join([*found.values()][:2])} prepare images differently"
     return next(iter(found), _RELEASE), ""
+
+
+def colours_of(layers: Sequence[Layer], first: Layer) -> tuple[bool, str]:
+    """Return whether the network takes three channels as blue, green, red, and what is to be said of them."""
+    if first.blobs[0].shape[1] != 3:
+        return False, ""
+    for layer in _sources(layers, first):
+        if layer.type in _COLOURS:
+            return True, (
+                f"the layer {layer.name} ({layer.type}) of the file gives blue, green and red; the model "
+                "takes red, green and blue, as images have them"
+            )
+        if layer.type in _BYTES:
+            return False, (
+                f"the layer {layer.name} ({layer.type}) of the file reads a database; if Caffe's "
+                "convert_imageset made it, the three channels are blue, green and red, and images for the "
+                "model must have them in that order"
+            )
+    return False, ""
 
 
 def _sources(layers: Sequence[Layer], first: Layer) -> list[Layer]:
