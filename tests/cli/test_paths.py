@@ -78,7 +78,8 @@ def test_links_in_the_output_folder_are_neither_followed_nor_replaced(cli, place
     before = everything(place / "elsewhere")
     ended = segment(cli, place, place / "in" / "a.tif")
     assert ended.status == 1
-    assert "a.classes.tif: exists, and no record beside it says" in ended.err
+    assert "a.classes.tif: exists, and the record beside it" in ended.err
+    assert "is not replaced; move it away" in ended.err
     assert everything(place / "elsewhere") == before
     assert (place / "out" / "a.classes.tif").is_symlink() == (kind == "symbolic")
 

@@ -91,7 +91,7 @@ def test_label_and_measure_take_it(images):
     assert taken.objects["total_area_um2"] == 192
 
 
-@pytest.mark.parametrize("text", ["x", "1,2,3", "0", "-1", "nan", "inf", "1,0", ""])
+@pytest.mark.parametrize("text", ["x", "1,2,3", "0", "-1", "nan", "inf", "1,0"])
 def test_what_is_no_pixel_size_is_refused(images, capsys, text):
     with pytest.raises(SystemExit, match="2"):
         main(["measure", str(images / "known.tif"), "-o", str(images / "o"), "--pixel-size", text])
