@@ -12,6 +12,7 @@ from unet2015.errors import UsageError
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models import load_model
 from unet2015.objects.instances import Markers, label_objects
+from unet2015.safe_files.writing import temporary_name
 from unet2015.segmentation import object_output
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.map_files import label_files
@@ -193,6 +194,15 @@ def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, 
     assert result.error is None
     assert (out / "objects.csv").read_text() == "mine"
     assert "so it is not replaced" in caplog.text
+
+
+def test_what_a_killed_run_left_of_the_table_of_a_run_is_removed(tmp_path, model, stack_file):
+    (tmp_path / "out").mkdir()
+    half = [temporary_name(tmp_path / "out" / name) for name in ("objects.csv", "objects.record.json")]
+    for path in half:
+        path.write_text("half")
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    assert not any(path.exists() for path in half)
 
 
 def zarr_labels(path):

@@ -189,10 +189,11 @@ def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
 
 def _join(path: Path, tables: Sequence[Path], command: str) -> bool:
     """Write a table with the rows of others, with a record; return whether it could be written."""
-    for item in leftovers(path):  # of a run that was killed while it wrote the table
+    output = RecordedOutput(path, command, {"tables": [one.name for one in tables]})
+    for item in leftovers(*output.paths):  # of a run that was killed while it wrote the table
         remove(item)
     try:
-        join_tables(path, tables, RecordedOutput(path, command, {"tables": [one.name for one in tables]}))
+        join_tables(path, tables, output)
     except ImageWriteError as error:
         _log.warning("%s; the table of each image is there", error)
         return False
