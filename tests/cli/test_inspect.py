@@ -125,12 +125,14 @@ def test_planes_so_narrow_that_they_may_be_channels_are_said(cli, tmp_path):
         ("last", (40, 30, 2)),
         ("stack", (40, 30, 20)),
         ("few", (3, 30, 2)),
+        ("seven", (40, 30, 7)),
+        ("strip", (40, 20, 7)),
         ("rgb", (40, 30, 3)),
     ):
         kind = "rgb" if name == "rgb" else "minisblack"
         tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros(shape, np.uint8), photometric=kind)
         said = "planes of 30 x" in cli("inspect", tmp_path / f"{name}.tif").out
-        assert said == (name == "last")
+        assert said == (name in ("last", "seven"))
     assert "very narrow" not in cli("inspect", tmp_path / "last.tif", "--axes", "ZYX").out
     tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((40, 30, 3), np.uint8), photometric="rgb")
     assert "note" not in cli("inspect", tmp_path / "rgb.tif").out

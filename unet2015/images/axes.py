@@ -169,12 +169,17 @@ def match_axes(axes: str, shape: Sequence[int], name: str) -> str:
     return letters
 
 
-_NARROW, _MANY = 4, 16
+_NARROW, _MANY = 16, 16
 
 
 def describe_narrow(axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
     """Return a note where X is so short that it may be channels, which the file does not say."""
-    if len(shape) < 3 or axes[-1] != "X" or shape[-1] > _NARROW or min(shape[-3:-1]) < _MANY:
+    if (
+        len(shape) < 3
+        or axes[-1] != "X"
+        or shape[-1] > _NARROW
+        or min(shape[-3:-1]) < max(_MANY, 4 * shape[-1])
+    ):
         return ()
     return (
         f"its {shape[-3]} planes of {shape[-2]} x {shape[-1]} px are very narrow: if these are {shape[-1]} "

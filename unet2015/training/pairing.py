@@ -73,7 +73,10 @@ def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pa
     single = len(others) == len(label_files) == 1 < len(image_files)
     if not others or (single and others[0].stem not in label_files[0].stem):
         both = next(path for path in image_files if os.path.realpath(path) in given)
-        raise DataSetError(f"{both}: the same file is given as image and as labels")
+        raise DataSetError(
+            f"{both}: the same file is given as image and as labels; where both lie in one folder, give "
+            f"patterns in quotes for them, such as '{both.parent}/*_img.tif' and '{both.parent}/*_mask.tif'"
+        )
     found = _paired(others, label_files)
     if not found.pairs:
         lonely = _lonely(found)
