@@ -49,6 +49,8 @@ class Worker:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.process: subprocess.Popen[str] | None = None
+        # Not a pipe, which nobody reads: it would be full after some thousand notes, and the process wait.
+        self.words = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as this is
 
     def ask(self, job: dict[str, str]) -> dict[str, Any]:
         """Return the answer to a job, or that there was none."""
@@ -58,7 +60,7 @@ class Worker:
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=self.words,
                 text=True,
             )
         assert self.process.stdin is not None
@@ -85,8 +87,12 @@ class Worker:
         """End the process; return its exit status and what it wrote to standard error."""
         if self.process is None:
             return 0, ""
-        words = self.process.communicate()[1]
+        self.process.communicate()
         status, self.process = self.process.returncode, None
+        self.words.seek(0)
+        words = self.words.read()[-20_000:]
+        self.words.seek(0)
+        self.words.truncate()
         return status, words
 
 

@@ -542,3 +542,13 @@ def test_a_network_that_reads_pixels_from_0_to_1_is_not_trained_on_standardised_
     for method in ("auto", "integer-range", "image-percentiles", "training-percentiles"):
         chosen = load_settings(None, {"network": {"kind": "vgg19"}, "mapping": {"method": method}})
         assert chosen.mapping.method == method
+
+
+@pytest.mark.parametrize(
+    "text", ["seed = true", "[labels]\nignore = false", "[optimisation]\nlearning_rate = true"]
+)
+def test_true_is_no_number(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="expected a number, got"):
+        load_settings(path)
