@@ -89,6 +89,10 @@ def test_a_constant_prediction_warns(make_model, tmp_path, caplog):
         segment_files([tmp_path / "a.tif"], tmp_path / "out", Model(network.eval(), info))
         assert "same probability" in caplog.text
         caplog.clear()
+        (again,) = segment_files([tmp_path / "a.tif"], tmp_path / "out", Model(network.eval(), info))
+        assert sum("same probability" in note for note in again.notes) == 1
+        assert "same probability" in caplog.text
+        caplog.clear()
         segment(tmp_path / "a.tif", Model(network.eval(), info))
         assert f"{tmp_path / 'a.tif'}: all pixels got the same probability" in caplog.text
         caplog.clear()

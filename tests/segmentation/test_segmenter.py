@@ -62,6 +62,8 @@ def test_channels_are_an_axis_that_goes(make_model, tmp_path):
     assert segment(image[0], path, axes="CYX").shape == (30, 33)
     last = segment(np.moveaxis(image, 1, -1), path, axes="ZYXC", probabilities=True)
     assert np.array_equal(last, segment(image, path, axes="ZCYX", probabilities=True))
+    inside = segment(np.moveaxis(image, 0, 2), path, axes="CYZX", probabilities=True)
+    assert np.array_equal(np.moveaxis(inside, 1, 0), last)
 
 
 def test_the_wrong_number_of_channels_says_what_to_do(model, stack):

@@ -133,7 +133,8 @@ def label_page(probability: NDArray[np.floating], threshold: float, settings: Ob
 def _probabilities(value: object) -> NDArray[np.floating]:
     """Return probabilities as floats; raise `ImageValueError` if they are not from 0 to 1."""
     given = pixels(value, "probability")
-    found = given if given.dtype.kind == "f" else given.astype(np.float32)
+    # Half precision is widened: a threshold would be rounded to it.
+    found = given if given.dtype.kind == "f" and given.itemsize > 2 else given.astype(np.float32)
     # A mean of rounded probabilities may be above 1 by a little.
     if bool((found < -_ROUNDING).any()) or bool((found > 1 + _ROUNDING).any()):
         raise ImageValueError(

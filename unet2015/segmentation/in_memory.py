@@ -96,8 +96,8 @@ def segment(
     Returns
     -------
     ndarray
-        With the axes of the image, without C. Classes are uint8. Probabilities are float32: of class 1 if
-        there are two classes, otherwise of all classes, with an axis C before YX.
+        With the axes of the image in their order, without C. Classes are uint8. Probabilities are float32: of
+        class 1 if there are two classes, otherwise of all classes, with an axis C before Y and X.
 
     Raises
     ------
@@ -129,7 +129,16 @@ def segment(
     report = None if told is None else lambda name, done, tiles: told(done, tiles)
     with opened_for(image, options, segmenter.info) as opened, reporting(report):
         product = ProbabilityMap.name if probabilities else MAIN.name
-        return to_arrays(segmenter, opened, (product,))[product]
+        return _in_given_order(to_arrays(segmenter, opened, (product,))[product], opened)
+
+
+def _in_given_order(made: NDArray[Any], image: Image) -> NDArray[Any]:
+    """Return a product, whose pages come first, with the axes in the order of the image's."""
+    wanted = image.axes.replace("C", "")
+    several = "C" * (made.ndim > len(wanted))
+    at = min(wanted.index("Y"), wanted.index("X"))
+    wanted = wanted[:at] + several + wanted[at:]
+    return made.transpose([f"{image.page_axes}{several}YX".index(letter) for letter in wanted])
 
 
 def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -147,7 +156,7 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
     Returns
     -------
     dict of ndarray
-        With the axes of the image, without C; then those of the product.
+        The pages along the axes of the image but C, Y and X; then the axes of the product, (C) Y X.
 
     Raises
     ------

@@ -93,6 +93,12 @@ def describe_doubt(outputs: Outputs) -> str | None:
     return None if found is None or is_signed(found[1]) else f"{found[0]}: {UNSIGNED}"
 
 
+def read_notes(outputs: Outputs) -> list[str]:
+    """Return the notes in a record on the results that it is of."""
+    found = (record_of(outputs.records, outputs.main) or {}).get("notes")
+    return [note for note in found if isinstance(note, str)] if isinstance(found, list) else []
+
+
 def read_objects(outputs: Outputs) -> dict[str, Any] | None:
     """Return what a record says of the objects; None if it says nothing."""
     found = (record_of(outputs.records, outputs.main) or {}).get("objects")

@@ -24,6 +24,7 @@ from unet2015.segmentation.records import (
     describe_doubt,
     identity_of,
     outcome_of,
+    read_notes,
     read_objects,
 )
 from unet2015.segmentation.segmenter import Segmenter
@@ -148,6 +149,9 @@ def _run(
                 _log.info("%s: done before, with the same model and settings", job.input)
                 if doubt := describe_doubt(job.outputs):
                     heard.say(job.input, doubt)
+                for note in read_notes(job.outputs):
+                    if note not in heard.notes:
+                        heard.say(job.input, note)
                 return read_objects(job.outputs)
             check_free(job)
             plan, same, scale = work.resume(
