@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tests.fuzz import scenes, seeds
 from tests.fuzz.damage import damage
@@ -49,12 +49,13 @@ class Worker:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.process: subprocess.Popen[str] | None = None
-        # Not a pipe, which nobody reads: it would be full after some thousand notes, and the process wait.
-        self.words = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as this is
+        self.words: IO[str] | None = None
 
     def ask(self, job: dict[str, str]) -> dict[str, Any]:
         """Return the answer to a job, or that there was none."""
         if self.process is None:
+            # Not a pipe, which nobody reads: full after some thousand notes, it would make the process wait.
+            self.words = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `close` closes it
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.fuzz.worker"],
                 cwd=ROOT,
@@ -85,15 +86,13 @@ class Worker:
 
     def close(self) -> tuple[int, str]:
         """End the process; return its exit status and what it wrote to standard error."""
-        if self.process is None:
+        if self.process is None or self.words is None:
             return 0, ""
         self.process.communicate()
         status, self.process = self.process.returncode, None
-        self.words.seek(0)
-        words = self.words.read()[-20_000:]
-        self.words.seek(0)
-        self.words.truncate()
-        return status, words
+        with self.words as file:
+            file.seek(0)
+            return status, file.read()[-20_000:]
 
 
 def image_seeds(folder: Path) -> dict[str, Seed]:
