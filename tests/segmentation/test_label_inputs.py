@@ -10,7 +10,8 @@ from pyarrow import parquet
 
 from unet2015.cli.app import main
 from unet2015.errors import ImageWriteError, UsageError
-from unet2015.images.reader import open_image
+from unet2015.images.reader import open_image, read_pages
+from unet2015.objects.instances import label_objects
 from unet2015.safe_files import sha256
 from unet2015.segmentation import map_files
 from unet2015.segmentation.batch import segment_files
@@ -134,6 +135,17 @@ def test_a_table_of_all_that_another_command_wrote_stays(maps, model, caplog):
     assert (maps / "out" / "objects.csv").read_bytes() == before
     assert "is a result of segment" in caplog.text
     assert "the table of each image is there" in caplog.text
+
+
+def test_a_threshold_is_not_rounded_to_the_half_precision_of_a_map(tmp_path):
+    values = np.zeros((20, 30), np.float16)
+    values[4:9, 5:12] = 0.3  # stored as 0.300048828125
+    tifffile.imwrite(tmp_path / "half.tif", values)
+    for threshold, count in ((0.3, 1), (0.30001, 1), (0.3001, 0)):
+        settings = ObjectSettings(threshold=threshold)
+        (found,) = label_files([tmp_path / "half.tif"], tmp_path / str(threshold), settings)
+        assert read_pages(found.outputs[0]).max() == count
+        assert label_objects(values, threshold).max() == count
 
 
 @pytest.fixture

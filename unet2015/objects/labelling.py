@@ -142,8 +142,10 @@ class MapPage:
             )
             return of_class
         values = self.probability(top, bottom, left, right)
-        # Rounded to the type of the map, so that the pixels are those of the class map.
-        above: NDArray[np.bool_] = values > np.asarray(maps.threshold, values.dtype)
+        # Rounded to the type of the map, so that the pixels are those of the class map; but not to half
+        # precision, in which no class map was cut.
+        wide = np.promote_types(values.dtype, np.float32)
+        above: NDArray[np.bool_] = values > np.asarray(maps.threshold, wide)
         return above
 
 
