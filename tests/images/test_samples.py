@@ -262,3 +262,13 @@ def test_labels_with_opaque_alpha_are_labels(tmp_path, ending):
     else:
         path.write_bytes(imagecodecs.png_encode(np.stack([IDS, np.full_like(IDS, 255)], -1)))
     np.testing.assert_array_equal(read_pages(path)[0], IDS)
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_compression_of_one_bit_is_no_compression_of_others(tmp_path, damaged):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((2, 24, 20), np.uint16), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[damaged].tags["Compression"].overwrite(2)
+    with pytest.raises(ImageReadError, match=f"page {damaged} has a compression for pixels of one bit"):
+        open_image(path)

@@ -32,6 +32,8 @@ _ALPHA = (1, 2)  # values of ExtraSamples
 PALETTE = 3
 """A photometric interpretation: pixels are indices."""
 _IMAGE_DEPTH = 32997  # a tag of SGI
+_OF_ONE_BIT = (2, 3, 4, 32771)
+"""Compressions of fax machines (CCITT), which know pixels of one bit alone."""
 
 
 def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
@@ -73,6 +75,11 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     if page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
         kept = MASK if page.dtype is not None and page.dtype.kind == "b" else _SAME_VALUES
         problem = f"{page.bitspersample} bit pixels of this type are not supported; {kept}"
+    elif page.compression in _OF_ONE_BIT and page.bitspersample != 1:
+        problem = (
+            f"the header is damaged: page {page.index} has a compression for pixels of one bit, and "
+            f"{page.bitspersample} bits; copy it again"
+        )
     elif page.photometric == PALETTE and not indices and page.colormap is None:
         problem = "its pixels are indices of a colour palette that is not there; copy it again"
     elif page.is_stk:
