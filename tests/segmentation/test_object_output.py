@@ -86,6 +86,16 @@ def test_the_probability_map_is_only_kept_where_it_is_wanted(tmp_path, model, st
     assert names == results | {"objects.csv", "objects.record.json"}
 
 
+def test_a_replay_names_the_image_in_the_table_as_it_was_named(tmp_path, model, stack_file):
+    (tmp_path / "link.tif").symlink_to(stack_file)
+    options = SegmentOptions(objects=ObjectSettings(), device="cpu")
+    for image in (stack_file, tmp_path / "link.tif"):
+        segment_files([image], tmp_path / "out", model, options)
+    moved = stack_file.rename(tmp_path / "moved.tif")
+    for name in ("stack", "link"):
+        assert replay(tmp_path / "out" / f"{name}.record.json", moved).same
+
+
 def test_a_record_with_objects_is_replayed(tmp_path, model, stack_file):
     segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
     found = replay(tmp_path / "out" / "stack.record.json")

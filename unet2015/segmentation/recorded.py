@@ -25,6 +25,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(strict=True)
 
     input: str
+    input_name: str | None = None
     input_sha256: str
     model: str
     model_sha256: str
@@ -52,7 +53,9 @@ def read_recorded(path: Path) -> tuple[dict[str, Any], SegmentOptions]:
         # pydantic takes no surrogates, by which names hold bytes that are not UTF-8: types are seen without.
         plain = json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
         said = _Record.model_validate_json(plain).model_dump()
-        said |= {name: whole[name] for name in ("input", "model", "outputs")} | {"signed": is_signed(whole)}
+        said |= {
+            name: whole[name] for name in ("input", "input_name", "model", "outputs") if name in whole
+        } | {"signed": is_signed(whole)}
         missing = [name for name in RECORDED if name not in said["settings"]]
         if missing:
             raise ValueError(f"it does not say {', '.join(missing)}")

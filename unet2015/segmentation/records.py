@@ -48,8 +48,11 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
     if info.objects is not None:  # `label` takes it from here
         objects = over_model(info, ObjectSettings(), job.options.threshold)
         own = {"model_objects": objects.model_dump(mode="json")}
+    resolved = job.input.resolve()
+    named = {} if job.input.name == resolved.name else {"input_name": job.input.name}  # of a link
     return own | {
-        "input": str(job.input.resolve()),
+        "input": str(resolved),
+        **named,
         "axes": image.axes,
         "axes_source": image.axes_source,
         "shape": list(image.shape),
