@@ -12,6 +12,7 @@ from unet2015.errors import UsageError
 from unet2015.images.reader import open_image, read_pages
 from unet2015.models import load_model
 from unet2015.objects.instances import Markers, label_objects
+from unet2015.safe_files import signed
 from unet2015.safe_files.writing import temporary_name
 from unet2015.segmentation import object_output
 from unet2015.segmentation.batch import segment_files
@@ -94,6 +95,11 @@ def test_a_replay_names_the_image_in_the_table_as_it_was_named(tmp_path, model, 
     moved = stack_file.rename(tmp_path / "moved.tif")
     for name in ("stack", "link"):
         assert replay(tmp_path / "out" / f"{name}.record.json", moved).same
+    record = tmp_path / "out" / "stack.record.json"
+    whole = json.loads(record.read_text())
+    for odd in ("", ".", "a/b", "/"):  # as nobody writes them
+        record.write_text(json.dumps(signed(whole | {"input_name": odd})))
+        replay(record, moved)
 
 
 def test_a_record_with_objects_is_replayed(tmp_path, model, stack_file):

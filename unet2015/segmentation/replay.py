@@ -134,7 +134,8 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         if watched.sha256 != said["input_sha256"]:
             raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; {_SAY_IMAGE}")
         # Tables and regions have the name by which the image was opened then.
-        opened.name = str(source.with_name(said["input_name"] or Path(said["input"]).name))
+        named = Path(said["input_name"] or said["input"]).name
+        opened.name = str(source.with_name(named or source.name))
         segmenter.check(opened)
         plan = _plan(said["plan"], opened, loaded, path)
         if not segmenter.admits(opened, plan):
