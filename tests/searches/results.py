@@ -23,6 +23,7 @@ DOCUMENT = ROOT / "docs" / "searches.md"
 QUESTIONS = {
     "fuzz": "Is each damaged file read right, or refused with one clear error?",
     "cases": "Are small inputs after public reports read right, or refused with a reason?",
+    "combinations": "Do options and inputs that are seldom used together give what other libraries compute?",
     "kills": "Does a run that is killed at any moment, and run again, end as if it had not been killed?",
 }
 
@@ -98,6 +99,12 @@ def _link(report: str) -> str:
     return f"[{report}](https://github.com/{repository}/issues/{number})"
 
 
+def combinations(result: Mapping[str, Any]) -> str:
+    """Return how many rounds were played, and what was found."""
+    words = "{rounds:,} rounds with seed {seed}, {checks:,} comparisons, in {seconds:,} s: ".format(**result)
+    return f"{where(result)} {words}{len(result['found'])} findings."
+
+
 def kills(result: Mapping[str, Any]) -> str:
     """Return how often which runs were killed, and what was wrong afterwards."""
     problems = Counter(problem.partition(",")[0] for problem in result["problems"])
@@ -110,7 +117,7 @@ def kills(result: Mapping[str, Any]) -> str:
     return f"{where(result)} {words}.\n\n{table(titles, rows)}"
 
 
-PARTS = {"fuzz": fuzz, "cases": cases, "kills": kills}
+PARTS = {"fuzz": fuzz, "combinations": combinations, "cases": cases, "kills": kills}
 """By the name of block and file, what it says."""
 
 
