@@ -147,7 +147,7 @@ def test_what_the_model_to_start_from_was_trained_on_is_compared(check, start, d
         "pixels of 25 nm, but these are",
     ]
     assert (ended.status, ended.err.count("has not ended")) == (0, 1)
-    same = start(dtype="uint8", training={}, pixel_size_nm=250.0)
+    same = start(dtype="uint8", training={"files": [], "held_out": []}, pixel_size_nm=250.0)
     assert "0 errors, 0 warnings" in check(*kind, "--from", same).out
     ended = check(*kind, "--from", start(3))
     assert (ended.status, "reads 3 channel(s), but this image has 1" in ended.out) == (1, True)

@@ -14,7 +14,6 @@ from unet2015.report.measures import measures, summary
 from unet2015.settings import load_settings
 from unet2015.settings.network import PaddedSettings
 from unet2015.training import loop
-from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
@@ -271,23 +270,6 @@ def test_images_unlike_those_of_the_start_are_said(
     )
     assert "to start from: the model was trained on channel 2 of its images" in caplog.text
     assert "to start from: the model was trained on pixels of 4 nm, but these are 500 nm wide" in caplog.text
-
-
-def test_held_out_pages_that_the_start_was_trained_on_are_said(small_set, small_settings, begun):
-    start = read_model_file(begun / "model.safetensors").info
-    assert len(start.training["held_out"]) == 1, "of four pages the last"
-
-    def said(fraction, info):
-        settings = small_settings(validation={"fraction": fraction})
-        problems = inspect_set([small_set], settings, start=info).problems
-        return [one.file for one in problems if "the model to start from was trained on it" in one.message]
-
-    assert said(0.25, start) == []
-    assert [place.endswith(" page 2") for place in said(0.5, start)] == [True]
-    assert said(0.5, None) == []
-    for record in ({"files": "damaged"}, {"held_out": None}, {"files": [{"image_sha256": "other"}, 3]}):
-        other = start.model_copy(update={"training": start.training | record})
-        assert said(0.5, other) == []
 
 
 @pytest.mark.parametrize("values", [{"freeze": "encoder"}, {"encoder_rate": 0.1}])

@@ -21,6 +21,7 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
         training=[],
         validation=[],
         held_out=[],
+        held_out_seen=[],
         class_weights=(),
         images=images,
         identity={"pairs": []},

@@ -152,6 +152,7 @@ def _said(model: Model, intensities: Intensities) -> dict[str, Any]:
         "model_sha256": model.sha256,
         "learned": model.info.learned,
         "ended": model.info.ended,
+        "doubts": list(model.doubts),
         "network": describe(model.info.network),
         "intensities": intensities.as_dict(),
         "input_sides": {"smallest": sides.smallest, "step": sides.factor},

@@ -17,6 +17,7 @@ from unet2015.device import usual_torch
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.file_names import on_one_line
 from unet2015.models.tensors import load_tensors, save_tensors
+from unet2015.models.training_pages import why_too_good
 from unet2015.safe_files import UNSIGNED
 from unet2015.settings import (
     NETWORK_KINDS,
@@ -110,7 +111,7 @@ class ModelInfo(Frozen):
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What must be known at each use: that the network has not learned, or that its training goes on."""
+        """What must be known at each use: not learned, not ended, or measured on pages of a training."""
         found = []
         if self.learned is False:
             reasons = "; ".join(self.why_not_learned) or "its record does not say why"
@@ -120,7 +121,7 @@ class ModelInfo(Frozen):
                 "the training of this model has not ended: it is the best one so far, and neither its "
                 "threshold nor what counts as an object is chosen as at the end; train --resume ends it"
             )
-        return tuple(found)
+        return (*found, *filter(None, [why_too_good(self.training)]))
 
     @property
     def threshold_name(self) -> ThresholdName | None:
@@ -164,6 +165,7 @@ class Model:
         channels = f"{info.in_channels} channel{'s' * (info.in_channels > 1)}"
         unsure = ", has not learned" if info.learned is False else ""
         unsure += ", training not ended" if info.ended is False else ""
+        unsure += ", measured on pages trained on" if why_too_good(info.training) else ""
         digest = f", SHA-256 {self.sha256[:12]}" if self.sha256 else ""
         return on_one_line(
             f"<Model {what}: {networks.describe(info.network)}, {channels}, classes "

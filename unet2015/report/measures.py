@@ -6,6 +6,7 @@ from typing import Any
 
 from unet2015.metrics import MEASURES
 from unet2015.models.model_file import Model
+from unet2015.models.training_pages import why_too_good
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
@@ -36,6 +37,8 @@ def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
         said.append(f"This network has not learned: {why}.")
     if info.ended is False:
         said.append("The training has not ended: this is its best model so far.")
+    if why := why_too_good(info.training):
+        said.append(f"{why[0].upper()}{why[1:]}.")
     if not model.checked:
         said.append(f"The model file {UNSIGNED}.")
     return " ".join([*said, *filter(None, [other_model(checks, model)])])

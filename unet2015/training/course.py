@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from unet2015.models.model_file import read_model_file
+from unet2015.models.training_pages import HELD_OUT, HELD_OUT_SEEN
 from unet2015.tiling.progress import Bar
 from unet2015.training import run_folder
 from unet2015.training.learner import Learner
@@ -96,7 +97,9 @@ class Course(GradientDescent):
         if not self.writes:
             return SilentLog()
         names, state = self.data.held_out, self.state
-        begin = {"seed": state.seed, "precision": state.precision, "held_out": names}
+        begin = {"seed": state.seed, "precision": state.precision, HELD_OUT: names}
+        if self.data.held_out_seen:
+            begin[HELD_OUT_SEEN] = list(self.data.held_out_seen)
         return TrainingLog(self.folder, state.step, begin)
 
     def _begin_again(self) -> None:

@@ -17,6 +17,7 @@ from unet2015.device import usual_torch
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.model_file import Model, read_model_file, save_model
+from unet2015.models.training_pages import why_too_good
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import reporting
@@ -163,18 +164,18 @@ def train(
             check_folder(out)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], reading)
-        info = begun.model.info if begun else None
-        checked = check_pairs(pairs, chosen, reading, silent=not group.first, start=info)
+        before = begun.model.info if begun else None
+        checked = check_pairs(pairs, chosen, reading, silent=not group.first, start=before)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
-        folder = make_folder(out)
+        folder, seen = make_folder(out), checked.held_out_seen
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
         with claim(folder / "training", busy) if group.first else nullcontext():
             if not resume and (checkpoints(folder / "checkpoints") or (folder / MODEL).exists()):
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
-            with closing(load_training_set(pairs, chosen, reading, checked.labelled)) as data:
+            with closing(load_training_set(pairs, chosen, reading, checked.labelled, seen)) as data:
                 check_memory(chosen, data, target)
                 with reporting(report if group.first else None):
                     return Training(data, chosen, folder, target, group, begun, encoder).run(resume)
@@ -216,6 +217,8 @@ class Training(Course):
         if model.info.learned is False:
             reasons = "; ".join(model.info.why_not_learned)
             _log.warning("the model that is kept has learned nothing: %s", reasons)
+        if why := why_too_good(model.info.training):
+            _log.warning("the model that is kept: %s", why)
         return model
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:

@@ -95,6 +95,8 @@ class TrainingSet:
         alone, if one is; ``scene``: which image of files that hold several.
     axes : str or None
         Axes of the images that were given, for files that do not say them.
+    held_out_seen : sequence of str
+        Names of those held-out pages that were trained on, too, as the check of the set has found them.
     """
 
     training: list[TrainingPage]
@@ -110,6 +112,7 @@ class TrainingSet:
     held_out: list[str]
     identity: dict[str, Any]
     axes: str | None = None
+    held_out_seen: Sequence[str] = ()
 
     def close(self) -> None:
         """Close the image files."""
@@ -121,6 +124,7 @@ def load_training_set(
     settings: TrainingSettings,
     reading: Reading | None = None,
     labelled: LabelledPages | None = None,
+    held_out_seen: Sequence[str] = (),
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
@@ -139,6 +143,8 @@ def load_training_set(
     labelled : LabelledPages, optional
         What the check of the set (`training.checks.training_set.inspect_set`) has read of the labels. Its
         cells are used up. Default: the labels are read here.
+    held_out_seen : sequence of str, optional
+        What it has found of held-out pages that are trained on, too.
 
     Raises
     ------
@@ -187,6 +193,7 @@ def load_training_set(
         }
         | reading.part,
         axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
+        held_out_seen=held_out_seen,
     )
 
 

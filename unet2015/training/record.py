@@ -8,6 +8,7 @@ from typing import Any
 from unet2015.errors import ImageWriteError, ModelError
 from unet2015.images.pixel_size import common_width
 from unet2015.models.model_file import ModelInfo, read_model_file
+from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.training.dataset import short_names
@@ -94,10 +95,10 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "settings": state.settings,
         "seed": state.seed,
         "precision": state.precision,
-        "files": _files(data),
+        FILES: _files(data),
         "training_pages": len(data.training),
         "validation_pages": len(data.validation),
-        "held_out": data.held_out,
+        HELD_OUT: data.held_out,
         "class_weights": data.class_weights,
         "step": state.step,
         "seconds": round(state.seconds, 1),
@@ -116,8 +117,10 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["bits"] = sorted({image.bits for image in data.images})
     if state.encoder:
         record["encoder_weights"] = state.encoder
+    if data.held_out_seen:
+        record[HELD_OUT_SEEN] = list(data.held_out_seen)
     if state.start:
-        record["start"] = state.start
+        record[START] = state.start
     rule = state.settings["optimisation"]
     if "epochs" in rule or state.settings.get("phase"):
         record["epoch"] = round(state.step * rule["batch"] * state.processes / len(data.training), 2)

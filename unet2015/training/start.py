@@ -11,6 +11,7 @@ from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_of_doubts
+from unet2015.models.training_pages import files_of
 from unet2015.networks import architecture, describe
 from unet2015.settings import (
     AnyNetworkSettings,
@@ -46,7 +47,7 @@ class Start:
         """What the record of the training says of it."""
         unsure = {"ended": self.model.info.ended, "checked": self.model.checked}
         said = {name: value for name, value in unsure.items() if value is False}
-        return {"model": self.name, "sha256": self.model.sha256} | said
+        return {"model": self.name, "sha256": self.model.sha256} | said | files_of(self.model.info.training)
 
 
 def find_start(start: str | Path | Start | Model | None) -> Start | None:
@@ -240,10 +241,11 @@ def fine_tuned(model: Model) -> str:
     record = model.info.training
     start, after = record["start"], Validation.from_dict(record["validation"])
     before = Validation.from_dict(start["validation"])
+    pages = "held-out pages" if record["validation_pages"] else "pages trained on, as none is held out"
     if record["step"] == 0:
-        return f"no step was better than {start['model']} on the held-out pages; it is kept as it was"
+        return f"no step was better than {start['model']} on the {pages}; it is kept as it was"
     return (
-        f"fine-tuning, on the held-out pages: before ({start['model']}) {before.describe()}; "
+        f"fine-tuning, on the {pages}: before ({start['model']}) {before.describe()}; "
         f"after step {record['step']} {after.describe()}"
     )
 

@@ -175,6 +175,7 @@ def load_state(
         # Renamed files are the same files; the identity may come from before the axes belonged to it.
         state.hashes, state.machine = expected.hashes, expected.machine
         state.identity = expected.identity
+        state.start = expected.start | state.start  # one of an earlier version says less of it
         return state
     return None
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from unet2015.images.image import Image
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.trained_on import notes_on_start
+from unet2015.models.training_pages import names_files, trained_pages
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import Files, page_names
 from unet2015.training.pool import PooledImage
@@ -34,9 +35,15 @@ def start_problems(images: Sequence[Image], start: ModelInfo) -> Iterator[Proble
 
 
 def leaks(
-    files: Files, images: Sequence[PooledImage], held_out: Sequence[int], start: ModelInfo
-) -> Iterator[Problem]:
-    """Say which held-out pages the model to start from was trained on, by its record.
+    files: Files,
+    images: Sequence[PooledImage],
+    held_out: Sequence[int],
+    start: ModelInfo,
+    scene: str | None = None,
+) -> list[str]:
+    """Return the names of the held-out pages that the model to start from was trained on, by its record.
+
+    So are those that a model was trained on which that one was started from.
 
     Parameters
     ----------
@@ -48,21 +55,31 @@ def leaks(
         Numbers of the held-out pages, counted over the whole set.
     start : ModelInfo
         Of the model.
+    scene : str, optional
+        Of files with several images, the one that is used.
     """
-    record = start.training
-    trained, before = record.get("files"), record.get("held_out")
-    if not isinstance(trained, list) or not isinstance(before, list):
-        return
-    known = {one.get("image_sha256"): one.get("image") for one in trained if isinstance(one, dict)}
-    pages = [(place, number) for place, (_, count) in enumerate(files) for number in range(count)]
-    names = page_names(files)
-    for page in held_out:
-        place, number = pages[page]
-        name = known.get(images[place].sha256)
-        if name is not None and name not in before and f"{name} page {number}" not in before:
-            yield Problem(
-                "warning",
-                names[page],
-                "held out, but the model to start from was trained on it, so what is measured on it is too "
-                "good, and no step may seem better; hold out other pages (--validate)",
-            )
+    names, chosen, first, found = page_names(files), set(held_out), 0, []
+    for (_, count), image in zip(files, images, strict=True):
+        if chosen & {*range(first, first + count)}:  # a digest is made of the whole file
+            trained = trained_pages(start.training, image.sha256, count, scene)
+            found += [names[first + page] for page in sorted(trained) if first + page in chosen]
+        first += count
+    return found
+
+
+def leak_problems(seen: Sequence[str], held_out: Sequence[int], start: ModelInfo) -> Iterator[Problem]:
+    """Say what `leaks` has found, or that the record of the model to start from cannot tell."""
+    for name in seen:
+        yield Problem(
+            "warning",
+            name,
+            "held out, but the model to start from was trained on it, so what is measured on it is too "
+            "good, and no step may seem better; hold out other pages (--validate)",
+        )
+    if held_out and not names_files(start.training):
+        yield Problem(
+            "warning",
+            "",
+            "the record of the model to start from does not name all files that it was trained on; if the "
+            "held-out pages are among them, what is measured on them is too good, and nothing can tell",
+        )

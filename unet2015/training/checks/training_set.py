@@ -20,8 +20,8 @@ from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
 from unet2015.training.checks.masks import mask_problems, problem_of
 from unet2015.training.checks.problem import Problem, Severity, grouped, merged
-from unet2015.training.checks.start_images import leaks, start_problems
-from unet2015.training.checks.whole_set import PageFacts, held_out_names, set_problems
+from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
+from unet2015.training.checks.whole_set import PageFacts, held_out_names, on_both_sides, set_problems
 from unet2015.training.dataset import (
     page_names,
     pages_of_each,
@@ -50,6 +50,9 @@ class SetReport:
         The files that could not be read.
     contents : SetContents or None
         Cells and classes; None if there is an error.
+    held_out_seen : sequence of str
+        Names of those held-out pages that are trained on, too: their pixels by this training, or the pages by
+        the model that it starts from, or by one before.
     """
 
     problems: list[Problem]
@@ -57,6 +60,7 @@ class SetReport:
     labelled: LabelledPages | None = None
     failures: Sequence[tuple[Path, UNet2015Error]] = ()
     contents: SetContents | None = None
+    held_out_seen: Sequence[str] = ()
 
 
 def inspect_set(
@@ -110,21 +114,26 @@ def inspect_set(
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         held_out: list[str] = []
+        seen: set[str] = set()
         if not _errors(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
             problems += set_problems(images, files, facts, settings)
+            training, measured = split_pages(settings.validation, len(facts), files)
+            seen = {*on_both_sides([facts[i] for i in training], [facts[i] for i in measured])}
             if start is not None:
-                pages = split_pages(settings.validation, sum(count for _, count in files), files)[1]
-                problems += [*start_problems(images, start), *leaks(files, images, pages, start)]
+                before = leaks(files, images, measured, start, reading.scene)
+                problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
+                seen |= {*before}
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not _errors(problems)
         failures = [failure for pair in found for failure in pair.failures]
         joined = LabelledPages.joined(kept) if whole else None
         contents = None if _errors(problems) else _contents(found)
-        return SetReport(problems, held_out, joined, failures, contents)
+        in_order = [name for name in held_out if name in seen]
+        return SetReport(problems, held_out, joined, failures, contents, in_order)
     finally:
         pool.close()
 

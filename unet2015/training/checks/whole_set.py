@@ -249,7 +249,7 @@ def _split_problems(
             f"no held-out page holds {_any_of(missing, labels)} ({names}), so nothing shows how well it is "
             f"found; {choose}",
         )
-    yield from _on_both_sides(training, held_out)
+    yield from _twice(training, held_out)
 
 
 def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
@@ -262,10 +262,16 @@ def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
             yield Problem("warning", image.name, f"{message}; see that each is the same in all images")
 
 
-def _on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
-    seen = {page.digest: page.name for page in reversed(training) if page.digest is not None}
-    twice = [f"{seen[page.digest]} and {page.name}" for page in held_out if page.digest in seen]
-    if twice:
+def on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> dict[str, str]:
+    """Return, by the names of held-out pages, pages to train on with the same pixels; annotated ones."""
+    known = [page for page in training if page.digest is not None and page.frequencies.any()]
+    seen = {page.digest: page.name for page in reversed(known)}
+    return {page.name: seen[page.digest] for page in held_out if page.digest in seen}
+
+
+def _twice(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
+    if found := on_both_sides(training, held_out):
+        twice = [f"{trained} and {measured}" for measured, trained in found.items()]
         yield Problem(
             "warning",
             "",

@@ -1,0 +1,73 @@
+"""Which pages a model was trained on is known by its record, and by those of the models before it."""
+
+import pytest
+
+from unet2015.models.training_pages import files_of, names_files, trained_pages, why_too_good
+
+
+def record(*held_out, files=(("a.tif", "1"), ("b.tif", "2")), **more):
+    named = [{"image": name, "image_sha256": digest} for name, digest in files]
+    return {"files": named, "held_out": list(held_out), "settings": {}, **more}
+
+
+def test_pages_are_known_by_the_digest_of_their_file():
+    of = record("a.tif page 1", "b.tif")
+    assert trained_pages(of, "1", 3) == {0, 2}
+    assert trained_pages(of, "2", 1) == set(), "it was held out"
+    assert trained_pages(of, "3", 1) == set(), "another file"
+
+
+def test_a_file_that_was_there_twice_counts_once_it_was_trained_on():
+    for files in ((("a.tif", "1"), ("copy.tif", "1")), (("copy.tif", "1"), ("a.tif", "1"))):
+        assert trained_pages(record("a.tif", files=files), "1", 1) == {0}
+
+
+def test_the_models_before_count_too():
+    first = record("a.tif page 0")
+    second = record("a.tif page 1", start={"model": "first", "sha256": "f"} | files_of(first))
+    third = record("a.tif", start={"model": "second", "sha256": "s"} | files_of(second))
+    assert trained_pages(first, "1", 2) == {1}
+    assert trained_pages(second, "1", 2) == trained_pages(third, "1", 2) == {0, 1}
+    assert all(map(names_files, (first, second, third)))
+    unknown = record("a.tif", start={"model": "of an earlier version", "sha256": "e"})
+    assert not names_files(unknown)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "other"),
+    [
+        ("1", "0", True),
+        ("1", "1:left", False),
+        ("1:left", "left", False),
+        ("1:left", "2:left", True),
+        ("left", "right", True),
+        ("left", "1", False),  # it may be
+        (None, "1", False),
+    ],
+)
+def test_another_scene_of_a_file_is_another_image(then, now, other):
+    assert trained_pages(record(scene=then), "1", 1, now) == (set() if other else {0})
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        {"files": 3, "held_out": []},
+        {"files": [], "held_out": "a.tif"},
+        {"files": [{}], "held_out": []},
+        {"files": [3, {"image_sha256": ["1"]}], "held_out": [{}, None]},
+        {"start": [], "held_out_trained_on": {"a": 1}},
+    ],
+)
+def test_a_damaged_record_tells_nothing(damaged):
+    assert trained_pages(damaged, "1", 4) == set()
+    assert why_too_good(damaged) == ""
+    assert files_of(damaged).keys() <= {"files", "held_out"}
+
+
+def test_what_is_too_good_is_counted():
+    said = why_too_good(record(*"abcdefg", held_out_trained_on=[*"abcdef"]))
+    assert "what was measured on its held-out pages is too good" in said
+    assert said.endswith("was trained on 6 of 7 of them: a, b, c, d, e and 1 more")
+    assert why_too_good(record("a")) == why_too_good(record("a", held_out_trained_on=[])) == ""

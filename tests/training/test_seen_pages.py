@@ -1,0 +1,99 @@
+"""Measures of held-out pages that were trained on are too good: it is said where they are shown, and kept."""
+
+import json
+import logging
+
+import pytest
+import tifffile
+
+from unet2015.exchange.card import model_card
+from unet2015.exchange.intensities import Intensities
+from unet2015.models.model_file import read_model_file
+from unet2015.report.measures import alert
+from unet2015.training import loop
+from unet2015.training.checks.training_set import inspect_set
+from unet2015.training.loop import train
+from unet2015.training.start import find_start
+
+NOT_KNOWN = "does not name all files"
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Leave out what a training chooses at its end, which takes most of its time."""
+    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+
+
+@pytest.fixture
+def short(small_settings):
+    """Settings of one step that hold out these pages."""
+    return lambda pages: small_settings(optimisation={"steps": 1}, validation={"pages": pages, "attempts": 1})
+
+
+@pytest.fixture
+def begun(tmp_path, small_set, short):
+    """The folder of a training on pages 0 to 2, with page 3 held out."""
+    train(*small_set, tmp_path / "begun", settings=short("3"), device="cpu")
+    return tmp_path / "begun"
+
+
+def problems(small_set, settings, start, words):
+    found = inspect_set([small_set], settings, start=start).problems
+    return [one.file for one in found if words in one.message]
+
+
+def test_held_out_pages_that_the_start_was_trained_on_are_said(small_set, short, begun):
+    start = read_model_file(begun / "model.safetensors").info
+
+    def said(pages, info):
+        return problems(small_set, short(pages), info, "the model to start from was trained on it")
+
+    assert said("3", start) == []
+    assert [place.endswith(" page 2") for place in said("2-3", start)] == [True]
+    assert said("2-3", None) == problems(small_set, short("2-3"), start, NOT_KNOWN) == []
+    for record in ({"files": "damaged"}, {"held_out": None}, {"files": [{"image_sha256": "other"}, 3]}):
+        other = start.model_copy(update={"training": start.training | record})
+        assert said("2-3", other) == []
+        unknown = not isinstance(record.get("files", []), list) or "held_out" in record
+        assert len(problems(small_set, short("2-3"), other, NOT_KNOWN)) == unknown
+
+
+def test_a_model_keeps_that_its_measures_are_too_good(tmp_path, small_set, short, begun, caplog):
+    with caplog.at_level(logging.INFO, "unet2015"):
+        kept = train(*small_set, tmp_path / "run", settings=short("2-3"), start=begun, device="cpu")
+    assert [name.endswith(" page 2") for name in kept.info.training["held_out_trained_on"]] == [True]
+    (doubt,) = [one for one in kept.doubts if "too good" in one]
+    assert "trained on 1 of 2 of them" in doubt
+    assert caplog.messages[-1] == f"the model that is kept: {doubt}"
+    assert doubt[1:] in alert(kept, [])
+    assert doubt[1:] in model_card(kept, Intensities(None, "pixels"), {})
+    assert "measured on pages trained on" in repr(kept)
+    first = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert first["held_out_trained_on"] == kept.info.training["held_out_trained_on"]
+    caplog.clear()
+    find_start(tmp_path / "run")
+    assert doubt in caplog.text
+
+    # It is held out by the second model, but its weights come from the first, which was trained on it.
+    assert problems(small_set, short("2"), kept.info, "was trained on it") == [
+        kept.info.training["held_out_trained_on"][0]
+    ]
+    sound = train(*small_set, tmp_path / "sound", settings=short("3"), start=begun, device="cpu")
+    assert "held_out_trained_on" not in sound.info.training
+    assert not [one for one in sound.doubts if "too good" in one]
+
+
+def test_the_same_pixels_on_both_sides_are_kept_too(tmp_path, small_set, short):
+    pages = tifffile.imread(small_set[0])
+    pages[3] = pages[0]
+    tifffile.imwrite(small_set[0], pages, photometric="minisblack")
+    kept = train(*small_set, tmp_path / "run", settings=short("2-3"), device="cpu")
+    assert [name.endswith(" page 3") for name in kept.info.training["held_out_trained_on"]] == [True]
+
+
+def test_no_page_held_out_is_not_called_held_out(tmp_path, small_set, small_settings, begun, caplog):
+    settings = small_settings(optimisation={"steps": 1}, validation={"fraction": 0, "attempts": 1})
+    with caplog.at_level(logging.INFO, "unet2015"):
+        train(*small_set, tmp_path / "run", settings=settings, start=begun, device="cpu")
+    (said,) = [one for one in caplog.messages if "begun/model.safetensors)" in one or "no step" in one]
+    assert "on the pages trained on, as none is held out" in said

@@ -1,0 +1,106 @@
+"""Which pages a model was trained on: by its record, and by those of the models that it was started from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from unet2015.wording import listed
+
+FILES, HELD_OUT, START = "files", "held_out", "start"
+"""Keys of the record of a training: its files with their SHA-256, its held-out pages, the model before it."""
+HELD_OUT_SEEN = "held_out_trained_on"
+"""Key of the names of those held-out pages that were trained on, here or by a model before."""
+
+_NAMED = 5  # pages that a message lists before it says how many more
+
+
+def files_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a record that says which pages a model, and those before it, were trained on.
+
+    Parameters
+    ----------
+    record : mapping
+        The record of a training, ``ModelInfo.training``.
+    """
+    return {name: record[name] for name in (FILES, HELD_OUT, "scene") if name in record} | {
+        name: files_of(record[name]) for name in (START,) if isinstance(record.get(name), dict)
+    }
+
+
+def names_files(record: Mapping[str, Any]) -> bool:
+    """Return whether a record, and those of the models before it, name the files that were trained on."""
+    return all(_names(one) for one in _records(record))
+
+
+def trained_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str | None = None) -> set[int]:
+    """Return which pages of a file a model, or one that it was started from, was trained on.
+
+    Parameters
+    ----------
+    record : mapping
+        The record of a training. Files are known by their SHA-256, whatever their names are.
+    sha256 : str
+        Of the image file.
+    pages : int
+        How many pages the file has.
+    scene : str, optional
+        Of a file with several images, which one.
+
+    Returns
+    -------
+    set of int
+        Numbers of pages, from 0; empty where the record names no files.
+    """
+    found: set[int] = set()
+    for one in _records(record):
+        if not _names(one) or _other_scene(one.get("scene"), scene):
+            continue
+        held_out = {name for name in one[HELD_OUT] if isinstance(name, str)}
+        for pair in one[FILES]:
+            if not isinstance(pair, dict) or pair.get("image_sha256") != sha256:
+                continue
+            name = pair.get("image")
+            found |= {page for page in range(pages) if not {name, f"{name} page {page}"} & held_out}
+    return found
+
+
+def why_too_good(record: Mapping[str, Any]) -> str:
+    """Return why the measures of a training are too good, in words; empty where that is not known.
+
+    Parameters
+    ----------
+    record : mapping
+        The record of the training.
+    """
+    seen, pages = record.get(HELD_OUT_SEEN), record.get(HELD_OUT)
+    if not isinstance(seen, list) or not seen:
+        return ""
+    of = f" of {len(pages)}" if isinstance(pages, list) else ""
+    return (
+        "what was measured on its held-out pages is too good, because this model, or one that it was started "
+        f"from, was trained on {len(seen)}{of} of them: {listed(seen, _NAMED)}"
+    )
+
+
+def _records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the record of a training, and those of the trainings before it."""
+    yield record
+    while isinstance(before := record.get(START), dict):
+        yield before
+        record = before
+
+
+def _names(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get(FILES), list) and isinstance(record.get(HELD_OUT), list)
+
+
+def _other_scene(one: object, other: object) -> bool:
+    """Whether two scenes, given as numbers, as names or as ``1:name``, are surely not the same."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
+    both = list(zip(_number_and_name(one), _number_and_name(other), strict=True))
+    return next((ours != theirs for ours, theirs in both if ours and theirs), False)
+
+
+def _number_and_name(scene: str) -> tuple[str, str]:
+    number, _, name = scene.partition(":")
+    return (number, name) if number.isdecimal() else ("", scene)
