@@ -1,5 +1,8 @@
 """What a graph takes: raw intensities where it can, and the same values as in this package."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -104,6 +107,31 @@ def test_the_mapping_of_an_image_can_be_fixed_for_all(about, tmp_path):
     expected = MappedImage(ArrayImage(raw, "ZYX"), about.mapping).read(1, 0, 30, 0, 40)
     # Whole numbers lose nothing where the large part of a mean is taken from them.
     assert np.allclose(mapped_by(chosen, raw[1:]), expected, rtol=0, atol=3e-7)
+
+
+def test_an_image_unlike_those_trained_on_is_said_and_kept(tmp_path, caplog):
+    raw = np.random.default_rng(0).integers(0, 200, (2, 30, 40), np.uint8)
+    names = {"Channel": {"Name": ["GFP", "DAPI"]}}
+    tifffile.imwrite(tmp_path / "i.ome.tif", raw, photometric="minisblack", metadata={"axes": "CYX"} | names)
+    model = small_model(PointwiseSettings(), in_channels=2)
+    loaded = model.info.model_copy(
+        update={
+            "mapping": Mapping(method="standardise"),
+            "training": {"channel_names": ["DAPI", "GFP"]},
+        }
+    )
+    options = ExportOptions(formats=("safetensors",), image=tmp_path / "i.ome.tif")
+    report = export_model(replace(model, info=loaded), tmp_path / "out", options)
+    (note,) = report.intensities.notes
+    assert note.startswith("the model was trained on channels named DAPI, GFP, but this image has GFP, DAPI")
+    assert caplog.messages == [f"{tmp_path / 'i.ome.tif'}: {note}"]
+    record = json.loads((tmp_path / "out" / "export.record.json").read_text())
+    assert record["intensities"]["notes"] == [note]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"(--image i.ome.tif): {note}**" in card
+    assert "2 channel(s): DAPI, GFP;" in card
+    loaded = loaded.model_copy(update={"training": {"channel_names": ["GFP", "DAPI"]}})
+    assert choose_intensities(loaded, image=tmp_path / "i.ome.tif").notes == ()
 
 
 def test_a_mean_and_a_deviation_can_be_given():

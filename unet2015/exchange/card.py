@@ -41,7 +41,7 @@ def model_card(
         info.summary or "A model of unet2015; its file does not say of what.",
         "",
     ]
-    lines += [*_warning(model), "| | |", "| --- | --- |"]
+    lines += [*_warning(model, intensities), "| | |", "| --- | --- |"]
     lines += [f"| {name} | {_cell(text)} |" for name, text in _rows(model, intensities).items() if text]
     lines += ["", "## Files", "", "| file | |", "| --- | --- |"]
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in files.items()]
@@ -52,8 +52,12 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _warning(model: Model) -> list[str]:
-    return [line for doubt in model.doubts for line in (f"**{doubt[0].upper()}{doubt[1:]}**", "")]
+def _warning(model: Model, intensities: Intensities) -> list[str]:
+    said = [f"{doubt[0].upper()}{doubt[1:]}" for doubt in model.doubts]
+    said += [
+        f"Of the image that the intensities are of ({intensities.source}): {n}" for n in intensities.notes
+    ]
+    return [line for one in said for line in (f"**{_cell(one)}**", "")]
 
 
 def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
@@ -63,7 +67,7 @@ def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
         "" if info.threshold is None else f"{info.threshold:g}: a higher probability of class 1 is class 1"
     )
     return {
-        "images": f"{info.in_channels} channel(s); "
+        "images": f"{info.in_channels} channel(s){_channels(info)}; "
         f"{info.modality or 'the kind of image is not in the model file'}",
         "pixel size": pixel,
         "the graphs take": f"float32 (batch, {info.in_channels}, height, width); {intensities.takes}",
@@ -73,6 +77,14 @@ def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
         "network": networks.describe(info.network),
         "model file": f"SHA-256 `{model.sha256}`" if model.sha256 else "",
     }
+
+
+def _channels(info: ModelInfo) -> str:
+    """Return what is known of the channels, in the order in which the network reads them."""
+    names, one = info.training.get("channel_names"), info.training.get("channel")
+    if isinstance(names, list) and len(names) == info.in_channels:
+        return f": {', '.join(str(name)[:99] or '(no name)' for name in names)}"
+    return "" if one is None else f": channel {str(one)[:99]} of the images that it was trained on"
 
 
 def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:

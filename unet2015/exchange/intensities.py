@@ -11,8 +11,10 @@ import numpy.typing as npt
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import Scale, intensity_scale
+from unet2015.images.notes import say
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
+from unet2015.models.trained_on import notes_on
 from unet2015.safe_files import sha256
 
 _MOST_LOST = 1e-3
@@ -33,19 +35,23 @@ class Intensities:
         Where offset and gain come from: the model, an option, or an image.
     image_sha256 : str
         Of the image from which they come, if they do.
+    notes : tuple of str
+        What is to be known of that image, and in what it is unlike those that the model was trained on.
     """
 
     scale: Scale | None
     takes: str
     source: str = "model"
     image_sha256: str = ""
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it for JSON."""
         found: dict[str, Any] = {"takes": self.takes, "from": self.source}
         if self.scale is not None:
             found |= {"offset": self.scale[0].tolist(), "gain": self.scale[1].tolist()}
-        return found | ({"image_sha256": self.image_sha256} if self.image_sha256 else {})
+        found |= {"image_sha256": self.image_sha256} if self.image_sha256 else {}
+        return found | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def choose_intensities(
@@ -163,16 +169,18 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
         if image.channels != info.in_channels:
             raise UsageError(f"{path}: has {image.channels} channels, but the model takes {info.in_channels}")
         offset, gain = intensity_scale(info.mapping, image)
-        dtype = image.dtype
+        dtype, notes = image.dtype, notes_on(image, info)
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
     _check_not_coarse((offset, gain), dtype, "--image")
+    for note in notes:
+        say(path, note)
     if info.mapping.method == "standardise":
         takes = _standard(offset.tolist(), (1 / gain).tolist())
     else:
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (offset, offset + 1 / gain)]
         takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
-    return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path))
+    return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path), notes)
 
 
 def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:
