@@ -315,7 +315,9 @@ def test_of_all_results_of_a_segmentation_those_are_meant_that_can_be_compared(t
         (result / f"{name}.overlay.png").write_bytes(b"no image at all")
     assert evaluate_objects(truth, result).scores.seg == 1
     assert evaluate_seg(truth, result).value == 1
-    assert evaluate_pixels(truth, result, foreground=True).classes[1].dice == 1
+    whole = evaluate_pixels(truth, result, foreground=True)
+    assert whole.classes[1].dice == 1
+    assert {page.result.name for page in whole.comparison.pages} == {"t000.classes.tif", "t001.classes.tif"}
     masks = write(tmp_path / "masks", man_seg000=MASK, man_seg001=MASK)
     found = evaluate_pixels(masks, result)
     assert found.classes[1].dice == 1

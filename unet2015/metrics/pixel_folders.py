@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import flag, integer
 from unet2015.errors import DataSetError
-from unet2015.images.result_names import CLASSES, LABELS
+from unet2015.images.result_names import CLASSES
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.overlap import Overlap
@@ -71,8 +71,8 @@ def evaluate_pixels(
     ----------
     truth, result : path
         A file, a folder or a pattern each. Files belong together by what their names have in common, pages by
-        their order. In a folder of all results of a segmentation, the class maps are meant or, with
-        `foreground`, the instance labels.
+        their order. In a folder of all results of a segmentation, the class maps are meant: its instance
+        labels lack what is no object, such as small parts.
     foreground : bool
         Compare what is not 0, as one class: for instance labels. Default: each value is a class, and a
         folder whose files hold nothing but 0 and 255 (or 65535) is one of masks of class 1.
@@ -115,8 +115,7 @@ def evaluate_pixels(
             )
         return table
 
-    wanted = LABELS if foreground else CLASSES
-    compared = compare_folders(truth, result, measure, wanted=wanted, axes=axes, progress=progress)
+    compared = compare_folders(truth, result, measure, wanted=CLASSES, axes=axes, progress=progress)
     tables = [page.measured for page in compared.pages]
     if tables and not any(table.pixels.size for table in tables):
         raise DataSetError(
