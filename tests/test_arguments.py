@@ -260,7 +260,7 @@ def calls(place):
             unet2015.label_objects,
             {"probability": TRUTH / 2},
             {
-                "probability": {"fractions", "nan array"},
+                "probability": {"fractions"},
                 "threshold": {"zero", "half", "fraction", "0-d", "scalar tensor"},
                 "connectivity": {"two"},
                 "fill_holes": FLAG,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from unet2015.errors import UsageError
+from unet2015.errors import ImageValueError, UsageError
 from unet2015.objects.instances import Markers, label_objects
 
 PAGES = hnp.arrays(
@@ -149,12 +149,13 @@ def test_two_cells_that_touch_are_told_apart_where_they_are_thinnest():
     assert not label_objects(page, 0.2, markers=Markers(0.5, 1.0), smallest=half + 20).any()
 
 
-def test_a_pixel_that_is_no_number_does_not_spread():
-    page = bumps([(12, 6), (12, 17)])
-    page[12, 6] = np.nan
-    found = label_objects(page, 0.2, fill_holes=False, markers=Markers(0.5, 1.0))
-    assert found.max() == 2
-    assert found[12, 6] == 0
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_pixel_that_is_no_number_is_no_background(dtype):
+    page = bumps([(12, 6), (12, 17)]).astype(dtype)
+    page[12, 6:8] = np.nan
+    with pytest.raises(ImageValueError, match=f"NaN in 2 of {page.size} pixels; .* put 0 for background"):
+        label_objects(page, 0.2)
+    assert label_objects(np.nan_to_num(page, nan=0), 0.2).max() == 1
 
 
 @pytest.mark.parametrize("wrong", [(1.5, 2), (-0.1, 2), (np.nan, 2), (0.5, -1), (0.5, np.nan), (0.5, np.inf)])

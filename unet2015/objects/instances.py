@@ -95,7 +95,7 @@ def label_objects(
     Raises
     ------
     ImageValueError
-        A probability is not from 0 to 1. (NaN is no object.)
+        A probability is not from 0 to 1, or NaN.
     UsageError
         The array does not have two axes, or threshold, connectivity, area or frame is out of range.
     """
@@ -135,10 +135,15 @@ def _probabilities(value: object) -> NDArray[np.floating]:
     given = pixels(value, "probability")
     # Half precision is widened: a threshold would be rounded to it.
     found = given if given.dtype.kind == "f" and given.itemsize > 2 else given.astype(np.float32)
+    if unknown := int(np.isnan(found).sum()):
+        raise ImageValueError(
+            f"probability: expected numbers from 0 to 1, got NaN in {unknown} of {found.size} pixels; where "
+            "nothing is known, put 0 for background (numpy.nan_to_num(probability, nan=0))"
+        )
     # A mean of rounded probabilities may be above 1 by a little.
     if bool((found < -_ROUNDING).any()) or bool((found > 1 + _ROUNDING).any()):
         raise ImageValueError(
-            f"probability: expected numbers from 0 to 1, got {np.nanmin(found)} to {np.nanmax(found)}; "
+            f"probability: expected numbers from 0 to 1, got {found.min()} to {found.max()}; "
             f"{probability_advice(given.dtype)}"
         )
     return found
