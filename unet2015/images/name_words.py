@@ -10,7 +10,9 @@ Words = tuple[str, ...]
 _SIGNS = frozenset("+-\N{MINUS SIGN}\N{PLUS-MINUS SIGN}")
 _DECIMAL = re.compile(r"[0-9][.,p]\Z")
 """What stands before a fraction, whose zeros count: 0.05 is not 0.5, and 0p05 is not 0p5."""
-_PARTS = re.compile(
+_EXACT = re.compile(r"[0-9]+|[^\W0-9_]+|[^\w\s/\\]")
+"""Every character but white space, underscores and the dividers of folders counts."""
+_LOOSE = re.compile(
     r"[0-9]+"
     r"|[^\W0-9_]+"
     # A hyphen is a sign before a number (dose-1), unless it divides two numbers, and after a word (a-).
@@ -21,24 +23,72 @@ _PARTS = re.compile(
 )
 
 
-_IMAGE_WORDS = "im img image images raw orig original input src source scan photo frame frames"
+_IMAGE_WORDS = "im img image images raw orig original"
 _LABEL_WORDS = (
-    "mask masks seg segm segmentation segmented label labels lab lbl gt truth ground groundtruth true annot "
-    "anno annotation annotations manual man hand drawn roi rois outline outlines class classes "
-    "pred prediction predictions predicted result results res out output prob probability probabilities "
-    "cp cellpose stardist cell cells nucleus nuclei object objects target ref reference"
+    "mask masks seg segm segmentation segmented label labels lab lbl gt truth groundtruth annot "
+    "anno annotation annotations classes pred prediction predictions predicted probability probabilities"
 )
-_KINDS = frozenset((*_IMAGE_WORDS.split(), *_LABEL_WORDS.split()))
-"""Words that say what a file is, and not which."""
+_OTHER_WORDS = (
+    "input src source scan photo frame frames ground true manual man hand drawn roi rois outline outlines "
+    "class result results res out output prob cp cellpose stardist cell cells nucleus nuclei object objects "
+    "target ref reference"
+)
+_SURE_KINDS = frozenset(f"{_IMAGE_WORDS} {_LABEL_WORDS}".split())
+"""Words that always say what a file is, and never which."""
+_KINDS = _SURE_KINDS | frozenset(_OTHER_WORDS.split())
+"""Words that say what a file is, and not which, where all files of a side have them."""
 
 
 def telling(words: Iterable[str]) -> set[str]:
     """Return the words that may tell files apart: no numbers, signs, small letters, or kinds of files."""
     found = {word for word in words if word[0].isalpha() and word.lower() not in _KINDS}
-    return {word for word in found if not (len(word) == 1 and word.isascii() and word.islower())}
+    return {word for word in found if not _small_letter(word)}
 
 
-def words_of(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
+def says_only_kind(words: Words) -> bool:
+    """Whether words before or after a name say what a file is, and nothing else; a number or a sign does not.
+
+    A hyphen is no sign beside such a word, as in ``mask-``.
+    """
+    kinds = any(word.lower() in _KINDS for word in words)
+    return all(
+        word.lower() in _KINDS or _small_letter(word) or (_is_mark(word) and (kinds or word not in _SIGNS))
+        for word in words
+    )
+
+
+def always_kinds(words: Words) -> bool:
+    """Whether words are there, and all but marks among them always say what a file is."""
+    said = [word for word in words if not _is_mark(word)]
+    return bool(said) and all(word.lower() in _SURE_KINDS for word in said)
+
+
+def exact_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
+    """Cut the names of several sides into words, numbers without leading zeros, and all other characters.
+
+    Only white space, underscores and what divides folders is left out.
+
+    Parameters
+    ----------
+    *sides : mapping of Path to str
+        Files with their names.
+
+    Returns
+    -------
+    tuple of dict of Path to tuple of str
+        One for each side.
+    """
+    return tuple({path: _parts(_EXACT, name) for path, name in side.items()} for side in sides)
+
+
+def bare_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
+    """Return the same as `exact_words` without the words at the ends that always say what a file is."""
+    return tuple(
+        {path: _without_kinds(words) for path, words in side.items()} for side in exact_words(*sides)
+    )
+
+
+def loose_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
     """Cut the names of several sides into words, numbers without leading zeros, and signs.
 
     Parameters
@@ -52,7 +102,7 @@ def words_of(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
         One for each side. A hyphen between a word and a number divides them, as in ``img-1``, where a side
         has it after this word always or never. It is a sign where one side has ``dose-1`` and ``dose2``.
     """
-    cut = [{path: _parts(name) for path, name in side.items()} for side in sides]
+    cut = [{path: _parts(_LOOSE, name) for path, name in side.items()} for side in sides]
     telling: set[str] = set()
     for files in cut:
         telling |= _telling(files.values())
@@ -60,13 +110,18 @@ def words_of(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
 
 
 def before_numbers(names: Iterable[Words]) -> set[str]:
-    """Return the words that stand before a number."""
+    """Return the words that stand before a number, whatever marks are between."""
     return {
         word
         for words in names
-        for word, following in pairwise(words)
+        for word, following in pairwise(without_marks(words))
         if following.isdigit() and not word.isdigit()
     }
+
+
+def without_marks(words: Words) -> Words:
+    """Return the words and numbers among words."""
+    return tuple(word for word in words if not _is_mark(word))
 
 
 def signs(words: Words) -> Words:
@@ -74,9 +129,33 @@ def signs(words: Words) -> Words:
     return tuple(word for word in words if word in _SIGNS)
 
 
-def _parts(name: str) -> Words:
+def _is_mark(word: str) -> bool:
+    return len(word) == 1 and not word.isalnum()
+
+
+def _small_letter(word: str) -> bool:
+    return len(word) == 1 and word.isascii() and word.islower()
+
+
+def _past_marks(words: Words, place: int, end: int, step: int) -> int:
+    while place != end and _is_mark(words[place]):
+        place += step
+    return place
+
+
+def _without_kinds(words: Words) -> Words:
+    """Return a name without such words at its ends and the marks beside them; one word at least is left."""
+    start, end = 0, len(words)
+    while end - start > 1 and words[start].lower() in _SURE_KINDS:
+        start = _past_marks(words, start + 1, end, 1)
+    while end - start > 1 and words[end - 1].lower() in _SURE_KINDS:
+        end = _past_marks(words, end - 2, start - 1, -1) + 1
+    return words[start:end] or words
+
+
+def _parts(pattern: re.Pattern[str], name: str) -> Words:
     found = []
-    for match in _PARTS.finditer(name):
+    for match in pattern.finditer(name):
         part = match[0]
         if part[0] in "0123456789" and not _DECIMAL.search(name, 0, match.start()):
             part = part.lstrip("0") or "0"

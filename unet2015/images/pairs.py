@@ -2,37 +2,29 @@
 
 ``man_seg002.tif`` goes with ``mask002.tif``, ``c0_mask.tif`` with ``c0.tif``, ``x/0001.png`` with
 ``x/0001.png``. A name is cut into words, numbers and signs. What two names share, the core, lies
-between affixes, which each side adds to all or several of its files.
+between affixes, which each side adds to all of its files.
 """
 
 import glob
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, product
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.images.affixes import NO_AFFIX, Affix, Side
+from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
-from unet2015.images.name_words import Words, signs, telling, words_of
 from unet2015.images.reader import find_images, natural_order
 from unet2015.images.result_names import meant_inside, results_meant, shared_stem
 from unet2015.wording import listed
 
-Rule = tuple[Affix, Affix]
-"""The affixes of the two sides."""
-
-
-class _Vote(NamedTuple):
-    """Two files that have a core in common."""
-
-    core: Words
-    first: Path
-    second: Path
+_ADVICE = (
+    "give a pattern in quotes that leaves out those that are not meant, or name the files of both sides "
+    "alike, with the same words, such as _mask, added to all of a side or to none"
+)
 
 
 @dataclass(frozen=True)
@@ -113,26 +105,26 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     Raises
     ------
     DataSetError
-        A file could go with several others.
+        A file could go with several others, or the files could go together in several ways.
 
     Notes
     -----
-    Equal names go first. Then, again and again, the affixes that pair most files and, of those, the shortest.
-    Several files of a side must have an affix, unless it stands against none on the other side, or its side
-    has a single file. Numbers tell files apart, so an affix holds one only if all files of its side have it,
-    and the affix of the other side holds none. A number goes with the word before it: where one side has
-    s1_t2 and the other t1, s1 is not t1. Words of both sides that differ, as left and right, or the wells A1
-    and B1, must be in all files, unless one says what a file is (image, mask). A file without the affix that
-    has the same core makes the pair unsure.
+    Equal names go together, where all files of a side have one. Otherwise each side is taken to add one thing
+    before and one after the names of its samples, in all its files. What pairs by one such rule and not by
+    another stays alone, and what pairs with two files is refused (see `unet2015.images.conventions`). So no
+    pair is wrong where sides are named in this way, some sample has files of both, and samples differ in more
+    than spaces, underscores and leading zeros. Last, names go together that are equal but for words at their
+    ends that say what a file is (image, mask).
     """
     if len(first) == len(second) == 1:
         found = {next(iter(first)): next(iter(second))}
     else:
         found = _equal_names(first, second)
-        one, other = words_of(first, second)
-        sides = Side(one), Side(other)
-        while more := _by_affixes(*sides, found):
-            found |= more
+        rules, equal = Conventions(first, second, found), frozenset(found.items())
+        if found and len(found) == min(len(first), len(second)):
+            _check_partners(equal, equal | rules.by_kind)
+        else:
+            found = _agreed(rules, equal)
     taken = set(found.values())
     pairs = tuple((one, found[one]) for one in sorted(found, key=natural_order))
     return Pairing(
@@ -141,6 +133,31 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
         tuple(path for path in second if path not in taken),
         tuple((one, other) for one, other in pairs if first[one] != second[other]),
     )
+
+
+def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
+    """Return the pairs of all rules, and those of files that no rule pairs but for words such as mask."""
+    _check_partners(rules.pairs, rules.seen)
+    if rules.pairs and not rules.sure:
+        names = {one.name: (one, other) for one, other in sorted(rules.pairs, reverse=True)}
+        shown = " or ".join(f"{one} with {other.name}" for one, other in list(names.values())[-1:-3:-1])
+        raise DataSetError(f"by their names files go together in several ways: {shown}; {_ADVICE}")
+    of_kinds, taken = rules.of_kinds(), {path for pair in rules.seen for path in pair}
+    found = rules.sure | {pair for pair in of_kinds if not taken & {*pair}}
+    # Beside a.tif, a_mask.tif is as good a partner of a_gt.tif.
+    _check_partners(found - equal, rules.sure | of_kinds)
+    return dict(found)
+
+
+def _check_partners(pairs: Edges, others: Edges) -> None:
+    """Refuse a file of `pairs` that has several partners among `others`."""
+    for side in (0, 1):
+        partners: dict[Path, set[Path]] = defaultdict(set)
+        for pair in others:
+            partners[pair[side]].add(pair[1 - side])
+        for path in sorted({pair[side] for pair in pairs}, key=natural_order):
+            if len(partners[path]) > 1:
+                _refuse(path, list(partners[path]))
 
 
 def _equal_names(first: Mapping[Path, str], second: Mapping[Path, str]) -> dict[Path, Path]:
@@ -157,126 +174,6 @@ def _equal_names(first: Mapping[Path, str], second: Mapping[Path, str]) -> dict[
     return found
 
 
-def _fit(first: Side, second: Side, rule: Rule) -> bool:
-    """Tell whether two affixes may stand against each other."""
-    one, other = rule
-    if not (first.shared(one) or other == NO_AFFIX) or not (second.shared(other) or one == NO_AFFIX):
-        return False
-    numbered = [affix.numbered for affix in rule]
-    own, others = (signs(affix.words) for affix in rule)
-    if all(numbered) or (own and others and own != others):
-        return False
-    return all(
-        side.everywhere(affix)
-        for side, affix, has in zip((first, second), rule, numbered, strict=True)
-        if has
-    )
-
-
-def _another_number(first: Side, second: Side, rule: Rule, core: Words) -> bool:
-    """Tell whether a number of a core does not mean the same on both sides.
-
-    It is after another word; or all files of one side have it (2x), while it tells those of the other apart.
-    """
-    if not core[0].isdigit():
-        return False
-    if all(word.isdigit() for word in core):
-        same = list(zip(first.constants(rule[0], core), second.constants(rule[1], core), strict=True))
-        ways = {pair for pair in same if pair[0] != pair[1]}
-        if len(ways) == 2 or (ways and len(core) == 1):
-            return True
-    return _other_number(first, second, rule)
-
-
-def _other_number(first: Side, second: Side, rule: Rule) -> bool:
-    """Tell whether a number after the one affix is another than that after the other, as in s2_t3 and t2."""
-    one, other = (affix.before[-1] if affix.before else "" for affix in rule)
-    return (
-        "" not in (one, other)
-        and one != other
-        and (one in second.before_numbers or other in first.before_numbers)
-    )
-
-
-def _other_word(first: Side, second: Side, rule: Rule, votes: Sequence[_Vote]) -> bool:
-    """Tell whether both sides have a word of their own that does not say what a file is, as left and right.
-
-    Where each file of both sides has it, the words are taken for the names of the sides.
-    """
-    own, others = (telling(affix.words) for affix in rule)
-    complete = len(votes) == first.count == second.count
-    return bool(own - others and others - own) and not complete
-
-
-def _without_affix(first: Side, second: Side, rule: Rule, vote: _Vote) -> Iterator[tuple[Path, _Vote]]:
-    """Go through the files that have the core of `vote` without the affix, each as a rival of its partner."""
-    for path in first.rivals(rule[0], vote.core):
-        yield path, vote._replace(first=path)
-    for path in second.rivals(rule[1], vote.core):
-        yield path, vote._replace(second=path)
-
-
-def _longest_cores(of_core: Mapping[Words, Sequence[_Vote]]) -> dict[Path, int]:
-    """Return the length of the longest core that each file shares with another."""
-    longest: dict[Path, int] = {}
-    for core, votes in of_core.items():
-        for path in (path for vote in votes for path in (vote.first, vote.second)):
-            longest[path] = max(longest.get(path, 0), len(core))
-    return longest
-
-
-def _by_affixes(first: Side, second: Side, found: Mapping[Path, Path]) -> dict[Path, Path]:
-    """Return the pairs of the affixes that pair most files; none where there are no more.
-
-    Raises
-    ------
-    DataSetError
-        A file has several partners that are equally good.
-    """
-    taken = set(found.values())
-    cores, other_cores = first.cores(set(found)), second.cores(taken)
-    rules: dict[Rule, list[_Vote]] = defaultdict(list)
-    fits: dict[Rule, bool] = {}
-    for core in (core for core in cores if core in other_cores):
-        for (one, path), (other, partner) in product(cores[core], other_cores[core]):
-            if (one, other) not in fits:
-                fits[one, other] = _fit(first, second, (one, other))
-            if fits[one, other] and not _another_number(first, second, (one, other), core):
-                rules[one, other].append(_Vote(core, path, partner))
-    for rule in [rule for rule in rules if _other_word(first, second, rule, rules[rule])]:
-        del rules[rule]
-    if not rules:
-        return {}
-    of_core: dict[Words, list[_Vote]] = defaultdict(list)
-    for vote in chain.from_iterable(rules.values()):
-        of_core[vote.core].append(vote)
-
-    def rank(rule: Rule) -> tuple[int, int]:
-        return -len(rules[rule]), sum(len(affix.words) for affix in rule)
-
-    best = min(map(rank, rules))
-    votes = [vote for rule in rules for vote in rules[rule] if rank(rule) == best]
-    rivals = [rival for vote in votes for rival in of_core[vote.core]] if best[1] else []
-    better = _longest_cores(of_core)
-    for rule in (rule for rule in rules if rank(rule) == best):
-        for vote in rules[rule]:
-            rivals += (
-                rival
-                for path, rival in _without_affix(first, second, rule, vote)
-                # A longer core in common with another file is the better claim.
-                if path not in found and path not in taken and better.get(path, 0) <= len(vote.core)
-            )
-    chosen = {vote.first: vote.second for vote in votes}
-    partners = {vote.second: vote.first for vote in votes}
-    for vote in votes + rivals:
-        # A rival with the same core counts, whatever its affix; one of another core only if it is as good.
-        if chosen.get(vote.first, vote.second) != vote.second:
-            _refuse(vote.first, [chosen[vote.first], vote.second])
-        if partners.get(vote.second, vote.first) != vote.first:
-            _refuse(vote.second, [partners[vote.second], vote.first])
-    return chosen
-
-
 def listed_files(paths: Sequence[Path]) -> str:
     """List the first of `paths`, and say how many more there are; a folder is said where it changes."""
     folders = [None, *(path.parent for path in paths[:-1])]
@@ -286,7 +183,4 @@ def listed_files(paths: Sequence[Path]) -> str:
 
 def _refuse(path: Path, candidates: Sequence[Path]) -> NoReturn:
     others = listed_files(sorted(candidates, key=natural_order))
-    raise DataSetError(
-        f"{path}: by their names it could belong to each of {others}; give a pattern in quotes "
-        "that leaves out those that are not meant"
-    )
+    raise DataSetError(f"{path}: by their names it could belong to each of {others}; {_ADVICE}")

@@ -97,10 +97,14 @@ def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
     twice = _twice(images, "images") or _twice(labels, "labels")
     if twice is None or len(images) == len(labels) == 1:
         return pair_by_name(_stems(images), _stems(labels))
+    untold = f"{twice}, and their folders do not tell which is meant"
     try:
-        return pair_by_name(_with_folders(images), _with_folders(labels))
+        found = pair_by_name(_with_folders(images), _with_folders(labels))
     except DataSetError as error:
-        raise DataSetError(f"{twice}, and their folders do not tell which is meant; {error}") from error
+        raise DataSetError(f"{untold}; {error}") from error
+    if not found.pairs:
+        raise DataSetError(f"{untold}; give patterns in quotes that leave out those that are not meant")
+    return found
 
 
 def _twice(files: Sequence[Path], what: str) -> str | None:
