@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,14 +14,17 @@ from unet2015.device import (
     choose_device,
     cuda_arithmetic,
     exact_float32,
+    fetch,
     hardware_name,
     has_bfloat16,
     is_out_of_memory,
     process_memory,
     record_name,
     release_cached_memory,
+    send,
     synchronize,
     thread_count,
+    transfer_array,
 )
 from unet2015.errors import UsageError
 
@@ -174,3 +178,40 @@ def test_what_cuda_may_do_is_said_for_a_while():
 def test_on_a_cpu_there_is_nothing_to_wait_for_or_release():
     synchronize(CPU)
     release_cached_memory(CPU)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_arrays_go_to_a_device_and_come_back(dtype):
+    array = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
+    sent = send(array, CPU, dtype)
+    assert sent.dtype == dtype
+    found = fetch(sent.float().permute(0, 2, 1))()
+    assert np.array_equal(found, torch.from_numpy(array).to(dtype).float().permute(0, 2, 1).numpy())
+    assert transfer_array((2, 3), np.float32, CPU) is None
+
+
+def test_where_no_memory_can_be_locked_any_array_will_do(monkeypatch):
+    def refuse(*arguments, pin_memory=False, **options):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    assert transfer_array((2, 3), np.float32, CUDA) is None
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("strides", ["rows", "channels_last"])
+def test_arrays_go_to_a_gpu_and_come_back(strides):
+    device, generator = torch.device("cuda"), np.random.default_rng(0)
+    fetched, expected = [], []
+    for _ in range(20):  # the same memory again and again, while other copies are under way
+        array = transfer_array((2, 3, 300, 500), np.float32, device)
+        array[:] = generator.random(array.shape, np.float32)
+        expected.append(array.copy())
+        sent = send(array, device, torch.float32)
+        if strides == "channels_last":
+            sent = sent.contiguous(memory_format=torch.channels_last)
+        fetched.append((array, fetch(sent + 1)))
+    for (_, wait), wanted in zip(fetched, expected, strict=True):
+        assert np.array_equal(wait(), wanted + 1)
+        assert wait().flags.c_contiguous

@@ -3,10 +3,14 @@
 No other file looks this up in torch, so that a new kind of device changes one file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
 
 from unet2015.arguments import device_name
 from unet2015.errors import UsageError
@@ -115,6 +119,52 @@ def release_cached_memory(device: torch.device) -> None:
     """Give the unused memory that torch keeps on a GPU back to it."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def transfer_array(shape: Sequence[int], dtype: DTypeLike, device: torch.device) -> NDArray[Any] | None:
+    """Return an array that a GPU reads by itself, while the processor goes on; None for other devices.
+
+    Its memory is locked, and used again when it is freed, so that it is not cleared page by page each time.
+    None also where the system locks no more.
+    """
+    if device.type != "cuda":
+        return None
+    kind = torch.from_numpy(np.empty(0, dtype)).dtype
+    try:
+        return torch.empty(tuple(shape), dtype=kind, pin_memory=True).numpy()
+    except RuntimeError:
+        return None
+
+
+def send(array: NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return an array on a device, as `dtype`; a GPU may read it later, so do not change or free it."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device, dtype)
+    return tensor.to(device, non_blocking=True).to(dtype)
+
+
+def fetch(values: Tensor) -> Callable[[], NDArray[Any]]:
+    """Begin to copy values from their device; what is returned waits for their end and gives the array.
+
+    A GPU has then also done all that was asked of it before.
+    """
+    if values.device.type != "cuda":
+        array = values.cpu().numpy()
+        return lambda: array
+    values = values.contiguous()
+    there = transfer_array(values.shape, np.dtype(str(values.dtype).removeprefix("torch.")), values.device)
+    if there is None:
+        there = np.empty(tuple(values.shape), str(values.dtype).removeprefix("torch."))
+    torch.from_numpy(there).copy_(values, non_blocking=True)
+    done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    done.record(torch.cuda.current_stream(values.device))
+
+    def wait() -> NDArray[Any]:
+        done.synchronize()
+        return there
+
+    return wait
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -20,7 +20,7 @@ from unet2015.safe_files import atomic_path, claim, leftovers
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings
-from unet2015.tiling import memory, plan
+from unet2015.tiling import plan, tile_sizes
 from unet2015.tiling.predictor import Predictor
 
 TILE = SegmentOptions(tile=44)
@@ -94,10 +94,10 @@ def test_an_interrupted_image_goes_on_inside(tmp_path, monkeypatch, image, model
 
 def test_the_plan_stays_when_less_memory_is_free(tmp_path, monkeypatch, image, model):
     free = SegmentOptions()
-    monkeypatch.setattr(memory, "LARGEST_OUTPUT", 28)
+    monkeypatch.setattr(tile_sizes, "LARGEST_OUTPUT", 28)
     segment_files([image], tmp_path / "whole", model, free)
     begin(monkeypatch, image, tmp_path / "out", model, free)
-    monkeypatch.setattr(memory, "LARGEST_OUTPUT", 60)  # another plan would be chosen now
+    monkeypatch.setattr(tile_sizes, "LARGEST_OUTPUT", 60)  # another plan would be chosen now
     segment_files([image], tmp_path / "out", model, free)
     plans = [json.loads((tmp_path / f / "a.record.json").read_text())["plan"] for f in ("whole", "out")]
     assert plans[0] == plans[1]

@@ -1,5 +1,7 @@
 """Promise 1: tiled equals whole, up to rounding and nothing else."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -191,6 +193,84 @@ def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_run(where):
     with pytest.raises(OSError, match="planted"):
         run(plan, Failing(array), Predictor(network), Sink())
     assert max(written) < 3 + 1 + 2 * engine.AHEAD
+
+
+class Later:
+    """A predictor that computes nothing before somebody waits for it, as a GPU may."""
+
+    runs_ahead = True
+
+    def __init__(self, predict, fails=None):
+        self.predict, self.fails = predict, fails
+        self.submitted = self.done = self.most = 0
+        self.arrays = []
+
+    def __call__(self, tiles):
+        raise AssertionError("the next tiles could not be given")
+
+    def array(self, shape, dtype):
+        self.arrays.append(np.empty(shape, dtype))
+        return self.arrays[-1]
+
+    def submit(self, tiles):
+        assert any(tiles is array for array in self.arrays)
+        number = self.submitted
+        self.submitted += 1
+        self.most = max(self.most, self.submitted - self.done)
+
+        def wait():
+            # So that the next ones are there first, if the engine gives them.
+            deadline = time.monotonic() + 5 * (number != self.fails)
+            while self.submitted < min(number + 2, self.all) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            if number == self.fails:
+                raise RuntimeError("the device failed")
+            self.done += 1
+            return self.predict(tiles)
+
+        return wait
+
+
+def test_a_device_that_computes_by_itself_is_given_tiles_ahead_and_not_without_end():
+    network = network_of(1, 2, 1, torch.float32)
+    array = np.random.default_rng(0).random((3, 1, 50, 41), np.float32)
+    plan = TilePlan(3, 50, 41, (28, 34), 2, network.geometry)
+    later = Later(Predictor(network))
+    later.all = len(plan)
+    sink = ArraySink(plan, 2)
+    times = run(plan, ArraySource(array), later, sink)
+    assert sink.array.tobytes() == tiled(network, array, (28, 34), 2).tobytes()
+    assert later.submitted == later.done == len(plan)
+    assert 2 <= later.most <= engine.AHEAD + 2
+    assert times.network > 0
+
+
+def test_an_error_of_such_a_device_reaches_the_caller():
+    network = network_of(1, 2, 1, torch.float32)
+    plan = TilePlan(9, 30, 30, (46, 46), 1, network.geometry)
+    later = Later(Predictor(network), fails=3)
+    later.all = len(plan)
+    with pytest.raises(RuntimeError, match="the device failed"):
+        run(plan, ArraySource(np.zeros((9, 1, 30, 30), np.float32)), later, ArraySink(plan, 2))
+    assert later.submitted < len(plan)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("average", ["none", "flips"])
+def test_many_batches_in_flight_on_cuda_are_those_of_one_after_the_other(average):
+    network = network_of(2, 3, 4, torch.float32, width=16)
+    array = np.random.default_rng(0).random((12, 2, 400, 300), np.float32)
+    plan = TilePlan(12, 400, 300, (284, 300), 3, network.geometry)
+    for precision in ("float32", "bfloat16"):
+        predict = Predictor(network, torch.device("cuda"), precision, average)
+        one, other, third = (ArraySink(plan, 3) for _ in range(3))
+        run(plan, ArraySource(array), predict, one)
+        run(plan, ArraySource(array), predict, other, RunOptions(4))
+        run(plan, ArraySource(array), lambda tiles, predict=predict: predict(tiles), third, RunOptions(1))
+        assert one.array.tobytes() == other.array.tobytes() == third.array.tobytes()
+        far = 1e-5 if precision == "float32" else 0.05
+        assert np.abs(one.array - whole(network, array, average)[0]).max() <= far
 
 
 @pytest.mark.cuda

@@ -12,7 +12,7 @@ from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
 from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
-from unet2015.tiling import memory
+from unet2015.tiling import memory, tile_sizes
 from unet2015.tiling.memory import (
     LIBRARIES,
     GiB,
@@ -210,6 +210,26 @@ def test_other_networks_and_devices_have_tiles_as_small_as_can_be():
     assert choose_plan(UNet(width=16).double(), shape, CPU, cap=2**32).tile == tight
     assert choose_plan(WIDE, shape, torch.device("cuda"), cap=2**32).tile == tight
     assert choose_plan(WIDE, shape, CPU, cap=2**32).tile == (444, 380)
+
+
+def test_a_gpu_reads_and_writes_one_part_of_a_large_page_while_it_computes_another():
+    cuda, cap = torch.device("cuda"), 64 * GiB
+    network = UNet()
+    one = choose_plan(network, (1, 2048, 2048), cuda, cap=cap)
+    assert len(one) >= 4
+    assert one.tiles * np.prod(one.tile) < 1.25 * 2232**2
+    # Of many pages there is always another one.
+    assert choose_plan(network, (20, 2048, 2048), cuda, cap=cap).tiles == 20
+    assert choose_plan(network, (1, 2048, 2048), torch.device("mps"), cap=cap).tiles == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 4000), st.integers(1, 4000))
+def test_the_batches_of_a_gpu_are_as_large_as_keeps_it_busy(pages, height, width):
+    plan = choose_plan(UNet(), (pages, height, width), torch.device("cuda"), cap=64 * GiB)
+    area = np.prod(plan.tile)
+    assert plan.batch == 1 or plan.batch * area <= tile_sizes.BUSY
+    assert plan.batch == 8 or 2 * plan.batch * area > tile_sizes.BUSY or 2 * plan.batch > plan.tiles
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan
 from unet2015.tiling.reading import BatchReader, PixelReader
@@ -40,6 +40,25 @@ class RunOptions:
         assert self.order is None or len(set(self.order)) == len(self.order)
 
 
+@runtime_checkable
+class Submits(Protocol):
+    """A `predict` that can begin with tiles before those given earlier are done: a ``Predictor``.
+
+    Attributes
+    ----------
+    runs_ahead : bool
+        Whether it does: on a device that computes while the processor goes on.
+    """
+
+    runs_ahead: bool
+
+    def submit(self, tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
+        """Begin with tiles; what is returned waits for their probabilities."""
+
+    def array(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any] | None:
+        """Return an array for tiles; None where any will do. Must be safe to call from threads."""
+
+
 def run(
     plan: TilePlan,
     reader: PixelReader,
@@ -60,7 +79,8 @@ def run(
     reader : PixelReader
         Called from several threads at a time.
     predict : callable
-        (N, channels, H, W) -> (N, classes, h, w), such as a ``Predictor``. Called from this thread.
+        (N, channels, H, W) -> (N, classes, h, w), called from this thread. If it `Submits` and runs ahead, it
+        is given the next tiles while it computes, and the writing thread waits for what comes.
     sink : Sink
         Called from one thread at a time, in the order of the batches.
     options : RunOptions
@@ -76,7 +96,9 @@ def run(
     """
     times = Times() if times is None else times
     order = range(len(plan)) if options.order is None else options.order
-    read = BatchReader(plan, reader, times, options.skip_empty)
+    given = predict if isinstance(predict, Submits) and predict.runs_ahead else None
+    read = BatchReader(plan, reader, times, options.skip_empty, given.array if given else None)
+    submit = given.submit if given else _at_once(predict)
     write = _Writer(sink, times, progress)
     ahead: deque[tuple[tuple[Tile, ...], Future[tuple[NDArray[Any] | None, list[bool]]]]] = deque()
     behind: deque[Future[None]] = deque()
@@ -92,7 +114,7 @@ def run(
             probabilities = None
             if tiles is not None:
                 with times.measure("network"):
-                    probabilities = predict(tiles)
+                    probabilities = submit(tiles)
             behind.append(writer.submit(write, batch, empty, probabilities))
             # Waits if too much is unwritten; raises an error of the writer as soon as it is known.
             while len(behind) > AHEAD or (behind and behind[0].done()):
@@ -106,6 +128,14 @@ def run(
     return times
 
 
+def _at_once(predict: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[..., Callable[[], NDArray[Any]]]:
+    def submit(tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
+        found = predict(tiles)
+        return lambda: found
+
+    return submit
+
+
 class _Writer:
     """Hands the tiles of a batch to the sink, and says when the batch is done."""
 
@@ -113,10 +143,12 @@ class _Writer:
         self._sink, self._times, self._progress = sink, times, progress
 
     def __call__(
-        self, batch: Sequence[Tile], empty: Sequence[bool], probabilities: NDArray[Any] | None
+        self, batch: Sequence[Tile], empty: Sequence[bool], probabilities: Callable[[], NDArray[Any]] | None
     ) -> None:
+        with self._times.measure("network"):  # the rest of its time
+            found = () if probabilities is None else probabilities()
         with self._times.measure("write"):
-            outputs = iter(() if probabilities is None else probabilities)
+            outputs = iter(found)
             for tile, skipped in zip(batch, empty, strict=True):
                 if skipped:
                     assert isinstance(self._sink, SkippingSink)

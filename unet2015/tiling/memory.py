@@ -1,7 +1,6 @@
 """Chooses tile size and batch so that a job stays under a memory cap, and says how much it will need."""
 
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,7 @@ from unet2015.geometry import Geometry
 from unet2015.networks import Network, architecture_of
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan, count_tiles
+from unet2015.tiling.tile_sizes import batches, by_work, first_fitting
 
 _log = logging.getLogger("unet2015")
 
@@ -40,16 +40,10 @@ LIBRARIES = 640 * 2**20
 KEPT = 128 * 2**20
 """Bytes that are kept beside what is in use: decoded strips and tiles of the input, 64 MiB, and free parts of
 the heap. Measured; it grows with the width of an image to about this."""
-LARGEST_OUTPUT = 2048
-"""Largest output side of a tile, in pixels. With a margin of 92 px, larger tiles save less than 4 % of the
-work."""
 SPAN_BYTES = 256
 """Memory of one tile along one axis: a plan lists its rows and its columns of tiles."""
 _SHORT_LISTS = 2**20
 """Lists of tiles of so many bytes are no reason to refuse a plan."""
-TILE_COST = 1024
-"""Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
-get tiles of one pixel."""
 
 
 @dataclass(frozen=True)
@@ -190,13 +184,13 @@ def choose_plan(
         fit = best if best.is_legal(tile) else geometry
         candidates = [(min(tile, fit.input_for(height)), min(tile, fit.input_for(width)))]
     else:
-        candidates = _by_work(best, height, width)
+        candidates = by_work(best, shape, overlapping=device.type == "cuda")
     # Counted before any list is made: a file of a few bytes may declare 10**12 rows.
     listed = [(_list_bytes(shape, sides, geometry), sides) for sides in candidates]
     possible = [sides for size, sides in listed if size <= max(limit, _SHORT_LISTS)]
     if not possible:
         raise _too_many_tiles(limit, shape, *min(listed))
-    fitting = _first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
+    fitting = first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
     if fitting is None:
         lowest, narrowest = (min(sides[i] for sides in possible) for i in range(2))  # these need least, about
         small = [(y, x) for y, x in possible if y == lowest or x == narrowest]
@@ -208,8 +202,7 @@ def choose_plan(
         raise _refusal(limit, least, needed(least), tile is not None)
     chosen = plan_of(fitting, together)
     if batch is None and device.type != "cpu":
-        # A single small tile does not keep a GPU busy; it does keep a CPU busy.
-        sizes = (plan_of(fitting, count) for count in (8, 4, 2) if count <= chosen.tiles)
+        sizes = (plan_of(fitting, count) for count in batches(fitting, chosen.tiles))
         chosen = next((plan for plan in sizes if needed(plan) <= limit), chosen)
     return chosen
 
@@ -247,43 +240,6 @@ def _too_many_tiles(
         f"{sides[0]} x {sides[1]} px alone needs {mib(needed)}"
     )
     return PlanMemoryError(f"a memory cap of {mib(limit)} is too small: {what}", needed, what)
-
-
-def _by_work(geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
-    """Return the possible tiles, least work first; with equal work, the smaller first."""
-
-    def sides(length: int) -> dict[int, int]:
-        largest = geometry.input_for(min(length, LARGEST_OUTPUT))
-        smallest = min(largest, geometry.input_for(geometry.factor))
-        counts: dict[int, int] = {}
-        for side in range(largest, smallest - 1, -geometry.factor):
-            counts[count_tiles(length, side, geometry)] = side  # at last the smallest side for this count
-        return {side: count for count, side in counts.items()}
-
-    rows, columns = sides(height), sides(width)
-    pairs = [(y, x) for y in rows for x in columns]
-
-    def work(y: int, x: int) -> int:
-        return rows[y] * columns[x] * (y * x + TILE_COST)
-
-    return sorted(pairs, key=lambda pair: (work(*pair), pair[0] * pair[1], pair))
-
-
-def _first_fitting(
-    candidates: Iterable[tuple[int, int]], fits: Callable[[tuple[int, int]], bool]
-) -> tuple[int, int] | None:
-    """Return the first candidate that fits, or None.
-
-    A candidate is not tried if one that is no larger along either axis did not fit.
-    """
-    refused: list[tuple[int, int]] = []
-    for y, x in candidates:
-        if any(y >= ry and x >= rx for ry, rx in refused):
-            continue
-        if fits((y, x)):
-            return y, x
-        refused.append((y, x))
-    return None
 
 
 def mib(size: int, unit: str = " MiB") -> str:

@@ -2,19 +2,27 @@
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from unet2015.device import exact_float32, is_out_of_memory, release_cached_memory
+from unet2015.device import (
+    exact_float32,
+    fetch,
+    is_out_of_memory,
+    release_cached_memory,
+    send,
+    transfer_array,
+)
 from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks import Network, architecture_of
 from unet2015.networks.architecture import make_bfloat16
+from unet2015.networks.gpu import join_relu
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.averaging import VERSIONS
 
@@ -36,6 +44,8 @@ class Predictor:
         How the fast path computes convolutions, in words, which decides how scores are rounded; None where
         there is one way alone. Given ``fastest``, it becomes what is fastest on this machine; not given, what
         usually is. The words of an earlier run round as that run did.
+    runs_ahead : bool
+        Whether the device computes while the processor goes on.
     device, precision, average
         As in :func:`unet2015.segment`. The last layer, the average and the softmax are float32 also
         in ``bfloat16``; a float64 network stays float64.
@@ -58,6 +68,7 @@ class Predictor:
         if self.precision not in get_args(Precision):
             raise UsageError(f"precision must be {' or '.join(get_args(Precision))}, not {self.precision!r}")
         self._limit: int | None = None
+        self.runs_ahead = self.device.type == "cuda"
         self._dtype = next(self.network.parameters()).dtype
         if self.precision == "bfloat16":
             self._dtype = torch.bfloat16
@@ -72,37 +83,56 @@ class Predictor:
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
         if self.precision == "bfloat16":
             make_bfloat16(network)  # from the scores on, everything is summed in float32
+        if self.device.type == "cuda":
+            join_relu(network)
         network = network.to(self.device)
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.scores = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles: NDArray[Any]) -> NDArray[Any]:
-        """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W).
+        """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W); errors as `submit`."""
+        return self.submit(tiles)()
 
-        If the device runs out of memory, the batch is halved, with a warning, here and in later calls.
+    def array(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any] | None:
+        """Return an array for tiles from which the device reads fast; None where any array will do."""
+        return transfer_array(shape, dtype, self.device)
+
+    def submit(self, tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
+        """Begin with tiles (N, channels, H, W); what is returned waits, and gives what a call would.
+
+        A GPU has then the next tiles to compute while the last ones are still on their way; the tiles must
+        not change until then. If the device runs out of memory, the batch is halved, with a warning, here and
+        in later calls.
 
         Raises
         ------
         MemoryLimitError
             One tile alone is too much for the device.
         """
-        done: list[NDArray[Any]] = []
+        begun: list[Callable[[], NDArray[Any]]] = []
         position = 0
         while position < len(tiles):
             part = tiles[position : position + (self._limit or len(tiles))]
             try:
-                done.append(self._predict(torch.from_numpy(part)))
+                begun.append(self._begin(part))
                 position += len(part)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 self._halve(part.shape)
-        return np.concatenate(done) if len(done) > 1 else done[0]
+
+        unread = tiles if self.runs_ahead else None
+
+        def wait(_kept: NDArray[Any] | None = unread) -> NDArray[Any]:
+            done = [each() for each in begun]
+            return np.concatenate(done) if len(done) > 1 else done[0]
+
+        return wait
 
     @torch.inference_mode()
-    def _predict(self, tiles: Tensor) -> NDArray[Any]:
+    def _begin(self, tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
         with exact_float32(self.device):
-            x = tiles.to(self.device, self._dtype)
+            x = send(tiles, self.device, self._dtype)
             versions = VERSIONS[self.average]
             total: Tensor | None = None
             for version in versions:
@@ -112,8 +142,7 @@ class Predictor:
             assert total is not None
             if len(versions) > 1:
                 total /= len(versions)
-            probabilities: NDArray[Any] = torch.softmax(total, dim=1).cpu().numpy()
-            return probabilities
+            return fetch(torch.softmax(total, dim=1))
 
     def _halve(self, shape: tuple[int, ...]) -> None:
         count, height, width = shape[0], shape[-2], shape[-1]

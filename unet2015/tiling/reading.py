@@ -15,6 +15,9 @@ _ROWS = 256
 """Rows of a region that are mapped together."""
 _LARGE = 2**22
 
+Make = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any] | None]
+"""(shape, dtype) -> an array, or None where any will do."""
+
 
 class PixelReader(Protocol):
     """Pages of mapped intensities, of which the network reads regions."""
@@ -70,6 +73,7 @@ def joined(
     regions: Sequence[NDArray[Any]],
     indices: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
     mapped: Callable[[int, NDArray[Any]], NDArray[Any]] = lambda number, pixels: pixels,
+    array: Make | None = None,
 ) -> NDArray[Any]:
     """Return the tiles (N, channels, H, W) that rows and columns of N regions make.
 
@@ -84,10 +88,14 @@ def joined(
     mapped : callable
         Makes pixels of the tile of some pixels of a region, given the region's number. Only a block at a time
         is in memory beside regions and tiles. Default: they are the same.
+    array : callable, optional
+        (shape, dtype) -> the array for the tiles, or None.
     """
     rows, columns = indices[0]
     first = mapped(0, regions[0][:, :1, :1])
-    tiles = _empty((len(regions), len(first), len(rows), len(columns)), first.dtype)
+    shape = (len(regions), len(first), len(rows), len(columns))
+    made = None if array is None else array(shape, first.dtype)
+    tiles = _empty(shape, first.dtype) if made is None else made
     for number, (tile, region, (rows, columns)) in enumerate(zip(tiles, regions, indices, strict=True)):
         (top, bottom), (left, right) = _longest_run(rows), _longest_run(columns)
         inside = region[:, _block(rows, top, bottom), _block(columns, left, right)]
@@ -146,10 +154,19 @@ class BatchReader:
         What the times of reading and mapping are added to.
     skip_empty : bool
         Leave out tiles whose pixels all have the same value in each channel.
+    array : callable, optional
+        Makes the arrays of the batches.
     """
 
-    def __init__(self, plan: TilePlan, reader: PixelReader, times: Times, skip_empty: bool) -> None:
-        self._plan, self._times, self._skip_empty = plan, times, skip_empty
+    def __init__(
+        self,
+        plan: TilePlan,
+        reader: PixelReader,
+        times: Times,
+        skip_empty: bool,
+        array: Make | None = None,
+    ) -> None:
+        self._plan, self._times, self._skip_empty, self._array = plan, times, skip_empty, array
         self._raw: Callable[..., NDArray[Any]] = reader.read
         self._map: Callable[..., NDArray[Any]] | None = None  # `read` has mapped the pixels already
         if isinstance(reader, RawPixelReader):
@@ -181,5 +198,6 @@ class BatchReader:
         mapping = self._map
         with self._times.measure("map"):
             if mapping is None:
-                return joined(read, indices), empty
-            return joined(read, indices, lambda number, pixels: mapping(pixels, pages[number])), empty
+                return joined(read, indices, array=self._array), empty
+            mapped = lambda number, pixels: mapping(pixels, pages[number])  # noqa: E731
+            return joined(read, indices, mapped, self._array), empty
