@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ from scipy import ndimage
 
 from unet2015.arguments import file_path, integer, number, pixels
 from unet2015.errors import DataSetError, UsageError
-from unet2015.metrics.figure_files import figure_guard, marks
+from unet2015.metrics.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.warping import Mismatch, warping_mismatches
-from unet2015.safe_files import atomic_path
 
 COLOURS = {Mismatch.SPLIT: "#ff9500", Mismatch.MERGER: "#00c8ff"}
 """Colours that every kind of colour vision can tell from each other and from gray."""
@@ -85,8 +85,9 @@ def draw_failures(
     which = "" if len(shown) == len(classes) else f", the {len(shown)} slices of {len(classes)} with the most"
     figure.suptitle(f"Splits (orange) and mergers (blue) at threshold {threshold:.1f}{which}")
     kind = Path(path).suffix[1:]
-    with atomic_path(path, figure_guard) as temporary:
-        figure.savefig(temporary, format=kind, **marks(kind))
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, **marks(kind))
+    write_figure(path, buffer.getvalue())
 
 
 def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[np.uint8]) -> None:

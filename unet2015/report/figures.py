@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.metrics.figure_files import SOFTWARE, figure_guard
-from unet2015.safe_files import atomic_path
+from unet2015.metrics.figure_files import SOFTWARE, write_figure
 from unet2015.training.log import inspect_log
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ def draw_curves(log: str | Path, out: str | Path) -> None:
     DataSetError, UsageError
         As `plot_curves`.
     """
-    picture = plot_curves({"": log})
-    with atomic_path(out, figure_guard) as temporary:
-        temporary.write_bytes(picture)
+    write_figure(out, plot_curves({"": log}))
 
 
 def plot_curves(logs: Mapping[str, str | Path]) -> bytes:
@@ -153,8 +150,7 @@ def draw_panel(images: Mapping[str, NDArray[Any]], out: str | Path) -> None:
             figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
         axes.set_title(title)
         axes.set_axis_off()
-    with atomic_path(out, figure_guard) as temporary:
-        temporary.write_bytes(png_of(figure))
+    write_figure(out, png_of(figure))
 
 
 def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:

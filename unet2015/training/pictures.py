@@ -13,8 +13,8 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.metrics.figure_files import GIF_COMMENT, SOFTWARE, figure_guard, gif_guard
-from unet2015.safe_files import atomic_path, make_folder
+from unet2015.metrics.figure_files import SOFTWARE, remove_figure, write_figure
+from unet2015.safe_files import make_folder
 from unet2015.tiling.classes import class_map
 from unet2015.training.labels import IGNORED
 from unet2015.training.pages import TrainingPage
@@ -81,7 +81,7 @@ class Pictures:
     def _remove_after(self, step: int) -> None:
         for path in self._frames():
             if int(path.stem) > step:
-                path.unlink(missing_ok=True)
+                remove_figure(path)
 
     @_harmless
     def see(self, number: int, probabilities: NDArray[np.float32]) -> None:
@@ -98,7 +98,7 @@ class Pictures:
             _write_png(self.folder / PROGRESS / f"{step:08d}.png", shown)
             drawn = self._frames()
             for path in drawn[-2::-2] if len(drawn) > FRAMES else ():
-                path.unlink(missing_ok=True)
+                remove_figure(path)
         if best and self._found:
             rows = [self._row(number, found, threshold) for number, found in sorted(self._found.items())]
             _write_png(self.folder / FIGURE, below(rows))
@@ -121,16 +121,9 @@ class Pictures:
         if not shown:
             return
         times = [200] * (len(shown) - 1) + [2000]
-        with atomic_path(self.folder / ANIMATION, gif_guard) as temporary:
-            shown[0].save(
-                temporary,
-                "GIF",
-                save_all=True,
-                append_images=shown[1:],
-                duration=times,
-                loop=0,
-                comment=GIF_COMMENT,
-            )
+        buffer = BytesIO()
+        shown[0].save(buffer, "GIF", save_all=True, append_images=shown[1:], duration=times, loop=0)
+        write_figure(self.folder / ANIMATION, buffer.getvalue())
 
     def _frames(self) -> list[Path]:
         return frames(self.folder)
@@ -212,5 +205,4 @@ def _write_png(path: Path, pixels: Gray) -> None:
     about.add_text("Software", SOFTWARE)
     buffer = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", pnginfo=about)
-    with atomic_path(path, figure_guard) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_figure(path, buffer.getvalue())

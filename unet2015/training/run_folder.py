@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error, UsageError
-from unet2015.metrics.figure_files import figure_guard, gif_guard
+from unet2015.metrics.figure_files import figure_guard
 from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import tensors_guard
@@ -42,7 +42,7 @@ def check_folder(folder: Path) -> None:
     training can do without them, and says so.
     """
     guards: dict[str, Guard] = {MODEL: tensors_guard, SETTINGS: settings_guard, LOG: log_guard}
-    guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: gif_guard}
+    guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: figure_guard}
     for name, guard in guards.items():
         guard(folder / name, folder / name)
     for name in ("checkpoints", PROGRESS):
