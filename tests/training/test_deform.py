@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unet2015.settings import AugmentationSettings
 from unet2015.training.augment import Sample, augment
-from unet2015.training.deform import Deformer, DevicePages, draw_row
+from unet2015.training.deform import Deformer, DevicePages, draw_row, taken
 from unet2015.training.draw import Draw, draw
 from unet2015.training.tile_source import TileSource
 
@@ -104,3 +104,18 @@ def test_no_number_of_the_device_is_asked_for(interpolation):
     row = draw_row(draw(AugmentationSettings(blur=1.0), 0, 0, 30, 30), 1)
     image, classes, weights = made(torch.from_numpy(row).to("meta"))
     assert (image.shape, classes.shape, weights.shape) == ((1, 20, 20), (10, 10), (10, 10))
+
+
+@pytest.mark.parametrize("near", [2, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_rows_are_taken_with_all_their_bits(near, channels, dtype):
+    """Also those of numbers that are none: of signalling ones, of both zeros, of subnormal ones."""
+    random = torch.Generator().manual_seed(near)
+    bits = torch.randint(-(2**31), 2**31, (channels, 40, near), dtype=torch.int32, generator=random)
+    bits[:, :8] = torch.tensor([0x7F800001, -0x80000000, 1, -1])[:near]
+    index = torch.randint(0, 40, (4, 5, 6), dtype=dtype, generator=random)
+    index[0, 0] = torch.arange(6)
+    found = taken(bits.view(torch.float32), index)
+    assert found.dtype == torch.float32
+    assert torch.equal(found.view(torch.int32), bits[:, index])

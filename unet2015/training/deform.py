@@ -80,7 +80,9 @@ class Deformer:
     A large GPU computes one plane of a tile in about the time that it takes to start a kernel, so few
     kernels should be needed. Therefore each pixel is stored together with its neighbours in the row, and
     each row goes on, mirrored, for a whole period: one index then reads all neighbours in a row. A page
-    takes 8 times its size for the images (bilinear: 4 times), and 8 times for the weights.
+    takes 8 times its size for the images (bilinear: 4 times), and 8 times for the weights. The neighbours
+    are read as one number of 8 or 16 bytes (see `taken`): torch would give a row of four numbers a block of
+    threads of its own.
     """
 
     def __init__(
@@ -103,9 +105,9 @@ class Deformer:
         self.periods = tuple(max(1, 2 * (length - 1)) for length in (height, width))
         self.near = (-1, 0, 1, 2) if cubic else (0, 1)
         positions = pages * height * self.periods[1]
-        self.images = torch.zeros((positions, channels, len(self.near)), device=device)
+        self.images = torch.zeros((channels, positions, len(self.near)), device=device)
         # Classes as floats beside the weights, so that one index takes both.
-        self.targets = torch.zeros((positions, 2, 2), device=device)
+        self.targets = torch.zeros((1, positions, 4), device=device)
         self.basis = torch.tensor(spline_basis(tile, grid), dtype=torch.float32, device=device)
         self.along = torch.arange(tile, device=device) - (tile - 1) / 2
         self.rows = torch.tensor(self.near, dtype=torch.int32, device=device).view(-1, 1, 1)
@@ -114,18 +116,21 @@ class Deformer:
         """Replace the pages; there may be fewer than before."""
         images = torch.from_numpy(pages.images)
         targets = torch.from_numpy(np.stack([pages.weights, pages.classes.astype(np.float32)], axis=1))
-        for kept, given, near in ((self.images, images, self.near), (self.targets, targets, (0, 1))):
-            # Page by page: all of them at once would be several times as large as the set.
-            for kept_page, page in zip(kept.view(self.shape[0], -1), given, strict=False):
-                kept_page.copy_(self._beside(page.to(kept.device), near).flatten())
+        kept = [one.unflatten(1, (self.shape[0], -1)).unbind(1) for one in (self.images, self.targets)]
+        # Page by page: all of them at once would be several times as large as the set.
+        for kept_page, page in zip(kept[0], images, strict=False):
+            kept_page.copy_(self._beside(page.to(kept_page.device), self.near).flatten(1, 2))
+        for kept_page, page in zip(kept[1], targets, strict=False):
+            both = self._beside(page.to(kept_page.device), (0, 1))  # (2, H, period, 2)
+            kept_page.copy_(both.permute(1, 2, 0, 3).reshape(kept_page.shape))
 
     def _beside(self, planes: Tensor, near: tuple[int, ...]) -> Tensor:
-        """Return each pixel of planes (K, H, W) with its neighbours in the row: (H, period, K, n)."""
+        """Return each pixel of planes (K, H, W) with its neighbours in the row: (K, H, period, n)."""
         period = self.periods[1]
         columns = torch.stack([torch.arange(period, device=planes.device) + step for step in near], dim=1)
         columns = columns.remainder(period)  # then mirrored, without repeating the edge pixel
         columns = torch.minimum(columns, period - columns)
-        return planes[:, :, columns].permute(1, 2, 0, 3)
+        return planes[:, :, columns]
 
     def __call__(self, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return image (C, tile, tile), classes (output, output) int64 and weights; `row` by `draw_row`."""
@@ -158,27 +163,44 @@ class Deformer:
 
     def _image(self, index: Tensor, way: Tensor) -> Tensor:
         """Return the interpolated image (C, h, w), cubic (Keys) or linear: along columns, then along rows."""
-        taken = self.images.index_select(0, index.flatten()).view(*index.shape, *self.images.shape[1:])
-        columns = taken.unbind(-1)
-        y, x = way[..., None]
+        columns = taken(self.images, index).unbind(-1)
+        y, x = way
         if not self.cubic:
-            above, below = torch.lerp(columns[0], columns[1], x)
-            return torch.lerp(above, below, y).permute(2, 0, 1)
-        shares = cubic_weights(way[..., None])
+            above, below = torch.lerp(columns[0], columns[1], x).unbind(1)
+            return torch.lerp(above, below, y)
+        shares = cubic_weights(way)
         rows = _weighted(columns, [share[1] for share in shares])
-        return _weighted(rows, [share[0] for share in shares]).permute(2, 0, 1)
+        return _weighted(rows.unbind(1), [share[0] for share in shares])
 
     def _targets(self, index: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output's classes, from the nearest pixels, and its weights, interpolated."""
         first = self.near.index(0)
-        index = index[first : first + 2, self.centre, self.centre].contiguous()
+        index = index[first : first + 2, self.centre, self.centre]
         y, x = way[:, self.centre, self.centre]
-        taken = self.targets.index_select(0, index.flatten()).view(*index.shape, 2, 2)
-        weights, classes = taken[..., 0, :], taken[..., 1, :]
+        weights, classes = taken(self.targets, index)[0].split(2, dim=-1)
         weights = torch.lerp(weights[..., 0], weights[..., 1], x)
         classes = torch.where(x < 0.5, classes[..., 0], classes[..., 1])
         chosen = torch.where(y < 0.5, classes[0], classes[1])
         return chosen.long(), torch.lerp(weights[0], weights[1], y).masked_fill_(chosen == IGNORED, 0)
+
+
+def taken(rows: Tensor, index: Tensor) -> Tensor:
+    """Return rows of numbers, with the same bits, so that one thread of a GPU copies a whole row.
+
+    Parameters
+    ----------
+    rows : Tensor of float32, shape (K, positions, n)
+        n is 2 or 4. Contiguous.
+    index : Tensor of int32 or int64, shape S
+
+    Returns
+    -------
+    Tensor of float32, shape (K, *S, n)
+        ``rows[:, index]``.
+    """
+    whole = {2: torch.complex64, 4: torch.complex128}[rows.shape[-1]]  # of 8 and 16 bytes
+    found = rows.view(whole)[..., 0][:, index.long()]
+    return found[..., None].view(rows.dtype)
 
 
 def _weighted(values: Iterable[Tensor], weights: Iterable[Tensor]) -> Tensor:
