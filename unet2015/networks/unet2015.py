@@ -13,6 +13,7 @@ from unet2015.errors import UsageError
 from unet2015.geometry import crop_border, unet_geometry
 from unet2015.networks.architecture import Network, exactly
 from unet2015.networks.initialisation import draw_weights
+from unet2015.networks.skips import concatenate, pool_and_crop
 from unet2015.settings import InitialisationSettings
 
 Variant = Literal["paper", "release"]
@@ -103,21 +104,26 @@ class UNet(Network):
             if level >= self.depth - 1:
                 x = functional.dropout(x, self.dropout, self.training)
             if level < self.depth:
-                skips.append(self._crop(x, level))
-                x = functional.max_pool2d(x, 2)
+                x, skip = self._pool(x, level)
+                skips.append(skip)
         for level in reversed(range(self.depth)):
             x = self.upsample[level](x)
             if self.variant == "release":
                 x = functional.relu_(x)
-            x = torch.cat([x, skips.pop()], dim=1)
+            x = self._join(x, skips.pop())
             x = self.expand[level](x)
         return exactly(self.head, x)
 
-    def _crop(self, x: Tensor, level: int) -> Tensor:
-        """Cut the border that the levels below lose; copied in inference, to free the large map."""
+    def _pool(self, x: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        """Return the pooled map, and the map without the border that the levels below lose."""
         border = self.borders[level]
+        if self.training and torch.is_grad_enabled():
+            return pool_and_crop(x, border)
         cut = x[..., border:-border, border:-border]
-        if torch.is_grad_enabled():
-            return cut
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        return cut.clone(memory_format=torch.channels_last if last else torch.contiguous_format)
+        if not torch.is_grad_enabled():  # copied, to free the large map
+            last = x.is_contiguous(memory_format=torch.channels_last)
+            cut = cut.clone(memory_format=torch.channels_last if last else torch.contiguous_format)
+        return functional.max_pool2d(x, 2), cut
+
+    def _join(self, x: Tensor, skip: Tensor) -> Tensor:
+        return concatenate(x, skip) if self.training else torch.cat([x, skip], dim=1)

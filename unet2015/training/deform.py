@@ -116,7 +116,10 @@ class Deformer:
         """Replace the pages; there may be fewer than before."""
         images = torch.from_numpy(pages.images)
         targets = torch.from_numpy(np.stack([pages.weights, pages.classes.astype(np.float32)], axis=1))
-        kept = [one.unflatten(1, (self.shape[0], -1)).unbind(1) for one in (self.images, self.targets)]
+        kept = [
+            one.view(len(one), self.shape[0], -1, one.shape[-1]).unbind(1)
+            for one in (self.images, self.targets)
+        ]
         # Page by page: all of them at once would be several times as large as the set.
         for kept_page, page in zip(kept[0], images, strict=False):
             kept_page.copy_(self._beside(page.to(kept_page.device), self.near).flatten(1, 2))
@@ -177,7 +180,8 @@ class Deformer:
         first = self.near.index(0)
         index = index[first : first + 2, self.centre, self.centre]
         y, x = way[:, self.centre, self.centre]
-        weights, classes = taken(self.targets, index)[0].split(2, dim=-1)
+        found = taken(self.targets, index)[0]
+        weights, classes = found[..., :2], found[..., 2:]
         weights = torch.lerp(weights[..., 0], weights[..., 1], x)
         classes = torch.where(x < 0.5, classes[..., 0], classes[..., 1])
         chosen = torch.where(y < 0.5, classes[0], classes[1])

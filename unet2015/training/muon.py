@@ -21,7 +21,8 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 _TURNS = 5
 _SIZE = 0.2
 """Root mean square of an Adam step divided by its rate (Liu et al.), so that Adam's rates suit Muon."""
-_EPS = 1e-7
+EPS = 1e-7
+"""Added to norms, so that what is zero stays zero."""
 ADAM_EPS = 1e-8
 """Of Adam: torch's default."""
 
@@ -60,21 +61,36 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
-    wide = wide / (torch.linalg.matrix_norm(wide) + _EPS)
-    on_gpu = matrix.device.type == "cuda"
-    found = _iterated(wide.bfloat16()).to(matrix.dtype) if on_gpu else _multiplied(wide)
+    wide = wide / (torch.linalg.matrix_norm(wide) + EPS)
+    found = iterated(wide.to(iteration_dtype(matrix))).to(matrix.dtype)
     return found.T if tall else found
 
 
+def iteration_dtype(matrix: Tensor) -> torch.dtype:
+    """Return in which precision matrices of this device and type are iterated."""
+    return torch.bfloat16 if matrix.device.type == "cuda" else matrix.dtype
+
+
+def iterated(wide: Tensor) -> Tensor:
+    """Return the end of the iteration, in which all singular values are near 1.
+
+    Parameters
+    ----------
+    wide : Tensor of floats, shape (m, n) or (batch, m, n), m <= n
+        Of Frobenius norms of 1 at most; see `EPS`.
+    """
+    return _one_by_one(wide) if wide.dtype == torch.bfloat16 else _factors_first(wide)
+
+
 def _factor(gram: Tensor) -> Tensor:
-    factor = torch.addmm(gram, gram, gram, beta=_B, alpha=_C)
-    factor.diagonal().add_(_A)
+    add = torch.addmm if gram.ndim == 2 else torch.baddbmm
+    factor = add(gram, gram, gram, beta=_B, alpha=_C)
+    factor.diagonal(dim1=-2, dim2=-1).add_(_A)
     return factor
 
 
-def _multiplied(wide: Tensor) -> Tensor:
-    """Multiply all factors first; the matrix has a norm of 1 at most, and no more rows than columns."""
-    gram = wide @ wide.T
+def _factors_first(wide: Tensor) -> Tensor:
+    gram = wide @ wide.mT
     product = factor = _factor(gram)
     for _ in range(_TURNS - 1):
         gram = factor @ gram @ factor  # X X' of the next X, which is factor X
@@ -83,21 +99,25 @@ def _multiplied(wide: Tensor) -> Tensor:
     return product @ wide
 
 
-def _iterated(wide: Tensor) -> Tensor:
-    """Multiply each factor with the matrix, which has a norm of 1 at most, and no more rows than columns."""
+def _one_by_one(wide: Tensor) -> Tensor:
     for _ in range(_TURNS):
-        wide = _factor(wide @ wide.T) @ wide
+        wide = _factor(wide @ wide.mT) @ wide
     return wide
 
 
 def muon_step(gradient: Tensor, velocity: Tensor, momentum: float | Tensor) -> Tensor:
     """Update the velocity with a gradient and return the step for a rate of 1, in the gradient's shape.
 
-    Nesterov's momentum, made orthogonal and scaled by 0.2 sqrt(max(m, n)).
+    Nesterov's momentum, made orthogonal and scaled by `step_size`.
     """
     velocity.mul_(momentum).add_(gradient)
     ahead = (gradient + velocity * momentum).reshape(len(gradient), -1)
-    return (orthogonal(ahead) * (_SIZE * math.sqrt(max(ahead.shape)))).reshape(gradient.shape)
+    return (orthogonal(ahead) * step_size(*ahead.shape)).reshape(gradient.shape)
+
+
+def step_size(m: int, n: int) -> float:
+    """Return by how much an orthogonal matrix (m, n) is multiplied: 0.2 sqrt(max(m, n))."""
+    return _SIZE * math.sqrt(max(m, n))
 
 
 class Muon(torch.optim.Optimizer):

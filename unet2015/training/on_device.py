@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional
 
 from unet2015.errors import SettingsError
-from unet2015.networks import build
+from unet2015.networks import TrainingScores, build
+from unet2015.networks.gpu_training import cast_weights, fuse
 from unet2015.settings import FineTuningSettings, TrainingSettings
 from unet2015.settings.choices import Averaging
 from unet2015.tiling.averaging import VERSIONS
@@ -76,6 +78,8 @@ class DeviceTraining:
         self.settings, self.device, self.capacity = settings, device, capacity
         self.network = build(settings.network, shape[1], settings.labels.classes)
         self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fuse(self.network)
+        self.scores = TrainingScores(self.network)
         output = self.network.training_geometry.output_size(rule.tile)
         aug = settings.augmentation
         self.deform = Deformer(
@@ -191,8 +195,11 @@ class DeviceTraining:
         images, classes, weights = (torch.stack(planes) for planes in zip(*samples, strict=True))
         for parameter in self.parameters:
             parameter.grad = None
+        images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, rule.precision):
-            maps = self.network.training_scores(images.contiguous(memory_format=torch.channels_last))
+            half = rule.precision == "bfloat16"
+            cast = cast_weights(self.scores, torch.bfloat16) if half else {}
+            maps = functional_call(self.scores, cast, images)
         # Each tile counts the same, whatever is annotated on it.
         loss = torch.stack(tile_losses(rule, maps, Sample(images, classes, weights))).mean()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,13 +1,13 @@
 """A step down the gradient for all weights at once, with rates that lie on the device, for a CUDA graph."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from unet2015.settings import OptimisationSettings
-from unet2015.training.muon import ADAM_EPS, hidden_weights, muon_step
+from unet2015.training.muon import ADAM_EPS, hidden_weights
+from unet2015.training.muon_batches import HiddenMatrices
 from unet2015.training.schedules import learning_rate, momentum
 
 
@@ -50,6 +50,9 @@ class Update:
         self.rule, self.parameters = rule, parameters
         self.average = [p.detach().clone() for p in parameters] if rule.average else []
         self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
+        hidden = hidden_weights(parameters) if rule.optimizer == "muon" else set()
+        self.hidden = HiddenMatrices(parameters, hidden)
+        self.rest = [k for k in range(len(parameters)) if k not in hidden]
 
     @torch.no_grad()
     def reset(self) -> None:
@@ -75,12 +78,11 @@ class Update:
             torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp(max=1))
         if self.rule.optimizer == "sgd":
             self._sgd(gradients, rate, inertia)
-        elif self.rule.optimizer == "muon":
-            self._muon(gradients, rate, inertia, at)
-        elif norm.device.type == "cuda":
-            self._fused_adam(gradients, rate, at)
         else:
-            self._adam(gradients, rate, at, range(len(gradients)))
+            if self.rule.optimizer == "muon":
+                self._muon(gradients, rate, inertia)
+            adam = self._fused_adam if norm.device.type == "cuda" else self._adam
+            adam(gradients, rate, at)
         if self.average:
             torch._foreach_mul_(self.average, decay)
             torch._foreach_add_(self.average, torch._foreach_mul(self.parameters, 1 - decay))
@@ -97,41 +99,42 @@ class Update:
             way = list(torch._foreach_add(gradients, torch._foreach_mul(velocity, inertia)))
         torch._foreach_sub_(self.parameters, torch._foreach_mul(way, rate))
 
+    def _muon(self, gradients: list[Tensor], rate: Tensor, inertia: Tensor) -> None:
+        """Let all weights decay, and take Muon's step for the hidden ones; the rest is left to Adam."""
+        if self.rule.weight_decay:
+            torch._foreach_mul_(self.parameters, 1 - rate * self.rule.weight_decay)
+        self.hidden.step(gradients, self.moments[0], rate, inertia)
+
+    def _for_adam(self, gradients: list[Tensor]) -> list[list[Tensor]]:
+        """Return weights, gradients and both means of all that is not Muon's."""
+        every = (self.parameters, gradients, *self.moments)
+        return [[tensors[k] for k in self.rest] for tensors in every]
+
     def _fused_adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
-        """Update all weights in one kernel, torch's own; it takes a step counter for each parameter."""
-        mean, square = self.moments
-        kernel = torch._fused_adamw_ if self.rule.optimizer == "adamw" else torch._fused_adam_
+        """Update the weights in one kernel, torch's own; it takes a step counter for each parameter."""
+        rule = self.rule
+        kernel = torch._fused_adamw_ if rule.optimizer == "adamw" else torch._fused_adam_
+        weights, gradients, mean, square = self._for_adam(gradients)
         kernel(
-            self.parameters,
+            weights,
             gradients,
             mean,
             square,
             [],  # largest squares: for amsgrad only
-            [(at + 1.0)[0].float()] * len(mean),
+            [(at + 1.0)[0].float()] * len(self.rest),
             lr=rate,
-            beta1=self.rule.betas[0],
-            beta2=self.rule.betas[1],
-            weight_decay=self.rule.weight_decay,
+            beta1=rule.betas[0],
+            beta2=rule.betas[1],
+            weight_decay=0.0 if rule.optimizer == "muon" else rule.weight_decay,
             eps=ADAM_EPS,
             amsgrad=False,
             maximize=False,
         )
 
-    def _muon(self, gradients: list[Tensor], rate: Tensor, inertia: Tensor, at: Tensor) -> None:
-        if self.rule.weight_decay:
-            torch._foreach_mul_(self.parameters, 1 - rate * self.rule.weight_decay)
-        hidden = hidden_weights(self.parameters)
-        for number in hidden:
-            step = muon_step(gradients[number], self.moments[0][number], inertia)
-            self.parameters[number].sub_(step * rate)
-        self._adam(gradients, rate, at, [k for k in range(len(gradients)) if k not in hidden])
-
-    def _adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor, numbers: Sequence[int]) -> None:
-        """Take Adam's step for the weights of these numbers."""
+    def _adam(self, gradients: list[Tensor], rate: Tensor, at: Tensor) -> None:
+        """Do the same in torch's lists, on any device."""
         rule = self.rule
-        weights, gradients, mean, square = (
-            [tensors[k] for k in numbers] for tensors in (self.parameters, gradients, *self.moments)
-        )
+        weights, gradients, mean, square = self._for_adam(gradients)
         if rule.optimizer == "adamw":
             torch._foreach_mul_(weights, 1 - rate * rule.weight_decay)
         elif rule.optimizer == "adam" and rule.weight_decay:
