@@ -1,6 +1,7 @@
 """Files of two folders are paired by what their names have in common; what is unsure is refused."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,39 @@ def test_what_does_not_belong_together_stays_alone(
     pairing = pair_by_name(side("a", names_in(first)), side("b", names_in(second)))
     assert [str(path.relative_to("a")) for path in pairing.first_alone] == names_in(first_alone)
     assert [str(path.relative_to("b")) for path in pairing.second_alone] == names_in(second_alone)
+
+
+VARIANTS = [
+    ("a", "b"),
+    ("l", "r"),
+    ("i", "j"),
+    ("left", "right"),
+    ("cells", "nuclei"),
+    ("A", "B"),
+    ("+", "-"),
+]
+PATTERNS = ["{f}_{v}", "{v}_{f}", "{f}{v}", "pos{f}{v}", "pos{f}_{v}_x"]
+
+
+@pytest.mark.parametrize("variants", [*VARIANTS, ("raw", "gt"), ("1", "2"), ("a", "b", "c")])
+@pytest.mark.parametrize(
+    "added", [("{}", "{}_mask"), ("{}", "m_{}"), ("{}", "{}"), ("i_{}", "m_{}"), ("{}_img", "{}_mask")]
+)
+def test_what_tells_files_of_both_sides_apart_pairs_none(
+    variants: tuple[str, ...], added: tuple[str, str]
+) -> None:
+    """Each field has several files, one of the last field is missing on each side, and not the same one."""
+    for pattern in PATTERNS:
+        meant: dict[Path, tuple[int, str]] = {}
+        for folder, form, missing in zip("ab", added, variants, strict=False):
+            for which in ((field, variant) for field in (1, 2, 3) for variant in variants):
+                name = form.format(pattern.format(f=which[0], v=which[1]))
+                meant |= {} if which == (3, missing) else {Path(folder, name): which}
+        first, second = ({path: path.name for path in meant if path.parent.name == side} for side in "ab")
+        pairs: tuple[tuple[Path, Path], ...] = ()
+        with suppress(DataSetError):  # refused with the candidates
+            pairs = pair_by_name(first, second).pairs
+        assert [(one.name, other.name) for one, other in pairs if meant[one] != meant[other]] == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 
@@ -82,10 +82,14 @@ def exact_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
 
 
 def bare_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
-    """Return the same as `exact_words` without the words at the ends that always say what a file is."""
-    return tuple(
-        {path: _without_kinds(words) for path, words in side.items()} for side in exact_words(*sides)
-    )
+    """Return the same as `exact_words` without the words at the ends that always say what a file is.
+
+    Such a word that some files of each side have, and others not, tells which file is meant, and stays.
+    """
+    cut = exact_words(*sides)
+    names = [[{word.lower() for word in words} for words in side.values()] for side in cut]
+    kinds = {word for word in _SURE_KINDS if not all(_some_have(word, side) for side in names)}
+    return tuple({path: _without_kinds(words, kinds) for path, words in side.items()} for side in cut)
 
 
 def loose_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
@@ -143,12 +147,17 @@ def _past_marks(words: Words, place: int, end: int, step: int) -> int:
     return place
 
 
-def _without_kinds(words: Words) -> Words:
-    """Return a name without such words at its ends and the marks beside them; one word at least is left."""
+def _some_have(word: str, names: Sequence[Set[str]]) -> bool:
+    """Whether some of the names of a side have a word, and others not."""
+    return len({word in name for name in names}) == 2
+
+
+def _without_kinds(words: Words, kinds: Set[str]) -> Words:
+    """Return a name without some words at its ends and the marks beside them; one word at least is left."""
     start, end = 0, len(words)
-    while end - start > 1 and words[start].lower() in _SURE_KINDS:
+    while end - start > 1 and words[start].lower() in kinds:
         start = _past_marks(words, start + 1, end, 1)
-    while end - start > 1 and words[end - 1].lower() in _SURE_KINDS:
+    while end - start > 1 and words[end - 1].lower() in kinds:
         end = _past_marks(words, end - 2, start - 1, -1) + 1
     return words[start:end] or words
 
