@@ -8,16 +8,16 @@ import tifffile
 import torch
 
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
-from unet2015.models.model_file import read_model_file, save_model
+from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
 from unet2015.models.tensors import load_tensors
 from unet2015.report.measures import measures, summary
-from unet2015.settings import load_settings
+from unet2015.settings import Mapping, NetworkSettings, TrainingSettings, load_settings
 from unet2015.settings.network import PaddedSettings
 from unet2015.training import loop
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
-from unet2015.training.start import find_start, mapping_settings
+from unet2015.training.start import Start, find_start, mapping_settings, take_over
 from unet2015.training.validation import Validation
 
 CPU = torch.device("cpu")
@@ -227,7 +227,7 @@ def test_network_and_mapping_come_from_the_model(begun, tmp_path, caplog):
         ("[mapping]\nmethod = 'integer-range'", "mapping.method = 'integer-range', .* 'standardise'"),
         (
             "[labels]\nkind = 'classes'\nclasses = 3",
-            r"labels.classes = 3, but .* 2 classes apart \(membrane, cell\)",
+            r"labels.classes = 3, but .* 2 classes apart \(membrane, cell\); .* set labels.classes = 2",
         ),
     ],
 )
@@ -235,6 +235,40 @@ def test_what_contradicts_the_model_is_refused_by_name(tmp_path, begun, text, wo
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(SettingsError, match=words):
         choose_settings(tmp_path / "mine.toml", CPU, None, find_start(begun))
+
+
+def test_the_number_of_classes_comes_from_the_model_unless_somebody_wrote_one(tmp_path, caplog):
+    network = {"width": 2, "depth": 1}
+    info = ModelInfo(
+        network=NetworkSettings(**network),
+        mapping=Mapping(method="standardise"),
+        classes=3,
+        class_names=("class 0", "class 1", "class 2"),
+    )
+    start = Start(Model(build_network(info), info), "three")
+    given = {"labels": {"kind": "classes"}}
+    with caplog.at_level(logging.INFO, "unet2015"):
+        chosen = choose_settings(None, CPU, given, start)
+    assert (chosen.labels.classes, chosen.labels.kind) == (3, "classes")
+    assert "labels: 3 classes, as in three" in caplog.text
+    assert choose_settings("ronneberger2015", CPU, given, start).labels.classes == 3
+    assert take_over(start, TrainingSettings.model_validate(given)).labels.classes == 3
+    (tmp_path / "mine.toml").write_text("[labels]\nkind = 'classes'\n")
+    assert choose_settings(tmp_path / "mine.toml", CPU, None, start).labels.classes == 3
+    (tmp_path / "mine.toml").write_text("[labels]\nkind = 'classes'\nclasses = 2\n")
+    two = load_settings(tmp_path / "mine.toml")
+    for wrong in (
+        lambda: choose_settings(tmp_path / "mine.toml", CPU, None, start),
+        lambda: take_over(start, two),
+        lambda: choose_settings("quick", CPU, {"labels": {"kind": "classes", "classes": 2}}, start),
+    ):
+        with pytest.raises(SettingsError, match=r"labels.classes = 2, but three .* set labels.classes = 3"):
+            wrong()
+    with pytest.raises(SettingsError, match=r"of the kind instances have 2 classes, .* --label-kind classes"):
+        choose_settings(None, CPU, None, start)
+    given["optimisation"] = {"loss": "bce-dice"}
+    with pytest.raises(SettingsError, match=r'classes of three.*loss = "bce-dice" tells two classes apart'):
+        choose_settings(None, CPU, given, start)
 
 
 def test_other_channels_are_refused_before_anything_is_written(tmp_path, small_set, small_settings, begun):

@@ -23,8 +23,8 @@ def choose_settings(
 
     Default: those of the network that `overrides` name, if its own are shipped, else those for the device.
 
-    Network and mapping are those of `start`, if there is one. What a file of one's own or `overrides` say of
-    them must agree; what shipped settings say is replaced.
+    Network, mapping and number of classes are those of `start`, if there is one. What a file of one's own or
+    `overrides` say of them must agree; what shipped settings say is replaced.
 
     Raises
     ------
@@ -55,10 +55,10 @@ def settings_with(
     chosen = load_settings(settings, overrides)
     if start is None:
         return chosen
-    refuse_conflicts(
-        start, _given(chosen, overrides or {}, own=settings is not None and not is_shipped(settings))
-    )
-    return take_over(start, chosen)
+    own = settings is not None and not is_shipped(settings)
+    refuse_conflicts(start, _given(chosen, overrides or {}, own))
+    written = chosen.labels.model_fields_set if own else (overrides or {}).get("labels", {})
+    return take_over(start, chosen, "classes" in written)
 
 
 def _given(chosen: TrainingSettings, overrides: dict[str, Any], own: bool) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from unet2015.networks import architecture, describe
 from unet2015.settings import (
     AnyNetworkSettings,
     FineTuningSettings,
+    LabelSettings,
     MappingSettings,
     TrainingSettings,
     parse_settings,
@@ -161,8 +162,20 @@ def check_channels(
         )
 
 
-def take_over(start: Start, settings: TrainingSettings) -> TrainingSettings:
-    """Return the settings with the network of the model and its way to map intensities.
+def take_over(
+    start: Start, settings: TrainingSettings, classes_given: bool | None = None
+) -> TrainingSettings:
+    """Return the settings with the network of the model, its way to map intensities, and its classes.
+
+    Parameters
+    ----------
+    start : Start
+        The model.
+    settings : TrainingSettings
+        Those of the training.
+    classes_given : bool, optional
+        Whether somebody wrote down the number of classes; if not, it is that of the model. Default: whether
+        the settings were made with one.
 
     Raises
     ------
@@ -170,13 +183,16 @@ def take_over(start: Start, settings: TrainingSettings) -> TrainingSettings:
         The labels have another number of classes than the model, or its network has no part that the
         settings of fine-tuning are about.
     """
-    info, wanted = start.model.info, settings.labels.classes
-    if info.classes != wanted:
-        raise SettingsError(
-            f"labels.classes = {wanted}, but {start.name} tells {info.classes} classes apart "
-            f"({', '.join(info.class_names)}); start from a model of {wanted} classes, or train without "
-            "--from"
-        )
+    info = start.model.info
+    if classes_given is None:
+        classes_given = "classes" in settings.labels.model_fields_set
+    if info.classes != settings.labels.classes:
+        if classes_given or settings.labels.kind != "classes":
+            raise SettingsError(_other_classes(start, settings.labels))
+        _log.info("labels: %d classes, as in %s", info.classes, start.name)
+        said = settings.model_dump()
+        said["labels"]["classes"] = info.classes
+        settings = parse_settings(TrainingSettings, said, f"the settings, with the classes of {start.name}")
     if settings.fine_tuning != FineTuningSettings() and not architecture(info.network).encoder:
         raise SettingsError(
             f"fine_tuning: the network of {start.name} ({describe(info.network)}) has no contracting path "
@@ -188,6 +204,23 @@ def take_over(start: Start, settings: TrainingSettings) -> TrainingSettings:
     if settings.mapping != mapping:
         _log.info("mapping: %s, as in %s", mapping.method, start.name)
     return settings.model_copy(update={"network": info.network, "mapping": mapping})
+
+
+def _other_classes(start: Start, labels: LabelSettings) -> str:
+    """Return the message where the labels have another number of classes than the model."""
+    info = start.model.info
+    apart = f"{start.name} tells {info.classes} classes apart ({', '.join(info.class_names)})"
+    if labels.kind != "classes":
+        return (
+            f"labels of the kind {labels.kind} have 2 classes, but {apart}; if the labels hold the numbers "
+            "of these classes, give --label-kind classes; else start from a model of 2 classes, or train "
+            "without --from"
+        )
+    return (
+        f"labels.classes = {labels.classes}, but {apart}; if the labels are of these classes, set "
+        f"labels.classes = {info.classes}, or leave it out; else start from a model of {labels.classes} "
+        "classes, or train without --from"
+    )
 
 
 def refuse_conflicts(start: Start, given: dict[str, dict[str, Any]]) -> None:
