@@ -16,67 +16,86 @@ from unet2015.networks.architecture import TrainingScores
 
 
 def fuse(network: nn.Module) -> None:
-    """Replace each convolution that a ReLU follows, in all ``nn.Sequential`` of a network, by one module.
+    """Replace convolutions and what follows them in a network by modules that are faster in training.
 
-    The names and values of the parameters stay; all else in the network is left alone. The results are those
-    of the two modules up to rounding.
+    They are, in all ``nn.Sequential``, each convolution with the ReLU behind it, and up-convolutions
+    anywhere. The names and values of the parameters stay; all else in the network is left alone. The results
+    are those of the replaced modules up to rounding.
     """
-    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
-        for k, (first, second) in enumerate(pairwise(list(sequence))):
-            if type(first) is not nn.Conv2d or type(second) is not nn.ReLU:  # a subclass may do more
-                continue
-            if first.padding_mode == "zeros" and not isinstance(first.padding, str):
-                sequence[k], sequence[k + 1] = ConvolutionReLU(first), nn.Identity()
+    for module in list(network.modules()):
+        if isinstance(module, nn.Sequential):
+            for k, (first, second) in enumerate(pairwise(list(module))):
+                # By type: a subclass may do more.
+                if type(first) is nn.Conv2d and type(second) is nn.ReLU and _is_plain(first):
+                    module[k], module[k + 1] = ConvolutionReLU(first), nn.Identity()
+        for name, child in module.named_children():
+            if type(child) is nn.ConvTranspose2d and _is_plain(child):
+                setattr(module, name, UpConvolution(child))
 
 
-class ConvolutionReLU(nn.Module):
-    """A convolution and its ReLU.
+def _is_plain(convolution: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
 
-    Parameters
-    ----------
-    convolution : nn.Conv2d
-        Padded with zeros, if at all. Its parameters are taken over, not copied.
-    """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+class _Convolution(nn.Module):
+    """A convolution with the parameters of another one, which are taken over, not copied."""
+
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         self.weight = convolution.weight
         self.bias: nn.Parameter | None = convolution.bias  # type: ignore[assignment]
-        self.shape = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
+        transposed = isinstance(convolution, nn.ConvTranspose2d)
+        self.shape = (
+            *(convolution.stride, convolution.padding, convolution.dilation),
+            *(transposed, convolution.output_padding, convolution.groups),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolved maps, 0 where they were negative; under autocast in its precision."""
+        """Return the convolved maps; under autocast in its precision."""
         kind = x.device.type
         values: list[Tensor | None] = [x, self.weight, self.bias]
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
             values = [None if value is None else value.to(dtype) for value in values]
-        found: Tensor = _ConvolutionReLU.apply(*values, self.shape)  # type: ignore[no-untyped-call]
+        relu = isinstance(self, ConvolutionReLU)
+        found: Tensor = _Convolve.apply(*values, self.shape, relu)  # type: ignore[no-untyped-call]
         return found
 
 
-class _ConvolutionReLU(torch.autograd.Function):
+class ConvolutionReLU(_Convolution):
+    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
+
+
+class UpConvolution(_Convolution):
+    """A transposed convolution."""
+
+
+class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: Any) -> Tensor:
-        if x.device.type == "cuda" and x.dtype == torch.bfloat16:
-            found = torch.cudnn_convolution_relu(x, weight, bias, *shape)
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[Any, ...], relu: bool
+    ) -> Tensor:
+        if relu and x.device.type == "cuda" and x.dtype == torch.bfloat16:
+            stride, padding, dilation, *_, groups = shape
+            found = torch.cudnn_convolution_relu(x, weight, bias, stride, padding, dilation, groups)
         else:
-            found = functional.relu_(torch.conv2d(x, weight, bias, *shape))
-        ctx.save_for_backward(x, weight, found)
+            found = torch.convolution(x, weight, bias, *shape)
+            found = functional.relu_(found) if relu else found
+        ctx.save_for_backward(x, weight, *([found] if relu else []))
         ctx.shape, ctx.has_bias = shape, bias is not None
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, found = ctx.saved_tensors
-        stride, padding, dilation, groups = ctx.shape
-        gradient = torch.ops.aten.threshold_backward(gradient, found, 0)
+        x, weight, *found = ctx.saved_tensors
+        if found:
+            gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
         needs = ctx.needs_input_grad
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [*needs[:2], False]
+            gradient, x, weight, None, *ctx.shape, [*needs[:2], False]
         )
-        return of_x, of_weight, bias_gradient(gradient) if ctx.has_bias and needs[2] else None, None
+        return of_x, of_weight, bias_gradient(gradient) if ctx.has_bias and needs[2] else None, None, None
 
 
 def bias_gradient(gradient: Tensor) -> Tensor:
@@ -104,7 +123,7 @@ def cast_weights(scores: TrainingScores, dtype: torch.dtype) -> dict[str, Tensor
     dict of Tensor
         By the names of the parameters.
     """
-    kinds, exact = (nn.Conv2d, nn.ConvTranspose2d, ConvolutionReLU), scores.network.heads
+    kinds, exact = (nn.Conv2d, nn.ConvTranspose2d, _Convolution), scores.network.heads
     found = {
         f"{place}.{name}": weight
         for place, module in scores.named_modules()
