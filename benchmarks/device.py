@@ -70,7 +70,17 @@ def tensor_float32(
     return cuda_arithmetic(device, tensor_float32=allowed, benchmark=benchmark, deterministic=False)
 
 
-def matrix_rates(device: torch.device, sizes: Sequence[int], repeats: int) -> dict[str, dict[str, Any]]:
+KINDS: dict[str, tuple[torch.dtype, bool]] = {
+    "bfloat16": (torch.bfloat16, False),
+    "tf32": (torch.float32, True),
+    "float32": (torch.float32, False),
+}
+"""Kinds of numbers whose products are measured: their type, and whether TensorFloat-32 may round them."""
+
+
+def matrix_rates(
+    device: torch.device, sizes: Sequence[int], repeats: int, kinds: Sequence[str] = tuple(KINDS)
+) -> dict[str, dict[str, Any]]:
     """Measure the best rate of a product of two square matrices, in FLOP/s, for each kind of number.
 
     Returns
@@ -80,11 +90,8 @@ def matrix_rates(device: torch.device, sizes: Sequence[int], repeats: int) -> di
         time, its ``size``, and the rates of all ``sizes``.
     """
     found = {}
-    for name, dtype, tf32 in (
-        ("bfloat16", torch.bfloat16, False),
-        ("tf32", torch.float32, True),
-        ("float32", torch.float32, False),
-    ):
+    for name in kinds:
+        dtype, tf32 = KINDS[name]
         rates = {}
         for size in sizes:
             a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))

@@ -1,6 +1,6 @@
 """The share of a GPU's measured peak that training and tiled inference reach, next to MONAI.
 
-``python -m benchmarks.gpu [--quick] [--device cuda] [--out FILE]``
+``python -m benchmarks.gpu [--quick] [--device cuda] [--part inference] [--precision bfloat16] [--plain]``
 
 Where there is no CUDA it says so and ends with status 1; ``--device cpu --quick`` tries the code there, with
 sizes of which the times mean nothing. The peak is that of products of large square matrices.
@@ -24,11 +24,14 @@ import torch
 
 from benchmarks import gpu_inference, gpu_training
 from benchmarks.command import options
-from benchmarks.device import matrix_rates
+from benchmarks.device import KINDS, matrix_rates
 from benchmarks.machine import keep_result, row
 from unet2015.device import gpu_count, hardware_name
+from unet2015.settings.choices import Precision
 
 MATRICES = (2048, 4096, 8192, 16_384)
+PARTS = ("training", "inference")
+PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")
 
 
 def lacking() -> str:
@@ -38,40 +41,43 @@ def lacking() -> str:
     return "this benchmark needs a GPU with CUDA; `--device cpu --quick` tries its code without one"
 
 
-def measure(device: torch.device, quick: bool) -> dict[str, Any]:
-    """Measure the peak, then training, then inference."""
-    rates = matrix_rates(device, (64,) if quick else MATRICES, repeats=2 if quick else 7)
-    for name, rate in rates.items():
-        print(f"peak, {name}: {rate['rate'] / 1e12:.3g} TFLOP/s with matrices of {rate['size']}", flush=True)
-    training = gpu_training.measure_training(
-        device,
-        gpu_training.Sizes(width=4, depth=2, tile=60, page=64, repeats=2)
-        if quick
-        else gpu_training.Sizes(width=64, depth=4, tile=572, page=1024, repeats=30),
-        rates,
-    )
-    inference = gpu_inference.measure_inference(
-        device,
-        gpu_inference.Sizes(width=2, depth=2, side=100, roi=60, together=(1,), repeats=2)
-        if quick
-        else gpu_inference.Sizes(width=64, depth=4, side=2048, roi=572, together=(1, 4, 25), repeats=15),
-        rates,
-    )
-    return {
+def measure(
+    device: torch.device,
+    quick: bool,
+    parts: Sequence[str] = PARTS,
+    precisions: Sequence[Precision] = PRECISIONS,
+    variants: bool = True,
+) -> dict[str, Any]:
+    """Measure the peak, then training, then inference, or a part of it."""
+    answer: dict[str, Any] = {
         "device": hardware_name(device),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-        "peak_flops": rates,
-        "peers": inference.pop("peers"),
-        "training": training,
-        "inference": inference,
-        "table": rows(training, inference),
     }
+    kinds = [name for name in KINDS if name == "bfloat16" or "float32" in precisions]
+    rates = matrix_rates(device, (64,) if quick else MATRICES, 2 if quick else 7, kinds)
+    for name, rate in rates.items():
+        print(f"peak, {name}: {rate['rate'] / 1e12:.3g} TFLOP/s with matrices of {rate['size']}", flush=True)
+    answer["peak_flops"], answer["table"] = rates, []
+    if "training" in parts:
+        sizes = gpu_training.Sizes(width=64, depth=4, tile=572, page=1024, repeats=30)
+        if quick:
+            sizes = gpu_training.Sizes(width=4, depth=2, tile=60, page=64, repeats=2)
+        answer["training"] = gpu_training.measure_training(device, sizes, rates, precisions, variants)
+        answer["table"] += training_rows(answer["training"]) if "bfloat16" in precisions else []
+    if "inference" in parts:
+        size = gpu_inference.Sizes(width=64, depth=4, side=2048, roi=572, together=(1, 4, 25), repeats=15)
+        if quick:
+            size = gpu_inference.Sizes(width=2, depth=2, side=100, roi=60, together=(1,), repeats=2)
+        answer["inference"] = gpu_inference.measure_inference(device, size, rates, precisions, variants)
+        answer["peers"] = answer["inference"].pop("peers")
+        answer["table"] += inference_rows(answer["inference"]) if "bfloat16" in precisions else []
+    return answer
 
 
-def rows(training: dict[str, Any], inference: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of the table: training next to the peak, augmentation, inference next to MONAI."""
-    step, tiled = training["bfloat16"], inference["bfloat16"]
+def training_rows(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table on training: next to the peak, and the augmentation."""
+    step = training["bfloat16"]
     best = max(
         ((found["share_of_peak"], name) for name, found in step["variants"].items() if "step" in found),
         default=None,
@@ -79,7 +85,7 @@ def rows(training: dict[str, Any], inference: dict[str, Any]) -> list[dict[str, 
     note = f"{step['steps_a_second']:.1f} steps/s"
     if best is not None:
         note += f"; the best variant, {best[1]}, {100 * best[0]:.0f} %"
-    found = [
+    return [
         row(
             f"GPU: training step, width {training['width']}, {training['tile']} px tile, batch 1, bfloat16",
             "its measured bfloat16 peak",
@@ -97,6 +103,11 @@ def rows(training: dict[str, Any], inference: dict[str, Any]) -> list[dict[str, 
             at_least=False,
         ),
     ]
+
+
+def inference_rows(inference: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table on tiled inference: next to MONAI."""
+    tiled, found = inference["bfloat16"], []
     for overlap, aim in (("0.33", 3), ("0.25", 2.2)):
         if overlap in tiled["times_as_fast_as_monai"]:
             found.append(
@@ -118,6 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check that results agree, measure, print, and write the result file."""
     parser = options("gpu", __doc__, "small sizes")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
+    parser.add_argument("--part", choices=PARTS, help="this part alone")
+    parser.add_argument("--precision", choices=PRECISIONS, help="this precision alone")
+    parser.add_argument("--plain", action="store_true", help="no compiled and no recorded variants")
     given = parser.parse_args(arguments)
     device = torch.device(given.device)
     if device.type == "cpu" and not given.quick:
@@ -125,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.type != "cpu" and lacking():
         print(lacking(), file=sys.stderr)
         return 1
-    answer = measure(device, given.quick)
+    parts = PARTS if given.part is None else (given.part,)
+    precisions = PRECISIONS if given.precision is None else (given.precision,)
+    answer = measure(device, given.quick, parts, precisions, not given.plain)
     keep_result(given, "gpu", __doc__, answer)
     return 0
 

@@ -1,6 +1,6 @@
 """The GPU's part about tiled inference: this project's engine, variants of its network, and MONAI's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,14 @@ class Sizes:
     repeats: int
 
 
-def measure_inference(device: torch.device, sizes: Sizes, rates: dict[str, Any]) -> dict[str, Any]:
-    """Measure both precisions, next to MONAI where it is installed."""
+def measure_inference(
+    device: torch.device,
+    sizes: Sizes,
+    rates: dict[str, Any],
+    precisions: Sequence[Precision] = ("bfloat16", "float32"),
+    variants: bool = True,
+) -> dict[str, Any]:
+    """Measure some precisions, next to MONAI where it is installed, and to variants of the network's call."""
     torch.manual_seed(0)
     network = UNet(1, 2, sizes.width, sizes.depth).eval()
     with torch.inference_mode():
@@ -55,8 +61,8 @@ def measure_inference(device: torch.device, sizes: Sizes, rates: dict[str, Any])
     exact = Inference(network, device, "float32", other)(image)
     monai = peer("monai.inferers")
     slide = None if monai is None else monai.sliding_window_inference
-    for precision in ("bfloat16", "float32"):
-        case = Case(network, device, sizes, precision, plan, image, exact)
+    for precision in precisions:
+        case = Case(network, device, sizes, precision, plan, image, exact, variants)
         answer[precision] = _measure(case, slide, answer["flops"] / rates[precision]["rate"])
     return answer
 
@@ -72,6 +78,7 @@ class Case:
     plan: TilePlan
     image: NDArray[np.float32]
     exact: NDArray[Any]
+    variants: bool = True
 
     def inference(self) -> Inference:
         """Return the engine's way, ready."""
@@ -93,7 +100,9 @@ def _measure(case: Case, slide: Callable[..., Any] | None, least: float) -> dict
         "network alone": ours.network_alone(image),
     }
     left_out: dict[str, str] = {}
-    errors = {"engine": error} | _add_variants(case, max(2 * error, ROUNDING), candidates, left_out)
+    errors = {"engine": error}
+    if case.variants:
+        errors |= _add_variants(case, max(2 * error, ROUNDING), candidates, left_out)
     if slide is not None:
         _add_windows(case, slide, candidates, left_out)
     measured = device_seconds(device, *candidates.values(), repeats=case.sizes.repeats)

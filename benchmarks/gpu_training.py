@@ -1,7 +1,7 @@
 """The GPU's part about training: one step, its augmentation, and variants of the network's call."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -162,27 +162,41 @@ def variants(device: torch.device) -> dict[str, Callable[[nn.Module, Tensor], An
     return {"compile": compiled, "cuda graphs": graphed, "compile, cuda graphs": compiled_graphed}
 
 
-def measure_training(device: torch.device, sizes: Sizes, rates: dict[str, Any]) -> dict[str, Any]:
-    """Measure steps in both precisions, plain and as variants."""
+def measure_training(
+    device: torch.device,
+    sizes: Sizes,
+    rates: dict[str, Any],
+    precisions: Sequence[str] = ("bfloat16", "float32"),
+    variants_too: bool = True,
+) -> dict[str, Any]:
+    """Measure steps in some precisions, plain and as variants."""
     flops = 3 * forward_flops(UNet(1, 2, sizes.width, sizes.depth).to("meta"), (1, 1, sizes.tile, sizes.tile))
     answer: dict[str, Any] = {"width": sizes.width, "tile": sizes.tile, "flops_a_step": flops}
     with training_set(sizes) as data:
         with tensor_float32(device, allowed=False):
             exact = Step(data, sizes, "float32", device).gradients()
-        for precision in ("bfloat16", "float32"):
-            answer[precision] = _measure(device, data, sizes, precision, exact, flops, rates)
+        made = variants(device) if variants_too else {}
+        for precision in precisions:
+            answer[precision] = _measure(Case(device, data, sizes, precision, exact, flops, made), rates)
     return answer
 
 
-def _measure(
-    device: torch.device,
-    data: TrainingSet,
-    sizes: Sizes,
-    precision: str,
-    exact: list[Tensor],
-    flops: int,
-    rates: dict[str, Any],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """What is measured of one precision."""
+
+    device: torch.device
+    data: TrainingSet
+    sizes: Sizes
+    precision: str
+    exact: list[Tensor]
+    flops: int
+    variants: dict[str, Callable[[nn.Module, Tensor], Any]]
+
+
+def _measure(case: Case, rates: dict[str, Any]) -> dict[str, Any]:
+    device, data, sizes, precision = case.device, case.data, case.sizes, case.precision
+    exact, flops = case.exact, case.flops
     # As `unet2015.train` runs: torch's defaults, which let cuDNN use TF32 for float32.
     plain = Step(data, sizes, precision, device)
     error = relative_error(plain.gradients(), exact)
@@ -205,7 +219,7 @@ def _measure(
         f"augmentation {100 * found['share_of_augmentation']:.1f} % of a step, peak {found['peak_mib']} MiB",
         flush=True,
     )
-    for name, make in variants(device).items():
+    for name, make in case.variants.items():
         # A variant that this machine or this torch cannot run must not cost the other figures.
         try:
             step = Step(data, sizes, precision, device, make)

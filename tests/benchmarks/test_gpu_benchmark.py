@@ -35,6 +35,18 @@ def test_quick_run_on_the_cpu_writes_all_figures(tmp_path, benchmark):
     assert [row["aim"] for row in result["table"]][:2] == [40, 5]
 
 
+def test_a_part_of_it_has_no_figures_of_the_rest(tmp_path):
+    out = tmp_path / "gpu.json"
+    options = ["--part", "inference", "--precision", "bfloat16", "--plain"]
+    assert gpu.main(["--device", "cpu", "--quick", *options, "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert "training" not in result
+    assert set(result["peak_flops"]) == {"bfloat16"}
+    assert {"engine", "network alone"} <= set(result["inference"]["bfloat16"]["times"])
+    assert not {"compile", "cuda graphs"} & set(result["inference"]["bfloat16"]["times"])
+    assert "float32" not in result["inference"]
+
+
 @NO_CUDA
 def test_without_cuda_it_says_so_and_fails(capsys):
     assert gpu.main([]) == 1
