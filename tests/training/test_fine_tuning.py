@@ -266,8 +266,8 @@ def test_the_number_of_classes_comes_from_the_model_unless_somebody_wrote_one(tm
             wrong()
     with pytest.raises(SettingsError, match=r"of the kind instances have 2 classes, .* --label-kind classes"):
         choose_settings(None, CPU, None, start)
-    given["optimisation"] = {"loss": "bce-dice"}
-    with pytest.raises(SettingsError, match=r'classes of three.*loss = "bce-dice" tells two classes apart'):
+    given["optimisation"] = {"loss": "bce_dice"}
+    with pytest.raises(SettingsError, match=r'classes of three.*loss = "bce_dice" tells two classes apart'):
         choose_settings(None, CPU, given, start)
 
 
