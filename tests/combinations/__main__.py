@@ -1,11 +1,13 @@
 """``python -m tests.combinations``: draw inputs and options that are seldom used together, and compare.
 
-Each round draws an image (flavour, axes, order of planes, type, calibration, storage), a model and options.
-It runs ``segment``, the same again, ``replay``, ``label`` and ``measure``, and compares pixels, axes,
-calibration, objects, tables, outlines and records with what NumPy, torch on whole pages, SciPy and
-scikit-image give. Every fourth round draws labels instead, of truth and result, in two flavours, and compares
-what ``evaluate`` measures with brute force. The same seed draws the same rounds. The exit status is 1 where
-something differs.
+Each round draws an image (flavour, colour, scene, axes, type, calibration, storage), a model and options.
+It runs ``segment``, the same again, ``replay``, ``label`` and ``measure``, and the functions of the package,
+and compares pixels, axes, calibration, objects, tables, outlines and records with what NumPy, torch on whole
+pages, SciPy and scikit-image give. A fourth of the rounds segments a folder of images, lets something happen
+(an image changes, another model comes, a file is bad, a result is lost, the run is killed), and runs again.
+Another fourth draws labels, of truth and result, and compares what ``evaluate`` measures with brute force.
+
+The same seed draws the same rounds. The exit status is 1 where something differs.
 """
 
 import argparse
@@ -16,15 +18,22 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 
-from tests.combinations import evaluation, play
+from tests.combinations import evaluation, events, play
 from tests.combinations.bench import DiffersError
 from tests.searches.results import write_result
+
+FOLDERS = partial(events.play_one, events.EVENTS)
+CHILDREN = partial(events.play_one, events.IN_CHILDREN)
+FOUR = play.play, FOLDERS, play.play, evaluation.play
+KINDS = *FOUR, *FOUR, *FOUR, play.play, CHILDREN, play.play, evaluation.play
+"""What rounds are, by turns."""
 
 
 def search(seed: int, rounds: int, first: int = 0) -> dict[str, Any]:
@@ -35,8 +44,8 @@ def search(seed: int, rounds: int, first: int = 0) -> dict[str, Any]:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    kind = evaluation if number % 4 == 3 else play
-                    checks += kind.play(Random(f"{seed} {number}"), Path(folder).resolve()).checks
+                    kind = KINDS[number % len(KINDS)]
+                    checks += kind(Random(f"{seed} {number}"), Path(folder).resolve()).checks
                 continue
             except DiffersError as error:
                 found.append(f"round {number}: {error}")

@@ -1,5 +1,8 @@
 """Where a combination is played: a folder, commands in it, and comparisons that are counted."""
 
+import contextlib
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,14 +35,20 @@ class Bench:
     words: list[str] = field(default_factory=list)
     checks: int = 0
 
-    def run(self, *words: object) -> Ended:
-        """Run a command that must succeed."""
+    def run(self, *words: object, status: int = 0) -> Ended:
+        """Run a command that must end with an exit status."""
         line = [str(word) for word in words]
         self.words.append("unet2015 " + " ".join(line))
         with inside(self.folder):
             ended = command(*line)
-        self.same("exit status", ended.status, 0, f": {ended.err}{ended.out}")
+        self.same("exit status", ended.status, status, f": {ended.err}{ended.out}")
         return ended
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Call functions of the package in the folder; what they say is not shown."""
+        with inside(self.folder), contextlib.redirect_stderr(io.StringIO()):
+            yield
 
     def same(self, what: str, came: object, wanted: object, more: str = "") -> None:
         """Compare two values."""

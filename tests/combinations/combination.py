@@ -1,9 +1,14 @@
 """What is combined: an image, a model, options and a kind of result, all drawn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
-from tests.combinations import expected, inputs
+import numpy as np
+
+from tests.combinations import expected, inputs, models
+from tests.combinations.drawn import Drawn, name_of, one_channel, scene_words, with_gaps
 from unet2015.models.model_file import Model
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
@@ -28,15 +33,15 @@ class Combination:
         None: no objects.
     target : str
         "folder", "tif" or "zarr": what ``-o`` is given.
-    options : list of str
-        Others, which change no pixel.
+    options : dict
+        Others, by their names in `SegmentOptions`.
     given_size : tuple of float or None
         What ``--pixel-size`` is given.
     outlines : bool
         Whether the outlines of objects are written, too.
     """
 
-    image: inputs.Drawn
+    image: Drawn
     channel: int | None
     model: Model
     average: str
@@ -44,14 +49,14 @@ class Combination:
     of_class: int
     settings: ObjectSettings | None
     target: str
-    options: list[str]
+    options: dict[str, Any]
     given_size: tuple[float, float] | None
     outlines: bool
 
     @property
-    def used(self) -> inputs.Drawn:
+    def used(self) -> Drawn:
         """The image as the network reads it."""
-        return self.image if self.channel is None else inputs.one_channel(self.image, self.channel)
+        return self.image if self.channel is None else one_channel(self.image, self.channel)
 
     @property
     def calibration(self) -> dict[str, float]:
@@ -71,42 +76,67 @@ def draw(random: Random) -> tuple[Combination, expected.Maps]:
 def _draw(random: Random) -> tuple[Combination, expected.Maps] | None:
     """Draw a combination; None where the network is dead, that is, gives the same everywhere."""
     image = inputs.draw(random)
+    skip = random.random() < 0.15
+    if skip:
+        image = with_gaps(random, image)
     count = image.pixels.shape[image.axes.index("C")] if "C" in image.axes else 1
     channel = random.randrange(count) if "C" in image.axes and random.random() < 0.4 else None
-    model = expected.draw_model(random, image, 1 if channel is not None else count)
-    average = random.choice(["none", "none", "none", "flips", "symmetries"])
-    used = image if channel is None else inputs.one_channel(image, channel)
-    made = expected.maps(used, model, average)
+    model = models.draw(random, image.pixels, 1 if channel is not None else count)
+    average = random.choice(["none", "none", "none", "none", "flips", "symmetries", "rotations"])
+    used = image if channel is None else one_channel(image, channel)
+    target = random.choice(["folder", "folder", "tif", "zarr"])
+    if "I" in image.axes and model.info.classes > 2:  # which OME-Zarr cannot hold
+        target = "folder"
+    options = _options(random, target, model, skip)
+    made = expected.maps(used, model, average, options.get("precision") == "bfloat16", skip)
     if made.probabilities[:, 1].std() < 1e-3:
         return None
-    two = model.info.classes == 2
-    of_class = 1 if two else random.randint(1, 2)
-    threshold = round_trip(expected.between(made.probabilities[:, of_class], random.uniform(0.3, 0.9)))
-    if not two:  # its objects have a threshold, its class map has none
-        info = model.info.model_copy(update={"objects": ObjectSettings(threshold=threshold)})
-        model = replace(model, info=info)
-    settings = None
-    if random.random() < 0.6:
-        settings = ObjectSettings(
-            of_class=None if two else of_class,
-            connectivity=random.choice([1, 2]),
-            fill_holes=random.random() < 0.6,
-            smallest=random.choice([0, 3, 20]),
-            frame=random.choice([0, 0, 5]),
-            markers=MarkerSettings(level=threshold, blur=random.choice([0.0, 1.0]))
-            if random.random() < 0.3
-            else None,
-        )
-    target = random.choice(["folder", "folder", "tif", "zarr"])
-    if "I" in image.axes and not two:  # which OME-Zarr cannot hold
-        target = "folder"
+    model, of_class, threshold, settings = decide(random, model, made.probabilities)
     given = None
     if "Y" not in image.sizes and random.random() < 0.4:
         given = round(random.uniform(0.1, 2), 3), round(random.uniform(0.1, 2), 3)
     return Combination(
-        image, channel, model, average, threshold if two else None, of_class, settings, target,
-        _options(random, target), given, random.random() < 0.5,
+        image, channel, model, average, threshold, of_class, settings, target,
+        options, given, random.random() < 0.5,
     ), made  # fmt: skip
+
+
+def decide(
+    random: Random, model: Model, probabilities: np.ndarray
+) -> tuple[Model, int, float | None, ObjectSettings | None]:
+    """Draw what is made of probabilities (n, classes, ...): objects of which class, from which threshold.
+
+    Returns
+    -------
+    Model
+        That of three classes has the threshold of objects, as its class map has none.
+    int
+        The class of objects.
+    float or None
+        The threshold of the class map.
+    ObjectSettings or None
+        None: no objects.
+    """
+    two = model.info.classes == 2
+    of_class = 1 if two else random.randint(1, 2)
+    threshold = round_trip(expected.between(probabilities[:, of_class], random.uniform(0.3, 0.9)))
+    if not two:
+        info = model.info.model_copy(update={"objects": ObjectSettings(threshold=threshold)})
+        model = replace(model, info=info)
+    settings = _objects(random, None if two else of_class, threshold) if random.random() < 0.6 else None
+    return model, of_class, threshold if two else None, settings
+
+
+def _objects(random: Random, of_class: int | None, threshold: float) -> ObjectSettings:
+    markers = MarkerSettings(level=threshold, blur=random.choice([0.0, 1.0]))
+    return ObjectSettings(
+        of_class=of_class,
+        connectivity=random.choice([1, 2]),
+        fill_holes=random.random() < 0.6,
+        smallest=random.choice([0, 3, 20]),
+        frame=random.choice([0, 0, 5]),
+        markers=markers if random.random() < 0.3 else None,
+    )
 
 
 def round_trip(value: float) -> float:
@@ -114,29 +144,51 @@ def round_trip(value: float) -> float:
     return float(f"{value:.7f}")
 
 
-def _options(random: Random, target: str) -> list[str]:
-    """Draw options that must not change a pixel."""
-    chosen = []
+def _options(random: Random, target: str, model: Model, skip: bool) -> dict[str, Any]:
+    """Draw options; but for the precision and `skip` they must not change a pixel."""
+    chosen: dict[str, Any] = {"skip_empty": True} if skip else {}
     if random.random() < 0.5:
-        chosen += ["--tile", str(random.choice([60, 76, 92, 124]))]
+        chosen["tile"] = random.choice(models.tiles(model))
     if random.random() < 0.3:
-        chosen += ["--batch", str(random.randint(1, 3))]
+        chosen["batch"] = random.randint(1, 3)
     if random.random() < 0.2:
-        chosen += ["--max-memory", "1G"]
+        chosen["max_memory"] = 2**30
     if target != "zarr" and random.random() < 0.3:
-        chosen += random.choice([["--tiled"], ["--tiled", "--pyramid"], ["--striped"]])
-    if random.random() < 0.5:
-        chosen.append("--probability")
+        chosen |= random.choice([{"tiled": True}, {"tiled": True, "pyramid": True}, {"tiled": False}])
+    if random.random() < 0.15:
+        chosen["precision"] = "bfloat16"
+    # What is unsure of pixels shows in the probability map alone.
+    if random.random() < 0.5 or skip or "precision" in chosen:
+        chosen["products"] = ("classes", "probability")
     return chosen
+
+
+WORDS = {
+    "tile": "--tile", "batch": "--batch", "max_memory": "--max-memory", "precision": "--precision",
+    "skip_empty": "--skip-empty", "pyramid": "--pyramid",
+}  # fmt: skip
+"""How the command calls options."""
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    words = []
+    for name, value in options.items():
+        if name == "tiled":
+            words.append("--tiled" if value else "--striped")
+        elif name == "products":
+            words.append("--probability")
+        else:
+            words += [WORDS[name]] if value is True else [WORDS[name], str(value)]
+    return words
 
 
 def words_of(one: Combination) -> list[str]:
     """Return the options of ``segment`` that say what was drawn."""
-    words = ["--average", one.average, *one.options]
+    words = ["--average", one.average, *_words(one.options), *scene_words(one.image)]
     if one.threshold is not None:
         words += ["--threshold", repr(one.threshold)]
     if one.channel is not None:
-        words += ["--channel", inputs.name_of(one.image, one.channel)]
+        words += ["--channel", name_of(one.image, one.channel)]
     if one.given_size is not None:
         words += ["--pixel-size", ",".join(map(str, one.given_size))]
     return words + objects_words(one)

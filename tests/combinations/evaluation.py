@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from tests.combinations import inputs
 from tests.combinations.bench import Bench, DiffersError
+from tests.combinations.drawn import Drawn
 
 FLAVOURS = ("imagej", "ome", "shaped", "plain", "zarr 4", "zarr 5")
 LABELS = ("uint8", "uint16", "int16", "uint32")
@@ -61,7 +62,7 @@ def _save(
     dtype = dtype or random.choice([one for one in types if pixels.max() <= np.iinfo(one).max])
     axes = "I" + axes[-2:] if flavour == "plain" and len(axes) > 2 else axes
     storage = {} if flavour.startswith("zarr") else {"byteorder": ">" if flavour == "imagej" else "<"}
-    image = inputs.Drawn(axes, pixels.astype(dtype), flavour, "µm", "s", {}, (), storage)
+    image = Drawn(axes, pixels.astype(dtype), flavour, "µm", "s", {}, (), storage)
     return inputs.write(image, place, name)
 
 

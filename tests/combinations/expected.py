@@ -1,21 +1,23 @@
 """What a segmentation must give, by NumPy, torch on whole pages, SciPy and scikit-image alone."""
 
-from dataclasses import dataclass
-from random import Random
+import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy import ndimage
 from skimage.measure import regionprops
 
-from tests.combinations.inputs import Drawn
+from tests.combinations.drawn import Drawn
 from tests.objects.whole_page import objects_of
 from tests.reference import whole
-from unet2015.models.model_file import Model, ModelInfo, build_network
-from unet2015.settings import Mapping, NetworkSettings
+from unet2015.models.model_file import Model
+from unet2015.networks import Network
+from unet2015.settings import Mapping
 from unet2015.settings.objects import ObjectSettings
 
-CLOSE = 1e-4
-"""Probabilities nearer to a threshold than this may fall on either side."""
+ROUNDING = 2e-5
+"""How far probabilities may be off: rounding, of a mapped image and of tiles."""
 
 
 @dataclass(frozen=True)
@@ -32,41 +34,18 @@ class Maps:
         (pages, channels, H, W).
     probabilities : numpy.ndarray
         (pages, classes, H, W).
+    tolerance : float
+        How far probabilities may be off.
+    empty : numpy.ndarray or None
+        Which pixels (pages, H, W) may be left out, as all that the network reads for them is one value.
     """
 
     axes: str
     lengths: tuple[int, ...]
     raw: np.ndarray
     probabilities: np.ndarray
-
-
-def draw_model(random: Random, image: Drawn, channels: int) -> Model:
-    """Draw an untrained model that can read an image with so many channels."""
-    methods = ["standardise", "image-percentiles", "fixed"]
-    if image.pixels.dtype in (np.uint8, np.uint16):
-        methods.append("integer-range")
-    method = random.choice(methods)
-    ends: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
-    if method == "image-percentiles":
-        ends = (random.choice([0.0, 1.0, 5.0]),), (random.choice([95.0, 99.8, 100.0]),)
-    elif method == "fixed":
-        middle, spread = float(image.pixels.mean()), float(image.pixels.std()) or 1.0
-        ends = (middle - spread,) * channels, (middle + spread,) * channels
-    classes = random.choice([2, 2, 2, 3])
-    info = ModelInfo(
-        in_channels=channels,
-        axes="CYX" if channels > 1 else "YX",
-        classes=classes,
-        class_names=("background", "cell", "border")[:classes],
-        mapping=Mapping(method=method, low=ends[0], high=ends[1]),
-        network=NetworkSettings(
-            width=4, depth=random.choice([1, 2]), variant=random.choice(["paper", "release"])
-        ),
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(random.getrandbits(30))
-        network = build_network(info).eval()
-    return Model(network, info)
+    tolerance: float
+    empty: np.ndarray | None
 
 
 def mapped(raw: np.ndarray, mapping: Mapping) -> np.ndarray:
@@ -86,13 +65,58 @@ def mapped(raw: np.ndarray, mapping: Mapping) -> np.ndarray:
     return ((values - low[:, None, None]) * gain[:, None, None]).astype(np.float32)
 
 
-def maps(image: Drawn, model: Model, average: str) -> Maps:
-    """Return the probabilities of all pages, each in one pass of the network over the whole of it."""
+def maps(image: Drawn, model: Model, average: str, half: bool = False, skip: bool = False) -> Maps:
+    """Return the probabilities of all pages, each in one pass of the network over the whole of it.
+
+    `half`: they are computed in bfloat16, and may be off by twice as much as where torch computes all layers
+    in it.
+    `skip`: what is empty may be left out.
+    """
     axes = "".join(letter for letter in image.axes if letter not in "CYX")
     pages = image.in_order(axes + "CYX")
     raw = pages.reshape(-1, *pages.shape[-3:])
-    found = [whole(model.network, page[None], average)[0] for page in mapped(raw, model.info.mapping)]
-    return Maps(axes, pages.shape[:-3], raw, np.concatenate(found))
+    read = mapped(raw, model.info.mapping)
+    found = np.concatenate([whole(model.network, page[None], average)[0] for page in read])
+    tolerance = ROUNDING
+    if half:
+        rough = [whole(Half(model.network), page[None], average)[0] for page in read]
+        tolerance += 2 * float(np.abs(np.concatenate(rough) - found).max())
+    empty = flat(raw, model.network.geometry.margin) if skip else None
+    return Maps(axes, pages.shape[:-3], raw, found, tolerance, empty)
+
+
+class Half(torch.nn.Module):
+    """A network of which torch computes every layer in bfloat16, the last one, too."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network, self.geometry = copy.deepcopy(network).to(torch.bfloat16), network.geometry
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return scores in single precision."""
+        return self.network(image).float()
+
+
+def flat(raw: np.ndarray, margin: int) -> np.ndarray:
+    """Return around which pixels of pages (pages, channels, H, W), mirrored, each channel has one value."""
+    sides = 1, 1, *(min(2 * margin, 2 * side) + 1 for side in raw.shape[-2:])
+    low, high = (find(raw, sides, mode="mirror") for find in (ndimage.minimum_filter, ndimage.maximum_filter))
+    return np.asarray((low == high).all(1))
+
+
+def with_what_was_left_out(made: Maps, shown: np.ndarray) -> tuple[Maps, bool]:
+    """Return the maps where tiles were left out, and whether that may have been, and was for empty pages.
+
+    `shown` are the probabilities that were written: (pages, 1 or classes, H, W). The probability of the class
+    0 is 1 where a tile was left out.
+    """
+    assert made.empty is not None
+    gone = shown[:, 0] == (0 if shown.shape[1] == 1 else 1)
+    all_gone = gone[made.empty.all((1, 2))].all()
+    wrong = gone & ~made.empty & (1 - made.probabilities[:, 0] > made.tolerance)
+    left_out = np.eye(made.probabilities.shape[1])[0]
+    values = np.where((gone & made.empty)[:, None], left_out[:, None, None], made.probabilities)
+    return replace(made, probabilities=values), bool(all_gone and not wrong.any())
 
 
 def between(values: np.ndarray, wanted: float) -> float:
@@ -106,11 +130,11 @@ def between(values: np.ndarray, wanted: float) -> float:
 
 def classes(made: Maps, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the class map (pages, H, W), and of which pixels it is sure."""
-    probabilities = made.probabilities
+    probabilities, close = made.probabilities, 5 * made.tolerance
     if threshold is not None:
-        return (probabilities[:, 1] > threshold).astype(int), np.abs(probabilities[:, 1] - threshold) > CLOSE
+        return (probabilities[:, 1] > threshold).astype(int), np.abs(probabilities[:, 1] - threshold) > close
     ordered = np.sort(probabilities, axis=1)
-    return probabilities.argmax(1), ordered[:, -1] - ordered[:, -2] > CLOSE
+    return probabilities.argmax(1), ordered[:, -1] - ordered[:, -2] > close
 
 
 def labels(probability: np.ndarray, threshold: float, settings: ObjectSettings) -> np.ndarray:

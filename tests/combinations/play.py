@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tests.combinations import combination, expected, inputs, results
+from tests.combinations import by_python, combination, expected, inputs, results
 from tests.combinations.bench import Bench, DiffersError
 from tests.combinations.combination import Combination
+from tests.combinations.drawn import along, name_of, scene_words
 from unet2015.models.model_file import save_model
 
-TOLERANCE = 2e-5
-"""Of probabilities: rounding, of a mapped image and of tiles."""
 Rows = list[dict[str, str]]
 
 
@@ -38,6 +38,10 @@ def play(random: Random, folder: Path) -> Bench:
 def _play(bench: Bench, one: Combination, made: expected.Maps, source: Path, random: Random) -> None:
     out = {"folder": "out", "tif": "out/r.tif", "zarr": "out/r.zarr"}[one.target]
     words = ["segment", source.name, "-o", out, "--model", "m.safetensors", *combination.words_of(one)]
+    if one.image.scenes:
+        bench.run("segment", source.name, "-o", "out", "--model", "m.safetensors", status=1)
+        bench.same("results without --scene", list(bench.folder.glob("out/*.tif")), [])
+        shutil.rmtree(bench.folder / "out")
     bench.run(*words)
     found = _results(bench, one)
     before = _digests(bench.folder / "out")
@@ -50,26 +54,32 @@ def _play(bench: Bench, one: Combination, made: expected.Maps, source: Path, ran
     if random.random() < 0.5:
         said = bench.run("replay", record.relative_to(bench.folder))
         bench.same("replay, different outputs", "different" in said.out, False, said.out)
+    if random.random() < 0.3:
+        by_python.look(bench, one, found, source, random)
     if one.settings is not None and random.random() < 0.7:
-        _again(bench, one, found, source)
+        _again(bench, one, found, source, random.random() < 0.4)
 
 
-def _again(bench: Bench, one: Combination, found: Mapping[str, Path], source: Path) -> None:
-    """Label the maps that lie there, and measure those labels."""
-    chosen = [] if one.channel is None else ["--channel", inputs.name_of(one.image, one.channel)]
+def _again(bench: Bench, one: Combination, found: Mapping[str, Path], source: Path, functions: bool) -> None:
+    """Label the maps that lie there, and measure those labels; also by the functions of the package."""
+    chosen = [] if one.channel is None else ["--channel", name_of(one.image, one.channel)]
     sized = [] if one.given_size is None else ["--pixel-size", ",".join(map(str, one.given_size))]
-    with_images = ["--images", source.name, *chosen]
+    with_images = ["--images", source.name, *chosen, *scene_words(one.image)]
     if "probability" in found and found["probability"].suffix == ".tif":
         bench.run("label", found["probability"].relative_to(bench.folder), "-o", "counted", *with_images)
+        if functions:
+            by_python.label(bench, one, found["probability"], source)
         labels = next((bench.folder / "counted").glob("*.labels*.tif"))
         first, second = results.read(found["labels"], "labels/labels"), results.read(labels, "labels/labels")
         bench.same("pixels of labels by label", int((first.pixels != second.pixels).sum()), 0)
         bench.calibrated("labels by label", second, one.calibration)
-        if not {"--tiled", "--striped"} & {*one.options} and 1 not in one.image.pixels.shape:
+        if "tiled" not in one.options and 1 not in one.image.pixels.shape:
             bench.same("bytes of labels by label", labels.read_bytes() == found["labels"].read_bytes(), True)
     if found["labels"].suffix == ".tif":
         labels = found["labels"].relative_to(bench.folder)
         bench.run("measure", labels, "-o", "measured.csv", *with_images, *sized)
+        if functions:
+            by_python.measure(bench, one, found["labels"], source)
         rows, again = _rows(found["objects"]), _rows(bench.folder / "measured.csv")
         bench.same("objects by measure", len(again), len(rows))
         for row, other in zip(rows, again, strict=True):
@@ -98,7 +108,7 @@ def _results(bench: Bench, one: Combination) -> dict[str, Path]:
     if rest[0].suffix == ".zarr":
         if one.settings is not None:
             found["labels"] = rest[0]
-        if one.settings is not None or "--probability" in one.options:
+        if one.settings is not None or "products" in one.options:
             found["probability"] = rest[0]
     return found
 
@@ -107,6 +117,10 @@ def look(
     bench: Bench, one: Combination, made: expected.Maps, found: Mapping[str, Path], source: Path
 ) -> None:
     """Compare results with what must come."""
+    if made.empty is not None:
+        shown = pages(results.read(found["probability"]), made, channels=True)
+        made, right = expected.with_what_was_left_out(made, shown)
+        bench.same("what --skip-empty leaves out is empty, and what is all empty is left out", right, True)
     classes = results.read(found["classes"], "labels/classes")
     _axes(bench, "class map", classes, made)
     bench.calibrated("class map", classes, one.calibration)
@@ -120,7 +134,7 @@ def look(
         bench.calibrated("probability map", shown, one.calibration)
         whole = made.probabilities[:, 1:2] if one.model.info.classes == 2 else made.probabilities
         came = pages(shown, made, channels=True)
-        bench.close("probability", came, whole, TOLERANCE, 1.0)
+        bench.close("probability", came, whole, made.tolerance, 1.0)
         probability = came[:, 0 if len(came[0]) == 1 else one.of_class]
     if one.settings is not None:
         _look_at_objects(bench, one, made, found, probability)
@@ -207,7 +221,7 @@ def _axes(bench: Bench, what: str, came: results.Result, made: expected.Maps, mo
 def pages(shown: results.Result, made: expected.Maps, channels: bool = False) -> np.ndarray:
     """Return the pages of a result in the order of `made`: (pages, H, W), or (pages, channels, H, W)."""
     wanted = made.axes + ("C" if channels else "") + "YX"
-    found = inputs.along(shown.pixels, shown.axes, wanted)
+    found = along(shown.pixels, shown.axes, wanted)
     return found.reshape(-1, *found.shape[len(made.axes) :])
 
 
