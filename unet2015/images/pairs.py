@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.beside_results import without_their_images
 from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.reader import find_images, natural_order
@@ -47,7 +48,7 @@ class Pairing:
     unlike: tuple[tuple[Path, Path], ...] = ()
 
 
-def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]:
+def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = False) -> dict[Path, str]:
     """Return the images that a path or a pattern names, each with its name without ending.
 
     The name begins with the folders that tell files apart: those below `given`, where it is a folder without
@@ -60,12 +61,14 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
     wanted : str, optional
         Which results are meant, where a segmentation has left several of one image: their ending. Results
         of an earlier run than the last are left out, unless `given` is such a file. Of OME-Zarr results the
-        label image inside is returned.
+        label image inside is returned. Images that lie beside their results are left out.
+    truth : bool
+        Whether truth is meant, so that a name does not make a file a result.
 
     Raises
     ------
     DataSetError
-        All that is meant is of an earlier run.
+        All that is meant is of an earlier run, or nothing says whether a file is an image or a result.
     UsageError, ImageReadError
         As from `find_images`.
     """
@@ -79,7 +82,9 @@ def named_files(given: str | Path, wanted: str | None = None) -> dict[Path, str]
         files = find_images([Path(glob.escape(str(root))) / "**" / "*"])
     else:
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    files = files if wanted is None else without_earlier(results_meant(files, wanted), [given])
+    if wanted is not None:
+        files = without_their_images(files, wanted, named=not truth)
+        files = without_earlier(results_meant(files, wanted), [given])
     # Without .ome as well: a.ome.tif goes with a.tif before anything else.
     names = {
         file: file.absolute().relative_to(root.absolute()).with_name(shared_stem(file)) for file in files

@@ -117,7 +117,7 @@ def compare_folders(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     axes = None if axes is None else text(axes, "axes")
     progress = callback(progress, "progress")
-    pairing = pair_by_name(named_files(truth, wanted), named_files(result, wanted))
+    pairing = pair_by_name(named_files(truth, wanted, truth=True), named_files(result, wanted))
     if not pairing.pairs:
         raise DataSetError(
             f"by their names no file of {truth} ({listed_files(pairing.first_alone)}) belongs to one of "

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UsageError
+from unet2015.images import beside_results
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import (
     CLASSES_ZARR,
     LABELS_ZARR,
     is_ome_name,
-    name_before,
     ome_ending,
     stem_of,
 )
 from unet2015.images.zarr_group import is_zarr
-from unet2015.safe_files import RECORD, leftovers, longest_name, record_of, record_paths
+from unet2015.safe_files import RECORD, leftovers, longest_name, record_of
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
@@ -106,14 +106,8 @@ def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file has the name of a result and lies beside a record."""
-    name = name_before(path.name, ENDINGS)
-    # os.path: a path too long to be there is none, and no error.
-    if name is None:
-        return False
-    # Of segment there is one record beside all results; of other commands one beside each.
-    places = {*record_paths(path, path.with_name(name)), *record_paths(path, path.with_suffix(""))}
-    return any(map(os.path.exists, places))
+    """Whether a file has the name of a result of any kind and lies beside a record."""
+    return beside_results.is_result(path, ENDINGS)
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classes: int = 2) -> list[Job]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unet2015.errors import UsageError
+from unet2015.images.beside_results import without_results
 from unet2015.images.pairs import listed_files, named_files, pair_by_name
 from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, image_around, name_before, stem_of
 from unet2015.segmentation.jobs import is_result
@@ -62,6 +63,7 @@ def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Pa
     if images is None:
         return dict.fromkeys(files)
     own = {path.resolve() for path in files}  # labels may lie beside their images
-    others = {path: name for path, name in named_files(images).items() if path.resolve() not in own}
+    found = named_files(images)
+    others = {path: found[path] for path in without_results([*found]) if path.resolve() not in own}
     pairing = pair_by_name(files, others)
     return dict.fromkeys(files) | dict(pairing.pairs)

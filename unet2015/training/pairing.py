@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unet2015.errors import DataSetError
+from unet2015.images.beside_results import without_results, without_their_images
 from unet2015.images.pairs import Pairing, listed_files, pair_by_name
 from unet2015.images.reader import find_images
-from unet2015.images.result_names import shared_stem
+from unet2015.images.result_names import LABELS, shared_stem
 from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
@@ -66,7 +67,8 @@ def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pa
     UsageError
         An input names no image at all.
     """
-    image_files, label_files = find_images(images), find_images(labels)
+    image_files = without_results(find_images(images))
+    label_files = without_their_images(find_images(labels), LABELS, named=False)
     given = {os.path.realpath(path) for path in label_files}
     others = [path for path in image_files if os.path.realpath(path) not in given]
     # One image that is left and one label file would go together whatever their names.

@@ -1,0 +1,96 @@
+"""Where results lie beside their images, the results are meant as results, and the images as images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.errors import DataSetError
+from unet2015.images.pairs import named_files
+from unet2015.images.result_names import CLASSES, LABELS
+from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
+from unet2015.safe_files import signed
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_names import partners_of
+from unet2015.training.pairing import find_pairs
+
+CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
+RAW = (np.arange(600).reshape(20, 30) % 251).astype(np.uint8)
+RESULTS = {".classes": (CELLS > 0).astype(np.uint8), ".labels": CELLS, ".probability": np.float32(CELLS > 0)}
+
+
+def write(folder: Path, **files: np.ndarray) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in files.items():
+        tifffile.imwrite(folder / f"{name}.tif", array)
+    return folder
+
+
+def record(folder: Path, name: str, source: Path, *outputs: str) -> None:
+    said = {"input": str(source), "outputs": dict.fromkeys(outputs, "0" * 64)}
+    (folder / f"{name}.record.json").write_text(json.dumps(signed(said)))
+
+
+def segmented(folder: Path, *endings: str, recorded: bool = True) -> Path:
+    """Write images and, in the same folder, some of their results."""
+    for name in ("t0", "t1"):
+        write(folder, **{name: RAW}, **{f"{name}{ending}": RESULTS[ending] for ending in endings})
+        if recorded:
+            record(folder, name, folder / f"{name}.tif", *(f"{name}{ending}.tif" for ending in endings))
+    return folder
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_no_image_is_measured_as_its_result(tmp_path: Path, recorded: bool) -> None:
+    both = segmented(tmp_path / "d", *RESULTS, recorded=recorded)
+    truth = write(tmp_path / "t", t0=CELLS, t1=CELLS)
+    assert evaluate_objects(truth, both).scores.seg == 1
+    assert evaluate_seg(write(tmp_path / "SEG", man_seg0=CELLS, man_seg1=CELLS), both).value == 1
+    assert evaluate_pixels(truth, both, foreground=True).classes[1].dice == 1
+    measured = measure_files(both, tmp_path / "o")
+    assert [one.input.name for one in measured] == ["t0.labels.tif", "t1.labels.tif"]
+
+
+@pytest.mark.parametrize("wanted", [LABELS, CLASSES])
+def test_what_no_record_tells_is_refused(tmp_path: Path, wanted: str) -> None:
+    both = segmented(tmp_path / "d", ".probability", recorded=False)
+    with pytest.raises(DataSetError, match=r"t0.tif: it lies beside t0.probability.tif, and no record"):
+        named_files(both, wanted)
+    record(both, "t0", both / "t0.tif", "t0.probability.tif")
+    record(both, "t1", tmp_path / "t1.tif", "t1.tif", "t1.probability.tif")  # -o t1.tif: it is the class map
+    assert {"t0.tif", "t1.tif"} & {path.name for path in named_files(both, wanted)} == {"t1.tif"}
+
+
+def test_a_class_map_named_as_an_image_is_no_instance_labels(tmp_path: Path) -> None:
+    write(tmp_path, **{"r": RESULTS[".classes"], "r.labels": CELLS})
+    record(tmp_path, "r", Path("/elsewhere/x.tif"), "r.tif", "r.labels.tif")
+    assert [path.name for path in named_files(tmp_path, LABELS)] == ["r.labels.tif"]
+    assert "r.tif" in {path.name for path in named_files(tmp_path, CLASSES)}
+
+
+def test_truth_is_not_left_out_by_its_name(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", **{"t0": CELLS, "t0.labels": CELLS * 2})
+    with pytest.raises(DataSetError, match=r"t0.tif: it lies beside t0.labels.tif"):
+        evaluate_objects(truth, truth)
+    record(truth, "t0", truth / "t0.tif", "t0.labels.tif")
+    assert [path.name for path in named_files(truth, LABELS, truth=True)] == ["t0.labels.tif"]
+
+
+def test_results_are_no_images(tmp_path: Path) -> None:
+    both = segmented(tmp_path / "d", *RESULTS)
+    labels = write(tmp_path / "l", **{"t0.labels": CELLS, "t1.labels": CELLS})
+    files = {path: path.stem for path in sorted(labels.iterdir())}
+    assert [path.name for path in partners_of(files, both).values()] == ["t0.tif", "t1.tif"]
+    pairs = find_pairs([both], [labels]).pairs
+    assert [(image.name, label.name) for image, label in pairs] == [
+        ("t0.tif", "t0.labels.tif"),
+        ("t1.tif", "t1.labels.tif"),
+    ]
+
+
+def test_images_are_not_their_labels(tmp_path: Path) -> None:
+    images, both = write(tmp_path / "i", t0=RAW, t1=RAW), segmented(tmp_path / "d", ".labels")
+    pairs = find_pairs([images], [both]).pairs
+    assert [label.name for _, label in pairs] == ["t0.labels.tif", "t1.labels.tif"]

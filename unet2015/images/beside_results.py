@@ -1,0 +1,118 @@
+"""Images that lie beside their own results: which of both are meant."""
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unet2015.errors import DataSetError
+from unet2015.images.result_names import (
+    CLASSES,
+    CLASSES_ZARR,
+    LABELS,
+    LABELS_ZARR,
+    OVERLAY,
+    OVERLAY_JPEG,
+    PROBABILITY,
+    meant_inside,
+    name_before,
+    stem_of,
+)
+from unet2015.safe_files import RECORD, read_record, record_paths
+from unet2015.wording import listed
+
+_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY, OVERLAY, OVERLAY_JPEG)
+_log = logging.getLogger("unet2015")
+_Image = tuple[Path, str]
+"""Folder and name of the image of a result."""
+
+
+def is_result(path: Path, endings: Iterable[str] = _ENDINGS) -> bool:
+    """Whether a file has the name of a result and lies beside a record."""
+    name = name_before(path.name, endings)
+    # os.path: a path too long to be there is none, and no error.
+    if name is None:
+        return False
+    # Of segment there is one record beside all results; of other commands one beside each.
+    places = {*record_paths(path, path.with_name(name)), *record_paths(path, path.with_suffix(""))}
+    return any(map(os.path.exists, places))
+
+
+def without_results(files: Sequence[Path]) -> list[Path]:
+    """Leave out results of segmentations where images are meant, and say so; they stay where all are such."""
+    results = {path for path in files if is_result(path)}
+    if not results or len(results) == len(files):
+        return list(files)
+    _log.info("%d results of segmentations among the images are left out", len(results))
+    return [path for path in files if path not in results]
+
+
+def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = True) -> list[Path]:
+    """Leave out images whose results are among the files, and name them.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Images and results, in any order.
+    wanted : str
+        The ending of the results that are meant, such as `LABELS`.
+    named : bool
+        Whether a file is known as a result by its name. Else, as where truth is meant, only by a record.
+
+    Raises
+    ------
+    DataSetError
+        Nothing says whether a file is an image or a class map.
+    """
+    files = list(files)
+    beside: dict[_Image, Path] = {}
+    meant: set[_Image] = set()
+    for path in files:
+        if (image := _image_of(path)) is not None:
+            beside[image] = path
+            if _is_wanted(path, wanted):
+                meant.add(image)
+    images = [path for path in files if _is_image(path, beside, meant, named)]
+    if images:
+        _log.info("left out, as images of results that lie beside them: %s", listed(images))
+    return [path for path in files if path not in images]
+
+
+def _image_of(path: Path) -> _Image | None:
+    name = name_before(path.name, _ENDINGS)
+    return None if name is None else (path.parent, name)
+
+
+def _is_wanted(path: Path, wanted: str) -> bool:
+    return name_before(path.name, (wanted,)) is not None or meant_inside(path, wanted) != path
+
+
+def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], named: bool) -> bool:
+    image = path.parent, stem_of(path)
+    if _image_of(path) is not None or image not in beside:
+        return False
+    places = [path.with_name(f"{name}{RECORD}") for name in (image[1], path.name)]
+    records = [record for place in places if (record := read_record(place)) is not None]
+    if any(
+        path.name in record[group]
+        for record in records
+        for group in ("outputs", "earlier")
+        if group in record
+    ):
+        return named and image in meant  # as the class map r.tif beside r.labels.tif
+    if any(_is_input(path, record) for record in records):
+        return True
+    classes = any(path.with_name(f"{image[1]}{ending}").exists() for ending in (CLASSES, CLASSES_ZARR))
+    if named and (records or classes or image in meant):
+        return True
+    raise DataSetError(
+        f"{path}: it lies beside {beside[image].name}, and no record says whether it is the image of that or "
+        "what is meant; give a pattern in quotes that leaves out what is not meant"
+    )
+
+
+def _is_input(path: Path, record: Mapping[str, Any]) -> bool:
+    """Whether a record names a file as what its results were made from."""
+    said = record.get("input")
+    return isinstance(said, str) and os.path.realpath(said) == os.path.realpath(path)
