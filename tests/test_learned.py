@@ -246,3 +246,19 @@ def test_a_training_that_learned_nothing_ends_with_3(monkeypatch, capsys):
     assert (status, out) == (3, "")
     assert err.splitlines()[-1] == "unet2015: error: nothing is learned; try another seed"
     assert "3 a training that has not learned" in " ".join(run(capsys, "train", "--help")[1].split())
+
+
+def test_a_model_that_does_not_find_each_class_says_so_and_its_training_ends_with_3(
+    save, monkeypatch, capsys, tmp_path
+):
+    lost = "class 2 (F1 0.000; calling every pixel so: 0.020)"
+    validation = {"not_found": [lost]}
+    model = read_model_file(save(learned=True, training={"validation": validation}))
+    assert model.doubts == (f"this model has not learned to find each class, by its held-out pages: {lost}",)
+    monkeypatch.setattr("unet2015.training.loop.train", lambda *_, **__: model)
+    words = ("train", "--images", "a", "--labels", "b", "-o", tmp_path / "c")
+    assert run(capsys, *words)[:2] == (3, f"{model.path}\n")
+    model.info.training["validation"]["not_found"] = []
+    assert run(capsys, *words)[0] == 0
+    for damaged in ({"not_found": "x"}, {"not_found": {}}, None, 3):
+        assert read_model_file(save(learned=True, training={"validation": damaged})).doubts == ()

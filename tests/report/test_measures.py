@@ -37,7 +37,8 @@ def run(tmp_path):
             info = ModelInfo(
                 network=NetworkSettings(width=2, depth=1),
                 mapping=Mapping(method="integer-range"),
-                class_names=("background", "cell"),
+                classes=len(model.by_class or "12"),
+                class_names=("background", "cell", "dot")[: len(model.by_class or "12")],
                 threshold=model.threshold,
                 learned=model.learned,
                 training={
@@ -147,3 +148,29 @@ def test_settings_that_were_edited_after_the_training_are_said():
     said = other_settings(trained | {"network": {"width": 64}, "mine": 3}, model)
     assert "settings.json was changed after the training" in said
     assert "own record in mine, network," in said
+
+
+LOST = Validation(
+    0.48, None, 0.3, constant=False, baseline=0.15, by_class=((0.97, 0.9), (0.95, 0.3), (0.01, 0.02))
+)
+WHOLE = replace(LOST, by_class=((0.97, 0.9), (0.95, 0.3), (0.8, 0.02)))
+
+
+def test_a_class_that_is_never_found_is_said_in_red_and_each_has_its_f1(run):
+    text = text_of(run(LOST, model=LOST))
+    alert = text.partition('role="alert">')[2].partition("</p>")[0]
+    assert "not learned to find each class" in alert
+    assert "class 2 (F1 0.010; calling every pixel so: 0.020)" in alert
+    assert "1 - the mean F1 of the classes from 1 on) 0.5200" in text
+    assert "the mean over the classes from 1 on that occur" in text
+    assert "at the best threshold" not in text
+    for name in ("background", "cell", "dot", "every pixel called so"):
+        assert f">{name}<" in text
+    assert 'role="alert"' not in text_of(run(WHOLE, model=WHOLE))
+
+
+def test_figures_of_classes_in_a_damaged_log_are_left_out(run):
+    for damaged in ([[0.5]], [[0.5, "x"], [1, 1]], "abc", [], [None, None], [[0.5, None]], {"a": 1}):
+        line = {"step": 2, **{f"validation_{key}": v for key, v in LOST.as_dict().items()}}
+        line["validation_by_class"] = damaged
+        assert [table.title for table in measures([line]).tables] == ["Validation"]

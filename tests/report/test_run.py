@@ -163,7 +163,7 @@ def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
     classes = (probability > 0.5).astype(np.uint8)
     classes[:, :5] = 255
     targets = Targets(classes, np.zeros(classes.shape, np.int32))
-    page = module._Page("a", probability, targets, probability, classes)
+    page = module._Page("a", probability, targets, probability, classes, 2)
     model = read_model_file(run / "model.safetensors")
     drawn = []
     monkeypatch.setattr(overlays, "overlay_instances", lambda *parts: drawn.append(parts[2]) or b"")
@@ -177,3 +177,23 @@ def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
     assert [np.bincount(found.ravel())[1:].tolist() for found in drawn] == [[1, 90], [18, 90]]
     assert said[0] == ""
     assert said[1].startswith("Objects: threshold 0.3, smaller than 2 px left out; panoptic quality 0.8, ")
+
+
+def test_the_pixel_error_of_a_page_is_that_of_the_validation():
+    """Of several classes 1 - the mean F1 of those from 1 on that occur, over annotated pixels."""
+    from unet2015.report.run import _Page
+    from unet2015.training.labels import IGNORED, Targets
+    from unet2015.training.pooled_pixels import PooledPixels
+
+    random = np.random.default_rng(0)
+    truth, probabilities = random.integers(0, 3, (30, 40)).astype(np.uint8), random.random((4, 30, 40))
+    truth[:3] = IGNORED
+    probabilities = (probabilities / probabilities.sum(axis=0)).astype(np.float32)
+    probabilities[3] = 0
+    targets = Targets(truth, np.zeros(truth.shape, np.int32))
+    page = _Page("a", probabilities[0], targets, probabilities[1], probabilities.argmax(axis=0), 4)
+    pooled = PooledPixels(4, 16)
+    pooled.add(probabilities, truth)
+    assert page.error == pytest.approx(1 - pooled.f1()[0], rel=1e-12)
+    assert page.f1 == tuple(f1 for f1, _ in pooled.of_classes()[1:])
+    assert page.f1[2] is None

@@ -67,7 +67,7 @@ def test_a_model_keeps_that_its_measures_are_too_good(tmp_path, small_set, short
     assert caplog.messages[-1] == f"the model that is kept: {doubt}"
     assert doubt[1:] in alert(kept, [])
     assert doubt[1:] in model_card(kept, Intensities(None, "pixels"), {})
-    assert "measured on pages trained on" in repr(kept)
+    assert "see its doubts" in repr(kept)
     first = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert first["held_out_trained_on"] == kept.info.training["held_out_trained_on"]
     caplog.clear()

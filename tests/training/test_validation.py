@@ -133,6 +133,35 @@ def test_of_more_classes(judged, truth):
     assert result.f1 == 0 < result.baseline
 
 
+def test_each_of_several_classes_is_measured_and_one_that_is_not_found_is_said(judged):
+    truth = np.zeros((20, 30), np.int64)
+    truth[:10, :10], truth[0, 20:26] = 1, 2
+    answer = np.full((3, 20, 30), 0.1)
+    answer[0], answer[1, :10, :10], answer[0, :10, :10] = 0.8, 0.8, 0.1
+    result = judged((answer, truth), classes=3)
+    (_, _, (f1, chance)) = result.by_class
+    assert f1 == 0
+    assert chance == pytest.approx(2 * 0.01 / 1.01)
+    assert result.by_class[1][0] == 1
+    assert result.learned is True, "as a whole"
+    assert result.not_found == ("class 2 (F1 0.000; calling every pixel so: 0.020)",)
+    assert result.as_dict()["not_found"] == list(result.not_found)
+    assert result.describe().endswith("; F1 of each class: 0 0.994, 1 1.000, 2 0.000")
+    again = Validation.from_dict(json.loads(json.dumps(result.as_dict())))
+    assert again == result
+    answer[2, 0, 20:26], answer[0, 0, 20:26] = 0.8, 0.1
+    assert judged((answer, truth), classes=3).not_found == ()
+    truth[0, 20:26] = 0
+    absent = judged((np.where(np.arange(3)[:, None, None] == truth, 0.8, 0.1), truth), classes=3)
+    assert (absent.by_class[2], absent.not_found) == ((None, 0.0), ())
+
+
+def test_of_two_classes_there_are_no_figures_for_each(judged, truth):
+    result = judged((np.where(truth, 0.9, 0.1), truth))
+    assert result.by_class is None
+    assert not {"by_class", "not_found"} & result.as_dict().keys()
+
+
 def test_pages_are_pooled(judged, truth):
     """A page without cells beside one with: F1 is defined, and what is invented there counts."""
     empty = np.zeros_like(truth)

@@ -16,6 +16,7 @@ _MEASURES = {
     "cross_entropy": "cross-entropy",
     "auc": "area under the ROC curve",
 }
+_MEAN_F1 = "mean F1 of pixels over the classes from 1 on"
 
 
 def model_card(
@@ -141,7 +142,8 @@ def _training(info: ModelInfo) -> Iterator[str]:
 def _validation(info: ModelInfo) -> Iterator[str]:
     measured = info.training.get("validation")
     found = measured if isinstance(measured, dict) else {}
-    numbers = {words: found[key] for key, words in _MEASURES.items() if isinstance(found.get(key), float)}
+    words_of = _MEASURES | ({} if info.classes == 2 else {"f1": _MEAN_F1, "pixel_error": f"1 - {_MEAN_F1}"})
+    numbers = {words: found[key] for key, words in words_of.items() if isinstance(found.get(key), float)}
     if not numbers:
         yield "The model file has no measures. Measure it on labelled images that it has not seen."
         return

@@ -16,8 +16,8 @@ from unet2015 import networks
 from unet2015.device import usual_torch
 from unet2015.errors import ModelError, SettingsError, UNet2015Error
 from unet2015.file_names import on_one_line
+from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.tensors import load_tensors, save_tensors
-from unet2015.models.training_pages import why_too_good
 from unet2015.safe_files import UNSIGNED
 from unet2015.settings import (
     NETWORK_KINDS,
@@ -121,7 +121,7 @@ class ModelInfo(Frozen):
                 "the training of this model has not ended: it is the best one so far, and neither its "
                 "threshold nor what counts as an object is chosen as at the end; train --resume ends it"
             )
-        return (*found, *filter(None, [why_too_good(self.training)]))
+        return (*found, *doubts_of_measures(self.training))
 
     @property
     def threshold_name(self) -> ThresholdName | None:
@@ -165,7 +165,7 @@ class Model:
         channels = f"{info.in_channels} channel{'s' * (info.in_channels > 1)}"
         unsure = ", has not learned" if info.learned is False else ""
         unsure += ", training not ended" if info.ended is False else ""
-        unsure += ", measured on pages trained on" if why_too_good(info.training) else ""
+        unsure += ", see its doubts" if doubts_of_measures(info.training) else ""
         digest = f", SHA-256 {self.sha256[:12]}" if self.sha256 else ""
         return on_one_line(
             f"<Model {what}: {networks.describe(info.network)}, {channels}, classes "

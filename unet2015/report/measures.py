@@ -5,12 +5,13 @@ from itertools import pairwise
 from typing import Any
 
 from unet2015.metrics import MEASURES
+from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model
-from unet2015.models.training_pages import why_too_good
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
 from unet2015.safe_files import UNSIGNED
+from unet2015.training.validation import class_figures
 
 _COLUMNS = {
     "step": "step",
@@ -22,6 +23,16 @@ _COLUMNS = {
     "validation_cross_entropy": "cross-entropy",
 }
 """The columns of the table: keys in a line of the log, and their titles."""
+_OF_TWO = (
+    "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
+    "threshold; beside it the F1 of the best constant answer, every pixel called the same. AUC, the area "
+    "under the ROC curve, is 0.5 for guessing."
+)
+_OF_CLASSES = (
+    "Pixel error is 1 - F1, and F1 the mean over the classes from 1 on that occur, where each pixel has its "
+    "most probable class, pooled over the annotated pixels; beside it that of the best constant answer, "
+    "every pixel called the same."
+)
 
 
 def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
@@ -37,8 +48,7 @@ def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
         said.append(f"This network has not learned: {why}.")
     if info.ended is False:
         said.append("The training has not ended: this is its best model so far.")
-    if why := why_too_good(info.training):
-        said.append(f"{why[0].upper()}{why[1:]}.")
+    said += [f"{doubt[0].upper()}{doubt[1:]}." for doubt in doubts_of_measures(info.training)]
     if not model.checked:
         said.append(f"The model file {UNSIGNED}.")
     return " ".join([*said, *filter(None, [other_model(checks, model)])])
@@ -73,13 +83,17 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
     measured = (
         f"F1 is undefined on {where} (none of their pixels is of a class from 1 on); by cross-entropy best"
         if error is None
-        else f"Pixel error (1 - F1) {error:.4f} on {where},"
+        else f"Pixel error ({_one_less(info.classes)}) {error:.4f} on {where},"
     )
     return (
         f"{network}{trained}. {measured} after {best['step']} steps.{_gain(model, checks)}\n\n"
         "Best step and threshold were chosen on the same pages; a score on pages that took no part in either "
         "is likely to be a little worse."
     )
+
+
+def _one_less(classes: int) -> str:
+    return "1 - F1" if classes == 2 else "1 - the mean F1 of the classes from 1 on"
 
 
 def _gain(model: Model, checks: list[dict[str, Any]]) -> str:
@@ -108,21 +122,32 @@ def measures(
         return Row([name, *(line.get(key) for key in _COLUMNS)], kind)
 
     begun = checks[0]["step"] == 0
+    before = "before: the model that was started from" if begun else "the first validation"
+    titles = ("the model kept (best)", "the last validation", before)
+    rows = [row(titles[0], best, "ours"), row(titles[1], checks[-1]), row(titles[2], checks[0])]
+    several = best.get("validation_threshold") is None  # of more than two classes there is none
+    note = f"{_OF_CLASSES if several else _OF_TWO} Cross-entropy is without weights, in nats. The official "
+    table = Table("Validation", ["", *_COLUMNS.values()], rows, f"{note}measures: unet2015 evaluate.")
+    each = _classes([*zip(titles, (best, checks[-1], checks[0]), strict=True)], model)
+    return Section(title, tables=[table, *each, *_phases(checks, lines)])
+
+
+def _classes(lines: Sequence[tuple[str, dict[str, Any]]], model: Model | None) -> list[Table]:
+    """Return the table of the F1 of each class; none where there are two classes, or no such figures."""
+    found = [(name, class_figures(line.get("validation_by_class"))) for name, line in lines]
+    if (of_model := found[0][1]) is None:
+        return []
+    names = [f"class {number}" for number in range(len(of_model))]
+    if model is not None and len(model.info.class_names) == len(names):
+        names = list(model.info.class_names)
     rows = [
-        row("the model kept (best)", best, "ours"),
-        row("the last validation", checks[-1]),
-        row("before: the model that was started from" if begun else "the first validation", checks[0]),
+        Row([name, *(f1 for f1, _ in figures)], "other" if number else "ours")
+        for number, (name, figures) in enumerate(found)
+        if figures is not None and len(figures) == len(names)
     ]
-    table = Table(
-        "Validation",
-        ["", *_COLUMNS.values()],
-        rows,
-        "Pixel error is 1 - F1 of what is not background, pooled over the annotated pixels, at the best "
-        "threshold; beside it the F1 of the best constant answer, every pixel called the same. AUC, the area "
-        "under the ROC curve, is 0.5 for guessing. Cross-entropy is without weights, in nats. The official "
-        "measures: unet2015 evaluate.",
-    )
-    return Section(title, tables=[table, *_phases(checks, lines)])
+    rows.append(Row(["every pixel called so", *(chance for _, chance in of_model)]))
+    note = "Each class by itself, pooled over the annotated pixels."
+    return [Table("F1 of each class", ["", *names], rows, note)]
 
 
 def _phases(checks: list[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> list[Table]:

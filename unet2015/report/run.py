@@ -31,6 +31,7 @@ from unet2015.training.dataset import Labels, read_labels, size_difference, spli
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
+from unet2015.training.pooled_pixels import class_f1
 from unet2015.training.run_folder import ANIMATION, FIGURE
 from unet2015.training.validation import segment_page
 
@@ -48,15 +49,22 @@ class _Page:
     targets: Targets
     probability: NDArray[np.float32]
     classes: NDArray[np.uint8]
+    number: int
+    """How many classes there are."""
 
     @property
     def error(self) -> float:
-        """1 - F1 of the pixels that are not background, over the annotated ones."""
+        """1 - F1 over the annotated pixels, the mean over the classes from 1 on, as in the validation."""
+        found = [f1 for f1 in self.f1 if f1 is not None]
+        return float(1 - np.mean(found)) if found else 0.0
+
+    @property
+    def f1(self) -> tuple[float | None, ...]:
+        """F1 of each class from 1 on; None where it neither occurs nor is found."""
         known = self.targets.classes != IGNORED
-        true, found = self.targets.classes[known], self.classes[known]
-        hits = np.count_nonzero((true == found) & (true > 0))
-        both = np.count_nonzero(true) + np.count_nonzero(found)
-        return float(1 - 2 * hits / both) if both else 0.0
+        counts = np.zeros((self.number, self.number), np.int64)
+        np.add.at(counts, (self.targets.classes[known], self.classes[known]), 1)
+        return class_f1(counts)[1:]
 
 
 @usual_torch()
@@ -192,10 +200,11 @@ def _pictures(folder: Path, model: Model | None, device: str) -> Section:
         )
         for at, words in ranks.items()
     ]
-    rows = [Row([page.name, page.error]) for page in pages]
-    table = Table(
-        "Every page", ["page", "pixel error"], rows, "At the model's threshold, each page by itself."
-    )
+    names = model.info.class_names[1:] if model.info.classes > 2 else ()
+    rows = [Row([page.name, page.error, *(page.f1 if names else ())]) for page in pages]
+    columns = ["page", "pixel error", *(f"F1 of {name}" for name in names)]
+    how = "Each pixel has its most probable class," if names else "At the model's threshold,"
+    table = Table("Every page", columns, rows, f"{how} each page by itself.")
     again = f"Segmented again by the model that was kept. {_objects(model)}".strip()
     return Section(title, again, [table], pictures)
 
@@ -283,4 +292,4 @@ def _segment(
     probabilities = segment_page(predict, model.network, source, (image.height, image.width), tile)
     classes = class_map(probabilities, model.info.threshold)
     pixels = image.read(number, 0, image.height, 0, image.width).mean(axis=0)
-    return _Page(name, pixels, targets, probabilities[1], classes)
+    return _Page(name, pixels, targets, probabilities[1], classes, len(probabilities))

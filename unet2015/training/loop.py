@@ -16,8 +16,8 @@ from unet2015.arguments import callback, device_name, file_path, file_paths, fla
 from unet2015.device import usual_torch
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
+from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model, read_model_file, save_model
-from unet2015.models.training_pages import why_too_good
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import reporting
@@ -217,8 +217,8 @@ class Training(Course):
         if model.info.learned is False:
             reasons = "; ".join(model.info.why_not_learned)
             _log.warning("the model that is kept has learned nothing: %s", reasons)
-        if why := why_too_good(model.info.training):
-            _log.warning("the model that is kept: %s", why)
+        for doubt in doubts_of_measures(model.info.training):
+            _log.warning("the model that is kept: %s", doubt)
         return model
 
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:

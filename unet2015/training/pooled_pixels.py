@@ -94,9 +94,8 @@ class PooledPixels:
         if not self.counts[1:].any():
             return None, 0.5 if self.classes == 2 else None
         if self.classes > 2:
-            hits = self.counts.diagonal()[1:]
-            both = (self.counts.sum(axis=0) + self.counts.sum(axis=1))[1:]
-            return float((2 * hits[both > 0] / both[both > 0]).mean()), None
+            found = [value for value in class_f1(self.counts)[1:] if value is not None]
+            return float(np.mean(found)), None
         # Above the k-th threshold lie the pixels that exceed at least k + 1 of them.
         above = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
         f1 = 2 * above[1] / np.maximum(1, above.sum(axis=0) + self.counts[1].sum())
@@ -113,6 +112,13 @@ class PooledPixels:
         if not shares.any():
             return None
         return float(2 * shares.max() / (1 + shares.max()) / np.count_nonzero(shares))
+
+    def of_classes(self) -> tuple[tuple[float | None, float], ...] | None:
+        """Return for each class its F1, and that of calling every pixel so; None with two classes."""
+        if self.classes == 2:
+            return None
+        chance = 2 * self.frequencies / (1 + self.frequencies)
+        return tuple(zip(class_f1(self.counts), chance.tolist(), strict=True))
 
     def auc(self) -> float | None:
         """Return the area under the ROC curve of class 1; None with more classes, or without both.
@@ -156,6 +162,16 @@ class PooledPixels:
         rest = (total - mean * number).sum(axis=0)
         rest_squares = (squares - 2 * mean * total + mean**2 * number).sum(axis=0)
         return float(np.clip((rest**2 - rest_squares).sum() / pairs / variance, 0, 1))
+
+
+def class_f1(counts: NDArray[np.integer]) -> tuple[float | None, ...]:
+    """Return the F1 of each class from counts of pixels (true classes, found classes).
+
+    None for a class that neither occurs nor is found.
+    """
+    both = (counts.sum(axis=0) + counts.sum(axis=1)).tolist()
+    hits = counts.diagonal().tolist()
+    return tuple(2 * hit / of if of else None for hit, of in zip(hits, both, strict=True))
 
 
 def _count(counts: NDArray[np.int64], truth: NDArray[np.int64], found: NDArray[np.integer]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unet2015.models.doubts import NOT_FOUND
 from unet2015.networks import Network
 from unet2015.tiling.engine import run
 from unet2015.tiling.plan import TilePlan
@@ -16,6 +17,7 @@ from unet2015.tiling.reading import PixelReader
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.pages import TrainingPage
 from unet2015.training.pooled_pixels import PooledPixels
+from unet2015.wording import listed
 
 LEAST_GAIN = 0.01
 """A network must reduce the pixel error of the constant answer by at least this share."""
@@ -25,6 +27,7 @@ NEARLY = 0.01
 """If F1 is undefined, a difference in cross-entropy below this (in nats) does not count."""
 REVERSED_AUC = 0.3
 """Below this AUC, a map separates the classes well, but the wrong way round."""
+_NAMED = 12  # classes that a line shows before it says how many more
 MOST_REPETITION = 0.5
 """If more than this share of its variance repeats, a map is a pattern of the pooling grid."""
 
@@ -52,6 +55,9 @@ class Validation:
     repetition : float or None
         Share of the map's variance that repeats in the network's pooling grid and is not in the truth
         (see :meth:`unet2015.training.pooled_pixels.PooledPixels.repetition`); None if it is unknown.
+    by_class : sequence of (float or None, float), optional
+        More than two classes: of each its F1, None if it neither occurs nor is found, and that of calling
+        every pixel so, which is 0 if it does not occur.
     """
 
     f1: float | None
@@ -61,6 +67,16 @@ class Validation:
     baseline: float | None = None
     auc: float | None = None
     repetition: float | None = None
+    by_class: Sequence[tuple[float | None, float]] | None = None
+
+    @property
+    def not_found(self) -> tuple[str, ...]:
+        """Which classes from 1 on are found no better than by calling every pixel so, in words."""
+        return tuple(
+            f"class {number} (F1 {f1:.3f}; calling every pixel so: {chance:.3f})"
+            for number, (f1, chance) in enumerate(self.by_class or ())
+            if number and f1 is not None and chance and not 1 - f1 <= (1 - LEAST_GAIN) * (1 - chance)
+        )
 
     @property
     def pixel_error(self) -> float | None:
@@ -126,8 +142,13 @@ class Validation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures and what follows from them, for the log."""
+        figures = asdict(self)
+        if self.by_class is None:
+            del figures["by_class"]
+        else:
+            figures[NOT_FOUND] = list(self.not_found)
         return {
-            **asdict(self),
+            **figures,
             "pixel_error": self.pixel_error,
             "periodic": self.periodic,
             "learned": self.learned,
@@ -137,7 +158,8 @@ class Validation:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the validation from the `values` of `as_dict`, which may hold other keys, too."""
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+        found = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        return cls(**found | {"by_class": class_figures(values.get("by_class"))})
 
     def describe(self) -> str:
         """Return the figures in one line."""
@@ -146,7 +168,21 @@ class Validation:
         at = "" if self.threshold is None else f" at threshold {self.threshold:.2f}"
         beside = "" if self.baseline is None else f" (calling every pixel the same: {self.baseline:.4f})"
         area = "" if self.auc is None else f", AUC {self.auc:.3f}"
-        return f"F1 {self.f1:.4f}{at}{beside}{area}"
+        each = [f"{number} {f1:.3f}" for number, (f1, _) in enumerate(self.by_class or ()) if f1 is not None]
+        classes = f"; F1 of each class: {listed(each, _NAMED)}" if each else ""
+        return f"F1 {self.f1:.4f}{at}{beside}{area}{classes}"
+
+
+def class_figures(value: object) -> tuple[tuple[float | None, float], ...] | None:
+    """Return the figures of the classes from a log or a record; None where they are not such figures."""
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    for pair in value:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            return None
+        if not all(isinstance(one, int | float) or (one is None and k == 0) for k, one in enumerate(pair)):
+            return None
+    return tuple((f1, chance) for f1, chance in value)
 
 
 def advice(validation: Validation) -> str:
@@ -208,6 +244,7 @@ def validate(
         pooled.baseline(),
         pooled.auc(),
         pooled.repetition(),
+        pooled.of_classes(),
     )
 
 
