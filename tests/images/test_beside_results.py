@@ -68,6 +68,9 @@ def test_a_class_map_named_as_an_image_is_no_instance_labels(tmp_path: Path) -> 
     record(tmp_path, "r", Path("/elsewhere/x.tif"), "r.tif", "r.labels.tif")
     assert [path.name for path in named_files(tmp_path, LABELS)] == ["r.labels.tif"]
     assert "r.tif" in {path.name for path in named_files(tmp_path, CLASSES)}
+    (tmp_path / "r.tif").rename(tmp_path / "r.ome.tif")
+    record(tmp_path, "r", Path("/elsewhere/x.tif"), "r.ome.tif", "r.labels.tif")
+    assert [path.name for path in named_files(tmp_path, LABELS)] == ["r.labels.tif"]
 
 
 def test_truth_is_not_left_out_by_its_name(tmp_path: Path) -> None:

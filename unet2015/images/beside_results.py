@@ -12,6 +12,7 @@ from unet2015.images.result_names import (
     CLASSES_ZARR,
     LABELS,
     LABELS_ZARR,
+    MAIN_ENDINGS,
     OVERLAY,
     OVERLAY_JPEG,
     PROBABILITY,
@@ -36,6 +37,7 @@ def is_result(path: Path, endings: Iterable[str] = _ENDINGS) -> bool:
         return False
     # Of segment there is one record beside all results; of other commands one beside each.
     places = {*record_paths(path, path.with_name(name)), *record_paths(path, path.with_suffix(""))}
+    places |= {path.with_name(f"{name}{ending}{RECORD}") for ending in MAIN_ENDINGS}
     return any(map(os.path.exists, places))
 
 
@@ -92,7 +94,8 @@ def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], nam
     image = path.parent, stem_of(path)
     if _image_of(path) is not None or image not in beside:
         return False
-    places = [path.with_name(f"{name}{RECORD}") for name in (image[1], path.name)]
+    names = (image[1], path.name, *(f"{image[1]}{ending}" for ending in MAIN_ENDINGS))
+    places = [path.with_name(f"{name}{RECORD}") for name in names]
     records = [record for place in places if (record := read_record(place)) is not None]
     if any(
         path.name in record[group]

@@ -6,20 +6,17 @@ from pathlib import Path
 
 from unet2015.errors import DataSetError
 from unet2015.images.result_names import (
-    CLASSES,
     LABELS,
+    MAIN_ENDINGS,
     OVERLAY,
     OVERLAY_JPEG,
     PROBABILITY,
     name_before,
-    ome_ending,
 )
 from unet2015.safe_files import RECORD, is_of_earlier_run
 from unet2015.wording import listed
 
 _ENDINGS = (PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
-_MAIN = (CLASSES, ome_ending(CLASSES), ".classes.zarr", ".tif", ".tiff", ".ome.tif", ".zarr")
-"""Endings of the class map, which the record of a segmentation may be named after."""
 _ADVICE = "segment again with the same options, or give such a file alone to take it"
 _log = logging.getLogger("unet2015")
 
@@ -57,4 +54,6 @@ def _is_earlier(path: Path) -> bool:
     name = name_before(path.name, _ENDINGS)
     if name is None:
         return False
-    return is_of_earlier_run(path, (path.with_name(f"{name}{ending}{RECORD}") for ending in ("", *_MAIN)))
+    return is_of_earlier_run(
+        path, (path.with_name(f"{name}{ending}{RECORD}") for ending in ("", *MAIN_ENDINGS))
+    )

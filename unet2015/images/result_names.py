@@ -11,6 +11,8 @@ ROIS, OVERLAY, OVERLAY_JPEG = ".rois.zip", ".overlay.png", ".overlay.jpg"
 """Endings of regions for ImageJ, and of previews."""
 OME = ".ome.tif"
 """Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
+MAIN_ENDINGS = (CLASSES, ".classes.ome.tif", CLASSES_ZARR, ".tif", ".tiff", OME, ".zarr", LABELS_ZARR)
+"""Endings of the class map, which the record of a segmentation may be named after."""
 _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 """Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")

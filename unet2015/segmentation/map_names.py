@@ -7,9 +7,17 @@ from pathlib import Path
 from unet2015.errors import UsageError
 from unet2015.images.beside_results import without_results
 from unet2015.images.pairs import listed_files, named_files, pair_by_name
-from unet2015.images.result_names import CLASSES_ZARR, LABELS_ZARR, image_around, name_before, stem_of
+from unet2015.images.result_names import (
+    CLASSES_ZARR,
+    LABELS_ZARR,
+    image_around,
+    is_ome_name,
+    name_before,
+    stem_of,
+)
 from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
+from unet2015.segmentation.record_beside import place_of_record
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
@@ -19,14 +27,14 @@ _log = logging.getLogger("unet2015")
 
 def best_maps(paths: Sequence[Path]) -> list[Path]:
     """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
-    better = {(path.parent, name_before(path.name, [ProbabilityMap.ending])) for path in paths}
+    probabilities = {path for path in paths if name_before(path.name, [ProbabilityMap.ending])}
+    better = {place_of_record(path) or _by_name(path) for path in probabilities}
     kept = []
     results = [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)]
     if results and len(results) < len(paths):
         _log.warning("results of maps are left out (%d): %s", len(results), listed_files(results))
     for path in paths:
-        name = name_before(path.name, [MAIN.ending])
-        beside = name is not None and (path.parent, name) in better
+        beside = path not in probabilities and bool({place_of_record(path), _by_name(path)} & better - {None})
         if not beside and path not in results:
             kept.append(path)
     if not kept:
@@ -34,6 +42,12 @@ def best_maps(paths: Sequence[Path]) -> list[Path]:
             f"{listed_files(paths)}: these are results of maps; give class maps or probability maps"
         )
     return kept
+
+
+def _by_name(path: Path) -> tuple[Path, str, bool] | None:
+    """Return what maps of one segmentation without a record have in common; all are OME-TIFFs or none."""
+    name = name_before(path.name, _MAPS)
+    return None if name is None else (path.parent, name, is_ome_name(path))
 
 
 def named_results(paths: Sequence[Path]) -> dict[str, Path]:

@@ -5,8 +5,16 @@ from typing import Any
 
 from unet2015.errors import ImageValueError
 from unet2015.images.notes import Say
-from unet2015.images.result_names import name_before, stem_of
-from unet2015.safe_files import EDITED, Unchanged, describe_damaged, find_record, is_edited, record_paths
+from unet2015.images.result_names import MAIN_ENDINGS, name_before, stem_of
+from unet2015.safe_files import (
+    EDITED,
+    RECORD,
+    Unchanged,
+    describe_damaged,
+    find_record,
+    is_edited,
+    record_paths,
+)
 from unet2015.segmentation.jobs import ENDINGS
 
 
@@ -33,6 +41,12 @@ def record_beside(path: Path) -> dict[str, Any]:
             "folder"
         )
     return found[1]
+
+
+def place_of_record(path: Path) -> Path | None:
+    """Return where the record is that names a map; None if there is none."""
+    found = find_record(_places(path), path)
+    return None if found is None else found[0]
 
 
 def describe_change(path: Path, digest: str) -> str | None:
@@ -79,5 +93,7 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
 def _places(path: Path) -> tuple[Path, ...]:
     """Return where the record of a map or of labels may be."""
     name = name_before(path.name, ENDINGS)
-    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
-    return (*places, *record_paths(path, path.with_suffix("")))
+    named = path.with_name(stem_of(path) if name is None else name)
+    # Where NAME.record.json is that of another image, the record has the name of the class map.
+    others = (named.with_name(f"{named.name}{ending}{RECORD}") for ending in MAIN_ENDINGS)
+    return (*record_paths(path, named), *record_paths(path, path.with_suffix("")), *others)
