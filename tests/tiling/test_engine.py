@@ -36,7 +36,7 @@ def tiled(network, array, tile, batch=1, average="none", workers=2, order=None):
 def jobs(draw):
     depth = draw(st.sampled_from([1, 2, 3, 4, 4]))
     geometry = UNet(1, 2, 1, depth).geometry
-    largest = {1: 200, 2: 300, 3: 400, 4: 700}[depth]
+    largest = {1: 150, 2: 220, 3: 300, 4: 440}[depth]
     height, width = draw(st.integers(1, largest)), draw(st.integers(1, largest))
     least = geometry.input_for(geometry.factor)
     room = (max(least, geometry.input_for(max(height, width))) - least) // geometry.factor + 1

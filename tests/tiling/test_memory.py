@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,7 @@ from unet2015.tiling.plan import TilePlan
 
 CPU = torch.device("cpu")
 WIDE = UNet(width=16)
+unet = cache(UNet)  # weights are drawn once, not for each example
 
 
 @pytest.mark.parametrize("variant", ["paper", "release"])
@@ -110,7 +113,7 @@ def test_a_job_has_room_for_either_precision():
 
 @pytest.mark.parametrize("size", [(2236, 700), (572, 2236)])
 def test_a_job_has_room_for_its_tiles_turned(size):
-    network = UNet(width=64)
+    network = unet(width=64)
     work = [4 * workspace_values(network, *sides) for sides in (size, size[::-1])]
     needed = [
         job_bytes(network, TilePlan(1, 5000, 5000, sides, 1, network.geometry), CPU)
@@ -131,7 +134,7 @@ def test_a_job_has_room_for_its_tiles_turned(size):
     st.sampled_from([4, 16, 64]),
 )
 def test_the_plan_stays_under_the_cap_or_says_what_would_do(height, width, cap, channels):
-    network = UNet(width=channels)
+    network = unet(width=channels)
     try:
         plan = choose_plan(network, (1, height, width), CPU, cap=cap)
     except MemoryLimitError as error:
@@ -143,7 +146,7 @@ def test_the_plan_stays_under_the_cap_or_says_what_would_do(height, width, cap, 
 
 
 def test_more_memory_never_means_more_work():
-    network = UNet(width=64)
+    network = unet(width=64)
 
     def work(cap):
         plan = choose_plan(network, (1, 3000, 2500), CPU, cap=cap)
@@ -155,7 +158,7 @@ def test_more_memory_never_means_more_work():
 
 
 def test_a_tile_that_is_given_is_taken_and_shrinks_only_where_the_image_needs_less():
-    network = UNet(width=4)
+    network = unet(width=4)
     assert choose_plan(network, (1, 2000, 2000), CPU, tile=572).tile == (572, 572)
     assert choose_plan(network, (1, 2000, 100), CPU, tile=572).tile == (572, 284)
     assert choose_plan(network, (9, 200, 200), CPU, tile=572, batch=4).batch == 4
@@ -163,12 +166,12 @@ def test_a_tile_that_is_given_is_taken_and_shrinks_only_where_the_image_needs_le
 
 def test_an_illegal_tile_is_refused_even_for_a_small_image():
     with pytest.raises(GeometryError, match="556 or 572"):
-        choose_plan(UNet(width=4), (1, 10, 10), CPU, tile=571)
+        choose_plan(unet(width=4), (1, 10, 10), CPU, tile=571)
 
 
 def test_a_cap_of_one_megabyte_is_refused_with_what_would_do():
     with pytest.raises(MemoryLimitError, match="--max-memory"):
-        choose_plan(UNet(width=4), (1, 10, 10), CPU, cap=2**20)
+        choose_plan(unet(width=4), (1, 10, 10), CPU, cap=2**20)
 
 
 def test_a_tile_too_large_for_the_cap_is_refused_not_replaced():
@@ -184,7 +187,7 @@ def test_the_default_cap_is_a_power_of_two_within_what_is_free():
 
 def test_little_free_memory_does_not_refuse_what_nobody_capped(monkeypatch, caplog):
     monkeypatch.setattr(memory, "available_memory", lambda device: 2**20)
-    plan = choose_plan(UNet(width=4), (1, 500, 500), CPU)
+    plan = choose_plan(unet(width=4), (1, 500, 500), CPU)
     assert plan.tiles > 1
     assert "half of the free memory" in caplog.text
 

@@ -24,8 +24,9 @@ def height_of(network, more):
 def test_what_is_held_does_not_grow_with_the_height(depth, rows):
     network = network_of(depth, 3)
     width = height_of(network, 1)
-    tall = [buffer_values(network, height_of(network, more), width, rows) for more in (400, 800, 1600)]
-    assert tall[0] == tall[1] == tall[2]
+    # From 400 steps on strips of up to 60 rows have met the poolings of every level in every phase.
+    one, twice = (buffer_values(network, height_of(network, more), width, rows) for more in (400, 800))
+    assert one == twice
 
 
 @pytest.mark.slow

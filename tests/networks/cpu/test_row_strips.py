@@ -58,7 +58,9 @@ def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cut
     enough = 12 // network.geometry.factor  # of few scores, either mean may be small by luck
     with winograd_from(least):
         geometry = tile_geometry(network)
-        image = image_for(network, seed, [enough + more for more in extra], count, geometry).float()
+        grid = geometry.factor // network.geometry.factor  # as many pixels with Winograd as without
+        steps = [-(-(enough + more) // grid) for more in extra]
+        image = image_for(network, seed, steps, count, geometry).float()
         found = RowStripUNet(network, None, *cuts)(image)
     plain = last(network)(last(image))
     exact = network.double()(image.double())
