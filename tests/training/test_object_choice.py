@@ -153,6 +153,21 @@ def test_the_quality_is_the_measure_over_all_pages(chosen, answers):
         assert measured[name] == pytest.approx(match_objects(truth, labels).panoptic_quality, abs=0.02)
 
 
+def test_nothing_is_measured_twice(chosen, monkeypatch):
+    measure, seen = object_choice._quality, []
+
+    def watched(maps, threshold, settings):
+        seen.append((threshold, settings.model_copy(update={"threshold": None})))
+        return measure(maps, threshold, settings)
+
+    monkeypatch.setattr(object_choice, "_quality", watched)
+    p, classes = discs(APART)
+    p[::9, ::9] = np.where(ndimage.binary_dilation(classes)[::9, ::9], p[::9, ::9], 0.9)
+    found, _ = chosen((p, classes))
+    assert found.smallest  # so there was a second round
+    assert len(seen) == len(set(seen)) > 60
+
+
 def test_without_objects_nothing_is_chosen(chosen):
     assert chosen((np.full((48, 48), 0.2), np.zeros((48, 48)))) is None
 

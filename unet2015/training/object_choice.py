@@ -102,8 +102,9 @@ class _Search:
 
     def __init__(self, maps: Sequence[Map], threshold: float) -> None:
         self._maps, self._threshold = maps, threshold
+        self._known: dict[ObjectSettings, float] = {}
         self.best = ObjectSettings()
-        self.quality = _quality(maps, threshold, self.best)
+        self.quality = self._quality(self.best)
 
     def run(self) -> None:
         """Try all there is."""
@@ -139,7 +140,7 @@ class _Search:
     def _try(self, changes: Sequence[dict[str, Any]]) -> bool:
         """Make the best of some changes, if it wins enough; return whether it does."""
         others = [self.best.model_copy(update=change) for change in changes]
-        scores = [_quality(self._maps, self._threshold, one) for one in others]
+        scores = [self._quality(one) for one in others]
         chosen = int(np.argmax(scores))
         if scores[chosen] < self.quality + LEAST_GAIN:
             return False
@@ -152,7 +153,7 @@ class _Search:
         Other images differ from those that were compared; either end is nearer to a merger or a loss.
         """
         others = [self.best.model_copy(update={name: value}) for value in values]
-        scores = np.array([_quality(self._maps, self._threshold, one) for one in others])
+        scores = np.array([self._quality(one) for one in others])
         first = last = int(scores.argmax())
         good = scores >= scores.max() - SAME
         while first > 0 and good[first - 1]:
@@ -162,9 +163,16 @@ class _Search:
         middle = (first + last) // 2
         self.best, self.quality = others[middle], float(scores[middle])
 
+    def _quality(self, settings: ObjectSettings) -> float:
+        """Return the panoptic quality; a later round asks for much that an earlier one has measured."""
+        threshold = self._threshold if settings.threshold is None else settings.threshold
+        key = settings.model_copy(update={"threshold": threshold})
+        if key not in self._known:
+            self._known[key] = _quality(self._maps, threshold, settings)
+        return self._known[key]
+
 
 def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> float:
-    threshold = threshold if settings.threshold is None else settings.threshold
     counts = [match_objects(truth, label_page(values, threshold, settings)) for values, truth in maps]
     true = sum(one.tp + one.fn for one in counts)
     found = sum(one.tp + one.fp for one in counts)
