@@ -127,7 +127,7 @@ def test_a_network_that_is_not_in_the_table_is_refused_by_name():
 def own_modules():
     """Names of the modules that belong to single networks, or to a family of them."""
     names = {path.stem for path in (PACKAGE / "networks").glob("*.py")} | {"cpu"}
-    return names - {"__init__", "architecture", "initialisation", "overview"}
+    return names - {"__init__", "architecture", "gpu", "gpu_training", "initialisation", "overview"}
 
 
 def known_by_name(path):
@@ -193,8 +193,9 @@ def test_an_entry_says_at_least_how_much_its_network_holds(entry, chosen, height
 def test_tiles_are_chosen_that_cost_little_more_than_the_image(entry, chosen, device, length):
     network = networks.build(chosen, 1, 2)
     plan = choose_plan(network, (1, length, length), device, cap=2**31)
-    assert plan.tiles == 1
-    assert plan.tile[0] <= network.geometry.input_for(length) + network.geometry.factor
+    whole = network.geometry.input_for(length) + network.geometry.factor
+    assert plan.tiles * np.prod(plan.tile) <= (1 if plan.tiles == 1 else 1.25) * whole**2
+    assert plan.tiles == 1 or (device == CUDA and length > 1000)  # it reads one while it computes another
 
 
 @pytest.mark.parametrize("length", [9001, 8192])
