@@ -73,6 +73,38 @@ def test_a_class_map_named_as_an_image_is_no_instance_labels(tmp_path: Path) -> 
     assert [path.name for path in named_files(tmp_path, LABELS)] == ["r.labels.tif"]
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_class_map_without_labels_is_not_measured_as_labels(
+    tmp_path: Path, recorded: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = segmented(tmp_path / "d", *RESULTS, recorded=recorded)
+    for path in [*results.glob("t?.tif"), results / "t1.labels.tif"]:
+        path.unlink()
+    measured = measure_files(results, tmp_path / "o")
+    assert [one.input.name for one in measured] == ["t0.labels.tif"]
+    (said,) = [one for one in caplog.messages if "no instance labels" in one]
+    assert "t1.classes.tif, t1.probability.tif; segment these images with --objects" in said.replace(
+        f"{results}/", ""
+    )
+    truth = write(tmp_path / "t", t0=CELLS, t1=CELLS)
+    found = evaluate_objects(truth, results).comparison
+    assert ([page.result.name for page in found.pages], found.complete) == (["t0.labels.tif"], False)
+    (results / "t0.labels.tif").unlink()
+    if recorded:
+        with pytest.raises(DataSetError, match="by name and record no instance labels; segment these"):
+            measure_files(results, tmp_path / "o")
+    assert evaluate_pixels(truth, results, foreground=True).classes[1].dice == 1
+
+
+def test_labels_without_a_class_map_are_no_class_map(tmp_path: Path) -> None:
+    results = segmented(tmp_path / "d", *RESULTS)
+    for path in [*results.glob("t?.tif"), results / "t1.classes.tif", results / "t1.probability.tif"]:
+        path.unlink()
+    assert [path.name for path in named_files(results, CLASSES)] == ["t0.classes.tif"]
+    (results / "t0.classes.tif").unlink()
+    assert "t1.labels.tif" in {path.name for path in named_files(results, CLASSES)}, "labels as masks"
+
+
 def test_truth_is_not_left_out_by_its_name(tmp_path: Path) -> None:
     truth = write(tmp_path / "t", **{"t0": CELLS, "t0.labels": CELLS * 2})
     with pytest.raises(DataSetError, match=r"t0.tif: it lies beside t0.labels.tif"):

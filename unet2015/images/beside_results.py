@@ -81,6 +81,44 @@ def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = Tr
     return [path for path in files if path not in images]
 
 
+def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = True) -> list[Path]:
+    """Leave out results of another kind than is meant, and name them: a class map is no instance labels.
+
+    Where no file is of the kind that is meant, class maps are left out only if a record says what they are,
+    and a file that alone is given stays.
+
+    Parameters
+    ----------
+    files, wanted, named
+        As for `without_their_images`.
+
+    Raises
+    ------
+    DataSetError
+        All are of another kind.
+    """
+    files = list(files)
+    some = any(_is_wanted(path, wanted) for path in files)
+    if not some and (wanted != LABELS or len(files) == 1):
+        return files
+    others = [
+        path
+        for path in files
+        if _image_of(path) is not None
+        and not _is_wanted(path, wanted)
+        and ((some and named) or is_result(path))
+    ]
+    if not others:
+        return files
+    what = "no instance labels" if wanted == LABELS else "no class maps"
+    how = "segment these images with --objects, or make labels of them with unet2015 label"
+    advice = f"; {how}" if wanted == LABELS else ""
+    if len(others) == len(files):
+        raise DataSetError(f"{listed(others)}: by name and record {what}{advice}")
+    _log.warning("left out, as they are %s: %s%s", what, listed(others), advice)
+    return [path for path in files if path not in others]
+
+
 def _image_of(path: Path) -> _Image | None:
     name = name_before(path.name, _ENDINGS)
     return None if name is None else (path.parent, name)

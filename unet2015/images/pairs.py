@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.images.beside_results import without_their_images
+from unet2015.images.beside_results import without_other_results, without_their_images
 from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.reader import find_images, natural_order
@@ -61,14 +61,16 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
     wanted : str, optional
         Which results are meant, where a segmentation has left several of one image: their ending. Results
         of an earlier run than the last are left out, unless `given` is such a file. Of OME-Zarr results the
-        label image inside is returned. Images that lie beside their results are left out.
+        label image inside is returned. Images that lie beside their results, and results of another kind,
+        are left out.
     truth : bool
         Whether truth is meant, so that a name does not make a file a result.
 
     Raises
     ------
     DataSetError
-        All that is meant is of an earlier run, or nothing says whether a file is an image or a result.
+        All that is meant is of an earlier run or of another kind, or nothing says whether a file is an image
+        or a result.
     UsageError, ImageReadError
         As from `find_images`.
     """
@@ -85,6 +87,7 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
     if wanted is not None:
         files = without_their_images(files, wanted, named=not truth)
         files = without_earlier(results_meant(files, wanted), [given])
+        files = without_other_results(files, wanted, named=not truth)
     # Without .ome as well: a.ome.tif goes with a.tif before anything else.
     names = {
         file: file.absolute().relative_to(root.absolute()).with_name(shared_stem(file)) for file in files
