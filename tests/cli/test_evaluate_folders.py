@@ -43,6 +43,7 @@ def test_a_pair_whose_names_differ_is_named_wherever_it_is(cli, both):
     for folder in (both[1], both[3]):
         tifffile.imwrite(folder / "a.tif", CELLS)
     (both[1] / "c0.tif").rename(both[1] / "c0_cells.tif")
+    (both[3] / "c1_cells.tif").rename(both[3] / "c1_mask.tif")
     assert "c1.tif with" in cli("evaluate", "objects", *both).err
 
 

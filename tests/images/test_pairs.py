@@ -174,6 +174,8 @@ def test_what_tells_files_of_both_sides_apart_pairs_none(
          ["a/a_gt.tif", "a.classes.tif", "a.probability.tif"]),
         ("a_gt.tif b_gt.tif", "a.tif b.tif a_mask.tif b_mask.tif", ["a_gt.tif", "a.tif", "a_mask.tif"]),
         ("a.tif b.tif", "a.tif a.png b.tif", ["a/a.tif", "b/a.png, a.tif"]),
+        ("c0.tif c1.tif", "c0_cells.tif c1_cells.tif c0_probability.tif c1_probability.tif",
+         ["a/c0.tif", "b/c0_cells.tif, c0_probability.tif"]),
         ("a_b.tif", "a.tif b.tif", ["a_b.tif", "b/a.tif, b.tif"]),
         ("t2.tif t002.tif", "m2.tif m5.tif", ["t2.tif", "t002.tif", "m2.tif"]),
         ("a_b_gt.tif", "a_b.tif a.tif b.tif", ["a_b_gt.tif", "b/a.tif, a_b.tif, b.tif"]),

@@ -87,13 +87,14 @@ class Conventions:
         self.sure: Edges = self.pairs.intersection(*meant)
         self.by_kind: Edges = frozenset(by_kind)
 
-    def of_kinds(self) -> Edges:
+    def of_kinds(self, *, sure: bool = True) -> Edges:
         """Return the pairs of files whose names are the same but for words such as mask at their ends.
 
-        Not all files of a side need have the same words.
+        Not all files of a side need have the same words. Where they need not be `sure`, words such as cells,
+        which may say which file it is, are taken from the ends, too.
         """
         by_core: dict[Words, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
-        for side, files in enumerate(bare_words(*self._names)):
+        for side, files in enumerate(bare_words(*self._names, sure=sure)):
             for path, words in files.items():
                 by_core[words][side].append(path)
         return frozenset(edge for ones, others in by_core.values() for edge in product(ones, others))

@@ -81,14 +81,16 @@ def exact_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
     return tuple({path: _parts(_EXACT, name) for path, name in side.items()} for side in sides)
 
 
-def bare_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
+def bare_words(*sides: Mapping[Path, str], sure: bool = True) -> tuple[dict[Path, Words], ...]:
     """Return the same as `exact_words` without the words at the ends that always say what a file is.
 
-    Such a word that some files of each side have, and others not, tells which file is meant, and stays.
+    Such a word that some files of each side have, and others not, tells which file is meant, and stays. Where
+    not only words are taken that are `sure`, those that mostly say what a file is are, too.
     """
     cut = exact_words(*sides)
     names = [[{word.lower() for word in words} for words in side.values()] for side in cut]
-    kinds = {word for word in _SURE_KINDS if not all(_some_have(word, side) for side in names)}
+    every = _SURE_KINDS if sure else _KINDS
+    kinds = {word for word in every if not all(_some_have(word, side) for side in names)}
     return tuple({path: _without_kinds(words, kinds) for path, words in side.items()} for side in cut)
 
 

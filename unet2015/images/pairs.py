@@ -153,7 +153,7 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     of_kinds, taken = rules.of_kinds(), {path for pair in rules.seen for path in pair}
     found = rules.sure | {pair for pair in of_kinds if not taken & {*pair}}
     # Beside a.tif, a_mask.tif is as good a partner of a_gt.tif.
-    _check_partners(found - equal, rules.sure | of_kinds)
+    _check_partners(found - equal, rules.sure | of_kinds | rules.of_kinds(sure=False))
     return dict(found)
 
 
