@@ -149,6 +149,15 @@ def test_a_tile_without_the_class_costs_nothing_where_none_is_found():
     assert dice_loss(-sure, classes, weights).item() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize(("classes", "weights"), [(3, [1, 1]), (2, [1, 1, 1]), (3, [])])
+def test_other_class_weights_than_classes_are_refused_when_settings_are_read(classes, weights):
+    given = {"labels": {"kind": "classes", "classes": classes}, "weight_map": {"class_weights": weights}}
+    with pytest.raises(SettingsError, match=f"class_weights has {len(weights)} numbers, but labels.classes"):
+        load_settings(None, given)
+    given["weight_map"]["class_weights"] = [1.0] * classes
+    assert len(load_settings(None, given).weight_map.class_weights) == classes
+
+
 def test_bce_is_refused_for_more_classes_than_two():
     more = {"labels": {"kind": "classes", "classes": 3}}
     for loss in ("bce", "bce_dice"):

@@ -176,6 +176,16 @@ class TrainingSettings(Growing):
         return self
 
     @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        weights, classes = self.weight_map.class_weights, self.labels.classes
+        if not isinstance(weights, str) and len(weights) != classes:
+            raise ValueError(
+                f"weight_map.class_weights has {len(weights)} numbers, but labels.classes = {classes}; give "
+                "one for each class, or set the number of classes"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _mapping_fits(self) -> Self:
         if self.network.needs_unit_range and self.mapping.method == "standardise":
             raise ValueError(

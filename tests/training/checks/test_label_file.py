@@ -199,3 +199,23 @@ def test_a_page_with_the_cell_255_alone_is_fine_where_another_has_ids(place):
     assert "0 and 255" in problems_of(stack, LabelSettings(), "a.tif")[0]
     stack[(place + 1) % 3, 1:3, 1:3] = 254
     assert problems_of(stack, LabelSettings(), "a.tif") == []
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("uint8", 255), ("uint16", 65535), ("int32", 2**31 - 1), ("uint8", 99)]
+)
+def test_a_number_that_may_mean_not_annotated_is_said(dtype, value):
+    page = np.zeros((40, 60), dtype)
+    for number in range(6):
+        page[2:8, 10 * number + 1 : 10 * number + 7] = number + 1
+    page[20:] = value
+    (note,) = [one for one in notes_of(page[None], LabelSettings(), "a.tif") if "--ignore" in one]
+    assert note.startswith(f"a.tif, page 0: 1200 pixels have the number {value}, as many as 33 cells")
+    assert f"give --ignore {value}, else" in note
+    near = np.where(page == value, 7, page).astype(dtype)
+    for fine, coding in (
+        (near, LabelSettings()),
+        (page, LabelSettings(ignore=value)),
+        (page[:22, :50], LabelSettings()),
+    ):
+        assert not [one for one in notes_of(fine[None], coding, "a.tif") if "give --ignore" in one]

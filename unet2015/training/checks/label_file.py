@@ -24,6 +24,7 @@ from unet2015.training.labels import (
 from unet2015.wording import listed
 
 _NAMED = 5  # ids that a message lists
+_FEW, _LARGE = 2, 10  # other cells of a page, and how many times their median area is no cell any more
 _ADVICE = f"for a mask {MASK_ADVICE}"
 _NUMBERS = "Give the file in which every cell has one number"
 _SINGLE = {
@@ -106,7 +107,7 @@ def inspect_labels(
             drawn = draw_border(targets) if settings.separation_border else targets
             cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
-            notes += _scattered(cells, place)
+            notes += [*_scattered(cells, place), *_not_annotated(cells, targets.cells, place)]
             ends |= {int(cells.ids.min()), int(cells.ids.max())} if cells.ids.size else set()
             if cells.taken:
                 border.append((number, cells))
@@ -213,6 +214,22 @@ def _scattered(cells: _Instances, place: str) -> Iterator[str]:
     if several.size:
         ids = listed(several.tolist(), _NAMED)
         yield f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {ids}"
+
+
+def _not_annotated(cells: _Instances, numbers: Cells, place: str) -> Iterator[str]:
+    """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
+    if cells.ids.size < _FEW + 1:
+        return
+    areas = np.bincount(numbers.ravel(), minlength=cells.ids.size + 1)[1:]
+    *_, before, last = np.argsort(cells.ids, kind="stable").tolist()
+    value, highest = int(cells.ids[last]), int(cells.ids[before])
+    usual = float(np.median(np.delete(areas, last)))
+    if value > 2 * highest and areas[last] >= _LARGE * usual:
+        yield (
+            f"{place}: {areas[last]} pixels have the number {value}, as many as {areas[last] / usual:.0f} "
+            f"cells, and the cells are numbered up to {highest}; if these pixels are not annotated, give "
+            f"--ignore {value}, else they are learned as one cell"
+        )
 
 
 def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: bool) -> Iterator[str]:
