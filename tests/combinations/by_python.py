@@ -32,7 +32,7 @@ def options_of(one: Combination) -> SegmentOptions:
         **of_images(one),
         pixel_size=one.given_size,
         objects=one.settings,
-        views=("geojson",) if one.settings is not None and one.outlines else (),
+        views=one.views,
         **one.options,
     )
 

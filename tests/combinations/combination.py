@@ -37,8 +37,8 @@ class Combination:
         Others, by their names in `SegmentOptions`.
     given_size : tuple of float or None
         What ``--pixel-size`` is given.
-    outlines : bool
-        Whether the outlines of objects are written, too.
+    views : tuple of str
+        What else is made of objects.
     """
 
     image: Drawn
@@ -51,7 +51,7 @@ class Combination:
     target: str
     options: dict[str, Any]
     given_size: tuple[float, float] | None
-    outlines: bool
+    views: tuple[str, ...]
 
     @property
     def used(self) -> Drawn:
@@ -97,7 +97,7 @@ def _draw(random: Random) -> tuple[Combination, expected.Maps] | None:
         given = round(random.uniform(0.1, 2), 3), round(random.uniform(0.1, 2), 3)
     return Combination(
         image, channel, model, average, threshold, of_class, settings, target,
-        options, given, random.random() < 0.5,
+        options, given, draw_views(random, settings),
     ), made  # fmt: skip
 
 
@@ -125,6 +125,12 @@ def decide(
         model = replace(model, info=info)
     settings = _objects(random, None if two else of_class, threshold) if random.random() < 0.6 else None
     return model, of_class, threshold if two else None, settings
+
+
+def draw_views(random: Random, settings: ObjectSettings | None) -> tuple[str, ...]:
+    """Draw what else is made of objects, if there are any."""
+    views = ("parquet", "imagej", "geojson") if settings is not None else ()
+    return tuple(name for name in views if random.random() < 0.4)
 
 
 def _objects(random: Random, of_class: int | None, threshold: float) -> ObjectSettings:
@@ -206,4 +212,7 @@ def objects_words(one: Combination) -> list[str]:
     words += ["--split", split]
     if found.of_class is not None:
         words += ["--class", str(found.of_class)]
-    return words + (["--regions", "geojson"] if one.outlines else [])
+    regions = [name for name in ("imagej", "geojson") if name in one.views]
+    if regions:
+        words += ["--regions", "both" if len(regions) > 1 else regions[0]]
+    return words + ["--parquet"] * ("parquet" in one.views)

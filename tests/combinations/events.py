@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 
 import unet2015
-from tests.combinations import by_python, folders, inputs
+from tests.combinations import by_python, folders, inputs, models
 from tests.combinations.bench import Bench, DiffersError
 from tests.combinations.folders import Folder
 from tests.fuzz.commands import command, inside
@@ -60,6 +60,8 @@ def change(batch: Folder, random: Random) -> str:
     image, path = batch.images[name], batch.paths[name]
     times = path.stat()
     batch.images[name] = replace(image, pixels=np.ascontiguousarray(image.pixels[..., ::-1, ::-1]))
+    if path.is_dir():
+        shutil.rmtree(path)
     inputs.write(batch.images[name], path.parent, name)
     if random.random() < 0.5:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -79,9 +81,64 @@ def other_model(batch: Folder, random: Random) -> None:
     batch.bench.same("results of the first model again", first.bytes(), before)
 
 
+def other_options(batch: Folder, random: Random) -> None:
+    """Other thresholds and tiles are asked for; then the first ones again."""
+    first = replace(batch)
+    batch.run()
+    before = batch.bytes()
+    tiles = models.tiles(batch.model)
+    options = batch.settings.options | {"tile": random.choice(tiles), "batch": random.randint(1, 3)}
+    batch.settings = replace(batch.settings, options=options)
+    if batch.settings.settings is not None:
+        found = batch.settings.settings.model_copy(update={"smallest": 7, "connectivity": 1})
+        batch.settings = replace(batch.settings, settings=found)
+    if batch.settings.threshold is not None:
+        batch.settings = replace(batch.settings, threshold=round(random.uniform(0.2, 0.8), 3))
+    batch.run()
+    batch.look()
+    first.run()
+    batch.bench.same("results of the first options again", first.bytes(), before)
+
+
+def some_images(batch: Folder, random: Random) -> None:
+    """One image is given alone: all results stay; the table of all has its rows alone."""
+    batch.run()
+    before = batch.state()
+    name = random.choice(list(batch.images))
+    one = replace(batch, images={name: batch.images[name]}, given=f"in/{batch.paths[name].name}")
+    one.run()
+    one.look()
+    batch.bench.same("results after one image was given alone", batch.state(), before)
+
+
+def moved(batch: Folder, random: Random) -> None:
+    """All is moved to another folder, with its dates: nothing is computed again there."""
+    batch.run()
+    before = batch.state()
+    folder = batch.bench.folder
+    there = folder / "elsewhere"
+    there.mkdir()
+    for path in list(folder.iterdir()):
+        if path != there:
+            path.rename(there / path.name)
+    batch.bench.folder = there
+    batch.paths = {name: there / "in" / path.name for name, path in batch.paths.items()}
+    batch.run()
+    batch.bench.same("results after all was moved", batch.state(), before)
+    batch.look()
+    for name, path in batch.paths.items():
+        record = batch.results(name)["record"].relative_to(there)
+        lie = "--input", path.relative_to(there), "--model", batch.model_name
+        said = batch.bench.run("replay", record, *lie)
+        batch.bench.same("replay, different outputs", "different" in said.out, False, said.out)
+
+
 def bad_file(batch: Folder, random: Random) -> None:
     """A file that is cut short lies among the images; then it is gone."""
-    path = batch.paths[random.choice(list(batch.images))]
+    files = [path for path in batch.paths.values() if path.is_file()]
+    if not files:
+        return
+    path = random.choice(files)
     bad = path.with_name("bad" + path.name[len(path.name.split(".")[0]) :][-4:])
     bad.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     batch.run(1)
@@ -103,7 +160,7 @@ def lost_result(batch: Folder, random: Random) -> None:
     """A result is gone: it comes again, with the same bytes."""
     batch.run()
     before = batch.bytes()
-    lost = random.choice(sorted(before))
+    lost = random.choice(batch.files())
     (batch.bench.folder / "out" / lost).unlink()
     batch.bench.words.append(f"# {lost} is removed")
     batch.run()
@@ -113,7 +170,7 @@ def lost_result(batch: Folder, random: Random) -> None:
 def result_of_somebody(batch: Folder, random: Random) -> None:
     """A result was changed by hand: it stays, and the run says so."""
     batch.run()
-    path = batch.bench.folder / "out" / random.choice(sorted(batch.bytes()))
+    path = batch.bench.folder / "out" / random.choice(batch.files())
     path.write_bytes(path.read_bytes() + b" ")
     before = batch.state()
     batch.bench.words.append(f"# a blank is added to {path.name}")
@@ -198,7 +255,8 @@ def on_dask(batch: Folder, random: Random) -> None:
 
 
 EVENTS: tuple[Event, ...] = (
-    again, changed_input, other_model, bad_file, lost_result, result_of_somebody, more_images, functions,
+    again, changed_input, other_model, other_options, bad_file, lost_result, result_of_somebody, more_images,
+    some_images, moved, functions,
 )  # fmt: skip
 """In the process of the search alone."""
 IN_CHILDREN: tuple[Event, ...] = (*(killed,) * 9, on_dask)

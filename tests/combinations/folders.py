@@ -1,6 +1,7 @@
 """Plays runs over a folder of images: into one table, again after something has changed, and after kills."""
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from tests.combinations import combination, expected, inputs, models, play
+from tests.combinations import combination, expected, inputs, models, play, views
 from tests.combinations.bench import Bench
 from tests.combinations.combination import Combination
 from tests.combinations.drawn import Drawn
@@ -61,12 +62,14 @@ class Folder:
     def results(self, name: str) -> dict[str, Path]:
         """Return the results of an image by kind."""
         files = [path for path in (self.bench.folder / "out").iterdir() if path.name.startswith(name + ".")]
-        return {
-            kind: path
-            for path in files
-            for kind in ("classes", "probability", "labels", "objects", "record")
-            if f".{kind}." in path.name[len(name) :]
-        }
+        found = {}
+        for path in files:
+            kinds = [kind for kind, ending in play.ENDINGS.items() if re.search(ending, path.name)]
+            found[kinds[0] if kinds else "classes"] = path
+        if found and found["classes"].suffix == ".zarr":  # which has all maps
+            found["probability"] = found["classes"]
+            found |= {"labels": found["classes"]} if "objects" in found else {}
+        return found
 
     def look(self) -> None:
         """Compare the results of all images, and the table of all, with what must come."""
@@ -78,15 +81,19 @@ class Folder:
             if "objects" in found:
                 tables[name] = rows(found["objects"])
         if self.settings.settings is not None:
-            joined(self.bench, self.bench.folder / "out" / "objects.csv", tables)
+            of_all = self.bench.folder / "out" / "objects.csv"
+            joined(self.bench, of_all, tables)
+            if "parquet" in self.settings.views:
+                views.same_table(self.bench, of_all.with_suffix(".parquet"), rows(of_all))
 
     def state(self, *but: str) -> dict[str, tuple[str, int]]:
-        """Return digests and times of all results, but those of some images and of the table of all."""
+        """Return digests and times of all results, but those of some images and the tables of all."""
         begins = *(f"{name}." for name in but), "objects."
+        out = self.bench.folder / "out"
         return {
-            path.name: (play.digest(path), path.stat().st_mtime_ns)
-            for path in (self.bench.folder / "out").iterdir()
-            if path.is_file() and not path.name.startswith(begins)
+            str(path.relative_to(out)): (play.digest(path), path.stat().st_mtime_ns)
+            for path in out.rglob("*")
+            if path.is_file() and not str(path.relative_to(out)).startswith(begins)
         }
 
     def bytes(self) -> dict[str, str]:
@@ -94,16 +101,20 @@ class Folder:
         state = self.state().items()
         return {name: digest for name, (digest, _) in state if not name.endswith(".record.json")}
 
+    def files(self) -> list[str]:
+        """Return the names of all results that are files of their own, but records."""
+        return sorted(name for name in self.bytes() if "/" not in name)
 
-def rows(path: Path) -> play.Rows:
+
+def rows(path: Path) -> views.Rows:
     """Return the rows of a table."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def joined(bench: Bench, path: Path, tables: dict[str, play.Rows]) -> None:
+def joined(bench: Bench, path: Path, tables: dict[str, views.Rows]) -> None:
     """Compare the table of all images with those of each: all rows, and nothing else."""
-    came: dict[str, play.Rows] = {name: [] for name in tables}
+    came: dict[str, views.Rows] = {name: [] for name in tables}
     for row in rows(path):
         (name,) = (name for name in tables if row["image"] in (name, *_files(name)))
         came[name].append({key: value for key, value in row.items() if value != ""})
@@ -125,7 +136,17 @@ def draw(random: Random, bench: Bench) -> Folder:
     first = next(iter(images.values()))
     options = {"products": ("classes", "probability")} | random.choice([{}, {"tile": models.tiles(model)[0]}])
     shared = Combination(
-        first, None, model, "none", threshold, of_class, settings, "folder", options, None, False
+        first,
+        None,
+        model,
+        "none",
+        threshold,
+        of_class,
+        settings,
+        "folder",
+        options,
+        None,
+        combination.draw_views(random, settings),
     )
     (bench.folder / "in").mkdir()
     paths = {name: inputs.write(one, bench.folder / "in", name) for name, one in images.items()}
@@ -168,7 +189,7 @@ def _image(random: Random, dtype: str) -> Drawn:
     while True:
         image = inputs.gray(random)
         there = image.flavour in inputs.TYPES and dtype in inputs.TYPES[image.flavour]
-        if there and "C" not in image.axes and not image.flavour.startswith("zarr"):
+        if there and "C" not in image.axes:
             return replace(image, pixels=retyped(image.pixels, dtype))
 
 

@@ -3,21 +3,27 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from tests.combinations import by_python, combination, expected, inputs, results
+from tests.combinations import by_python, combination, expected, inputs, results, views
 from tests.combinations.bench import Bench, DiffersError
 from tests.combinations.combination import Combination
 from tests.combinations.drawn import along, name_of, scene_words
 from unet2015.models.model_file import save_model
 
-Rows = list[dict[str, str]]
+ENDINGS = {
+    "probability": r"\.probability(\.ome)?\.tif$", "labels": r"\.labels(\.ome)?\.tif$",
+    "objects": r"\.objects\.csv$", "parquet": r"\.objects\.parquet$", "record": r"\.record\.json$",
+    "imagej": r"\.rois\.zip$", "geojson": r"\.geojson$",
+}  # fmt: skip
+"""What the names of results end in; the rest is the class map."""
 
 
 def play(random: Random, folder: Path) -> Bench:
@@ -50,9 +56,8 @@ def _play(bench: Bench, one: Combination, made: expected.Maps, source: Path, ran
     after = _digests(bench.folder / "out")
     changed = sorted(name for name in before | after if before.get(name) != after.get(name))
     bench.same("files that the same command changed", changed, [])
-    record = next((bench.folder / "out").glob("*.record.json"))
     if random.random() < 0.5:
-        said = bench.run("replay", record.relative_to(bench.folder))
+        said = bench.run("replay", found["record"].relative_to(bench.folder))
         bench.same("replay, different outputs", "different" in said.out, False, said.out)
     if random.random() < 0.3:
         by_python.look(bench, one, found, source, random)
@@ -94,14 +99,11 @@ def _results(bench: Bench, one: Combination) -> dict[str, Path]:
     """Return the files of a run by kind."""
     files = [path for path in (bench.folder / "out").iterdir() if not path.name.startswith((".", "objects."))]
     found = {}
-    for kind in ("probability", "labels", "objects", "record"):
-        named = [path for path in files if f".{kind}." in path.name]
+    for kind, ending in ENDINGS.items():
+        named = [path for path in files if re.search(ending, path.name)]
         if named:
             bench.same(f"files of kind {kind}", len(named), 1)
             found[kind] = named[0]
-    for path in files:
-        if path.suffix == ".geojson":
-            found["geojson"] = path
     rest = [path for path in files if path not in found.values()]
     bench.same("class maps", len(rest), 1, str(files))
     found["classes"] = rest[0]
@@ -162,8 +164,7 @@ def _look_at_objects(
         wanted = expected.labels(probability, threshold, settings)
         bench.same("pixels of other objects", int((came != wanted).sum()), 0, f" of {wanted.size}")
     rows = _rows(found["objects"])
-    if "geojson" in found:
-        _look_at_outlines(bench, found["geojson"], rows, made)
+    views.look(bench, one, found, rows, made)
     # Of pixels that are not square the ellipse is that of micrometres.
     sides = one.calibration.get("Y", 1.0), one.calibration.get("X", 1.0)
     # A page has the number that it has in the image, also where OME-Zarr has its axes in another order.
@@ -180,31 +181,6 @@ def _look_at_objects(
             bench.close("area_um2", float(row["area_um2"]), other["area_px"] * y * x, 1e-5)
             bench.close("centroid_y_um", float(row["centroid_y_um"]), other["centroid_y_px"] * y, 1e-5, y)
             bench.close("centroid_x_um", float(row["centroid_x_um"]), other["centroid_x_px"] * x, 1e-5, x)
-
-
-def _look_at_outlines(bench: Bench, path: Path, rows: Rows, made: expected.Maps) -> None:
-    """Compare the planes and areas of outlines, in pixels, with the table."""
-    wanted = {}
-    for row in rows:
-        numbers = np.unravel_index(int(row["page"]), made.lengths) if made.axes else ()
-        place = dict(zip(made.axes, numbers, strict=True))
-        # Pages of which nobody says what they are count as times.
-        plane = int(place.get("Z", 0)), int(place.get("T", place.get("I", 0)))
-        wanted[(*plane, row["label"])] = int(row["area_px"])
-    came = {}
-    for one in json.loads(path.read_text())["features"]:
-        shape, plane = one["geometry"], one["geometry"]["plane"]
-        pieces = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
-        areas = [[abs(_area(ring)) for ring in piece] for piece in pieces]
-        key = plane["z"], plane["t"], one["properties"]["name"]
-        came[key] = sum(outer - sum(holes) for outer, *holes in areas)
-    bench.same("areas of outlines by z, t and label", came, wanted)
-
-
-def _area(ring: Sequence[Sequence[float]]) -> float:
-    """Return the area of a closed polygon, by the shoelace formula."""
-    x, y = np.array(ring, np.float64).T
-    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
 
 
 def _axes(bench: Bench, what: str, came: results.Result, made: expected.Maps, more: str = "") -> None:
@@ -231,13 +207,15 @@ def digest(path: Path) -> str:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    # The record of the table of all images has the date of the last run.
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.name != "objects.record.json"
-    )
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not of_the_run(path.name))
     return {str(path.relative_to(folder)): digest(path) for path in files}
 
 
-def _rows(path: Path) -> Rows:
+def of_the_run(name: str) -> bool:
+    """Return whether a file is a record of the table of all images, which has the date of the last run."""
+    return name.startswith("objects.") and name.endswith(".record.json")
+
+
+def _rows(path: Path) -> views.Rows:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
