@@ -67,6 +67,7 @@ def em(
     for the whole stack.
     """
     with loading():
+        from unet2015.images.result_records import notes_on_results
         from unet2015.metrics.em import evaluate_em
         from unet2015.metrics.em_files import read_em_files
 
@@ -77,6 +78,8 @@ def em(
 
         figure_guard(figure, figure)
     truth, proposal, under = read_em_files(labels, prediction, image, axes)
+    for note in (on_results := notes_on_results([prediction])):
+        print_message(f"{prediction}: {note}")
     with progress("slices") as report:
         scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
     if not (truth > 0).any(axis=(1, 2)).all():
@@ -91,7 +94,7 @@ def em(
         threshold, radius = scores.warping_error.threshold or 0.0, 10 if script_2016 else 20
         draw_failures(figure, truth, proposal, threshold, image=under, radius=radius)
     if as_json:
-        print_json(scores.as_dict())
+        print_json(scores.as_dict() | ({"on_results": list(on_results)} if on_results else {}))
     else:
         _print_scores(scores)
 

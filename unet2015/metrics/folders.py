@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.pairs import Pairing, listed_files, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
+from unet2015.images.result_records import notes_on_results
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.safe_files import Unchanged
 
+_log = logging.getLogger("unet2015")
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (files done, files)."""
@@ -53,11 +56,15 @@ class Comparison(Generic[T]):
         Which files belong together, and which are alone.
     failures : tuple of UNet2015Error
         Why files could not be compared; each names its file.
+    on_results : tuple of str
+        What the records of the results say that must be known of figures of all: several models or settings,
+        images that a model was trained on.
     """
 
     pages: tuple[PageResult[T], ...]
     pairing: Pairing
     failures: tuple[UNet2015Error, ...]
+    on_results: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -80,6 +87,7 @@ class Comparison(Generic[T]):
             "truth_alone": [str(path) for path in self.pairing.first_alone],
             "result_alone": [str(path) for path in self.pairing.second_alone],
             "unlike_names": [[str(path) for path in pair] for pair in self.pairing.unlike],
+            "on_results": list(self.on_results),
         }
 
 
@@ -127,6 +135,9 @@ def compare_folders(
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []
     notes = Repeated()
+    on_results = notes_on_results(found for _, found in pairing.pairs)
+    for note in on_results:
+        _log.warning("%s: %s", result, note)
     for done, (true, found) in enumerate(pairing.pairs, 1):
         try:
             pages += list(_compare(true, found, measure, axes, notes.say))
@@ -135,7 +146,7 @@ def compare_folders(
         if progress is not None:
             progress(done, len(pairing.pairs))
     notes.finish()
-    return Comparison(tuple(pages), pairing, tuple(failures))
+    return Comparison(tuple(pages), pairing, tuple(failures), on_results)
 
 
 def _compare(

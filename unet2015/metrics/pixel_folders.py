@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def evaluate_pixels(
         type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
         for page in compared.pages
     )
-    return PixelEvaluation(Comparison(pages, compared.pairing, compared.failures))
+    return PixelEvaluation(replace(compared, pages=pages))
 
 
 def _values(columns: Iterable[NDArray[np.int64]]) -> set[int]:

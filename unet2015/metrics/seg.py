@@ -181,8 +181,11 @@ def evaluate_seg(
         )
 
     from unet2015.images.notes import Repeated
+    from unet2015.images.result_records import notes_on_results
 
     notes = Repeated()
+    for note in notes_on_results(masks[number] for number in files):
+        _log.warning("%s: %s", result, note)
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):

@@ -19,6 +19,7 @@ from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
+from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
@@ -180,6 +181,8 @@ def all_done(
         As of `label_files`.
     """
     results: list[ObjectResult] = []
+    for note in notes_on_results(jobs.values()):
+        _log.warning("%s", note)
     lines = Lines("done", "file")
     try:
         with reporting(callback(progress, "progress")):

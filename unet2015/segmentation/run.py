@@ -11,7 +11,9 @@ from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
+from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.trained_on import notes_on
+from unet2015.models.training_pages import trained_pages
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out
@@ -168,8 +170,16 @@ def _run(
             for note in _notes_on_results(made, found, image):
                 heard.say(job.input, note)
             said = {} if objects is None else {"objects": objects}
+            said |= _trained_on(segmenter, job, watched.sha256, image)
             work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects
+
+
+def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> dict[str, Any]:
+    """Return, for the record, which pages of the image the model was trained on, if any are known."""
+    scene = None if job.options.scene is None else str(job.options.scene)
+    pages = trained_pages(segmenter.info.training, sha256, image.pages, scene)
+    return {TRAINED_ON: sorted(pages)} if pages else {}
 
 
 def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:

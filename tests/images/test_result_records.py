@@ -1,0 +1,114 @@
+"""Results are measured together only with a word where several models made them, or learned their images."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from unet2015.images.result_records import notes_on_results, record_of_result
+from unet2015.metrics import evaluate_objects, evaluate_pixels
+from unet2015.models.model_file import ModelInfo, build_network, save_model
+from unet2015.safe_files import signed
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings import Mapping, NetworkSettings
+
+CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
+SETTINGS = {"threshold": 0.5, "average": "none", "tile": 572, "batch": 1}
+
+
+def result(folder: Path, name: str, model: str = "a" * 64, edited: bool = False, **changes: object) -> Path:
+    """Write labels with a record beside them."""
+    path = folder / f"{name}.labels.tif"
+    tifffile.imwrite(path, CELLS)
+    more = {key: changes.pop(key) for key in [*changes] if key in ("trained_on", "command", "input")}
+    said = {"model_sha256": model, "settings": SETTINGS | changes, "outputs": {path.name: "0" * 64}, **more}
+    written = signed(said) | ({"model_sha256": "b" * 64} if edited else {})
+    (folder / f"{name}.record.json").write_text(json.dumps(written))
+    return path
+
+
+def test_other_models_and_settings_are_said(tmp_path: Path) -> None:
+    alike = [result(tmp_path, "t0"), result(tmp_path, "t1", tile=92, batch=4)]
+    assert notes_on_results(alike) == ()
+    (note,) = notes_on_results([*alike, result(tmp_path, "t2", "c" * 64, threshold=0.9)])
+    assert "not all of one model and the same settings" in note
+    assert f"model {'a' * 12} for t0.labels.tif, t1.labels.tif, {'c' * 12} for t2.labels.tif" in note
+    assert "threshold 0.5 for t0.labels.tif, t1.labels.tif, 0.9 for t2.labels.tif" in note
+    assert "tile" not in note
+
+
+def test_nothing_is_said_where_no_record_tells(tmp_path: Path) -> None:
+    bare = tmp_path / "x.labels.tif"
+    tifffile.imwrite(bare, CELLS)
+    edited = result(tmp_path, "t1", edited=True)
+    assert record_of_result(bare) is record_of_result(edited) is None
+    assert notes_on_results([result(tmp_path, "t0"), bare, edited, tmp_path / "none.tif"]) == ()
+    for damaged in ({"settings": 3}, {"settings": None, "trained_on": "x"}, {"input": 3, "command": "label"}):
+        said = {"outputs": {bare.name: "0"}, **damaged}
+        (tmp_path / "x.record.json").write_text(json.dumps(signed(said)))
+        notes_on_results([bare])
+
+
+def test_it_is_said_where_results_are_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for folder in ("r", "t"):
+        (tmp_path / folder).mkdir()
+    for number, threshold in enumerate((0.5, 0.9)):
+        result(tmp_path / "r", f"t{number}", threshold=threshold)
+        tifffile.imwrite(tmp_path / "t" / f"t{number}.tif", CELLS)
+    found = evaluate_objects(tmp_path / "t", tmp_path / "r")
+    (note,) = found.comparison.on_results
+    assert found.as_dict()["on_results"] == [note]
+    assert caplog.messages == [f"{tmp_path / 'r'}: {note}"]
+    caplog.clear()
+    measure_files(tmp_path / "r", tmp_path / "o")
+    assert note in caplog.messages
+
+
+@pytest.fixture
+def segmented(tmp_path: Path) -> Path:
+    """A folder of results of two images, of which the model was trained on a page of the first."""
+    pages = np.random.default_rng(0).integers(0, 255, (2, 2, 40, 50), np.uint8)
+    for number in (0, 1):
+        tifffile.imwrite(tmp_path / f"i{number}.tif", pages[number], photometric="minisblack")
+    digest = sha256((tmp_path / "i0.tif").read_bytes()).hexdigest()
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=1),
+        mapping=Mapping(method="integer-range"),
+        class_names=("membrane", "cell"),
+        training={
+            "files": [{"image": "renamed.tif", "image_sha256": digest}],
+            "held_out": ["renamed.tif page 1"],
+        },
+    )
+    torch.manual_seed(0)
+    save_model(tmp_path / "m.safetensors", build_network(info), info)
+    options = SegmentOptions(products=("probability",))
+    results = segment_files(
+        sorted(tmp_path.glob("i*.tif")), tmp_path / "r", tmp_path / "m.safetensors", options
+    )
+    assert [one.error for one in results] == [None, None]
+    return tmp_path / "r"
+
+
+def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path: Path) -> None:
+    records = [json.loads((segmented / f"i{number}.record.json").read_text()) for number in (0, 1)]
+    assert [record.get("trained_on") for record in records] == [[0], None]
+    (tmp_path / "t").mkdir()
+    for number in (0, 1):
+        tifffile.imwrite(
+            tmp_path / "t" / f"i{number}.tif", np.ones((2, 40, 50), np.uint8), photometric="minisblack"
+        )
+    words = "1 of the results are of images that their model was trained on"
+    (note,) = evaluate_pixels(tmp_path / "t", segmented).comparison.on_results
+    assert note.startswith(words)
+    assert note.endswith("i0.classes.tif")
+    label_files(segmented, tmp_path / "l")
+    labels = sorted((tmp_path / "l").glob("*.labels.tif"))
+    assert [one.startswith(words) for one in notes_on_results(labels)] == [True], "of labels made of the maps"

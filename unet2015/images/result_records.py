@@ -1,0 +1,102 @@
+"""What the records beside results say of them together: whether one model made all, and of what images."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from unet2015.images.result_names import (
+    CLASSES,
+    CLASSES_ZARR,
+    LABELS,
+    LABELS_ZARR,
+    PROBABILITY,
+    image_around,
+    name_before,
+    stem_of,
+)
+from unet2015.safe_files import is_edited, record_of, record_paths
+from unet2015.wording import cut, listed
+
+TRAINED_ON = "trained_on"
+"""Key of the pages of an image, in the record of its results, that the model was trained on."""
+_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY)
+_DECIDING = ("threshold", "average", "precision", "skip_empty", "channel", "objects")
+"""Settings that decide on a result, and not only on how it is computed."""
+_NAMED = 3
+
+
+def record_of_result(path: Path) -> dict[str, Any] | None:
+    """Return the record that names a result; None if there is none, or it was edited."""
+    path = image_around(path)
+    name = name_before(path.name, _ENDINGS)
+    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
+    record = record_of((*places, *record_paths(path, path.with_suffix(""))), path)
+    return None if record is None or is_edited(record) else record
+
+
+def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return what is to be known before results are measured together, by their records.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The results; those without a record say nothing.
+
+    Returns
+    -------
+    tuple of str
+        That they are not of one model and the same settings; that a model was trained on the images of some.
+    """
+    found = {path: record for path in paths if (record := record_of_result(path)) is not None}
+    made = {path: _segmentation(record) for path, record in found.items()}
+    seen = [path.name for path, record in made.items() if isinstance(record.get(TRAINED_ON), list)]
+    notes = [_differences({path: _decided(found[path], made[path]) for path in found})]
+    if seen:
+        notes.append(
+            f"{len(seen)} of the results are of images that their model was trained on, so what is measured "
+            f"on them is too good: {listed(seen, _NAMED)}"
+        )
+    return tuple(filter(None, notes))
+
+
+def _segmentation(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of the segmentation: of labels that were made of a map, that of the map."""
+    source = record.get("input")
+    if "command" not in record or not isinstance(source, str):
+        return record
+    before = record_of_result(Path(source))
+    if before is None or record.get("input_sha256") not in before["outputs"].values():
+        return {}
+    return before
+
+
+def _decided(record: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
+    """Return what decided on a result, by its name, as texts."""
+    said = {"model": str(made["model_sha256"])[:12]} if "model_sha256" in made else {}
+    for place, of, names in (("", made, _DECIDING), ("label's ", record, None)):
+        values = of.get("settings")
+        if isinstance(values, dict) and not (place and made is record):
+            said |= {f"{place}{name}": json.dumps(values.get(name)) for name in names or values}
+    return said
+
+
+def _differences(decided: Mapping[Path, Mapping[str, str]]) -> str:
+    """Say in what results were made differently; empty where they were not."""
+    names = dict.fromkeys(name for said in decided.values() for name in said)
+    differ = []
+    for name in names:
+        by_value: dict[str, list[str]] = defaultdict(list)
+        for path, said in decided.items():
+            if name in said:
+                by_value[said[name]].append(path.name)
+        if len(by_value) > 1:
+            ways = [f"{cut(value, 60)} for {listed(files, _NAMED)}" for value, files in by_value.items()]
+            differ.append(f"{name} {listed(ways, _NAMED)}")
+    if not differ:
+        return ""
+    return (
+        "the results are not all of one model and the same settings, so figures of all together are of none: "
+        + "; ".join(differ)
+    )
