@@ -25,14 +25,30 @@ LITTLE = {
 }
 
 
-@pytest.fixture
-def run(small_set, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A set and a finished training as they were: the record of the training names the places in `run`."""
+    folder = tmp_path_factory.mktemp("trained")
+    labels = np.full((4, 50, 56), 255, np.uint8)
+    labels[:, ::12] = labels[:, :, ::14] = 0
+    images = np.where(labels, 170, 60) + np.random.default_rng(0).normal(0, 15, labels.shape)
     # Less cell on the last page, so that the held-out pages differ even where nothing is learned.
-    labels = tifffile.imread(small_set[1])
     labels[-1, :20] = 0
-    tifffile.imwrite(small_set[1], labels, photometric="minisblack")
-    train(*small_set, tmp_path / "run", settings=load_settings(None, LITTLE), device="cpu")
-    return tmp_path / "run"
+    pair = folder / "now" / "images.tif", folder / "now" / "labels.tif"
+    pair[0].parent.mkdir()
+    for path, stack in zip(pair, (images.clip(0, 255).astype(np.uint8), labels), strict=True):
+        tifffile.imwrite(path, stack, photometric="minisblack")
+    train(*pair, folder / "now" / "run", settings=load_settings(None, LITTLE), device="cpu")
+    (folder / "now").rename(folder / "before")
+    return folder
+
+
+@pytest.fixture
+def run(trained):
+    """The folder of a finished training, beside its images: each test has all of it as it was."""
+    shutil.rmtree(trained / "now", ignore_errors=True)
+    shutil.copytree(trained / "before", trained / "now")
+    return trained / "now" / "run"
 
 
 @pytest.mark.slow
@@ -77,8 +93,8 @@ def of_other_files(path):
         (lambda images, run: (run / "settings.json").write_text("{}"), "settings.json was changed after"),
     ],
 )
-def test_what_is_missing_is_said_and_the_rest_is_there(run, small_set, change, why):
-    change(small_set[0], run)
+def test_what_is_missing_is_said_and_the_rest_is_there(run, change, why):
+    change(run.with_name("images.tif"), run)
     text = report_run(run, device="cpu").read_text(encoding="utf-8")
     assert why in text
     assert "data:image/png" in text
