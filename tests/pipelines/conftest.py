@@ -21,6 +21,7 @@ tile = 44
 [training.validation]
 fraction = 0.0
 interval = 6
+attempts = 1
 """
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-import subprocess
+import multiprocessing
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 pytest.importorskip("doit")
 pytest.importorskip("numba")
 
+from doit import cmd_run
+
 from pipelines import ablation, isbi2012
 from pipelines.base.paper import MEASURES
 from pipelines.base.settings import FOLDER
 from pipelines.em import data, measures
 from pipelines.em.slices import held_out, trained_on
+from tests.pipelines.killed import run as run_to_kill
 from unet2015.errors import SettingsError
 from unet2015.geometry import unet_geometry
 from unet2015.images.reader import read_pages
@@ -27,7 +31,6 @@ from unet2015.models.model_file import read_model_file
 from unet2015.synthetic import em_stack
 from unet2015.training.validation import Validation
 
-ROOT = Path(__file__).parents[2]
 ABLATION = """
 [ablation]
 fold = 4
@@ -157,21 +160,17 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         return ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    code = (
-        f"import sys; from pipelines import isbi2012; from pipelines.em import data; "
-        f"data.PIXELS = {data.PIXELS!r}; "
-        f"sys.exit(isbi2012.main({words(killed)!r}))"
-    )
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload([run_to_kill.__module__])  # torch is loaded once
     done: dict[Path, int] = {}
     for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif", "result.json"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-        )
-        while process.poll() is None and not (killed / mark).exists():
+        process = forkserver.Process(target=run_to_kill, args=(words(killed), data.PIXELS))
+        process.start()
+        while process.is_alive() and not (killed / mark).exists():
             time.sleep(0.005)
-        assert process.poll() is None
+        assert process.is_alive()
         process.kill()
-        process.wait()
+        process.join()
         # What was finished before is not done again: the stages before the training, the training, the rest.
         assert all(path.stat().st_mtime_ns == when for path, when in done.items())
         chain = isbi2012.EMExperiment(known, killed, settings, "cpu").stages()
@@ -203,7 +202,7 @@ def test_a_training_that_has_not_learned_is_measured_named_and_told(
 
 
 @pytest.mark.slow
-def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):
+def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path, monkeypatch, capsys):
     words = [
         "--data",
         str(drawn),
@@ -213,16 +212,14 @@ def test_other_pixels_are_refused(drawn, tiny_settings, tmp_path):
         str(tiny_settings()),
         "verify",
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.isbi2012", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "train-volume.tif: its pixels are not those of the challenge's file" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    monkeypatch.setattr(sys, "argv", ["isbi2012", *words])
+    monkeypatch.setitem(cmd_run.opt_outfile, "default", sys.stdout)  # which it keeps from when it is loaded
+    with pytest.raises(SystemExit) as ended:  # as python -m does
+        runpy.run_path(isbi2012.__file__, run_name="__main__")
+    assert ended.value.code == 1
+    said = "".join(capsys.readouterr())
+    assert "train-volume.tif: its pixels are not those of the challenge's file" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
