@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from unet2015.exchange.card import model_card
+from unet2015.exchange.intensities import Intensities
 from unet2015.models.model_file import ModelInfo, build_network, read_model_file, save_model
 from unet2015.report.figures import plot_curves
 from unet2015.report.html import Report, write_report
@@ -174,3 +176,18 @@ def test_figures_of_classes_in_a_damaged_log_are_left_out(run):
         line = {"step": 2, **{f"validation_{key}": v for key, v in LOST.as_dict().items()}}
         line["validation_by_class"] = damaged
         assert [table.title for table in measures([line]).tables] == ["Validation"]
+
+
+@pytest.mark.parametrize(("pages", "title"), [(0, "Training pages"), (2, "Held-out pages")])
+def test_pages_that_were_trained_on_are_not_called_held_out(run, pages, title):
+    folder = run(GOOD, model=GOOD)
+    loaded = read_model_file(folder / "model.safetensors")
+    record = loaded.info.training | {"validation_pages": pages}
+    info = loaded.info.model_copy(update={"training": record})
+    save_model(folder / "model.safetensors", loaded.network, info)
+    text = text_of(folder)
+    assert title in text
+    assert ("Held-out" in text) == (pages > 0)
+    assert ("On other pages nothing was measured" in text) == (pages == 0)
+    card = model_card(replace(loaded, info=info), Intensities(None, "pixels"), {})
+    assert ("on the very pages that it was trained on" in card) == (pages == 0)

@@ -149,6 +149,8 @@ def _validation(info: ModelInfo) -> Iterator[str]:
         return
     yield from (f"- {words}: {value:.4f}" for words, value in numbers.items())
     where = info.training.get("thresholds")
+    if info.training.get("validation_pages") == 0:
+        where = "on the very pages that it was trained on, as none was held out; others are worse"
     yield ""
     yield (
         f"Measured by the training itself{f' ({_cell(where)})' if isinstance(where, str) else ''}. Not "

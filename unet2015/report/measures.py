@@ -80,16 +80,23 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
     trained = f", trained for {steps} steps" + (f" on {pages} pages" if pages else "")
     held_out = record.get("validation_pages")
     where = f"the {held_out} held-out pages" if held_out else "the training pages themselves"
+    once = "" if held_out else " On other pages nothing was measured."
     measured = (
         f"F1 is undefined on {where} (none of their pixels is of a class from 1 on); by cross-entropy best"
         if error is None
         else f"Pixel error ({_one_less(info.classes)}) {error:.4f} on {where},"
     )
     return (
-        f"{network}{trained}. {measured} after {best['step']} steps.{_gain(model, checks)}\n\n"
+        f"{network}{trained}. {measured} after {best['step']} steps.{once}{_gain(model, checks)}\n\n"
         "Best step and threshold were chosen on the same pages; a score on pages that took no part in either "
         "is likely to be a little worse."
     )
+
+
+def measured_on(model: Model | None) -> str:
+    """Return which pages a training was measured on, for a title."""
+    held_out = None if model is None else model.info.training.get("validation_pages")
+    return "Training" if held_out == 0 else "Held-out"
 
 
 def _one_less(classes: int) -> str:
@@ -129,7 +136,7 @@ def measures(
     note = f"{_OF_CLASSES if several else _OF_TWO} Cross-entropy is without weights, in nats. The official "
     table = Table("Validation", ["", *_COLUMNS.values()], rows, f"{note}measures: unet2015 evaluate.")
     each = _classes([*zip(titles, (best, checks[-1], checks[0]), strict=True)], model)
-    return Section(title, tables=[table, *each, *_phases(checks, lines)])
+    return Section(title, tables=[table, *each, *_phases(checks, lines, model)])
 
 
 def _classes(lines: Sequence[tuple[str, dict[str, Any]]], model: Model | None) -> list[Table]:
@@ -150,7 +157,9 @@ def _classes(lines: Sequence[tuple[str, dict[str, Any]]], model: Model | None) -
     return [Table("F1 of each class", ["", *names], rows, note)]
 
 
-def _phases(checks: list[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> list[Table]:
+def _phases(
+    checks: list[dict[str, Any]], lines: Sequence[dict[str, Any]], model: Model | None
+) -> list[Table]:
     """Return the table of the phases, where there are several."""
     begins = [line for line in lines if "phase" in line]
     if not begins:
@@ -172,4 +181,5 @@ def _phases(checks: list[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> li
         "best F1",
         "lowest cross-entropy",
     ]
-    return [Table("Phases", columns, rows, "On the held-out pages; a phase may end early, by its patience.")]
+    note = f"{measured_on(model)} pages; a phase may end early, by its patience."
+    return [Table("Phases", columns, rows, note)]

@@ -21,7 +21,7 @@ from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.kept import other_model
-from unet2015.report.measures import alert, measures, other_settings, summary
+from unet2015.report.measures import alert, measured_on, measures, other_settings, summary
 from unet2015.report.trained_on import trained_on
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
@@ -122,7 +122,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
             logged.describe(log),
             pictures=[Picture("Loss and validation", curves, "Over the steps of the training.")],
         ),
-        *_course(folder),
+        *_course(folder, model),
         _pictures(folder, model, device),
         _record(settings, model, path),
     ]
@@ -151,11 +151,12 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
     return Section("Settings and record", text, details=details)
 
 
-def _course(folder: Path) -> list[Section]:
+def _course(folder: Path, model: Model | None) -> list[Section]:
     """Return the section with the pictures that the training drew; none where it drew none."""
+    which = measured_on(model)
     captions = {
-        FIGURE: ("Held-out images", "Image, true classes, found classes, at the best validation."),
-        ANIMATION: ("Over the training", "A held-out image, and the probability found at each validation."),
+        FIGURE: (f"{which} images", "Image, true classes, found classes, at the best validation."),
+        ANIMATION: ("Over the training", f"{which} image: the probability found at each validation."),
     }
     pictures = [
         Picture(title, folder / name, caption)
@@ -180,7 +181,7 @@ def _settings(path: Path) -> dict[str, Any] | None:
 
 def _pictures(folder: Path, model: Model | None, device: str) -> Section:
     """Return the section with the best, median and worst of the held-out pages, or why there is none."""
-    title = "Held-out pages"
+    title = f"{measured_on(model)} pages"
     if model is None:
         return Section(title, "There is no model yet.")
     try:
