@@ -552,3 +552,15 @@ def test_true_is_no_number(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(SettingsError, match="expected a number, got"):
         load_settings(path)
+
+
+def test_steps_and_epochs_side_by_side_are_refused(tmp_path):
+    both = {"steps": 5, "epochs": 1}
+    with pytest.raises(SettingsError, match=r"optimisation\.steps = 5 and optimisation\.epochs = 1 both say"):
+        load_settings(None, {"optimisation": both})
+    (tmp_path / "mine.toml").write_text("[optimisation]\nsteps = 5\nepochs = 1\n")
+    with pytest.raises(SettingsError, match=r"mine\.toml: .* give one of both"):
+        load_settings(tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text("[optimisation]\nsteps = 700\n")
+    for one in both.items():  # over what a file says
+        load_settings(tmp_path / "mine.toml", {"optimisation": {"warmup": 1} | dict([one])})

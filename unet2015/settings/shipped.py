@@ -60,7 +60,9 @@ def load_settings(
     else:
         name = str(path)
         values = _training_part(read_toml(Path(path), name))
+        _check_one_of_both(values, name)
     given = _without_empty(overrides or {})
+    _check_one_of_both(given, "the options given")
     if given:
         name += " and the options given"
     return parse_settings(TrainingSettings, _overridden(values, given), name)
@@ -71,6 +73,16 @@ def is_shipped(path: str | Path | None) -> bool:
     return path is None or (
         str(path).removesuffix(".toml") in (*SHIPPED, *PUBLISHED) and not Path(path).is_file()
     )
+
+
+def _check_one_of_both(values: dict[str, Any], name: str) -> None:
+    """Refuse steps and epochs side by side, of which only the second would count."""
+    said = values.get("optimisation")
+    if isinstance(said, dict) and said.get("steps") is not None and said.get("epochs") is not None:
+        raise SettingsError(
+            f"{name}: optimisation.steps = {said['steps']} and optimisation.epochs = {said['epochs']} both "
+            "say how long to train; give one of both"
+        )
 
 
 def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
