@@ -63,7 +63,7 @@ def _arrays(bench: Bench, one: Combination, found: Mapping[str, Path], source: P
         given["probabilities"] = kind == "probability"
         with bench.inside():
             of_file = unet2015.segment(source.name, "m.safetensors", **of_images(one), **given)
-            of_array = unet2015.segment(one.used.pixels, "m.safetensors", axes=one.used.axes, **given)
+            of_array = unet2015.segment(one.used.pixels, "m.safetensors", **given | {"axes": one.used.axes})
         # It has the axes of the image in their order, C of classes before Y and X.
         there = along(of_array, _places(one.used.axes, several), pages + several + "YX")
         bench.same(f"pixels of the {kind} by segment(array)", int(np.sum(there != written)), 0)

@@ -88,6 +88,8 @@ def _draw(random: Random) -> tuple[Combination, expected.Maps] | None:
     if "I" in image.axes and model.info.classes > 2:  # which OME-Zarr cannot hold
         target = "folder"
     options = _options(random, target, model, skip)
+    if inputs.untold(image):
+        options["axes"] = image.axes
     made = expected.maps(used, model, average, options.get("precision") == "bfloat16", skip)
     if made.probabilities[:, 1].std() < 1e-3:
         return None
@@ -170,8 +172,8 @@ def _options(random: Random, target: str, model: Model, skip: bool) -> dict[str,
 
 
 WORDS = {
-    "tile": "--tile", "batch": "--batch", "max_memory": "--max-memory", "precision": "--precision",
-    "skip_empty": "--skip-empty", "pyramid": "--pyramid",
+    "axes": "--axes", "tile": "--tile", "batch": "--batch", "max_memory": "--max-memory",
+    "precision": "--precision", "skip_empty": "--skip-empty", "pyramid": "--pyramid",
 }  # fmt: skip
 """How the command calls options."""
 

@@ -189,7 +189,7 @@ def _image(random: Random, dtype: str) -> Drawn:
     while True:
         image = inputs.gray(random)
         there = image.flavour in inputs.TYPES and dtype in inputs.TYPES[image.flavour]
-        if there and "C" not in image.axes:
+        if there and "C" not in image.axes and not inputs.untold(image):
             return replace(image, pixels=retyped(image.pixels, dtype))
 
 

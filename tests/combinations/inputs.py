@@ -56,12 +56,17 @@ FLAVOURS: dict[str, tuple[str, Callable[[Drawn, Path], None]]] = {
 """The ending of its files, and what writes one."""
 
 
+def untold(image: Drawn) -> bool:
+    """Return whether the file does not tell the axes of its pages, which ``--axes`` must."""
+    return image.flavour == "plain" and image.axes not in ("YX", "IYX")
+
+
 def _letters(random: Random, flavour: str) -> str:
     """Draw the axes that a flavour can tell."""
     if flavour == "png":
         return "YX"
     if flavour == "plain":
-        return random.choice(["YX", "IYX"])
+        return random.choice(["YX", "IYX", "ZYX", "TYX", "CYX"])
     order = random.choice(ORDERS) if flavour == "ome" else "TZCYX"
     if flavour.startswith("zarr"):
         order = "TCZYX"
