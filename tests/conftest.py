@@ -26,7 +26,7 @@ def data():
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_settings():
     """A training that takes a second: a U-Net of two poolings and two channels."""
     from unet2015.settings import load_settings
@@ -50,11 +50,16 @@ def small_settings():
 @pytest.fixture
 def small_set(tmp_path):
     """Four pages of squares with dark outlines, as two TIFF files: images and membrane labels."""
+    return write_small_set(tmp_path / "set")
+
+
+def write_small_set(folder):
+    """Write the small set into a new folder, and return its two files."""
     random = np.random.default_rng(0)
     labels = np.full((4, 50, 56), 255, np.uint8)
     labels[:, ::12] = labels[:, :, ::14] = 0
     images = np.where(labels, 170, 60) + random.normal(0, 15, labels.shape)
-    images, folder = images.clip(0, 255).astype(np.uint8), tmp_path / "set"
+    images = images.clip(0, 255).astype(np.uint8)
     folder.mkdir()
     tifffile.imwrite(folder / "images.tif", images, photometric="minisblack")
     tifffile.imwrite(folder / "labels.tif", labels, photometric="minisblack")

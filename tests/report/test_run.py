@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.conftest import write_small_set
 from unet2015 import train
 from unet2015.errors import DataSetError, ModelError
 from unet2015.images.array_image import ArrayImage
@@ -29,15 +30,11 @@ LITTLE = {
 def trained(tmp_path_factory):
     """A set and a finished training as they were: the record of the training names the places in `run`."""
     folder = tmp_path_factory.mktemp("trained")
-    labels = np.full((4, 50, 56), 255, np.uint8)
-    labels[:, ::12] = labels[:, :, ::14] = 0
-    images = np.where(labels, 170, 60) + np.random.default_rng(0).normal(0, 15, labels.shape)
+    pair = write_small_set(folder / "now")
     # Less cell on the last page, so that the held-out pages differ even where nothing is learned.
+    labels = tifffile.imread(pair[1])
     labels[-1, :20] = 0
-    pair = folder / "now" / "images.tif", folder / "now" / "labels.tif"
-    pair[0].parent.mkdir()
-    for path, stack in zip(pair, (images.clip(0, 255).astype(np.uint8), labels), strict=True):
-        tifffile.imwrite(path, stack, photometric="minisblack")
+    tifffile.imwrite(pair[1], labels, photometric="minisblack")
     train(*pair, folder / "now" / "run", settings=load_settings(None, LITTLE), device="cpu")
     (folder / "now").rename(folder / "before")
     return folder

@@ -1,5 +1,6 @@
 """Pages whose answer is known beforehand: a network that gives back the map that it is shown."""
 
+import shutil
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import write_small_set
 from unet2015.geometry import Geometry
 from unet2015.networks import NETWORKS
 from unet2015.training.pages import TrainingPage
@@ -47,6 +49,22 @@ def page_of(probability, classes, name="page"):
     return TrainingPage(
         name, Pixels(scores.astype(np.float32)), np.asarray(classes, np.uint8), np.empty((0, 0), np.float32)
     )
+
+
+@pytest.fixture(scope="session")
+def ended_run(tmp_path_factory, small_settings):
+    """A finished training on the small set, to be read only; its newest checkpoints are of steps 6 and 8."""
+    from unet2015.training.loop import train
+
+    folder = tmp_path_factory.mktemp("ended")
+    train(*write_small_set(folder / "set"), folder / "run", settings=small_settings(), device="cpu")
+    return folder / "run"
+
+
+@pytest.fixture
+def small_run(ended_run, tmp_path):
+    """A copy of it, ``run``, that a test may change."""
+    return shutil.copytree(ended_run, tmp_path / "run")
 
 
 @pytest.fixture

@@ -138,21 +138,19 @@ def test_a_training_follows_from_its_seed(tmp_path, small_set, small_settings):
     assert not equal(a, c)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, small_set, small_settings, caplog):
-    run = tmp_path / "run"
-    train(*small_set, run, settings=small_settings(), device="cpu")
-    good = tensors(run)
-    newest = sorted((run / "checkpoints").iterdir())[-1]
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(small_set, small_settings, small_run, caplog):
+    good = tensors(small_run)
+    newest = sorted((small_run / "checkpoints").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:500])
     with caplog.at_level(logging.WARNING, "unet2015"):
-        train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
     assert "taking the checkpoint before it" in caplog.text
-    assert equal(good, tensors(run))
+    assert equal(good, tensors(small_run))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, number):
+def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, ended_run, number):
     step = loop.Training._step
 
     def interrupting(self, *arguments):
@@ -172,8 +170,7 @@ def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_set
         signal.signal(number, before)
     assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
-    train(*small_set, tmp_path / "whole", settings=small_settings(), device="cpu")
-    assert equal(tensors(run), tensors(tmp_path / "whole"))
+    assert equal(tensors(run), tensors(ended_run))
 
 
 def test_under_nohup_a_hang_up_changes_nothing():
@@ -313,25 +310,22 @@ def test_the_file_of_a_bad_loss_is_named(tmp_path, small_set, small_settings):
             train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 
 
-def test_other_settings_do_not_resume_and_are_named(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+def test_other_settings_do_not_resume_and_are_named(small_set, small_settings, small_run):
     other = small_settings(optimisation={"momentum": 0.9})
     with pytest.raises(SettingsError, match=r"optimisation.momentum: 0.99 then, 0.9 now"):
-        train(*small_set, tmp_path / "run", settings=other, device="cpu", resume=True)
+        train(*small_set, small_run, settings=other, device="cpu", resume=True)
 
 
-def test_other_images_do_not_resume(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+def test_other_images_do_not_resume(small_set, small_settings, small_run):
     images = tifffile.imread(small_set[0])
     tifffile.imwrite(small_set[0], images + np.uint8(1), photometric="minisblack")
     with pytest.raises(DataSetError, match="other images"):
-        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
 
 
-def test_a_run_is_not_overwritten(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+def test_a_run_is_not_overwritten(small_set, small_settings, small_run):
     with pytest.raises(SettingsError, match="already holds a training"):
-        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+        train(*small_set, small_run, settings=small_settings(), device="cpu")
 
 
 def test_an_illegal_tile_is_refused_before_anything_is_read(tmp_path, small_set, small_settings):
@@ -392,19 +386,17 @@ def test_the_loss_falls_on_the_paper_s_recipe(tmp_path, small_set, small_setting
     assert model.info.training["validation"]["pixel_error"] < 0.85 * everything
 
 
-def test_a_refused_resume_leaves_the_run_s_settings(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    before = (tmp_path / "run" / "settings.json").read_text()
+def test_a_refused_resume_leaves_the_run_s_settings(small_set, small_settings, small_run):
+    before = (small_run / "settings.json").read_text()
     with pytest.raises(SettingsError):
-        train(*small_set, tmp_path / "run", settings=small_settings(seed=9), device="cpu", resume=True)
-    assert (tmp_path / "run" / "settings.json").read_text() == before
+        train(*small_set, small_run, settings=small_settings(seed=9), device="cpu", resume=True)
+    assert (small_run / "settings.json").read_text() == before
 
 
-def test_a_lost_model_is_written_again(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    (tmp_path / "run" / "model.safetensors").unlink()
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
-    assert (tmp_path / "run" / "model.safetensors").exists()
+def test_a_lost_model_is_written_again(small_set, small_settings, small_run):
+    (small_run / "model.safetensors").unlink()
+    train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
+    assert (small_run / "model.safetensors").exists()
 
 
 def flip_a_byte(path):
@@ -423,18 +415,16 @@ SPOILT = {
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 def test_a_damaged_model_of_a_finished_run_is_written_again(
-    tmp_path, small_set, small_settings, caplog, spoil
+    small_set, small_settings, small_run, caplog, spoil
 ):
-    run = tmp_path / "run"
-    train(*small_set, run, settings=small_settings(), device="cpu")
-    spoil(run / "model.safetensors")
+    spoil(small_run / "model.safetensors")
     with caplog.at_level(logging.WARNING, "unet2015"):
-        model = train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
-    assert f"{run / 'model.safetensors'}: " in caplog.text
+        model = train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
+    assert f"{small_run / 'model.safetensors'}: " in caplog.text
     assert "it is removed, and the next validation writes another" in caplog.text
     assert model.info.training["step"] == 8
-    assert "rand" in read_model_file(run / "model.safetensors").info.thresholds
-    weights = {key: value for key, value in tensors(run).items() if key.startswith("network.")}
+    assert "rand" in read_model_file(small_run / "model.safetensors").info.thresholds
+    weights = {key: value for key, value in tensors(small_run).items() if key.startswith("network.")}
     assert equal(weights, {f"network.{key}": value for key, value in model.network.state_dict().items()})
 
 
@@ -464,15 +454,14 @@ def test_a_model_damaged_half_way_is_written_by_the_next_validation_as_a_lost_on
     assert equal(one.network.state_dict(), other.network.state_dict())
 
 
-def test_a_damaged_model_that_cannot_be_removed_is_named(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    path = tmp_path / "run" / "model.safetensors"
+def test_a_damaged_model_that_cannot_be_removed_is_named(small_set, small_settings, small_run):
+    path = small_run / "model.safetensors"
     path.unlink()
     path.mkdir()
     with pytest.raises(
         ImageWriteError, match=r"model\.safetensors: exists, is not a model .* is not replaced"
     ):
-        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
 
 
 def test_the_rand_threshold_is_chosen_on_the_training_pages(tmp_path, small_set, small_settings, monkeypatch):
@@ -492,12 +481,11 @@ def test_the_rand_threshold_is_chosen_on_the_training_pages(tmp_path, small_set,
     assert (model.info.threshold, model.info.thresholds["rand"]) == (0.85, 0.85)
 
 
-def test_a_model_without_checkpoints_is_not_overwritten(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    for path in (tmp_path / "run" / "checkpoints").iterdir():
+def test_a_model_without_checkpoints_is_not_overwritten(small_set, small_settings, small_run):
+    for path in (small_run / "checkpoints").iterdir():
         path.unlink()
     with pytest.raises(SettingsError, match="already holds a training"):
-        train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+        train(*small_set, small_run, settings=small_settings(), device="cpu")
 
 
 def test_a_diverged_network_is_never_kept_as_the_best(tmp_path, small_set, small_settings):
@@ -509,12 +497,14 @@ def test_a_diverged_network_is_never_kept_as_the_best(tmp_path, small_set, small
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_model_and_checkpoints_can_be_read_by_others(tmp_path, small_set, small_settings):
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
+def test_model_and_checkpoints_can_be_read_by_others(tmp_path, small_run):
     (tmp_path / "plain").touch()
     expected = (tmp_path / "plain").stat().st_mode
-    run = tmp_path / "run"
-    for path in (run / "model.safetensors", run / "settings.json", *(run / "checkpoints").iterdir()):
+    for path in (
+        small_run / "model.safetensors",
+        small_run / "settings.json",
+        *(small_run / "checkpoints").iterdir(),
+    ):
         assert path.stat().st_mode == expected
 
 

@@ -113,13 +113,6 @@ def test_the_average_is_what_is_validated_and_kept(tmp_path, small_set, small_se
 # Damage
 
 
-@pytest.fixture
-def finished(tmp_path, small_set, small_settings):
-    """A finished run whose newest checkpoints are of steps 6 and 8."""
-    train(*small_set, tmp_path / "run", settings=small_settings(), device="cpu")
-    return tmp_path / "run"
-
-
 def flip(path, share):
     data = bytearray(path.read_bytes())
     data[int(share * (len(data) - 1))] ^= 0x10
@@ -151,25 +144,25 @@ DAMAGES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_checkpoint_is_passed_over(finished, small_set, small_settings, caplog, damage):
-    whole = shutil.copytree(finished, finished.with_name("whole"))
-    damage(newest(finished))
+def test_a_damaged_checkpoint_is_passed_over(small_run, small_set, small_settings, caplog, damage):
+    whole = shutil.copytree(small_run, small_run.with_name("whole"))
+    damage(newest(small_run))
     with caplog.at_level(logging.WARNING, "unet2015"):
-        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
     assert "step-00000008" in caplog.text
     assert "taking the checkpoint before it" in caplog.text
-    assert same_end(whole, finished)
+    assert same_end(whole, small_run)
 
 
 @pytest.mark.slow
-def test_without_a_good_checkpoint_the_first_step_is_said(finished, small_set, small_settings, caplog):
-    whole = shutil.copytree(finished, finished.with_name("whole"))
-    for path in (finished / "checkpoints").iterdir():
+def test_without_a_good_checkpoint_the_first_step_is_said(small_run, small_set, small_settings, caplog):
+    whole = shutil.copytree(small_run, small_run.with_name("whole"))
+    for path in (small_run / "checkpoints").iterdir():
         flip(path, 0.8)
     with caplog.at_level(logging.WARNING, "unet2015"):
-        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
     assert "no good checkpoint; starting from the first step" in caplog.text
-    assert same_end(whole, finished)
+    assert same_end(whole, small_run)
 
 
 @pytest.mark.slow
@@ -197,21 +190,21 @@ def test_a_file_without_a_digest_is_read(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_half_written_file_stays(finished, small_set, small_settings):
-    newest(finished).unlink()
-    for path in (finished / "model.safetensors", finished / "checkpoints" / "step-00000007.safetensors"):
+def test_no_half_written_file_stays(small_run, small_set, small_settings):
+    newest(small_run).unlink()
+    for path in (small_run / "model.safetensors", small_run / "checkpoints" / "step-00000007.safetensors"):
         path.with_name(f"{hidden_prefix(path)}0123456789ab.tmp").touch()
-    train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
-    assert not list(finished.rglob(".*"))
+    train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
+    assert not list(small_run.rglob(".*"))
 
 
 # What must be the same
 
 
-def test_another_optimizer_does_not_resume_and_is_named(finished, small_set, small_settings):
+def test_another_optimizer_does_not_resume_and_is_named(small_run, small_set, small_settings):
     other = small_settings(optimisation={"optimizer": "adam"})
     with pytest.raises(SettingsError, match=r"optimisation\.optimizer: 'sgd' then, 'adam' now"):
-        train(*small_set, finished, settings=other, device="cpu", resume=True)
+        train(*small_set, small_run, settings=other, device="cpu", resume=True)
 
 
 @pytest.fixture
@@ -255,11 +248,11 @@ def test_exchanged_labels_or_another_order_do_not_resume(tmp_path, pairs, small_
 
 
 @pytest.mark.slow
-def test_another_number_of_threads_is_said(finished, small_set, small_settings, caplog, monkeypatch):
-    newest(finished).unlink()
+def test_another_number_of_threads_is_said(small_run, small_set, small_settings, caplog, monkeypatch):
+    newest(small_run).unlink()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     with caplog.at_level(logging.WARNING, "unet2015"):
-        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
     assert "77 now" in caplog.text
     assert "last bits may differ" in caplog.text
 
@@ -290,23 +283,23 @@ def test_a_state_that_another_version_wrote_is_read_for_what_it_says(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_others_put_into_the_folder_of_a_run_stays(finished, small_set, small_settings, caplog):
-    whole, folder = shutil.copytree(finished, finished.with_name("whole")), finished / "checkpoints"
-    for place in (folder / "step-best.safetensors", folder / ".mine.tmp", finished / ".mine.tmp"):
+def test_what_others_put_into_the_folder_of_a_run_stays(small_run, small_set, small_settings, caplog):
+    whole, folder = shutil.copytree(small_run, small_run.with_name("whole")), small_run / "checkpoints"
+    for place in (folder / "step-best.safetensors", folder / ".mine.tmp", small_run / ".mine.tmp"):
         place.write_bytes(b"mine")
-    for place in (folder / "step-00000009.safetensors", finished / ".a.12345678-b.tmp"):
+    for place in (folder / "step-00000009.safetensors", small_run / ".a.12345678-b.tmp"):
         place.mkdir()
-    shutil.rmtree(finished / "tensorboard")
-    (finished / "tensorboard").write_bytes(b"mine")
+    shutil.rmtree(small_run / "tensorboard")
+    (small_run / "tensorboard").write_bytes(b"mine")
     (folder / "step-00000008.safetensors").unlink()
-    before = {path for path in finished.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
+    before = {path for path in small_run.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
     with caplog.at_level(logging.WARNING, "unet2015"):
-        train(*small_set, finished, settings=small_settings(), device="cpu", resume=True)
-    assert before == {path for path in finished.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
+        train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
+    assert before == {path for path in small_run.rglob("*") if path.is_dir() or path.read_bytes() == b"mine"}
     assert "TensorBoard cannot write there: File exists; no events" in caplog.text
     (folder / "step-best.safetensors").unlink()
     (folder / "step-00000009.safetensors").rmdir()
-    assert same_end(whole, finished)
+    assert same_end(whole, small_run)
 
 
 @pytest.mark.parametrize(
