@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from unet2015.errors import UsageError
-from unet2015.safe_files import signed
+from unet2015.safe_files import sha256, signed
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.record_beside import record_beside
 
@@ -52,3 +55,32 @@ def test_without_records_names_and_flavours_tell(tmp_path: Path) -> None:
     assert [path.name for path in best_maps(paths)] == [
         "a.probability.tif", "b.probability.ome.tif", "c.classes.tif", "c.probability.ome.tif",
     ]  # fmt: skip
+
+
+def test_a_map_that_was_renamed_with_its_record_keeps_what_that_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    probability = np.full((40, 60), 0.1, np.float32)
+    probability[5:15, 5:15], probability[30, 30], probability[20:25, 40:50] = 0.6, 0.9, 0.35
+    path = tmp_path / "b.probability.tif"
+    tifffile.imwrite(path, probability)
+    said = {
+        "input": "/i/a.tif",
+        "settings": {"threshold": 0.3, "objects": {"smallest": 5}},
+        "threshold": {"name": None, "value": 0.3},
+    }
+
+    def label(digest: str) -> int:
+        outputs = {"a.classes.tif": "0" * 64, "a.probability.tif": digest}
+        (tmp_path / "b.record.json").write_text(json.dumps(signed(said | {"outputs": outputs})))
+        caplog.clear()
+        (result,) = label_files(path, tmp_path / "o")
+        assert result.error is None
+        return int(result.objects["objects"])
+
+    assert label(sha256(path)) == 2, "threshold 0.3, without the small one"
+    assert "0.5 is taken" not in caplog.text
+    assert label("1" * 64) == 2, "threshold 0.5, with the small one"
+    assert (
+        "b.record.json, is of a.classes.tif, a.probability.tif, not of this map; 0.5 is taken" in caplog.text
+    )

@@ -14,7 +14,7 @@ from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
 from unet2015.safe_files import UNSIGNED, is_signed
 from unet2015.segmentation.class_image import ClassImage
-from unet2015.segmentation.record_beside import record_beside
+from unet2015.segmentation.record_beside import record_beside, record_of_others
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
@@ -174,7 +174,12 @@ def _recorded_threshold(path: Path, notes: Repeated) -> float:
                 f"settings, {used}; give --threshold, or segment again"
             )
         return float(value)
-    notes.say(path, "no record beside it says the model's threshold; 0.5 is taken")
+    if other := record_of_others(path):
+        notes.say(
+            path, f"{other}, not of this map; 0.5 is taken, and the settings of its objects are not known"
+        )
+    else:
+        notes.say(path, "no record beside it says the model's threshold; 0.5 is taken")
     return 0.5
 
 

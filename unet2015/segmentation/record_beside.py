@@ -11,22 +11,27 @@ from unet2015.safe_files import (
     RECORD,
     Unchanged,
     describe_damaged,
+    digest_of,
     find_record,
     is_edited,
+    read_record,
     record_paths,
 )
 from unet2015.segmentation.jobs import ENDINGS
+from unet2015.wording import listed
 
 
 def record_beside(path: Path) -> dict[str, Any]:
     """Return the record that names a map; empty if there is none.
+
+    Of a map that was renamed together with its record, it is that record: it has the SHA-256 of the map.
 
     Raises
     ------
     ImageValueError
         Somebody has changed it, or it cannot be read.
     """
-    found = find_record(_places(path), path)
+    found = find_record(_places(path), path) or _renamed(path)
     if found is None:
         if damaged := describe_damaged(_places(path)):
             raise ImageValueError(
@@ -41,6 +46,23 @@ def record_beside(path: Path) -> dict[str, Any]:
             "folder"
         )
     return found[1]
+
+
+def record_of_others(path: Path) -> str:
+    """Return in words that the record beside a map is of other files; empty where there is no such record."""
+    for place in _places(path):
+        if (record := read_record(place)) is not None and path.name not in record["outputs"]:
+            return f"the record beside it, {place.name}, is of {listed([*record['outputs']], 2)}"
+    return ""
+
+
+def _renamed(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return place and record of a map that lies beside it, where that has the map by another name."""
+    for place in _places(path):
+        record = read_record(place)
+        if record is not None and path.exists() and digest_of(path) in record["outputs"].values():
+            return place, record
+    return None
 
 
 def place_of_record(path: Path) -> Path | None:
