@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unet2015 import networks
+from unet2015.exchange.channels import channel_names
 from unet2015.exchange.graph import Halo
 from unet2015.exchange.intensities import Intensities
 from unet2015.file_names import on_one_line
@@ -82,10 +83,7 @@ def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
 
 def _channels(info: ModelInfo) -> str:
     """Return what is known of the channels, in the order in which the network reads them."""
-    names, one = info.training.get("channel_names"), info.training.get("channel")
-    if isinstance(names, list) and len(names) == info.in_channels:
-        return f": {', '.join(str(name)[:99] or '(no name)' for name in names)}"
-    return "" if one is None else f": channel {str(one)[:99]} of the images that it was trained on"
+    return f": {', '.join(names)}" if (names := channel_names(info)) else ""
 
 
 def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from unet2015.device import usual_torch
 from unet2015.errors import ModelError, UsageError
 from unet2015.exchange.card import model_card
+from unet2015.exchange.channels import channel_names
 from unet2015.exchange.folder import MAIN, RECORD_FILE, ExportFolder
 from unet2015.exchange.formats import OPSET, Source
 from unet2015.exchange.graph import ModelGraph, TracedGraph
@@ -153,6 +154,7 @@ def _said(model: Model, intensities: Intensities) -> dict[str, Any]:
         "learned": model.info.learned,
         "ended": model.info.ended,
         "doubts": list(model.doubts),
+        "channels": channel_names(model.info) or model.info.in_channels,
         "network": describe(model.info.network),
         "intensities": intensities.as_dict(),
         "input_sides": {"smallest": sides.smallest, "step": sides.factor},

@@ -12,6 +12,7 @@ import torch
 
 from unet2015.errors import ModelError
 from unet2015.exchange.card import PAPER
+from unet2015.exchange.channels import unique_names
 from unet2015.exchange.formats import OPSET
 from unet2015.exchange.graph import INPUT, OUTPUT, Halo
 from unet2015.exchange.intensities import Intensities
@@ -109,7 +110,7 @@ def _input(
     size = {"min": smallest, "step": sides.factor}
     axes = [
         {"type": "batch"},
-        {"type": "channel", "channel_names": [f"channel{number}" for number in range(info.in_channels)]},
+        {"type": "channel", "channel_names": unique_names(info)},
         *(_space(axis, size, info) for axis in "yx"),
     ]
     pad = {} if halo is None else {"pad": {"mode": "reflect"}}  # mirrored, as in this package
