@@ -335,3 +335,52 @@ def test_frames_whose_pages_are_in_another_order_are_refused(tmp_path: Path) -> 
         tifffile.imwrite(tmp_path / f"{name}.tif", array, metadata={"axes": axes}, photometric="minisblack")
     with pytest.raises(DataSetError, match="save both with their axes in the same order"):
         evaluate_seg(tmp_path, tmp_path)
+
+
+def an_image(seed: int = 0, kind: type = np.uint8) -> np.ndarray:
+    """Return cells on background with noise, as a microscope sees them."""
+    noise = np.random.default_rng(seed).normal(0, 5, CELLS.shape)
+    return (60.0 + 80 * MASK + noise).astype(kind)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("evaluate", [evaluate_objects, lambda *two: evaluate_pixels(*two, foreground=True)])
+def test_an_image_is_neither_truth_nor_result(tmp_path: Path, side: int, evaluate) -> None:
+    pair = [write(tmp_path / "cells", a=CELLS), write(tmp_path / "image", a=an_image())]
+    found = evaluate(*pair[:: 1 - 2 * side])
+    assert not found.comparison.pages
+    name = ("result", "truth")[side]
+    assert f"values of the {name} are scattered over many pieces; is it an image?" in str(
+        found.comparison.failures[0]
+    )
+
+
+def test_an_image_is_no_frame_of_seg(tmp_path: Path) -> None:
+    truth, result = write(tmp_path / "t", man_seg0=CELLS), write(tmp_path / "r", mask0=an_image(1, np.uint16))
+    with pytest.raises(DataSetError, match=r"mask0.tif: most of the .* is it an image\?"):
+        evaluate_seg(truth, result)
+
+
+def test_touching_cells_in_pieces_are_no_image(tmp_path: Path) -> None:
+    tiled = np.kron(np.arange(1, 26, dtype=np.uint16).reshape(5, 5), np.ones((3, 3), np.uint16))
+    tiled[::4, ::4] = 3  # one cell in many pieces
+    one = write(tmp_path / "t", a=tiled)
+    assert evaluate_objects(one, one).scores.seg == 1
+
+
+def test_classes_counted_from_one_are_not_compared_with_those_from_zero(tmp_path: Path, caplog) -> None:
+    zero, one = write(tmp_path / "zero", a=MASK), write(tmp_path / "one", a=MASK + 1)
+    for pair in ((zero, one), (one, zero)):
+        with pytest.raises(
+            DataSetError, match=r"one holds 1, 2 and no 0, but .*zero 0, 1: one counts classes from 1"
+        ):
+            evaluate_pixels(*pair)
+    assert evaluate_pixels(one, one).classes[2].dice == 1
+    # A map without background beside one with it.
+    assert evaluate_pixels(write(tmp_path / "full", a=MASK * 0 + 1), zero).classes[1].recall == MASK.mean()
+    assert "no 0" not in caplog.text
+    evaluate_pixels(one, zero, foreground=True)
+    assert f"{one} has no 0 on any page, so that every pixel counts as foreground" in caplog.text
+    caplog.clear()
+    evaluate_pixels(zero, write(tmp_path / "whole", a=MASK * 0 + 1), foreground=True)
+    assert not caplog.text

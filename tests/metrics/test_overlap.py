@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, LabelError
 from unet2015.metrics.overlap import Overlap, dice, f1, iou, pixel_overlap
 
 maps = hnp.arrays(
@@ -45,3 +45,15 @@ def test_does_not_depend_on_orientation_and_is_symmetric(pair: np.ndarray) -> No
 def test_names_both_shapes() -> None:
     with pytest.raises(DataSetError, match=r"\(2,\).*\(3,\)"):
         iou([1, 1], [1, 1, 1])
+
+
+def test_negative_values_are_refused_and_masks_without_background_are_said(caplog) -> None:
+    mask = np.eye(4, dtype=np.int8)
+    for measure in (dice, iou, f1, pixel_overlap):
+        for pair in ((mask * 2 - 1, mask), (mask, -mask)):
+            with pytest.raises(LabelError, match=r"has the value -1: expected masks or classes from 0 on"):
+                measure(*pair)
+    assert dice(mask, mask) == dice(mask * 0 + 1, mask * 0 + 1) == dice(mask + 1, mask + 1, label=2) == 1
+    assert not caplog.text
+    dice(mask, mask + 1)
+    assert "prediction has no 0, so that every pixel counts as foreground" in caplog.text

@@ -156,7 +156,7 @@ def test_one_table_holds_all_images(tmp_path, ending):
 def test_labels_without_an_image_are_named(tmp_path):
     for folder, name in (("l", "a.tif"), ("l", "b.tif"), ("i", "a.tif")):
         (tmp_path / folder).mkdir(exist_ok=True)
-        tifffile.imwrite(tmp_path / folder / name, np.eye(9, dtype=np.uint8))
+        tifffile.imwrite(tmp_path / folder / name, np.eye(9, dtype=np.uint8) * (2 if folder == "i" else 1))
     good, bad = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
     assert good.error is None
     assert isinstance(bad.error, DataSetError)
@@ -234,7 +234,8 @@ def test_pages_of_other_axes_are_refused(tmp_path):
     for folder, axes, shape in (("l", "ZTYX", (3, 2)), ("i", "ZTYX", (2, 3))):
         (tmp_path / folder).mkdir()
         more = {"ome": True, "photometric": "minisblack", "metadata": {"axes": axes}}
-        tifffile.imwrite(tmp_path / folder / "a.ome.tif", labels.reshape(*shape, 50, 64), **more)
+        pixels = labels if folder == "l" else labels + 1
+        tifffile.imwrite(tmp_path / folder / "a.ome.tif", pixels.reshape(*shape, 50, 64), **more)
     (result,) = measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
     assert "its pages are Z 2 x T 3, those of" in str(result.error)
     assert "save both with their axes in the same order" in str(result.error)
@@ -265,11 +266,14 @@ def test_a_class_that_a_map_of_one_channel_cannot_have_is_refused(tmp_path):
 
 def test_pixel_sizes_that_differ_are_said(tmp_path, caplog):
     labels = label_objects(blobs(1)[0], 0.5)
-    for name, size in (("l", 2), ("i", 4)):
+    for name, size in (("l", 2), ("i", 4), ("same", 2)):
         (tmp_path / name).mkdir()
+        pixels, about = labels + (name == "i"), {"unit": "um"}
         tifffile.imwrite(
-            tmp_path / name / "a.tif", labels, imagej=True, resolution=(size, size), metadata={"unit": "um"}
+            tmp_path / name / "a.tif", pixels, imagej=True, resolution=(size, size), metadata=about
         )
+    (copied,) = measure_files(tmp_path / "l", tmp_path / "no", tmp_path / "same")
+    assert "has the pixels of" in str(copied.error)
     measure_files(tmp_path / "l", tmp_path / "out", tmp_path / "i")
     assert "has pixels of 0.5 x 0.5 µm, but" in caplog.text
     assert "the table uses 0.5 x 0.5 µm, of the labels" in caplog.text

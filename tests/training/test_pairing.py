@@ -141,6 +141,25 @@ def test_labels_that_may_belong_to_one_image_are_refused(make):
         )
 
 
+def test_labels_beside_images_are_no_images_and_images_beside_labels_no_labels(make):
+    mixed = make("m", "a.tif", "a_cp_masks.png", "b.tif", "b_cp_masks.png")
+    images, masks, labels = (
+        make("i", "a.tif", "b.tif"),
+        make("c", "a_cp_masks.png", "b_cp_masks.png"),
+        make("l", "a.png", "b.png"),
+    )
+    for pair in ((mixed, masks), (images, mixed)):
+        with pytest.raises(DataSetError, match="could belong to each of"):
+            pair_images([pair[0]], [pair[1]])
+    for pair in ((images, masks), (mixed / "?.tif", mixed / "*_masks.png")):
+        assert names(pair_images([pair[0]], [pair[1]])) == [
+            ("a.tif", "a_cp_masks.png"),
+            ("b.tif", "b_cp_masks.png"),
+        ]
+    # Of images, those are left out that are named as the labels of others.
+    assert names(pair_images([mixed], [labels])) == [("a.tif", "a.png"), ("b.tif", "b.png")]
+
+
 def test_nothing_there_is_wrong_usage(make, tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         pair_images([tmp_path / "nowhere"], [make("l", "a.tif")])

@@ -56,6 +56,8 @@ class Conventions:
         Those of them that each rule gives.
     seen : frozenset of (Path, Path)
         Those of all rules, also of such that nobody means, but that cannot be told from them by names.
+    exact : frozenset of (Path, Path)
+        Those of rules that leave words such as mask in the names.
     by_kind : frozenset of (Path, Path)
         Those of rules that take nothing but words such as mask from the names.
 
@@ -71,6 +73,7 @@ class Conventions:
         self._names = first, second
         meant: dict[Edges, bool] = {}
         by_kind: set[tuple[Path, Path]] = set()
+        exact: set[tuple[Path, Path]] = set()
         for cut in (exact_words, loose_words, bare_words):
             if cut is bare_words and any(meant.values()):
                 continue  # all files of a side have the same words for kinds
@@ -79,12 +82,15 @@ class Conventions:
                 continue  # dividers tell files of this side apart
             for rule, edges in _rules(one, other, equal):
                 meant[edges] = meant.get(edges, False) or _may_be_meant(one, other, rule, len(edges))
+                if cut is not bare_words:
+                    exact |= edges
                 if rule.kinds_alone:
                     by_kind |= edges
         found = [edges for edges, may_be in meant.items() if may_be]
         self.pairs: Edges = frozenset().union(*found)
         self.seen: Edges = frozenset().union(*meant)
         self.sure: Edges = self.pairs.intersection(*meant)
+        self.exact: Edges = frozenset(exact)
         self.by_kind: Edges = frozenset(by_kind)
 
     def of_kinds(self, *, sure: bool = True) -> Edges:
@@ -98,6 +104,22 @@ class Conventions:
             for path, words in files.items():
                 by_core[words][side].append(path)
         return frozenset(edge for ones, others in by_core.values() for edge in product(ones, others))
+
+    def alike(self, found: Edges) -> Edges:
+        """Return the pairs of a file in `found` with one that is not, whose name begins or ends with its own.
+
+        Words that say what a file is do not count. So c0_cells is such beside c0 and c0_probability.
+        """
+        paired = {path for edge in found for path in edge}
+        bare, exact = bare_words(*self._names), exact_words(*self._names)
+        edges = set()
+        for first, second in found:
+            for place, path in ((1, first), (0, second)):
+                core = bare[1 - place][path]
+                for other, words in exact[place].items():
+                    if other not in paired and core in (words[: len(core)], words[-len(core) :]):
+                        edges.add((first, other) if place else (other, second))
+        return frozenset(edges)
 
 
 def _rules(first: Side, second: Side, equal: Mapping[Path, Path]) -> Iterator[tuple[_Rule, Edges]]:

@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import combinations, pairwise
 from pathlib import Path
 
 Words = tuple[str, ...]
@@ -35,6 +35,8 @@ _OTHER_WORDS = (
 )
 _SURE_KINDS = frozenset(f"{_IMAGE_WORDS} {_LABEL_WORDS}".split())
 """Words that always say what a file is, and never which."""
+_OF_LABELS = frozenset(_LABEL_WORDS.split()) - {"classes", "probability", "probabilities"}
+"""Words of files that hold labels or a mask, beside whatever else there is of an image."""
 _KINDS = _SURE_KINDS | frozenset(_OTHER_WORDS.split())
 """Words that say what a file is, and not which, where all files of a side have them."""
 
@@ -43,6 +45,16 @@ def telling(words: Iterable[str]) -> set[str]:
     """Return the words that may tell files apart: no numbers, signs, small letters, or kinds of files."""
     found = {word for word in words if word[0].isalpha() and word.lower() not in _KINDS}
     return {word for word in found if not _small_letter(word)}
+
+
+def bases_of_labels(words: Words) -> Iterator[Words]:
+    """Go through the names of which a name may be that of labels: a for a_cp_masks."""
+    for start, end in combinations(range(len(words) + 1), 2):
+        added = words[:start] + words[end:]
+        if any(word.lower() in _OF_LABELS for word in added) and all(
+            word.lower() in _KINDS or _is_mark(word) for word in added
+        ):
+            yield words[start:end]
 
 
 def says_only_kind(words: Words) -> bool:

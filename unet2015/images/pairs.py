@@ -18,6 +18,7 @@ from unet2015.errors import DataSetError, UsageError
 from unet2015.images.beside_results import without_other_results, without_their_images
 from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
+from unet2015.images.name_words import bases_of_labels, exact_words
 from unet2015.images.reader import find_images, natural_order
 from unet2015.images.result_names import meant_inside, results_meant, shared_stem
 from unet2015.wording import listed
@@ -97,7 +98,7 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
     }
 
 
-def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairing:
+def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str], images: int | None = None) -> Pairing:
     """Find out which files belong together.
 
     Parameters
@@ -105,6 +106,8 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     first, second : mapping of Path to str
         Files with their names, as from `named_files`. One file on each side belong together, whatever their
         names.
+    images : int, optional
+        Which side is meant to be images: 0 or 1. Default: both sides are labels, masks or maps.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
     another stays alone, and what pairs with two files is refused (see `unet2015.images.conventions`). So no
     pair is wrong where sides are named in this way, some sample has files of both, and samples differ in more
     than spaces, underscores and leading zeros. Last, names go together that are equal but for words at their
-    ends that say what a file is (image, mask).
+    ends that say what a file is (image, mask). Beside a_mask, a file a is taken for the image.
     """
     if len(first) == len(second) == 1:
         found = {next(iter(first)): next(iter(second))}
@@ -133,6 +136,7 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str]) -> Pairi
             _check_partners(equal, equal | rules.by_kind)
         else:
             found = _agreed(rules, equal)
+        _check_labels_beside((first, second), found, images)
     taken = set(found.values())
     pairs = tuple((one, found[one]) for one in sorted(found, key=natural_order))
     return Pairing(
@@ -154,6 +158,7 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     found = rules.sure | {pair for pair in of_kinds if not taken & {*pair}}
     # Beside a.tif, a_mask.tif is as good a partner of a_gt.tif.
     _check_partners(found - equal, rules.sure | of_kinds | rules.of_kinds(sure=False))
+    _check_partners(found - rules.exact, found | rules.alike(found))
     return dict(found)
 
 
@@ -166,6 +171,20 @@ def _check_partners(pairs: Edges, others: Edges) -> None:
         for path in sorted({pair[side] for pair in pairs}, key=natural_order):
             if len(partners[path]) > 1:
                 _refuse(path, list(partners[path]))
+
+
+def _check_labels_beside(
+    sides: tuple[Mapping[Path, str], Mapping[Path, str]], found: Mapping[Path, Path], images: int | None
+) -> None:
+    """Refuse labels that are paired as the image beside them, and an image as the labels beside it."""
+    for place, partners in enumerate((found, {other: one for one, other in found.items()})):
+        (words,) = exact_words(sides[place])
+        by_words = {name: path for path, name in words.items()}
+        for path, name in words.items():
+            for base in {by_words[core] for core in bases_of_labels(name) if core in by_words} - {path}:
+                wrong = path if place == images else base
+                if wrong in partners and (place == images or path not in partners):
+                    _refuse(partners[wrong], [base, path])
 
 
 def _equal_names(first: Mapping[Path, str], second: Mapping[Path, str]) -> dict[Path, Path]:

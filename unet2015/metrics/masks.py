@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from unet2015.errors import DataSetError
+
 MEANT = "one value, or few, in several pieces, which count as one object a page"
 _MOST_CLASSES, _PIECES = 8, 3
+_FEW, _SCATTERED = 4, 4
+"""More values than these are looked at, and pieces of a value that are more than those of a cell."""
 
 
 def like_mask(labels: NDArray[Any]) -> bool:
@@ -25,6 +29,27 @@ def _like_class_map(labels: NDArray[Any]) -> bool:
     values = [value for value in range(1, int(labels.max()) + 1) if (labels == value).any()]
     pieces = [int(ndimage.label(labels == value, np.ones((3, 3)))[1]) for value in values]
     return sum(pieces) >= _PIECES * len(values) and min(pieces) > 1
+
+
+def check_no_image(labels: NDArray[Any], what: str) -> None:
+    """Raise `DataSetError` where most values of instance labels (H, W) are in many pieces, as in an image.
+
+    `what` is truth or result, for the message.
+    """
+    # In labels, most pixels are beside pixels of the same cell; that is known at once.
+    if not 4 * touching(labels) > np.count_nonzero(labels):
+        return
+    from skimage.measure import label
+
+    parts = label(labels, background=0, connectivity=2)  # type: ignore[no-untyped-call]
+    owners = np.zeros(int(parts.max()) + 1, labels.dtype)
+    owners[parts.ravel()] = labels.ravel()
+    counts = np.unique(owners[1:], return_counts=True)[1]
+    if len(counts) > _FEW and (counts > _SCATTERED).mean() > 0.5:
+        raise DataSetError(
+            f"most of the {len(counts)} values of the {what} are scattered over many pieces; is it an image? "
+            "Give the file in which every cell has one number"
+        )
 
 
 def in_pieces(labels: NDArray[Any]) -> bool:

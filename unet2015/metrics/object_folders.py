@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unet2015.images.result_names import LABELS
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
-from unet2015.metrics.masks import MEANT, in_pieces, like_mask
+from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, object_scores
 from unet2015.wording import listed
@@ -140,6 +140,8 @@ def evaluate_objects(
     thresholds = sorted({*THRESHOLDS, threshold})
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
+        check_no_image(true, "truth")
+        check_no_image(found, "result")
         masks = like_mask(true), like_mask(found)
         pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
         return _Page(object_scores(true, found, thresholds), masks, pieces)

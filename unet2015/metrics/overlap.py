@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import integer, whole_numbers
+from unet2015.errors import LabelError
 from unet2015.metrics.contingency import check_pixels, contingency_table, f_score
+
+_log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     DataSetError
         When the shapes differ, or there is no pixel.
     LabelError
-        When a value is no whole number, such as a probability.
+        When a value is negative, or no whole number, such as a probability.
 
     References
     ----------
@@ -84,12 +89,32 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     maps = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
     check_pixels(maps[0])
     chosen = None if label is None else integer(label, "label")
+    for name, classes in zip(("truth", "prediction"), maps, strict=True):
+        _check_mask(classes, name, label)
     masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
     table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
     cells = dict(
         zip(zip(table.truth.tolist(), table.prediction.tolist(), strict=True), table.pixels, strict=True)
     )
     return Overlap(*(int(cells.get(pair, 0)) for pair in ((1, 1), (0, 1), (1, 0), (0, 0))))
+
+
+def _check_mask(classes: NDArray[Any], name: str, label: int | None) -> None:
+    """Refuse negative values; say where every pixel of a map of several values counts as foreground."""
+    low = int(classes.min())
+    if low < 0:
+        raise LabelError(
+            f"{name} has the value {low}: expected masks or classes from 0 on; set what is not annotated to "
+            "0 in both, or leave these pixels out"
+        )
+    if label is None and low > 0 and low != int(classes.max()):
+        _log.warning(
+            "%s has no 0, so that every pixel counts as foreground; where %d is the background, give label=, "
+            "or subtract %d",
+            name,
+            low,
+            low,
+        )
 
 
 def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> float:
@@ -110,7 +135,7 @@ def iou(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) ->
     DataSetError
         When the shapes differ, or there is no pixel.
     LabelError
-        When a value is no whole number, such as a probability.
+        When a value is negative, or no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).iou
 
@@ -133,7 +158,7 @@ def dice(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -
     DataSetError
         When the shapes differ, or there is no pixel.
     LabelError
-        When a value is no whole number, such as a probability.
+        When a value is negative, or no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).dice
 
@@ -156,6 +181,6 @@ def f1(truth: ArrayLike, prediction: ArrayLike, *, label: int | None = None) -> 
     DataSetError
         When the shapes differ, or there is no pixel.
     LabelError
-        When a value is no whole number, such as a probability.
+        When a value is negative, or no whole number, such as a probability.
     """
     return pixel_overlap(truth, prediction, label=label).f1

@@ -16,6 +16,7 @@ from unet2015.errors import DataSetError
 from unet2015.images.result_names import CLASSES
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
+from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.overlap import Overlap
 from unet2015.wording import listed
 
@@ -98,14 +99,21 @@ def evaluate_pixels(
     foreground = flag(foreground, "foreground")
     ignore = None if ignore is None else integer(ignore, "ignore")
 
+    several = [False, False]  # whether a side has pages of several values beside 0
+
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
+        if foreground:
+            check_no_image(true, "truth")
+            check_no_image(found, "result")
         if ignore is not None:
             annotated = true != ignore
             true, found = true[annotated], found[annotated]
-        if foreground:
-            true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
         if true.size and min(true.min(), found.min()) < 0:
             raise DataSetError("expected classes from 0 on, but there are negative values")
+        if foreground:
+            several[0] |= _several(true)
+            several[1] |= _several(found)
+            true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
         table = contingency_table(true, found)
         values = max(len(np.unique(table.truth)), len(np.unique(table.prediction)))
         if values > _MOST_CLASSES:
@@ -125,6 +133,12 @@ def evaluate_pixels(
     masks = _mask_value(truth, true), _mask_value(result, found)
     _check_coding(truth, masks[0], result, found if masks[1] is None else set())
     _check_coding(result, masks[1], truth, true if masks[0] is None else set())
+    if foreground:
+        _say_no_background(truth, true, several[0])
+        _say_no_background(result, found, several[1])
+    else:
+        _check_counted_from_one(truth, true, result, found)
+        _check_counted_from_one(result, found, truth, true)
     _say_instances(truth, true, result, found)
     _say_instances(result, found, truth, true)
     pages = tuple(
@@ -166,6 +180,29 @@ def _say_instances(several: object, values: set[int], other: object, others: set
             several,
             _said(values),
             other,
+        )
+
+
+def _several(classes: NDArray[np.integer]) -> bool:
+    return bool(classes.size) and classes.min() != classes.max()
+
+
+def _check_counted_from_one(place: object, values: set[int], other: object, others: set[int]) -> None:
+    """Refuse classes that are counted from 1 on one side, and from 0 on the other."""
+    if 0 not in values and 0 in others and len(values) > 1 and max(values) > max(others):
+        raise DataSetError(
+            f"{place} holds {_said(values)} and no 0, but {other} {_said(others)}: one counts classes from "
+            "1, the other from 0? Give both in one way: subtract 1 where background is 1"
+        )
+
+
+def _say_no_background(place: object, values: set[int], several: bool) -> None:
+    """Say where every pixel of files of several values counts as foreground."""
+    if values == {1} and several:
+        _log.warning(
+            "%s has no 0 on any page, so that every pixel counts as foreground; where 1 is the background, "
+            "as ilastik saves it, subtract 1",
+            place,
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer, items, whole_numbers
 from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
-from unet2015.metrics.masks import MEANT, in_pieces, like_mask
+from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.overlaps import object_overlaps
 
 _log = logging.getLogger("unet2015")
@@ -274,6 +274,11 @@ def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
         ) from error
     labels: NDArray[np.integer] = pages.astype(np.uint8) if pages.dtype == bool else pages
+    for page in labels:
+        try:
+            check_no_image(page, "file")
+        except DataSetError as error:
+            raise DataSetError(f"{path}: {error}") from error
     if any(like_mask(page) and in_pieces(page) for page in labels):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
     return labels

@@ -79,5 +79,5 @@ def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Pa
     own = {path.resolve() for path in files}  # labels may lie beside their images
     found = named_files(images)
     others = {path: found[path] for path in without_results([*found]) if path.resolve() not in own}
-    pairing = pair_by_name(files, others)
+    pairing = pair_by_name(files, others, 1)
     return dict.fromkeys(files) | dict(pairing.pairs)

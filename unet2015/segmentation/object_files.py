@@ -13,6 +13,7 @@ import numpy as np
 
 from unet2015.arguments import callback, file_path, number_or_name, text
 from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
+from unet2015.images.counterpart import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
@@ -144,6 +145,11 @@ def compare(labels: Image, image: Image | None, say: Say) -> None:
     """Say the notes on an image, and if labels differ in what pages mean, or in pixel size; theirs counts."""
     ours, theirs = pixel_size(labels.calibration), None
     if image is not None:
+        if same_pixels(labels, image):
+            raise DataSetError(
+                f"{labels.name}: has the pixels of {image.name}, whose intensities are to be measured; give "
+                "the image itself"
+            )
         say_notes(image, say=say)
         theirs = pixel_size(image.calibration)
         if names := other_names(labels, image):

@@ -98,10 +98,10 @@ def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
     """Pair by names; where several files of a side have one name, by their folders as well."""
     twice = _twice(images, "images") or _twice(labels, "labels")
     if twice is None or len(images) == len(labels) == 1:
-        return pair_by_name(_stems(images), _stems(labels))
+        return pair_by_name(_stems(images), _stems(labels), 0)
     untold = f"{twice}, and their folders do not tell which is meant"
     try:
-        found = pair_by_name(_with_folders(images), _with_folders(labels))
+        found = pair_by_name(_with_folders(images), _with_folders(labels), 0)
     except DataSetError as error:
         raise DataSetError(f"{untold}; {error}") from error
     if not found.pairs:

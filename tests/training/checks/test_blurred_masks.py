@@ -105,3 +105,39 @@ def test_a_training_takes_a_jpeg_mask_cut_at_half(tmp_path, small_settings):
         assert data.validation[0].classes.sum() == pytest.approx(true.sum(), rel=0.01)
     finally:
         data.close()
+
+
+@pytest.mark.parametrize("kind", ["mask", "membrane"])
+@pytest.mark.parametrize("threshold", [None, 100])
+def test_an_image_is_no_mask_whatever_the_threshold(tmp_path, kind, threshold):
+    true, _ = blurred()
+    image = (60 + 80 * true + np.random.default_rng(0).normal(0, 9, true.shape)).astype(np.uint8)
+    assert "is it an image?" in problems(tmp_path, image, kind=kind, threshold=threshold)
+    assert "label-threshold" not in problems(tmp_path, image, kind=kind)
+
+
+@pytest.mark.parametrize("quality", [5, 20, 80])
+def test_a_blurred_mask_is_no_image(tmp_path, quality):
+    drawn = np.where(np.kron(np.eye(4), np.ones((16, 16))), 255, 0).astype(np.uint8)
+    labels = imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(drawn, level=quality))
+    assert "is it an image?" not in problems(tmp_path, labels, threshold=128)
+
+
+def test_a_mask_that_counts_from_one_gets_advice_that_helps(tmp_path):
+    true, _ = blurred()
+    mask = (true + 1).astype(np.uint8)
+    said = problems(tmp_path, mask)
+    assert "values 1 and 2 and no 0, both read as cells" in said
+    assert "--label-threshold 2 takes 2 alone" in said
+    assert "JPEG" not in said
+    assert np.array_equal(make_targets(mask, LabelSettings(kind="mask", threshold=2), "a").classes, true)
+
+
+def test_labels_with_the_pixels_of_their_image_are_refused(tmp_path):
+    cells = np.kron(np.arange(16, dtype=np.uint8).reshape(4, 4), np.ones((16, 16), np.uint8))
+    for name in ("image", "labels"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", cells, photometric="minisblack")
+    pair = [(tmp_path / "image.tif", tmp_path / "labels.tif")]
+    for kind in ("instances", "classes"):
+        found = find_problems(pair, load_settings(None, {"labels": {"kind": kind}}))
+        assert "it has the pixels of its image" in " ".join(map(str, found))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unet2015.images.counterpart import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import other_size
@@ -42,5 +43,7 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool 
         if image is None:
             return LabelsBeside(pages, None, notes)
         misfit = size_difference(image, pages) or order_difference(image, opened)
+        if misfit is None and same_pixels(image, opened):
+            misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
         found = () if misfit else (other_names(image, opened), other_size(opened, image))
         return LabelsBeside(pages, misfit, (*notes, *filter(None, found)))

@@ -10,11 +10,22 @@ from unet2015.training.checks.problem import Problem, Severity
 from unet2015.training.dataset import Labels
 from unet2015.wording import listed
 
+_NEAR, _FEW = 0.1, 8
+"""Part of the range that is near its ends, and values between them that a blurred mask may have."""
+
 
 def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
     """Say if labels do not look like a mask of cells, or like membranes."""
     cells = "cells" if settings.kind == "mask" else "cell interior"
     inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
+    if _like_image(labels, settings.ignore):
+        yield problem_of(
+            "error",
+            file,
+            f"most of its pixels are between dark and bright, in {len(inside)} values; is it an image? Give "
+            "the mask; of a blurred one, most pixels have the lowest or the highest value, or nearly so",
+        )
+        return
     if len(inside) > 1:
         yield problem_of("warning", file, _between(labels, inside, cells, settings))
     zeros = np.count_nonzero(labels < (settings.threshold or 1)) / labels.size
@@ -34,8 +45,30 @@ def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterat
         )
 
 
+def _like_image(labels: Labels, ignore: int | None) -> bool:
+    """Whether most pixels are neither near the lowest nor near the highest value, as in no mask."""
+    values = labels if ignore is None else labels[labels != ignore]
+    if not values.size:
+        return False
+    low, high = int(values.min()), int(values.max())
+    edge = _NEAR * (high - low)
+    middle = (values > low + edge) & (values < high - edge)
+    return bool(middle.mean() > 0.5) and len(np.unique(values[middle])) > _FEW
+
+
+def _without_background(labels: Labels, inside: Sequence[int]) -> bool:
+    """Whether a mask of two values has no 0, as where classes are counted from 1."""
+    return len(inside) == 2 and inside[0] > 0 and not (labels == 0).any()
+
+
 def _between(labels: Labels, inside: Sequence[int], cells: str, settings: LabelSettings) -> str:
     """Say how many pixels of a mask have values between 0 and the highest, and what becomes of them."""
+    if settings.threshold is None and _without_background(labels, inside):
+        low, high = inside
+        return (
+            f"has the values {low} and {high} and no 0, both read as {cells}; if {low} is the background, as "
+            f"where classes are counted from 1, --label-threshold {high} takes {high} alone"
+        )
     highest = inside[-1]
     between = (labels > 0) & (labels < highest)
     if settings.ignore is not None:
