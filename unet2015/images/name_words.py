@@ -156,7 +156,7 @@ def _small_letter(word: str) -> bool:
 
 
 def _past_marks(words: Words, place: int, end: int, step: int) -> int:
-    while place != end and _is_mark(words[place]):
+    while place != end and _is_mark(words[place]) and words[place] not in _SIGNS:
         place += step
     return place
 

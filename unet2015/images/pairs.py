@@ -156,8 +156,10 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
         raise DataSetError(f"by their names files go together in several ways: {shown}; {_ADVICE}")
     of_kinds, taken = rules.of_kinds(), {path for pair in rules.seen for path in pair}
     found = rules.sure | {pair for pair in of_kinds if not taken & {*pair}}
-    # Beside a.tif, a_mask.tif is as good a partner of a_gt.tif.
-    _check_partners(found - equal, rules.sure | of_kinds | rules.of_kinds(sure=False))
+    # Beside a.tif, a_mask.tif is as good a partner of a_gt.tif, unless it has its own.
+    paired = {path for pair in found for path in pair}
+    rivals = {pair for pair in of_kinds | rules.of_kinds(sure=False) if not paired >= {*pair}}
+    _check_partners(found - equal, found | rivals)
     _check_partners(found - rules.exact, found | rules.alike(found))
     return dict(found)
 

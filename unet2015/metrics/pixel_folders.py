@@ -114,14 +114,7 @@ def evaluate_pixels(
             several[0] |= _several(true)
             several[1] |= _several(found)
             true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
-        table = contingency_table(true, found)
-        values = max(len(np.unique(table.truth)), len(np.unique(table.prediction)))
-        if values > _MOST_CLASSES:
-            raise DataSetError(
-                f"{values} different values are no classes; for instance labels give --foreground "
-                "(foreground=True), or use evaluate objects"
-            )
-        return table
+        return _table(true, found)
 
     compared = compare_folders(truth, result, measure, wanted=CLASSES, axes=axes, progress=progress)
     tables = [page.measured for page in compared.pages]
@@ -130,17 +123,10 @@ def evaluate_pixels(
             f"{truth}: every pixel has the value {ignore}, that of --ignore: none is left to compare"
         )
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
-    masks = _mask_value(truth, true), _mask_value(result, found)
-    _check_coding(truth, masks[0], result, found if masks[1] is None else set())
-    _check_coding(result, masks[1], truth, true if masks[0] is None else set())
     if foreground:
         _say_no_background(truth, true, several[0])
         _say_no_background(result, found, several[1])
-    else:
-        _check_counted_from_one(truth, true, result, found)
-        _check_counted_from_one(result, found, truth, true)
-    _say_instances(truth, true, result, found)
-    _say_instances(result, found, truth, true)
+    masks = _checked_masks((truth, true), (result, found))
     pages = tuple(
         type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
         for page in compared.pages
@@ -181,6 +167,30 @@ def _say_instances(several: object, values: set[int], other: object, others: set
             _said(values),
             other,
         )
+
+
+def _table(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
+    table = contingency_table(true, found)
+    values = max(len(np.unique(table.truth)), len(np.unique(table.prediction)))
+    if values > _MOST_CLASSES:
+        raise DataSetError(
+            f"{values} different values are no classes; for instance labels give --foreground "
+            "(foreground=True), or use evaluate objects"
+        )
+    return table
+
+
+def _checked_masks(*sides: tuple[object, set[int]]) -> list[int | None]:
+    """Return the value of each side's masks, if it has such; refuse sides that are coded otherwise.
+
+    Each side is its name and its values.
+    """
+    masks = [_mask_value(*side) for side in sides]
+    for side, mask, other, its_mask in zip(sides, masks, sides[::-1], masks[::-1], strict=True):
+        _check_coding(side[0], mask, other[0], other[1] if its_mask is None else set())
+        _check_counted_from_one(*side, *other)
+        _say_instances(*side, *other)
+    return masks
 
 
 def _several(classes: NDArray[np.integer]) -> bool:
