@@ -4,7 +4,6 @@ import csv
 import json
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -163,12 +162,7 @@ def membranes(bench: Bench, generator: np.random.Generator, axes: str, truth: np
     words = ["evaluate", "em", "--labels", labels, "--prediction", found, "--json"]
     said = json.loads(bench.run(*words).out)
     errors = [float(((noisy > step / 10) != (truth > 0)).mean()) for step in range(10)]
-    bench.close("pixel error", _value(said, "pixel_error"), min(errors), 1e-9, 1.0)
-
-
-def _value(said: dict[str, Any], name: str) -> float:
-    one = said[name]
-    return float(one["value"] if isinstance(one, dict) else one)
+    bench.close("pixel error", said["pixel_error"]["value"], min(errors), 1e-9, 1.0)
 
 
 def _run(bench: Bench, kind: str, *more: str) -> str:

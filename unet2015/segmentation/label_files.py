@@ -21,7 +21,7 @@ from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
 from unet2015.segmentation.map_names import named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 
@@ -157,10 +157,9 @@ def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
     """Return the tables of a label image; notes on it and its image are said."""
     with ExitStack() as stack:
         stored = opening.open(path, stack, say)
-        image, watch = opening.image_of(path, stored, stack, say) or (None, None)
+        image, watch = opening.image_of(path, stored, stack, say)
         if watch is not None:
             stack.callback(watch.check)
-        compare(stored, image, say)
         measured = [] if image is None else [Intensities.of(image, "intensity")]
         rows = stored.pages * stored.height + rows_to_measure(stored)
         progress = stack.enter_context(row_bar(rows, str(path)))

@@ -39,7 +39,7 @@ from unet2015.safe_files import (
 )
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done, compare
+from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
@@ -172,10 +172,9 @@ class _Labelling:
             progress = stack.enter_context(row_bar(rows, str(path)))
             maps = maps_of(image, path, chosen, self.notes, progress)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
-            shown, other = self.opening.image_of(path, image, stack, self.notes.say) or (None, None)
+            shown, other = self.opening.image_of(path, image, stack, self.notes.say)
             said |= self.opening.as_record(shown)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
-            compare(image, shown, self.notes.say)
             measured = _measured(maps, shown)
             places = _places(self.folder, name, path, image, self.views)
             target = places[LABELS.name]

@@ -105,13 +105,15 @@ class Opening:
         say_notes(image, say=say)
         return image
 
-    def image_of(self, path: Path, like: Image, stack: ExitStack, say: Say) -> tuple[Image, Unchanged] | None:
-        """Open the image that belongs to a map or to labels, with its pages in their order.
+    def image_of(
+        self, path: Path, like: Image, stack: ExitStack, say: Say
+    ) -> tuple[Image, Unchanged] | tuple[None, None]:
+        """Open the image that belongs to a map or to labels, with its pages in their order, and compare both.
 
         None where none is wanted. `like` is the map, or the labels.
 
-        It is said where the record beside the map names another one. What is returned with it tells whether
-        its file has changed since.
+        It is said where the record beside the map names another one, and in what both differ. What is
+        returned with it tells whether its file has changed since.
 
         Raises
         ------
@@ -119,7 +121,8 @@ class Opening:
             There is no such image.
         """
         if self.images is None:
-            return None
+            _compare(like, None, say)
+            return None, None
         partner = self.partners[path]
         if partner is None:
             raise DataSetError(
@@ -129,8 +132,10 @@ class Opening:
         _log.info("%s: intensities of %s", path, partner)
         watch = Unchanged(partner)
         say_other_source(path, partner, watch, say)
-        image = open_image(partner, channel=self.channel, scene=self.scene)
-        return stack.enter_context(ordered_like(image, like)), watch
+        opened = open_image(partner, channel=self.channel, scene=self.scene)
+        image = stack.enter_context(ordered_like(opened, like))
+        _compare(like, image, say)
+        return image, watch
 
     def as_record(self, image: Image | None) -> dict[str, Any]:
         """Return for a record which image was measured, and the pixel size that was given."""
@@ -141,7 +146,7 @@ class Opening:
         return {"image": os.path.realpath(image.name)} | said | self.size.as_record()
 
 
-def compare(labels: Image, image: Image | None, say: Say) -> None:
+def _compare(labels: Image, image: Image | None, say: Say) -> None:
     """Say the notes on an image, and if labels differ in what pages mean, or in pixel size; theirs counts."""
     ours, theirs = pixel_size(labels.calibration), None
     if image is not None:
