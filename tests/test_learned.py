@@ -226,6 +226,7 @@ def test_a_list_of_models_says_it_and_their_thresholds(save, tmp_path, monkeypat
     caplog.clear()
     (listed,) = list_models()
     assert warnings(caplog) == []  # a list is no use
+    assert listed.as_dict()["doubts"] == list(listed.info.doubts) != []
     assert (listed.info.learned, listed.info.thresholds) == (False, {"f1": 0.4, "rand": 0.7})
     status, out, _ = run(capsys, "models")
     assert status == 0

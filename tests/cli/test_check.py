@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from unet2015.models.model_file import ModelInfo, build_network, save_model
+from unet2015.safe_files import sha256
 from unet2015.settings import LabelSettings, Mapping, NetworkSettings
 from unet2015.training.checks.contents import contents_of
 
@@ -244,3 +245,13 @@ def test_a_set_without_cells_has_no_sizes():
     said = contents.as_dict(LabelSettings(kind="membrane"))
     assert (said["cells"], said["area_px"], said["area_um2"]) == (0, None, None)
     assert [one["share"] for one in said["classes"]] == [1, 0]
+
+
+def test_programs_get_the_held_out_pages_that_the_start_was_trained_on(check, start, data):
+    files = [
+        {"image": path.name, "image_sha256": sha256(path)} for path in sorted((data / "images").iterdir())
+    ]
+    for held_out, expected in ([], ["a.tif page 2"]), (["a.tif"], []):
+        model = start(training={"files": files, "held_out": held_out})
+        said = json.loads(check("--label-kind", "membrane", "--from", model, "--json").out)
+        assert (said["held_out"], said["held_out_trained_on"]) == (["a.tif page 2"], expected)

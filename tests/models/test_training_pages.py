@@ -2,7 +2,7 @@
 
 import pytest
 
-from unet2015.models.training_pages import files_of, names_files, trained_pages, why_too_good
+from unet2015.models.training_pages import files_of, names_files, trained_pages, why_too_good, why_unknown
 
 
 def record(*held_out, files=(("a.tif", "1"), ("b.tif", "2")), **more):
@@ -64,6 +64,15 @@ def test_a_damaged_record_tells_nothing(damaged):
     assert trained_pages(damaged, "1", 4) == set()
     assert why_too_good(damaged) == ""
     assert files_of(damaged).keys() <= {"files", "held_out"}
+
+
+def test_it_is_said_where_a_start_does_not_tell() -> None:
+    start = {"model": "old", "sha256": "e"}
+    assert why_unknown(record("a.tif", start=start)) == (
+        "whether old was trained on these pages, too, is not known by its record"
+    )
+    for known in (record("a.tif"), record(start=start), record("a.tif", start=start | files_of(record()))):
+        assert why_unknown(known) == ""
 
 
 def test_what_is_too_good_is_counted():

@@ -60,6 +60,7 @@ class ShippedModel:
             "bytes": self.bytes,
             "sha256": self.sha256,
             **self.info.model_dump(mode="json", exclude={"name", "format"}),
+            "doubts": list(self.info.doubts),
         }
 
 

@@ -63,6 +63,20 @@ def trained_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str
     return found
 
 
+def why_unknown(record: Mapping[str, Any]) -> str:
+    """Return that it is not known whether a model before was trained on held-out pages; empty if it is.
+
+    Parameters
+    ----------
+    record : mapping
+        The record of a training.
+    """
+    before = record.get(START)
+    if not isinstance(before, dict) or not record.get(HELD_OUT) or names_files(before):
+        return ""
+    return f"whether {before.get('model')} was trained on these pages, too, is not known by its record"
+
+
 def why_too_good(record: Mapping[str, Any]) -> str:
     """Return why the measures of a training are too good, in words; empty where that is not known.
 

@@ -7,6 +7,7 @@ from typing import Any
 from unet2015.metrics import MEASURES
 from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model
+from unet2015.models.training_pages import why_unknown
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
@@ -110,7 +111,8 @@ def _gain(model: Model, checks: list[dict[str, Any]]) -> str:
         return ""
     error = checks[0]["validation_pixel_error"]
     shown = f"cross-entropy {checks[0]['validation_cross_entropy']:.4f}" if error is None else f"{error:.4f}"
-    return f" It was {shown} before fine-tuning ({start.get('model')})."
+    unknown = f" {why[0].upper()}{why[1:]}." if (why := why_unknown(model.info.training)) else ""
+    return f" It was {shown} before fine-tuning ({start.get('model')}).{unknown}"
 
 
 def measures(

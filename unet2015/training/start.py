@@ -11,7 +11,7 @@ from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_of_doubts
-from unet2015.models.training_pages import files_of
+from unet2015.models.training_pages import files_of, why_unknown
 from unet2015.networks import architecture, describe
 from unet2015.settings import (
     AnyNetworkSettings,
@@ -277,9 +277,10 @@ def fine_tuned(model: Model) -> str:
     pages = "held-out pages" if record["validation_pages"] else "pages trained on, as none is held out"
     if record["step"] == 0:
         return f"no step was better than {start['model']} on the {pages}; it is kept as it was"
+    unknown = f"; {why}" if (why := why_unknown(record)) else ""
     return (
         f"fine-tuning, on the {pages}: before ({start['model']}) {before.describe()}; "
-        f"after step {record['step']} {after.describe()}"
+        f"after step {record['step']} {after.describe()}{unknown}"
     )
 
 
