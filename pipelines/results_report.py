@@ -35,6 +35,8 @@ PARTS = {
     "table 2": ("one_gpu", table_2),
     "table 1, Muon": ("one_gpu-muon", table_1_means),
     "table 2, Muon": ("one_gpu-muon", table_2_gold),
+    "table 1, Muon, long": ("one_gpu-muon-long", table_1_means),
+    "table 2, Muon, long": ("one_gpu-muon-long", table_2_gold),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),

@@ -106,6 +106,7 @@ class UNet(Network):
             if level < self.depth:
                 x, skip = self._pool(x, level)
                 skips.append(skip)
+                del skip  # else the last one would live on
         for level in reversed(range(self.depth)):
             x = self.upsample[level](x)
             if self.variant == "release":
