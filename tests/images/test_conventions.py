@@ -134,6 +134,7 @@ def test_no_pair_is_wrong(drawn: tuple[dict[Path, str], dict[Path, str]]) -> Non
 def test_all_files_have_their_partners_where_one_side_adds_a_word(parts, divider, added) -> None:
     names = [f"{one}{divider}{other}" for one, other in zip(parts, parts[::-1], strict=True)]
     assume(len(set(map(words_in, names))) == len(names))
+    assume("cell" not in parts)  # it may say what a file is: then 0_cell and cell_0 are of one sample
     found = pair_by_name({Path("a", n): n for n in names}, {Path("b", n): n + added for n in names})
     assert found.pairs
     assert all(one.name == other.name for one, other in found.pairs)
