@@ -85,7 +85,7 @@ def test_one_plan_gives_the_same_bytes_whatever_the_workers_and_the_order(one, o
 def test_a_stride_of_388_is_not_exact():
     # 388 is 4 modulo 16: the pooling of the second tile falls on other pixels. Nobody may
     # "simplify" the phase away.
-    network = network_of(1, 2, 4, torch.float64, width=4)
+    network = network_of(1, 2, 4, torch.float64)
     array = np.random.default_rng(0).random((1, 1, 388, 776))
     expected = whole(network, array)[0][..., 388:]
     beside = np.pad(array, [(0, 0), (0, 0), (92, 92), (92, 92)], mode="reflect")[..., 388:]
