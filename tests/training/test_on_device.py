@@ -49,7 +49,7 @@ def recipe(**rule):
         "labels": {"kind": "membrane"},
         "augmentation": {"scale": 0.2, "blur": 1.0, "interpolation": "bicubic", "elastic_std": 3.0},
         "sampling": {"pages": "alike"},
-        "optimisation": base | rule,
+        "optimisation": {name: value for name, value in (base | rule).items() if value is not None},
     }
     return load_settings(None, values)
 
@@ -203,6 +203,6 @@ def test_maps_are_those_of_the_engine(average, size, pages):
 def test_a_precision_left_open_is_refused(pages):
     with pytest.raises(SettingsError, match="float32 or bfloat16, not auto"):
         on_device(recipe(precision="auto"), pages)
-    for more in ({"epochs": 2}, {"schedule": "plateau"}):
+    for more in ({"epochs": 2, "steps": None}, {"schedule": "plateau"}):
         with pytest.raises(SettingsError, match="one phase, a number of steps and no validation"):
             on_device(recipe(**more), pages)
