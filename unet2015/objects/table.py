@@ -26,6 +26,8 @@ IN_PIXELS = (
     "no pixel size in a known unit of length, so that the table is in pixels alone; --pixel-size gives one"
 )
 """What is said of an image without a `pixel_size`."""
+CHANNELS = "channels"
+"""Column of a table of several images whose channels have other names."""
 _ROWS = 2**14
 
 
@@ -154,7 +156,23 @@ def _cell(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def join_tables(path: Path, tables: Sequence[Path], guard: Guard | None = None) -> None:
+def told_channels(named: Sequence[Sequence[str]]) -> list[str] | None:
+    """Return, for each of several images, the names of its channels in one text; None where they are alike.
+
+    Images that name no channels are like all others.
+    """
+    texts = ["; ".join(names) for names in named]
+    return texts if len({*texts} - {""}) > 1 else None
+
+
+def with_channels(table: Table, names: str) -> Table:
+    """Return a table with a column of the names of the channels whose intensities it has."""
+    return table | {CHANNELS: np.full(len(table["label"]), names, object)}
+
+
+def join_tables(
+    path: Path, tables: Sequence[Path], guard: Guard | None = None, channels: Sequence[str] | None = None
+) -> None:
     """Write one table with the rows of several; a column that one of them lacks stays empty there.
 
     Parameters
@@ -165,28 +183,34 @@ def join_tables(path: Path, tables: Sequence[Path], guard: Guard | None = None) 
         Tables of the same kind; at least one.
     guard : callable, optional
         Says whether what is at the path may be replaced; see `atomic_path`.
+    channels : sequence of str, optional
+        As of `told_channels`: what the column ``channels`` says of the rows of each table.
 
     Raises
     ------
     ImageWriteError
         The file cannot be written.
     """
+    said: list[dict[str, str]] = [
+        {} if channels is None else {CHANNELS: channels[i]} for i in range(len(tables))
+    ]
     if path.suffix.lower() == ".parquet":
-        _join_parquet(path, tables, guard)
+        _join_parquet(path, tables, guard, said)
         return
     names: dict[str, None] = {}
     for table in tables:
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             names |= dict.fromkeys(next(csv.reader(file)))
+    names |= dict.fromkeys(CHANNELS for one in said[:1] for _ in one)
     with (
         atomic_path(path, guard) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
     ):
         writer = csv.DictWriter(out, list(names), restval="")
         writer.writeheader()
-        for table in tables:
+        for table, more in zip(tables, said, strict=True):
             with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer.writerows(csv.DictReader(file))
+                writer.writerows(row | more for row in csv.DictReader(file))
 
 
 def describe_summary(summary: Mapping[str, Any]) -> str:
@@ -221,11 +245,21 @@ def _write_parquet(path: Path, tables: Sequence[Table], guard: Guard | None) -> 
     _join_arrow(path, [_arrow(table).schema for table in tables], map(_arrow, tables), guard)
 
 
-def _join_parquet(path: Path, tables: Sequence[Path], guard: Guard | None) -> None:
+def _join_parquet(
+    path: Path, tables: Sequence[Path], guard: Guard | None, said: Sequence[Mapping[str, str]]
+) -> None:
+    import pyarrow
     from pyarrow import parquet
 
-    schemas = [parquet.read_schema(table) for table in tables]
-    _join_arrow(path, schemas, map(parquet.read_table, tables), guard)
+    def read(place: Path, more: Mapping[str, str]) -> pyarrow.Table:
+        table = parquet.read_table(place)
+        for name, value in more.items():
+            table = table.append_column(name, pyarrow.array([value] * len(table), pyarrow.string()))
+        return table
+
+    column = [pyarrow.field(name, pyarrow.string()) for name in said[0]]
+    schemas = [pyarrow.schema([*parquet.read_schema(table), *column]) for table in tables]
+    _join_arrow(path, schemas, map(read, tables, said), guard)
 
 
 def _arrow(table: Table) -> "pyarrow.Table":

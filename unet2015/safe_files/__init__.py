@@ -9,7 +9,7 @@
 - `claims`: one process at a time for one output.
 """
 
-from unet2015.safe_files.claims import claim, claim_outputs, was_claimed
+from unet2015.safe_files.claims import claim, claim_outputs, claim_patiently, was_claimed
 from unet2015.safe_files.folders import atomic_folder, flush_below, remove, replace_folder
 from unet2015.safe_files.mounts import flush, flush_all, longest_name
 from unet2015.safe_files.ownership import (
@@ -71,6 +71,7 @@ __all__ = [
     "check_regular",
     "claim",
     "claim_outputs",
+    "claim_patiently",
     "describe_damaged",
     "describe_earlier",
     "digest_of",

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UNet2015Error
@@ -11,6 +12,12 @@ from unet2015.safe_files.folders import remove
 from unet2015.safe_files.mounts import NO_LOCK, warn_once
 from unet2015.safe_files.writing import hidden_prefix, leftovers
 
+
+class _BusyError(ImageWriteError):
+    """Another process has the claim."""
+
+
+_WAIT = 0.05
 _HELD = (errno.EAGAIN, errno.EACCES)
 """What a lock of another process gives; the second where locks are those of a server (NFS, SMB)."""
 
@@ -60,7 +67,7 @@ def claim(path: Path, busy: UNet2015Error | None = None) -> Iterator[None]:
             else:
                 raise
         if not held:
-            raise busy or ImageWriteError(
+            raise busy or _BusyError(
                 f"{path}: another run is writing it; wait until it ends, or choose another output"
             )
         try:
@@ -87,6 +94,23 @@ def claim_outputs(main: Path, paths: Iterable[Path]) -> Iterator[None]:
         for item in leftovers(*paths):
             remove(item)
         yield
+
+
+@contextmanager
+def claim_patiently(main: Path, paths: Iterable[Path], seconds: float = 10) -> Iterator[None]:
+    """Do as `claim_outputs`, but wait some time for another process that holds the claim."""
+    until = time.monotonic() + seconds
+    while True:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(claim_outputs(main, paths))
+            except _BusyError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                yield
+                return
+        time.sleep(_WAIT)
 
 
 def was_claimed(path: Path) -> bool:

@@ -18,11 +18,11 @@ from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask
 from unet2015.objects.progress import row_bar
 from unet2015.objects.stored_labels import StoredLabels
-from unet2015.objects.table import Table, check_pyarrow, write_table
+from unet2015.objects.table import Table, check_pyarrow, told_channels, with_channels, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
 from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
-from unet2015.segmentation.object_output import join_results
+from unet2015.segmentation.object_output import join_results, say_channels
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 
 
@@ -90,12 +90,14 @@ def measure_files(
         make_folder(target)
     notes = Repeated()
     work = _Measuring(target, opening, notes.say, single=single, parquet=both)
-    results = all_done(named_results(list(opening.partners)), work.measure, notes, told)
+    results = opening.with_channels(
+        all_done(named_results(list(opening.partners)), work.measure, notes, told)
+    )
     if not single:
         join_results(target, results, "measure")
     elif work.tables:
         said = {"inputs": work.inputs} | size.as_record()
-        _write(target, work.tables, said)
+        _write(target, _told(work, target), said)
         results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
 
@@ -116,6 +118,8 @@ class _Measuring:
         Whether one table of all is written in the end.
     tables : list of Table
         Then, those of all pages so far.
+    channels : list of tuple of str
+        For each of them, the names of the channels that were measured.
     inputs : dict of str
         The SHA-256 of each label image so far.
     """
@@ -126,6 +130,7 @@ class _Measuring:
     single: bool
     parquet: bool
     tables: list[Table] = field(default_factory=list)
+    channels: list[tuple[str, ...]] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
 
     def measure(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
@@ -136,6 +141,7 @@ class _Measuring:
         watch.check()
         if self.single:
             self.tables += tables
+            self.channels += [self.opening.channels.get(path, ())] * len(tables)
             return [], tables
         said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.size.as_record()
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
@@ -143,6 +149,15 @@ class _Measuring:
         for table in written:
             _write(table, tables, said)
         return written, tables
+
+
+def _told(work: _Measuring, path: Path) -> list[Table]:
+    """Return the tables of all files with their channels, where these have other names."""
+    channels = told_channels(work.channels)
+    if channels is None:
+        return work.tables
+    say_channels(path, channels)
+    return [with_channels(*both) for both in zip(work.tables, channels, strict=True)]
 
 
 def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def label_files(
     jobs = named_results(best_maps(without_earlier(find_images(given), given)))
     work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
     make_folder(folder)
-    results = all_done(jobs, work.label, notes, told)
+    results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
     join_results(folder, results, "label")
     return results
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,7 @@ from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
-from unet2015.objects.table import IN_PIXELS, Table, describe_summary, summary_of
+from unet2015.objects.table import CHANNELS, IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.record_beside import say_other_source
@@ -65,6 +65,8 @@ class Opening:
         Of the pixels of maps or label images that do not say it.
     partners : dict
         The image of each file, or None.
+    channels : dict
+        The names of the channels of each of these that was opened.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class Opening:
     scene: int | str | None = None
     size: GivenSize = field(default_factory=GivenSize)
     partners: dict[Path, Path | None] = field(default_factory=dict)
+    channels: dict[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks: dict[str, Callable[[Any], object]] = {
@@ -133,9 +136,19 @@ class Opening:
         watch = Unchanged(partner)
         say_other_source(path, partner, watch, say)
         opened = open_image(partner, channel=self.channel, scene=self.scene)
+        self.channels[path] = opened.channel_names
         image = stack.enter_context(ordered_like(opened, like))
         _compare(like, image, say)
         return image, watch
+
+    def with_channels(self, results: Sequence[ObjectResult]) -> list[ObjectResult]:
+        """Return results that say the names of the channels whose intensities were measured."""
+        return [
+            replace(one, objects=one.objects | {CHANNELS: list(names)})
+            if one.objects is not None and (names := self.channels.get(one.input))
+            else one
+            for one in results
+        ]
 
     def as_record(self, image: Image | None) -> dict[str, Any]:
         """Return for a record which image was measured, and the pixel size that was given."""

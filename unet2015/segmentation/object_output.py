@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unet2015.errors import ImageWriteError
+from unet2015.errors import UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
@@ -17,8 +17,16 @@ from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
-from unet2015.objects.table import Table, describe_run, join_tables, summary_of, write_table
-from unet2015.safe_files import Guard, RecordedOutput, left_by_earlier_run, leftovers, remove
+from unet2015.objects.table import (
+    CHANNELS,
+    Table,
+    describe_run,
+    join_tables,
+    summary_of,
+    told_channels,
+    write_table,
+)
+from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
     GEOJSON,
@@ -32,6 +40,7 @@ from unet2015.segmentation.products import (
 )
 from unet2015.segmentation.threshold import class_of_objects
 from unet2015.settings.objects import ObjectSettings
+from unet2015.wording import listed, reason
 
 if TYPE_CHECKING:  # torch comes with them
     from unet2015.segmentation.parts import Computation
@@ -97,7 +106,12 @@ def write_objects(
         write_table(job.outputs.products[TABLE.name], tables)
         places = {name: job.outputs.products[name] for name in job.options.views}
         write_views(places, Counted(labels, progress), tables, image)
-    return summary_of(tables)
+    return summary_of(tables) | names_of(image)
+
+
+def names_of(image: Image) -> dict[str, Any]:
+    """Return the part of a summary about the channels that were measured: empty without names."""
+    return {CHANNELS: list(image.channel_names)} if image.channel_names else {}
 
 
 def rows_to_work_on(image: Image, settings: ObjectSettings, views: Sequence[str]) -> int:
@@ -175,7 +189,12 @@ def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
     """
     places, written = [], []
     for ending in (TABLE.ending, PARQUET.ending):
-        tables = [path for result in results for path in result.outputs if path.name.endswith(ending)]
+        tables = {
+            path: tuple((result.objects or {}).get(CHANNELS, ()))
+            for result in results
+            for path in result.outputs
+            if path.name.endswith(ending)
+        }
         places.append(folder / (RUN_TABLE + Path(ending).suffix))
         if tables and _join(places[-1], tables, command):
             written.append(places[-1])
@@ -187,14 +206,37 @@ def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
         _log.info("%s%s", describe_run(found), f"; all in {written[0]}" if written else "")
 
 
-def _join(path: Path, tables: Sequence[Path], command: str) -> bool:
-    """Write a table with the rows of others, with a record; return whether it could be written."""
+def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> bool:
+    """Write a table with the rows of others, with a record; return whether it could be written.
+
+    `tables` has the channel names of each. Two runs into one folder write it one after the other; that of the
+    last one stays, and its record names the tables whose rows it has.
+    """
     output = RecordedOutput(path, command, {"tables": [one.name for one in tables]})
-    for item in leftovers(*output.paths):  # of a run that was killed while it wrote the table
-        remove(item)
+    channels = told_channels([*tables.values()])
     try:
-        join_tables(path, tables, output)
-    except ImageWriteError as error:
-        _log.warning("%s; the table of each image is there", error)
+        with claim_patiently(path, output.paths):
+            join_tables(path, [*tables], output, channels)
+    except (OSError, ValueError, TypeError) as error:  # a table of an image may have gone or been changed
+        said = (
+            f"{error}"
+            if isinstance(error, UNet2015Error)
+            else f"{path}: cannot join the tables: {reason(error)}"
+        )
+        _log.warning("%s; the table of each image is there", said)
         return False
+    if channels is not None:
+        say_channels(path, channels)
     return True
+
+
+def say_channels(path: Path, channels: Sequence[str]) -> None:
+    """Say that the images of a table name their channels otherwise."""
+    names = listed([f"({one})" for one in dict.fromkeys(filter(None, channels))])
+    _log.warning(
+        "%s: its images have channels of other names, %s, so that its columns of intensities are not of the "
+        "same channels in all rows; the column %s says of which they are",
+        path,
+        names,
+        CHANNELS,
+    )

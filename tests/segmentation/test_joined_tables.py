@@ -1,0 +1,123 @@
+"""The table of all files of a run: of which channels its rows are, and two runs that write it at once."""
+
+import csv
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from pyarrow import parquet
+
+from unet2015.errors import ImageWriteError
+from unet2015.safe_files import claim, claim_patiently, hidden_prefix
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
+from unet2015.segmentation.object_files import ObjectResult
+from unet2015.segmentation.object_output import join_results
+
+CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((5, 5), np.uint16))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def images(folder: Path, **channels: str) -> tuple[Path, Path]:
+    """Write an image with channels of these names, and its labels, by the name of the image."""
+    for name, names in channels.items():
+        planes = np.stack([CELLS * 10 * (number + 1) for number in range(len(names.split()) or 2)])
+        about = {"axes": "CYX", "Channel": {"Name": names.split()}}
+        for place in ("i", "l"):
+            (folder / place).mkdir(exist_ok=True)
+        more = {"photometric": "minisblack", "metadata": about if names else {"axes": "CYX"}}
+        tifffile.imwrite(folder / "i" / f"{name}.ome.tif", planes, ome=True, **more)
+        tifffile.imwrite(folder / "l" / f"{name}.tif", CELLS)
+    return folder / "l", folder / "i"
+
+
+@pytest.mark.parametrize("names", [("DAPI GFP", "GFP DAPI"), ("DAPI", "GFP"), ("DAPI GFP", "")])
+def test_a_table_of_images_with_other_channels_says_of_which_its_rows_are(tmp_path, caplog, names) -> None:
+    labels, raw = images(tmp_path, a=names[0], b=names[1])
+    both = all(names)
+    measure_files(labels, tmp_path / "o", raw, parquet=True)
+    measure_files(labels, tmp_path / "one.csv", raw)
+    measure_files(labels, tmp_path / "one.parquet", raw)
+    expected = {f"{name}.tif": "; ".join(some.split()) for name, some in zip("ab", names, strict=True)}
+    for path in (tmp_path / "o" / "objects.csv", tmp_path / "one.csv"):
+        assert len(rows_of(path)) == 6
+        for row in rows_of(path):
+            assert row.get("channels") == (expected[row["image"]] if both else None)
+    for path in (tmp_path / "o" / "objects.parquet", tmp_path / "one.parquet"):
+        table = parquet.read_table(path).to_pydict()
+        told = [expected[image] for image in table["image"]] if both else None
+        assert table.get("channels") == told
+    assert ("channels of other names" in caplog.text) == both
+    assert "channels" not in rows_of(tmp_path / "o" / "a.objects.csv")[0]
+
+
+def test_label_and_a_rerun_say_it_too(tmp_path) -> None:
+    labels, raw = images(tmp_path, a="DAPI GFP", b="GFP DAPI")
+    for path in labels.iterdir():
+        tifffile.imwrite(path, (CELLS > 0).astype(np.uint8))
+    for _ in range(2):
+        results = label_files([labels], tmp_path / "o", images=raw)
+        assert [one.objects["channels"] for one in results] == [["DAPI", "GFP"], ["GFP", "DAPI"]]
+        assert {row["channels"] for row in rows_of(tmp_path / "o" / "objects.csv")} == {
+            "DAPI; GFP",
+            "GFP; DAPI",
+        }
+
+
+def done(folder: Path, name: str) -> ObjectResult:
+    """Return the result of a file with a table of one row."""
+    path = folder / f"{name}.objects.csv"
+    path.write_text(f"image,label\n{name},1\n")
+    return ObjectResult(folder / name, (path,), {"objects": 1})
+
+
+def test_two_runs_into_one_folder_write_one_after_the_other(tmp_path, caplog) -> None:
+    table, result = tmp_path / "objects.csv", done(tmp_path, "a")
+    begun = tmp_path / f"{hidden_prefix(table)}0123456789ab.tmp"  # of the other run
+    waiting = threading.Thread(target=join_results, args=(tmp_path, [result], "measure"))
+    with claim(table):
+        begun.touch()
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        assert begun.exists()
+        assert not table.exists()
+    waiting.join(10)
+    assert [row["image"] for row in rows_of(table)] == ["a"]
+    assert not begun.exists()
+    assert not caplog.text
+
+
+def test_runs_that_write_at_once_leave_the_whole_table_of_one(tmp_path) -> None:
+    runs = [[done(tmp_path, f"{run}{file}") for file in range(3)] for run in "abcd"]
+    threads = [threading.Thread(target=join_results, args=(tmp_path, run, "measure")) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    found = [row["image"] for row in rows_of(tmp_path / "objects.csv")]
+    assert found in [[f"{run}{file}" for file in range(3)] for run in "abcd"]
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_claim_that_never_ends_is_said(tmp_path) -> None:
+    with (
+        claim(tmp_path / "a"),
+        pytest.raises(ImageWriteError, match="another run is writing it"),
+        claim_patiently(tmp_path / "a", [], seconds=0),
+    ):
+        pass
+
+
+def test_a_table_that_has_gone_is_a_warning(tmp_path, caplog) -> None:
+    results = [done(tmp_path, "a"), done(tmp_path, "b")]
+    (tmp_path / "b.objects.csv").unlink()
+    join_results(tmp_path, results, "measure")
+    assert "objects.csv: cannot join the tables: " in caplog.text
+    assert "the table of each image is there" in caplog.text
