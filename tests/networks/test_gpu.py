@@ -58,7 +58,8 @@ def test_only_a_plain_convolution_is_joined_and_only_with_the_relu_right_after_i
     assert pair(nn.Conv2d(1, 1, 3), nn.LeakyReLU()) == 0
     assert pair(nn.ConvTranspose2d(1, 1, 2), nn.ReLU()) == 0
     assert pair(hooked, nn.ReLU()) == 0
-    assert pair(nn.Conv2d(1, 1, 3, bias=False, padding="same"), nn.ReLU(inplace=True)) == 1
+    assert pair(nn.Conv2d(1, 1, 3, padding="same"), nn.ReLU()) == 0
+    assert pair(nn.Conv2d(1, 1, 3, bias=False, padding=1), nn.ReLU(inplace=True)) == 1
 
 
 @pytest.mark.cuda

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from unet2015.networks import NETWORKS, TrainingScores, build
-from unet2015.networks.gpu_training import ConvolutionReLU, UpConvolution, bias_gradient, cast_weights, fuse
+from unet2015.networks.gpu_training import (
+    TrainedConvolutionReLU,
+    UpConvolution,
+    bias_gradient,
+    cast_weights,
+    fuse,
+)
 
 CASES = [
     {"kernel_size": 3},
@@ -33,7 +39,7 @@ def convolution(request):
 
 
 def fused_alone(convolution):
-    return (ConvolutionReLU if isinstance(convolution, nn.Conv2d) else UpConvolution)(convolution)
+    return (TrainedConvolutionReLU if isinstance(convolution, nn.Conv2d) else UpConvolution)(convolution)
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -65,7 +71,7 @@ def test_it_is_the_two_layers_also_under_autocast(convolution, last, precision):
     fuse(fused)
     up = isinstance(convolution, nn.ConvTranspose2d)
     assert [type(layer) for layer in fused] == (
-        [UpConvolution, nn.ReLU] if up else [ConvolutionReLU, nn.Identity]
+        [UpConvolution, nn.ReLU] if up else [TrainedConvolutionReLU, nn.Identity]
     )
     close = 1e-5 if precision == torch.float32 else 2**-7
     for one, other in zip(gradients(fused, x, precision), gradients(plain, x, precision), strict=True):
@@ -106,7 +112,7 @@ def test_networks_of_the_table_keep_their_names_and_what_they_compute(settings):
     assert [name for name, _ in fused.named_parameters()] == [name for name, _ in network.named_parameters()]
     for one, other in zip(fused.training_scores(x), network.training_scores(x), strict=True):
         torch.testing.assert_close(one, other)
-    replaced = sum(isinstance(module, ConvolutionReLU) for module in fused.modules())
+    replaced = sum(isinstance(module, TrainedConvolutionReLU) for module in fused.modules())
     if settings.kind == "unet2015":
         assert replaced == 2 * (2 * settings.depth + 1)
         assert sum(isinstance(module, UpConvolution) for module in fused.modules()) == settings.depth

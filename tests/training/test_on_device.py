@@ -42,7 +42,8 @@ def pages():
 
 def recipe(**rule):
     """Settings of a small network under a recipe."""
-    base = {"steps": STEPS, "tile": 60, "warmup": 2, "momentum_ramp": 0, "clip": 0.0, "learning_rate": 3e-3}
+    length = {} if "epochs" in rule else {"steps": STEPS}
+    base = length | {"tile": 60, "warmup": 2, "momentum_ramp": 0, "clip": 0.0, "learning_rate": 3e-3}
     values = {
         "seed": 3,
         "network": {"width": 4, "depth": 2, "dropout": 0.0},

@@ -5,13 +5,17 @@ The product is then rounded once, after bias and ReLU, where it was rounded twic
 channels in float32, is a product of matrices, which takes half the time of such a convolution.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from unet2015.networks.architecture import Network
+
+M = TypeVar("M", nn.Conv2d, nn.ConvTranspose2d)
 
 
 class ConvolutionReLU(nn.Module):
@@ -30,8 +34,9 @@ class ConvolutionReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return what both give; not for training."""
         layer = self.convolution
-        if not x.is_cuda or x.dtype == torch.float64 or isinstance(layer.padding, str):
+        if not x.is_cuda or x.dtype == torch.float64:
             return functional.relu_(layer(x))
+        assert not isinstance(layer.padding, str)
         return torch.cudnn_convolution_relu(
             x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups
         )
@@ -65,32 +70,30 @@ def speed_up(network: Network) -> None:
             if child in heads:
                 module._modules[name] = Pointwise(child)
         if isinstance(module, nn.Sequential):
-            _join_relu(module)
+            join_relu(module, ConvolutionReLU)
 
 
 def _is_pointwise(layer: nn.Conv2d) -> bool:
+    shape = (*layer.kernel_size, *layer.stride, layer.groups)
+    return is_plain(layer, nn.Conv2d) and shape == (1, 1, 1, 1, 1) and layer.padding == (0, 0)
+
+
+def join_relu(sequence: nn.Sequential, joined: Callable[[nn.Conv2d], nn.Module]) -> None:
+    """Replace each plain convolution that a ReLU follows, and that ReLU, by what `joined` makes of it."""
+    for k, (layer, after) in enumerate(pairwise(list(sequence))):
+        if is_plain(layer, nn.Conv2d) and type(after) is nn.ReLU:
+            sequence[k], sequence[k + 1] = joined(layer), nn.Identity()
+
+
+def is_plain(layer: nn.Module, kind: type[M]) -> TypeGuard[M]:
+    """Whether a layer is a convolution of a kind that pads with zeros at most, and that nothing hooks into.
+
+    A subclass is not: it may do more.
+    """
     return (
-        _is_plain(layer)
-        and (*layer.kernel_size, *layer.stride, layer.groups) == (1, 1, 1, 1, 1)
-        and (layer.padding in ("valid", (0, 0)))
-    )
-
-
-def _join_relu(module: nn.Sequential) -> None:
-    """Replace each convolution that a ReLU follows, and that ReLU, by one module."""
-    names = list(module._modules)
-    for name, after in pairwise(names):
-        layer = module._modules[name]
-        if _is_plain(layer) and type(module._modules[after]) is nn.ReLU:
-            module._modules[name] = ConvolutionReLU(layer)  # type: ignore[arg-type]
-            module._modules[after] = nn.Identity()
-
-
-def _is_plain(layer: nn.Module | None) -> bool:
-    """Whether a layer is a convolution that pads with zeros at most, and that nothing hooks into."""
-    return (
-        type(layer) is nn.Conv2d
+        type(layer) is kind
         and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
         and not layer._forward_hooks
         and not layer._forward_pre_hooks
     )

@@ -4,7 +4,6 @@ torch takes a kernel for each of them, and each reads and writes a whole map: on
 as the convolutions themselves. The parameters stay those of the network, under the same names.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from unet2015.networks.architecture import TrainingScores
+from unet2015.networks.gpu import is_plain, join_relu
 
 
 def fuse(network: nn.Module) -> None:
@@ -24,17 +24,10 @@ def fuse(network: nn.Module) -> None:
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
-            for k, (first, second) in enumerate(pairwise(list(module))):
-                # By type: a subclass may do more.
-                if type(first) is nn.Conv2d and type(second) is nn.ReLU and _is_plain(first):
-                    module[k], module[k + 1] = ConvolutionReLU(first), nn.Identity()
+            join_relu(module, TrainedConvolutionReLU)
         for name, child in module.named_children():
-            if type(child) is nn.ConvTranspose2d and _is_plain(child):
+            if is_plain(child, nn.ConvTranspose2d):
                 setattr(module, name, UpConvolution(child))
-
-
-def _is_plain(convolution: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
 
 
 class _Convolution(nn.Module):
@@ -57,12 +50,12 @@ class _Convolution(nn.Module):
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
             values = [None if value is None else value.to(dtype) for value in values]
-        relu = isinstance(self, ConvolutionReLU)
+        relu = isinstance(self, TrainedConvolutionReLU)
         found: Tensor = _Convolve.apply(*values, self.shape, relu)  # type: ignore[no-untyped-call]
         return found
 
 
-class ConvolutionReLU(_Convolution):
+class TrainedConvolutionReLU(_Convolution):
     """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
 
 
