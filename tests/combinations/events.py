@@ -20,18 +20,25 @@ Event = Callable[[Folder, Random], None]
 
 
 def play_one(events: tuple[Event, ...], random: Random, folder: Path) -> Bench:
-    """Draw a folder of images and what happens; raise `DiffersError` where something is not as it must be."""
+    """Draw a folder of images and what happens to it; raise `DiffersError` where something is wrong."""
     bench = Bench(folder)
     batch = folders.draw(random, bench)
-    event = random.choice(events)
-    bench.words.append(f"# {event.__name__}")
     try:
-        event(batch, random)
+        for event in _drawn(events, random):
+            bench.words.append(f"# {event.__name__}")
+            event(batch, random)
     except DiffersError as error:
         shapes = [(name, one.flavour, one.axes, one.pixels.shape) for name, one in batch.images.items()]
         said = f"{shapes}, {next(iter(batch.images.values())).pixels.dtype}"
         raise DiffersError("\n  ".join([str(error), said, *bench.words])) from error
     return bench
+
+
+def _drawn(events: tuple[Event, ...], random: Random) -> list[Event]:
+    """Draw one or two things that happen, one after the other."""
+    chosen = random.sample(events, min(len(events), random.randint(1, 2)))
+    # After it a run does not come to its end any more.
+    return sorted(chosen, key=lambda event: event is result_of_somebody)
 
 
 def again(batch: Folder, random: Random) -> None:
@@ -192,7 +199,7 @@ def more_images(batch: Folder, random: Random) -> None:
     path.rename(batch.bench.folder / path.name)
     batch.run()
     batch.look()
-    before = batch.state()
+    before = batch.state(name)
     (batch.bench.folder / path.name).rename(path)
     batch.paths[name], batch.images[name] = path, image
     batch.run()
@@ -227,7 +234,6 @@ def killed(batch: Folder, random: Random) -> None:
             ended = command(*batch.words())
         return "" if ended.status == 0 else ended.err
 
-    shutil.copytree(batch.bench.folder / "in", batch.bench.folder / "kept")
     whole = children.run(work)
     batch.bench.same("error of a run that is not killed", whole.error, "")
     shutil.rmtree(batch.bench.folder / "out")
