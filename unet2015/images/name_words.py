@@ -8,6 +8,8 @@ from pathlib import Path
 
 Words = tuple[str, ...]
 _SIGNS = frozenset("+-\N{MINUS SIGN}\N{PLUS-MINUS SIGN}")
+_DIVIDING = frozenset(".,;:")
+"""Marks that go with a word that is taken from a name."""
 _DECIMAL = re.compile(r"[0-9][.,p]\Z")
 """What stands before a fraction, whose zeros count: 0.05 is not 0.5, and 0p05 is not 0p5."""
 _EXACT = re.compile(r"[0-9]+|[^\W0-9_]+|[^\w\s/\\]")
@@ -103,7 +105,8 @@ def bare_words(*sides: Mapping[Path, str], sure: bool = True) -> tuple[dict[Path
     names = [[{word.lower() for word in words} for words in side.values()] for side in cut]
     every = _SURE_KINDS if sure else _KINDS
     kinds = {word for word in every if not all(_some_have(word, side) for side in names)}
-    return tuple({path: _without_kinds(words, kinds) for path, words in side.items()} for side in cut)
+    bare = [{path: _without_kinds(words, kinds) for path, words in side.items()} for side in cut]
+    return tuple(_unless_numbers(*both) if sure else both[1] for both in zip(cut, bare, strict=True))
 
 
 def loose_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
@@ -155,8 +158,20 @@ def _small_letter(word: str) -> bool:
     return len(word) == 1 and word.isascii() and word.islower()
 
 
+def _unless_numbers(whole: dict[Path, Words], bare: dict[Path, Words]) -> dict[Path, Words]:
+    """Return names without kinds, but the whole ones where numbers are left and not all files have kinds.
+
+    So gt_1 beside wt_1 stays: gt may be no ground truth.
+    """
+    if len({len(words) - len(bare[path]) for path, words in whole.items()}) == 1:
+        return bare
+    return {
+        path: whole[path] if all(word.isdigit() for word in words) else words for path, words in bare.items()
+    }
+
+
 def _past_marks(words: Words, place: int, end: int, step: int) -> int:
-    while place != end and _is_mark(words[place]) and words[place] not in _SIGNS:
+    while place != end and words[place] in _DIVIDING:
         place += step
     return place
 
