@@ -132,7 +132,7 @@ def calls(place):
         MASKS,
         {
             "label": {"none", "zero", "minus one", "two", "huge"},
-            "truth": {"negative", "large", "bytes of an image"},
+            "truth": {"large", "bytes of an image"},
         },
     )
     mask[1]["prediction"] = mask[1]["truth"]

@@ -87,9 +87,9 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     Overlap(tp=1, fp=0, fn=1, tn=1)
     """
     maps = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
-    check_pixels(maps[0])
     chosen = None if label is None else integer(label, "label")
     for name, classes in zip(("truth", "prediction"), maps, strict=True):
+        check_pixels(classes)
         _check_mask(classes, name, label)
     masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
     table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
