@@ -121,3 +121,16 @@ def test_a_table_that_has_gone_is_a_warning(tmp_path, caplog) -> None:
     join_results(tmp_path, results, "measure")
     assert "objects.csv: cannot join the tables: " in caplog.text
     assert "the table of each image is there" in caplog.text
+
+
+def test_rows_of_an_earlier_run_that_go_are_said(tmp_path, caplog) -> None:
+    first, second = [done(tmp_path, "a"), done(tmp_path, "b")], [done(tmp_path, "b"), done(tmp_path, "c")]
+    join_results(tmp_path, first, "measure")
+    join_results(tmp_path, first, "measure")
+    assert "run before" not in caplog.text
+    join_results(tmp_path, second, "measure")
+    assert "objects of this run alone; those of the run before are in a.objects.csv; one table" in caplog.text
+    caplog.clear()
+    (tmp_path / "c.objects.csv").unlink()
+    join_results(tmp_path, [done(tmp_path, "b")], "measure")
+    assert "run before" not in caplog.text

@@ -84,3 +84,15 @@ def test_a_map_that_was_renamed_with_its_record_keeps_what_that_says(
     assert (
         "b.record.json, is of a.classes.tif, a.probability.tif, not of this map; 0.5 is taken" in caplog.text
     )
+
+
+def test_images_beside_their_maps_are_no_maps(tmp_path: Path) -> None:
+    paths = folder_of(tmp_path, a="a.classes.tif", b="b.classes.tif b.probability.tif b.labels.tif")
+    images = [tmp_path / f"{name}.tif" for name in "abc"]
+    for name in "ab":
+        place = tmp_path / f"{name}.record.json"
+        said = json.loads(place.read_text()) | {"input": str(tmp_path / f"{name}.tif")}
+        place.write_text(json.dumps(signed({key: said[key] for key in ("input", "outputs")})))
+    kept = best_maps(sorted([*paths, *images]))
+    assert [path.name for path in kept] == ["a.classes.tif", "b.probability.tif", "c.tif"]
+    assert best_maps([tmp_path / "a.tif"]) == [tmp_path / "a.tif"]  # given by itself

@@ -81,6 +81,20 @@ def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = Tr
     return [path for path in files if path not in images]
 
 
+def without_segmented(files: Sequence[Path]) -> list[Path]:
+    """Leave out images beside the record of their segmentation where maps are meant, and name them."""
+    images = [
+        path
+        for path in files
+        if _image_of(path) is None
+        and any("command" not in record and _is_input(path, record) for record in _records(path))
+    ]
+    if not images or len(images) == len(files):
+        return list(files)
+    _log.info("left out, as images of results that lie beside them: %s", listed(images))
+    return [path for path in files if path not in images]
+
+
 def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = True) -> list[Path]:
     """Leave out results of another kind than is meant, and name them: a class map is no instance labels.
 
@@ -132,9 +146,7 @@ def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], nam
     image = path.parent, stem_of(path)
     if _image_of(path) is not None or image not in beside:
         return False
-    names = (image[1], path.name, *(f"{image[1]}{ending}" for ending in MAIN_ENDINGS))
-    places = [path.with_name(f"{name}{RECORD}") for name in names]
-    records = [record for place in places if (record := read_record(place)) is not None]
+    records = _records(path)
     if any(
         path.name in record[group]
         for record in records
@@ -151,6 +163,13 @@ def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], nam
         f"{path}: it lies beside {beside[image].name}, and no record says whether it is the image of that or "
         "what is meant; give a pattern in quotes that leaves out what is not meant"
     )
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Return the records of segmentations that may be about a file, as image or as class map."""
+    names = (stem_of(path), path.name, *(f"{stem_of(path)}{ending}" for ending in MAIN_ENDINGS))
+    places = [path.with_name(f"{name}{RECORD}") for name in names]
+    return [record for place in places if (record := read_record(place)) is not None]
 
 
 def _is_input(path: Path, record: Mapping[str, Any]) -> bool:

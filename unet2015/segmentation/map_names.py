@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unet2015.errors import UsageError
-from unet2015.images.beside_results import without_results
+from unet2015.images.beside_results import without_results, without_segmented
 from unet2015.images.pairs import listed_files, named_files, pair_by_name
 from unet2015.images.result_names import (
     CLASSES_ZARR,
@@ -26,7 +26,11 @@ _log = logging.getLogger("unet2015")
 
 
 def best_maps(paths: Sequence[Path]) -> list[Path]:
-    """Leave out results of maps, and class maps beside the probability map of the same segmentation."""
+    """Leave out results of maps, images, and class maps beside the probability map of their segmentation.
+
+    An image is known by the record of its segmentation beside it.
+    """
+    paths = without_segmented(paths)
     probabilities = {path for path in paths if name_before(path.name, [ProbabilityMap.ending])}
     better = {place_of_record(path) or _by_name(path) for path in probabilities}
     kept = []

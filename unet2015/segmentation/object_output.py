@@ -26,7 +26,7 @@ from unet2015.objects.table import (
     told_channels,
     write_table,
 )
-from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run
+from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run, record_of
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
     GEOJSON,
@@ -216,6 +216,7 @@ def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> boo
     channels = told_channels([*tables.values()])
     try:
         with claim_patiently(path, output.paths):
+            before = record_of(output.paths[1:], path) or {}
             join_tables(path, [*tables], output, channels)
     except (OSError, ValueError, TypeError) as error:  # a table of an image may have gone or been changed
         said = (
@@ -227,7 +228,24 @@ def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> boo
         return False
     if channels is not None:
         say_channels(path, channels)
+    _say_gone(path, before.get("tables"), tables)
     return True
+
+
+def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]]) -> None:
+    """Say which tables of an earlier run, which are still there, have no rows in the new one of all files."""
+    names = {table.name for table in tables}
+    earlier = before if isinstance(before, list) else []
+    gone = [
+        one for one in earlier if isinstance(one, str) and one not in names and (path.parent / one).exists()
+    ]
+    if gone:
+        _log.warning(
+            "%s: has the objects of this run alone; those of the run before are in %s; one table of all that "
+            "lies there: unet2015 measure, with this folder as input",
+            path,
+            listed(gone),
+        )
 
 
 def say_channels(path: Path, channels: Sequence[str]) -> None:
