@@ -17,7 +17,7 @@ def small_model(settings=SMALL, in_channels=1, **changes):
     return Model(network, info, "0" * 64)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # files of other rooms must not find them
 def others():
     """Two networks more in the table."""
     with registered():
