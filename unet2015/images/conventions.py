@@ -80,7 +80,7 @@ class Conventions:
             one, other = map(Side, cut(first, second))
             if cut is loose_words and not (one.unlike and other.unlike):
                 continue  # dividers tell files of this side apart
-            for rule, edges in _rules(one, other, equal):
+            for rule, edges in _of_whole_names(one, other, [*_rules(one, other, equal)]):
                 meant[edges] = meant.get(edges, False) or _may_be_meant(one, other, rule, len(edges))
                 if cut is not bare_words:
                     exact |= edges
@@ -104,6 +104,22 @@ class Conventions:
             for path, words in files.items():
                 by_core[words][side].append(path)
         return frozenset(edge for ones, others in by_core.values() for edge in product(ones, others))
+
+    def within(self, found: Edges) -> Edges:
+        """Return the pairs of a file in `found` with one whose whole name its name ends or begins with.
+
+        Only names count that are longer than that of its partner: man_segs1_w1 may be of s1_w1, though its
+        words say w1.
+        """
+        edges = set()
+        for place in (0, 1):
+            names = {name: path for path, name in self._names[place].items()}
+            for pair in found:
+                text, least = self._names[1 - place][pair[1 - place]], len(self._names[place][pair[place]])
+                parts = (part for end in range(least + 1, len(text)) for part in (text[:end], text[-end:]))
+                others = {names[part] for part in parts if part in names}
+                edges |= {(other, pair[1]) if place == 0 else (pair[0], other) for other in others}
+        return frozenset(edges)
 
     def alike(self, found: Edges) -> Edges:
         """Return the pairs of a file in `found` with one that is not, whose name begins or ends with its own.
@@ -135,6 +151,19 @@ def _rules(first: Side, second: Side, equal: Mapping[Path, Path]) -> Iterator[tu
         if rule == (NO_AFFIX, NO_AFFIX):
             edges = {(a, b) for a, b in edges if equal.get(a, b) == b and partners.get(b, a) == a}
         yield rule, frozenset(edges)
+
+
+def _of_whole_names(first: Side, second: Side, rules: list[tuple[_Rule, Edges]]) -> list[tuple[_Rule, Edges]]:
+    """Return the rules that find whole names of several files in that of a single one; all if none does.
+
+    So the 3 of exp3_pos_2_mask is not taken for exp3_pos_3 where exp3_pos_2 is there.
+    """
+    if min(first.count, second.count) > 1:
+        return rules
+    several = 0 if first.count > 1 else 1
+    whole = [(rule, edges) for rule, edges in rules if rule[several] == NO_AFFIX]
+    meant = any(_may_be_meant(first, second, rule, len(edges)) for rule, edges in whole)
+    return whole if meant else rules
 
 
 def _same_ends(one: Affix, other: Affix) -> bool:

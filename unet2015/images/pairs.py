@@ -161,6 +161,7 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     rivals = {pair for pair in of_kinds | rules.of_kinds(sure=False) if not paired >= {*pair}}
     _check_partners(found - equal, found | rivals)
     _check_partners(found - rules.exact, found | rules.alike(found))
+    _check_partners(found - equal, found | rules.within(found - equal))
     return dict(found)
 
 
