@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.images.result_names import LABELS
+from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
@@ -25,6 +26,7 @@ class _Page(NamedTuple):
     """Of truth and result, whether all pixels are 0 or one value that is usual in masks."""
     in_pieces: tuple[bool, bool]
     """Whether such a page is in several pieces."""
+    areas: tuple[LabelAreas, LabelAreas]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class ObjectEvaluation:
         found = []
         pages = self.comparison.pages
         for side, name in enumerate(("truth", "result")):
+            places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in pages]
+            if numbered := describe_background([page.measured.areas[side] for page in pages], places):
+                found.append(f"the {name}: {numbered}")
             masks = [page for page in pages if page.measured.in_pieces[side]]
             if not masks:
                 continue
@@ -144,7 +149,8 @@ def evaluate_objects(
         check_no_image(found, "result")
         masks = like_mask(true), like_mask(found)
         pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
-        return _Page(object_scores(true, found, thresholds), masks, pieces)
+        areas = LabelAreas.of(true), LabelAreas.of(found)
+        return _Page(object_scores(true, found, thresholds), masks, pieces, areas)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer, items, whole_numbers
 from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
+from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.overlaps import object_overlaps
 
@@ -281,4 +282,6 @@ def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
             raise DataSetError(f"{path}: {error}") from error
     if any(like_mask(page) and in_pieces(page) for page in labels):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
+    if numbered := describe_background([LabelAreas.of(page) for page in labels]):
+        say(path, numbered)
     return labels

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.images.image import Image
+from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.table import Table
 from unet2015.settings.objects import ObjectSettings
@@ -46,6 +47,13 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
         f"all objects have the {numbers}, in {pieces} separate pieces, which count as {objects} (one a "
         "page); if this is a mask or a class map, number its objects first, with unet2015 label"
     )
+
+
+def describe_numbered_background(image: Image, tables: Sequence[Table]) -> str | None:
+    """Return a note where the background of labels may have a number, else None; given as `describe_mask`."""
+    size = image.height * image.width
+    pages = [LabelAreas(np.asarray(table["label"]), np.asarray(table["area_px"]), size) for table in tables]
+    return describe_background(pages)
 
 
 def _describe_scattered(tables: Sequence[Table]) -> str | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import callback, device_name, flag, memory
 from unet2015.device import usual_torch
+from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage
 from unet2015.images.notes import say
@@ -172,7 +173,8 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
         options = RunOptions(skip_empty=segmenter.options.skip_empty)
         run(plan, source, segmenter.predict, sink, options, progress=progress)
     check_finite(sink.array, image.name)
-    for note in Summary(sink.low, sink.high, sink.skipped).notes(segmenter.options.tile):
+    constant = notes_on_constant(constant_pages(image), image.pages, image.channels)
+    for note in (*constant, *Summary(sink.low, sink.high, sink.skipped).notes(segmenter.options.tile)):
         say(image.path or Path(image.name), note)
     made = {}
     for name in products:

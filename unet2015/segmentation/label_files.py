@@ -15,7 +15,7 @@ from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
-from unet2015.objects.masks import describe_mask
+from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
 from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, told_channels, with_channels, write_table
@@ -181,4 +181,6 @@ def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
         tables = measure_labels(StoredLabels(stored, progress), stored, measured, progress=progress)
         if mask := describe_mask(stored, tables):
             say(path, mask)
+        if numbered := describe_numbered_background(stored, tables):
+            say(path, numbered)
     return tables

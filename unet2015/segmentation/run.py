@@ -8,6 +8,7 @@ from typing import Any
 
 from unet2015.device import is_out_of_memory
 from unet2015.errors import UNet2015Error, failure_of
+from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
@@ -184,6 +185,7 @@ def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> di
 
 def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:
     """Say what is to be known of the results of a job, which are written."""
+    yield from notes_on_constant(constant_pages(image), image.pages, image.channels)
     yield from found.notes(job.options.tile)
     if not job.outputs.zarr and is_bigtiff(job.outputs.main):
         yield _BIG

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from unet2015.images.constant import notes_on_constant
 from unet2015.images.image import Image
 from unet2015.training.checks.problem import Problem
 
@@ -38,9 +39,11 @@ def read_all(
     """
     lows: list[float] = []
     highs: list[float] = []
+    constant: list[tuple[int, list[int], float]] = []
     digests: list[bytes | None] = []
     for page in range(image.pages):
-        digest, low, high = hashlib.blake2b(digest_size=16), np.inf, -np.inf
+        digest = hashlib.blake2b(digest_size=16)
+        low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for top in range(0, image.height, image.band_rows):
             band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
@@ -48,13 +51,18 @@ def read_all(
                 message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
                 problems.append(Problem("error", image.name, message))
                 return digests
-            low, high = min(low, float(band.min())), max(high, float(band.max()))
+            low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
             digest.update(np.ascontiguousarray(band).data)
-        lows.append(low)
-        highs.append(high)
-        digests.append(digest.digest() if low < high else None)
+        lows.append(float(low.min()))
+        highs.append(float(high.max()))
+        if equal := np.flatnonzero(low == high).tolist():
+            constant.append((page, equal, float(low[equal[0]])))
+        digests.append(digest.digest() if lows[-1] < highs[-1] else None)
         done()
     if min(lows) == max(highs):
         message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
         problems.append(Problem("warning", image.name, message))
+    elif image.height * image.width > 1:
+        for note in notes_on_constant(constant, image.pages, image.channels):
+            problems.append(Problem("warning", image.name, f"{note} Leave out what holds nothing"))
     return digests

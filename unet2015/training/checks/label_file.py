@@ -1,6 +1,6 @@
 """What is wrong, or may be wrong, with one label file; found in one pass over its pages."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import LabelError
+from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.labels import (
     IGNORED,
@@ -90,7 +91,7 @@ def inspect_labels(
     masks: list[str] = []
     notes: list[str] = []
     border: list[tuple[int, _Instances]] = []
-    ends: set[int] = set()
+    areas: list[LabelAreas] = []
     for number, page in enumerate(stack):
         place = f"{name}, page {number}" if labels.ndim == 3 else name
         try:
@@ -107,8 +108,8 @@ def inspect_labels(
             drawn = draw_border(targets) if settings.separation_border else targets
             cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
-            notes += [*_scattered(cells, place), *_not_annotated(cells, targets.cells, place)]
-            ends |= {int(cells.ids.min()), int(cells.ids.max())} if cells.ids.size else set()
+            areas.append(_areas_of(targets, cells.ids))
+            notes += [*_scattered(cells, place), *_not_annotated(areas[-1], place)]
             if cells.taken:
                 border.append((number, cells))
             targets = drawn
@@ -119,8 +120,8 @@ def inspect_labels(
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
-    whole = [*_file_notes(labels, frequencies, settings, name), *_ignored_cell(labels, ends, settings, name)]
-    return LabelReport([], whole + notes, frequencies)
+    whole = [*_file_notes(labels, frequencies, settings, name), *_ignored_cell(labels, areas, settings, name)]
+    return LabelReport([], [*whole, *_background(areas, notes, name), *notes], frequencies)
 
 
 def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> list[str]:
@@ -216,19 +217,30 @@ def _scattered(cells: _Instances, place: str) -> Iterator[str]:
         yield f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {ids}"
 
 
-def _not_annotated(cells: _Instances, numbers: Cells, place: str) -> Iterator[str]:
+def _areas_of(targets: Targets, ids: Labels) -> LabelAreas:
+    areas = np.bincount(targets.cells.ravel(), minlength=ids.size + 1)[1:]
+    return LabelAreas(ids, areas, int(np.count_nonzero(targets.classes != IGNORED)))
+
+
+def _background(pages: Sequence[LabelAreas], notes: Sequence[str], name: str) -> Iterator[str]:
+    """Say if the background may have a number, unless `_not_annotated` has asked about one."""
+    if not any("--ignore" in note for note in notes) and (found := describe_background(pages)):
+        yield f"{name}: {found}"
+
+
+def _not_annotated(page: LabelAreas, place: str) -> Iterator[str]:
     """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
-    if cells.ids.size < _FEW + 1:
+    ids, areas, _ = page
+    if ids.size < _FEW + 1:
         return
-    areas = np.bincount(numbers.ravel(), minlength=cells.ids.size + 1)[1:]
-    *_, before, last = np.argsort(cells.ids, kind="stable").tolist()
-    value, highest = int(cells.ids[last]), int(cells.ids[before])
+    *_, before, last = np.argsort(ids, kind="stable").tolist()
+    value, highest = int(ids[last]), int(ids[before])
     usual = float(np.median(np.delete(areas, last)))
     if value > 2 * highest and areas[last] >= _LARGE * usual:
         yield (
             f"{place}: {areas[last]} pixels have the number {value}, as many as {areas[last] / usual:.0f} "
             f"cells, and the cells are numbered up to {highest}; if these pixels are not annotated, give "
-            f"--ignore {value}, else they are learned as one cell"
+            f"--ignore {value}, else they are learned as one cell; if they are the background, it must be 0"
         )
 
 
@@ -270,9 +282,13 @@ def _file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, na
         yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
 
 
-def _ignored_cell(labels: Labels, ends: Collection[int], settings: LabelSettings, name: str) -> Iterator[str]:
-    """Say if the ignore value occurs within the numbers of the cells, or next to them; `ends` has these."""
+def _ignored_cell(
+    labels: Labels, pages: Sequence[LabelAreas], settings: LabelSettings, name: str
+) -> Iterator[str]:
+    """Say if the ignore value occurs within the numbers of the cells, or next to them."""
     ignore = settings.ignore
+    ids = [page.numbers for page in pages if page.numbers.size]
+    ends = [int(end) for numbers in ids for end in (numbers.min(), numbers.max())]
     if not ignore or not ends or not min(ends) - 1 <= ignore <= max(ends) + 1:
         return
     if count := int(np.count_nonzero(labels == ignore)):
