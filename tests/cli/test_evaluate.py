@@ -73,6 +73,21 @@ def test_em_says_where_cells_of_the_truth_touch_without_membrane(cli, tmp_path):
     assert "touch" not in cli(*words, tmp_path / "apart.tif").err
 
 
+def test_em_says_where_truth_or_prediction_may_be_inverted(cli, tmp_path):
+    cells = np.ones((2, 40, 48), np.uint8)
+    cells[:, ::10] = cells[:, :, ::12] = 0
+    for name, values in (("t", 255 * (1 - cells)), ("p", cells * np.float32(0.9) + np.float32(0.05))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values, photometric="minisblack")
+    words = ("evaluate", "em", "--labels", tmp_path / "t.tif", "--prediction", tmp_path / "p.tif")
+    ended = cli(*words, "--json")
+    assert ended.status == 0
+    notes = json.loads(ended.out)["notes"]
+    assert [note.split(": ")[0] for note in notes] == [str(tmp_path / f"{name}.tif") for name in "tpp"]
+    assert "82% of it is 0, which means membrane; is the coding inverted?" in notes[0]
+    for err in (ended.err, cli(*words).err):
+        assert [err.count(note) for note in notes] == [1, 1, 1]
+
+
 def test_em_says_how_integers_are_read(cli, tmp_path):
     tifffile.imwrite(tmp_path / "p.tif", np.full((2, 32, 32), 51, np.uint8), photometric="minisblack")
     ended = cli(*EM[:-1], tmp_path / "p.tif")

@@ -23,7 +23,8 @@ SCORES = [v_rand, v_info]
 # Thinning and warping visit pixels in an order that a flip changes.
 UNORDERED = [pixel_error, rand_error]
 
-shapes = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
+# Twice as many pages are still no more than 4: with more, pages so narrow are refused.
+shapes = st.tuples(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))
 values = st.integers(0, 20).map(lambda k: np.float32(k / 20))
 
 

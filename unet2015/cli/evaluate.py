@@ -68,7 +68,7 @@ def em(
     """
     with loading():
         from unet2015.images.result_records import notes_on_results
-        from unet2015.metrics.em import evaluate_em
+        from unet2015.metrics.em import measured
         from unet2015.metrics.em_files import read_em_files
 
     show_messages()
@@ -81,7 +81,11 @@ def em(
     for note in (on_results := notes_on_results([prediction])):
         print_message(f"{prediction}: {note}")
     with progress("slices") as report:
-        scores = evaluate_em(truth, proposal, script_2016=script_2016, progress=report)
+        scores = measured(truth, proposal, script_2016, report)
+    names = {"labels": labels, "proposal": prediction}
+    notes = [f"{names[note.about]}: {note.text}" for note in scores.notes]
+    for note in notes:
+        print_message(note)
     if not (truth > 0).any(axis=(1, 2)).all():
         print_message(
             f"{labels}: a slice has no cell interior; by the challenge's rules the Rand error of the stack "
@@ -94,7 +98,8 @@ def em(
         threshold, radius = scores.warping_error.threshold or 0.0, 10 if script_2016 else 20
         draw_failures(figure, truth, proposal, threshold, image=under, radius=radius)
     if as_json:
-        print_json(scores.as_dict() | ({"on_results": list(on_results)} if on_results else {}))
+        doubts = {"notes": notes, "on_results": list(on_results)}
+        print_json(scores.as_dict() | {key: value for key, value in doubts.items() if value})
     else:
         _print_scores(scores)
 

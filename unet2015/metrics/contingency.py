@@ -107,6 +107,21 @@ def check_pixels(array: NDArray[Any]) -> None:
         raise DataSetError(f"truth and prediction need at least one pixel, but their shape is {array.shape}")
 
 
+def check_pages(array: NDArray[Any], name: str = "truth") -> None:
+    """Raise `DataSetError` if pages may be an image with channels last, by the rule of `unet2015.segment`."""
+    if may_be_channels_last(array.shape):
+        raise DataSetError(
+            f"{name}: an array of shape {array.shape} may be pages or channels last; where all channels "
+            f"are alike, give one, such as {name}[..., 0]; where colours tell cells apart, number them; "
+            f"give pages of {array.shape[-1]} columns one by one"
+        )
+
+
+def may_be_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether the last axis is as short as channels are, beside two that are longer."""
+    return len(shape) > 2 and shape[-1] <= 4 < min(shape[-3:-1])
+
+
 def f_score(tp: float, fp: float, fn: float) -> tuple[float, float, float]:
     """Precision, recall and F-score, with the challenge's conventions if there is nothing to count.
 

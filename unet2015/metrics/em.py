@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.arguments import callback, flag
+from unet2015.arguments import callback, flag, pixels
 from unet2015.errors import ImageValueError
+from unet2015.metrics.em_coding import EMNote, coding_notes
 from unet2015.metrics.measures import measures_of
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
 from unet2015.metrics.warping import Mismatches
@@ -28,12 +29,16 @@ class EMScores:
     ----------
     measures : mapping of str to Measure
         By name, in the order of :data:`unet2015.metrics.measures.MEASURES`; each is an attribute, too.
+    notes : tuple of EMNote
+        What makes them doubtful: truth or proposal seem coded the other way round, or a best threshold calls
+        every pixel the same.
     """
 
     measures: Mapping[str, Measure[Any]]
+    notes: tuple[EMNote, ...] = ()
 
     def __getattr__(self, name: str) -> Measure[Any]:
-        if name == "measures" or name not in self.measures:
+        if name in ("measures", "notes") or name not in self.measures:
             raise AttributeError(f"EMScores has no measure {name!r}")
         return self.measures[name]
 
@@ -78,12 +83,23 @@ def evaluate_em(
     Returns
     -------
     EMScores
+        What makes them doubtful is in its `notes`, and is said as warnings of `logging`.
 
     Raises
     ------
     DataSetError, ImageValueError, LabelError
         See `unet2015.metrics.thresholds.read_stack`.
     """
+    scores = measured(labels, proposal, script_2016, progress)
+    for note in scores.notes:
+        log.warning("%s: %s", note.about, note.text)
+    return scores
+
+
+def measured(
+    labels: ArrayLike, proposal: ArrayLike, script_2016: bool = False, progress: Progress | None = None
+) -> EMScores:
+    """Do as `evaluate_em`, without its warnings: who knows the names of the files says them with these."""
     script_2016, progress = flag(script_2016, "script_2016"), callback(progress, "progress")
     changed = {"thresholds": threshold_steps(0.1, 0.9), "radius": 10} if script_2016 else {}
     groups = [
@@ -101,7 +117,7 @@ def evaluate_em(
         options = changed if "warping_error" in names else {}
         measured = function(labels, proposal, progress=part(k), **options)
         found |= zip(names, measured if len(names) > 1 else [measured], strict=True)
-    return EMScores(found)
+    return EMScores(found, coding_notes(pixels(labels, "labels"), pixels(proposal, "proposal"), found))
 
 
 def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.float32]:

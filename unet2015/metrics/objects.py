@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import items, number, whole_numbers
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.assignment import best_assignment
-from unet2015.metrics.contingency import check_pixels
+from unet2015.metrics.contingency import check_pages, check_pixels
 from unet2015.metrics.object_counts import (
     THRESHOLDS,
     ObjectCounts,
@@ -40,7 +40,8 @@ def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.
     Raises
     ------
     DataSetError
-        When the shapes differ, or there is no pixel.
+        When the shapes differ, or there is no pixel, or the last axis may be channels (4 or fewer beside
+        two longer ones).
     LabelError
         When labels are not integers from 0 on.
     UsageError
@@ -219,6 +220,7 @@ def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
             f"{true.shape}, prediction {found.shape}"
         )
     check_pixels(true)
+    check_pages(true)
     for page in np.ndindex(true.shape[:-2]):
         yield object_overlaps(true[page], found[page])
 

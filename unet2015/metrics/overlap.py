@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import integer, whole_numbers
 from unet2015.errors import LabelError
-from unet2015.metrics.contingency import check_pixels, contingency_table, f_score
+from unet2015.metrics.contingency import check_pixels, contingency_table, f_score, may_be_channels_last
 
 _log = logging.getLogger("unet2015")
 
@@ -87,6 +87,12 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     Overlap(tp=1, fp=0, fn=1, tn=1)
     """
     maps = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
+    if may_be_channels_last(maps[0].shape):
+        _log.warning(
+            "an array of shape %s may have channels last; every value counts as a pixel, alpha as "
+            "foreground, too; where all channels are alike, give one, such as truth[..., 0]",
+            maps[0].shape,
+        )
     chosen = None if label is None else integer(label, "label")
     for name, classes in zip(("truth", "prediction"), maps, strict=True):
         check_pixels(classes)

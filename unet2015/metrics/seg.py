@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import callback, file_path, integer, items, whole_numbers
 from unet2015.errors import ArgumentError, AxesError, DataSetError, LabelError, UsageError
 from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.contingency import check_pages
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.overlaps import object_overlaps
 
@@ -83,7 +84,8 @@ def seg_score(frames: Iterable[tuple[int, ArrayLike, ArrayLike]]) -> SEGScore:
     Raises
     ------
     DataSetError
-        When shapes differ within a frame, or no frame has an object.
+        When shapes differ within a frame, or no frame has an object, or the last axis may be channels (4 or
+        fewer beside two longer ones).
     LabelError
         When labels are not integers from 0 on.
 
@@ -126,7 +128,9 @@ def _listed(frames: Any) -> Iterator[tuple[int, ArrayLike, ArrayLike]]:
 
 def _frame(number: int, truth: ArrayLike, result: ArrayLike) -> list[SEGObject]:
     try:
-        both = object_overlaps(whole_numbers(truth, "truth"), whole_numbers(result, "result"))
+        true = whole_numbers(truth, "truth")
+        check_pages(true)
+        both = object_overlaps(true, whole_numbers(result, "result"))
     except (ArgumentError, DataSetError, LabelError) as error:
         raise type(error)(f"frame {number}: {error}") from error
     matches = {

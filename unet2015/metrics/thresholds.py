@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, items, number, pixels, probability_advice
 from unet2015.errors import DataSetError, ImageValueError, LabelError, UsageError
+from unet2015.metrics.contingency import check_pages
 
 _MOST_STEPS = 10_000
 Progress = Callable[[int, int], None]
@@ -157,7 +158,8 @@ def read_stack(labels: ArrayLike, proposal: ArrayLike) -> Stack:
     Raises
     ------
     DataSetError
-        When shapes differ, or are not 2-D or 3-D, or hold no pixel.
+        When shapes differ, or are not 2-D or 3-D, or hold no pixel, or the last axis may be channels (4 or
+        fewer beside two longer ones).
     ImageValueError
         When the proposal has NaN or values outside [0, 1]; the message names the slice.
     LabelError
@@ -172,6 +174,7 @@ def read_stack(labels: ArrayLike, proposal: ArrayLike) -> Stack:
         raise DataSetError(
             f"labels and proposal must be (slices, height, width) or (height, width), got {truth.shape}"
         )
+    check_pages(truth, "labels")
     if truth.ndim == 2:
         truth, values = truth[None], values[None]
     for k, (page, page_values) in enumerate(zip(truth, values, strict=True)):
