@@ -153,9 +153,10 @@ def fetch(values: Tensor) -> Callable[[], NDArray[Any]]:
         array = values.cpu().numpy()
         return lambda: array
     values = values.contiguous()
-    there = transfer_array(values.shape, np.dtype(str(values.dtype).removeprefix("torch.")), values.device)
+    kind = np.dtype(str(values.dtype).removeprefix("torch."))
+    there = transfer_array(values.shape, kind, values.device)
     if there is None:
-        there = np.empty(tuple(values.shape), str(values.dtype).removeprefix("torch."))
+        there = np.empty(tuple(values.shape), kind)
     torch.from_numpy(there).copy_(values, non_blocking=True)
     done = torch.cuda.Event()  # type: ignore[no-untyped-call]
     done.record(torch.cuda.current_stream(values.device))

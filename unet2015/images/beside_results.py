@@ -47,7 +47,7 @@ def without_results(files: Sequence[Path]) -> list[Path]:
     if not results or len(results) == len(files):
         return list(files)
     _log.info("%d results of segmentations among the images are left out", len(results))
-    return [path for path in files if path not in results]
+    return _without(files, results)
 
 
 def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = True) -> list[Path]:
@@ -76,9 +76,7 @@ def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = Tr
             if _is_wanted(path, wanted):
                 meant.add(image)
     images = [path for path in files if _is_image(path, beside, meant, named)]
-    if images:
-        _log.info("left out, as images of results that lie beside them: %s", listed(images))
-    return [path for path in files if path not in images]
+    return _without_images(files, images) if images else files
 
 
 def without_segmented(files: Sequence[Path]) -> list[Path]:
@@ -91,8 +89,17 @@ def without_segmented(files: Sequence[Path]) -> list[Path]:
     ]
     if not images or len(images) == len(files):
         return list(files)
+    return _without_images(files, images)
+
+
+def _without_images(files: Sequence[Path], images: Sequence[Path]) -> list[Path]:
     _log.info("left out, as images of results that lie beside them: %s", listed(images))
-    return [path for path in files if path not in images]
+    return _without(files, images)
+
+
+def _without(files: Sequence[Path], left_out: Iterable[Path]) -> list[Path]:
+    those = {*left_out}
+    return [path for path in files if path not in those]
 
 
 def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = True) -> list[Path]:
@@ -130,7 +137,7 @@ def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = T
     if len(others) == len(files):
         raise DataSetError(f"{listed(others)}: by name and record {what}{advice}")
     _log.warning("left out, as they are %s: %s%s", what, listed(others), advice)
-    return [path for path in files if path not in others]
+    return _without(files, others)
 
 
 def _image_of(path: Path) -> _Image | None:

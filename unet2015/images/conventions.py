@@ -128,12 +128,13 @@ class Conventions:
         """
         paired = {path for edge in found for path in edge}
         bare, exact = bare_words(*self._names), exact_words(*self._names)
+        alone = [[item for item in side.items() if item[0] not in paired] for side in exact]
         edges = set()
         for first, second in found:
             for place, path in ((1, first), (0, second)):
                 core = bare[1 - place][path]
-                for other, words in exact[place].items():
-                    if other not in paired and core in (words[: len(core)], words[-len(core) :]):
+                for other, words in alone[place]:
+                    if core in (words[: len(core)], words[-len(core) :]):
                         edges.add((first, other) if place else (other, second))
         return frozenset(edges)
 
