@@ -56,6 +56,13 @@ def test_nothing_is_said_where_no_record_tells(tmp_path: Path) -> None:
         notes_on_results([bare])
 
 
+def test_a_record_named_after_the_class_map_is_found(tmp_path: Path) -> None:
+    labels = result(tmp_path, "t")
+    record = (tmp_path / "t.record.json").rename(tmp_path / "t.tif.record.json")
+    (tmp_path / "t.record.json").write_text(json.dumps({"outputs": {"t.zarr": "0"}}))
+    assert record_of_result(labels) == json.loads(record.read_text())
+
+
 def test_it_is_said_where_results_are_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for folder in ("r", "t"):
         (tmp_path / folder).mkdir()

@@ -10,35 +10,27 @@ from unet2015.errors import DataSetError
 from unet2015.images.result_names import (
     CLASSES,
     CLASSES_ZARR,
+    IMAGE_ENDINGS,
     LABELS,
-    LABELS_ZARR,
-    MAIN_ENDINGS,
-    OVERLAY,
-    OVERLAY_JPEG,
-    PROBABILITY,
     meant_inside,
     name_before,
+    record_places,
     stem_of,
 )
-from unet2015.safe_files import RECORD, read_record, record_paths
+from unet2015.safe_files import read_record
 from unet2015.wording import listed
 
-_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY, OVERLAY, OVERLAY_JPEG)
 _log = logging.getLogger("unet2015")
 _Image = tuple[Path, str]
 """Folder and name of the image of a result."""
 
 
-def is_result(path: Path, endings: Iterable[str] = _ENDINGS) -> bool:
+def is_result(path: Path, endings: Sequence[str] = IMAGE_ENDINGS) -> bool:
     """Whether a file has the name of a result and lies beside a record."""
-    name = name_before(path.name, endings)
-    # os.path: a path too long to be there is none, and no error.
-    if name is None:
+    if name_before(path.name, endings) is None:
         return False
-    # Of segment there is one record beside all results; of other commands one beside each.
-    places = {*record_paths(path, path.with_name(name)), *record_paths(path, path.with_suffix(""))}
-    places |= {path.with_name(f"{name}{ending}{RECORD}") for ending in MAIN_ENDINGS}
-    return any(map(os.path.exists, places))
+    # os.path: a path too long to be there is none, and no error.
+    return any(map(os.path.exists, record_places(path, endings)))
 
 
 def without_results(files: Sequence[Path]) -> list[Path]:
@@ -141,7 +133,7 @@ def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = T
 
 
 def _image_of(path: Path) -> _Image | None:
-    name = name_before(path.name, _ENDINGS)
+    name = name_before(path.name, IMAGE_ENDINGS)
     return None if name is None else (path.parent, name)
 
 
@@ -174,8 +166,7 @@ def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], nam
 
 def _records(path: Path) -> list[dict[str, Any]]:
     """Return the records of segmentations that may be about a file, as image or as class map."""
-    names = (stem_of(path), path.name, *(f"{stem_of(path)}{ending}" for ending in MAIN_ENDINGS))
-    places = [path.with_name(f"{name}{RECORD}") for name in names]
+    places = dict.fromkeys(record_places(path))
     return [record for place in places if (record := read_record(place)) is not None]
 
 

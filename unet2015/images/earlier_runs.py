@@ -7,13 +7,13 @@ from pathlib import Path
 from unet2015.errors import DataSetError
 from unet2015.images.result_names import (
     LABELS,
-    MAIN_ENDINGS,
     OVERLAY,
     OVERLAY_JPEG,
     PROBABILITY,
     name_before,
+    record_places,
 )
-from unet2015.safe_files import RECORD, is_of_earlier_run
+from unet2015.safe_files import is_of_earlier_run
 from unet2015.wording import listed
 
 _ENDINGS = (PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
@@ -51,9 +51,6 @@ def without_earlier(files: Sequence[Path], given: Sequence[str | Path]) -> list[
 
 
 def _is_earlier(path: Path) -> bool:
-    name = name_before(path.name, _ENDINGS)
-    if name is None:
+    if name_before(path.name, _ENDINGS) is None:
         return False
-    return is_of_earlier_run(
-        path, (path.with_name(f"{name}{ending}{RECORD}") for ending in ("", *MAIN_ENDINGS))
-    )
+    return is_of_earlier_run(path, dict.fromkeys(record_places(path)))

@@ -110,18 +110,10 @@ def bare_words(*sides: Mapping[Path, str], sure: bool = True) -> tuple[dict[Path
 
 
 def loose_words(*sides: Mapping[Path, str]) -> tuple[dict[Path, Words], ...]:
-    """Cut the names of several sides into words, numbers without leading zeros, and signs.
+    """Return the same as `exact_words`, of the other characters only those that are signs.
 
-    Parameters
-    ----------
-    *sides : mapping of Path to str
-        Files with their names.
-
-    Returns
-    -------
-    tuple of dict of Path to tuple of str
-        One for each side. A hyphen between a word and a number divides them, as in ``img-1``, where a side
-        has it after this word always or never. It is a sign where one side has ``dose-1`` and ``dose2``.
+    A hyphen between a word and a number divides them, as in ``img-1``, where a side has it after this word
+    always or never. It is a sign where one side has ``dose-1`` and ``dose2``.
     """
     cut = [{path: _parts(_LOOSE, name) for path, name in side.items()} for side in sides]
     telling: set[str] = set()

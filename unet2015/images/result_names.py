@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from unet2015.safe_files import RECORD, record_paths
+
 CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
 """Endings of class maps, probability maps and instance labels."""
 CLASSES_ZARR, LABELS_ZARR = ".classes.zarr", ".labels.zarr"
@@ -13,6 +15,8 @@ OME = ".ome.tif"
 """Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
 MAIN_ENDINGS = (CLASSES, ".classes.ome.tif", CLASSES_ZARR, ".tif", ".tiff", OME, ".zarr", LABELS_ZARR)
 """Endings of the class map, which the record of a segmentation may be named after."""
+IMAGE_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY, OVERLAY, OVERLAY_JPEG)
+"""Endings of all results that are images."""
 _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 """Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
@@ -64,6 +68,15 @@ def name_before(name: str, endings: Iterable[str]) -> str | None:
             if name.endswith(one):
                 return name.removesuffix(one)
     return None
+
+
+def record_places(path: Path, endings: Iterable[str] = IMAGE_ENDINGS) -> tuple[Path, ...]:
+    """Return where the record of a result may lie: of segment one beside all, of other commands one for each."""
+    name = name_before(path.name, endings)
+    named = path.with_name(stem_of(path) if name is None else name)
+    # Where NAME.record.json is that of another image, the record has the name of the class map.
+    others = (named.with_name(f"{named.name}{ending}{RECORD}") for ending in MAIN_ENDINGS)
+    return (*record_paths(path, named), *record_paths(path, path.with_suffix("")), *others)
 
 
 def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:

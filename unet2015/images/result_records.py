@@ -6,22 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unet2015.images.result_names import (
-    CLASSES,
-    CLASSES_ZARR,
-    LABELS,
-    LABELS_ZARR,
-    PROBABILITY,
-    image_around,
-    name_before,
-    stem_of,
-)
-from unet2015.safe_files import is_edited, record_of, record_paths
+from unet2015.images.result_names import image_around, record_places
+from unet2015.safe_files import is_edited, record_of
 from unet2015.wording import cut, listed
 
 TRAINED_ON = "trained_on"
 """Key of the pages of an image, in the record of its results, that the model was trained on."""
-_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY)
 _DECIDING = ("threshold", "average", "precision", "skip_empty", "channel", "objects")
 """Settings that decide on a result, and not only on how it is computed."""
 _NAMED = 3
@@ -30,9 +20,7 @@ _NAMED = 3
 def record_of_result(path: Path) -> dict[str, Any] | None:
     """Return the record that names a result; None if there is none, or it was edited."""
     path = image_around(path)
-    name = name_before(path.name, _ENDINGS)
-    places = record_paths(path, path.with_name(stem_of(path) if name is None else name))
-    record = record_of((*places, *record_paths(path, path.with_suffix(""))), path)
+    record = record_of(record_places(path), path)
     return None if record is None or is_edited(record) else record
 
 

@@ -5,19 +5,16 @@ from typing import Any
 
 from unet2015.errors import ImageValueError
 from unet2015.images.notes import Say
-from unet2015.images.result_names import MAIN_ENDINGS, name_before, stem_of
+from unet2015.images.result_names import record_places
 from unet2015.safe_files import (
     EDITED,
-    RECORD,
     Unchanged,
     describe_damaged,
     digest_of,
     find_record,
     is_edited,
     read_record,
-    record_paths,
 )
-from unet2015.segmentation.jobs import ENDINGS
 from unet2015.wording import listed
 
 
@@ -31,9 +28,9 @@ def record_beside(path: Path) -> dict[str, Any]:
     ImageValueError
         Somebody has changed it, or it cannot be read.
     """
-    found = find_record(_places(path), path) or _renamed(path)
+    found = find_record(record_places(path), path) or _renamed(path)
     if found is None:
-        if damaged := describe_damaged(_places(path)):
+        if damaged := describe_damaged(record_places(path)):
             raise ImageValueError(
                 f"{path}: {damaged}; so threshold and objects are not known by it: move it away and give "
                 "them as options, or segment again to another folder"
@@ -50,7 +47,7 @@ def record_beside(path: Path) -> dict[str, Any]:
 
 def record_of_others(path: Path) -> str:
     """Return in words that the record beside a map is of other files; empty where there is no such record."""
-    for place in _places(path):
+    for place in record_places(path):
         if (record := read_record(place)) is not None and path.name not in record["outputs"]:
             return f"the record beside it, {place.name}, is of {listed([*record['outputs']], 2)}"
     return ""
@@ -58,7 +55,7 @@ def record_of_others(path: Path) -> str:
 
 def _renamed(path: Path) -> tuple[Path, dict[str, Any]] | None:
     """Return place and record of a map that lies beside it, where that has the map by another name."""
-    for place in _places(path):
+    for place in record_places(path):
         record = read_record(place)
         if record is not None and path.exists() and digest_of(path) in record["outputs"].values():
             return place, record
@@ -67,7 +64,7 @@ def _renamed(path: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def place_of_record(path: Path) -> Path | None:
     """Return where the record is that names a map; None if there is none."""
-    found = find_record(_places(path), path)
+    found = find_record(record_places(path), path)
     return None if found is None else found[0]
 
 
@@ -93,9 +90,9 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
     say : callable
         Takes what is said.
     """
-    found = find_record(_places(path), path)
+    found = find_record(record_places(path), path)
     if found is None:
-        if damaged := describe_damaged(_places(path)):
+        if damaged := describe_damaged(record_places(path)):
             say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
@@ -110,12 +107,3 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
             f"was made from {record.get('input')} by its record, whose SHA-256 is not that of {image}, where "
             "intensities are measured; see that they belong together",
         )
-
-
-def _places(path: Path) -> tuple[Path, ...]:
-    """Return where the record of a map or of labels may be."""
-    name = name_before(path.name, ENDINGS)
-    named = path.with_name(stem_of(path) if name is None else name)
-    # Where NAME.record.json is that of another image, the record has the name of the class map.
-    others = (named.with_name(f"{named.name}{ending}{RECORD}") for ending in MAIN_ENDINGS)
-    return (*record_paths(path, named), *record_paths(path, path.with_suffix("")), *others)
