@@ -71,7 +71,7 @@ def name_before(name: str, endings: Iterable[str]) -> str | None:
 
 
 def record_places(path: Path, endings: Iterable[str] = IMAGE_ENDINGS) -> tuple[Path, ...]:
-    """Return where the record of a result may lie: of segment one beside all, of other commands one for each."""
+    """Return where the record of a result may be: of segment one for all, of other commands one for each."""
     name = name_before(path.name, endings)
     named = path.with_name(stem_of(path) if name is None else name)
     # Where NAME.record.json is that of another image, the record has the name of the class map.
