@@ -1,8 +1,10 @@
 """Pages of which all pixels are equal: lost, black or saturated frames."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unet2015.images.image import Image
 
@@ -17,15 +19,14 @@ def constant_pages(image: Image) -> Iterator[tuple[int, list[int], float]]:
     if image.height * image.width == 1:
         return
     for page in range(image.pages):
-        first = image.read(page, 0, 1, 0, 1)
+        first: npt.NDArray[Any] | None = None
         equal = np.ones(image.channels, bool)
-        rows = min(image.band_rows, image.height)
-        for top in range(0, image.height, rows):
-            band = image.read(page, top, min(top + rows, image.height), 0, image.width)
+        for band in image.bands(page):
+            first = band[:, :1, :1].copy() if first is None else first
             equal &= (band == first).all(axis=(1, 2))
             if not equal.any():
                 break
-        else:
+        if first is not None and equal.any():
             channels = np.flatnonzero(equal).tolist()
             yield page, channels, first[channels[0], 0, 0].item()
 

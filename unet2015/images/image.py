@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +218,11 @@ class Image(ABC):
             raise
         except Exception as error:  # whatever it is, it is the failure of this file alone
             raise failure_of(error, self.name) from error
+
+    def bands(self, page: int) -> Iterator[npt.NDArray[Any]]:
+        """Yield a page from top to bottom, `band_rows` rows at a time, as `read` returns them."""
+        for top in range(0, self.height, self.band_rows):
+            yield self.read(page, top, min(top + self.band_rows, self.height), 0, self.width)
 
     def read_channel(self, channel: int, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Return one channel of what `read` returns, shape (1, y1 - y0, x1 - x0); the region is inside."""

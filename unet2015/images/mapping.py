@@ -279,9 +279,8 @@ def _pages(image: Image) -> Iterator[Iterator[npt.NDArray[Any]]]:
 
 
 def bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
-    """Yield a page from top to bottom, as arrays of shape (channels, rows, width)."""
-    for top in range(0, image.height, image.band_rows):
-        band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
+    """Yield a page as `Image.bands`; raise `ImageValueError` where its pixels cannot be mapped."""
+    for band in image.bands(page):
         _check_values(band, image, page)
         yield band
 

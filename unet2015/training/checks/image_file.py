@@ -44,10 +44,10 @@ def read_all(
     for page in range(image.pages):
         digest = hashlib.blake2b(digest_size=16)
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
-        for top in range(0, image.height, image.band_rows):
-            band = image.read(page, top, min(top + image.band_rows, image.height), 0, image.width)
+        for number, band in enumerate(image.bands(page)):
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
             if bad:
+                top = number * image.band_rows
                 message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
                 problems.append(Problem("error", image.name, message))
                 return digests
