@@ -18,7 +18,14 @@ from unet2015.training.augment import Sample, augment
 from unet2015.training.draw import Draw, draw
 from unet2015.training.losses import total_weight, weighted_cross_entropy
 from unet2015.training.tile_source import TileSource, mirrored, sample_coordinates
-from unet2015.training.warp import blurred, cubic_weights, displacement, spline_basis, warp, warp_nearest
+from unet2015.training.warp import (
+    blurred,
+    cubic_weights,
+    narrow_product,
+    spline_basis,
+    warp,
+    warp_nearest,
+)
 
 DEFAULT = AugmentationSettings()
 NOTHING = AugmentationSettings(elastic_std=0, rotation=0, shift=False, flip=False, gray_scale=0, gray_shift=0)
@@ -138,6 +145,13 @@ def test_without_shift_the_tile_stays_on_the_centre_of_the_image() -> None:
 
 
 # Displacement
+
+
+def displacement(vectors: np.ndarray, size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Spread displacement vectors (2, n, n) over a tile (2, size, size) by bicubic interpolation."""
+    basis = spline_basis(size, vectors.shape[-1])
+    right = np.broadcast_to(basis.T, (2, *basis.T.shape))
+    return narrow_product(basis @ vectors, right, "cpu", dtype)
 
 
 @settings(deadline=None)

@@ -9,7 +9,20 @@ from scipy.ndimage import distance_transform_edt
 
 from unet2015.errors import LabelError
 from unet2015.training import distances
-from unet2015.training.distances import compact, two_nearest_cells
+from unet2015.training.distances import compact, each_block
+
+
+def two_nearest_cells(cells, limit=np.inf, threads=None):
+    """Return d1 and d2 of each pixel; infinite without such a cell, or where their sum exceeds the limit."""
+    d1, d2 = np.empty(cells.shape), np.empty(cells.shape)
+    beyond = sum(cells.shape) - 1  # longer than any distance
+
+    def keep(block, *squares):
+        near, next_near = (np.where(q >= beyond**2, np.inf, np.sqrt(q, dtype=np.float64)) for q in squares)
+        d1[block], d2[block] = np.where(near + next_near > limit, np.inf, (near, next_near))
+
+    each_block(cells, limit, keep, threads)
+    return d1, d2
 
 
 def brute_force(cells):

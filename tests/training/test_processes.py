@@ -27,7 +27,7 @@ from unet2015.training.losses import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
 from unet2015.training.processes import ProcessGroup
-from unet2015.training.sampling import TileSampler, page_order
+from unet2015.training.sampling import TileSampler, draw_pages
 from unet2015.training.tile_source import TileSource
 
 pytestmark = pytest.mark.slow
@@ -157,7 +157,8 @@ def reference(settings, files, processes):
             sums = [torch.zeros_like(weight) for weight in network.parameters()]
             for number in range(step * processes, (step + 1) * processes):
                 turn, position = divmod(number, len(data.training))
-                page = data.training[page_order(seed, turn, len(data.training))[position]]
+                order = draw_pages(seed, turn, range(len(data.training)), "alike")
+                page = data.training[order[position]]
                 shape = page.classes.shape
                 source = TileSource.of(draw(settings.augmentation, seed, number, *shape), rule.tile, *shape)
                 planes = (torch.from_numpy(source.cut(plane)) for plane in (page.classes, page.weights))
@@ -340,4 +341,6 @@ def test_every_process_of_several_shows_every_page_in_turn():
     classes = [np.ones((4, 4), np.uint8)] * 7
     samplers = [TileSampler.of(classes, SamplingSettings(), 5, 4) for _ in range(3)]
     shown = [samplers[number % 3].page(number) for number in range(42)]
-    assert [shown[i : i + 7] for i in range(0, 42, 7)] == [page_order(5, turn, 7) for turn in range(6)]
+    assert [shown[i : i + 7] for i in range(0, 42, 7)] == [
+        draw_pages(5, turn, range(7), "alike") for turn in range(6)
+    ]

@@ -54,7 +54,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
         labels = imagej.slice_labels(first) if "C" in found.lead else ()
         return replace(found, channel_names=imagej.channel_names(labels, found.lead, found.sizes))
     shape = tuple(int(length) for length in first.shape)
-    found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape, name), pages, name)
+    found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape), pages, name)
     return replace(found, notes=notes + found.notes)
 
 

@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 
 def read_plain(
-    descriptions: list[str], tags: Mapping[int, Any], directories: int, page: tuple[int, ...], name: str
+    descriptions: list[str], tags: Mapping[int, Any], directories: int, page: tuple[int, ...]
 ) -> Declared:
     """Return what the header of a TIFF declares that is neither ImageJ's nor OME's.
 
@@ -36,8 +36,6 @@ def read_plain(
         How many there are.
     page : tuple of int
         The shape of the first page: YX, and samples if there are several.
-    name : str
-        The file.
     """
     header = next(filter(None, map(_json_header, descriptions)), {})
     calibration, notes = _calibration(header, tags)

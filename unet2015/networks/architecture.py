@@ -201,8 +201,6 @@ class Architecture(ABC, Generic[S, M]):
         The input counts, the parameters do not.
         """
 
-    def initialise(
-        self, network: M, rule: InitialisationSettings, generator: torch.Generator | None = None
-    ) -> None:
+    def initialise(self, network: M, rule: InitialisationSettings) -> None:
         """Draw the initial weights."""
-        draw_weights(network, network.heads, rule, generator)
+        draw_weights(network, network.heads, rule)

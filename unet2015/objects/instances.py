@@ -17,8 +17,6 @@ from unet2015.objects.numbering import label_type, number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _ROUNDING = 1e-3
-FIELD_OF_INTEREST = 50
-"""Width in pixels of the frame outside the field of interest, for both data sets of the paper."""
 
 
 @dataclass(frozen=True)

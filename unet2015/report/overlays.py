@@ -43,8 +43,6 @@ def overlay_em(
     proposal: ArrayLike,
     threshold: float,
     window: Window | None = None,
-    *,
-    radius: int = 20,
 ) -> bytes:
     """Draw found membranes over an EM slice, and where they split or merge cells.
 
@@ -60,8 +58,6 @@ def overlay_em(
         Inside is what lies strictly above it.
     window : pair of slices, optional
         Rows and columns to show. Errors are looked for in the whole slice.
-    radius : int
-        As for `unet2015.metrics.warping_error`.
 
     Returns
     -------
@@ -81,7 +77,7 @@ def overlay_em(
 
     image, proposal = np.asarray(image), np.asarray(proposal)
     _same_shapes(image, np.asarray(truth), proposal)
-    wrong = warping_mismatches(truth, proposal, threshold, radius=radius)[0]
+    wrong = warping_mismatches(truth, proposal, threshold)[0]
     view = _window(window, image.shape)
     image, wrong, membrane = image[view], wrong[view], (proposal <= threshold)[view]
     figure, axes = _canvas(image)

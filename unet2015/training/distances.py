@@ -25,53 +25,10 @@ import numpy.typing as npt
 from unet2015.errors import LabelError
 
 Block = tuple[slice, slice]
-Distances = npt.NDArray[np.float64]
 Integers = npt.NDArray[Any]
 
 # Least sides of a block: rows by columns. A block's few arrays of 8 and 16 bits then stay in the L2 cache.
 _ROWS, _COLUMNS = 96, 1024
-
-
-def two_nearest_cells(
-    cells: npt.NDArray[np.integer[Any]], limit: float | None = None, *, threads: int | None = None
-) -> tuple[Distances, Distances]:
-    """Return each pixel's distances to the nearest and to the second nearest cell.
-
-    Equal, to the last bit, to the two least of ``scipy.ndimage.distance_transform_edt(cells != i)``
-    over the cells i: a pixel is at distance 0 from its own cell.
-
-    Parameters
-    ----------
-    cells : ndarray of integers, shape (height, width)
-        0 where there is no cell, elsewhere any number that tells the cells apart.
-    limit : float, optional
-        Where ``d1 + d2`` exceeds it, both distances are infinity. A larger limit takes more time.
-    threads : int, optional
-        Threads to use. Default: one for each core, at most 4. The result does not depend on it.
-
-    Returns
-    -------
-    d1, d2 : ndarray of float64, shape (height, width)
-        Distances in pixels; infinity where there is no such cell.
-
-    Raises
-    ------
-    LabelError
-        `cells` is not a plane of integers.
-    """
-    d1, d2 = (np.empty(np.shape(cells)) for _ in range(2))
-
-    beyond = sum(np.shape(cells)) - 1  # longer than any distance
-    most = np.inf if limit is None else limit
-
-    def keep(block: Block, q1: Integers, q2: Integers) -> None:
-        near, next_near = (np.sqrt(q, out=d[block], dtype=np.float64) for d, q in ((d1, q1), (d2, q2)))
-        near[q1 >= beyond**2] = next_near[q2 >= beyond**2] = np.inf
-        far = near + next_near > most
-        near[far] = next_near[far] = np.inf
-
-    each_block(cells, most, keep, threads)
-    return d1, d2
 
 
 def each_block(
@@ -80,11 +37,29 @@ def each_block(
     use: Callable[[Block, Integers, Integers], None],
     threads: int | None = None,
 ) -> None:
-    """Call ``use(block, d1^2, d2^2)`` for blocks that cover `cells`; see `two_nearest_cells`.
+    """Call ``use(block, d1^2, d2^2)`` for blocks that cover `cells`, with distances of each pixel in pixels.
 
-    Where ``d1 + d2`` exceeds `limit`, or there is no such cell, the two squares are not exact: they only say
-    that the sum exceeds `limit`. Without a limit, the roots are then at least height + width - 1. The calls
-    come from several threads, one call for each block.
+    d1 and d2 are those to the nearest and the second nearest cell: equal, to the last bit, to the two least
+    of ``scipy.ndimage.distance_transform_edt(cells != i)`` over the cells i, so that a pixel is at distance 0
+    from its own cell.
+
+    Parameters
+    ----------
+    cells : ndarray of integers, shape (height, width)
+        0 where there is no cell, elsewhere any number that tells the cells apart.
+    limit : float
+        Where ``d1 + d2`` exceeds it, or there is no such cell, the two squares are not exact: they only say
+        that the sum exceeds `limit`. Where it is infinite, the roots are then at least height + width - 1. A
+        larger limit takes more time.
+    use : callable
+        Called from several threads, once for each block.
+    threads : int, optional
+        Threads to use. Default: one for each core, at most 4. The result does not depend on it.
+
+    Raises
+    ------
+    LabelError
+        `cells` is not a plane of integers.
     """
     if cells.ndim != 2 or not np.issubdtype(cells.dtype, np.integer):
         raise LabelError(f"cells must be a plane of integers, not {cells.dtype} of shape {cells.shape}")

@@ -21,11 +21,6 @@ from unet2015.training.labels import IGNORED
 Classes = NDArray[np.uint8]
 
 
-def page_order(seed: int, turn: int, pages: int) -> list[int]:
-    """Return the order of round number `turn` through the pages: each once."""
-    return [int(page) for page in _generator(seed, turn).permutation(pages)]
-
-
 def draw_pages(
     seed: int, turn: int, areas: Sequence[int], rule: Literal["area", "alike"] = "area"
 ) -> list[int]:
@@ -38,7 +33,7 @@ def draw_pages(
     areas : sequence of int
         Annotated pixels of each page.
     rule : {"area", "alike"}
-        ``alike``: each page once, as `page_order` gives them. ``area``: as many draws as there are
+        ``alike``: each page once. ``area``: as many draws as there are
         pages. On average over the rounds, a page is drawn ``len(areas) * area / sum(areas)`` times; in
         one round, this number rounded down or up. With equal areas both rules give the same order.
         A page of area 0 is not drawn. If all areas are 0, each page is drawn once.

@@ -171,25 +171,6 @@ def _index(whole: Tensor, width: int, origin: tuple[int, int]) -> Tensor:
     return torch.add(column, row, alpha=width).add_(origin[0] * width + origin[1])
 
 
-def displacement(
-    vectors: NDArray[np.float64],
-    size: int,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Spread displacement vectors (2, n, n) over a tile by bicubic interpolation (section 3.1).
-
-    Returns
-    -------
-    Tensor
-        (2, size, size), in pixels; the outer vectors lie on the outer pixels of the tile. It equals
-        ``scipy.ndimage.map_coordinates(..., order=3, mode="mirror")``.
-    """
-    basis = spline_basis(size, vectors.shape[-1])
-    right = np.broadcast_to(basis.T, (2, *basis.T.shape))
-    return narrow_product(basis @ vectors, right, device, dtype)
-
-
 def narrow_product(
     left: NDArray[np.float64], right: NDArray[np.float64], device: torch.device | str, dtype: torch.dtype
 ) -> Tensor:
