@@ -42,7 +42,7 @@ def without_results(files: Sequence[Path]) -> list[Path]:
     return _without(files, results)
 
 
-def without_their_images(files: Iterable[Path], wanted: str, *, named: bool = True) -> list[Path]:
+def without_their_images(files: Iterable[Path], wanted: str, *, named: bool) -> list[Path]:
     """Leave out images whose results are among the files, and name them.
 
     Parameters
@@ -94,7 +94,7 @@ def _without(files: Sequence[Path], left_out: Iterable[Path]) -> list[Path]:
     return [path for path in files if path not in those]
 
 
-def without_other_results(files: Sequence[Path], wanted: str, *, named: bool = True) -> list[Path]:
+def without_other_results(files: Sequence[Path], wanted: str, *, named: bool) -> list[Path]:
     """Leave out results of another kind than is meant, and name them: a class map is no instance labels.
 
     Where no file is of the kind that is meant, class maps are left out only if a record says what they are,

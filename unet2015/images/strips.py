@@ -29,7 +29,7 @@ class StripWriter:
         Type of the pixels.
     big : bool
         Write BigTIFF.
-    colours : ndarray of uint8, shape (256, 3), optional
+    colours : ndarray of uint8, shape (256, 3), or None
         A colour table, as of `unet2015.images.blocks.BlockFile`.
 
     Attributes
@@ -47,7 +47,7 @@ class StripWriter:
         dtype: npt.DTypeLike,
         *,
         big: bool,
-        colours: Colours | None = None,
+        colours: Colours | None,
     ) -> None:
         self._out = BlockFile(file, dtype, big=big, colours=colours)
         self._size = (height, width)

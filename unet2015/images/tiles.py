@@ -27,7 +27,7 @@ class TileWriter:
         As for `unet2015.images.strips.StripWriter`.
     pyramid : bool
         Write each plane also at half, a quarter, ... of its size, down to one tile.
-    colours : ndarray of uint8, shape (256, 3), optional
+    colours : ndarray of uint8, shape (256, 3), or None
         A colour table, as of `unet2015.images.blocks.BlockFile`; each size has it.
     """
 
@@ -42,7 +42,7 @@ class TileWriter:
         dtype: npt.DTypeLike,
         *,
         pyramid: bool,
-        colours: Colours | None = None,
+        colours: Colours | None,
     ) -> None:
         self._out = BlockFile(file, dtype, big=True, colours=colours)
         self._sizes = [(height, width)]

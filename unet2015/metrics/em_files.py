@@ -15,7 +15,7 @@ from unet2015.safe_files import Unchanged
 
 
 def read_em_files(
-    labels: Path, prediction: Path, image: Path | None = None, axes: str | None = None
+    labels: Path, prediction: Path, image: Path | None, axes: str | None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return truth, prediction and image, (pages, height, width) each; notes on the files are said.
 

@@ -97,8 +97,8 @@ def compare_folders(
     measure: Callable[[NDArray[Any], NDArray[Any]], T],
     *,
     wanted: str,
-    axes: str | None = None,
-    progress: Progress | None = None,
+    axes: str | None,
+    progress: Progress | None,
 ) -> Comparison[T]:
     """Measure every page of every pair of files.
 
@@ -110,9 +110,9 @@ def compare_folders(
         Gets a page of the truth and one of the result: (height, width) arrays of whole numbers.
     wanted : str
         The ending of the results that are meant, where a folder holds all of a segmentation.
-    axes : str, optional
+    axes : str or None
         Axes of the files, where these do not say.
-    progress : callable, optional
+    progress : callable or None
         Called with (files done, files).
 
     Raises

@@ -158,8 +158,8 @@ class MadeLabels:
         Of each page.
     height, width, rows : int
         Of a page, and the rows of a strip.
-    wanted : {"uint16", "uint32"}, optional
-        The type of the labels; it holds them. Default: the smaller one that does.
+    wanted : {"uint16", "uint32"} or None
+        The type of the labels; it holds them. None: the smaller one that does.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class MadeLabels:
         height: int,
         width: int,
         rows: int,
-        wanted: LabelType | None = None,
+        wanted: LabelType | None,
     ) -> None:
         self._numbers, self.height, self.width, self._rows = numbers, height, width, rows
         self._wanted = wanted

@@ -37,7 +37,7 @@ def table_of(
     names: NDArray[np.int64],
     measures: "Measures",
     size: tuple[float, float] | None,
-    channels: Sequence[str] = (),
+    channels: Sequence[str],
 ) -> Table:
     """Return the table of a page's objects.
 
@@ -170,9 +170,7 @@ def with_channels(table: Table, names: str) -> Table:
     return table | {CHANNELS: np.full(len(table["label"]), names, object)}
 
 
-def join_tables(
-    path: Path, tables: Sequence[Path], guard: Guard | None = None, channels: Sequence[str] | None = None
-) -> None:
+def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequence[str] | None) -> None:
     """Write one table with the rows of several; a column that one of them lacks stays empty there.
 
     Parameters
@@ -181,9 +179,9 @@ def join_tables(
         The new table, .csv or .parquet.
     tables : sequence of Path
         Tables of the same kind; at least one.
-    guard : callable, optional
+    guard : callable
         Says whether what is at the path may be replaced; see `atomic_path`.
-    channels : sequence of str, optional
+    channels : sequence of str or None
         As of `told_channels`: what the column ``channels`` says of the rows of each table.
 
     Raises

@@ -29,7 +29,7 @@ from unet2015.settings.objects import ObjectSettings
 
 
 def identity_of(
-    job: Job, segmenter: Segmenter, input_sha256: str, companion_sha256: str | None = None
+    job: Job, segmenter: Segmenter, input_sha256: str, companion_sha256: str | None
 ) -> dict[str, Any]:
     """Return everything that decides the bytes of the outputs: a part of the record."""
     companion = {} if companion_sha256 is None else {"companion_sha256": companion_sha256}

@@ -197,7 +197,7 @@ def write_products(
     job: Job,
     computation: Computation,
     folder: Path | None,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None],
     elsewhere: Elsewhere | None = None,
 ) -> tuple[Summary, dict[str, Any] | None]:
     """Write all results of a job, as TIFF files or as an OME-Zarr image.

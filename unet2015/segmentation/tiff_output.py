@@ -29,9 +29,9 @@ def map_paths(job: Job, folder: Path | None) -> dict[str, Path]:
 def write_tiff(
     job: Job,
     computation: Computation,
-    folder: Path | None = None,
-    check: Callable[[], None] = lambda: None,
-    elsewhere: Elsewhere | None = None,
+    folder: Path | None,
+    check: Callable[[], None],
+    elsewhere: Elsewhere | None,
 ) -> tuple[Summary, dict[str, Any] | None]:
     """Segment an image into TIFF files; parts that are finished are not computed again.
 
@@ -41,13 +41,13 @@ def write_tiff(
         Which files to write, and where.
     computation : Computation
         What their pixels are computed from.
-    folder : Path, optional
-        Where finished parts are kept and read, and maps that are needed but not wanted. Default: parts are
-        not kept; with objects it is needed.
+    folder : Path or None
+        Where finished parts are kept and read, and maps that are needed but not wanted. None: parts are not
+        kept; with objects it is needed.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
-    elsewhere : Elsewhere, optional
-        Computes the missing parts before the files are written. Default: they are computed here.
+    elsewhere : Elsewhere or None
+        Computes the missing parts before the files are written. None: they are computed here.
 
     Returns
     -------

@@ -82,7 +82,7 @@ class Work:
         return self
 
     def resume(
-        self, plan: TilePlan, convolutions: str | None, admits: Callable[[TilePlan], bool] = lambda _: True
+        self, plan: TilePlan, convolutions: str | None, admits: Callable[[TilePlan], bool]
     ) -> tuple[TilePlan, str | None, Scale | None]:
         """Return plan, convolutions and mapping of the earlier run; what is given and None if there was none.
 
@@ -112,9 +112,7 @@ class Work:
         self._resumed = True
         return before, same, scale
 
-    def folder(
-        self, plan: TilePlan, source: MappedImage, convolutions: str | None, *, single: bool = False
-    ) -> Path:
+    def folder(self, plan: TilePlan, source: MappedImage, convolutions: str | None, *, single: bool) -> Path:
         """Return the work folder: that of the earlier run, or a new one.
 
         Parameters
@@ -122,7 +120,7 @@ class Work:
         plan, source, convolutions
             The plan, the image with its mapping and the way of the convolutions, which a new folder stores.
         single : bool
-            Let a later run resume also a plan of a single part. Default: it begins anew.
+            Let a later run resume also a plan of a single part; else it begins anew.
 
         Raises
         ------

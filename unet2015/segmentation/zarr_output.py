@@ -191,8 +191,8 @@ def write_zarr(
     job: Job,
     computation: Computation,
     folder: Path,
-    check: Callable[[], None] = lambda: None,
-    elsewhere: Elsewhere | None = None,
+    check: Callable[[], None],
+    elsewhere: Elsewhere | None,
 ) -> tuple[Summary, dict[str, Any] | None]:
     """Segment an image into an OME-Zarr image; parts that are finished are not computed again.
 
@@ -209,8 +209,8 @@ def write_zarr(
         An existing folder, for the notes of finished parts.
     check : callable
         Called before anything is kept; raises an error if the results cannot be trusted.
-    elsewhere : Elsewhere, optional
-        Computes the missing parts. Default: they are computed here.
+    elsewhere : Elsewhere or None
+        Computes the missing parts. None: they are computed here.
 
     Returns
     -------

@@ -27,9 +27,7 @@ def batches(sides: tuple[int, int], tiles: int) -> list[int]:
     return [count for count in (8, 4, 2, 1) if count <= max(1, most)]
 
 
-def by_work(
-    geometry: Geometry, shape: tuple[int, int, int], overlapping: bool = False
-) -> list[tuple[int, int]]:
+def by_work(geometry: Geometry, shape: tuple[int, int, int], overlapping: bool) -> list[tuple[int, int]]:
     """Return the possible tiles, least work first; with equal work, the smaller first.
 
     If `overlapping`, reading and writing take about as long as the network, at the same time as it: then the

@@ -50,7 +50,7 @@ def read_labels(path: str | Path, axes: str | None = None, *, cut: bool = False)
     return pages
 
 
-def open_labels(path: str | Path, axes: str | None = None, *, cut: bool = False) -> Image:
+def open_labels(path: str | Path, axes: str | None, *, cut: bool) -> Image:
     """Open a label file; `axes` are those of the image, as all parameters are for `read_labels`."""
     try:
         return open_image(path, _label_axes(axes), labels=True)

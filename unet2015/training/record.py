@@ -44,7 +44,7 @@ def model_info(
     )
 
 
-def is_good_model(path: Path, state: State, axes: str | None = None) -> bool:
+def is_good_model(path: Path, state: State, axes: str | None) -> bool:
     """Return whether the best model of a training exists and is whole; warn if not.
 
     A model that cannot be read is removed. Otherwise the training would not write a new one, and would fail
@@ -56,7 +56,7 @@ def is_good_model(path: Path, state: State, axes: str | None = None) -> bool:
         Where the model lies.
     state : State
         Of the training.
-    axes : str, optional
+    axes : str or None
         Those that were given for the images.
 
     Raises

@@ -142,7 +142,7 @@ def _name(step: int) -> str:
 
 
 def load_state(
-    folder: Path, learner: Learner, expected: State, of_phase: Callable[[int], Learner] | None = None
+    folder: Path, learner: Learner, expected: State, of_phase: Callable[[int], Learner]
 ) -> State | None:
     """Restore the newest good checkpoint of a folder; None where there is none.
 
@@ -158,7 +158,7 @@ def load_state(
             tensors, text, _, checked = load_tensors(path)
             state = _parse(text, path)
             _check_same(state, expected, folder.parent)
-            _restore(tensors, of_phase(state.phase) if state.phase and of_phase else learner, path)
+            _restore(tensors, of_phase(state.phase) if state.phase else learner, path)
         except ModelError as error:
             _log.warning("%s; taking the checkpoint before it", error)
             continue

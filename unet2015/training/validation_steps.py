@@ -27,7 +27,7 @@ def is_validation_step(settings: TrainingSettings, step: int, first: bool = True
     return at_end or early or step % settings.validation.interval == 0
 
 
-def validations(settings: TrainingSettings, step: int, first: bool = True) -> int:
+def validations(settings: TrainingSettings, step: int, first: bool) -> int:
     """Return after how many of the first `step` steps of a phase the held-out pages are segmented."""
     count, early, last = (
         step // settings.validation.interval,

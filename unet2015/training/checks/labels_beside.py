@@ -30,7 +30,7 @@ class LabelsBeside:
     notes: tuple[str, ...]
 
 
-def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool = False) -> LabelsBeside:
+def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool) -> LabelsBeside:
     """Read the labels of an image, or those of one that cannot be read (None); `cut` as for `open_labels`.
 
     Raises

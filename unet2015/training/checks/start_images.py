@@ -39,7 +39,7 @@ def leaks(
     images: Sequence[PooledImage],
     held_out: Sequence[int],
     start: ModelInfo,
-    scene: str | None = None,
+    scene: str | None,
 ) -> list[str]:
     """Return the names of the held-out pages that the model to start from was trained on, by its record.
 
@@ -55,7 +55,7 @@ def leaks(
         Numbers of the held-out pages, counted over the whole set.
     start : ModelInfo
         Of the model.
-    scene : str, optional
+    scene : str or None
         Of files with several images, the one that is used.
     """
     names, chosen, first, found = page_names(files), set(held_out), 0, []
