@@ -42,7 +42,12 @@ def parameters(function: Function, method: bool) -> int:
 
 def is_command(place: str, function: Function) -> bool:
     """Tell whether a function is a subcommand: its parameters are the options, with their help."""
-    return place == f"unet2015/cli/{function.name}.py" or "typer." in ast.unparse(function.args)
+    named = [ast.unparse(decorator) for decorator in function.decorator_list]
+    return (
+        place == f"unet2015/cli/{function.name}.py"
+        or "app.command()" in named
+        or "typer." in ast.unparse(function.args)
+    )
 
 
 def length(function: Function, command: bool) -> int:

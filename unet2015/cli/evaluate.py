@@ -24,39 +24,50 @@ app = typer.Typer(
 for command in (objects, pixels):
     app.command()(command)
 
+EMLabels = Annotated[
+    Path, typer.Option(help="Ground truth: 0 is membrane, all else the inside of cells.", metavar="FILE")
+]
+Prediction = Annotated[
+    Path,
+    typer.Option(
+        help="Probability of the inside of cells (float in [0, 1], or 8- or 16-bit), or a class map.",
+        metavar="FILE",
+    ),
+]
 PerSlice = Annotated[
     Path | None, typer.Option(help="Also write a table with a row for each slice.", metavar="FILE.csv")
+]
+Figure = Annotated[
+    Path | None,
+    typer.Option(help="Also draw where cells are split (orange) or merged (blue).", metavar="FILE.png"),
+]
+UnderFigure = Annotated[
+    Path | None, typer.Option(help="Image under the figure.  [default: the prediction]", metavar="FILE")
+]
+Script2016 = Annotated[
+    bool,
+    typer.Option(
+        "--script-2016",
+        help="Warping error as in the organisers' script of 2016: radius 10, thresholds from 0.1.",
+    ),
+]
+TruthFolder = Annotated[Path, typer.Option(help="NN_GT, or its folder of man_segTTT.tif.", metavar="DIR")]
+ResultFolder = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of maskTTT.tif, or of files of other names with the same numbers.", metavar="DIR"
+    ),
 ]
 
 
 @app.command()
 def em(
-    labels: Annotated[
-        Path, typer.Option(help="Ground truth: 0 is membrane, all else the inside of cells.", metavar="FILE")
-    ],
-    prediction: Annotated[
-        Path,
-        typer.Option(
-            help="Probability of the inside of cells (float in [0, 1], or 8- or 16-bit), or a class map.",
-            metavar="FILE",
-        ),
-    ],
+    labels: EMLabels,
+    prediction: Prediction,
     per_slice: PerSlice = None,
-    figure: Annotated[
-        Path | None,
-        typer.Option(help="Also draw where cells are split (orange) or merged (blue).", metavar="FILE.png"),
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(help="Image under the figure.  [default: the prediction]", metavar="FILE"),
-    ] = None,
-    script_2016: Annotated[
-        bool,
-        typer.Option(
-            "--script-2016",
-            help="Warping error as in the organisers' script of 2016: radius 10, thresholds from 0.1.",
-        ),
-    ] = False,
+    figure: Figure = None,
+    image: UnderFigure = None,
+    script_2016: Script2016 = False,
     axes: Axes = None,
     as_json: Json = False,
 ) -> None:
@@ -68,12 +79,13 @@ def em(
     """
     with loading():
         from unet2015.images.result_records import notes_on_results
-        from unet2015.metrics.em import measured
+        from unet2015.metrics.em import RADIUS_2016, measured
         from unet2015.metrics.em_files import read_em_files
 
     show_messages()
     check_table(per_slice, "em", labels, prediction)
     if figure is not None:
+        from unet2015.metrics.figure import draw_failures
         from unet2015.metrics.figure_files import figure_guard
 
         figure_guard(figure, figure)
@@ -86,16 +98,9 @@ def em(
     notes = [f"{names[note.about]}: {note.text}" for note in scores.notes]
     for note in notes:
         print_message(note)
-    if not (truth > 0).any(axis=(1, 2)).all():
-        print_message(
-            f"{labels}: a slice has no cell interior; by the challenge's rules the Rand error of the stack "
-            "is then 1, and the slice adds 0 to V_rand and V_info"
-        )
     write_csv(per_slice, scores.per_slice(), "em", labels, prediction)
     if figure is not None:
-        from unet2015.metrics.figure import draw_failures
-
-        threshold, radius = scores.warping_error.threshold or 0.0, 10 if script_2016 else 20
+        threshold, radius = scores.warping_error.threshold or 0.0, RADIUS_2016 if script_2016 else 20
         draw_failures(figure, truth, proposal, threshold, image=under, radius=radius)
     if as_json:
         doubts = {"notes": notes, "on_results": list(on_results)}
@@ -116,13 +121,8 @@ def _print_scores(scores: "EMScores") -> None:
 
 @app.command()
 def seg(
-    truth: Annotated[Path, typer.Option(help="NN_GT, or its folder of man_segTTT.tif.", metavar="DIR")],
-    result: Annotated[
-        Path,
-        typer.Option(
-            help="Folder of maskTTT.tif, or of files of other names with the same numbers.", metavar="DIR"
-        ),
-    ],
+    truth: TruthFolder,
+    result: ResultFolder,
     per_slice: PerSlice = None,
     as_json: Json = False,
 ) -> None:

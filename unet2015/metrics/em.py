@@ -18,6 +18,8 @@ from unet2015.metrics.measures import measures_of
 from unet2015.metrics.thresholds import Measure, Progress, threshold_steps
 from unet2015.metrics.warping import Mismatches
 
+RADIUS_2016 = 10
+"""Radius of the warping error in the organisers' script of 2016."""
 log = logging.getLogger(__name__)
 
 
@@ -30,8 +32,8 @@ class EMScores:
     measures : mapping of str to Measure
         By name, in the order of :data:`unet2015.metrics.measures.MEASURES`; each is an attribute, too.
     notes : tuple of EMNote
-        What makes them doubtful: truth or proposal seem coded the other way round, or a best threshold calls
-        every pixel the same.
+        What makes them doubtful: truth or proposal seem coded the other way round, a slice of the truth is
+        all membrane, or a best threshold calls every pixel the same.
     """
 
     measures: Mapping[str, Measure[Any]]
@@ -101,7 +103,7 @@ def measured(
 ) -> EMScores:
     """Do as `evaluate_em`, without its warnings: who knows the names of the files says them with these."""
     script_2016, progress = flag(script_2016, "script_2016"), callback(progress, "progress")
-    changed = {"thresholds": threshold_steps(0.1, 0.9), "radius": 10} if script_2016 else {}
+    changed = {"thresholds": threshold_steps(0.1, 0.9), "radius": RADIUS_2016} if script_2016 else {}
     groups = [
         (function, [entry.name for entry in entries])
         for function, entries in groupby(measures_of("stacks"), lambda entry: entry.computed_by)

@@ -55,6 +55,11 @@ def _of_truth(interior: NDArray[np.bool_]) -> Iterator[str]:
             "no pixel is 0, which means membrane, so that each slice is one cell, and a prediction without "
             "any membrane is perfect; are classes counted from 1? Draw the membrane as 0"
         )
+    if not interior.any(axis=(1, 2)).all():
+        yield (
+            "a slice has no cell interior; by the challenge's rules the Rand error of the stack is then 1, "
+            "and the slice adds 0 to V_rand and V_info"
+        )
     membrane = 1 - interior.mean(axis=(1, 2))
     if 0.5 < membrane.mean() < 1:
         share, where = membrane.mean(), "it"
