@@ -6,6 +6,9 @@ FILE is what :mod:`pipelines.device_sets` packs. One recipe is the base (`settin
 row changes one thing. EM: trained on slices 0-23, measured on 24-29, best over thresholds, one pass. Cells:
 SEG of the connected parts above 0.5, from one sequence to the other, or of the last gold frames where there
 is one sequence. Rows are run seed by seed, so that a time too short leaves whole rows with fewer seeds.
+
+Other settings compare other things, on the splits that they name: `settings_table-wide.toml` tries four means
+against overfitting at the paper's width, each of them in half of the rows.
 """
 
 import sys
@@ -30,7 +33,9 @@ from unet2015.settings import TrainingSettings, load_settings, merged, read_toml
 from unet2015.training.on_device import DeviceTraining
 
 SETTINGS = Path(__file__).with_name("settings_table.toml")
+WIDE = Path(__file__).with_name("settings_table-wide.toml")
 SPLITS = ("em-4", "dic-01", "phc-01")
+"""Where the settings name none."""
 
 
 class Table:
@@ -76,7 +81,7 @@ class Table:
 
         def finish(training: DeviceTraining) -> None:
             images, truth = self.sets.test(split, settings)
-            levels = training.predict(list(images))
+            levels = training.predict(list(images), self.given.get("averages", {}).get(split.kind, "none"))
             steps = settings.optimisation.steps
             losses = training.losses[:steps].cpu().numpy()
             norms = training.norms[:steps].cpu().numpy()
@@ -97,11 +102,17 @@ class Table:
     def take(self, line: dict[str, Any], kind: str, truth: NDArray[Any], levels: NDArray[np.uint8]) -> None:
         """Add a line with the measures of a training's maps once they are made."""
 
+        def add(found: dict[str, Any]) -> None:
+            self.lines.append(line | found)
+            self.write()  # a device that is gone must not take what is measured with it
+            shown = {key: round(v, 4) if isinstance(v, float) else v for key, v in found.items()}
+            print(*(line[key] for key in ("row", "split", "seed") if key in line), shown, flush=True)
+
         def done(measures: dict[str, float]) -> None:
-            self.lines.append(line | measures)
+            add(measures)
 
         def failed(error: Exception) -> None:
-            self.lines.append(line | {"error": f"{type(error).__name__}: {error}"})
+            add({"error": f"{type(error).__name__}: {error}"})
 
         self.measuring.add(kind, truth, levels, done, failed)
 
@@ -114,7 +125,7 @@ class Table:
 
         self.measuring.warm()
         started = time.monotonic()
-        done = run_jobs(jobs, self.device, slots, until, failed)
+        done = run_jobs(jobs, self.device, slots, until, failed, meanwhile=self.measuring.collect)
         print(f"{done} of {len(jobs)} trainings in {time.monotonic() - started:.0f} s", flush=True)
         if missing := self.measuring.close(grace):
             print(f"{missing} trainings were not measured in time", file=sys.stderr, flush=True)
@@ -146,16 +157,20 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--grace", type=float, default=120, help="and for the last measures")
     parser.add_argument("--device", default="cuda" if gpu_count() else "cpu")
     parser.add_argument("--slots", type=int, default=6, help="trainings side by side")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, help="default: the settings', or 3")
     parser.add_argument("--first", type=int, default=0, help="first seed (default: %(default)s)")
-    parser.add_argument("--splits", nargs="+", default=list(SPLITS))
+    parser.add_argument("--splits", nargs="+", help=f"default: the settings', or {' '.join(SPLITS)}")
+    parser.add_argument("--steps", type=int, help="of the base, in place of the settings'")
     given = parser.parse_args(words)
     until = time.monotonic() + given.seconds
 
     def work() -> int:
         arrays, values = load(given.data), read_toml(given.settings, str(given.settings))
+        if given.steps is not None:
+            values = merged(values, {"base": {"optimisation": {"steps": given.steps}}})
         table = Table(arrays, make_folder(given.out), values, torch.device(given.device))
-        jobs = list(table.jobs(range(given.first, given.seeds), given.splits))
+        seeds = values.get("seeds", 3) if given.seeds is None else given.seeds
+        jobs = list(table.jobs(range(given.first, seeds), given.splits or values.get("splits", SPLITS)))
         return table.run(jobs, given.slots, until, given.grace)
 
     return attempt(work)

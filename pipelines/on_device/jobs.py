@@ -89,11 +89,12 @@ def run_jobs(
     until: float,
     failed: Callable[[QueuedTraining, Exception], object],
     idle: dict[str, list[DeviceTraining]] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> int:
     """Run jobs, `slots` at a time, in their order; none is begun after `until` (`time.monotonic`).
 
     A job that fails is told to `failed`, and the others go on. `idle` holds trainings that are recorded
-    already, by their `signature`. Returns how many were finished.
+    already, by their `signature`. `meanwhile` is called again and again. Returns how many were finished.
     """
     queue, active = iter(jobs), list[_Slot]()
     idle = {} if idle is None else idle
@@ -125,6 +126,7 @@ def run_jobs(
             active.remove(slot)
             shape = slot.training.deform.shape
             idle.setdefault(signature(slot.job.settings, shape), []).append(slot.training)
+        meanwhile()
         if active and not moved:
             time.sleep(0.0005)
     return finished

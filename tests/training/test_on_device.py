@@ -18,6 +18,7 @@ from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.predictor import Predictor
 from unet2015.tiling.sinks import ArraySink
 from unet2015.training.deform import DevicePages
+from unet2015.training.drop_out import DropoutDraws
 from unet2015.training.on_device import DeviceTraining
 from unet2015.training.pages import TrainingPage
 from unet2015.training.schedules import learning_rate
@@ -40,13 +41,13 @@ def pages():
     return DevicePages(images, classes, weights)
 
 
-def recipe(**rule):
+def recipe(dropout=0.0, **rule):
     """Settings of a small network under a recipe."""
     length = {} if "epochs" in rule else {"steps": STEPS}
     base = length | {"tile": 60, "warmup": 2, "momentum_ramp": 0, "clip": 0.0, "learning_rate": 3e-3}
     values = {
         "seed": 3,
-        "network": {"width": 4, "depth": 2, "dropout": 0.0},
+        "network": {"width": 4, "depth": 2, "dropout": dropout},
         "labels": {"kind": "membrane"},
         "augmentation": {"scale": 0.2, "blur": 1.0, "interpolation": "bicubic", "elastic_std": 3.0},
         "sampling": {"pages": "alike"},
@@ -62,7 +63,7 @@ def on_device(settings, pages, capacity=STEPS):
 
 
 def in_the_loop(settings, pages, folder):
-    """Take all steps as the loop takes them; return the descent and the losses."""
+    """Take all steps as the loop does, but drop what a device drops; return the descent and the losses."""
     whole = [
         TrainingPage(str(k), SimpleNamespace(read=lambda _, *box, k=k: cut(pages.images[k], box)), *planes)
         for k, planes in enumerate(zip(pages.classes, pages.weights, strict=True))
@@ -70,9 +71,12 @@ def in_the_loop(settings, pages, folder):
     data = SimpleNamespace(training=whole, channels=1, identity="", hashes={})
     descent, losses = GradientDescent(data, settings, folder, CPU), []
     descent._choose_precision()
+    drops = DropoutDraws(descent.network, CPU)
+    drops.seed(settings.seed)
     for step in range(settings.optimisation.steps):
         tiles = Future()
         tiles.set_result(descent._read(step))
+        drops.begin(torch.tensor([step]))
         losses.append(descent._descend(tiles, learning_rate(settings.optimisation, step)))
         descent.state.step += 1
     return descent, losses
@@ -99,6 +103,7 @@ def assert_same_state(training, state):
     "rule",
     [
         {"momentum_ramp": 4},
+        {"dropout": 0.4},
         {"nesterov": True, "momentum": 0.9, "weight_decay": 1e-2},
         {"weight_decay": 1e-2, "clip": 0.5, "average": 0.6},
         {"optimizer": "adam", "weight_decay": 1e-2, "learning_rate": 1e-3},
@@ -138,7 +143,7 @@ def test_the_steps_are_those_of_the_loop(rule, pages, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
 def test_a_training_put_back_goes_on_as_if_nothing_had_been(optimizer, pages):
-    settings = recipe(optimizer=optimizer, average=0.6)
+    settings = recipe(optimizer=optimizer, average=0.6, dropout=0.4)
     whole = on_device(settings, pages)
     whole.run(2)
     state = whole.state()
@@ -166,7 +171,8 @@ def test_the_final_number_of_steps_may_come_after_the_first_steps(pages):
 
 
 def test_one_training_after_another_is_as_each_alone(pages):
-    one, two = recipe(), recipe(learning_rate=3e-3).model_copy(update={"seed": 8})
+    one = recipe(dropout=0.4)
+    two = one.model_copy(update={"seed": 8})
     training = on_device(one, pages)
     training.run(STEPS)
     training.load(two, pages, draws(two, pages))

@@ -87,6 +87,7 @@ class UNet(Network):
             DoubleConvolution(self.raised[level] + widths[level], widths[level]) for level in range(depth)
         )
         self.head = nn.Conv2d(width, classes, 1)
+        self.drop = nn.Dropout(dropout)
         self.initialise()
 
     def initialise(
@@ -102,7 +103,7 @@ class UNet(Network):
         for level, convolve in enumerate(self.contract):
             x = convolve(x)
             if level >= self.depth - 1:
-                x = functional.dropout(x, self.dropout, self.training)
+                x = self.drop(x)
             if level < self.depth:
                 x, skip = self._pool(x, level)
                 skips.append(skip)

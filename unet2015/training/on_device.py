@@ -6,8 +6,9 @@ device before the first one: the pages, the random numbers of every step (those 
 :func:`unet2015.training.draw.draw`) and the rates. A step is recorded once and then replayed, without waiting
 for the host; several trainings side by side fill a card. On a CPU the same step runs directly, for tests.
 
-The result is that of the loop with the same settings, up to rounding. A training cannot be resumed in the
-middle: this is for trainings of seconds to minutes.
+The result is that of the loop with the same settings, up to rounding; only drop-out drops other values
+(:mod:`unet2015.training.drop_out`). A training cannot be resumed in the middle: this is for trainings of
+seconds to minutes.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from unet2015.tiling.averaging import VERSIONS
 from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample
 from unet2015.training.deform import NUMBERS, Deformer, DevicePages
+from unet2015.training.drop_out import DropoutDraws
 from unet2015.training.losses import tile_losses
 from unet2015.training.precision import autocast
 from unet2015.training.state import torch_seed
@@ -79,6 +81,7 @@ class DeviceTraining:
         self.network = build(settings.network, shape[1], settings.labels.classes)
         self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fuse(self.network)
+        self.dropped = DropoutDraws(self.network, device)
         self.scores = TrainingScores(self.network)
         output = self.network.training_geometry.output_size(rule.tile)
         aug = settings.augmentation
@@ -110,6 +113,7 @@ class DeviceTraining:
                 )
             self.network.load_state_dict(first.state_dict())  # in place; with the running means
             self.update.reset()
+            self.dropped.seed(torch_seed(settings.seed))
             self.deform.load(pages)
             self.draws[: len(draws)].copy_(torch.from_numpy(draws))
             self.schedule(settings)
@@ -196,6 +200,7 @@ class DeviceTraining:
         for parameter in self.parameters:
             parameter.grad = None
         images = images.contiguous(memory_format=torch.channels_last)
+        self.dropped.begin(self.at)
         with autocast(self.device, rule.precision):
             half = rule.precision == "bfloat16"
             cast = cast_weights(self.scores, torch.bfloat16) if half else {}

@@ -152,3 +152,18 @@ def test_gray_values_shift_in_deviations_of_the_images(small_settings, pages):
     assert np.abs(one[..., 8]).max() > 0.1
     np.testing.assert_allclose(other[..., 8], 0.1 * one[..., 8], rtol=1e-6)
     np.testing.assert_array_equal(np.delete(other, 8, -1), np.delete(one, 8, -1))
+
+
+def test_what_else_is_to_be_done_is_done_while_trainings_run(make):
+    seen = []
+    jobs = [make("a"), make("bb", learning_rate=3e-3)]
+    run_jobs(
+        jobs,
+        CPU,
+        1,
+        time.monotonic() + 1000,
+        lambda *_: None,
+        meanwhile=lambda: seen.append(set(make.weights)),
+    )
+    assert {"a"} in seen
+    assert seen[-1] == {"a", "bb"}
