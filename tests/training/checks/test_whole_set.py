@@ -143,7 +143,7 @@ def test_a_set_whose_pages_are_mostly_empty(report, empty, warned):
     assert bool(messages) == warned
     if warned:
         assert (
-            "4 of 7 pages hold no cell (t0.tif, t1.tif, t2.tif, t3.tif): annotated as background"
+            "4 of 7 pages hold no cell (t0.tif, t1.tif, t2.tif, t3.tif): annotated so, or not annotated?"
             in messages[0]
         )
         assert "ignore" in messages[0]
@@ -152,10 +152,33 @@ def test_a_set_whose_pages_are_mostly_empty(report, empty, warned):
 def test_empty_pages_of_a_stack_are_few_words_and_ignored_pages_do_not_count(report):
     stack = np.zeros((30, 20, 24), np.uint8)
     stack[[3, 14, 22, 28]] = CELLS
-    (message,) = said(report([stack]), "warning", "26 of 30 pages hold no cell")
-    assert "(t0.tif pages 0-2, t0.tif pages 4-13, " in message
+    (message,) = said(report([stack]), "warning", "hold no cell")
+    assert message.startswith("26 of 30 pages hold no cell (pages 0-2, pages 4-13, ")
     stack[4:] = np.where(stack[4:] == 0, 9, stack[4:])
+    (message,) = said(report([stack], labels={"ignore": 9}), "warning", "hold no cell")
+    assert message.startswith("3 of 30 pages hold no cell (pages 0-2): ")
+    stack[:3] = 9
     assert not said(report([stack], labels={"ignore": 9}), "warning", "hold no cell")
+
+
+@pytest.mark.parametrize(
+    ("labels", "cells", "words"),
+    [
+        ({"kind": "instances"}, CELLS, "hold no cell"),
+        ({"kind": "mask"}, CELLS, "hold no cell"),
+        ({"kind": "membrane"}, CELLS, "hold nothing but membrane"),
+        ({"kind": "classes", "classes": 3, "separation_border": False}, CELLS, "hold nothing but class 0"),
+    ],
+)
+def test_a_blank_page_of_a_stack_is_asked_for_as_a_blank_file_is(report, labels, cells, words):
+    stack = np.stack([cells, BLANK, cells, BLANK, cells])
+    found = report([stack, cells], [noise(5, 20, 24), noise()], labels=labels)
+    (message,) = said(found, "warning", words)
+    assert message.startswith(f"2 of 5 pages {words} (page 1, page 3): annotated so, or not annotated?")
+    # The value to ignore must not be that of the background, or the background were ignored, too.
+    assert "a value that nothing else has" in message
+    found = report([np.stack([cells] * 5), cells], [noise(5, 20, 24), noise()], labels=labels)
+    assert not said(found, "warning", words)
 
 
 @pytest.mark.parametrize(

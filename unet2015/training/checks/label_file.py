@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unet2015.errors import LabelError
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.settings import LabelKind, LabelSettings
+from unet2015.training.checks.annotated import file_notes, ignored_cell, not_annotated
 from unet2015.training.labels import (
     IGNORED,
     MASK_ADVICE,
@@ -25,7 +26,6 @@ from unet2015.training.labels import (
 from unet2015.wording import listed
 
 _NAMED = 5  # ids that a message lists
-_FEW, _LARGE = 2, 10  # other cells of a page, and how many times their median area is no cell any more
 _ADVICE = f"for a mask {MASK_ADVICE}"
 _NUMBERS = "Give the file in which every cell has one number"
 _SINGLE = {
@@ -109,7 +109,7 @@ def inspect_labels(
             cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
             areas.append(_areas_of(targets, cells.ids))
-            notes += [*_scattered(cells, place), *_not_annotated(areas[-1], place)]
+            notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
             if cells.taken:
                 border.append((number, cells))
             targets = drawn
@@ -120,7 +120,7 @@ def inspect_labels(
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
-    whole = [*_file_notes(labels, frequencies, settings, name), *_ignored_cell(labels, areas, settings, name)]
+    whole = [*file_notes(labels, frequencies, settings, name), *ignored_cell(labels, areas, settings, name)]
     return LabelReport([], [*whole, *_background(areas, notes, name), *notes], frequencies)
 
 
@@ -223,25 +223,9 @@ def _areas_of(targets: Targets, ids: Labels) -> LabelAreas:
 
 
 def _background(pages: Sequence[LabelAreas], notes: Sequence[str], name: str) -> Iterator[str]:
-    """Say if the background may have a number, unless `_not_annotated` has asked about one."""
+    """Say if the background may have a number, unless `not_annotated` has asked about one."""
     if not any("--ignore" in note for note in notes) and (found := describe_background(pages)):
         yield f"{name}: {found}"
-
-
-def _not_annotated(page: LabelAreas, place: str) -> Iterator[str]:
-    """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
-    ids, areas, _ = page
-    if ids.size < _FEW + 1:
-        return
-    *_, before, last = np.argsort(ids, kind="stable").tolist()
-    value, highest = int(ids[last]), int(ids[before])
-    usual = float(np.median(np.delete(areas, last)))
-    if value > 2 * highest and areas[last] >= _LARGE * usual:
-        yield (
-            f"{place}: {areas[last]} pixels have the number {value}, as many as {areas[last] / usual:.0f} "
-            f"cells, and the cells are numbered up to {highest}; if these pixels are not annotated, give "
-            f"--ignore {value}, else they are learned as one cell; if they are the background, it must be 0"
-        )
 
 
 def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: bool) -> Iterator[str]:
@@ -266,34 +250,3 @@ def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: b
     count, cells = counted("torn")
     if count:
         yield f"{name}: the separation border tears {count} of {where}, labelled {cells}"
-
-
-def _file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:
-    present = np.flatnonzero(frequencies.sum(axis=0))
-    if present.size == 0:
-        yield f"{name}: no pixel is annotated (ignore = {settings.ignore}), so it teaches nothing"
-        return
-    if settings.ignore is not None and not (labels == settings.ignore).any():
-        yield f"{name}: no pixel has the ignore value {settings.ignore}"
-    if present.size == 1:
-        what = "background or membrane" if present[0] == 0 else "cells"
-        if settings.kind == "classes":
-            what = f"class {present[0]}"
-        yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
-
-
-def _ignored_cell(
-    labels: Labels, pages: Sequence[LabelAreas], settings: LabelSettings, name: str
-) -> Iterator[str]:
-    """Say if the ignore value occurs within the numbers of the cells, or next to them."""
-    ignore = settings.ignore
-    ids = [page.numbers for page in pages if page.numbers.size]
-    ends = [int(end) for numbers in ids for end in (numbers.min(), numbers.max())]
-    if not ignore or not ends or not min(ends) - 1 <= ignore <= max(ends) + 1:
-        return
-    if count := int(np.count_nonzero(labels == ignore)):
-        yield (
-            f"{name}: the ignore value {ignore} is also a number among those of the cells ({min(ends)} to "
-            f"{max(ends)}), and its {count} pixels are taken as not annotated; if they are a cell, mark "
-            "what is not annotated with a number that no cell has"
-        )

@@ -11,6 +11,7 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, sizes_of
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
+from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import (
     Files,
@@ -95,7 +96,7 @@ def set_problems(
     training, held_out = split_pages(settings.validation, len(pages), files)
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
-        yield from _empty_pages(pages, settings.labels)
+        yield from _empty_pages(pages, settings.labels, len(files))
         yield from _sparse_pages(pages, settings.labels)
         yield from _split_problems(
             [pages[i] for i in training], [pages[i] for i in held_out], settings.labels
@@ -165,17 +166,16 @@ def _of_channels(image: Image, channels: Sequence[int]) -> str:
     return f" in channel {listed(channels)}" if image.channels > 1 else ""
 
 
-def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator[Problem]:
-    """Say if most pages hold only background: perhaps nobody has annotated them."""
+def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings, files: int) -> Iterator[Problem]:
+    """Say if most pages of several files hold only class 0; of a single file, its own notes say it."""
     annotated = [page for page in pages if page.frequencies.any()]
     empty = [page.name for page in annotated if not page.frequencies[1:].any()]
-    if 2 * len(empty) > len(annotated):
-        hold = "hold nothing but class 0" if labels.kind == "classes" else "hold no cell"
+    if files > 1 and 2 * len(empty) > len(annotated):
         yield Problem(
             "warning",
             "",
-            f"{len(empty)} of {len(pages)} pages {hold} ({shortened_pages(empty)}): annotated as background, "
-            "or not annotated? Set ignore to the value of what is not annotated, or leave those pages out",
+            f"{len(empty)} of {len(pages)} pages {hold_only_zero(labels.kind)} ({shortened_pages(empty)}): "
+            f"annotated so, or not annotated? If nobody annotated them, {HOW_TO_IGNORE}",
         )
 
 
@@ -199,9 +199,8 @@ def _sparse_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator
             "warning",
             "",
             f"on {shortened_pages([*sparse])} cells cover {_range(sparse.values())} of the annotated pixels, "
-            f"on the other pages {_range(others)}: is every cell annotated? If not, leave out the labels of "
-            "such pages, or set ignore to the value of what is not annotated; else their cells are learned "
-            "as background",
+            f"on the other pages {_range(others)}: is every cell annotated? If not, the other cells are "
+            f"learned as background: {HOW_TO_IGNORE}",
         )
 
 

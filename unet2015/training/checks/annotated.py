@@ -1,0 +1,93 @@
+"""What may not be annotated in a label file: pages, and pixels of a number of their own."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.metrics.background import LabelAreas
+from unet2015.settings import LabelKind, LabelSettings
+from unet2015.training.dataset import shortened_pages
+from unet2015.training.labels import Labels
+
+HOW_TO_IGNORE = (
+    "leave these pages out, or give what is not annotated a value that nothing else has, and name it "
+    "(--ignore)"
+)
+"""What to do with pages or pixels that nobody annotated; the background's own value must not be ignored."""
+
+_FEW, _LARGE = 2, 10  # other cells of a page, and how many times their median area is no cell any more
+
+Counts = npt.NDArray[np.int64]
+
+
+def hold_only_zero(kind: LabelKind) -> str:
+    """Say in words that pages hold nothing but class 0."""
+    if kind == "classes":
+        return "hold nothing but class 0"
+    return "hold nothing but membrane" if kind == "membrane" else "hold no cell"
+
+
+def file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:
+    """Say what a file lacks: annotated pixels, pixels of the ignore value, of a second class, or on pages."""
+    present = np.flatnonzero(frequencies.sum(axis=0))
+    if present.size == 0:
+        yield f"{name}: no pixel is annotated (ignore = {settings.ignore}), so it teaches nothing"
+        return
+    if settings.ignore is not None and not (labels == settings.ignore).any():
+        yield f"{name}: no pixel has the ignore value {settings.ignore}"
+    if present.size == 1:
+        what = "background or membrane" if present[0] == 0 else "cells"
+        if settings.kind == "classes":
+            what = f"class {present[0]}"
+        yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
+    yield from _blank_pages(frequencies, settings.kind, name)
+
+
+def _blank_pages(frequencies: Counts, kind: LabelKind, name: str) -> Iterator[str]:
+    """Say which pages of a stack hold nothing but class 0: perhaps nobody annotated them.
+
+    If all do, `file_notes` says it.
+    """
+    annotated = np.sum(frequencies, axis=1) > 0
+    blank = annotated & (np.sum(frequencies[:, 1:], axis=1) == 0)
+    if blank.any() and np.count_nonzero(blank) < np.count_nonzero(annotated):
+        pages = shortened_pages([f"{name} page {page}" for page in np.flatnonzero(blank)])
+        yield (
+            f"{name}: {np.count_nonzero(blank)} of {len(frequencies)} pages {hold_only_zero(kind)} "
+            f"({pages.replace(f'{name} ', '')}): annotated so, or not annotated? If nobody annotated them, "
+            f"they teach and measure wrongly: {HOW_TO_IGNORE}"
+        )
+
+
+def not_annotated(page: LabelAreas, place: str) -> Iterator[str]:
+    """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
+    ids, areas, _ = page
+    if ids.size < _FEW + 1:
+        return
+    *_, before, last = np.argsort(ids, kind="stable").tolist()
+    value, highest = int(ids[last]), int(ids[before])
+    usual = float(np.median(np.delete(areas, last)))
+    if value > 2 * highest and areas[last] >= _LARGE * usual:
+        yield (
+            f"{place}: {areas[last]} pixels have the number {value}, as many as {areas[last] / usual:.0f} "
+            f"cells, and the cells are numbered up to {highest}; if these pixels are not annotated, give "
+            f"--ignore {value}, else they are learned as one cell; if they are the background, it must be 0"
+        )
+
+
+def ignored_cell(
+    labels: Labels, pages: Sequence[LabelAreas], settings: LabelSettings, name: str
+) -> Iterator[str]:
+    """Say if the ignore value occurs within the numbers of the cells, or next to them."""
+    ignore = settings.ignore
+    ids = [page.numbers for page in pages if page.numbers.size]
+    ends = [int(end) for numbers in ids for end in (numbers.min(), numbers.max())]
+    if not ignore or not ends or not min(ends) - 1 <= ignore <= max(ends) + 1:
+        return
+    if count := int(np.count_nonzero(labels == ignore)):
+        yield (
+            f"{name}: the ignore value {ignore} is also a number among those of the cells ({min(ends)} to "
+            f"{max(ends)}), and its {count} pixels are taken as not annotated; if they are a cell, mark "
+            "what is not annotated with a number that no cell has"
+        )
