@@ -8,13 +8,13 @@ import pytest
 import tifffile
 
 from unet2015.errors import ImageWriteError
+from unet2015.images.beside_results import is_result
 from unet2015.images.reader import open_image, read_pages
 from unet2015.images.result_names import stem_of
 from unet2015.safe_files import hidden_prefix
 from unet2015.segmentation import jobs as jobs_module
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
-from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions

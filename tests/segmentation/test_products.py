@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from unet2015.images import result_names
 from unet2015.images.display import display_of_classes
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_layout import ZarrMap
@@ -51,6 +52,11 @@ class Copy(Product):
 @pytest.fixture
 def parts(monkeypatch):
     monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
+
+
+def test_all_endings_are_known_as_those_of_results():
+    made = products.PRODUCTS | products.OBJECT_PRODUCTS
+    assert {product.ending for product in made.values()} < set(result_names.ENDINGS)
 
 
 def test_a_product_more(tmp_path, monkeypatch, model, stack_file, parts):

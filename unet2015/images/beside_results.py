@@ -10,7 +10,7 @@ from unet2015.errors import DataSetError
 from unet2015.images.result_names import (
     CLASSES,
     CLASSES_ZARR,
-    IMAGE_ENDINGS,
+    ENDINGS,
     LABELS,
     meant_inside,
     name_before,
@@ -25,12 +25,12 @@ _Image = tuple[Path, str]
 """Folder and name of the image of a result."""
 
 
-def is_result(path: Path, endings: Sequence[str] = IMAGE_ENDINGS) -> bool:
+def is_result(path: Path) -> bool:
     """Whether a file has the name of a result and lies beside a record."""
-    if name_before(path.name, endings) is None:
+    if name_before(path.name, ENDINGS) is None:
         return False
     # os.path: a path too long to be there is none, and no error.
-    return any(map(os.path.exists, record_places(path, endings)))
+    return any(map(os.path.exists, record_places(path)))
 
 
 def without_results(files: Sequence[Path]) -> list[Path]:
@@ -133,7 +133,7 @@ def without_other_results(files: Sequence[Path], wanted: str, *, named: bool) ->
 
 
 def _image_of(path: Path) -> _Image | None:
-    name = name_before(path.name, IMAGE_ENDINGS)
+    name = name_before(path.name, ENDINGS)
     return None if name is None else (path.parent, name)
 
 

@@ -11,12 +11,15 @@ CLASSES_ZARR, LABELS_ZARR = ".classes.zarr", ".labels.zarr"
 """The same as OME-Zarr; that of a segmentation holds all its maps and labels."""
 ROIS, OVERLAY, OVERLAY_JPEG = ".rois.zip", ".overlay.png", ".overlay.jpg"
 """Endings of regions for ImageJ, and of previews."""
+TABLE, PARQUET, GEOJSON = ".objects.csv", ".objects.parquet", ".geojson"
+"""Endings of tables of objects, and of outlines for QuPath."""
 OME = ".ome.tif"
 """Ending of OME-TIFF: of a result, after what it is, as in ``.classes.ome.tif``."""
 MAIN_ENDINGS = (CLASSES, ".classes.ome.tif", CLASSES_ZARR, ".tif", ".tiff", OME, ".zarr", LABELS_ZARR)
 """Endings of the class map, which the record of a segmentation may be named after."""
-IMAGE_ENDINGS = (CLASSES, CLASSES_ZARR, LABELS, LABELS_ZARR, PROBABILITY, OVERLAY, OVERLAY_JPEG)
-"""Endings of all results that are images."""
+_MAPS = (CLASSES, PROBABILITY, LABELS, CLASSES_ZARR, LABELS_ZARR)
+ENDINGS = (*_MAPS, ROIS, OVERLAY, OVERLAY_JPEG, TABLE, PARQUET, GEOJSON)
+"""Endings of all results."""
 _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 """Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
@@ -70,9 +73,9 @@ def name_before(name: str, endings: Iterable[str]) -> str | None:
     return None
 
 
-def record_places(path: Path, endings: Iterable[str] = IMAGE_ENDINGS) -> tuple[Path, ...]:
+def record_places(path: Path) -> tuple[Path, ...]:
     """Return where the record of a result may be: of segment one for all, of other commands one for each."""
-    name = name_before(path.name, endings)
+    name = name_before(path.name, ENDINGS)
     named = path.with_name(stem_of(path) if name is None else name)
     # Where NAME.record.json is that of another image, the record has the name of the class map.
     others = (named.with_name(f"{named.name}{ending}{RECORD}") for ending in MAIN_ENDINGS)

@@ -7,24 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unet2015.errors import ImageWriteError, UsageError
-from unet2015.images import beside_results
+from unet2015.images.beside_results import without_results
 from unet2015.images.reader import find_images
-from unet2015.images.result_names import (
-    CLASSES_ZARR,
-    LABELS_ZARR,
-    is_ome_name,
-    ome_ending,
-    stem_of,
-)
+from unet2015.images.result_names import CLASSES_ZARR, is_ome_name, ome_ending, stem_of
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import RECORD, leftovers, longest_name, record_of
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
-
-ZARR = CLASSES_ZARR
-ENDINGS = (*(product.ending for product in (PRODUCTS | OBJECT_PRODUCTS).values()), ZARR, LABELS_ZARR)
-"""What the names of results end in."""
 
 _log = logging.getLogger("unet2015")
 
@@ -97,17 +87,7 @@ class Job:
 
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name, without results of earlier segmentations."""
-    found = find_images(inputs)
-    results = {path for path in found if is_result(path)}
-    if results and len(results) < len(found):
-        _log.info("%d results of segmentations among the inputs are left out", len(results))
-        return [path for path in found if path not in results]
-    return found
-
-
-def is_result(path: Path) -> bool:
-    """Whether a file has the name of a result of any kind and lies beside a record."""
-    return beside_results.is_result(path, ENDINGS)
+    return without_results(find_images(inputs))
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classes: int = 2) -> list[Job]:
@@ -217,7 +197,7 @@ def _in_folder(path: Path, out: Path, options: SegmentOptions, classes: int) -> 
     """Return the outputs of an image among those of others, named after it."""
     if is_zarr(path):
         name = out / (path.stem if path.suffix.lower() == ".zarr" else path.name)
-        return _outputs(_extended(name, ZARR), name, options)
+        return _outputs(_extended(name, CLASSES_ZARR), name, options)
     before = _outputs(_extended(out / path.stem, MAIN.ending), out / path.stem, options)
     ome, name = ome_products(path, options, classes), out / stem_of(path)
     ending = ome_ending(MAIN.ending) if MAIN.name in ome else MAIN.ending

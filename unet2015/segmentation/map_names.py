@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unet2015.errors import UsageError
-from unet2015.images.beside_results import without_results, without_segmented
+from unet2015.images.beside_results import is_result, without_results, without_segmented
 from unet2015.images.pairs import listed_files, named_files, pair_by_name
 from unet2015.images.result_names import (
     CLASSES_ZARR,
@@ -15,7 +15,6 @@ from unet2015.images.result_names import (
     name_before,
     stem_of,
 )
-from unet2015.segmentation.jobs import is_result
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
 from unet2015.segmentation.record_beside import place_of_record
 

@@ -1,7 +1,7 @@
 """What a segmentation writes: a table of named products.
 
 Each product declares the name of its file, its pixels, and how they are made from probabilities. A new one
-needs a class here and a line in `PRODUCTS`.
+needs a class here, a line in `PRODUCTS`, and its ending among `result_names.ENDINGS`.
 """
 
 from __future__ import annotations
@@ -158,10 +158,10 @@ class ObjectProduct:
 
 
 LABELS = ObjectProduct("labels", result_names.LABELS, always=True)
-TABLE = ObjectProduct("table", ".objects.csv", always=True)
-PARQUET = ObjectProduct("parquet", ".objects.parquet")
+TABLE = ObjectProduct("table", result_names.TABLE, always=True)
+PARQUET = ObjectProduct("parquet", result_names.PARQUET)
 IMAGEJ = ObjectProduct("imagej", result_names.ROIS)
-GEOJSON = ObjectProduct("geojson", ".geojson")
+GEOJSON = ObjectProduct("geojson", result_names.GEOJSON)
 OVERLAY = ObjectProduct("overlay", result_names.OVERLAY)
 OVERLAY_JPEG = ObjectProduct("overlay-jpeg", result_names.OVERLAY_JPEG)
 LABEL_BYTES = 4
