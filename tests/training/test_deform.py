@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unet2015.settings import AugmentationSettings
 from unet2015.training.augment import Sample, augment
-from unet2015.training.deform import Deformer, DevicePages, draw_row, taken
+from unet2015.training.deform import Deformer, DevicePages, draw_row, page_bytes, taken
 from unet2015.training.draw import Draw, draw
 from unet2015.training.tile_source import TileSource
 
@@ -30,16 +30,16 @@ def random_pages(count: int, channels: int, height: int, width: int) -> DevicePa
     return DevicePages(images, classes, weights)
 
 
-def expected(pages: DevicePages, page: int, drawn: Draw, tile: int, output: int) -> Sample:
+def expected(pages: DevicePages, page: int, drawn: Draw, tile: int, output: int, **more) -> Sample:
     source = TileSource.of(drawn, tile, *pages.classes.shape[1:])
     planes = pages.images[page], pages.classes[page], pages.weights[page]
     image, classes, weights = (torch.from_numpy(source.cut(plane).copy()) for plane in planes)
-    return augment(image, classes, weights, source, output)
+    return augment(image, classes, weights, source, output, **more)
 
 
 def deformer(pages: DevicePages, tile: int, output: int, rule: AugmentationSettings) -> Deformer:
-    cubic = rule.interpolation == "bicubic"
-    made = Deformer(pages.images.shape, tile, output, rule.elastic_grid, cubic, rule.blur, CPU)
+    count, channels, *size = pages.images.shape
+    made = Deformer([tuple(size)] * count, channels, tile, output, rule, CPU)
     made.load(pages)
     return made
 
@@ -71,6 +71,26 @@ def test_a_tile_is_that_of_the_loop(seed, interpolation, shape, output, margin, 
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_each_page_has_a_size_and_a_deviation_of_its_own(interpolation):
+    rule = AugmentationSettings(interpolation=interpolation, gray_shift=2.0)
+    sizes, tile, output = [(1, 1), (20, 31), (45, 7), (3, 90)], 26, 16
+    sets = [random_pages(1, 2, *size) for size in sizes]
+    made = Deformer(sizes, 2, tile, output, rule, CPU)
+    for number, one in enumerate(sets):
+        made.put(number, one.images[0], one.classes[0], one.weights[0], (0.5 + number, 3.0))
+    assert made.images.nbytes + made.targets.nbytes == sum(page_bytes(*size, 2, rule) for size in sizes)
+    for number, (one, size) in enumerate(zip(sets, sizes, strict=True)):
+        drawn = draw(rule, 7, number, *size)
+        deviation = np.array([0.5 + number, 3.0])
+        sample = expected(one, 0, drawn, tile, output, deviation=deviation)
+        image, classes, weights = made(torch.from_numpy(draw_row(drawn, number)))
+        torch.testing.assert_close(image, sample.image[0], atol=2e-4, rtol=0)
+        same = classes == sample.classes[0]
+        assert same.sum() >= same.numel() - 1
+        torch.testing.assert_close(weights[same], sample.weights[0][same], atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("tile", [20, 21])
 def test_whole_pixels_have_the_bits_of_the_page(interpolation, flip, tile):
@@ -99,9 +119,9 @@ def test_fewer_pages_take_the_place_of_the_first_ones():
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_no_number_of_the_device_is_asked_for(interpolation):
     """On a device without numbers, any that the host asked for would be an error."""
-    cubic = interpolation == "bicubic"
-    made = Deformer((2, 1, 30, 30), 20, 10, 3, cubic, 1.0, torch.device("meta"))
-    row = draw_row(draw(AugmentationSettings(blur=1.0), 0, 0, 30, 30), 1)
+    rule = AugmentationSettings(blur=1.0, interpolation=interpolation)
+    made = Deformer([(30, 30)] * 2, 1, 20, 10, rule, torch.device("meta"))
+    row = draw_row(draw(rule, 0, 0, 30, 30), 1)
     image, classes, weights = made(torch.from_numpy(row).to("meta"))
     assert (image.shape, classes.shape, weights.shape) == ((1, 20, 20), (10, 10), (10, 10))
 

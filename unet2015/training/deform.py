@@ -1,20 +1,24 @@
 """Deformed tiles of pages that lie on a device, in few kernels and without waiting for the host."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unet2015.settings import AugmentationSettings
 from unet2015.training.draw import Draw
 from unet2015.training.labels import IGNORED
 from unet2015.training.warp import blurred, cubic_weights, spline_basis
 
 NUMBERS = 10
 """Numbers of a draw before its vectors."""
+_TARGETS = 4
+"""Numbers at each position of the targets: weight and class, of a pixel and of the next one in its row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,87 +68,97 @@ class Deformer:
 
     Parameters
     ----------
-    shape : tuple of int
-        (pages, channels, height, width).
+    sizes : sequence of (height, width)
+        Of each page, in pixels.
+    channels : int
+        Of the images.
     tile, output : int
         Sides of what the network reads and gives, in pixels.
-    grid : int
-        Displacement vectors along each axis.
-    cubic : bool
-        Interpolate the image by bicubic convolution instead of bilinearly.
-    blur : float
-        Largest deviation of a blur, in pixels; 0: none.
+    rule : AugmentationSettings
+        Decides the operations: vectors along each axis, interpolation, and the largest blur.
+    device : torch.device
+        Where the pages lie.
 
     Notes
     -----
     A large GPU computes one plane of a tile in about the time that it takes to start a kernel, so few
     kernels should be needed. Therefore each pixel is stored together with its neighbours in the row, and
     each row goes on, mirrored, for a whole period: one index then reads all neighbours in a row. A page
-    takes 8 times its size for the images (bilinear: 4 times), and 8 times for the weights. The neighbours
-    are read as one number of 8 or 16 bytes (see `taken`): torch would give a row of four numbers a block of
-    threads of its own.
+    takes 8 times its size for the images (bilinear: 4 times), and 8 times for the weights (`page_bytes`). The
+    neighbours are read as one number of 8 or 16 bytes (see `taken`): torch would give a row of four numbers a
+    block of threads of its own.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int, int],
+        sizes: Sequence[tuple[int, int]],
+        channels: int,
         tile: int,
         output: int,
-        grid: int,
-        cubic: bool,
-        blur: float,
+        rule: AugmentationSettings,
         device: torch.device,
     ) -> None:
-        self.shape = shape
-        self.cubic, self.radius = cubic, math.ceil(4 * blur)
+        self.sizes = list(sizes)
+        self.cubic, self.radius = rule.interpolation == "bicubic", math.ceil(4 * rule.blur)
         first = (tile - output) // 2
         self.centre = slice(first, first + output)
         # `start`: from the pixel tile // 2, which lies on the draw's centre, to the middle of the tile.
-        self.grid, self.start = grid, (tile - 1) / 2 - tile // 2
-        pages, channels, height, width = shape
-        self.periods = tuple(max(1, 2 * (length - 1)) for length in (height, width))
-        self.near = (-1, 0, 1, 2) if cubic else (0, 1)
-        positions = pages * height * self.periods[1]
-        self.images = torch.zeros((channels, positions, len(self.near)), device=device)
+        self.grid, self.start = rule.elastic_grid, (tile - 1) / 2 - tile // 2
+        self.near = _NEAR[rule.interpolation]
+        periods = [(_period(height), _period(width)) for height, width in self.sizes]
+        ends = [
+            0,
+            *accumulate(height * wide for (height, _), (_, wide) in zip(self.sizes, periods, strict=True)),
+        ]
+        self.places = [slice(*both) for both in pairwise(ends)]
+        # Of each page: where it begins, and its periods down and across.
+        table = [(first, *period) for first, period in zip(ends, periods, strict=False)]
+        self.table = torch.tensor(table, dtype=torch.int32, device=device)
+        self.deviations = torch.ones((len(self.sizes), channels), device=device)
+        self.images = torch.zeros((channels, ends[-1], len(self.near)), device=device)
         # Classes as floats beside the weights, so that one index takes both.
-        self.targets = torch.zeros((1, positions, 4), device=device)
-        self.basis = torch.tensor(spline_basis(tile, grid), dtype=torch.float32, device=device)
+        self.targets = torch.zeros((1, ends[-1], _TARGETS), device=device)
+        self.basis = torch.tensor(spline_basis(tile, self.grid), dtype=torch.float32, device=device)
         self.along = torch.arange(tile, device=device) - (tile - 1) / 2
         self.rows = torch.tensor(self.near, dtype=torch.int32, device=device).view(-1, 1, 1)
 
     def load(self, pages: DevicePages) -> None:
-        """Replace the pages; there may be fewer than before."""
-        images = torch.from_numpy(pages.images)
-        targets = torch.from_numpy(np.stack([pages.weights, pages.classes.astype(np.float32)], axis=1))
-        kept = [
-            one.view(len(one), self.shape[0], -1, one.shape[-1]).unbind(1)
-            for one in (self.images, self.targets)
-        ]
-        # Page by page: all of them at once would be several times as large as the set.
-        for kept_page, page in zip(kept[0], images, strict=False):
-            kept_page.copy_(self._beside(page.to(kept_page.device), self.near).flatten(1, 2))
-        for kept_page, page in zip(kept[1], targets, strict=False):
-            both = self._beside(page.to(kept_page.device), (0, 1))  # (2, H, period, 2)
-            kept_page.copy_(both.permute(1, 2, 0, 3).reshape(kept_page.shape))
+        """Replace the pages, of one size; there may be fewer than before."""
+        for number, planes in enumerate(zip(pages.images, pages.classes, pages.weights, strict=True)):
+            self.put(number, *planes)
 
-    def _beside(self, planes: Tensor, near: tuple[int, ...]) -> Tensor:
-        """Return each pixel of planes (K, H, W) with its neighbours in the row: (K, H, period, n)."""
-        period = self.periods[1]
-        columns = torch.stack([torch.arange(period, device=planes.device) + step for step in near], dim=1)
-        columns = columns.remainder(period)  # then mirrored, without repeating the edge pixel
-        columns = torch.minimum(columns, period - columns)
-        return planes[:, :, columns]
+    def put(
+        self,
+        number: int,
+        image: NDArray[np.float32],
+        classes: NDArray[np.uint8],
+        weights: NDArray[np.float32],
+        deviation: Sequence[float] | None = None,
+    ) -> None:
+        """Replace one page: image (C, H, W), classes and weights (H, W).
+
+        `deviation` is the unit of gray variation of each channel, where the rows of draws do not hold it.
+        """
+        place, device = self.places[number], self.images.device
+        image_there = torch.from_numpy(image).to(device)
+        self.images[:, place].copy_(_beside(image_there, self.near).flatten(1, 2))
+        both = torch.from_numpy(np.stack([weights, classes.astype(np.float32)])).to(device)
+        beside = _beside(both, (0, 1)).permute(1, 2, 0, 3)  # (H, period, 2, 2)
+        self.targets[0, place].copy_(beside.reshape(-1, _TARGETS))
+        if deviation is not None:
+            self.deviations[number].copy_(torch.tensor(deviation))
 
     def __call__(self, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return image (C, tile, tile), classes (output, output) int64 and weights; `row` by `draw_row`."""
-        at = self._coordinates(row)
+        at, page = self._coordinates(row), row[:1].int()
         whole = at.floor()
-        way, index = at.sub_(whole), self._index(whole.int(), row[0].int())
+        way, index = at.sub_(whole), self._index(whole.int(), page)
         image = self._image(index, way)
         if self.radius:
             image = blurred(image, row[9], self.radius)
         # (image - mean) * (1 + scale) + mean + shift, with one multiplication a pixel.
-        factor, shift = 1 + row[7], row[8] - image.mean(dim=(1, 2), keepdim=True) * row[7]
+        deviation = self.deviations.index_select(0, page).view(-1, 1, 1)
+        factor, shift = 1 + row[7], row[8] * deviation - image.mean(dim=(1, 2), keepdim=True) * row[7]
         return torch.addcmul(shift, image, factor), *self._targets(index, way)
 
     def _coordinates(self, row: Tensor) -> Tensor:
@@ -158,11 +172,10 @@ class Deformer:
 
     def _index(self, whole: Tensor, page: Tensor) -> Tensor:
         """Return where the rows of neighbours of pixels (2, h, w) lie: (rows, h, w) int32."""
-        height = self.shape[2]
-        rows = (whole[0] + self.rows).remainder_(self.periods[0])
-        rows = torch.minimum(rows, self.periods[0] - rows)
-        columns = whole[1].remainder(self.periods[1]) + page * (height * self.periods[1])
-        return torch.add(columns, rows, alpha=self.periods[1])
+        first, down, across = self.table.index_select(0, page)[0].unbind()
+        rows = (whole[0] + self.rows).remainder_(down)
+        rows = torch.minimum(rows, down - rows)
+        return torch.addcmul(whole[1].remainder(across).add_(first), rows, across)
 
     def _image(self, index: Tensor, way: Tensor) -> Tensor:
         """Return the interpolated image (C, h, w), cubic (Keys) or linear: along columns, then along rows."""
@@ -186,6 +199,34 @@ class Deformer:
         classes = torch.where(x < 0.5, classes[..., 0], classes[..., 1])
         chosen = torch.where(y < 0.5, classes[0], classes[1])
         return chosen.long(), torch.lerp(weights[0], weights[1], y).masked_fill_(chosen == IGNORED, 0)
+
+
+def page_bytes(height: int, width: int, channels: int, rule: AugmentationSettings) -> int:
+    """Return how many bytes a page takes on the device."""
+    return height * _period(width) * (channels * len(_NEAR[rule.interpolation]) + _TARGETS) * 4
+
+
+def most_positions(sizes: Iterable[tuple[int, int]]) -> int:
+    """Return how many positions pages have together; an index has 31 bits."""
+    return sum(height * _period(width) for height, width in sizes)
+
+
+_NEAR = {"bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}
+"""Which pixels of a row are interpolated, counted from that before the sample."""
+
+
+def _period(length: int) -> int:
+    """Return after how many pixels an axis that is mirrored at both ends, again and again, is the same."""
+    return max(1, 2 * (length - 1))
+
+
+def _beside(planes: Tensor, near: tuple[int, ...]) -> Tensor:
+    """Return each pixel of planes (K, H, W) with its neighbours in the row: (K, H, period, n)."""
+    period = _period(planes.shape[2])
+    columns = torch.stack([torch.arange(period, device=planes.device) + step for step in near], dim=1)
+    columns = columns.remainder(period)  # then mirrored, without repeating the edge pixel
+    columns = torch.minimum(columns, period - columns)
+    return planes[:, :, columns]
 
 
 def taken(rows: Tensor, index: Tensor) -> Tensor:

@@ -85,9 +85,8 @@ class DeviceTraining:
         self.scores = TrainingScores(self.network)
         output = self.network.training_geometry.output_size(rule.tile)
         aug = settings.augmentation
-        self.deform = Deformer(
-            shape, rule.tile, output, aug.elastic_grid, aug.interpolation == "bicubic", aug.blur, device
-        )
+        sizes = [shape[2:]] * shape[0]
+        self.deform = Deformer(sizes, shape[1], rule.tile, output, aug, device)
         self.parameters: list[Tensor] = list(self.network.parameters())
         self.update = Update(rule, self.parameters)
         self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
