@@ -121,6 +121,15 @@ def release_cached_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed the random numbers that a device draws; of several GPUs those of this one."""
+    if device.type != "cuda":
+        torch.manual_seed(seed)
+        return
+    number = torch.cuda.current_device() if device.index is None else device.index
+    torch.cuda.default_generators[number].manual_seed(seed)
+
+
 def transfer_array(shape: Sequence[int], dtype: DTypeLike, device: torch.device) -> NDArray[Any] | None:
     """Return an array that a GPU reads by itself, while the processor goes on; None for other devices.
 

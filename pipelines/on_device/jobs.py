@@ -124,7 +124,7 @@ def run_jobs(
                 active.remove(slot)
                 continue
             active.remove(slot)
-            shape = slot.training.deform.shape
+            shape = slot.training.shape
             idle.setdefault(signature(slot.job.settings, shape), []).append(slot.training)
         meanwhile()
         if active and not moved:

@@ -82,7 +82,7 @@ class Results:
     def _model(self, name: str, training: DeviceTraining, settings: TrainingSettings) -> None:
         """Write a model in half precision, if it is large in parts that `cat` puts together."""
         split = self.plan.split(name)
-        network = build(settings.network, training.deform.shape[1], settings.labels.classes)
+        network = build(settings.network, training.shape[1], settings.labels.classes)
         network.load_state_dict(training.weights())
         prefix, pages = split.train
         image = ArrayImage(self.plan.arrays[f"{prefix}/images"][pages], "IYX")

@@ -109,7 +109,8 @@ def cast_weights(scores: TrainingScores, dtype: torch.dtype) -> dict[str, Tensor
     """Return the weights of a network's convolutions in another precision, all of them by one kernel.
 
     For ``torch.func.functional_call``. They are those that autocast would cast, one by one; the heads', which
-    stay exact, are not among them. Gradients are cast back in one kernel, too.
+    stay exact, are not among them, nor are those that take no gradient, for which none would be computed.
+    Gradients are cast back in one kernel, too.
 
     Returns
     -------
@@ -122,7 +123,10 @@ def cast_weights(scores: TrainingScores, dtype: torch.dtype) -> dict[str, Tensor
         for place, module in scores.named_modules()
         if isinstance(module, kinds) and module not in exact
         for name, weight in module.named_parameters(recurse=False)
+        if weight.requires_grad
     }
+    if not found:
+        return {}
     cast = _Cast.apply(dtype, *found.values())  # type: ignore[no-untyped-call]
     return dict(zip(found, cast, strict=True))
 

@@ -1,27 +1,29 @@
 """The course of a training: phases, the learning rate, patience, checkpoints."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from unet2015.models.model_file import read_model_file
 from unet2015.models.training_pages import HELD_OUT, HELD_OUT_SEEN
 from unet2015.tiling.progress import Bar
 from unet2015.training import run_folder
+from unet2015.training.device_descent import DeviceDescent
 from unet2015.training.learner import Learner
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.record import is_good_model
 from unet2015.training.run_folder import MODEL
 from unet2015.training.schedules import Plateau, learning_rate
 from unet2015.training.state import load_state, remove_older, save_state
-from unet2015.training.steps import GradientDescent
 from unet2015.training.validation import Validation
 from unet2015.training.validation_steps import is_validation_step, validations
 
 _log = logging.getLogger("unet2015")
 
 
-class Course(GradientDescent):
+class Course(DeviceDescent):
     """Gradient descent that knows how far it has come, and keeps that in checkpoints."""
 
     _flat = False
@@ -97,10 +99,24 @@ class Course(GradientDescent):
         if not self.writes:
             return SilentLog()
         names, state = self.data.held_out, self.state
-        begin = {"seed": state.seed, "precision": state.precision, HELD_OUT: names}
+        begin: dict[str, Any] = {"seed": state.seed, "precision": state.precision, HELD_OUT: names}
+        if self.step_kind:
+            begin["steps"] = self.step_kind
         if self.data.held_out_seen:
             begin[HELD_OUT_SEEN] = list(self.data.held_out_seen)
         return TrainingLog(self.folder, state.step, begin)
+
+    def _note_at_end(
+        self, pending: Callable[[], float | None], log: TrainingLog | SilentLog, bar: Bar, rate: float
+    ) -> None:
+        """Note the mean loss of the step that was begun last, when it is there."""
+        step = self.state.step
+
+        def note(loss: float | None) -> None:
+            log.write(step, loss=loss, learning_rate=rate)
+            bar.note(loss="-" if loss is None else f"{loss:.4f}")
+
+        self.flight.add(pending, note)
 
     def _begin_again(self) -> None:
         """Take the next seed; its first checkpoint removes the files of the last one."""
@@ -130,6 +146,7 @@ class Course(GradientDescent):
             self.state.best = self.state.best if good else {}
 
     def _save(self) -> None:
+        self._settle()
         if not self.learner.is_finite():
             self._stop("the weights are not finite", "the checkpoint")
         save_state(self.folder / "checkpoints", self.learner, self.state)

@@ -43,6 +43,8 @@ class Learner:
         Over the weights of the network, in their order.
     average : MovingAverage or None
         The moving average of the weights.
+    frozen : list of Module
+        Modules of the network whose weights and running means stay as they are.
     shared : Module
         What a step calls: the network's ``training_scores``, wrapped (DDP) if several processes train it.
     """
@@ -65,9 +67,9 @@ class Learner:
             network.load_state_dict(start)
         # Several times faster than channels first, on CPUs and GPUs alike.
         self.network: Network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._frozen = freeze(self.network, settings.fine_tuning)
+        self.frozen = freeze(self.network, settings.fine_tuning)
         if phase is not None:
-            self._frozen += freeze_named(self.network, *phase)
+            self.frozen += freeze_named(self.network, *phase)
         weights = weight_groups(self.network, settings.fine_tuning)
         self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
@@ -82,7 +84,7 @@ class Learner:
     def forward(self, sample: Sample, precision: str) -> list[Tensor]:
         """Return the loss of each tile."""
         self.network.train()
-        for module in self._frozen:
+        for module in self.frozen:
             module.eval()
         image = sample.image.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, precision):

@@ -224,6 +224,7 @@ class Training(Course):
     def _attempt(self, ahead: ThreadPoolExecutor, interrupted: Event) -> bool:
         """Train with one seed; return True at the end, or False if the next seed should be tried."""
         again = False
+        self._choose_step()
         started = time.perf_counter() - self.state.seconds
         with self._bar() as bar, self._open_log() as log:
             if self.start is not None and self.writes and self.state.step == 0:
@@ -233,11 +234,10 @@ class Training(Course):
                 tiles, rate = prepared, self._rate()
                 if self.done + 1 < self.settings.optimisation.steps:
                     prepared = ahead.submit(self._read, self.state.step + 1)
-                loss = self._descend(tiles, rate)
+                pending = self._begin(tiles, rate)
                 self.state.step += 1
                 self.state.seconds = time.perf_counter() - started
-                log.write(self.state.step, loss=loss, learning_rate=rate)
-                bar.note(loss="-" if loss is None else f"{loss:.4f}")
+                self._note_at_end(pending, log, bar, rate)
                 if not interrupted.is_set():  # the terminal may be gone
                     bar.update()
                 again = self.writes and self._is_validation() and self._validate(log)
@@ -249,6 +249,7 @@ class Training(Course):
                     self._begin_again()
                 elif over:
                     self._begin_phase(log)
+                    self._choose_step()
                     prepared = ahead.submit(self._read, self.state.step)
                 if self.writes and not again and (stop or end or over or self._is_checkpoint()):
                     self._save()
@@ -266,6 +267,7 @@ class Training(Course):
     def _validate(self, log: TrainingLog | SilentLog, last: bool = False) -> bool:
         """Measure on the held-out pages and keep the best model; return whether to begin again instead."""
         # A single page cannot be held out; check_pairs has said so.
+        self._settle()
         pages, rule = self.data.validation or self.data.training, self.settings
         self.pictures = self.pictures or Pictures(self.folder, pages, self.state.step)
         result = validate(self.learner.model, pages, self.device, self._inference_tile, self.pictures.see)

@@ -12,19 +12,17 @@ seconds to minutes.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import functional
 
 from unet2015.errors import SettingsError
 from unet2015.networks import TrainingScores, build
-from unet2015.networks.gpu_training import cast_weights, fuse
+from unet2015.networks.gpu_training import fuse
 from unet2015.settings import FineTuningSettings, TrainingSettings
 from unet2015.settings.choices import Averaging
 from unet2015.tiling.averaging import VERSIONS
@@ -32,13 +30,10 @@ from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample
 from unet2015.training.deform import NUMBERS, Deformer, DevicePages
 from unet2015.training.drop_out import DropoutDraws
-from unet2015.training.losses import tile_losses
 from unet2015.training.precision import autocast
+from unet2015.training.recording import Recorded, forget_gradients, losses_with_gradient
 from unet2015.training.state import torch_seed
-from unet2015.training.update import Update, rates
-
-_WARM = 3
-"""Steps before a graph is recorded: libraries choose their algorithms in them."""
+from unet2015.training.update import RATES, Update, rates
 
 
 class DeviceTraining:
@@ -77,7 +72,7 @@ class DeviceTraining:
             )
         if settings.fine_tuning != FineTuningSettings():
             raise SettingsError("a training on the device starts from drawn weights; leave fine_tuning out")
-        self.settings, self.device, self.capacity = settings, device, capacity
+        self.settings, self.device, self.capacity, self.shape = settings, device, capacity, shape
         self.network = build(settings.network, shape[1], settings.labels.classes)
         self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fuse(self.network)
@@ -89,14 +84,15 @@ class DeviceTraining:
         self.deform = Deformer(sizes, shape[1], rule.tile, output, aug, device)
         self.parameters: list[Tensor] = list(self.network.parameters())
         self.update = Update(rule, self.parameters)
-        self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._graph: Any = None
+        self._recorded = Recorded(
+            self._step, lambda: list(self._changing().values()), self.parameters, device
+        )
 
         def table(columns: int) -> Tensor:
             return torch.zeros((capacity, columns), device=device)
 
         self.draws = table(rule.batch * (NUMBERS + 2 * aug.elastic_grid**2)).view(capacity, rule.batch, -1)
-        self.rates = table(4)
+        self.rates = table(RATES)
         self.losses = table(1)[:, 0]
         self.norms = table(1)[:, 0]
         self.at = torch.zeros(1, dtype=torch.long, device=device)
@@ -154,41 +150,21 @@ class DeviceTraining:
 
     def run(self, steps: int) -> None:
         """Take steps; on a GPU this only starts them, and `wait` waits for their end."""
-        if self.device.type == "cuda" and self._graph is None:
-            self._record()
-        with self._on():
-            for _ in range(steps):
-                if self._graph is None:
-                    self._step()
-                else:
-                    self._graph.replay()
+        self._recorded.record()
+        for _ in range(steps):
+            self._recorded()
 
     def wait(self) -> None:
         """Wait for the end of the steps that were started."""
-        if self.stream is not None:
-            self.stream.synchronize()
+        self._recorded.wait()
+
+    @property
+    def stream(self) -> Any:
+        """The stream on which a GPU takes the steps; None on a CPU."""
+        return self._recorded.stream
 
     def _on(self) -> Any:
-        return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
-
-    def _record(self) -> None:
-        """Record a step; afterwards the training is in the same state as before."""
-        kept = list(self._changing().values())
-        with self._on():
-            before = [tensor.detach().clone() for tensor in kept]
-            for _ in range(_WARM):
-                self._step()
-            self.wait()
-            for parameter in self.parameters:
-                parameter.grad = None
-            graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            self._step()
-        with self._on(), torch.no_grad():
-            for tensor, value in zip(kept, before, strict=True):
-                tensor.copy_(value)
-        self.wait()
-        self._graph = graph
+        return self._recorded.on()
 
     def _step(self) -> None:
         rule = self.settings.optimisation
@@ -196,20 +172,13 @@ class DeviceTraining:
         rows = self.draws.index_select(0, self.at)[0]
         samples = [self.deform(rows[i]) for i in range(rule.batch)]
         images, classes, weights = (torch.stack(planes) for planes in zip(*samples, strict=True))
-        for parameter in self.parameters:
-            parameter.grad = None
-        images = images.contiguous(memory_format=torch.channels_last)
+        forget_gradients(self.parameters)
+        sample = Sample(images, classes, weights)
         self.dropped.begin(self.at)
-        with autocast(self.device, rule.precision):
-            half = rule.precision == "bfloat16"
-            cast = cast_weights(self.scores, torch.bfloat16) if half else {}
-            maps = functional_call(self.scores, cast, images)
-        # Each tile counts the same, whatever is annotated on it.
-        loss = torch.stack(tile_losses(rule, maps, Sample(images, classes, weights))).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses = losses_with_gradient(self.scores, rule, rule.precision, sample)
         norm = self.update(self.rates.index_select(0, self.at)[0], self.at)
         with torch.no_grad():
-            self.losses.index_copy_(0, self.at, loss.detach()[None].float())
+            self.losses.index_copy_(0, self.at, losses.mean()[None].float())
             self.norms.index_copy_(0, self.at, norm[None].float())
             self.at.add_(1)
 

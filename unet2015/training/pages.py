@@ -18,7 +18,7 @@ from unet2015.tiling.reading import PixelReader
 from unet2015.training.dataset import page_names, pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import balanced_weights
-from unet2015.training.pool import ImagePool, Reading
+from unet2015.training.pool import ImagePool, PooledImage, Reading
 from unet2015.training.weight_map import target_weights
 
 
@@ -117,6 +117,12 @@ class TrainingSet:
     def close(self) -> None:
         """Close the image files."""
         self.pool.close()
+
+    def check_unchanged(self) -> None:
+        """Raise `DataSetError` if an image file was changed, for whoever has read the pages before."""
+        for image in self.images:
+            if isinstance(image, PooledImage):
+                image.check_same()
 
 
 def load_training_set(

@@ -123,6 +123,10 @@ class PooledImage(Image):
         """Raise `ImageReadError` if the file was changed since the image was made."""
         self._watch.check()
 
+    def check_same(self) -> None:
+        """Raise `DataSetError`, as reading does, if the file was changed since `sha256` was computed."""
+        self._check(now=True)
+
     def open(self) -> Image:
         """Open the file; type and shape must be the same as before."""
         assert self.path is not None

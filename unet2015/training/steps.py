@@ -2,11 +2,11 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from unet2015.errors import MemoryLimitError, TrainingError
 from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample, augment
-from unet2015.training.draw import draw
+from unet2015.training.draw import Draw, draw
 from unet2015.training.drawn import with_encoder
 from unet2015.training.encoder import named_frozen
 from unet2015.training.learner import Learner
@@ -35,6 +35,11 @@ Tile = tuple[TrainingPage, TileSource, Tensor]
 """What one tile is made of: its page, the part of it, and that part's mapped pixels (C, h, w)."""
 
 _log = logging.getLogger("unet2015")
+
+
+def tile_name(page: TrainingPage, drawn: Draw) -> str:
+    """Return the name of a tile, for messages."""
+    return f"{page.name}, tile centre {drawn.centre}"
 
 
 class GradientDescent:
@@ -144,20 +149,31 @@ class GradientDescent:
         state.precision = "bfloat16" if half else "float32"
         _log.info("precision: %s; %s", state.precision, why)
 
-    def _read(self, step: int) -> list[Tile]:
-        """Read the pixels that one step needs, during the step before."""
+    def _read(self, step: int) -> Any:
+        """Read the pixels that one step needs, during the step before: a `Tile` for each of its tiles."""
+        return [self._read_tile(number) for number in self._numbers(step)]
+
+    def _numbers(self, step: int) -> range:
+        """Return the numbers, over all processes and steps, of the tiles of a step."""
         batch = self.settings.optimisation.batch
         first = self.group.draw(step) * batch
-        return [self._read_tile(number) for number in range(first, first + batch)]
+        return range(first, first + batch)
 
-    def _read_tile(self, number: int) -> Tile:
+    def _draw(self, number: int) -> tuple[int, Draw]:
+        """Return which page a tile shows, and its random numbers."""
         if self._sampler.seed != self.state.seed:  # restored, or begun again
             self._sampler = replace(self._sampler, seed=self.state.seed)
         index = self._sampler.page(number)
-        page, centres = self.data.training[index], self._sampler.centres[index]
-        height, width = page.classes.shape
-        chosen = draw(self.settings.augmentation, self.state.seed, number, height, width, centres=centres)
-        source = TileSource.of(chosen, self.settings.optimisation.tile, height, width)
+        height, width = self.data.training[index].classes.shape
+        centres = self._sampler.centres[index]
+        return index, draw(
+            self.settings.augmentation, self.state.seed, number, height, width, centres=centres
+        )
+
+    def _read_tile(self, number: int) -> Tile:
+        index, chosen = self._draw(number)
+        page = self.data.training[index]
+        source = TileSource.of(chosen, self.settings.optimisation.tile, *page.classes.shape)
         return page, source, torch.from_numpy(page.source.read(0, *source.box))
 
     def _augment(self, prepared: Future[list[Tile]]) -> tuple[Sample, str]:
@@ -168,7 +184,7 @@ class GradientDescent:
             image, classes, weights = (plane.to(self.device) for plane in planes)
             sample = augment(image, classes, weights, source, self._output, deviation=page.deviation)
             samples.append(sample)
-            names.append(f"{page.name}, tile centre {source.draw.centre}")
+            names.append(tile_name(page, source.draw))
         return Sample(*map(torch.cat, zip(*samples, strict=True))), "; ".join(names)
 
     def _descend(self, prepared: Future[list[Tile]], rate: float) -> float | None:
@@ -189,26 +205,38 @@ class GradientDescent:
 
     def _step(self, sample: Sample, rate: float, name: str) -> float | None:
         """Take a step; return the mean loss before it over tiles with annotated pixels, or None."""
-        number = self.group.draw(self.state.step) * self.settings.optimisation.batch
-        torch.manual_seed(torch_seed(self.state.seed * 1_000_003 + number))  # for the drop-out
+        torch.manual_seed(self._dropout_seed())
         losses = self.learner.forward(sample, self.state.precision)
         totals = map(total_weight, sample.classes, sample.weights)
         # Together, because every copy from a GPU waits for it.
         values, teaching = torch.stack([torch.stack(losses).detach(), torch.stack([*totals])]).tolist()
-        if not all(map(math.isfinite, values)):
-            self._stop(f"the loss is {max(values, key=lambda value: not math.isfinite(value))}", name)
-        # Here all processes wait for each other, and notice if one has ended.
-        mean = self.group.mean([value for value, does in zip(values, teaching, strict=True) if does])
-        norm = self.learner.backward(losses)
-        if not math.isfinite(norm):
-            self._stop(f"the norm of the gradient is {norm}", name)
+        mean = self._mean_loss(values, teaching, name)
+        self._check_norm(self.learner.backward(losses), name)
         self.learner.descend(self.done, rate)
         return mean
 
-    def _stop(self, what: str, name: str) -> NoReturn:
+    def _dropout_seed(self) -> int:
+        return torch_seed(self.state.seed * 1_000_003 + self._numbers(self.state.step).start)
+
+    def _mean_loss(
+        self, values: Sequence[float], teaching: Sequence[float], name: str, step: int | None = None
+    ) -> float | None:
+        """Return the mean loss over the tiles of all processes that teach; stop where it is not finite."""
+        if not all(map(math.isfinite, values)):
+            worst = max(values, key=lambda value: not math.isfinite(value))
+            self._stop(f"the loss is {worst}", name, step)
+        # Here all processes wait for each other, and notice if one has ended.
+        return self.group.mean([value for value, does in zip(values, teaching, strict=True) if does])
+
+    def _check_norm(self, norm: float, name: str, step: int | None = None) -> None:
+        if not math.isfinite(norm):
+            self._stop(f"the norm of the gradient is {norm}", name, step)
+
+    def _stop(self, what: str, name: str, step: int | None = None) -> NoReturn:
+        """End the training with an error, in a step counted from 0; default: the present one."""
         kept = checkpoints(self.folder / "checkpoints")
         rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise TrainingError(
-            f"{what} at step {self.state.step + 1}, on {name}; {rest}. "
+            f"{what} at step {(self.state.step if step is None else step) + 1}, on {name}; {rest}. "
             "Try a lower learning rate, or look at the image"
         )

@@ -10,21 +10,18 @@ from unet2015.training.muon import ADAM_EPS, hidden_weights
 from unet2015.training.muon_batches import HiddenMatrices
 from unet2015.training.schedules import learning_rate, momentum
 
+RATES = 4
+"""Numbers that change from step to step."""
+
+
+def step_rates(rule: OptimisationSettings, step: int, rate: float) -> tuple[float, ...]:
+    """Return learning rate, momentum, decay of the average and largest norm of the gradient."""
+    return rate, momentum(rule, step), min(rule.average, (1 + step) / (10 + step)), rule.clip or math.inf
+
 
 def rates(rule: OptimisationSettings) -> Tensor:
-    """Return the numbers that change from step to step: (steps, 4) float32.
-
-    They are learning rate, momentum, decay of the average, largest norm of the gradient.
-    """
-    rows = [
-        (
-            learning_rate(rule, step),
-            momentum(rule, step),
-            min(rule.average, (1 + step) / (10 + step)),
-            rule.clip or math.inf,
-        )
-        for step in range(rule.steps)
-    ]
+    """Return the `step_rates` of all steps: (steps, 4) float32."""
+    rows = [step_rates(rule, step, learning_rate(rule, step)) for step in range(rule.steps)]
     return torch.tensor(rows)
 
 
@@ -37,6 +34,10 @@ class Update:
         Decides which operations are done: optimizer, weight decay, Nesterov, clipping, average.
     parameters : list of Tensor
         The weights; their gradients are read, and may be changed.
+    hidden : set of int, optional
+        Which of them Muon makes orthogonal. Default: as if there were no others in the network.
+    average : list of Tensor, optional
+        Where the average is kept. Default: in copies of the weights, where the recipe has one.
 
     Attributes
     ----------
@@ -46,11 +47,21 @@ class Update:
         Velocity, or the means of the gradient and of its square.
     """
 
-    def __init__(self, rule: OptimisationSettings, parameters: list[Tensor]) -> None:
+    def __init__(
+        self,
+        rule: OptimisationSettings,
+        parameters: list[Tensor],
+        hidden: set[int] | None = None,
+        average: list[Tensor] | None = None,
+    ) -> None:
         self.rule, self.parameters = rule, parameters
-        self.average = [p.detach().clone() for p in parameters] if rule.average else []
+        if average is None:
+            average = [p.detach().clone() for p in parameters] if rule.average else []
+        self.average = average
         self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
-        hidden = hidden_weights(parameters) if rule.optimizer == "muon" else set()
+        if hidden is None:
+            hidden = hidden_weights(parameters)
+        hidden = hidden if rule.optimizer == "muon" else set()
         self.hidden = HiddenMatrices(parameters, hidden)
         self.rest = [k for k in range(len(parameters)) if k not in hidden]
 
