@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.drawing import GREY, MET, MISSED, plain
 from benchmarks.quality_plot import draw_quality, of_quality
-from unet2015.report.figures import figure_of
+from unet2015.metrics.drawing import figure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.drawing import GREY, MET, MISSED, OTHER, plain
-from unet2015.report.figures import figure_of
+from unet2015.metrics.drawing import figure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipelines.base.json_files import read_json
 from pipelines.successors.rows import TRIALS, mean_rows, measures_of, title_of
-from unet2015.report.figures import figure_of, png_of
+from unet2015.metrics.drawing import figure_of
+from unet2015.report.figures import png_of
 from unet2015.report.html import Picture, Report, Row, RowKind, Section, Table, write_report
 
 

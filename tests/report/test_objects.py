@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unet2015.errors import DataSetError
-from unet2015.report.objects import match_objects
+from unet2015.report.objects import fates_of_objects
 
 
 def row(text):
@@ -24,7 +24,7 @@ def row(text):
     ],
 )
 def test_fates(truth, result, expected, unlabelled):
-    found = match_objects(row(truth), row(result))
+    found = fates_of_objects(row(truth), row(result))
     assert found.truth == expected
     assert found.unlabelled == unlabelled
 
@@ -33,11 +33,11 @@ def test_a_speck_is_no_part():
     truth = np.ones((1, 100), np.uint8)
     result = truth.copy()
     result[0, :9] = 2
-    assert match_objects(truth, result).truth == {1: "matched"}
+    assert fates_of_objects(truth, result).truth == {1: "matched"}
     result[0, :10] = 2
-    assert match_objects(truth, result).truth == {1: "split"}
+    assert fates_of_objects(truth, result).truth == {1: "split"}
 
 
 def test_shapes_must_agree():
     with pytest.raises(DataSetError, match="shape"):
-        match_objects(row("11"), row("1"))
+        fates_of_objects(row("11"), row("1"))

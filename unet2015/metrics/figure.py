@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from unet2015.arguments import file_path, integer, number, pixels
 from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.drawing import figure_of, ring_pixels
 from unet2015.metrics.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.warping import Mismatch, warping_mismatches
 
@@ -55,11 +55,7 @@ def draw_failures(
     UsageError
         When matplotlib is not there, or does not know the format.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("figures need matplotlib: pip install 'unet2015[figures]'") from error
-    figure, path = Figure(), file_path(path, "path")
+    figure, path = figure_of(1, 1), file_path(path, "path")
     figure_guard(path, path)
     threshold, panels = number(threshold, "threshold"), integer(panels, "panels", 1)
     if Path(path).suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
@@ -76,7 +72,7 @@ def draw_failures(
     columns = int(np.ceil(np.sqrt(len(shown))))
     rows = -(-len(shown) // columns)
     height, width = classes.shape[1:]
-    figure.set(size_inches=(5 * columns, 5 * rows * height / width + 1), layout_engine="constrained", dpi=120)
+    figure.set(size_inches=(5 * columns, 5 * rows * height / width + 1), dpi=120)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for place in axes:
         place.set_axis_off()
@@ -95,24 +91,6 @@ def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[n
     parts = []
     for mismatch, colour in COLOURS.items():
         mask = classes == mismatch
-        spots, count = ndimage.label(mask, np.ones((3, 3)))
-        place.imshow(np.where(mask, 1.0, np.nan), cmap=_single(colour), interpolation="nearest")
-        for rows, columns in ndimage.find_objects(spots):
-            # A few pixels would not be seen in a panel of a few hundred: ring them.
-            centre = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
-            size = max(rows.stop - rows.start, columns.stop - columns.start)
-            place.add_patch(_ring(centre, 4 + size / 2, colour))
+        count = ring_pixels(place, mask, colour, gap=4, line=1)
         parts.append(f"{count} {mismatch.name.lower()}{'' if count == 1 else 's'} ({mask.sum()} px)")
     place.set_title(f"slice {number}: " + ", ".join(parts), fontsize="medium")
-
-
-def _single(colour: str) -> Any:
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap([colour])
-
-
-def _ring(centre: tuple[float, float], radius: float, colour: str) -> Any:
-    from matplotlib.patches import Circle
-
-    return Circle(centre, radius, fill=False, edgecolor=colour, linewidth=1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.metrics.drawing import figure_of
 from unet2015.metrics.figure_files import SOFTWARE, write_figure
 from unet2015.training.log import inspect_log
 
@@ -162,17 +163,6 @@ def mark_errors(result: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     picture[(result == 0) & (truth > 0)] = MISSED
     picture[(result > 0) & (truth == 0)] = INVENTED
     return picture
-
-
-def figure_of(width: float, height: float) -> "Figure":
-    """Return an empty figure of a size in inches; without matplotlib raise a `UsageError`."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(
-            "figures need matplotlib; install it with: pip install 'unet2015[figures]'"
-        ) from error
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def png_of(figure: "Figure") -> bytes:

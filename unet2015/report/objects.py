@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from unet2015.metrics.contingency import contingency_table
 from unet2015.metrics.seg import seg_score
 
-MatchKind = Literal["matched", "missed", "split", "merged"]
+Fate = Literal["matched", "missed", "split", "merged"]
 PART = 0.1
 """A found object counts as a part of a true one if it covers at least this share of it."""
 
 
 @dataclass(frozen=True)
-class ObjectMatches:
+class ObjectFates:
     """The fate of each true object, by label, and the found objects where nothing is labelled.
 
     Attributes
@@ -28,11 +28,11 @@ class ObjectMatches:
         Found objects that touch no true object. Frames may be annotated in part, so these are not errors.
     """
 
-    truth: dict[int, MatchKind]
+    truth: dict[int, Fate]
     unlabelled: tuple[int, ...]
 
 
-def match_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> ObjectMatches:
+def fates_of_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[Any]]) -> ObjectFates:
     """Compare two label images, 0 is background.
 
     Raises
@@ -43,7 +43,7 @@ def match_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[An
         Labels are not whole numbers from 0 on.
     """
     if not truth.any():
-        return ObjectMatches({}, tuple(np.unique(result[result > 0]).tolist()))
+        return ObjectFates({}, tuple(np.unique(result[result > 0]).tolist()))
     match = {found.label: found.match for found in seg_score([(0, truth, result)]).objects}
     (true, i), (found, j) = (np.unique(labels, return_inverse=True) for labels in (truth, result))
     table = contingency_table(i.reshape(truth.shape), j.reshape(truth.shape))
@@ -57,7 +57,7 @@ def match_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[An
             parts[int(true[a])] += 1
     takers = list(match.values())
 
-    def kind_of(label: int) -> MatchKind:
+    def fate_of(label: int) -> Fate:
         if match[label] is not None and takers.count(match[label]) > 1:
             return "merged"
         if parts[label] > 1:
@@ -65,4 +65,4 @@ def match_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer[An
         return "missed" if match[label] is None else "matched"
 
     unlabelled = tuple(label for label in found.tolist() if label and label not in touched)
-    return ObjectMatches({label: kind_of(label) for label in match}, unlabelled)
+    return ObjectFates({label: fate_of(label) for label in match}, unlabelled)

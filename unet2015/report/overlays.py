@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 from skimage.measure import find_contours
 
 from unet2015.errors import DataSetError, UsageError
-from unet2015.report.figures import figure_of, png_of
-from unet2015.report.objects import MatchKind, match_objects
+from unet2015.metrics.drawing import colour_pixels, figure_of, ring_pixels
+from unet2015.report.figures import png_of
+from unet2015.report.objects import Fate, fates_of_objects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ class _Line(NamedTuple):
     width: float
 
 
-_TRUTH: dict[MatchKind, _Line] = {
+_TRUTH: dict[Fate, _Line] = {
     "matched": _Line("#56b4e9", "solid", 1.3),
     "missed": _Line("#ff5a1f", "dashed", 2.0),
     "split": _Line("#f0e442", "solid", 2.0),
@@ -81,25 +81,20 @@ def overlay_em(
     view = _window(window, image.shape)
     image, wrong, membrane = image[view], wrong[view], (proposal <= threshold)[view]
     figure, axes = _canvas(image)
-    axes.imshow(np.where(membrane, 1.0, np.nan), cmap=_one(MEMBRANE), alpha=0.45, interpolation="nearest")
+    colour_pixels(axes, membrane, MEMBRANE, 0.45)
     key = [_patch(MEMBRANE, "membrane found")]
     for kind, colour in COLOURS.items():
         pixels = wrong == kind
-        axes.imshow(np.where(pixels, 1.0, np.nan), cmap=_one(colour), interpolation="nearest")
-        places = ndimage.find_objects(ndimage.label(pixels, np.ones((3, 3)))[0])
-        for rows, columns in places:
-            _ring(axes, rows, columns, colour)
+        count = ring_pixels(axes, pixels, colour, gap=5, line=1.8)
         word = "split" if kind == Mismatch.SPLIT else "merger"
-        key.append(
-            _patch(colour, f"{len(places)} {word}{'' if len(places) == 1 else 's'}, {pixels.sum()} px")
-        )
+        key.append(_patch(colour, f"{count} {word}{'' if count == 1 else 's'}, {pixels.sum()} px"))
     return _finished(figure, key)
 
 
 def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> bytes:
     """Draw the outlines of true and found objects over an image.
 
-    The colour of a true object shows its fate (see `unet2015.report.objects.match_objects`). Found objects
+    The colour of a true object shows its fate (see `unet2015.report.objects.fates_of_objects`). Found objects
     are dotted: in white, or in gray if they touch no true object. The gray ones are not called errors,
     because the truth may be annotated in part.
 
@@ -125,7 +120,7 @@ def overlay_instances(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> 
     """
     image, true, found = np.asarray(image), np.asarray(truth), np.asarray(result)
     _same_shapes(image, true, found)
-    known = match_objects(true, found)
+    known = fates_of_objects(true, found)
     figure, axes = _canvas(image)
     labels = set(np.unique(found[found > 0]).tolist()) - set(known.unlabelled)
     _outline(axes, found, known.unlabelled, _UNLABELLED)
@@ -162,7 +157,7 @@ def overlay_classes(image: ArrayLike, truth: ArrayLike, result: ArrayLike) -> by
         ("#00c8ff", (true == 0) & (found > 0), "found where there is background"),
     ):
         pixels = mask & known
-        axes.imshow(np.where(pixels, 1.0, np.nan), cmap=_one(colour), alpha=0.8, interpolation="nearest")
+        colour_pixels(axes, pixels, colour, 0.8)
         key.append(_patch(colour, f"{words}: {pixels.sum() / max(1, known.sum()):.1%}"))
     return _finished(figure, key)
 
@@ -196,21 +191,6 @@ def _finished(figure: "Figure", key: list[Any]) -> bytes:
     figure.legend(handles=key, loc="outside lower center", ncols=3, frameon=False, fontsize="medium")
     figure.set_facecolor("white")
     return png_of(figure)
-
-
-def _one(colour: str) -> Any:
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap([colour])
-
-
-def _ring(axes: "Axes", rows: slice, columns: slice, colour: str) -> None:
-    """Draw a ring around an error: a few pixels are easily overlooked in a slice."""
-    from matplotlib.patches import Circle
-
-    centre = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
-    size = max(rows.stop - rows.start, columns.stop - columns.start)
-    axes.add_patch(Circle(centre, 5 + size / 2, fill=False, edgecolor=colour, linewidth=1.8))
 
 
 def _outline(axes: "Axes", labels: NDArray[Any], members: Iterable[int], line: _Line) -> None:
