@@ -229,7 +229,7 @@ def test_a_gpu_reads_and_writes_one_part_of_a_large_page_while_it_computes_anoth
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 4000), st.integers(1, 4000))
 def test_the_batches_of_a_gpu_are_as_large_as_keeps_it_busy(pages, height, width):
-    plan = choose_plan(UNet(), (pages, height, width), torch.device("cuda"), cap=64 * GiB)
+    plan = choose_plan(unet(), (pages, height, width), torch.device("cuda"), cap=64 * GiB)
     area = np.prod(plan.tile)
     assert plan.batch == 1 or plan.batch * area <= tile_sizes.BUSY
     assert plan.batch == 8 or 2 * plan.batch * area > tile_sizes.BUSY or 2 * plan.batch > plan.tiles

@@ -201,6 +201,17 @@ class Architecture(ABC, Generic[S, M]):
         The input counts, the parameters do not.
         """
 
+    def gpu_scores(self, network: M) -> Callable[[Tensor], Tensor] | None:
+        """Return a faster way to compute the scores on a GPU in inference; None: there is none.
+
+        The network is on its device, in the precision that it computes in; its parameters may be shared.
+        """
+        return None
+
+    def gpu_peak_values(self, network: M, height: int, width: int) -> int:
+        """Return what `peak_values` is on a GPU: with `gpu_scores`, if there are any."""
+        return self.peak_values(network, height, width)
+
     def initialise(self, network: M, rule: InitialisationSettings) -> None:
         """Draw the initial weights."""
         draw_weights(network, network.heads, rule)

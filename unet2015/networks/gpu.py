@@ -34,12 +34,17 @@ class ConvolutionReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return what both give; not for training."""
         layer = self.convolution
-        if not x.is_cuda or x.dtype == torch.float64:
+        if not has_fused(x):
             return functional.relu_(layer(x))
         assert not isinstance(layer.padding, str)
         return torch.cudnn_convolution_relu(
             x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups
         )
+
+
+def has_fused(x: Tensor) -> bool:
+    """Whether there is a kernel that computes a convolution of `x` and its ReLU together."""
+    return x.is_cuda and x.dtype != torch.float64
 
 
 class Pointwise(nn.Module):
@@ -64,7 +69,7 @@ class Pointwise(nn.Module):
 
 def speed_up(network: Network) -> None:
     """Replace layers of a network, in place, by such as are faster on a GPU; not for training."""
-    heads = [head for head in network.heads if _is_pointwise(head)]
+    heads = [head for head in network.heads if is_pointwise(head)]
     for module in list(network.modules()):
         for name, child in module._modules.items():
             if child in heads:
@@ -73,7 +78,8 @@ def speed_up(network: Network) -> None:
             join_relu(module, ConvolutionReLU)
 
 
-def _is_pointwise(layer: nn.Conv2d) -> bool:
+def is_pointwise(layer: nn.Conv2d) -> bool:
+    """Whether a layer is a plain convolution of 1 x 1."""
     shape = (*layer.kernel_size, *layer.stride, layer.groups)
     return is_plain(layer, nn.Conv2d) and shape == (1, 1, 1, 1, 1) and layer.padding == (0, 0)
 

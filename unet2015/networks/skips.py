@@ -90,6 +90,14 @@ class _Concatenate(torch.autograd.Function):
         return first, second
 
 
+def copy_map(to: Tensor, x: Tensor) -> None:
+    """Copy a map into another one of the same shape and type, in numbers of 16 bytes where both have them."""
+    if _is_wide(to) and _is_wide(x):
+        _wide(to).copy_(_wide(x))
+    else:
+        to.copy_(x)
+
+
 def _is_wide(x: Tensor) -> bool:
     """Whether each pixel's channels lie side by side, and make whole numbers of 16 bytes."""
     steps = (x.shape[1], x.storage_offset(), x.stride(0), x.stride(2), x.stride(3))

@@ -1,6 +1,9 @@
 """The entry of the network of the paper."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from unet2015.geometry import Geometry, after_block, block_pixels, unet_geometry, unet_sides
 from unet2015.networks.architecture import Architecture, FastPath
@@ -8,6 +11,7 @@ from unet2015.networks.cpu.convolution_choice import least_product, way_of
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import tile_geometry
+from unet2015.networks.gpu_pass import gpu_scores, peak_values
 from unet2015.networks.unet2015 import UNet
 from unet2015.settings import NetworkSettings
 
@@ -67,3 +71,11 @@ class Paper(Architecture[NetworkSettings, UNet]):
             peak = max(peak, held + up + skip + channels * block_pixels(h, w))
             x = channels * after_block(h) * after_block(w)
         return max(peak, held + x + network.classes * rows.output(0) * columns.output(0))
+
+    def gpu_scores(self, network: UNet) -> Callable[[Tensor], Tensor] | None:
+        """Return a faster way to compute the scores on a GPU; None if a layer is not as the paper's."""
+        return gpu_scores(network)
+
+    def gpu_peak_values(self, network: UNet, height: int, width: int) -> int:
+        """Return how many values are alive at once on a GPU, at most, in inference."""
+        return peak_values(network, height, width)

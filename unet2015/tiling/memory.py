@@ -37,6 +37,8 @@ class PlanMemoryError(MemoryLimitError):
 GiB = 2**30
 LIBRARIES = 640 * 2**20
 """Resident memory of a process with torch, SciPy and the rest loaded, before any work."""
+GPU_LIBRARIES = 64 * 2**20
+"""What cuBLAS and cuDNN keep on a GPU for the sums of one product."""
 KEPT = 128 * 2**20
 """Bytes that are kept beside what is in use: decoded strips and tiles of the input, 64 MiB, and free parts of
 the heap. Measured; it grows with the width of an image to about this."""
@@ -96,9 +98,11 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
     batch = min(plan.batch, plan.tiles)
     entry = architecture_of(network)
     weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
-    if device.type != "cpu":
-        return batch * entry.peak_values(network, *plan.tile) * 4 + weights
     size = max(4, next(network.parameters()).element_size())  # float64 stays float64
+    if device.type == "cuda":
+        return batch * entry.gpu_peak_values(network, *plan.tile) * size + weights + GPU_LIBRARIES
+    if device.type != "cpu":
+        return batch * entry.peak_values(network, *plan.tile) * size + weights
     copies = weights
     ways = (plan.tile, plan.tile[::-1])  # upright and turned: averaging has both
     if entry.fast is None:
