@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unet2015.metrics.em import evaluate_em
-from unet2015.metrics.seg import evaluate_seg
+from unet2015.metrics.seg_folders import evaluate_seg
 
 ORACLES = Path(__file__).parents[1] / "metrics" / "oracles"
 LABELS, PROPOSAL = ORACLES / "isbi/p1_tiny_labels.tif", ORACLES / "isbi/p1_tiny_proposal.tif"

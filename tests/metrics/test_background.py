@@ -8,7 +8,7 @@ import tifffile
 
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.object_folders import evaluate_objects
-from unet2015.metrics.seg import evaluate_seg
+from unet2015.metrics.seg_folders import evaluate_seg
 from unet2015.segmentation.label_files import measure_files
 from unet2015.settings import LabelSettings, TrainingSettings
 from unet2015.training.checks.label_file import inspect_labels

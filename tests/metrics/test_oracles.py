@@ -12,7 +12,7 @@ from unet2015.metrics.homotopy import simple_points, warp
 from unet2015.metrics.information import v_info
 from unet2015.metrics.pixel import pixel_error
 from unet2015.metrics.rand import rand_error
-from unet2015.metrics.seg import evaluate_seg
+from unet2015.metrics.seg_folders import evaluate_seg
 from unet2015.metrics.thinned_rand import v_rand
 from unet2015.metrics.thinning import thin
 from unet2015.metrics.thresholds import Measure, threshold_steps

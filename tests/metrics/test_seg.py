@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unet2015.errors import DataSetError, ImageReadError, LabelError
-from unet2015.metrics.seg import SEGObject, evaluate_seg, seg_score
+from unet2015.metrics.seg import SEGObject, seg_score
+from unet2015.metrics.seg_folders import evaluate_seg
 
 frames = hnp.arrays(
     np.uint16, st.tuples(st.just(2), st.integers(1, 7), st.integers(1, 7)), elements=st.integers(0, 4)

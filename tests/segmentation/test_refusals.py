@@ -7,7 +7,7 @@ import tifffile
 from unet2015 import segment
 from unet2015.errors import AxesError, ImageValueError, MemoryLimitError
 from unet2015.images.array_image import ArrayImage
-from unet2015.metrics.seg import evaluate_seg
+from unet2015.metrics.seg_folders import evaluate_seg
 from unet2015.segmentation import refusals
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.refusals import cap_too_small

@@ -132,7 +132,7 @@ def seg(
     them, 0 where there is none.
     """
     with loading():
-        from unet2015.metrics.seg import evaluate_seg
+        from unet2015.metrics.seg_folders import evaluate_seg
 
     show_messages()
     check_table(per_slice, "seg", truth, result)

@@ -44,7 +44,7 @@ def weights(
         from unet2015.images.writer import ImageWriter
         from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs
         from unet2015.training.checks.label_file import doubts
-        from unet2015.training.weight_map import weight_map
+        from unet2015.training.weight_map import weigh
 
     show_messages()
     if out.suffix.lower() not in (".tif", ".tiff"):
@@ -65,7 +65,7 @@ def weights(
     output = RecordedOutput(out, "weights", said)
     output.check()
     try:
-        weighed = weight_map(pages, w0, sigma, gaps=gaps, kind=label_kind, ignore=ignore)
+        weighed = weigh(pages, w0, sigma, gaps=gaps, kind=label_kind, class_weights="balanced", ignore=ignore)
     except LabelError as error:
         raise LabelError(f"{labels}: {str(error).removeprefix('labels: ')}") from error
     for line in doubts(pages, str(labels), label_kind, ignore):

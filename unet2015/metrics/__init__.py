@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from unet2015.metrics.pixel import pixel_error
     from unet2015.metrics.pixel_folders import evaluate_pixels
     from unet2015.metrics.rand import rand_error
-    from unet2015.metrics.seg import evaluate_seg, seg_score
+    from unet2015.metrics.seg import seg_score
+    from unet2015.metrics.seg_folders import evaluate_seg
     from unet2015.metrics.thinned_rand import v_rand
     from unet2015.metrics.thinning import thin
     from unet2015.metrics.thresholds import threshold_steps
@@ -77,7 +78,7 @@ _FILES = {
     "objects": ["match_objects", "object_scores"],
     "overlap": ["pixel_overlap"],
     "pixel_folders": ["evaluate_pixels"],
-    "seg": ["evaluate_seg"],
+    "seg_folders": ["evaluate_seg"],
     "measures": ["MEASURES"],
     "thinning": ["thin"],
     "thresholds": ["threshold_steps"],

@@ -33,12 +33,17 @@ class LabelAreas(NamedTuple):
     def of(cls, labels: NDArray[Any]) -> "LabelAreas":
         """Return the areas of a page (H, W); without objects where they cover half of it or less.
 
-        On such a page nothing can be said, and most pages are so: to sort their pixels would be waste.
+        On such a page nothing can be said, and most pages are so: to count their pixels would be waste.
         """
         if 2 * np.count_nonzero(labels) <= labels.size:
             none = np.empty(0, np.int64)
             return cls(none, none, labels.size)
-        numbers, areas = np.unique(labels, return_counts=True)
+        if int(labels.max()) < labels.size:  # counting is many times as fast as sorting
+            counts = np.bincount(labels.ravel().astype(np.int64, copy=False))
+            numbers = np.flatnonzero(counts)
+            areas = counts[numbers]
+        else:
+            numbers, areas = np.unique(labels, return_counts=True)
         return cls(numbers[numbers != 0], areas[numbers != 0], labels.size)
 
     @property

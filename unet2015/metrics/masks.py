@@ -9,6 +9,8 @@ from scipy import ndimage
 from unet2015.errors import DataSetError
 
 MEANT = "one value, or few, in several pieces, which count as one object a page"
+MASK_VALUES = (1, 255, 65535)
+"""What is not 0 in a mask."""
 _MOST_CLASSES, _PIECES = 8, 3
 _FEW, _SCATTERED = 4, 4
 """More values than these are looked at, and pieces of a value that are more than those of a cell."""
@@ -17,7 +19,7 @@ _FEW, _SCATTERED = 4, 4
 def like_mask(labels: NDArray[Any]) -> bool:
     """Whether all pixels are 0 or one value that is usual in masks, or are as in a map of several classes."""
     highest = int(labels.max())
-    if highest in (0, 1, 255, 65535) and bool(((labels == 0) | (labels == highest)).all()):
+    if highest in (0, *MASK_VALUES) and bool(((labels == 0) | (labels == highest)).all()):
         return True
     return _like_class_map(labels)
 
@@ -54,7 +56,7 @@ def check_no_image(labels: NDArray[Any], what: str) -> None:
 
 def in_pieces(labels: NDArray[Any]) -> bool:
     """Whether what is not 0 is in several pieces, which do not even touch at corners."""
-    return bool(ndimage.label(labels, np.ones((3, 3)))[1] > 1)
+    return bool(ndimage.label(labels != 0, np.ones((3, 3)))[1] > 1)
 
 
 def touching(labels: NDArray[Any]) -> int:

@@ -14,7 +14,7 @@ from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
-from unet2015.metrics.objects import iou_threshold, object_scores
+from unet2015.metrics.objects import iou_threshold, score_pages
 from unet2015.wording import listed
 
 _NAMED = 5
@@ -150,7 +150,7 @@ def evaluate_objects(
         masks = like_mask(true), like_mask(found)
         pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
         areas = LabelAreas.of(true), LabelAreas.of(found)
-        return _Page(object_scores(true, found, thresholds), masks, pieces, areas)
+        return _Page(score_pages(true, found, thresholds), masks, pieces, areas)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold)

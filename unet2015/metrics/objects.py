@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from unet2015.arguments import items, number, whole_numbers
 from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.assignment import best_assignment
 from unet2015.metrics.contingency import check_pages, check_pixels
+from unet2015.metrics.doubtful_labels import LabelDoubts
 from unet2015.metrics.object_counts import (
     THRESHOLDS,
     ObjectCounts,
@@ -64,6 +66,16 @@ def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.
     (ObjectPair(page=0, truth=1, prediction=7, iou=0.6666666666666666),)
     """
     threshold = iou_threshold(threshold, "threshold")
+    true, found = _checked(truth, prediction)
+    matches = match_pages(true, found, threshold)
+    _say_doubts(true, found)
+    return matches
+
+
+def match_pages(
+    truth: NDArray[np.integer], prediction: NDArray[np.integer], threshold: float = 0.5
+) -> ObjectMatches:
+    """Match as `match_objects` does, and say nothing of labels that may be none."""
     pairs: list[ObjectPair] = []
     counts = []
     for place, page in enumerate(_pages(truth, prediction)):
@@ -97,6 +109,16 @@ def object_scores(
     DataSetError, LabelError, UsageError
         As from `match_objects`.
     """
+    true, found = _checked(truth, prediction)
+    scores = score_pages(true, found, thresholds)
+    _say_doubts(true, found)
+    return scores
+
+
+def score_pages(
+    truth: NDArray[np.integer], prediction: NDArray[np.integer], thresholds: Sequence[float] = THRESHOLDS
+) -> ObjectScores:
+    """Match as `object_scores` does, and say nothing of labels that may be none."""
     given = items(thresholds, "thresholds", "a list of numbers")
     chosen = [iou_threshold(one, "thresholds") for one in given]
     if not chosen:
@@ -212,7 +234,8 @@ def matched(page: ObjectOverlaps, threshold: float) -> NDArray[np.int64]:
     return chosen[np.argsort(page.true[chosen])]
 
 
-def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
+def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return truth and prediction as arrays of pages of one shape."""
     true, found = whole_numbers(truth, "truth"), whole_numbers(prediction, "prediction")
     if true.shape != found.shape or true.ndim < 2:
         raise DataSetError(
@@ -221,8 +244,19 @@ def _pages(truth: ArrayLike, prediction: ArrayLike) -> Iterator[ObjectOverlaps]:
         )
     check_pixels(true)
     check_pages(true)
-    for page in np.ndindex(true.shape[:-2]):
-        yield object_overlaps(true[page], found[page])
+    return true, found
+
+
+def _say_doubts(truth: NDArray[Any], prediction: NDArray[Any]) -> None:
+    for name, labels in (("truth", truth), ("prediction", prediction)):
+        doubts = LabelDoubts(name)
+        doubts.look_at_all(labels)
+        doubts.say()
+
+
+def _pages(truth: NDArray[Any], prediction: NDArray[Any]) -> Iterator[ObjectOverlaps]:
+    for page in np.ndindex(truth.shape[:-2]):
+        yield object_overlaps(truth[page], prediction[page])
 
 
 def _counts(page: ObjectOverlaps, threshold: float, chosen: NDArray[np.int64]) -> ObjectCounts:

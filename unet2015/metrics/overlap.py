@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import integer, whole_numbers
 from unet2015.errors import LabelError
 from unet2015.metrics.contingency import check_pixels, contingency_table, f_score, may_be_channels_last
+from unet2015.metrics.masks import MASK_VALUES
 
 _log = logging.getLogger("unet2015")
 
@@ -96,8 +98,10 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     chosen = None if label is None else integer(label, "label")
     for name, classes in zip(("truth", "prediction"), maps, strict=True):
         check_pixels(classes)
-        _check_mask(classes, name, label)
+        _check_mask(classes, name, chosen)
     masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
+    if chosen is not None:
+        _say_missing(maps, masks, chosen)
     table = contingency_table(masks[0].astype(np.int8), masks[1].astype(np.int8))
     cells = dict(
         zip(zip(table.truth.tolist(), table.prediction.tolist(), strict=True), table.pixels, strict=True)
@@ -120,6 +124,29 @@ def _check_mask(classes: NDArray[Any], name: str, label: int | None) -> None:
             name,
             low,
             low,
+        )
+
+
+def _say_missing(maps: Sequence[NDArray[Any]], masks: Sequence[NDArray[np.bool_]], label: int) -> None:
+    """Say where a label is in neither map, or a map is a mask that has another value for it."""
+    for name, classes, mask in zip(("truth", "prediction"), maps, masks, strict=True):
+        high = int(classes.max())
+        other = label in MASK_VALUES and high in MASK_VALUES and high != label
+        if other and not (mask.any() or ((classes != 0) & (classes != high)).any()):
+            _log.warning(
+                "%s is a mask of 0 and %d, so label=%d selects nothing of it; without label, masks are "
+                "compared whatever value they have",
+                name,
+                high,
+                label,
+            )
+            return
+    if label and not any(mask.any() for mask in masks) and any(classes.any() for classes in maps):
+        _log.warning(
+            "label %d is in neither truth nor prediction, so there is nothing to find, which counts as "
+            "perfect (1); their highest values are %d and %d",
+            label,
+            *(int(classes.max()) for classes in maps),
         )
 
 

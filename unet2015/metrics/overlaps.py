@@ -76,6 +76,8 @@ def object_overlaps(truth: ArrayLike, found: ArrayLike) -> ObjectOverlaps:
 def _checked(labels: ArrayLike) -> NDArray[Any]:
     array = np.asarray(labels)
     if array.dtype.kind not in "iu" or (array.size and array.min() < 0):
-        lowest = f" (lowest {array.min()})" if array.size else ""
-        raise LabelError(f"expected integer labels from 0 on, got {array.dtype}{lowest}")
+        lowest = f" (lowest {array.min()})" if array.size and array.dtype.kind != "b" else ""
+        advice = "; number the objects of a mask first, as skimage.measure.label does"
+        mask = advice if array.dtype.kind == "b" else ""
+        raise LabelError(f"expected integer labels from 0 on, got {array.dtype}{lowest}{mask}")
     return array

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.metrics.contingency import contingency_table
-from unet2015.metrics.seg import seg_score
+from unet2015.metrics.seg import seg_objects
 
 Fate = Literal["matched", "missed", "split", "merged"]
 PART = 0.1
@@ -44,7 +44,7 @@ def fates_of_objects(truth: NDArray[np.integer[Any]], result: NDArray[np.integer
     """
     if not truth.any():
         return ObjectFates({}, tuple(np.unique(result[result > 0]).tolist()))
-    match = {found.label: found.match for found in seg_score([(0, truth, result)]).objects}
+    match = {found.label: found.match for found in seg_objects(0, truth, result)}
     (true, i), (found, j) = (np.unique(labels, return_inverse=True) for labels in (truth, result))
     table = contingency_table(i.reshape(truth.shape), j.reshape(truth.shape))
     true_sizes, found_sizes = table.truth_sizes(), table.prediction_sizes()

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.measure import label
 
-from unet2015.metrics.objects import match_objects
+from unet2015.metrics.objects import match_pages
 from unet2015.networks import Network
 from unet2015.objects.instances import label_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
@@ -173,7 +173,7 @@ class _Search:
 
 
 def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> float:
-    counts = [match_objects(truth, label_page(values, threshold, settings)) for values, truth in maps]
+    counts = [match_pages(truth, label_page(values, threshold, settings)) for values, truth in maps]
     true = sum(one.tp + one.fn for one in counts)
     found = sum(one.tp + one.fp for one in counts)
     shared = sum(pair.iou for one in counts for pair in one.pairs)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unet2015.arguments import integer, items, number, pixels, text
 from unet2015.errors import LabelError, UsageError
+from unet2015.metrics.doubtful_labels import LabelDoubts
 from unet2015.settings import Gaps, LabelKind, LabelSettings, WeightMapSettings, parse_settings
 from unet2015.tiling.progress import Bar
 from unet2015.training.distances import Block, Integers, each_block
@@ -21,6 +22,10 @@ from unet2015.training.labels import (
     class_frequencies,
     holds_ids,
     make_targets,
+)
+
+_MASK_ADVICE = (
+    'for a mask give kind="mask" if 0 is background, kind="membrane" if 0 is the membrane between cells'
 )
 
 Weights = npt.NDArray[np.float32]
@@ -82,6 +87,9 @@ def weight_map(
 
     Notes
     -----
+    Labels that look like a mask (all cells have the number 1), like an image, or in which the background has
+    a number, are said through the log.
+
     The result equals that of one distance transform per cell, up to rounding, but the cost does not depend
     on the number of cells. Terms too small to change a float32 weight are left out, which limits the
     distance that must be searched.
@@ -96,6 +104,26 @@ def weight_map(
     array([[10.231, 10.231, 10.231,  9.353]], dtype=float32)
     """
     labels = pixels(labels, "labels")
+    weights = weigh(labels, w0, sigma, gaps=gaps, kind=kind, class_weights=class_weights, ignore=ignore)
+    if kind == "instances" and labels.dtype != bool:
+        ignored = None if ignore is None else labels == integer(ignore, "ignore")
+        doubts = LabelDoubts("labels", _MASK_ADVICE)
+        doubts.look_at_all(labels if ignored is None else np.where(ignored, labels.dtype.type(0), labels))
+        doubts.say()
+    return weights
+
+
+def weigh(
+    labels: npt.NDArray[Any],
+    w0: float,
+    sigma: float,
+    *,
+    gaps: Gaps,
+    kind: LabelKind,
+    class_weights: Literal["balanced"] | Sequence[float],
+    ignore: int | None,
+) -> Weights:
+    """Return the weight map as `weight_map` does, and say nothing of labels that may be none."""
     for name, word in (("kind", kind), ("gaps", gaps)):
         text(word, name)
     _check_shape(labels)

@@ -1,0 +1,168 @@
+"""SEG of a folder against a folder of ground truth, in the layout of the Cell Tracking Challenge."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unet2015.arguments import callback, file_path
+from unet2015.errors import AxesError, DataSetError, UsageError
+from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
+from unet2015.metrics.seg import SEGScore, score_frames
+
+_log = logging.getLogger("unet2015")
+
+
+def evaluate_seg(
+    truth: str | Path, result: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> SEGScore:
+    """SEG of a folder of results against a folder of ground truth, in the challenge's layout.
+
+    One sequence; the challenge's figure for a data set is the mean of its two sequences.
+
+    Parameters
+    ----------
+    truth : path
+        ``NN_GT`` or its folder ``SEG``, with ``man_segTTT.tif``.
+    result : path
+        A folder with ``maskTTT.tif`` for every frame that has ground truth, or with files of other names, of
+        which one for each frame has its number.
+    progress : callable, optional
+        Called with (frames done, frames).
+
+    Returns
+    -------
+    SEGScore
+
+    Raises
+    ------
+    DataSetError
+        When there is no ground truth, a result is missing, or shapes differ.
+    ImageReadError
+        When a file cannot be read.
+    """
+    truth, result = file_path(truth, "truth"), file_path(result, "result")
+    progress = callback(progress, "progress")
+    files = _truth_files(Path(truth)) or _truth_files(Path(truth) / "SEG")
+    if not files:
+        raise DataSetError(
+            f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
+        )
+    masks = numbered_files(Path(result), "mask") or _paired(files, result)
+    if missing := [files[number].name for number in files if number not in masks]:
+        raise DataSetError(
+            f"{result}: no maskTTT.tif for {', '.join(missing)}, and no file that goes with it by its name; "
+            "every frame with ground truth needs one"
+        )
+
+    from unet2015.images.notes import Repeated
+    from unet2015.images.result_records import notes_on_results
+
+    notes = Repeated()
+    for note in notes_on_results(masks[number] for number in files):
+        _log.warning("%s: %s", result, note)
+
+    def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
+        for done, number in enumerate(files, 1):
+            labels = _read(files[number], notes.say), _read(masks[number], notes.say)
+            _check_pair(files[number], masks[number], notes.say)
+            yield number, *labels
+            if progress is not None:
+                progress(done, len(files))
+
+    score = score_frames(frames())
+    notes.finish()
+    return score
+
+
+def _truth_files(folder: Path) -> dict[int, Path]:
+    """Return the ground truth of each frame; refuse what may be more of it, as it would count for nothing."""
+    from unet2015.images.formats import SUFFIXES
+
+    files = numbered_files(folder, "man_seg")
+    for path in sorted(folder.glob("[mM][aA][nN]_[sS][eE][gG]*")):
+        if path not in files.values() and path.suffix.lower() in SUFFIXES:
+            raise DataSetError(
+                f"{path}: expected man_segTTT.tif, one file a frame, so this would be left out: rename or "
+                "move it (single slices of a frame, man_seg_TTT_ZZZ.tif, are not measured)"
+            )
+    return files
+
+
+def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
+    """Return the results of the frames by what names have in common; none if there are no images."""
+    from unet2015.images.pairs import named_files, pair_by_name
+    from unet2015.images.result_names import LABELS
+
+    try:
+        results = named_files(result, LABELS)
+    except UsageError:
+        return {}
+    numbers = {path: number for number, path in files.items()}
+    pairing = pair_by_name({path: path.stem for path in numbers}, results)
+    for true, found in pairing.pairs:
+        if os.path.realpath(true) == os.path.realpath(found):
+            raise DataSetError(f"{found}: the same file is given as truth and as result")
+    if pairing.pairs:
+        _log.info("frames were paired by their names, such as %s with %s", *pairing.pairs[0])
+    return {numbers[true]: found for true, found in pairing.pairs}
+
+
+def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
+    """Return the files ``<stem><digits>.tif`` of a folder by their number, in rising order.
+
+    Raises
+    ------
+    DataSetError
+        Two files have the same number.
+    """
+    if not folder.is_dir():
+        return {}
+    found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name, re.I), path) for path in folder.iterdir()]
+    files: dict[int, Path] = {}
+    for number, path in sorted((int(match[1]), path) for match, path in found if match):
+        if number in files:
+            raise DataSetError(
+                f"{path}: both it and {files[number].name} are of frame {number}; move away the one that is "
+                "not meant"
+            )
+        files[number] = path
+    return files
+
+
+def _check_pair(truth: Path, result: Path, say: Callable[[Path, str], None]) -> None:
+    """Raise `DataSetError` if the pages of a frame are in another order in its result; say what differs."""
+    from unet2015.images.counterpart import check_counterpart
+    from unet2015.images.reader import open_image
+
+    with open_image(truth, labels=True) as one, open_image(result, labels=True) as other:
+        check_counterpart(one, other, "its truth", say=say)
+
+
+def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
+    from unet2015.images.reader import read_pages
+
+    try:
+        pages = read_pages(path, say=say)
+    except AxesError as error:  # which asks for an option that the challenge's layout has no use for
+        raise AxesError(
+            f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
+        ) from error
+    labels: NDArray[np.integer] = pages.astype(np.uint8) if pages.dtype == bool else pages
+    for page in labels:
+        try:
+            check_no_image(page, "file")
+        except DataSetError as error:
+            raise DataSetError(f"{path}: {error}") from error
+    if any(like_mask(page) and in_pieces(page) for page in labels):
+        say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
+    if numbered := describe_background([LabelAreas.of(page) for page in labels]):
+        say(path, numbered)
+    return labels
