@@ -18,7 +18,7 @@ from unet2015.errors import DataSetError, TrainingError
 from unet2015.models.tensors import load_tensors
 from unet2015.networks import NETWORKS
 from unet2015.settings import load_settings
-from unet2015.training import device_descent, loop
+from unet2015.training import device_descent, device_step, loop
 from unet2015.training.device_step import DeviceStep
 from unet2015.training.flight import Flight
 from unet2015.training.learner import Learner
@@ -96,6 +96,7 @@ def test_the_training_is_that_of_the_host(name, tmp_path, small_set, small_setti
     # Made elsewhere, a tile may have the other class at a pixel between two.
     given = name in ("statistics", "muon", "frozen")
     monkeypatch.setattr(device_descent, "SHARE", 0 if given else 1)
+    monkeypatch.setattr(device_step, "_BAND", 300)  # a page is read in many parts
     with caplog.at_level(logging.INFO, "unet2015"):
         train(*small_set, tmp_path / "device", settings=settings, device="cpu")
     said = "recorded, tiles made on the host" if given else ON_DEVICE
@@ -251,6 +252,21 @@ def test_where_a_step_cannot_be_recorded_the_host_takes_it(
     assert f"steps: not recorded: {said}" in caplog.messages
     assert lines(tmp_path / "run")[0]["steps"] == f"not recorded: {said}"
     assert same(tensors(tmp_path / "run"), tensors(tmp_path / "host"))
+
+
+def test_where_only_the_pages_are_too_much_the_rest_is_recorded(
+    tmp_path, small_set, small_settings, monkeypatch, by_device
+):
+    init = DeviceStep.__init__
+
+    def small(self, learner, settings, precision, pages):
+        if pages:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        init(self, learner, settings, precision, pages)
+
+    monkeypatch.setattr(DeviceStep, "__init__", small)
+    train(*small_set, tmp_path / "run", settings=small_settings(optimisation={"steps": 1}), device="cpu")
+    assert lines(tmp_path / "run")[0]["steps"] == "recorded, tiles made on the host"
 
 
 def test_a_rate_of_its_own_for_the_encoder_is_left_to_the_host(

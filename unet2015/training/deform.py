@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ class Deformer:
             0,
             *accumulate(height * wide for (height, _), (_, wide) in zip(self.sizes, periods, strict=True)),
         ]
-        self.places = [slice(*both) for both in pairwise(ends)]
+        self.starts = ends[:-1]
         # Of each page: where it begins, and its periods down and across.
         table = [(first, *period) for first, period in zip(ends, periods, strict=False)]
         self.table = torch.tensor(table, dtype=torch.int32, device=device)
@@ -134,12 +134,15 @@ class Deformer:
         classes: NDArray[np.uint8],
         weights: NDArray[np.float32],
         deviation: Sequence[float] | None = None,
+        top: int = 0,
     ) -> None:
-        """Replace one page: image (C, H, W), classes and weights (H, W).
+        """Replace a page, or its rows from `top` on: image (C, H, W), classes and weights (H, W).
 
         `deviation` is the unit of gray variation of each channel, where the rows of draws do not hold it.
         """
-        place, device = self.places[number], self.images.device
+        device, across = self.images.device, _period(classes.shape[1])
+        first = self.starts[number] + top * across
+        place = slice(first, first + len(classes) * across)
         image_there = torch.from_numpy(image).to(device)
         self.images[:, place].copy_(_beside(image_there, self.near).flatten(1, 2))
         both = torch.from_numpy(np.stack([weights, classes.astype(np.float32)])).to(device)

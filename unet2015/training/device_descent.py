@@ -1,7 +1,7 @@
 """Gradient descent whose steps a GPU takes by itself, wherever that is possible."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from unet2015.device import available_memory, is_out_of_memory, release_cached_m
 from unet2015.training.deform import draw_row, most_positions, page_bytes
 from unet2015.training.device_step import DeviceStep
 from unet2015.training.flight import Flight
+from unet2015.training.pages import TrainingPage
 from unet2015.training.steps import GradientDescent, tile_name
 from unet2015.training.update import step_rates
 
@@ -23,6 +24,7 @@ SHARE = 1 / 3
 AHEAD = 2
 """Steps that are asked for before the loss of the first of them is looked at: the device is never idle."""
 
+_MEMORY = "there is too little memory"
 _log = logging.getLogger("unet2015")
 
 
@@ -51,12 +53,10 @@ class DeviceDescent(GradientDescent):
             return
         why = self._why_not()
         if not why:
-            try:
-                self.device_step = self._new_step()
-            except RuntimeError as error:
-                why = "there is too little memory" if is_out_of_memory(error) else str(error).splitlines()[0]
+            why = self._record(self.data.training) if self._fits() else _MEMORY
+            if why == _MEMORY:  # the rest may fit without the pages
+                why = self._record([])
         if self.device_step is None:
-            release_cached_memory(self.device)
             self.step_kind = f"not recorded: {why}"
         else:
             self.flight = Flight(AHEAD)
@@ -72,9 +72,18 @@ class DeviceDescent(GradientDescent):
             return "the encoder has a learning rate of its own"
         return ""
 
-    def _new_step(self) -> DeviceStep:
-        precision, pages = self.state.precision, self.data.training if self._fits() else []
-        return DeviceStep(self.learner, self.settings, precision, pages)
+    def _record(self, pages: Sequence[TrainingPage]) -> str:
+        """Record the step, with pages that lie on the device; return why it cannot be."""
+        try:
+            self.device_step = DeviceStep(self.learner, self.settings, self.state.precision, pages)
+        except RuntimeError as error:
+            why = _MEMORY if is_out_of_memory(error) else str(error).splitlines()[0]
+        else:
+            return ""
+        # Not in the block above, where the error keeps the tensors of the failed step alive.
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        release_cached_memory(self.device)
+        return why
 
     def _fits(self) -> bool:
         """Whether the training pages can lie on the device."""

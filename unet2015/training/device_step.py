@@ -29,6 +29,8 @@ from unet2015.training.update import RATES, Update
 
 _FIGURES = RATES + 1
 """Numbers of a step before its draws: its rates, and its number."""
+_BAND = 1 << 23
+"""Pixels of a page that are read at a time, so that a large page does not take as much memory again."""
 
 
 class DeviceStep:
@@ -208,8 +210,11 @@ def _deformer(
     tile = settings.optimisation.tile
     deform = Deformer(sizes, channels, tile, output, settings.augmentation, device)
     for number, (page, (height, width)) in enumerate(zip(pages, sizes, strict=True)):
-        image = np.ascontiguousarray(page.source.read(0, 0, height, 0, width))
-        deform.put(number, image, page.classes, page.weights, page.deviation)
+        rows = max(1, _BAND // width)
+        for top in range(0, height, rows):
+            band = slice(top, min(top + rows, height))
+            image = np.ascontiguousarray(page.source.read(0, band.start, band.stop, 0, width))
+            deform.put(number, image, page.classes[band], page.weights[band], page.deviation, top)
     return deform
 
 
