@@ -91,7 +91,7 @@ class Inference:
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[Any]:
         """Return probabilities (classes, H, W) of an image (channels, H, W)."""
-        sink = ArraySink(self.plan, 2)
+        sink = ArraySink(self.plan, 2, threads=self.predictor.runs_ahead)
         run(self.plan, Pages(image), self.predictor, sink)
         probabilities: NDArray[Any] = sink.array[0]
         return probabilities

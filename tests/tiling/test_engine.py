@@ -282,3 +282,18 @@ def test_cuda_equals_cpu_and_tiled_equals_whole_on_it():
     sink = ArraySink(plan, 2)
     run(plan, ArraySource(array), Predictor(network, torch.device("cuda")), sink)
     assert np.abs(sink.array - whole(network, array)[0]).max() <= 1e-5
+
+
+@pytest.mark.parametrize("nothing", [False, True])
+def test_an_array_that_threads_fill_is_the_same(nothing):
+    network = network_of(1, 3, 1, torch.float32)
+    plan = TilePlan(2, 50, 60, (34, 46), 1, network.geometry)
+    array = np.random.default_rng(0).random((2, 1, 50, 60), np.float32)
+    predict = Predictor(network)
+    sinks = [ArraySink(plan, 3, threads=threads) for threads in (False, True)]
+    for sink in sinks:
+        run(plan, ArraySource(array), lambda x: predict(x) * (np.nan if nothing else 1), sink)
+    one, other = sinks
+    assert one.array.tobytes() == other.array.tobytes()
+    assert np.array_equal([one.low, one.high], [other.low, other.high], equal_nan=True)
+    assert other.low > 0 or nothing

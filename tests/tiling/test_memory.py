@@ -215,15 +215,23 @@ def test_other_networks_and_devices_have_tiles_as_small_as_can_be():
     assert choose_plan(WIDE, shape, CPU, cap=2**32).tile == (444, 380)
 
 
-def test_a_gpu_reads_and_writes_one_part_of_a_large_page_while_it_computes_another():
-    cuda, cap = torch.device("cuda"), 64 * GiB
-    network = UNet()
-    one = choose_plan(network, (1, 2048, 2048), cuda, cap=cap)
-    assert len(one) >= 4
-    assert one.tiles * np.prod(one.tile) < 1.25 * 2232**2
-    # Of many pages there is always another one.
-    assert choose_plan(network, (20, 2048, 2048), cuda, cap=cap).tiles == 20
-    assert choose_plan(network, (1, 2048, 2048), torch.device("mps"), cap=cap).tiles == 1
+def test_a_gpu_has_one_large_tile_if_it_fits_and_more_if_not():
+    cuda, network = torch.device("cuda"), unet()
+    for device in (cuda, torch.device("mps")):
+        assert choose_plan(network, (1, 2048, 2048), device, cap=64 * GiB).tiles == 1
+    assert choose_plan(network, (20, 2048, 2048), cuda, cap=64 * GiB).tiles == 20
+    tight = choose_plan(network, (1, 2048, 2048), cuda, cap=2 * GiB)
+    assert tight.tiles > 1
+    assert tight.tiles * np.prod(tight.tile) < 1.25 * 2232**2
+    assert job_bytes(network, tight, cuda) <= 2 * GiB
+
+
+def test_the_memory_of_a_gpu_is_that_of_its_own_way_and_float64_is_twice_as_large():
+    plan = TilePlan(1, 388, 388, (572, 572), 1, unet().geometry)
+    cuda, mps, exact = torch.device("cuda"), torch.device("mps"), UNet(width=8)
+    assert job_bytes(unet(), plan, cuda) - memory.GPU_LIBRARIES < job_bytes(unet(), plan, mps)
+    single = job_bytes(exact, plan, cuda) - memory.GPU_LIBRARIES
+    assert job_bytes(exact.double(), plan, cuda) - memory.GPU_LIBRARIES == 2 * single
 
 
 @settings(max_examples=50, deadline=None)

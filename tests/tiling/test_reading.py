@@ -68,3 +68,14 @@ def test_a_large_tile_is_no_part_of_the_heap():
             assert tiles.flags.writeable
             bases.append(tiles.base is not None)
     assert bases == [hasattr(mmap, "MAP_PRIVATE"), False]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 9), (-4, 1), (9, 12), (8, 9), (2, 3)])
+def test_what_is_mirrored_once_is_a_view(start, stop):
+    """So that it is copied in blocks, not pixel by pixel."""
+    region = np.arange(90).reshape(1, 9, 10)
+    rows = mirror(start, stop, 9)
+    for columns in (np.arange(10), np.arange(3, -1, -1)):
+        found = reading._pixels(region, rows, columns)
+        assert np.shares_memory(found, region)
+        assert np.array_equal(found, region[:, rows[:, None], columns])

@@ -168,7 +168,7 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
     """
     plan = segmenter.plan(image)
     source = MappedImage(image, segmenter.info.mapping)
-    sink = ArraySink(plan, segmenter.info.classes)
+    sink = ArraySink(plan, segmenter.info.classes, threads=segmenter.device.type == "cuda")
     with tile_bar(plan, image.name) as progress:
         options = RunOptions(skip_empty=segmenter.options.skip_empty)
         run(plan, source, segmenter.predict, sink, options, progress=progress)

@@ -188,7 +188,7 @@ def choose_plan(
         fit = best if best.is_legal(tile) else geometry
         candidates = [(min(tile, fit.input_for(height)), min(tile, fit.input_for(width)))]
     else:
-        candidates = by_work(best, shape, overlapping=device.type == "cuda")
+        candidates = by_work(best, shape, batched=device.type == "cuda")
     # Counted before any list is made: a file of a few bytes may declare 10**12 rows.
     listed = [(_list_bytes(shape, sides, geometry), sides) for sides in candidates]
     possible = [sides for size, sides in listed if size <= max(limit, _SHORT_LISTS)]

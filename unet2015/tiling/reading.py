@@ -77,7 +77,8 @@ def joined(
 ) -> NDArray[Any]:
     """Return the tiles (N, channels, H, W) that rows and columns of N regions make.
 
-    What lies inside the image is copied as blocks of rows, and only the mirrored strips pixel by pixel.
+    What lies inside the image, and a strip that is mirrored once, is copied as blocks of rows; only what is
+    mirrored several times, pixel by pixel.
 
     Parameters
     ----------
@@ -97,20 +98,13 @@ def joined(
     made = None if array is None else array(shape, first.dtype)
     tiles = _empty(shape, first.dtype) if made is None else made
     for number, (tile, region, (rows, columns)) in enumerate(zip(tiles, regions, indices, strict=True)):
-        (top, bottom), (left, right) = _longest_run(rows), _longest_run(columns)
-        inside = region[:, _block(rows, top, bottom), _block(columns, left, right)]
-        for start in range(0, bottom - top, _ROWS):
-            block = inside[:, start : start + _ROWS]
-            y = slice(top + start, top + start + block.shape[1])
-            tile[:, y, left:right] = mapped(number, block)
-        for y, x in (
-            (slice(None, top), slice(None)),
-            (slice(bottom, None), slice(None)),
-            (slice(top, bottom), slice(None, left)),
-            (slice(top, bottom), slice(right, None)),
-        ):
-            if tile[:, y, x].size:
-                tile[:, y, x] = mapped(number, region[:, rows[y, None], columns[None, x]])
+        across = _parts(columns)
+        for top, bottom in _parts(rows):
+            for start in range(top, bottom, _ROWS):
+                y = slice(start, min(start + _ROWS, bottom))
+                for left, right in across:
+                    pixels = _pixels(region, rows[y], columns[left:right])
+                    tile[:, y, left:right] = mapped(number, pixels)
     return tiles
 
 
@@ -126,16 +120,31 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
-def _longest_run(index: NDArray[np.intp]) -> tuple[int, int]:
-    """Return where the longest run of neighbours begins and ends: the part that is not mirrored."""
+def _parts(index: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Return where the longest run of neighbours begins and ends, and what lies before and after it."""
     ends = np.flatnonzero(np.diff(index) != 1) + 1
     bounds = np.concatenate([[0], ends, [len(index)]])
     first = int(np.argmax(np.diff(bounds)))
-    return int(bounds[first]), int(bounds[first + 1])
+    start, stop = int(bounds[first]), int(bounds[first + 1])
+    parts = [(0, start), (start, stop), (stop, len(index))]
+    return [(one, other) for one, other in parts if one < other]
 
 
-def _block(index: NDArray[np.intp], start: int, stop: int) -> slice:
-    return slice(int(index[start]), int(index[stop - 1]) + 1)
+def _pixels(region: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Return ``region[:, rows, columns]``, as a view if each axis runs one way in steps of one pixel."""
+    y, x = _run(rows), _run(columns)
+    if y is None or x is None:
+        return region[:, rows[:, None], columns]
+    return region[:, y, x]
+
+
+def _run(index: NDArray[np.intp]) -> slice | None:
+    """Return an index as a slice, upwards or downwards; None if it is neither."""
+    first, last = int(index[0]), int(index[-1])
+    step = 1 if last >= first else -1
+    if last - first != step * (len(index) - 1) or (np.diff(index) != step).any():
+        return None
+    return slice(first, None if last + step < 0 else last + step, step)
 
 
 def is_empty(raw: NDArray[Any]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan
@@ -32,17 +33,38 @@ class ArraySink:
     """Keeps all probabilities, (pages, classes, height, width); takes tiles in any order.
 
     `low`, `high` and `skipped` are those of `Band`, over all tiles.
+
+    Parameters
+    ----------
+    plan : TilePlan
+    classes : int
+    dtype
+        Of the probabilities.
+    threads : bool
+        Copy with the threads of torch, which have nothing else to do while a GPU computes: most of the time
+        goes to new pages of memory, which the system clears.
     """
 
-    def __init__(self, plan: TilePlan, classes: int, dtype: Any = np.float32) -> None:
+    def __init__(
+        self, plan: TilePlan, classes: int, dtype: Any = np.float32, *, threads: bool = False
+    ) -> None:
         self.array = np.zeros((plan.pages, classes, plan.height, plan.width), dtype)
+        self._threads = threads
         self.low, self.high, self.skipped = np.inf, -np.inf, 0
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Put the kept pixels of a tile in their place."""
-        self.low = min(self.low, float(probabilities[1].min()))
-        self.high = max(self.high, float(probabilities[1].max()))
-        self.array[tile.page, :, tile.row.kept, tile.column.kept] = probabilities
+        kept = self.array[tile.page, :, tile.row.kept, tile.column.kept]
+        low: Any
+        high: Any
+        if self._threads:
+            given = torch.from_numpy(probabilities)
+            low, high = torch.aminmax(given[1])
+            torch.from_numpy(kept).copy_(given)
+        else:
+            low, high = probabilities[1].min(), probabilities[1].max()
+            kept[...] = probabilities
+        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
 
     def skip(self, tile: Tile) -> None:
         """Let a tile be background: class 0 for certain."""
