@@ -1,6 +1,6 @@
 import pytest
 
-from unet2015.wording import cut, listed, reason
+from unet2015.wording import counted, cut, listed, reason
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,15 @@ from unet2015.wording import cut, listed, reason
 )
 def test_a_list_says_how_many_more_there_are(items, most, expected):
     assert listed(items, most) == expected
+
+
+def test_what_is_counted_is_of_one_or_several():
+    assert [counted(number, "more page") for number in (0, 1, 2)] == [
+        "0 more pages",
+        "1 more page",
+        "2 more pages",
+    ]
+    assert counted(2, "process", "processes") == "2 processes"
 
 
 def test_a_text_is_cut_where_it_is_too_long():

@@ -9,6 +9,11 @@ def listed(items: Sequence[object], most: int = 8) -> str:
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
+def counted(number: int, what: str, several: str = "") -> str:
+    """Return a number with what it counts: ``1 page``, ``2 pages``; `several` where that takes no s."""
+    return f"{number} {what if number == 1 else several or what + 's'}"
+
+
 def cut(text: str, most: int) -> str:
     """Return the first `most` characters of a text, and dots where it goes on."""
     return text if len(text) <= most else text[:most] + "..."

@@ -24,6 +24,7 @@ from unet2015.cli.options import (
 )
 from unet2015.cli.output import echo, print_json, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
+from unet2015.wording import counted
 
 if TYPE_CHECKING:
     from unet2015.training.checks.training_set import SetReport
@@ -102,7 +103,7 @@ def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
         echo(likeness)
     errors = _errors(report)
     counts = (pairs, "pair"), (errors, "error"), (len(report.problems) - errors, "warning")
-    found, bad, doubtful = (f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+    found, bad, doubtful = (counted(count, what) for count, what in counts)
     echo(f"{found} of image and labels: {bad}, {doubtful}")
 
 

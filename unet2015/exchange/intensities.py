@@ -16,6 +16,7 @@ from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.trained_on import notes_on
 from unet2015.safe_files import sha256
+from unet2015.wording import counted
 
 _MOST_LOST = 1e-3
 """Of the network's input, where a graph takes raw pixels: of a deviation, or of the range."""
@@ -152,7 +153,7 @@ def _given(
     wanted = info.in_channels
     if not len(mean) == len(deviation) == wanted:
         raise UsageError(
-            f"--mean and --deviation need {wanted} number{'s' * (wanted > 1)} each, one for each channel "
+            f"--mean and --deviation need {counted(wanted, 'number')} each, one for each channel "
             f"of the model; got {len(mean)} and {len(deviation)}"
         )
     if not all(np.isfinite(mean)) or not all(0 < one < np.inf for one in deviation):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.images.image import Image
+from unet2015.wording import listed
 
 _NAMED = 3
 
@@ -51,6 +52,5 @@ def notes_on_constant(
             what = f"all pixels of channel {', '.join(map(str, equal))} are equal"
         by_text.setdefault(what, []).append(page)
     for what, where in by_text.items():
-        more = f" and {len(where) - _NAMED} more" * (len(where) > _NAMED)
-        place = f"page{'s' * (len(where) > 1)} {', '.join(map(str, where[:_NAMED]))}{more}: "
+        place = f"page{'s' * (len(where) > 1)} {listed(where, _NAMED)}: "
         yield f"{place * (pages > 1)}{what}; a lost or saturated frame?"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unet2015.images.image import Image
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 Say = Callable[[Path, str], None]
@@ -47,5 +48,4 @@ class Repeated:
         """Say what was the same on several files."""
         for (note, level), files in self._files.items():
             if more := len(files) - 1:
-                plural = "s" * (more > 1)
-                _log.log(level, "%s: %s (and %d more file%s)", next(iter(files)), note, more, plural)
+                _log.log(level, "%s: %s (and %s)", next(iter(files)), note, counted(more, "more file"))

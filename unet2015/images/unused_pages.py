@@ -8,7 +8,7 @@ import tifffile
 
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
-from unet2015.wording import listed
+from unet2015.wording import counted, listed
 
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _NAMED = 10
@@ -74,7 +74,7 @@ def describe_undeclared(pages: Sequence[Any], declared: Declared) -> tuple[str, 
     if not left:
         return ()
     return (
-        f"the OME-XML declares {declared.planes} plane{'s' * (declared.planes > 1)} in this file, but it "
+        f"the OME-XML declares {counted(declared.planes, 'plane')} in this file, but it "
         f"holds {len(pages)} pages: {_numbered(left)} left out",
     )
 

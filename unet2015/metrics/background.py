@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.wording import counted
+
 _LARGE = 10  # times the median area of the others is no cell any more
 _MEANT = "is it the background, which must be 0? Here it counts as one object"
 _NO_ZERO = (
@@ -79,6 +81,6 @@ def describe_background(pages: Sequence[LabelAreas], names: Sequence[str] = ()) 
     found = [(name, text) for name, page in zip(names, pages, strict=True) if (text := page.describe())]
     if found:
         name, text = found[0]
-        more = f" (and {len(found) - 1} more page{'s' * (len(found) > 2)})" * (len(found) > 1)
+        more = f" (and {counted(len(found) - 1, 'more page')})" * (len(found) > 1)
         return f"{name}{more}: {text}" if name else text
     return _NO_ZERO if pages and all(page.full for page in pages) else None

@@ -14,6 +14,7 @@ from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.drawing import figure_of, ring_pixels
 from unet2015.metrics.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.warping import Mismatch, warping_mismatches
+from unet2015.wording import counted
 
 COLOURS = {Mismatch.SPLIT: "#ff9500", Mismatch.MERGER: "#00c8ff"}
 """Colours that every kind of colour vision can tell from each other and from gray."""
@@ -92,5 +93,5 @@ def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[n
     for mismatch, colour in COLOURS.items():
         mask = classes == mismatch
         count = ring_pixels(place, mask, colour, gap=4, line=1)
-        parts.append(f"{count} {mismatch.name.lower()}{'' if count == 1 else 's'} ({mask.sum()} px)")
+        parts.append(f"{counted(count, mismatch.name.lower())} ({mask.sum()} px)")
     place.set_title(f"slice {number}: " + ", ".join(parts), fontsize="medium")

@@ -23,6 +23,7 @@ from unet2015.images.result_names import labels_inside
 from unet2015.images.result_records import notes_on_results
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.safe_files import Unchanged
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 T = TypeVar("T")
@@ -189,8 +190,7 @@ def _check(image: Image) -> None:
 
 
 def _size(image: Image) -> str:
-    pages = f"{image.pages} page{'s' * (image.pages != 1)}"
-    return f"{pages} of {image.height} x {image.width} px (height x width)"
+    return f"{counted(image.pages, 'page')} of {image.height} x {image.width} px (height x width)"
 
 
 def _page(image: Image, page: int) -> NDArray[Any]:

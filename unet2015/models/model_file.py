@@ -30,7 +30,7 @@ from unet2015.settings import (
 )
 from unet2015.settings.choices import ThresholdName
 from unet2015.settings.objects import ObjectSettings
-from unet2015.wording import reason
+from unet2015.wording import counted, reason
 
 OF_A_TRAINING = "model.safetensors"
 """The model file in the folder of a training."""
@@ -162,7 +162,7 @@ class Model:
         """Say what the model is, in one line."""
         info = self.info
         what = info.name or (str(self.path) if self.path else "not in a file")
-        channels = f"{info.in_channels} channel{'s' * (info.in_channels > 1)}"
+        channels = counted(info.in_channels, "channel")
         unsure = ", has not learned" if info.learned is False else ""
         unsure += ", training not ended" if info.ended is False else ""
         unsure += ", see its doubts" if doubts_of_measures(info.training) else ""

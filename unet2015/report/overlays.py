@@ -11,6 +11,7 @@ from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics.drawing import colour_pixels, figure_of, ring_pixels
 from unet2015.report.figures import png_of
 from unet2015.report.objects import Fate, fates_of_objects
+from unet2015.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +88,7 @@ def overlay_em(
         pixels = wrong == kind
         count = ring_pixels(axes, pixels, colour, gap=5, line=1.8)
         word = "split" if kind == Mismatch.SPLIT else "merger"
-        key.append(_patch(colour, f"{count} {word}{'' if count == 1 else 's'}, {pixels.sum()} px"))
+        key.append(_patch(colour, f"{counted(count, word)}, {pixels.sum()} px"))
     return _finished(figure, key)
 
 

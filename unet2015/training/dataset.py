@@ -17,7 +17,7 @@ from unet2015.images.page_order import other_order
 from unet2015.images.reader import open_image, pages_of
 from unet2015.safe_files import Unchanged
 from unet2015.settings import ValidationSettings
-from unet2015.wording import listed
+from unet2015.wording import counted, listed
 
 Labels = npt.NDArray[Any]
 Files = Sequence[tuple[Path, int]]
@@ -77,8 +77,8 @@ def size_difference(image: Image, labels: Labels) -> str | None:
         return None
     pages, height, width = labels.shape
     return (
-        f"the labels are {pages} page{'s' * (pages != 1)} of {height} x {width} px, but {image.name} is "
-        f"{expected[0]} page{'s' * (expected[0] != 1)} of {expected[1]} x {expected[2]} px (height x width)"
+        f"the labels are {counted(pages, 'page')} of {height} x {width} px, but {image.name} is "
+        f"{counted(expected[0], 'page')} of {expected[1]} x {expected[2]} px (height x width)"
     )
 
 
@@ -116,8 +116,8 @@ def _by_number(spec: str, match: re.Match[str], total: int) -> range:
         )
     if last >= total:
         raise SettingsError(
-            f"validation pages {spec!r}: there is no page {last}; the set has {total} "
-            f"page{'s' * (total != 1)}, counted from 0 over all files, so the last is {total - 1}"
+            f"validation pages {spec!r}: there is no page {last}; the set has "
+            f"{counted(total, 'page')}, counted from 0 over all files, so the last is {total - 1}"
         )
     return range(first, last + 1)
 
@@ -241,7 +241,7 @@ def describe_held_out(names: Sequence[str]) -> str:
     """
     if not names:
         return "held out: no page"
-    return f"held out: {shortened_pages(names)} ({len(names)} page{'s' * (len(names) != 1)})"
+    return f"held out: {shortened_pages(names)} ({counted(len(names), 'page')})"
 
 
 def shortened_pages(names: Sequence[str]) -> str:

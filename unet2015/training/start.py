@@ -24,6 +24,7 @@ from unet2015.settings import (
 from unet2015.training.pool import Reading
 from unet2015.training.run_folder import MODEL
 from unet2015.training.validation import Validation
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 
@@ -157,8 +158,8 @@ def check_channels(
     if came != wanted:
         one = " (--channel chooses one of several)" if wanted == 1 else ""
         raise DataSetError(
-            f"{image}: {start.name} reads images of {_counted(wanted, 'channel')}, but this one has {came}; "
-            f"give images of {_counted(wanted, 'channel')}{one}, or train without --from"
+            f"{image}: {start.name} reads images of {counted(wanted, 'channel')}, but this one has {came}; "
+            f"give images of {counted(wanted, 'channel')}{one}, or train without --from"
         )
 
 
@@ -282,7 +283,3 @@ def fine_tuned(model: Model) -> str:
         f"fine-tuning, on the {pages}: before ({start['model']}) {before.describe()}; "
         f"after step {record['step']} {after.describe()}{unknown}"
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -21,6 +21,7 @@ from unet2015.safe_files import UNSIGNED, make_folder
 from unet2015.training.identity import identity_difference
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
+from unet2015.wording import counted
 
 KEPT = 2
 """Checkpoints that are kept: if the newest is damaged, the one before can be used."""
@@ -266,20 +267,16 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             "resume with the same, or choose another folder"
         )
     if state.processes != expected.processes:
+        then, now = (counted(one.processes, "process", "processes") for one in (state, expected))
         raise OtherSettingsError(
-            f"{folder}: the training was begun with {_counted(state.processes)}; with "
-            f"{_counted(expected.processes)} the tiles would be others; resume with as many, "
-            "or choose another folder"
+            f"{folder}: the training was begun with {then}; with {now} the tiles would be others; resume "
+            "with as many, or choose another folder"
         )
     if difference := identity_difference(state.identity, expected.identity):
         raise OtherDataError(
             f"{folder}: the training was begun with {difference}; resume with the same, or choose another "
             "folder"
         )
-
-
-def _counted(processes: int) -> str:
-    return "1 process" if processes == 1 else f"{processes} processes"
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

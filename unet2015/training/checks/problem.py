@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from unet2015.wording import listed
+from unet2015.wording import counted, listed
 
 Severity = Literal["error", "warning"]
 
@@ -39,7 +39,7 @@ def merged(problems: Sequence[Problem]) -> list[Problem]:
         same.setdefault((problem.severity, problem.message), []).append(problem)
     found = []
     for first, *others in same.values():
-        more = f" (and {len(others)} more file{'s' * (len(others) > 1)})" if others else ""
+        more = f" (and {counted(len(others), 'more file')})" if others else ""
         found.append(replace(first, message=first.message + more))
     return found
 

@@ -30,6 +30,7 @@ from unet2015.training.dataset import (
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.pool import ImagePool, PooledImage, Reading
+from unet2015.wording import counted
 
 __all__ = ["Problem", "SetReport", "check_pairs", "find_problems", "inspect_set"]
 
@@ -156,8 +157,8 @@ def check_pairs(
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
     report = inspect_set(pairs, settings, reading, keep_labels=True, silent=silent, start=start)
     if errors := [problem for problem in report.problems if problem.severity == "error"]:
-        listed = "; ".join(map(str, merged(errors)))
-        raise DataSetError(f"the training set has {len(errors)} error{'s' * (len(errors) > 1)}: {listed}")
+        said = "; ".join(map(str, merged(errors)))
+        raise DataSetError(f"the training set has {counted(len(errors), 'error')}: {said}")
     return report
 
 
