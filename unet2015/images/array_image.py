@@ -1,5 +1,6 @@
 """An array as an image."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 
 from unet2015.errors import AxesError
 from unet2015.images.axes import UNCALIBRATED, Calibration
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import AxesSource, Image, ImageHeader
 
 
 class ArrayImage(Image):
@@ -21,8 +22,8 @@ class ArrayImage(Image):
         One letter for each dimension. Default: YX for two dimensions, IYX for three.
     calibration : Calibration
         The size of a pixel.
-    name : str
-        What messages call it.
+    name, path, axes_source
+        Where the pixels come from. Default: an array of the caller.
 
     Raises
     ------
@@ -37,6 +38,8 @@ class ArrayImage(Image):
         calibration: Calibration = UNCALIBRATED,
         *,
         name: str = "array",
+        path: Path | None = None,
+        axes_source: AxesSource = "array",
     ) -> None:
         if axes is None:
             if array.ndim not in (2, 3):
@@ -51,7 +54,15 @@ class ArrayImage(Image):
                 )
             axes = "YX" if array.ndim == 2 else "IYX"
         super().__init__(
-            ImageHeader(name, axes, array.shape, array.dtype, axes_source="array", calibration=calibration)
+            ImageHeader(
+                name,
+                axes,
+                array.shape,
+                array.dtype,
+                axes_source=axes_source,
+                path=path,
+                calibration=calibration,
+            )
         )
         order = self.page_axes + ("C" if "C" in self.axes else "") + "YX"
         self._view = array.transpose([self.axes.index(letter) for letter in order])
