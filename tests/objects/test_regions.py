@@ -13,6 +13,8 @@ from tests.objects.array_labels import ArrayLabels
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.channel import ChannelImage
+from unet2015.images.reader import open_image
+from unet2015.images.reordered import ReorderedImage
 from unet2015.objects import regions
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.outlines import shoelace
@@ -89,6 +91,29 @@ def test_a_hyperstack_has_slices_and_frames():
 def test_a_channel_that_was_taken_alone_is_one_of_the_channels_of_its_file():
     like = ChannelImage(image_like(np.zeros((2, 3, 4, 4), np.uint8), "TCYX"), "1")
     assert regions.stack_position(like, 1) == {"t_position": 2}
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind", "dtype", "fourth"),
+    [
+        ("TYXS", "imagej", np.uint8, {"position": 4}),  # RGB is no channel of ImageJ, so no hyperstack
+        ("ZYXS", "imagej", np.uint8, {"position": 4}),
+        ("TZYXS", "imagej", np.uint8, {"t_position": 2, "z_position": 2}),
+        ("TYXS", "plain", np.uint16, {"t_position": 4}),  # 48 bits a pixel are three channels there
+        ("TYXS", "ome", np.uint8, {"t_position": 4}),  # which Bio-Formats opens, with channels
+    ],
+)
+@pytest.mark.parametrize("channel", [None, "1"])
+def test_colours_of_a_pixel_are_no_channels_of_imagej(tmp_path, axes, kind, dtype, fourth, channel):
+    array = np.zeros(((4,) if len(axes) == 4 else (2, 2)) + (5, 6, 3), dtype)
+    path = tmp_path / ("x.ome.tif" if kind == "ome" else "x.tif")
+    with tifffile.TiffWriter(path, imagej=kind == "imagej", ome=kind == "ome") as file:
+        file.write(array, photometric="rgb", metadata={"axes": axes})
+    with open_image(path, channel=channel) as like:
+        assert like.pages == 4
+        assert regions.stack_position(like, 3) == fourth
+        with ReorderedImage(like, like.page_axes) as view:
+            assert regions.stack_position(view, 3) == fourth
 
 
 def test_a_single_page_has_no_place_and_labels_as_names(tmp_path):

@@ -27,8 +27,8 @@ class ChannelImage(ImageView):
     ----------
     channel : int
         The number of the channel.
-    file_axes, file_channels : str, int
-        The axes of the whole image, and how many channels it has.
+    file_axes : str
+        The axes of the whole image.
 
     Raises
     ------
@@ -37,7 +37,7 @@ class ChannelImage(ImageView):
     """
 
     def __init__(self, image: Image, channel: str) -> None:
-        self.file_axes, self.file_channels = image.axes, image.channels
+        self.file_axes = image.axes
         try:
             self.channel = find_channel(image, channel)
             name = image.channel_names[self.channel :][:1]

@@ -90,6 +90,9 @@ class Image(ABC):
         What the file calls its channels, "" where it does not; empty if it names none.
     reader : str or None
         The library beyond those in every record that reads the file, with its version.
+    stack_channels : int
+        How many channels ImageJ has of the file; not those of a pixel of 8-bit colours, which are none there.
+        Of one channel that was taken alone, those of its file.
     origin : dict
         Where the first pixel lies, for each letter for which the file says so, in the calibration's unit.
     """
@@ -109,6 +112,7 @@ class Image(ABC):
         self.origin: dict[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None
+        self.stack_channels = self.channels
         names = plain_names(header.channel_names)
         self.channel_names = names if len(names) == self.channels else ()
         if 0 in self.shape:

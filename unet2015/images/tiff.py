@@ -24,6 +24,8 @@ from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
 
+_COLOURS = (3, 4)
+"""Samples of a pixel of 8 bits that ImageJ opens as RGB, not as channels."""
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
 
@@ -86,6 +88,8 @@ class TiffImage(Image):
                 channel_names=() if axes else declared.channel_names,
             )
         )
+        if letter == "C" and self._samples in _COLOURS and self.dtype == np.uint8 and self.kind != "ome":
+            self.stack_channels //= len(values)
         self._inverted = found.inverted
         self._values = values  # the samples of a pixel that are no alpha
         self._planes, self._split = planes, letter != "C"  # each sample is a page

@@ -51,6 +51,7 @@ class ImageView(Image):
         self._image = image
         super().__init__(header)
         self.origin, self.reader = image.origin, image.reader
+        self.stack_channels = image.stack_channels
 
     @property
     def band_rows(self) -> int:

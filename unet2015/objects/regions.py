@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
-from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Labels
 from unet2015.objects.outlines import Outline, Ring, outlines
@@ -153,13 +152,12 @@ def stack_position(like: Image, page: int) -> dict[str, int]:
 
     For ImageJ a hyperstack has two or three of slices, frames and channels (``ImagePlus.isHyperStack``):
     there a region has a slice and a frame, and belongs to all channels. In other stacks, so in a film of one
-    channel, it has a number. A channel that was taken alone is still one of several in the file.
+    channel or of RGB, it has a number. A channel that was taken alone is still one of several in the file.
     """
     if like.pages == 1:
         return {}
-    channels = like.file_channels if isinstance(like, ChannelImage) else like.channels
     along = [letter for letter in like.page_axes if like.size(letter) > 1]
-    if "I" in along or len(along) + (channels > 1) < 2:
+    if "I" in along or len(along) + (like.stack_channels > 1) < 2:
         return {"position": page + 1}
     place = page_place(like, page)
     return {f"{letter.lower()}_position": place[letter] + 1 for letter in like.page_axes}

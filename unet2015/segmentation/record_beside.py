@@ -76,6 +76,15 @@ def describe_change(path: Path, digest: str) -> str | None:
     return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
 
 
+def channels_of_source(path: Path) -> int:
+    """Return how many channels ImageJ has of the image that a map was made of, by its record; else 1.
+
+    See `unet2015.images.image.Image`; the classes of a map are no channels of the image.
+    """
+    channels = record_beside(path).get("stack_channels", 1)
+    return channels if isinstance(channels, int) and channels > 1 else 1
+
+
 def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> None:
     """Say where the record of a segmentation names another image than the one whose intensities are measured.
 

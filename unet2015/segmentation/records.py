@@ -56,6 +56,8 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         "axes": image.axes,
         "axes_source": image.axes_source,
         "shape": list(image.shape),
+        # `label` needs it for outlines: a map does not say whether its image is a hyperstack of ImageJ.
+        **({} if image.stack_channels == 1 else {"stack_channels": image.stack_channels}),
         "dtype": str(image.dtype),
         "model": "" if segmenter.model.path is None else str(segmenter.model.path.resolve()),
         "learned": info.learned,
