@@ -161,6 +161,25 @@ def file_path(value: Any, name: str) -> Path:
     return Path(found)
 
 
+_TABLES = {".csv", ".parquet", ".tsv", ".txt", ".json", ".geojson", ".xls", ".xlsx", ".ods", ".html", ".pdf"}
+_IMAGES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".zarr", ".lif", ".nd2", ".czi", ".npy"}
+_OTHERS = {".zip", ".npz", ".h5", ".safetensors", ".pt", ".pth", ".onnx", ".toml", ".yaml", ".xml", ".docx"}
+_FILE_ENDINGS = _TABLES | _IMAGES | _OTHERS
+
+
+def no_file_name(folder: Path, wanted: str) -> Path:
+    """Return the path of a folder, which may be still to be made, unless its name is that of a file.
+
+    Raises
+    ------
+    UsageError
+        There is no such folder, and the name ends as those of files do, such as ``.xlsx``.
+    """
+    if folder.suffix.lower() in _FILE_ENDINGS and not os.path.isdir(folder):  # which takes any name
+        raise UsageError(f"{folder}: this would be a folder with the name of a file; give {wanted}")
+    return folder
+
+
 def file_paths(value: Any, name: str) -> list[Path]:
     """Return a list of paths from one path or several."""
     if isinstance(value, str | bytes | os.PathLike):

@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unet2015.arguments import parse_size
+from unet2015.cli.sizes import parse_pixel_size
 from unet2015.errors import UsageError
 
 
@@ -36,3 +39,24 @@ def test_a_unit_alone_is_binary(number, unit):
 def test_the_rest_is_refused(text):
     with pytest.raises(UsageError):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0.65", (0.65, 0.65)),
+        ("0.65,0.5", (0.65, 0.5)),
+        ("1.0, 3.0", (1, 3)),
+        ("1.3,2", (1.3, 2)),
+        ("2", (2, 2)),
+    ],
+)
+def test_pixel_sizes_that_people_write(text, size):
+    assert parse_pixel_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["1,3", "0,65", "1, 3", "2,2"])
+def test_a_decimal_comma_is_not_taken_for_height_and_width(text):
+    one, other = re.findall(r"\d+", text)
+    with pytest.raises(UsageError, match=rf"decimal comma.* {one}\.{other} for .* {one}\.0,{other}\.0 for"):
+        parse_pixel_size(text)

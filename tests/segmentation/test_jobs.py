@@ -8,6 +8,8 @@ import tifffile
 from unet2015.errors import UsageError
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import plan_jobs
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 
 BOTH = ("classes", "probability")
@@ -53,9 +55,22 @@ def test_a_folder_may_hold_its_own_results(tmp_path, model, stack):
         assert [result.input.name for result in results] == ["a.tif"]
 
 
-def test_a_name_that_is_no_tiff_is_refused(tmp_path, model, stack_file):
-    with pytest.raises(UsageError, match="TIFF"):
-        segment_files([stack_file], tmp_path / "x.png", model)
+@pytest.mark.parametrize("name", ["x.png", "x.JPG", "x.xlsx", "x.csv"])
+def test_a_folder_is_not_made_with_the_name_of_a_file(tmp_path, model, stack_file, name):
+    with pytest.raises(UsageError, match=r"give a folder, or a name that ends in \.tif or \.zarr"):
+        segment_files([stack_file], tmp_path / name, model)
+    with pytest.raises(UsageError, match="give a folder"):
+        label_files([stack_file], tmp_path / name)
+    if name != "x.csv":
+        with pytest.raises(UsageError, match=r"or one table of all, \.csv or \.parquet"):
+            measure_files(stack_file, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_that_is_there_may_have_any_name(tmp_path, model, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack[0])
+    (tmp_path / "x.png").mkdir()
+    assert segment_files([tmp_path / "a.tif"], tmp_path / "x.png", model)[0].error is None
 
 
 LONG = SegmentOptions(products=BOTH)  # .probability.tif is the longest ending

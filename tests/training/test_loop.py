@@ -319,8 +319,14 @@ def test_other_settings_do_not_resume_and_are_named(small_set, small_settings, s
 def test_other_images_do_not_resume(small_set, small_settings, small_run):
     images = tifffile.imread(small_set[0])
     tifffile.imwrite(small_set[0], images + np.uint8(1), photometric="minisblack")
-    with pytest.raises(DataSetError, match="other images"):
+    with pytest.raises(DataSetError, match=r"other images .* \(.*; new: \S*images\.tif\)"):
         train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
+
+
+def test_a_run_is_no_folder_with_the_name_of_a_model(small_set, small_settings, tmp_path):
+    with pytest.raises(UsageError, match=r"model\.safetensors: .* give a folder for the run"):
+        train(*small_set, tmp_path / "model.safetensors", settings=small_settings(), device="cpu")
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_a_run_is_not_overwritten(small_set, small_settings, small_run):

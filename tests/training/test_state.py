@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import tifffile
 import torch
 
 from unet2015.errors import DataSetError, ModelError, SettingsError
+from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.safe_files import hidden_prefix
 from unet2015.training import loop, state
-from unet2015.training.identity import identity_difference
+from unet2015.training.identity import identity_difference, other_files
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.state import State, _parse, torch_seed
@@ -140,6 +142,12 @@ DAMAGES = {
     "nan": poison,
     "half a description": disinform,
 }
+
+
+def test_a_checkpoint_is_not_taken_for_a_model(tmp_path):
+    save_tensors(tmp_path / "step-7.safetensors", {}, json.dumps(asdict(State(seed=0, step=7))))
+    with pytest.raises(ModelError, match=r"step-7\.safetensors: a checkpoint of .* is model\.safetensors in"):
+        read_model_file(tmp_path / "step-7.safetensors")
 
 
 @pytest.mark.slow
@@ -354,6 +362,15 @@ def test_other_axes_do_not_resume_and_are_named(tmp_path, deep_pairs, small_sett
     model = train(*deep_pairs, run, settings=settings, device="cpu", resume=True, axes="tcyx")
     assert model.info.training["axes"] == "TCYX"
     assert json.loads(load_tensors(newest(run))[1])["identity"]["axes"] == ["TCYX", "TCYX"]
+
+
+def test_the_files_that_differ_are_named():
+    then = {"a.tif": "1", "b.tif": "2", "c.tif": "3"}
+    assert (
+        other_files(then, then) == other_files(then, {"moved/a.tif": "1", "b.tif": "2", "c.tif": "3"}) == ""
+    )
+    now = {"a.tif": "1", "b.tif": "4", "d.tif": "5"}
+    assert other_files(then, now) == "changed since: b.tif; missing now: c.tif; new: d.tif"
 
 
 @pytest.mark.parametrize(

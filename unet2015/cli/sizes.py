@@ -11,11 +11,17 @@ def parse_pixel_size(text: str | None) -> tuple[float, float] | None:
     Raises
     ------
     UsageError
-        It is no such text.
+        It is no such text, or two whole numbers, which may be one with a decimal comma.
     """
     if text is None:
         return None
-    parts = text.split(",")
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        whole, rest = parts
+        raise UsageError(
+            f"--pixel-size {text!r}: a number with a decimal comma, or height and width? Write "
+            f"{whole}.{rest} for the first, {whole}.0,{rest}.0 for the second"
+        )
     try:
         height, width = map(float, parts * 2 if len(parts) == 1 else parts)
     except ValueError:

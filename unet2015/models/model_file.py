@@ -206,7 +206,7 @@ def read_model_file(path: str | Path) -> Model:
     weights, text, digest, checked = load_tensors(path)
     try:
         described = _json(text)
-        _check_kind(described.get("network"), str(path))
+        _check_kind(described, str(path))
         info = parse_settings(ModelInfo, described, str(path))
     except ModelError:
         raise
@@ -259,8 +259,14 @@ def _all_finite(tensor: Tensor) -> bool:
     return not tensor.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
 
 
-def _check_kind(network: Any, name: str) -> None:
-    kind = kind_of_network(network)
+def _check_kind(described: dict[str, Any], name: str) -> None:
+    """Refuse a checkpoint, and an architecture that is not known."""
+    if "network" not in described and {"settings", "identity", "step"} <= described.keys():
+        raise ModelError(
+            f"{name}: a checkpoint of a training, which --resume goes on from; its best model is "
+            "model.safetensors in the folder of the run"
+        )
+    kind = kind_of_network(described.get("network"))
     if isinstance(kind, str) and kind not in NETWORK_KINDS:
         raise ModelError(
             f"{name}: this version of unet2015 does not know the architecture {kind[:60]!r}; it knows "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.beside_results import without_results
 from unet2015.images.reader import find_images
@@ -109,8 +110,6 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classe
     UsageError
         Two results would have the same path, or one would replace an input; or the name of `out` is too long.
     """
-    if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
-        raise UsageError(f"{out}: results are TIFF files; give a folder, or a name that ends in .tif")
     if _bytes(out) > (most := longest_name(out.parent)):
         raise UsageError(f"{out}: a name of {_bytes(out)} bytes, but files have at most {most}; shorten it")
     if is_one_file(out):
@@ -118,7 +117,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classe
             raise UsageError(f"{out} is one file, but there are {len(inputs)} inputs; give a folder")
         jobs = [Job(inputs[0], _one_file(inputs[0], out, options, classes), options)]
     else:
-        jobs = [Job(path, _in_folder(path, out, options, classes), options) for path in inputs]
+        folder = no_file_name(out, "a folder, or a name that ends in .tif or .zarr")
+        jobs = [Job(path, _in_folder(path, folder, options, classes), options) for path in inputs]
     nameless = [path for path in inputs if path.stem in (".", "..")]
     if nameless:  # their results would lie outside of the folder
         raise UsageError(f"{nameless[0]}: no result can be named after it; rename it")

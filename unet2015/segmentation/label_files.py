@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unet2015.arguments import callback, file_path, flag
+from unet2015.arguments import callback, file_path, flag, no_file_name
 from unet2015.errors import UsageError
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
@@ -87,7 +87,7 @@ def measure_files(
     if both or target.suffix.lower() == ".parquet":
         check_pyarrow()
     if not single:
-        make_folder(target)
+        make_folder(no_file_name(target, "a folder, or one table of all, .csv or .parquet"))
     notes = Repeated()
     work = _Measuring(target, opening, notes.say, single=single, parquet=both)
     results = opening.with_channels(

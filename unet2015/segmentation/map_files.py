@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unet2015.arguments import callback, file_path, file_paths, memory
+from unet2015.arguments import callback, file_path, file_paths, memory, no_file_name
 from unet2015.images.display import display_of_labels
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.image import Image
@@ -129,7 +129,7 @@ def label_files(
     told = callback(progress, "progress")
     jobs = named_results(best_maps(without_earlier(find_images(given), given)))
     work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
-    make_folder(folder)
+    make_folder(no_file_name(folder, "a folder, for the results of each map"))
     results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
     join_results(folder, results, "label")
     return results

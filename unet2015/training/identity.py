@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
+from unet2015.wording import listed
+
 _PAGES = str.maketrans("TZ", "II")
 
 
@@ -27,6 +29,22 @@ def identity_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str 
         if _layout(before) != _layout(after):
             return f"other axes of the images ({before} then, {after} now; see --axes)"
     return None
+
+
+def other_files(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Say which files are others than those that a training was begun with; nothing where all are the same.
+
+    Parameters
+    ----------
+    then, now : mapping
+        The SHA-256 of each file by its path. A file that was moved is the same file.
+    """
+    missing = set(then.values()) - set(now.values())
+    gone = [path for path, digest in then.items() if digest in missing and path not in now]
+    changed = [path for path, digest in now.items() if then.get(path, digest) != digest]
+    new = [path for path, digest in now.items() if path not in then and digest not in then.values()]
+    found = (("changed since: ", changed), ("missing now: ", gone), ("new: ", new))
+    return "; ".join(said + listed(sorted(paths)) for said, paths in found if paths)
 
 
 def same_pages(axes: str, others: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UNet2015Error, UsageError
 from unet2015.metrics.figure_files import figure_guard
 from unet2015.models.model_file import OF_A_TRAINING
@@ -39,8 +40,9 @@ def check_folder(folder: Path) -> None:
     """Raise `ImageWriteError` if a training would replace a file that no training of this program wrote.
 
     All that it writes is looked at, also what it would write after hours. Events of TensorBoard are not: a
-    training can do without them, and says so.
+    training can do without them, and says so. Raise `UsageError` if the folder would have the name of a file.
     """
+    no_file_name(folder, "a folder for the run")
     guards: dict[str, Guard] = {MODEL: tensors_guard, SETTINGS: settings_guard, LOG: log_guard}
     guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: figure_guard}
     for name, guard in guards.items():

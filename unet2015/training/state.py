@@ -18,7 +18,7 @@ from unet2015.models.model_file import check_weights
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
 from unet2015.safe_files import UNSIGNED, make_folder
-from unet2015.training.identity import identity_difference
+from unet2015.training.identity import identity_difference, other_files
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
 from unet2015.wording import counted
@@ -273,6 +273,8 @@ def _check_same(state: State, expected: State, folder: Path) -> None:
             "with as many, or choose another folder"
         )
     if difference := identity_difference(state.identity, expected.identity):
+        if files := other_files(state.hashes, expected.hashes):
+            difference += f" ({files})"
         raise OtherDataError(
             f"{folder}: the training was begun with {difference}; resume with the same, or choose another "
             "folder"
