@@ -49,6 +49,31 @@ def test_the_class_map_beside_its_probability_map_is_not_meant_whatever_its_name
     assert [path.name for path in best_maps(paths)] == ["r.probability.tif"]
 
 
+@pytest.mark.parametrize("name", ["r.ome.tif", "r.tif", "r.classes.tif", "r.classes.ome.tif"])
+def test_a_class_map_that_somebody_corrected_is_named_where_it_is_left_out(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "unet2015")
+    paths = [tmp_path / name, tmp_path / "r.probability.tif"]
+    for path in paths:
+        path.write_bytes(b"as written")
+    said = {"input": "r", "outputs": {path.name: sha256(path) for path in paths}}
+    (tmp_path / "r.record.json").write_text(json.dumps(signed(said)))
+    assert best_maps(paths) == paths[1:]
+    (line,) = caplog.records
+    assert (line.levelname, name in line.getMessage()) == ("INFO", True)
+    caplog.clear()
+    paths[0].write_bytes(b"corrected")
+    assert best_maps(paths) == paths[1:]
+    (line,) = caplog.records
+    assert line.levelname == "WARNING"
+    assert "changed since they were written" in line.getMessage()
+    assert line.getMessage().endswith(f"give such a file itself: {paths[0]}")
+    caplog.clear()
+    assert best_maps(paths[:1]) == paths[:1]  # given itself, it is taken
+    assert not caplog.records
+
+
 def test_without_records_names_and_flavours_tell(tmp_path: Path) -> None:
     names = "a.classes.tif a.probability.tif b.classes.ome.tif b.probability.ome.tif c.classes.tif"
     paths = [tmp_path / name for name in [*names.split(), "c.probability.ome.tif"]]

@@ -16,7 +16,7 @@ from unet2015.images.result_names import (
     stem_of,
 )
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
-from unet2015.segmentation.record_beside import place_of_record
+from unet2015.segmentation.record_beside import is_changed, place_of_record
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
@@ -32,19 +32,37 @@ def best_maps(paths: Sequence[Path]) -> list[Path]:
     paths = without_segmented(paths)
     probabilities = {path for path in paths if name_before(path.name, [ProbabilityMap.ending])}
     better = {place_of_record(path) or _by_name(path) for path in probabilities}
-    kept = []
+    kept: list[Path] = []
+    worse: list[Path] = []
     results = [path for path in paths if name_before(path.name, _MADE) is not None and is_result(path)]
     if results and len(results) < len(paths):
         _log.warning("results of maps are left out (%d): %s", len(results), listed_files(results))
     for path in paths:
+        if path in results:
+            continue
         beside = path not in probabilities and bool({place_of_record(path), _by_name(path)} & better - {None})
-        if not beside and path not in results:
-            kept.append(path)
+        (worse if beside else kept).append(path)
+    _say_left_out(worse)
     if not kept:
         raise UsageError(
             f"{listed_files(paths)}: these are results of maps; give class maps or probability maps"
         )
     return kept
+
+
+def _say_left_out(classes: Sequence[Path]) -> None:
+    """Name class maps beside probability maps, above all those that somebody has changed."""
+    changed = [path for path in classes if is_changed(path)]
+    if whole := [path for path in classes if path not in changed]:
+        _log.info("class maps beside their probability maps are left out: %s", listed_files(whole))
+    if changed:
+        _log.warning(
+            "class maps that were changed since they were written are left out, as the probability maps "
+            "beside them are taken: %s; what somebody corrected there does not count; to count it, give "
+            "such a file itself: %s",
+            listed_files(changed),
+            changed[0],
+        )
 
 
 def _by_name(path: Path) -> tuple[Path, str, bool] | None:

@@ -76,6 +76,12 @@ def describe_change(path: Path, digest: str) -> str | None:
     return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
 
 
+def is_changed(path: Path) -> bool:
+    """Whether a result is not what its record says was written."""
+    found = find_record(record_places(path), path)
+    return found is not None and found[1]["outputs"][path.name] != digest_of(path)
+
+
 def channels_of_source(path: Path) -> int:
     """Return how many channels ImageJ has of the image that a map was made of, by its record; else 1.
 
