@@ -1,11 +1,11 @@
 """The tables of ``docs/results.md``: ``python -m pipelines.results_report [--check]``.
 
 They say what the files below ``pipelines/results`` hold: the paper's Tables 1 and 2 beside what
-:mod:`pipelines.one_gpu_measures` found, all folds and directions, how much the placing of tiles matters
-(:mod:`pipelines.ablation`), how the shipped model stands other scales (:mod:`pipelines.em_scales`), and the
-networks that came after the paper's (:mod:`pipelines.successors`). Each stands between two markers; nothing
-else in the document is touched. With ``--check`` nothing is written: the exit status is 1 where the document
-does not say what the results say.
+:mod:`pipelines.one_gpu_measures` found, all folds and directions, what helps against overfitting
+(:mod:`pipelines.recipe_tables`), how much the placing of tiles matters (:mod:`pipelines.ablation`), how the
+shipped model stands other scales (:mod:`pipelines.em_scales`), and the networks that came after the paper's
+(:mod:`pipelines.successors`). Each stands between two markers; nothing else in the document is touched. With
+``--check`` nothing is written: the exit status is 1 where the document does not say what the results say.
 """
 
 import sys
@@ -18,6 +18,7 @@ from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
 from pipelines.cells.tables import table_2, table_2_gold, table_2_two_cores
 from pipelines.em.tables import scales, table_1, table_1_means, table_1_two_cores, tilings
+from pipelines.recipe_tables import recipes
 from pipelines.successors.tables import on_a_gpu, successors
 
 RESULTS = FOLDER / "results"
@@ -37,6 +38,7 @@ PARTS = {
     "table 2, Muon": ("one_gpu-muon", table_2_gold),
     "table 1, Muon, long": ("one_gpu-muon-long", table_1_means),
     "table 2, Muon, long": ("one_gpu-muon-long", table_2_gold),
+    "recipes": ("settings_table-wide", recipes),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),

@@ -1,0 +1,81 @@
+"""What helps against overfitting is taken by the rule that was fixed before, from halves of the rows."""
+
+import itertools
+import json
+
+import pytest
+
+from pipelines import results_report as report
+from pipelines.recipe_tables import DIC, EM, MEASURES, effects, is_taken, recipes
+from pipelines.settings_table import WIDE
+from unet2015.settings import read_toml
+
+FOUND = json.loads((report.RESULTS / "settings_table-wide" / "result.json").read_text())
+LEVEL = dict.fromkeys(MEASURES, 0.5)
+
+
+def test_the_rows_are_those_of_the_settings_and_each_mean_is_in_half_of_them():
+    rows = read_toml(WIDE, str(WIDE))["rows"]
+    assert FOUND["settings"]["rows"] == rows
+    assert len(FOUND["trainings"]) == 2 * len(rows)
+    taken = [set(title.split(", ")) for title in rows]
+    means = effects(FOUND)
+    assert all(sum(mean in row for row in taken) == 4 for mean in means)
+    assert all(sum({*two} <= row for row in taken) == 2 for two in itertools.combinations(means, 2))
+
+
+def test_the_effect_of_a_mean_is_that_of_the_rows_with_it_next_to_the_others():
+    # Each mean adds a power of two, so that a row in the wrong half would show.
+    adds = {mean: 2**number for number, mean in enumerate(effects(FOUND))}
+    made = [
+        {"row": title, "split": split}
+        | {key: sum(adds.get(mean, 0) for mean in title.split(", ")) for s, key in MEASURES if s == split}
+        for title in FOUND["settings"]["rows"]
+        for split in ("em-3", "dic-01")
+    ]
+    for mean, (with_it, without) in effects(FOUND | {"trainings": made}).items():
+        assert {with_it[key] - without[key] for key in MEASURES} == {adds[mean]}
+
+
+@pytest.mark.parametrize(
+    ("better", "pixel_error", "taken"),
+    [
+        (("rand_error", "v_rand", "auc"), 0.5004, True),
+        (("rand_error", "v_rand", "auc"), 0.5006, False),
+        (("rand_error", "v_rand"), 0.5, False),  # one that stays is not better
+        (("v_info", "auc"), 0.4999, True),
+        (("rand_error", "v_rand", "v_info", "auc"), 0.6, False),
+    ],
+)
+def test_em_takes_what_is_better_in_three_measures_and_spoils_no_pixels(better, pixel_error, taken):
+    changed = {("em-3", key): 0.4 if key.endswith("_error") else 0.6 for key in better}
+    assert is_taken("em-3", LEVEL | changed | {("em-3", "pixel_error"): pixel_error}, LEVEL) is taken
+    worse = {("em-3", key): 0.4 for key in EM if not key.endswith("_error")} | {("em-3", "rand_error"): 0.6}
+    assert not is_taken("em-3", LEVEL | worse, LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("better", "taken"), [(("seg_best", "auc"), True), (("seg_best", "seg"), False), (("auc",), False)]
+)
+def test_cells_take_what_is_better_in_seg_and_auc(better, taken):
+    assert set(better) <= set(DIC)
+    assert is_taken("dic-01", LEVEL | {("dic-01", key): 0.6 for key in better}, LEVEL) is taken
+
+
+def test_the_settings_for_the_tables_take_what_the_table_says():
+    said = {
+        line.split(" | ")[0].strip("| "): line.rstrip(" |").split(" | ")[-1]
+        for line in recipes(FOUND).splitlines()
+    }
+    assert [said[mean] for mean in effects(FOUND)] == ["cells", "cells", "EM", "none"]
+    rows, given = (
+        FOUND["settings"]["rows"],
+        read_toml(path := WIDE.with_name("one_gpu-regular.toml"), str(path)),
+    )
+    for name, training in given["trainings"].items():
+        change = {key: value for key, value in training["settings"].items() if key != "weight_map"}
+        if name.startswith("em-"):
+            assert change == {"optimisation": rows["scale, decay"]["optimisation"]}
+        else:
+            assert change == rows["gray and blur, scale"]
+    assert given["longest"] == FOUND["settings"]["base"]["optimisation"]["steps"]
