@@ -188,7 +188,7 @@ def test_every_network_has_the_same_scores_on_a_gpu(entry, chosen):
 @needs_cuda
 @pytest.mark.parametrize("variant", ["paper", "release"])
 @pytest.mark.parametrize(
-    ("dtype", "limit"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05), (torch.float64, 1e-12)]
+    ("dtype", "limit"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1), (torch.float64, 1e-12)]
 )
 def test_cuda_gives_the_same_up_to_rounding_in_the_memory_that_is_said(variant, dtype, limit):
     network = network_of(3, 3, 32, 3, variant, torch.float64)
