@@ -18,16 +18,16 @@ from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
 from unet2015.models.trained_on import notes_on
 from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
-from unet2015.objects.files import Intensities, measure_labels
+from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import number_image
 from unet2015.objects.table import Table, describe_summary, summary_of
 from unet2015.segmentation.in_memory import to_arrays
-from unet2015.segmentation.object_output import maps_to_label
+from unet2015.segmentation.object_output import maps_to_label, measured_under
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, ProbabilityMap
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings.objects import ObjectSettings
-from unet2015.tiling.progress import reporting
+from unet2015.tiling.progress import reporting, unnamed
 
 Progress = Callable[[int, int], object]
 """Called with the number of tiles that are done, and of all; raises `Cancelled` to end the work."""
@@ -123,7 +123,7 @@ def segment_layer(
         check_channels(layer, image, loaded.info.in_channels)
         notes += notes_on(image, loaded.info)
         segmenter = Segmenter(loaded, SegmentOptions(objects=objects, threshold=threshold))
-        with reporting(lambda name, done, tiles: progress(done, tiles)):
+        with reporting(unnamed(progress)):
             made = to_arrays(segmenter, image, (MAIN.name, ProbabilityMap.name))
         labels, tables = None, None
         if objects is not None:
@@ -147,10 +147,7 @@ def _objects(
     classes = ArrayImage(made[MAIN.name], f"{lead}YX")
     maps = maps_to_label(segmenter, settings, probability, classes)
     found = number_image(maps, settings, segmenter.options.max_memory, lambda pages: check())
-    measured = [
-        Intensities.of(image, "intensity"),
-        Intensities(probability, (maps.channel,), (ProbabilityMap.name,)),
-    ]
+    measured = measured_under(maps, image)
     rows = _Rows(image, found.dtype)
     tables = measure_labels(
         found, image, measured, writer=rows, dtype=found.dtype, progress=lambda pages: check()

@@ -24,7 +24,7 @@ from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.settings.choices import Averaging, Precision, ThresholdName
 from unet2015.tiling.engine import RunOptions, run
-from unet2015.tiling.progress import reporting, tile_bar
+from unet2015.tiling.progress import reporting, tile_bar, unnamed
 from unet2015.tiling.sinks import ArraySink
 
 
@@ -126,8 +126,7 @@ def segment(
     if isinstance(model, Model):  # else loading it has said so
         warn_of_doubts(model)
     probabilities = flag(probabilities, "probabilities")
-    told = callback(progress, "progress")
-    report = None if told is None else lambda name, done, tiles: told(done, tiles)
+    report = unnamed(callback(progress, "progress"))
     with opened_for(image, options, segmenter.info) as opened, reporting(report):
         product = ProbabilityMap.name if probabilities else MAIN.name
         return _in_given_order(to_arrays(segmenter, opened, (product,))[product], opened)

@@ -23,8 +23,8 @@ from unet2015.images.result_names import LABELS_ZARR, ome_ending
 from unet2015.images.writer import ImageWriter
 from unet2015.images.zarr_group import is_zarr
 from unet2015.images.zarr_labels import ZarrLabels
-from unet2015.objects.files import Intensities, measure_labels
-from unet2015.objects.labelling import Counted, MadeLabels, Maps, number_image
+from unet2015.objects.files import measure_labels
+from unet2015.objects.labelling import Counted, MadeLabels, number_image
 from unet2015.objects.progress import row_bar
 from unet2015.objects.table import Table, write_table
 from unet2015.safe_files import (
@@ -40,9 +40,9 @@ from unet2015.safe_files import (
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
-from unet2015.segmentation.object_output import join_results, rows_to_work_on, write_views
+from unet2015.segmentation.object_output import join_results, measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
-from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE, ProbabilityMap
+from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
 from unet2015.segmentation.record_beside import channels_of_source, describe_change
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.choices import LabelType
@@ -176,7 +176,7 @@ class _Labelling:
             said |= self.opening.as_record(shown)
             image.stack_channels = channels_of_source(path)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
-            measured = _measured(maps, shown)
+            measured = measured_under(maps, shown)
             places = _places(self.folder, name, path, image, self.views)
             target = places[LABELS.name]
             guards = _guards([*places.values()], said)
@@ -196,14 +196,6 @@ class _Labelling:
         if earlier := left_by_earlier_run([one.paths[0] for one in others], places.values()):
             self.notes.say(places[LABELS.name], describe_earlier(earlier))
         return [*places.values()], tables
-
-
-def _measured(maps: Maps, shown: Image | None) -> list[Intensities]:
-    """Return what is measured under the labels: the image, and the probability map."""
-    found = [] if shown is None else [Intensities.of(shown, "intensity")]
-    if maps.probability is not None:
-        found.append(Intensities(maps.probability, (maps.channel,), (ProbabilityMap.name,)))
-    return found
 
 
 @contextmanager

@@ -95,10 +95,7 @@ def write_objects(
         rows = rows_to_work_on(image, settings, job.options.views)
         progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
         labels = number_image(found, settings, job.options.max_memory, progress, job.options.label_type)
-        measured = [
-            Intensities.of(image, "intensity"),
-            Intensities(probability, (found.channel,), (ProbabilityMap.name,)),
-        ]
+        measured = measured_under(found, image)
         with writer(labels) as target:
             tables = measure_labels(
                 labels, image, measured, writer=target, dtype=labels.dtype, progress=progress
@@ -129,6 +126,14 @@ def maps_to_label(segmenter: Segmenter, settings: ObjectSettings, probability: I
     channel, wanted = class_of_objects(segmenter.info, settings)
     threshold = segmenter.threshold if settings.threshold is None else settings.threshold
     return Maps(probability, channel, threshold, classes, wanted)
+
+
+def measured_under(maps: Maps, image: Image | None) -> list[Intensities]:
+    """Return what is measured under the objects of maps: the image, and the probability map."""
+    found = [] if image is None else [Intensities.of(image, "intensity")]
+    if maps.probability is not None:
+        found.append(Intensities(maps.probability, (maps.channel,), (ProbabilityMap.name,)))
+    return found
 
 
 def write_views(

@@ -43,6 +43,11 @@ class _Caller:
 _caller: ContextVar[_Caller | None] = ContextVar("caller", default=None)
 
 
+def unnamed(progress: Callable[[int, int], object] | None) -> Report | None:
+    """Return for `reporting` a function that takes no name; None for none."""
+    return None if progress is None else lambda name, done, total: progress(done, total)
+
+
 @contextmanager
 def reporting(report: Report | None) -> Iterator[None]:
     """Within this context, call a function of the caller's for each step of a `Bar`.

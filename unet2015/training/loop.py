@@ -20,7 +20,7 @@ from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
-from unet2015.tiling.progress import reporting
+from unet2015.tiling.progress import reporting, unnamed
 from unet2015.training import run_folder
 from unet2015.training.checks.problem import merged
 from unet2015.training.checks.training_set import check_pairs
@@ -148,8 +148,7 @@ def train(
     device, resume = device_name(device), flag(resume, "resume")
     encoder = None if encoder_weights is None else file_path(encoder_weights, "encoder_weights")
     reading = checked_reading(axes, channel, scene)
-    told = callback(progress, "progress")
-    report = None if told is None else lambda name, done, steps: told(done, steps)
+    report = unnamed(callback(progress, "progress"))
     with process_group() as group:
         target = group.device(device)
         begun = find_start(start)
