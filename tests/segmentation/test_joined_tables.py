@@ -115,12 +115,13 @@ def test_a_claim_that_never_ends_is_said(tmp_path) -> None:
         pass
 
 
-def test_a_table_that_has_gone_is_a_warning(tmp_path, caplog) -> None:
+def test_a_table_that_has_gone_is_an_error_of_the_table_of_all(tmp_path) -> None:
     results = [done(tmp_path, "a"), done(tmp_path, "b")]
     (tmp_path / "b.objects.csv").unlink()
-    join_results(tmp_path, results, "measure")
-    assert "objects.csv: cannot join the tables: " in caplog.text
-    assert "the table of each image is there" in caplog.text
+    ((path, error),) = join_results(tmp_path, results, "measure")
+    assert path == tmp_path / "objects.csv"
+    assert str(error).startswith(f"{path}: cannot join the tables: ")
+    assert str(error).endswith("the table of each image is there")
 
 
 def test_rows_of_an_earlier_run_that_go_are_said(tmp_path, caplog) -> None:

@@ -127,14 +127,15 @@ def test_one_table_that_is_named_is_the_only_one(maps):
         measure_files(maps / "out", maps / "other.csv", parquet=True)
 
 
-def test_a_table_of_all_that_another_command_wrote_stays(maps, model, caplog):
+def test_a_table_of_all_that_another_command_wrote_stays(maps, model):
     segment_files([maps / "images" / "a.tif"], maps / "out", model, SegmentOptions(channel=0, objects=ANY))
     before = (maps / "out" / "objects.csv").read_bytes()
-    (result,) = label_files([maps / "maps" / "b.probability.tif"], maps / "out")
+    result, table = label_files([maps / "maps" / "b.probability.tif"], maps / "out")
     assert result.error is None
     assert (maps / "out" / "objects.csv").read_bytes() == before
-    assert "is a result of segment" in caplog.text
-    assert "the table of each image is there" in caplog.text
+    assert (table.input, table.outputs) == (maps / "out" / "objects.csv", ())
+    assert "is a result of segment" in str(table.error)
+    assert "the table of each image is there" in str(table.error)
 
 
 def test_a_threshold_is_not_rounded_to_the_half_precision_of_a_map(tmp_path):

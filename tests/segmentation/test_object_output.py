@@ -179,26 +179,27 @@ def test_a_run_has_one_table_of_all_files(tmp_path, model, stack, caplog):
 
 
 @pytest.mark.parametrize("mine", ["mine", "image,page,label,area_px,comment\n"])
-def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, caplog, mine):
+def test_a_table_that_somebody_else_wrote_stays(tmp_path, model, stack_file, mine):
     out = tmp_path / "out"
     out.mkdir()
     (out / "objects.csv").write_text(mine)
-    segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    result, table = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    assert result.error is None
     assert (out / "objects.csv").read_text() == mine
-    assert "objects.csv: exists, and no record beside it says that this program made it" in caplog.text
+    assert "objects.csv: exists, and no record beside it says that this program made it" in str(table.error)
 
 
-def test_a_table_with_somebody_s_notes_stays(tmp_path, model, stack_file, caplog):
+def test_a_table_with_somebody_s_notes_stays(tmp_path, model, stack_file):
     out = tmp_path / "out"
     segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
     with (out / "objects.csv").open("a") as file:
         file.write("my note\n")
-    segment_files([stack_file], out, model, SegmentOptions(objects=ObjectSettings(smallest=9)))
+    _, table = segment_files([stack_file], out, model, SegmentOptions(objects=ObjectSettings(smallest=9)))
     assert (out / "objects.csv").read_text().endswith("my note\n")
-    assert "was changed after this program made it" in caplog.text
+    assert "was changed after this program made it" in str(table.error)
 
 
-def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, monkeypatch):
+def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, monkeypatch):
     out, joined = tmp_path / "out", object_output.join_tables
 
     def late(path, *more):
@@ -206,10 +207,10 @@ def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, caplog, 
         joined(path, *more)
 
     monkeypatch.setattr(object_output, "join_tables", late)
-    (result,) = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
+    result, table = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
     assert result.error is None
     assert (out / "objects.csv").read_text() == "mine"
-    assert "so it is not replaced" in caplog.text
+    assert "so it is not replaced" in str(table.error)
 
 
 def test_what_a_killed_run_left_of_the_table_of_a_run_is_removed(tmp_path, model, stack_file):

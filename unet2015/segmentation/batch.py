@@ -65,7 +65,8 @@ def segment_files(
         the same bytes with the same model and options. A file that was begun goes on after its last
         finished part. In a folder, ``failures.csv`` lists the files that failed this time, if any. Where an
         error was unexpected, ``failures.log`` beside it has the traceback. With objects, ``objects.csv`` (and
-        ``objects.parquet``) has the rows of all files.
+        ``objects.parquet``) has the rows of all files; if such a table cannot be written, the last result is
+        that of the table, with the error.
 
     Raises
     ------
@@ -109,5 +110,6 @@ def segment_files(
     if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.object_output import join_results  # it measures
 
-        join_results(out, results, "segment")
+        failed = join_results(out, results, "segment")
+        results += [FileResult(path, (), error) for path, error in failed]
     return results

@@ -66,7 +66,8 @@ def measure_files(
     -------
     list of ObjectResult
         For each label image: ``input``, ``outputs``, ``objects`` (number, total and median area) and
-        ``error``, which is None where all went well.
+        ``error``, which is None where all went well. If a table of all cannot be written, the last result
+        is that of the table, with the error.
 
     Raises
     ------
@@ -94,7 +95,8 @@ def measure_files(
         all_done(named_results(list(opening.partners)), work.measure, notes, told)
     )
     if not single:
-        join_results(target, results, "measure")
+        failed = join_results(target, results, "measure")
+        results += [ObjectResult(path, error=error) for path, error in failed]
     elif work.tables:
         said = {"inputs": work.inputs} | size.as_record()
         _write(target, _told(work, target), said)

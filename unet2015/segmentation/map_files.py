@@ -106,7 +106,8 @@ def label_files(
     -------
     list of ObjectResult
         For each map: ``input``, ``outputs``, ``objects`` (number, total and median area) and ``error``, which
-        is None where all went well.
+        is None where all went well. If a table of all cannot be written, the last result is that of the
+        table, with the error.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def label_files(
     work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
     results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
-    join_results(folder, results, "label")
+    results += [ObjectResult(path, error=error) for path, error in join_results(folder, results, "label")]
     return results
 
 

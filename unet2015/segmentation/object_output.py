@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unet2015.errors import UNet2015Error
+from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
@@ -186,13 +186,19 @@ class Done(Protocol):
         """Number, total and median area of its objects."""
 
 
-def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
+def join_results(folder: Path, results: Sequence[Done], command: str) -> list[tuple[Path, ImageWriteError]]:
     """Write tables with the objects of all files of a command into its folder, and say how many there are.
 
-    A table of this name that this program did not write, or that was changed since, stays. If the table
-    cannot be written, there is only a warning: that of each file is there.
+    A table of this name that this program did not write, or that was changed since, stays.
+
+    Returns
+    -------
+    list of (path, ImageWriteError)
+        The tables that could not be written; those of each file are there.
     """
-    places, written = [], []
+    places: list[Path] = []
+    written: list[Path] = []
+    failed: list[tuple[Path, ImageWriteError]] = []
     for ending in (TABLE.ending, PARQUET.ending):
         tables = {
             path: tuple((result.objects or {}).get(CHANNELS, ()))
@@ -201,18 +207,24 @@ def join_results(folder: Path, results: Sequence[Done], command: str) -> None:
             if path.name.endswith(ending)
         }
         places.append(folder / (RUN_TABLE + Path(ending).suffix))
-        if tables and _join(places[-1], tables, command):
+        if not tables:
+            continue
+        try:
+            _join(places[-1], tables, command)
             written.append(places[-1])
+        except ImageWriteError as error:
+            failed.append((places[-1], error))
     where = f"the objects of this one are in {written[0]}" if written else "this one has no such table"
     for name in left_by_earlier_run(places, written) if any(result.outputs for result in results) else ():
         _log.warning("%s: of an earlier run, and kept; %s", folder / name, where)
     found = [result.objects for result in results if result.objects is not None]
     if len(found) > 1:
         _log.info("%s%s", describe_run(found), f"; all in {written[0]}" if written else "")
+    return failed
 
 
-def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> bool:
-    """Write a table with the rows of others, with a record; return whether it could be written.
+def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> None:
+    """Write a table with the rows of others, with a record; raise `ImageWriteError` if it cannot be written.
 
     `tables` has the channel names of each. Two runs into one folder write it one after the other; that of the
     last one stays, and its record names the tables whose rows it has.
@@ -229,12 +241,10 @@ def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> boo
             if isinstance(error, UNet2015Error)
             else f"{path}: cannot join the tables: {reason(error)}"
         )
-        _log.warning("%s; the table of each image is there", said)
-        return False
+        raise ImageWriteError(f"{said}; the table of each image is there") from error
     if channels is not None:
         say_channels(path, channels)
     _say_gone(path, before.get("tables"), tables)
-    return True
 
 
 def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]]) -> None:
