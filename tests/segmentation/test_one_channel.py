@@ -10,7 +10,7 @@ import tifffile
 from unet2015.errors import ImageValueError
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file, save_model
-from unet2015.models.trained_on import notes_on, notes_on_start
+from unet2015.models.unlike import notes_on, notes_on_start
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.in_memory import segment

@@ -14,7 +14,7 @@ from unet2015.images.mapping import Scale, intensity_scale
 from unet2015.images.notes import say
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.trained_on import notes_on
+from unet2015.models.unlike import notes_on
 from unet2015.safe_files import sha256
 from unet2015.wording import counted
 

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,14 @@ from unet2015.images.strips import StripWriter
 from unet2015.images.tiles import TileWriter
 from unet2015.safe_files import Guard, atomic_path
 
-__all__ = ["ImageWriter", "Layout", "write_image"]
+__all__ = ["ImageWriter", "Layout", "RowWriter", "write_image"]
+
+
+class RowWriter(Protocol):
+    """Takes the rows of an image, page by page, from top to bottom."""
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Take the next rows, (rows, width) or (planes, rows, width)."""
 
 
 class ImageWriter:

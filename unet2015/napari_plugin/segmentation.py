@@ -16,7 +16,7 @@ from unet2015.images.array_image import ArrayImage
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
-from unet2015.models.trained_on import notes_on
+from unet2015.models.unlike import notes_on
 from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
 from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import number_image

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,11 @@ from unet2015.images.image import Image
 from unet2015.images.page_order import other_order
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_names import image_around
+from unet2015.images.writer import RowWriter
 from unet2015.objects.labelling import Counted, Labels
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.table import Table, table_of
-
-
-class RowWriter(Protocol):
-    """Takes the rows of an image, page by page, from top to bottom."""
-
-    def write(self, rows: NDArray[Any]) -> None:
-        """Take the next rows, (rows, width)."""
 
 
 @dataclass(frozen=True, eq=False)

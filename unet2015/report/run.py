@@ -22,7 +22,7 @@ from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.kept import other_model
 from unet2015.report.measures import alert, measured_on, measures, other_settings, summary
-from unet2015.report.trained_on import trained_on
+from unet2015.report.training_files import training_files
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
@@ -258,7 +258,7 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         axes, channel, scene = (model.info.training.get(name) for name in ("axes", "channel", "scene"))
         images = [
             (stack.enter_context(open_image(image, axes, channel=channel, scene=scene)), labels)
-            for image, labels in trained_on(folder, model)
+            for image, labels in training_files(folder, model)
         ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
         files = [(Path(image.name), image.pages) for image, _ in images]

@@ -10,7 +10,7 @@ from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
-from unet2015.models.trained_on import notes_on
+from unet2015.models.unlike import notes_on
 from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
 from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs

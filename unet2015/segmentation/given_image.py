@@ -16,7 +16,7 @@ from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.images.notes import say
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.trained_on import notes_on
+from unet2015.models.unlike import notes_on
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
 

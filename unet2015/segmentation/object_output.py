@@ -12,7 +12,8 @@ from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
-from unet2015.objects.files import Intensities, RowWriter, measure_labels, rows_to_measure
+from unet2015.images.writer import RowWriter
+from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number_image, rows_to_number
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,12 @@ from unet2015.errors import ModelError
 from unet2015.images import result_names
 from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
-from unet2015.images.writer import ImageWriter, Layout
+from unet2015.images.writer import ImageWriter, Layout, RowWriter
 from unet2015.images.zarr_layout import ZarrMap
 from unet2015.tiling.classes import class_map, probability_map
 
 if TYPE_CHECKING:  # torch comes with it
     from unet2015.models.model_file import ModelInfo
-
-
-class RowWriter(Protocol):
-    """Takes the rows of an image, page by page, from top to bottom."""
-
-    def write(self, rows: npt.NDArray[Any]) -> None:
-        """Take the next rows, (rows, width) or (planes, rows, width)."""
 
 
 class Product(ABC):

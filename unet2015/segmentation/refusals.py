@@ -6,7 +6,7 @@ from unet2015.device import total_memory
 from unet2015.errors import ImageValueError, MemoryLimitError
 from unet2015.images.image import Image
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.trained_on import channel_advice
+from unet2015.models.unlike import channel_advice
 from unet2015.tiling.memory import PlanMemoryError, mib
 
 _BESIDES = "parts of the file that must be decoded whole and lists of pages"

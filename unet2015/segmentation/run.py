@@ -13,8 +13,8 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import TRAINED_ON
-from unet2015.models.trained_on import notes_on
 from unet2015.models.training_pages import trained_pages
+from unet2015.models.unlike import notes_on
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out

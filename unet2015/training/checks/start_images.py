@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from unet2015.images.image import Image
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.trained_on import notes_on_start
 from unet2015.models.training_pages import names_files, trained_pages
+from unet2015.models.unlike import notes_on_start
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import Files, page_names
 from unet2015.training.pool import PooledImage

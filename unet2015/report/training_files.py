@@ -11,7 +11,7 @@ from unet2015.safe_files import sha256
 from unet2015.training.run_folder import checkpoints
 
 
-def trained_on(folder: Path, model: Model) -> list[tuple[Path, Path]]:
+def training_files(folder: Path, model: Model) -> list[tuple[Path, Path]]:
     """Return the images and labels that the newest checkpoint names.
 
     Raises
