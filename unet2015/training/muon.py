@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unet2015.matrices import product
+
 # From Jordan et al.: five turns of this polynomial map singular values from 0.001 ... 1 to 0.7 ... 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _TURNS = 5
@@ -82,26 +84,33 @@ def iterated(wide: Tensor) -> Tensor:
     return _one_by_one(wide) if wide.dtype == torch.bfloat16 else _factors_first(wide)
 
 
+def _times(first: Tensor, second: Tensor) -> Tensor:
+    return product(first, second) if first.ndim == 2 else first @ second
+
+
 def _factor(gram: Tensor) -> Tensor:
-    add = torch.addmm if gram.ndim == 2 else torch.baddbmm
-    factor = add(gram, gram, gram, beta=_B, alpha=_C)
+    factor = _times(gram, gram).mul_(_C).add_(gram, alpha=_B)
     factor.diagonal(dim1=-2, dim2=-1).add_(_A)
     return factor
 
 
 def _factors_first(wide: Tensor) -> Tensor:
-    gram = wide @ wide.mT
-    product = factor = _factor(gram)
+    gram = _times(wide, wide.mT)
+    whole = factor = _factor(gram)
     for _ in range(_TURNS - 1):
-        gram = factor @ gram @ factor  # X X' of the next X, which is factor X
+        gram = _times(_times(factor, gram), factor)  # X X' of the next X, which is factor X
         factor = _factor(gram)
-        product = factor @ product
-    return product @ wide
+        whole = _times(factor, whole)
+    return _times(whole, wide)
 
 
 def _one_by_one(wide: Tensor) -> Tensor:
+    add = torch.addmm if wide.ndim == 2 else torch.baddbmm
     for _ in range(_TURNS):
-        wide = _factor(wide @ wide.mT) @ wide
+        gram = wide @ wide.mT
+        factor = add(gram, gram, gram, beta=_B, alpha=_C)
+        factor.diagonal(dim1=-2, dim2=-1).add_(_A)
+        wide = factor @ wide
     return wide
 
 
@@ -111,8 +120,13 @@ def muon_step(gradient: Tensor, velocity: Tensor, momentum: float | Tensor) -> T
     Nesterov's momentum, made orthogonal and scaled by `step_size`.
     """
     velocity.mul_(momentum).add_(gradient)
-    ahead = (gradient + velocity * momentum).reshape(len(gradient), -1)
-    return (orthogonal(ahead) * step_size(*ahead.shape)).reshape(gradient.shape)
+    ahead = gradient + velocity * momentum
+    # In the order in which they lie in memory, so that nothing is moved: columns may change places.
+    last = ahead.ndim == 4 and ahead.is_contiguous(memory_format=torch.channels_last)
+    ahead = ahead.permute(0, 2, 3, 1) if last else ahead
+    matrix = ahead.reshape(len(ahead), -1)
+    step = orthogonal(matrix).mul_(step_size(*matrix.shape)).reshape(ahead.shape)
+    return step.permute(0, 3, 1, 2) if last else step
 
 
 def step_size(m: int, n: int) -> float:
