@@ -63,19 +63,26 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the convolution gives."""
-        found = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)  # so that its gradient lies in memory as it does
+        found = functional.linear(x.permute(0, 2, 3, 1), weight, self.bias)
         return found.permute(0, 3, 1, 2)
 
 
 def speed_up(network: Network) -> None:
     """Replace layers of a network, in place, by such as are faster on a GPU; not for training."""
+    multiply_heads(network)
+    for module in list(network.modules()):
+        if isinstance(module, nn.Sequential):
+            join_relu(module, ConvolutionReLU)
+
+
+def multiply_heads(network: Network) -> None:
+    """Replace the last layers of a network, where they are convolutions of 1 x 1, by products, in place."""
     heads = [head for head in network.heads if is_pointwise(head)]
     for module in list(network.modules()):
         for name, child in module._modules.items():
             if child in heads:
                 module._modules[name] = Pointwise(child)
-        if isinstance(module, nn.Sequential):
-            join_relu(module, ConvolutionReLU)
 
 
 def is_pointwise(layer: nn.Conv2d) -> bool:

@@ -4,6 +4,7 @@ torch takes a kernel for each of them, and each reads and writes a whole map: on
 as the convolutions themselves. The parameters stay those of the network, under the same names.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,8 +31,10 @@ def fuse(network: nn.Module) -> None:
                 setattr(module, name, UpConvolution(child))
 
 
-class _Convolution(nn.Module):
+class FusedConvolution(nn.Module):
     """A convolution with the parameters of another one, which are taken over, not copied."""
+
+    relu = False
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
@@ -50,16 +53,21 @@ class _Convolution(nn.Module):
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
             values = [None if value is None else value.to(dtype) for value in values]
-        relu = isinstance(self, TrainedConvolutionReLU)
-        found: Tensor = _Convolve.apply(*values, self.shape, relu)  # type: ignore[no-untyped-call]
+        return self.convolve(values)
+
+    def convolve(self, values: Sequence[Tensor | None]) -> Tensor:
+        """Return the maps, given the input, the weight and the bias in one precision."""
+        found: Tensor = _Convolve.apply(*values, self.shape, self.relu)  # type: ignore[no-untyped-call]
         return found
 
 
-class TrainedConvolutionReLU(_Convolution):
+class TrainedConvolutionReLU(FusedConvolution):
     """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
 
+    relu = True
 
-class UpConvolution(_Convolution):
+
+class UpConvolution(FusedConvolution):
     """A transposed convolution."""
 
 
@@ -117,7 +125,7 @@ def cast_weights(scores: TrainingScores, dtype: torch.dtype) -> dict[str, Tensor
     dict of Tensor
         By the names of the parameters.
     """
-    kinds, exact = (nn.Conv2d, nn.ConvTranspose2d, _Convolution), scores.network.heads
+    kinds, exact = (nn.Conv2d, nn.ConvTranspose2d, FusedConvolution), scores.network.heads
     found = {
         f"{place}.{name}": weight
         for place, module in scores.named_modules()

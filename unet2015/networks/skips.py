@@ -86,7 +86,9 @@ class _Concatenate(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         first, second = gradient[:, : ctx.channels], gradient[:, ctx.channels :]
         if _is_wide(first):  # what comes next, an up-convolution, reads it as one piece
-            first = _wide(first).contiguous().view(first.dtype).permute(0, 3, 1, 2)
+            first = _one_piece(first)
+        if gradient.device.type == "cpu" and _is_wide(second):  # a CPU adds few channels at a time slowly
+            second = _one_piece(second)
         return first, second
 
 
@@ -102,6 +104,10 @@ def _is_wide(x: Tensor) -> bool:
     """Whether each pixel's channels lie side by side, and make whole numbers of 16 bytes."""
     steps = (x.shape[1], x.storage_offset(), x.stride(0), x.stride(2), x.stride(3))
     return x.stride(1) == 1 and all(step * x.element_size() % _WIDE == 0 for step in steps)
+
+
+def _one_piece(x: Tensor) -> Tensor:
+    return _wide(x).contiguous().view(x.dtype).permute(0, 3, 1, 2)
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unet2015.networks import Network, TrainingScores, build
+from unet2015.networks.cpu_training import fused_copy
 from unet2015.settings import PhaseSettings, TrainingSettings
 from unet2015.training.augment import Sample
 from unet2015.training.encoder import freeze, freeze_named, weight_groups
@@ -39,6 +40,8 @@ class Learner:
     ----------
     network : Module
         As the last step left it.
+    trained : Module
+        What a step computes: on a CPU a copy with the same parameters, faster in training; else the network.
     optimizer : Optimizer
         Over the weights of the network, in their order.
     average : MovingAverage or None
@@ -71,9 +74,12 @@ class Learner:
         if phase is not None:
             self.frozen += freeze_named(self.network, *phase)
         weights = weight_groups(self.network, settings.fine_tuning)
+        self.trained = fused_copy(self.network) if device.type == "cpu" else self.network
+        names = [name for name, module in self.network.named_modules() if module in self.frozen]
+        self._frozen = [self.trained.get_submodule(name) for name in names]
         self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
-        self.shared: nn.Module = group.share(TrainingScores(self.network))
+        self.shared: nn.Module = group.share(TrainingScores(self.trained))
 
     @property
     def model(self) -> Network:
@@ -83,8 +89,8 @@ class Learner:
 
     def forward(self, sample: Sample, precision: str) -> list[Tensor]:
         """Return the loss of each tile."""
-        self.network.train()
-        for module in self.frozen:
+        self.trained.train()
+        for module in self._frozen:
             module.eval()
         image = sample.image.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, precision):

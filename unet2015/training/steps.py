@@ -144,7 +144,7 @@ class GradientDescent:
         if state.precision:
             _log.info("precision: %s, as was chosen when the training began", state.precision)
             return
-        chosen, why = choose_precision(self.network, rule, self.device)
+        chosen, why = choose_precision(self.learner.trained, rule, self.device)
         half = self.group.first_of(float(chosen == "bfloat16"))
         state.precision = "bfloat16" if half else "float32"
         _log.info("precision: %s; %s", state.precision, why)
@@ -197,7 +197,7 @@ class GradientDescent:
         # Not in the block above, where the error keeps the tensors of the failed step alive.
         rule = self.settings.optimisation
         self.learner.optimizer.zero_grad(set_to_none=True)
-        fits = what_fits(self.network, rule, self.device, self.state.precision)
+        fits = what_fits(self.learner.trained, rule, self.device, self.state.precision)
         raise MemoryLimitError(
             f"{self.device} ran out of memory in step {self.state.step + 1} with batch = {rule.batch} and "
             f"tile = {rule.tile}; {fits}"

@@ -183,7 +183,7 @@ def test_the_scratch_is_shared_and_grows_only():
 def test_chunks_cover_every_row_once(rows, across, inner, outer, size, value):
     with mock.patch.object(winograd, "SCRATCH_BYTES", size):
         most = winograd._max_tile_rows(across, inner, outer, value)
-        found = list(winograd._row_chunks(2 * rows, most))
+        found = list(winograd.row_chunks(2 * rows, most))
         assert [row for top, low in found for row in range(top, low)] == list(range(2 * rows))
         assert all(top % 2 == 0 and (low - top) // 2 <= most for top, low in found)
         each = 16 * value

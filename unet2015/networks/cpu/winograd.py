@@ -62,7 +62,13 @@ class Scratch:
         return list(torch.split(self._memory[: sum(sizes)], list(sizes)))
 
 
-def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scratch: Scratch) -> Tensor:
+def convolve(
+    maps: Sequence[Tensor],
+    weights: WinogradWeights,
+    bias: Tensor | None,
+    scratch: Scratch,
+    least: float = 0,
+) -> Tensor:
     """Return the unpadded 3x3 convolution of concatenated maps, after its ReLU.
 
     Parameters
@@ -71,10 +77,12 @@ def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scr
         (1, channels, H, W), float32 or bfloat16, all of one size; fast if channels last.
     weights : WinogradWeights
         For these maps, in their precision.
-    bias : Tensor
+    bias : Tensor or None
         (channels out,).
     scratch : Scratch
         For the transformed maps, in their precision.
+    least : float
+        Smaller outputs become this: minus infinity leaves the ReLU out.
 
     Returns
     -------
@@ -88,16 +96,16 @@ def convolve(maps: Sequence[Tensor], weights: WinogradWeights, bias: Tensor, scr
     channels_in, channels_out, across = sum(weights.channels_in), weights.channels_out, (width + 1) // 2
     out = maps[0].new_empty(height + height % 2, 2 * across, channels_out)
     most = _max_tile_rows(across, channels_in, channels_out, out.itemsize)
-    for top, bottom in _row_chunks(len(out), most):
+    for top, bottom in row_chunks(len(out), most):
         down = (bottom - top) // 2
         sizes = _scratch_sizes(down, across, channels_in, channels_out)
         before, half, after = scratch(*sizes[:2], weights.products_in_scratch * down * across * channels_out)
         tiles = _view(before, 4, 4, down, across, channels_in)
         # Side by side, as the maps are concatenated: their convolution is one sum over all channels.
         for pixels, part in zip(inputs, torch.split(tiles, weights.channels_in, dim=-1), strict=True):
-            _transform_input(pixels[top : bottom + 2], part, half)
+            transform_input(pixels[top : bottom + 2], part, half)
         values = tiles.view(POSITIONS, down * across, channels_in)
-        _inverse_transform(weights.row_sums(values, bias, before, after), out[top:bottom])
+        _inverse_transform(weights.row_sums(values, bias, before, after), out[top:bottom], least)
     return out.permute(2, 0, 1)[None, :, :height, :width]
 
 
@@ -119,7 +127,7 @@ def _max_tile_rows(across: int, channels_in: int, channels_out: int, size: int) 
     return max(1, max(SCRATCH_BYTES, weight_bytes) // row_bytes)
 
 
-def _row_chunks(rows: int, most: int) -> Iterator[tuple[int, int]]:
+def row_chunks(rows: int, most: int) -> Iterator[tuple[int, int]]:
     """Divide an even number of output rows into chunks of about equal height, of `most` rows of tiles."""
     # -(-a // b) rounds up.
     parts = -(-rows // (2 * most))
@@ -140,7 +148,7 @@ def _view(memory: Tensor, *shape: int) -> Tensor:
     return memory[: prod(shape)].view(shape)
 
 
-def _transform_input(pixels: Tensor, out: Tensor, scratch: Tensor) -> None:
+def transform_input(pixels: Tensor, out: Tensor, scratch: Tensor) -> None:
     """Write ``B' d B`` of the tiles of `pixels` (rows, columns, channels), which start at every second pixel.
 
     The rows are transformed first, once for tiles that lie side by side and share columns.
@@ -162,14 +170,14 @@ def _input_row(x: Sequence[Tensor], i: int, out: Tensor) -> None:
     (torch.add if i == 1 else torch.sub)(x[one], x[other], out=out)
 
 
-def _inverse_transform(row_sums: RowSums, out: Tensor) -> None:
-    """Write ``A' m A``, after the ReLU, to `out` (rows, columns, channels), given ``A' m``."""
+def _inverse_transform(row_sums: RowSums, out: Tensor, least: float) -> None:
+    """Write ``A' m A``, raised to at least `least`, to `out` (rows, columns, channels), given ``A' m``."""
     down, across, channels = out.shape[0] // 2, out.shape[1] // 2, out.shape[2]
     upper, lower, memory = row_sums
     one = memory.view(down, across, channels)
     for i, row in enumerate((upper, lower)):
         four = [each.view(down, across, channels) for each in row]
         torch.add(four[1], four[2], out=one).add_(four[0])
-        torch.clamp_min(one, 0, out=out[i::2, 0::2])
+        torch.clamp_min(one, least, out=out[i::2, 0::2])
         torch.sub(four[1], four[2], out=one).sub_(four[3])
-        torch.clamp_min(one, 0, out=out[i::2, 1::2])
+        torch.clamp_min(one, least, out=out[i::2, 1::2])

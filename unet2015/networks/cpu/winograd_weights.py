@@ -54,10 +54,10 @@ class PackedWeights:
         pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_linear_weight
         self.packed = [pack(each.t().contiguous(), _TILES) for each in _transformed_together(parts)]
 
-    def multiply(self, values: Tensor, bias: Tensor) -> list[Tensor]:
+    def multiply(self, values: Tensor, bias: Tensor | None) -> list[Tensor]:
         """Return the products with `values` (16, tiles, channels in): 16 of (tiles, channels out).
 
-        The bias (channels out,) is added where it enters each output once.
+        The bias (channels out,), if any, is added where it enters each output once.
         """
         multiply: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
         return [
@@ -65,7 +65,7 @@ class PackedWeights:
             for at in range(POSITIONS)
         ]
 
-    def row_sums(self, values: Tensor, bias: Tensor, before: Tensor, after: Tensor) -> RowSums:
+    def row_sums(self, values: Tensor, bias: Tensor | None, before: Tensor, after: Tensor) -> RowSums:
         """Return ``A' m`` of the products ``m`` with `values` (16, tiles, channels in), and the bias.
 
         `before`, the memory of the values, is overwritten; `after` is not needed.
@@ -82,6 +82,20 @@ class PackedWeights:
         """Return the weights of each map as they were, up to a rounding; channels last."""
         transformed = torch.stack([each.to_dense().t() for each in self.packed])
         return [restore_weights(part) for part in torch.split(transformed, self.channels_in, dim=1)]
+
+
+class WeightsOfOnePass(PackedWeights):
+    """Transformed weights of one map in float32 as they are: packing would take as long as it saves.
+
+    Parameters
+    ----------
+    transformed : Tensor
+        (16, channels out, channels in); each matrix or its transpose is contiguous.
+    """
+
+    def __init__(self, transformed: Tensor) -> None:
+        _, self.channels_out, inner = transformed.shape
+        self.channels_in, self.packed = [inner], list(transformed)
 
 
 class BatchedWeights:
@@ -112,7 +126,7 @@ class BatchedWeights:
         self.parts, self.transformed = parts, _transformed_together(parts)
         self._first, self._middle, self._last = torch.split(self.transformed, [4, 8, 4])
 
-    def row_sums(self, values: Tensor, bias: Tensor, before: Tensor, after: Tensor) -> RowSums:
+    def row_sums(self, values: Tensor, bias: Tensor | None, before: Tensor, after: Tensor) -> RowSums:
         """Return ``A' m`` of the products ``m`` with `values` (16, tiles, channels in), and the bias.
 
         `before` is the memory of the values; `after`, that of the products, is overwritten.
@@ -122,7 +136,8 @@ class BatchedWeights:
         # Rows of A': (1, 1, 1, 0) and (0, 1, -1, -1). Both need the rows in the middle; the others are added
         # to these sums where they are made.
         torch.bmm(values[4:12], self._middle, out=memory[:8])
-        memory[_BIAS_AT - 4].add_(bias)
+        if bias is not None:
+            memory[_BIAS_AT - 4].add_(bias)
         torch.sub(upper, third, out=lower)
         upper.add_(third)
         upper.baddbmm_(values[:4], self._first)

@@ -1,0 +1,136 @@
+"""The copy of a network that is trained on a CPU: same parameters, scores and gradients, up to rounding."""
+
+from copy import deepcopy
+from unittest import mock
+
+import pytest
+import torch
+from torch import nn
+
+from unet2015.networks import NETWORKS, build, cpu_training
+from unet2015.networks.cpu import winograd_gradients
+from unet2015.networks.cpu_training import CPUConvolution, CPUConvolutionReLU, fused_copy
+from unet2015.networks.unet2015 import UNet
+
+CASES = [
+    {"kernel_size": 3},
+    {"kernel_size": 3, "bias": False, "padding": 1},
+    {"kernel_size": (3, 2), "padding": (0, 1), "stride": (2, 1), "dilation": (1, 2), "groups": 2},
+    {"kernel_size": 2, "stride": 2, "up": True},
+    {"kernel_size": (3, 2), "stride": 2, "padding": 1, "output_padding": (1, 0), "bias": False, "up": True},
+]
+
+
+def noise(*shape, seed=0, dtype=torch.float32, last=True):
+    made = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return made.contiguous(memory_format=torch.channels_last) if last else made
+
+
+def made(rule, inner=4, outer=6):
+    torch.manual_seed(1)
+    rule = dict(rule)
+    return (nn.ConvTranspose2d if rule.pop("up", False) else nn.Conv2d)(inner, outer, **rule)
+
+
+def gradients(layer, x, precision=torch.float32):
+    x = x.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16, cache_enabled=False):
+        found = layer(x)
+    loss = found.to(torch.promote_types(found.dtype, torch.float32)).square().sum()
+    return [found.detach(), *torch.autograd.grad(loss, [x, *layer.parameters()])]
+
+
+@pytest.mark.parametrize("rule", CASES, ids=str)
+@pytest.mark.parametrize("last", [False, True])
+def test_the_gradients_are_those_of_finite_differences(rule, last):
+    for kind in (CPUConvolution, CPUConvolutionReLU):
+        fused = kind(made(rule).double())
+        x = noise(1, 4, 4, 5, dtype=torch.float64, last=last).requires_grad_()
+
+        def f(x, weight, bias=None, fused=fused):
+            return torch.func.functional_call(fused, {"weight": weight, "bias": bias}, x)
+
+        assert torch.autograd.gradcheck(f, (x, *(p for p in (fused.weight, fused.bias) if p is not None)))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("rule", "inner", "outer", "winograd"),
+    [
+        *((rule, 4, 6, False) for rule in CASES),
+        ({"kernel_size": 3}, 128, 128, True),
+        ({"kernel_size": 3, "padding": (1, 0), "bias": False}, 130, 128, True),
+        ({"kernel_size": 3, "padding": 3}, 128, 128, False),
+        ({"kernel_size": 3, "stride": 2}, 128, 128, False),
+        ({"kernel_size": 3, "groups": 2}, 256, 256, False),
+        ({"kernel_size": 2, "stride": 2, "up": True}, 128, 64, False),
+        ({"kernel_size": 2, "stride": 1, "up": True}, 128, 64, False),
+    ],
+    ids=str,
+)
+def test_a_layer_is_as_close_to_float64_as_torchs(rule, inner, outer, winograd, precision):
+    plain, x = made(rule, inner, outer), noise(2, inner, 24, 20)
+    exact = gradients(nn.Sequential(deepcopy(plain).double(), nn.ReLU()), x.double())
+    theirs = gradients(nn.Sequential(deepcopy(plain), nn.ReLU()), x, precision)
+    with mock.patch.object(
+        winograd_gradients, "weight_gradient", wraps=winograd_gradients.weight_gradient
+    ) as used:
+        mine = gradients(CPUConvolutionReLU(plain), x, precision)
+    assert used.called == (winograd and precision == torch.float32)
+    for one, other, expected in zip(mine, theirs, exact, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        near, far = (float((each - expected).norm() / expected.norm()) for each in (one, other))
+        assert near <= max(3 * far, 1e-6)
+
+
+def test_an_up_convolution_of_many_channels_multiplies_matrices():
+    with mock.patch.object(cpu_training, "product", wraps=cpu_training.product) as multiply:
+        gradients(CPUConvolution(made(CASES[3], 128, 64)), noise(2, 128, 5, 4))
+        gradients(CPUConvolution(made(CASES[3], 4, 6)), noise(2, 4, 5, 4))
+    assert multiply.call_count == 1
+
+
+def test_a_gradient_of_a_bias_is_summed_in_float32():
+    layer = CPUConvolution(nn.Conv2d(1, 3, 1).bfloat16())
+    found = layer(noise(1, 1, 40, 40).bfloat16())
+    gradient = noise(1, 3, 40, 40).bfloat16() + 100
+    (summed,) = torch.autograd.grad(found, [layer.bias], gradient)
+    assert torch.equal(summed, gradient.double().sum((0, 2, 3)).bfloat16())
+
+
+@pytest.mark.parametrize("channels", [4, 128])
+def test_nan_passes_through_a_relu(channels):
+    x = noise(1, channels, 40, 40)
+    x[0, 0, 9, 9] = torch.nan
+    assert CPUConvolutionReLU(made({"kernel_size": 3}, channels, channels))(x).isnan().any()
+
+
+@pytest.mark.parametrize("settings", [s for e in NETWORKS.values() for s in e.examples], ids=repr)
+def test_networks_of_the_table_learn_the_same_with_their_own_parameters(settings):
+    torch.manual_seed(0)
+    channels = 3 if settings.kind == "vgg19" else 1
+    network = build(settings, channels, 2).double().to(memory_format=torch.channels_last)
+    plain, side = deepcopy(network), network.training_geometry.smallest
+    copy, x = fused_copy(network), noise(1, channels, side, side, dtype=torch.float64)
+    assert all(copy.state_dict(keep_vars=True)[k] is v for k, v in network.state_dict(keep_vars=True).items())
+    assert [n for n, _ in copy.named_parameters()] == [n for n, _ in network.named_parameters()]
+    assert {n for n, _ in network.named_modules()} == {n for n, _ in copy.named_modules()}
+    for one in (copy, plain):
+        torch.manual_seed(7)  # for the drop-out
+        torch.stack([scores.square().mean() for scores in one.training_scores(x)]).sum().backward()
+    for one, other in zip(network.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+        assert one.grad.stride() == one.stride()  # several processes exchange gradients in this order
+    for one, other in zip(network.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+    left = [module for module in copy.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    assert all(module in copy.heads and module.kernel_size != (1, 1) for module in left)
+
+
+def test_a_network_that_was_copied_still_predicts_and_deepcopies():
+    network = UNet(width=2, depth=1, dropout=0.0).eval()
+    x = noise(1, 1, 28, 28)
+    before = network(x)
+    copy = deepcopy(fused_copy(network))
+    assert torch.equal(network(x), before)
+    assert not {p.data_ptr() for p in copy.parameters()} & {p.data_ptr() for p in network.parameters()}

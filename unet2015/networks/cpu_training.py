@@ -1,0 +1,143 @@
+"""Convolutions for training on a CPU, with gradients that are faster than torch's, and Winograd in float32.
+
+torch asks oneDNN for the gradients of weights and bias together. In an up-convolution the bias then takes up
+to ten times as long as the weights, where a sum over the map takes a tenth of their time. In float32 the
+gradient of an up-convolution's weights runs at a tenth of the rate of a product of matrices, and that of many
+channels by Winograd takes half of the time (benchmarks/NOTES.md).
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from unet2015.matrices import product
+from unet2015.networks.architecture import Network
+from unet2015.networks.cpu import winograd_gradients
+from unet2015.networks.cpu.winograd_layers import is_worthwhile
+from unet2015.networks.cpu.winograd_weights import can_multiply
+from unet2015.networks.gpu import is_plain, join_relu, multiply_heads
+from unet2015.networks.gpu_training import FusedConvolution
+
+N = TypeVar("N", bound=Network)
+_UP = ((2, 2), (0, 0), (1, 1), True, (0, 0), 1)
+"""Stride, padding, dilation, transposed, output padding and groups of an up-convolution."""
+_LEAST_PIXELS = 30 * 30
+"""Pixels of a map from which on Winograd pays for the transform of its weights."""
+_LEAST_UP = 2**13
+"""Channels in times channels out from which on a product is faster than oneDNN's convolution backward."""
+
+
+def fused_copy(network: N) -> N:
+    """Return a network that computes and learns the same, up to rounding, and is faster in training on a CPU.
+
+    Its parameters and buffers are those of `network` themselves, under the same names: a step that changes
+    one network changes both, and so does a gradient. What follows from the modules' modes (drop-out, running
+    means) does not, so it must be set for the copy.
+    """
+    same: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    copy = deepcopy(network, same)
+    multiply_heads(copy)
+    heads = copy.heads
+    for module in list(copy.modules()):
+        if isinstance(module, nn.Sequential):
+            join_relu(module, CPUConvolutionReLU)
+        for name, child in module.named_children():
+            if is_plain(child, nn.ConvTranspose2d) or (is_plain(child, nn.Conv2d) and child not in heads):
+                setattr(module, name, CPUConvolution(child))
+    return copy
+
+
+class CPUConvolution(FusedConvolution):
+    """A convolution or a transposed one."""
+
+    def convolve(self, values: Sequence[Tensor | None]) -> Tensor:
+        """Return the maps, given the input, the weight and the bias in one precision."""
+        found: Tensor = _Convolve.apply(*values, self.shape, self.relu)  # type: ignore[no-untyped-call]
+        return found
+
+
+class CPUConvolutionReLU(CPUConvolution):
+    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
+
+    relu = True
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[Any, ...], relu: bool
+    ) -> Tensor:
+        if _is_for_winograd(x, weight, shape, _LEAST_PIXELS):
+            found = winograd_gradients.convolution(x, weight, bias, shape[1], relu)
+        else:
+            found = torch.convolution(x, weight, bias, *shape)
+            # Not oneDNN's own ReLU, which turns NaN into 0.
+            found = functional.relu_(found) if relu else found
+        ctx.save_for_backward(x, weight, *([found] if relu else []))
+        ctx.shape, ctx.has_bias = shape, bias is not None
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *found = ctx.saved_tensors
+        if found:
+            gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
+        of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
+        input_gradient = weight_gradient = None
+        if of_x and _is_for_winograd(x, weight, ctx.shape, _LEAST_PIXELS):
+            input_gradient = winograd_gradients.input_gradient(gradient, weight, ctx.shape[1])
+        if of_weight and _is_for_winograd(x, weight, ctx.shape, _LEAST_PIXELS // 4):
+            weight_gradient = winograd_gradients.weight_gradient(x, gradient, ctx.shape[1])
+        elif of_weight and _is_wide_up(x, weight, ctx.shape):
+            weight_gradient = _up_gradient(x, gradient)
+        rest = of_x and input_gradient is None, of_weight and weight_gradient is None, False
+        if any(rest):
+            found = torch.ops.aten.convolution_backward(gradient, x, weight, None, *ctx.shape, rest)
+            input_gradient = found[0] if rest[0] else input_gradient
+            weight_gradient = found[1] if rest[1] else weight_gradient
+        # torch adds in float32 at least, and rounds once.
+        bias_gradient = gradient.sum((0, 2, 3)) if ctx.has_bias and of_bias else None
+        return input_gradient, weight_gradient, bias_gradient, None, None
+
+
+def _is_for_winograd(x: Tensor, weight: Tensor, shape: tuple[Any, ...], pixels: int) -> bool:
+    """Whether it is a 3x3 convolution of many channels in float32, of at least so many pixels."""
+    stride, padding, *rest = shape
+    usual = (tuple(stride), *rest) == ((1, 1), (1, 1), False, (0, 0), 1) and max(padding) <= 2
+    return (
+        usual
+        and x.dtype == torch.float32
+        and tuple(weight.shape[2:]) == (3, 3)
+        and x.numel() >= pixels * x.shape[1]
+        and is_worthwhile(weight.shape[1], weight.shape[0], x.dtype)
+        and can_multiply(x.dtype)
+    )
+
+
+def _is_wide_up(x: Tensor, weight: Tensor, shape: tuple[Any, ...]) -> bool:
+    """Whether it is the paper's up-convolution, of many channels, in float32."""
+    wide = weight.shape[0] * weight.shape[1] >= _LEAST_UP
+    return wide and x.dtype == torch.float32 and tuple(weight.shape[2:]) == (2, 2) and tuple(shape) == _UP
+
+
+def _up_gradient(x: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient of an up-convolution's weights: (channels in, channels out, 2, 2).
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, channels in, H, W)
+    gradient : Tensor, shape (N, channels out, 2 H, 2 W)
+    """
+    tiles, inner, height, width = x.shape
+    outer = gradient.shape[1]
+    # Each pixel of x makes 2 x 2 of the output, as a row with all their channels.
+    made = gradient.permute(0, 2, 3, 1).reshape(tiles, height, 2, width, 2, outer).transpose(2, 3)
+    rows = made.reshape(tiles * height * width, 4 * outer)
+    pixels = x.permute(0, 2, 3, 1).reshape(tiles * height * width, inner)
+    return product(pixels.t(), rows).view(inner, 2, 2, outer).permute(0, 3, 1, 2)
