@@ -32,7 +32,7 @@ from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
 from unet2015.training.pooled_pixels import class_f1
-from unet2015.training.run_folder import ANIMATION, FIGURE
+from unet2015.training.run_folder import ANIMATION, FIGURE, LOG, MODEL, SETTINGS
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 12
@@ -102,15 +102,15 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
         Jinja2 or matplotlib is not installed.
     """
     folder = Path(folder)
-    log = folder / "log.jsonl"
+    log = folder / LOG
     if not log.is_file():
-        what = "it lacks log.jsonl" if folder.is_dir() else "there is no such folder"
+        what = f"it lacks {LOG}" if folder.is_dir() else "there is no such folder"
         raise DataSetError(f"{folder}: expected the folder of a training, but {what}")
     out = folder / "report.html" if out is None else Path(out)
     report_guard(out, out)
     curves = plot_curves({"": log})
-    settings = _settings(folder / "settings.json")
-    path = folder / "model.safetensors"
+    settings = _settings(folder / SETTINGS)
+    path = folder / MODEL
     model = read_model_file(path) if os.path.lexists(path) else None
     logged = inspect_log(log)
     checks = [line for line in logged.good if "validation_f1" in line]

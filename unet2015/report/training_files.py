@@ -8,7 +8,7 @@ from unet2015.errors import DataSetError, ModelError
 from unet2015.models.model_file import Model
 from unet2015.models.tensors import load_tensors
 from unet2015.safe_files import sha256
-from unet2015.training.run_folder import checkpoints
+from unet2015.training.run_folder import CHECKPOINTS, checkpoints
 
 
 def training_files(folder: Path, model: Model) -> list[tuple[Path, Path]]:
@@ -19,7 +19,7 @@ def training_files(folder: Path, model: Model) -> list[tuple[Path, Path]]:
     DataSetError
         They have changed since or are gone, no checkpoint names them, or the model was trained on others.
     """
-    for checkpoint in reversed(checkpoints(folder / "checkpoints")):
+    for checkpoint in reversed(checkpoints(folder / CHECKPOINTS)):
         try:
             hashes: dict[str, str] = json.loads(load_tensors(checkpoint)[1])["hashes"]
         except (ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

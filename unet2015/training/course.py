@@ -14,7 +14,7 @@ from unet2015.training.device_descent import DeviceDescent
 from unet2015.training.learner import Learner
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.record import is_good_model
-from unet2015.training.run_folder import MODEL
+from unet2015.training.run_folder import CHECKPOINTS, MODEL
 from unet2015.training.schedules import Plateau, learning_rate
 from unet2015.training.state import load_state, remove_older, save_state
 from unet2015.training.validation import Validation
@@ -125,7 +125,7 @@ class Course(DeviceDescent):
         self.learner = self._new_learner()
         if self.writes:
             _log.warning("beginning again with seed %d", self.state.seed)
-            save_state(self.folder / "checkpoints", self.learner, self.state)
+            save_state(self.folder / CHECKPOINTS, self.learner, self.state)
             run_folder.remove_events(self.folder / run_folder.EVENTS)
 
     def _restore(self) -> None:
@@ -133,13 +133,13 @@ class Course(DeviceDescent):
             self.learner = self._new_learner(phase)
             return self.learner
 
-        state = load_state(self.folder / "checkpoints", self.learner, self.state, of_phase)
+        state = load_state(self.folder / CHECKPOINTS, self.learner, self.state, of_phase)
         if state is None:
             _log.warning("%s holds no good checkpoint; starting from the first step", self.folder)
         else:
             self.state = state
             if self.writes:
-                remove_older(self.folder / "checkpoints", state.step)
+                remove_older(self.folder / CHECKPOINTS, state.step)
         if self.writes:
             # Also where there is no best one yet: the next would replace what lies there.
             good = is_good_model(self.model_path, self.state, self.data.axes)
@@ -149,4 +149,4 @@ class Course(DeviceDescent):
         self._settle()
         if not self.learner.is_finite():
             self._stop("the weights are not finite", "the checkpoint")
-        save_state(self.folder / "checkpoints", self.learner, self.state)
+        save_state(self.folder / CHECKPOINTS, self.learner, self.state)

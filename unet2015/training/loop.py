@@ -38,7 +38,7 @@ from unet2015.training.pictures import Pictures
 from unet2015.training.pool import checked_reading
 from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
-from unet2015.training.run_folder import MODEL, SETTINGS, check_folder, checkpoints
+from unet2015.training.run_folder import CHECKPOINTS, MODEL, SETTINGS, check_folder, checkpoints
 from unet2015.training.schedules import learning_rate
 from unet2015.training.start import (
     Start,
@@ -170,7 +170,7 @@ def train(
         folder, seen = make_folder(out), checked.held_out_seen
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
         with claim(folder / "training", busy) if group.first else nullcontext():
-            if not resume and (checkpoints(folder / "checkpoints") or (folder / MODEL).exists()):
+            if not resume and (checkpoints(folder / CHECKPOINTS) or (folder / MODEL).exists()):
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )

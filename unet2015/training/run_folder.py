@@ -19,7 +19,7 @@ MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
 ANIMATION, FIGURE, CURVES = "progress.gif", "examples.png", "curves.png"
 PROGRESS = "progress"
 """Folder of the frames of ``progress.gif``."""
-EVENTS = "tensorboard"
+EVENTS, CHECKPOINTS = "tensorboard", "checkpoints"
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
 
@@ -47,13 +47,13 @@ def check_folder(folder: Path) -> None:
     guards |= {FIGURE: figure_guard, CURVES: figure_guard, ANIMATION: figure_guard}
     for name, guard in guards.items():
         guard(folder / name, folder / name)
-    for name in ("checkpoints", PROGRESS):
+    for name in (CHECKPOINTS, PROGRESS):
         if os.path.lexists(folder / name) and not (folder / name).is_dir():
             raise ImageWriteError(
                 f"{folder / name}: exists, is no folder, and is not replaced; move it away, or choose "
                 "another folder for the training"
             )
-    for path in checkpoints(folder / "checkpoints"):
+    for path in checkpoints(folder / CHECKPOINTS):
         tensors_guard(path, path)
     for path in frames(folder):
         figure_guard(path, path)
@@ -90,7 +90,7 @@ def remove_training(folder: Path) -> None:
             tidy(folder)
             remove_events(folder / EVENTS)
             of_one = (folder / name for name in (MODEL, LOG, SETTINGS, FIGURE, CURVES, ANIMATION))
-            for path in (*of_one, *frames(folder), *checkpoints(folder / "checkpoints")):
+            for path in (*of_one, *frames(folder), *checkpoints(folder / CHECKPOINTS)):
                 path.unlink(missing_ok=True)
     except OSError as error:
         if isinstance(error, UNet2015Error):
@@ -100,7 +100,7 @@ def remove_training(folder: Path) -> None:
 
 def tidy(folder: Path) -> None:
     """Remove files that a killed training has left half written."""
-    for place in (folder, folder / "checkpoints", folder / PROGRESS):
+    for place in (folder, folder / CHECKPOINTS, folder / PROGRESS):
         for path in place.glob(".*.tmp"):
             if _LEFT.fullmatch(path.name):
                 path.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from unet2015.training.pages import TrainingPage, TrainingSet
 from unet2015.training.phases import parts_of
 from unet2015.training.precision import choose_precision, what_fits
 from unet2015.training.processes import SINGLE_PROCESS, ProcessGroup
-from unet2015.training.run_folder import checkpoints
+from unet2015.training.run_folder import CHECKPOINTS, checkpoints
 from unet2015.training.sampling import TileSampler
 from unet2015.training.start import Start
 from unet2015.training.state import State, machine_of, torch_seed
@@ -234,7 +234,7 @@ class GradientDescent:
 
     def _stop(self, what: str, name: str, step: int | None = None) -> NoReturn:
         """End the training with an error, in a step counted from 0; default: the present one."""
-        kept = checkpoints(self.folder / "checkpoints")
+        kept = checkpoints(self.folder / CHECKPOINTS)
         rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise TrainingError(
             f"{what} at step {(self.state.step if step is None else step) + 1}, on {name}; {rest}. "
