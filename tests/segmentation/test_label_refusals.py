@@ -35,6 +35,31 @@ def test_values_that_are_no_class_get_advice_that_can_be_followed(label, page):
     assert "--class" not in error
 
 
+EIGHT = np.zeros((20, 60), np.uint16)
+for _number in range(8):
+    EIGHT[4:14, 5 + 6 * _number : 11 + 6 * _number] = _number + 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        EIGHT,
+        EIGHT.astype(np.uint8),
+        np.where(EIGHT == 8, 300, EIGHT),
+        np.where(EIGHT == 8, 255, EIGHT),
+        EIGHT * 100,
+        EIGHT * (EIGHT < 3),
+        EIGHT.astype(np.int32) * -1,
+        np.arange(1200, dtype=np.uint16).reshape(20, 60),
+    ],
+    ids=["8", "8 bits", "a gap", "255", "hundreds", "two", "negative", "many"],
+)
+def test_instance_labels_get_no_advice_that_joins_cells_that_touch(label, page):
+    error = str(label(page).error)
+    assert "unet2015 measure" in error
+    assert "0 and 1" not in error  # eight cells that touch would be one object
+
+
 def test_a_class_that_does_not_occur_is_said(label, caplog):
     assert label(MASK * np.uint8(2), of_class=7).objects["objects"] == 0
     assert "no pixel is of class 7; its values are 0, 2" in caplog.text

@@ -29,6 +29,13 @@ _SCALED = (
 )
 
 
+_NUMBERED = (
+    "if these number the objects (instance labels, as of Cellpose or StarDist), give the file to unet2015 "
+    "measure: made to a mask, objects that touch would be one"
+)
+"""What else maps of several values may be."""
+
+
 def maps_of(
     image: Image, path: Path, settings: ObjectSettings, notes: Repeated, progress: Progress = nobody
 ) -> Maps:
@@ -205,6 +212,10 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
         return wanted
     if len(others) > 1 or others not in _PLAIN:
         odd = [value for value in others if not 1 <= value <= _LAST]
+        if odd and len(others) > 1:
+            raise ImageValueError(
+                f"{path}: has the values {others}, but classes are 1 to {_LAST}; {_NUMBERED}; {_SCALED}"
+            )
         if odd:
             raise ImageValueError(
                 f"{path}: has the values {others}, but classes are 1 to {_LAST}; save it as 0 and 1 where "
@@ -216,5 +227,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
             f"{path}: a map of the classes {names}; say by number which one objects are (--class)"
         )
     if len(others) > 1 or others not in _PLAIN:
-        raise UsageError(f"{path}: has the values {others}; say which one objects are (--class); {_SCALED}")
+        raise UsageError(
+            f"{path}: has the values {others}; say which one objects are (--class); {_NUMBERED}; {_SCALED}"
+        )
     return (others or [1])[0]
