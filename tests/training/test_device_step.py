@@ -145,10 +145,15 @@ def test_an_interrupt_saves_the_steps_that_were_begun(
         return begin(self, *arguments)
 
     run = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Training, "_begin", interrupting)
-        with pytest.raises(KeyboardInterrupt):
-            train(*small_set, run, settings=settings, device="cpu")
+    # A process that was started in the background may ignore the signal, and then goes on ignoring it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Training, "_begin", interrupting)
+            with pytest.raises(KeyboardInterrupt):
+                train(*small_set, run, settings=settings, device="cpu")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
     assert [line["step"] for line in lines(run) if "loss" in line] == [1, 2, 3, 4, 5]
     train(*small_set, run, settings=settings, device="cpu", resume=True)
