@@ -52,7 +52,8 @@ def check(
     """
     with loading():
         from unet2015.errors import DataSetError
-        from unet2015.training.checks.training_set import Problem, SetReport, inspect_set
+        from unet2015.training.checks.problem import Problem, errors_of
+        from unet2015.training.checks.training_set import SetReport, inspect_set
         from unet2015.training.chosen_settings import settings_with
         from unet2015.training.pairing import find_pairs
         from unet2015.training.pool import Reading
@@ -87,12 +88,12 @@ def check(
             echo(*report.contents.describe(chosen.labels))
         _print_report(report, len(pairs), likeness)
     keep_tracebacks(report.failures)
-    if _errors(report):
+    if errors_of(report.problems):
         raise typer.Exit(1)
 
 
 def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
-    from unet2015.training.checks.problem import merged
+    from unet2015.training.checks.problem import errors_of, merged
     from unet2015.training.dataset import describe_held_out
 
     for problem in merged(report.problems):
@@ -101,11 +102,7 @@ def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
         echo(describe_held_out(report.held_out))
     if likeness:
         echo(likeness)
-    errors = _errors(report)
+    errors = len(errors_of(report.problems))
     counts = (pairs, "pair"), (errors, "error"), (len(report.problems) - errors, "warning")
     found, bad, doubtful = (counted(count, what) for count, what in counts)
     echo(f"{found} of image and labels: {bad}, {doubtful}")
-
-
-def _errors(report: "SetReport") -> int:
-    return sum(problem.severity == "error" for problem in report.problems)

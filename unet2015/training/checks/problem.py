@@ -32,6 +32,11 @@ class Problem:
         return f"{self.file}: {self.message}" if self.file else self.message
 
 
+def errors_of(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems that are errors."""
+    return [problem for problem in problems if problem.severity == "error"]
+
+
 def merged(problems: Sequence[Problem]) -> list[Problem]:
     """Return problems in their order; the same one of several files is the first one's, with their number."""
     same: dict[tuple[str, str], list[Problem]] = {}

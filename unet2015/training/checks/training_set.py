@@ -19,14 +19,10 @@ from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
 from unet2015.training.checks.masks import mask_problems, problem_of
-from unet2015.training.checks.problem import Problem, Severity, grouped, merged
+from unet2015.training.checks.problem import Problem, Severity, errors_of, grouped, merged
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, on_both_sides, set_problems
-from unet2015.training.dataset import (
-    page_names,
-    pages_of_each,
-    split_pages,
-)
+from unet2015.training.dataset import page_names, pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.pool import ImagePool, PooledImage, Reading
@@ -116,7 +112,7 @@ def inspect_set(
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         held_out: list[str] = []
         seen: set[str] = set()
-        if not _errors(problems):
+        if not errors_of(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
@@ -129,10 +125,10 @@ def inspect_set(
                 seen |= {*before}
             held_out = held_out_names(files, settings.validation)
         kept = [pair.kept for pair in found if pair.kept is not None]
-        whole = kept and len(kept) == len(found) and not _errors(problems)
+        whole = kept and len(kept) == len(found) and not errors_of(problems)
         failures = [failure for pair in found for failure in pair.failures]
         joined = LabelledPages.joined(kept) if whole else None
-        contents = None if _errors(problems) else _contents(found)
+        contents = None if errors_of(problems) else _contents(found)
         in_order = [name for name in held_out if name in seen]
         return SetReport(problems, held_out, joined, failures, contents, in_order)
     finally:
@@ -156,14 +152,10 @@ def check_pairs(
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
     report = inspect_set(pairs, settings, reading, keep_labels=True, silent=silent, start=start)
-    if errors := [problem for problem in report.problems if problem.severity == "error"]:
+    if errors := errors_of(report.problems):
         said = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {counted(len(errors), 'error')}: {said}")
     return report
-
-
-def _errors(problems: Sequence[Problem]) -> list[str]:
-    return [str(problem) for problem in problems if problem.severity == "error"]
 
 
 def _keep_labels(pairs: Sequence["_Pair"], validation: ValidationSettings) -> None:
