@@ -84,7 +84,6 @@ def label(
     one segmentation, the probability map is taken.
     """
     with loading():
-        from unet2015.arguments import parse_size
         from unet2015.cli.sizes import parse_pixel_size
         from unet2015.segmentation.map_files import label_files
 
@@ -109,7 +108,7 @@ def label(
         pixel_size=parse_pixel_size(pixel_size),
         replace_pixel_size=replace_pixel_size,
         axes=axes,
-        max_memory=None if max_memory is None else parse_size(max_memory),
+        max_memory=max_memory,
         label_type=label_type,
     )
     _report(results, as_json)

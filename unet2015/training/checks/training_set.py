@@ -28,7 +28,7 @@ from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.pool import ImagePool, PooledImage, Reading
 from unet2015.wording import counted
 
-__all__ = ["Problem", "SetReport", "check_pairs", "find_problems", "inspect_set"]
+__all__ = ["SetReport", "check_pairs", "find_problems", "inspect_set"]
 
 
 @dataclass(frozen=True)
