@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any
 
 from unet2015.arguments import callback, file_path, flag, no_file_name
 from unet2015.errors import UsageError
+from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
+from unet2015.objects.doubts import describe_covering, describe_volumes
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
@@ -24,6 +26,7 @@ from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, say_channels
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
+from unet2015.segmentation.record_beside import place_of_record
 
 
 def measure_files(
@@ -181,8 +184,19 @@ def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
         rows = stored.pages * stored.height + rows_to_measure(stored)
         progress = stack.enter_context(row_bar(rows, str(path)))
         tables = measure_labels(StoredLabels(stored, progress), stored, measured, progress=progress)
-        if mask := describe_mask(stored, tables):
-            say(path, mask)
-        if numbered := describe_numbered_background(stored, tables):
-            say(path, numbered)
+        for note in _doubts(path, stored, tables):
+            say(path, note)
     return tables
+
+
+def _doubts(path: Path, labels: Image, tables: Sequence[Table]) -> Iterator[str]:
+    """Yield what makes it doubtful that a file holds labels, each page by itself."""
+    mask = describe_mask(labels, tables)
+    numbered = describe_numbered_background(labels, tables)
+    yield from (note for note in (mask, numbered) if note)
+    if place_of_record(path) is not None:  # of what this program made it is known how it is meant
+        return
+    if numbered is None and (covering := describe_covering(labels, tables)):
+        yield covering
+    if mask is None and (volumes := describe_volumes(labels, tables)):
+        yield volumes

@@ -23,6 +23,7 @@ from unet2015.images.result_names import LABELS_ZARR, ome_ending
 from unet2015.images.writer import ImageWriter
 from unet2015.images.zarr_group import is_zarr
 from unet2015.images.zarr_labels import ZarrLabels
+from unet2015.objects.doubts import describe_covering
 from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import Counted, MadeLabels, number_image
 from unet2015.objects.progress import row_bar
@@ -43,7 +44,7 @@ from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
-from unet2015.segmentation.record_beside import channels_of_source, describe_change
+from unet2015.segmentation.record_beside import channels_of_source, describe_change, place_of_record
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
@@ -188,6 +189,8 @@ class _Labelling:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
                 )
+                if place_of_record(path) is None and (covering := describe_covering(image, tables)):
+                    self.notes.say(path, covering)  # of a map of this program it is known what 0 is
                 for one in (watch, other):
                     if one is not None:
                         one.check()
