@@ -33,7 +33,7 @@ FRONT = (
     ("GPU: tiled inference, width 64, 2048 x 2048, bfloat16", "overlap 0.25"),
     ("peak memory, TIFF to TIFF, 40,000 x 40,000 px", "the stated cap"),
     ("elastic augmentation, image and labels, 572 x 572", "elasticdeform"),
-    ("training step on a CPU, width 64, tile 572", "eager PyTorch"),
+    ("training step on a CPU, width 64, tile 572, processor time of one thread", "eager PyTorch"),
     (TIME_TO_QUALITY, "MONAI: BasicUNet"),
     (TIME_TO_QUALITY, "nnU-Net"),
 )
