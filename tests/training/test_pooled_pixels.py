@@ -110,6 +110,26 @@ def test_a_class_that_is_invented_counts_as_f1_of_0():
     assert pooled((p, truth)).f1()[0] == pytest.approx(2 / 3)
 
 
+def test_a_pixel_of_a_class_that_does_not_occur_costs_little():
+    truth = np.zeros((20, 20), int)
+    truth[:12] = 1
+    right = np.eye(3, dtype=np.float32)[truth].transpose(2, 0, 1) * 0.9 + 0.03
+    assert pooled((right, truth)).f1() == (1, None)
+    figures = []
+    for wrong in (1, 6, 60, 160):  # on background; class 1 is found without an error
+        called = truth.ravel().copy()
+        called[-wrong:] = 2
+        p = np.eye(3, dtype=np.float32)[called.reshape(20, 20)].transpose(2, 0, 1) * 0.9 + 0.03
+        found = pooled((p, truth))
+        figures.append(found.f1()[0])
+        assert found.of_classes()[1][0] == 1
+    assert figures == pytest.approx([1 / (1 + wrong / 240) for wrong in (1, 6, 60, 160)])
+    assert figures[0] > 0.99 > pooled((right, truth)).baseline()
+    everywhere = np.full((3, 20, 20), 0.1, np.float32)
+    everywhere[2] = 0.8
+    assert pooled((everywhere, truth)).f1() == (0, None)
+
+
 def test_all_classes_must_be_alike_for_a_constant_answer():
     truth = np.zeros((6, 6), int)
     p = np.full((3, 6, 6), 1 / 3, np.float32)

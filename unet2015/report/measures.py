@@ -31,8 +31,9 @@ _OF_TWO = (
 )
 _OF_CLASSES = (
     "Pixel error is 1 - F1, and F1 the mean over the classes from 1 on that occur, where each pixel has its "
-    "most probable class, pooled over the annotated pixels; beside it that of the best constant answer, "
-    "every pixel called the same."
+    "most probable class, pooled over the annotated pixels; a class that does not occur but is called counts "
+    "as 0, the less the fewer pixels are called so. Beside it that of the best constant answer, every pixel "
+    "called the same."
 )
 
 

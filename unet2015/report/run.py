@@ -31,7 +31,7 @@ from unet2015.training.dataset import Labels, read_labels, size_difference, spli
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
-from unet2015.training.pooled_pixels import class_f1
+from unet2015.training.pooled_pixels import class_f1, mean_f1
 from unet2015.training.run_folder import ANIMATION, FIGURE, LOG, MODEL, SETTINGS
 from unet2015.training.validation import segment_page
 
@@ -55,16 +55,20 @@ class _Page:
     @property
     def error(self) -> float:
         """1 - F1 over the annotated pixels, the mean over the classes from 1 on, as in the validation."""
-        found = [f1 for f1 in self.f1 if f1 is not None]
-        return float(1 - np.mean(found)) if found else 0.0
+        counts = self._counts
+        return 1 - mean_f1(counts) if counts[1:].any() or counts[:, 1:].any() else 0.0
 
     @property
     def f1(self) -> tuple[float | None, ...]:
         """F1 of each class from 1 on; None where it neither occurs nor is found."""
+        return class_f1(self._counts)[1:]
+
+    @property
+    def _counts(self) -> NDArray[np.int64]:
+        """Annotated pixels by true class and by the class that they were given."""
         known = self.targets.classes != IGNORED
-        counts = np.zeros((self.number, self.number), np.int64)
-        np.add.at(counts, (self.targets.classes[known], self.classes[known]), 1)
-        return class_f1(counts)[1:]
+        pairs = self.targets.classes[known].astype(np.int64) * self.number + self.classes[known]
+        return np.bincount(pairs, minlength=self.number**2).reshape(self.number, self.number)
 
 
 @usual_torch()

@@ -94,8 +94,7 @@ class PooledPixels:
         if not self.counts[1:].any():
             return None, 0.5 if self.classes == 2 else None
         if self.classes > 2:
-            found = [value for value in class_f1(self.counts)[1:] if value is not None]
-            return float(np.mean(found)), None
+            return mean_f1(self.counts), None
         # Above the k-th threshold lie the pixels that exceed at least k + 1 of them.
         above = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
         f1 = 2 * above[1] / np.maximum(1, above.sum(axis=0) + self.counts[1].sum())
@@ -172,6 +171,22 @@ def class_f1(counts: NDArray[np.integer]) -> tuple[float | None, ...]:
     both = (counts.sum(axis=0) + counts.sum(axis=1)).tolist()
     hits = counts.diagonal().tolist()
     return tuple(2 * hit / of if of else None for hit, of in zip(hits, both, strict=True))
+
+
+def mean_f1(counts: NDArray[np.integer]) -> float:
+    """Return the mean F1 of the classes from 1 on that occur, from counts of pixels; 0 if none occurs.
+
+    A class that is called but does not occur has the F1 0. It counts as much as the others if it is called as
+    often as the rarest of them occurs, and less if it is called less often: where a class is missing from
+    the held-out pages, a single pixel that is called so must not halve the figure.
+    """
+    true, called = counts.sum(axis=1)[1:], counts.sum(axis=0)[1:]
+    occurs = true > 0
+    if not occurs.any():
+        return 0.0
+    found = [value for value in class_f1(counts)[1:] if value is not None]  # those not called add 0
+    invented = np.minimum(1, called[~occurs] / true[occurs].min()).sum()
+    return float(sum(found) / (np.count_nonzero(occurs) + invented))
 
 
 def _count(counts: NDArray[np.int64], truth: NDArray[np.int64], found: NDArray[np.integer]) -> None:

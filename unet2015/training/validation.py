@@ -40,7 +40,8 @@ class Validation:
     ----------
     f1 : float or None
         Two classes: F1 of class 1 over all annotated pixels at the best threshold. More classes: each pixel
-        gets its most probable class, and F1 is averaged over the classes from 1 on that occur. None if no
+        gets its most probable class, and F1 is averaged over the classes from 1 on that occur; see
+        `unet2015.training.pooled_pixels.mean_f1` for one that is called but does not occur. None if no
         annotated pixel has a class of 1 or more: F1 is then undefined.
     threshold : float or None
         The best threshold, 0.5 where F1 is undefined; None with more than two classes.
