@@ -57,3 +57,59 @@ def test_negative_values_are_refused_and_masks_without_background_are_said(caplo
     assert not caplog.text
     dice(mask, mask + 1)
     assert "prediction has no 0, so that every pixel counts as foreground" in caplog.text
+
+
+def smooth(sharpness: float, dtype: type = np.uint8) -> np.ndarray:
+    """A probability map of some blobs as whole numbers; the sharper, the more pixels are 0 or the highest."""
+    y, x = np.mgrid[:90, :120]
+    p = 1 / (1 + np.exp(-sharpness * (np.sin(x / 6) * np.cos(y / 7) + 0.1 * np.sin(x / 3 + y / 5))))
+    return (p * np.iinfo(dtype).max).astype(dtype)
+
+
+CELLS = np.kron(np.arange(1, 31).reshape(5, 6) * (np.indices((5, 6)).sum(0) % 2), np.ones((9, 9), int))
+"""Instance labels: far from 0 and 1, and no image."""
+
+
+@pytest.mark.parametrize("sharpness", [2, 30, 200])
+@pytest.mark.parametrize("side", [0, 1])
+def test_probabilities_as_whole_numbers_are_no_mask(caplog, sharpness, side) -> None:
+    """Where all gray values count as foreground, the figure is wrong, also of a network that is sure."""
+    for dtype, half in ((np.uint8, 127), (np.uint16, 32767)):
+        gray = smooth(sharpness, dtype)
+        mask = gray > half
+        for form in (np.asarray, np.ravel, lambda page: np.stack([np.zeros_like(page), page])):
+            pair = [form(gray), form(mask)]
+            caplog.clear()
+            dice(*(pair if side == 0 else pair[::-1]))
+            name = ("truth", "prediction")[side]
+            assert f"give a mask, such as {name} > {half}" in caplog.text
+            caplog.clear()
+            assert dice(form(gray > half), form(mask)) == 1
+            assert dice(form(mask * np.iinfo(dtype).max), form(mask)) == 1
+            assert not caplog.text
+
+
+@pytest.mark.parametrize("labels", [CELLS, CELLS * 2000, CELLS.T[::-1], CELLS % 7, np.stack([CELLS, CELLS])])
+def test_instance_labels_and_classes_are_taken_as_masks(caplog, labels: np.ndarray) -> None:
+    assert dice(labels > 0, labels) == dice(labels, labels) == dice(labels.ravel(), labels.ravel() > 0) == 1
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("value", [255, 65535])
+@pytest.mark.parametrize("lower", [1, 3, 100])
+def test_a_value_of_what_is_not_annotated_is_said(caplog, value: int, lower: int) -> None:
+    truth = np.zeros((8, 9), np.uint16)
+    truth[:2], truth[5:7, 2:6] = value, lower
+    found = truth == lower
+    assert dice(truth, found) == pytest.approx(2 * 8 / (8 + 26))
+    assert f"truth has the value {value} beside lower ones, which counts as foreground" in caplog.text
+    annotated = truth != value
+    caplog.clear()
+    assert dice(truth[annotated], found[annotated]) == dice(truth, truth) == 1
+    assert dice(truth, truth, label=value) == dice(found * value, found) == 1
+    assert not caplog.text
+    dice(truth, found * lower, label=lower)
+    assert f"which counts as not {lower};" in caplog.text
+    caplog.clear()
+    dice(found, truth)
+    assert f"prediction has the value {value}" in caplog.text

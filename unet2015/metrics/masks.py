@@ -38,20 +38,56 @@ def check_no_image(labels: NDArray[Any], what: str) -> None:
 
     `what` is truth or result, for the message.
     """
-    # In labels, most pixels are beside pixels of the same cell; that is known at once.
-    if not 4 * touching(labels) > np.count_nonzero(labels):
-        return
-    from skimage.measure import label
-
-    parts = label(labels, background=0, connectivity=2)  # type: ignore[no-untyped-call]
-    owners = np.zeros(int(parts.max()) + 1, labels.dtype)
-    owners[parts.ravel()] = labels.ravel()
-    counts = np.unique(owners[1:], return_counts=True)[1]
+    counts = _pieces_of_values(labels)
     if len(counts) > _FEW and (counts > _SCATTERED).mean() > 0.5:
         raise DataSetError(
             f"most of the {len(counts)} values of the {what} are scattered over many pieces; is it an image? "
             "Give the file in which every cell has one number"
         )
+
+
+def _pieces_of_values(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return in how many pieces each value of a page (H, W) is; none where most pixels touch equal ones."""
+    # In labels, most pixels are beside pixels of the same cell; that is known at once.
+    if not 4 * touching(labels) > np.count_nonzero(labels):
+        return np.empty(0, np.int64)
+    from skimage.measure import label
+
+    parts = label(labels, background=0, connectivity=2)  # type: ignore[no-untyped-call]
+    owners = np.zeros(int(parts.max()) + 1, labels.dtype)
+    owners[parts.ravel()] = labels.ravel()
+    return np.unique(owners[1:], return_counts=True)[1]
+
+
+def gray_values(mask: NDArray[Any]) -> int:
+    """Return how many values a map of any axes has that lie scattered, as in an image; 0 where it is none.
+
+    Where a probability map was saved as whole numbers most pixels may have the lowest or the highest value,
+    and only the rims of objects others; so the rims are looked at alone, too. Of 65,536 values many are in
+    one pixel only.
+    """
+    pages = np.atleast_2d(mask)
+    for place in np.ndindex(pages.shape[:-2]):
+        page = pages[place]
+        highest = page.max()
+        rims = np.where(page == highest, 0, page)
+        if highest <= _MOST_CLASSES or not rims.any():
+            continue
+        for seen in (page, rims):
+            counts = _pieces_of_values(seen)
+            tiny = _SCATTERED * counts.sum() > np.count_nonzero(seen)
+            if len(counts) > _FEW and (tiny or (counts > _SCATTERED).mean() > 0.5):
+                return len(counts)
+    return 0
+
+
+def far_value(mask: NDArray[Any]) -> int | None:
+    """Return the highest value where it is 255 or 65535, far above others: perhaps not annotated."""
+    highest = int(mask.max())
+    if highest not in MASK_VALUES[1:]:
+        return None
+    next_ = int(np.max(mask, initial=0, where=mask != highest))
+    return highest if 0 < 2 * next_ < highest else None
 
 
 def in_pieces(labels: NDArray[Any]) -> bool:

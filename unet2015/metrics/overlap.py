@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import integer, whole_numbers
 from unet2015.errors import LabelError
 from unet2015.metrics.contingency import check_pixels, contingency_table, f_score, may_be_channels_last
-from unet2015.metrics.masks import MASK_VALUES
+from unet2015.metrics.masks import MASK_VALUES, far_value, gray_values
 
 _log = logging.getLogger("unet2015")
 
@@ -64,6 +64,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     ----------
     truth, prediction : arrays of one shape, any number of axes
         Masks (foreground is what is not 0) or class maps: bool or whole numbers.
+        What looks like an image, or like pixels that nobody annotated, is said by a warning.
     label : int, optional
         The class to compare. Default: everything that is not 0.
 
@@ -99,6 +100,7 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
     for name, classes in zip(("truth", "prediction"), maps, strict=True):
         check_pixels(classes)
         _check_mask(classes, name, chosen)
+    _say_far_value(maps, chosen)
     masks = [classes != 0 if chosen is None else classes == chosen for classes in maps]
     if chosen is not None:
         _say_missing(maps, masks, chosen)
@@ -110,14 +112,25 @@ def pixel_overlap(truth: ArrayLike, prediction: ArrayLike, *, label: int | None 
 
 
 def _check_mask(classes: NDArray[Any], name: str, label: int | None) -> None:
-    """Refuse negative values; say where every pixel of a map of several values counts as foreground."""
+    """Refuse negative values; say where an image, or every pixel of several values, counts as foreground."""
     low = int(classes.min())
     if low < 0:
         raise LabelError(
             f"{name} has the value {low}: expected masks or classes from 0 on; set what is not annotated to "
             "0 in both, or leave these pixels out"
         )
-    if label is None and low > 0 and low != int(classes.max()):
+    if label is not None or classes.dtype == bool:
+        return
+    if values := gray_values(classes):
+        _log.warning(
+            "%s has %d values or more that lie scattered, as in an image or a probability map saved as whole "
+            "numbers, and all but 0 counts as foreground; give a mask, such as %s > %d",
+            name,
+            values,
+            name,
+            127 if int(classes.max()) <= 255 else 32767,
+        )
+    elif low > 0 and low != int(classes.max()):
         _log.warning(
             "%s has no 0, so that every pixel counts as foreground; where %d is the background, give label=, "
             "or subtract %d",
@@ -125,6 +138,22 @@ def _check_mask(classes: NDArray[Any], name: str, label: int | None) -> None:
             low,
             low,
         )
+
+
+def _say_far_value(maps: Sequence[NDArray[Any]], label: int | None) -> None:
+    """Say where one map has a value of its own that may mean "not annotated"; all its pixels count."""
+    for name, classes, other in zip(("truth", "prediction"), maps, maps[::-1], strict=True):
+        value = far_value(classes)
+        if value is not None and value != label and not (other == value).any() and not gray_values(classes):
+            _log.warning(
+                "%s has the value %d beside lower ones, which counts as %s; if nobody annotated it, leave it "
+                "out of both: annotated = %s != %d, then truth[annotated], prediction[annotated]",
+                name,
+                value,
+                "foreground" if label is None else f"not {label}",
+                name,
+                value,
+            )
 
 
 def _say_missing(maps: Sequence[NDArray[Any]], masks: Sequence[NDArray[np.bool_]], label: int) -> None:
