@@ -148,6 +148,7 @@ def calls(place):
         "precision": set(),
         "average": set(),
         "skip_empty": FLAG,
+        "fill_value": {"none"},
     }
     return {
         "Markers": (
@@ -184,6 +185,7 @@ def calls(place):
                 },
                 "tile": {"none", "zero", "minus one", "two", "huge"},
                 "batch": {"none", "two", "huge"},
+                "fill_value": {"none", *NUMBERS} - {"inf"},
                 "max_memory": {"none", "two", "huge", "number as text"},
                 "device": {"device", "text", "empty text", "number as text", "null", "np text"},
                 "precision": {"text", "empty text", "number as text", "null", "np text"},

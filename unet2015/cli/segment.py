@@ -93,6 +93,14 @@ SkipEmpty = Annotated[
         "What is left out depends on --tile.",
     ),
 ]
+FillValue = Annotated[
+    float | None,
+    typer.Option(
+        help="Value of pixels where there is no image, as after registration or stitching: they do not "
+        "count in the mapping of the image's intensities.  [default: the model's, mostly none]",
+        metavar="VALUE",
+    ),
+]
 Tiled = Annotated[
     bool | None,
     typer.Option(
@@ -144,6 +152,7 @@ def segment(
     tile: TileSide = None,
     batch: Batch = None,
     skip_empty: SkipEmpty = False,
+    fill_value: FillValue = None,
     tiled: Tiled = None,
     pyramid: Pyramid = False,
     dask: Dask = None,
@@ -176,6 +185,7 @@ def segment(
         average=average,
         threshold=None if threshold is None else parse_threshold(threshold),
         skip_empty=skip_empty,
+        fill_value=fill_value,
         axes=axes,
         channel=channel,
         scene=scene,

@@ -1,7 +1,7 @@
 """Every pixel of an image, read to see whether it can be."""
 
+from unet2015.images.checked_bands import bands
 from unet2015.images.image import Image
-from unet2015.images.mapping import bands
 
 
 def check_pixels(image: Image) -> tuple[float, float]:

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.border_areas import BorderAreas, left_out
+from unet2015.images.checked_bands import bands, check_values
 from unet2015.images.image import Image
 from unet2015.images.moments import mean_and_deviation
 from unet2015.images.percentiles import exact_percentiles
 from unet2015.settings import Mapping, MappingSettings
 
+_ADVICE = "--fill-value {0} (fill_value={0} in Python)"
 Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Offset and gain of each channel."""
-
-_EXACT = 2**53
-"""Whole numbers up to this are exact in double precision, in which intensities are mapped."""
 
 
 def choose_mapping(
@@ -66,9 +66,10 @@ def choose_mapping(
             _integer_range(image)
         return Mapping(method="integer-range")
     if method == "standardise":
-        return Mapping(method="standardise")
+        return Mapping(method="standardise", fill_value=settings.fill_value)
     if method == "image-percentiles":
-        return Mapping(method="image-percentiles", low=(settings.low,), high=(settings.high,))
+        ends = {"low": (settings.low,), "high": (settings.high,)}
+        return Mapping(method="image-percentiles", fill_value=settings.fill_value, **ends)
     first = images[0]
     for image in images:
         if (image.channels, image.dtype) != (first.channels, first.dtype):
@@ -76,16 +77,17 @@ def choose_mapping(
                 f"{image.name}: expected {first.channels} channels of {first.dtype} as in {first.name}, but "
                 f"it has {image.channels} of {image.dtype}; percentiles over all images need the same"
             )
-    low, high = _percentiles(list(zip(images, chosen, strict=True)), settings.low, settings.high)
+    low, high = _percentiles(list(zip(images, chosen, strict=True)), (settings.low, settings.high))
     return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
-def intensity_scale(mapping: Mapping, image: Image) -> Scale:
+def intensity_scale(mapping: Mapping, image: Image, areas: BorderAreas | None = None) -> Scale:
     """Return offset and gain that make network input of an image: ``(raw - offset) * gain``.
 
     Percentiles, mean and standard deviation are over all pages; memory is bounded by a band of rows.
     Percentiles are exact, and so are the sums of integers. If the two intensities are equal, or the standard
-    deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere.
+    deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere. Pixels of which all
+    channels have the mapping's fill value do not count.
 
     Parameters
     ----------
@@ -93,6 +95,8 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
         The rule.
     image : Image
         The image; read as a whole for ``standardise`` (once) and ``image-percentiles``.
+    areas : BorderAreas, optional
+        Counts, where the image is read, the areas that may hold no image.
 
     Returns
     -------
@@ -104,12 +108,13 @@ def intensity_scale(mapping: Mapping, image: Image) -> Scale:
         The mapping does not fit the image's type or channels, or NaN or infinity is among its pixels.
     """
     if mapping.method == "standardise":
-        mean, deviations = mean_and_deviation(_pages(image), image.dtype, image.channels)
+        mean, deviations = _moments(mapping, image, areas)
         return mean, _inverse(deviations, image)
     if mapping.method == "integer-range":
         low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
     elif mapping.method == "image-percentiles":
-        low, high = _percentiles([(image, range(image.pages))], mapping.low[0], mapping.high[0])
+        both = (mapping.low[0], mapping.high[0])
+        low, high = _percentiles([(image, range(image.pages))], both, mapping.fill_value, areas)
     else:
         low, high = np.array(mapping.low, np.float64), np.array(mapping.high, np.float64)
         if len(low) != image.channels or len(high) != image.channels:
@@ -147,7 +152,7 @@ def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt
     if mapping.method == "standardise":
         return np.ones(image.channels)
     _, gain = intensity_scale(mapping, image) if scale is None else scale
-    _, raw = mean_and_deviation(_pages(image), image.dtype, image.channels)
+    _, raw = _moments(mapping, image)
     mapped: npt.NDArray[np.float64] = raw * gain
     return mapped
 
@@ -169,6 +174,8 @@ class MappedImage:
     image : Image
     offset, gain : numpy.ndarray of float64, shape (channels,)
         As `intensity_scale` returns them.
+    notes : tuple of str
+        What is to be known of areas that may hold no image; nothing where `scale` is given.
 
     Raises
     ------
@@ -178,7 +185,9 @@ class MappedImage:
 
     def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
-        self.offset, self.gain = intensity_scale(mapping, image) if scale is None else scale
+        areas = BorderAreas(image) if scale is None and mapping.of_each_image else None
+        self.offset, self.gain = intensity_scale(mapping, image, areas) if scale is None else scale
+        self.notes = () if areas is None else tuple(areas.notes(mapping.fill_value, _ADVICE))
         # Float32 holds integers of 8 and 16 bits exactly, but not the small differences from a mean: all else
         # is mapped in float64.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
@@ -215,7 +224,7 @@ class MappedImage:
 
     def map(self, raw: npt.NDArray[Any], page: int) -> npt.NDArray[np.float32]:
         """Make network input of pixels of a page: the second half of `read`."""
-        _check_values(raw, self.image, page)
+        check_values(raw, self.image, page)
         values: npt.NDArray[Any] = raw.astype(self._work)
         offset, gain = (one.astype(self._work)[:, None, None] for one in (self.offset, self.gain))
         if self._factor is not None:
@@ -258,7 +267,10 @@ def _inverse(span: npt.NDArray[np.float64], image: Image) -> npt.NDArray[np.floa
 
 
 def _percentiles(
-    images: Sequence[tuple[Image, Sequence[int]]], low: float, high: float
+    images: Sequence[tuple[Image, Sequence[int]]],
+    percents: tuple[float, float],
+    fill_value: float | None = None,
+    areas: BorderAreas | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return two percentiles of each channel over the given pages of all images."""
     dtype, channels = images[0][0].dtype, images[0][0].channels
@@ -266,34 +278,19 @@ def _percentiles(
     def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
         for image, pages in images:
             for page in pages:
-                for band in bands(image, page):
-                    yield band[channel]
+                for band in bands(image, page, areas):
+                    out = left_out(image, fill_value, band)
+                    yield band[channel] if out is None else band[channel][~out[channel]]
 
-    found = [exact_percentiles(partial(blocks, channel), dtype, (low, high)) for channel in range(channels)]
+    found = [exact_percentiles(partial(blocks, channel), dtype, percents) for channel in range(channels)]
     both = np.stack(found, axis=1)
     return both[0], both[1]
 
 
-def _pages(image: Image) -> Iterator[Iterator[npt.NDArray[Any]]]:
-    return (bands(image, page) for page in range(image.pages))
-
-
-def bands(image: Image, page: int) -> Iterator[npt.NDArray[Any]]:
-    """Yield a page as `Image.bands`; raise `ImageValueError` where its pixels cannot be mapped."""
-    for band in image.bands(page):
-        _check_values(band, image, page)
-        yield band
-
-
-def _check_values(pixels: npt.NDArray[Any], image: Image, page: int) -> None:
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ImageValueError(
-            f"{image.name}: page {page}: expected finite pixels, but some are NaN or infinite; replace them"
-        )
-    if pixels.dtype.itemsize == 8 and pixels.dtype.kind in "iu":
-        low, high = int(pixels.min()), int(pixels.max())
-        if not -_EXACT <= low <= high <= _EXACT:
-            raise ImageValueError(
-                f"{image.name}: page {page}: expected whole numbers up to {_EXACT} (2**53), which double "
-                f"precision tells apart, but they go from {low} to {high}; subtract what all have in common"
-            )
+def _moments(
+    mapping: Mapping, image: Image, areas: BorderAreas | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel, without what the mapping leaves out."""
+    pages = (bands(image, page, areas) for page in range(image.pages))
+    without = partial(left_out, image, mapping.fill_value)
+    return mean_and_deviation(pages, image.dtype, image.channels, without)

@@ -1,7 +1,7 @@
 """Mean and standard deviation of images that need not fit in memory."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,25 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Bands = Iterable[npt.NDArray[Any]]
+Mask = npt.NDArray[np.bool_]
+LeftOut = Callable[[npt.NDArray[Any]], Mask | None]
+"""Which pixels of a band do not count; None: all do."""
 
+_Part = tuple[Floats, Floats, Floats]
+"""Mean, deviation and number of pixels of each of some rows or pages."""
 _PIECE = 2**17
 """About how many pixels are processed together: their few arrays of float64 stay in the cache."""
 _DIGIT = 16  # bits
 _QUARTER = 0.25  # so that no difference of two float64 is infinite
 
 
-def mean_and_deviation(pages: Iterable[Bands], dtype: npt.DTypeLike, channels: int) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation (of all pixels, not estimated) of each channel.
+def mean_and_deviation(
+    pages: Iterable[Bands],
+    dtype: npt.DTypeLike,
+    channels: int,
+    left_out: LeftOut = lambda band: None,
+) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation (of all pixels that count, not estimated) of each channel.
 
     They do not depend on how pages are cut into bands. Integers are summed exactly. Floats are summed in
     float64 by NumPy's pairwise sums: each row, then the rows of a page, then the pages. Squares are taken
@@ -31,19 +41,22 @@ def mean_and_deviation(pages: Iterable[Bands], dtype: npt.DTypeLike, channels: i
         Their type: integer or floating.
     channels : int
         Number of channels.
+    left_out : callable
+        Says of a band which of its pixels do not count. Default: all do.
 
     Returns
     -------
     mean, deviation : ndarray of float64, shape (channels,)
-        The deviation is 0 exactly if all pixels are equal.
+        The deviation is 0 exactly if all pixels are equal; both are 0 where no pixel counts.
     """
     dtype = np.dtype(dtype)
     kind = _FloatMoments if dtype.kind == "f" else _IntegerMoments
     found = [kind(dtype) for _ in range(channels)]
     for bands in pages:
         for band in bands:
-            for moments, plane in zip(found, band, strict=True):
-                moments.add(plane)
+            out = left_out(band)
+            for number, moments in enumerate(found):
+                moments.add(band[number], None if out is None else out[number])
         for moments in found:
             moments.end_page()
     both = np.array([moments.result() for moments in found], np.float64)
@@ -61,8 +74,8 @@ class _IntegerMoments:
         self._mask = self._unsigned.type(2 ** min(_DIGIT, bits) - 1)
         self._count = self._sum = self._squares = 0
 
-    def add(self, plane: npt.NDArray[Any]) -> None:
-        pixels = plane.ravel().view(self._unsigned)
+    def add(self, plane: npt.NDArray[Any], left_out: Mask | None) -> None:
+        pixels = (plane.ravel() if left_out is None else plane[~left_out]).view(self._unsigned)
         for start in range(0, pixels.size, _PIECE):
             # Flipping the sign bit of two's complement subtracts the least value; unsigned pixels stay.
             piece = pixels[start : start + _PIECE] ^ self._unsigned.type(-self._least)
@@ -78,6 +91,8 @@ class _IntegerMoments:
         """Do nothing: sums are not kept by page."""
 
     def result(self) -> tuple[float, float]:
+        if not self._count:
+            return 0.0, 0.0
         # In Python's whole numbers until the division; the variance does not depend on the least.
         mean = (self._sum + self._count * self._least) / self._count
         variance = (self._count * self._squares - self._sum**2) / self._count**2
@@ -93,51 +108,76 @@ class _FloatMoments:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._first: np.float64 | None = None
-        self._rows: list[tuple[Floats, Floats]] = []
-        self._pages: list[tuple[Floats, Floats]] = []
+        self._rows: list[_Part] = []
+        self._pages: list[_Part] = []
 
-    def add(self, plane: npt.NDArray[Any]) -> None:
+    def add(self, plane: npt.NDArray[Any], left_out: Mask | None) -> None:
         height, width = plane.shape
+        kept = plane if left_out is None else plane[~left_out]
+        if not kept.size:
+            return
         if self._first is None:
-            self._first = np.float64(plane[0, 0]) * _QUARTER
+            self._first = np.float64(kept.flat[0]) * _QUARTER
         rows = max(1, _PIECE // width)
         for top in range(0, height, rows):
             piece = np.array(plane[top : top + rows], np.float64, order="C")  # so that rows are summed alike
             piece *= _QUARTER
             piece -= self._first
-            self._rows.append(_mean_and_rms(piece))
+            if left_out is None:
+                self._add_rows(piece)
+                continue
+            for row, out in zip(piece, left_out[top : top + rows], strict=True):
+                if not out.all():
+                    self._add_rows(row[~out][None])
+
+    def _add_rows(self, values: Floats) -> None:
+        count = np.full(len(values), values.shape[1], np.float64)
+        self._rows.append((*_mean_and_rms(values), count))
 
     def end_page(self) -> None:
-        self._pages.append(_joined(self._rows))
+        if self._rows:
+            self._pages.append(_joined(self._rows))
         self._rows = []
 
     def result(self) -> tuple[float, float]:
-        mean, deviation = _joined(self._pages)
-        assert self._first is not None
+        if self._first is None:
+            return 0.0, 0.0
+        mean, deviation, _ = _joined(self._pages)
         return float((mean[0] + self._first) / _QUARTER), float(deviation[0] / _QUARTER)
 
 
-def _joined(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """Return mean and deviation, shape (1,), of parts of one size, given those of each part."""
-    means, deviations = (np.concatenate(side)[None] for side in zip(*parts, strict=True))
+def _joined(parts: list[_Part]) -> _Part:
+    """Return mean, deviation and number of pixels, shape (1,), of the whole, given those of its parts."""
+    means, deviations, counts = (np.concatenate(side)[None] for side in zip(*parts, strict=True))
+    whole = counts.sum(axis=1)
+    # Parts of one size, as without left-out pixels, all have the factor 1.
+    share = None if (counts == counts[0, 0]).all() else counts * (counts.size / whole)
     # The variance of the whole is that of the means, and the mean of those of the parts.
-    mean, between = _mean_and_rms(means)
-    return mean, np.hypot(between, _rms(deviations))
+    mean, between = _mean_and_rms(means, share)
+    return mean, np.hypot(between, _rms(deviations, share)), whole
 
 
-def _mean_and_rms(values: Floats) -> tuple[Floats, Floats]:
-    """Return the mean along the last axis and the root mean square about it; `values` is overwritten."""
+def _mean_and_rms(values: Floats, share: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return the mean along the last axis and the root mean square about it; `values` is overwritten.
+
+    With `share` each value counts as much as that says; its mean is 1.
+    """
     factor = _power_of_two(values)
     values *= factor
-    mean = values.mean(axis=-1, keepdims=True)
+    mean = (values if share is None else values * share).mean(axis=-1, keepdims=True)
     values -= mean
     np.square(values, out=values)
+    if share is not None:
+        values *= share
     return (mean / factor)[..., 0], np.sqrt(values.mean(axis=-1)) / factor[..., 0]
 
 
-def _rms(values: Floats) -> Floats:
+def _rms(values: Floats, share: Floats | None) -> Floats:
     factor = _power_of_two(values)
-    root: Floats = np.sqrt(np.square(values * factor).mean(axis=-1)) / factor[..., 0]
+    squares = np.square(values * factor)
+    if share is not None:
+        squares *= share
+    root: Floats = np.sqrt(squares.mean(axis=-1)) / factor[..., 0]
     return root
 
 

@@ -33,12 +33,15 @@ def exact_percentiles(
     Returns
     -------
     numpy.ndarray of float64, shape (len(percents),)
+        0 where there are no values.
     """
     dtype = np.dtype(dtype)
     bits = dtype.itemsize * 8
     digit = min(bits, _DIGIT)
     counts = _counts(blocks, bits, bits - digit, digit, [0])
     total = int(counts[0].sum())
+    if not total:
+        return np.zeros(len(percents))
     places = np.asarray(percents, np.float64) / 100 * (total - 1)
     ranks = sorted({int(rank) for place in places for rank in (math.floor(place), math.ceil(place))})
     found = dict.fromkeys(ranks, 0)

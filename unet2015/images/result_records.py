@@ -12,7 +12,7 @@ from unet2015.wording import cut, listed
 
 TRAINED_ON = "trained_on"
 """Key of the pages of an image, in the record of its results, that the model was trained on."""
-_DECIDING = ("threshold", "average", "precision", "skip_empty", "channel", "objects")
+_DECIDING = ("threshold", "average", "precision", "skip_empty", "fill_value", "channel", "objects")
 """Settings that decide on a result, and not only on how it is computed."""
 _NAMED = 3
 

@@ -45,6 +45,7 @@ def segment(
     precision: Precision = "float32",
     average: Averaging = "none",
     skip_empty: bool = False,
+    fill_value: float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[Any]:
     """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
@@ -91,6 +92,10 @@ def segment(
         margin included, have the same raw value in each channel. It becomes class 0; the probability of
         class 1 is 0 (with more than two classes: that of class 0 is 1). Which areas these are depends on
         the size of the tiles; without `tile` it follows from the memory.
+    fill_value : float, optional
+        The value of pixels where there is no image, as after registration or stitching: pixels of which all
+        channels have it do not count in the mean and deviation, or the percentiles, by which the model maps
+        the intensities of the image. Default: the model's own, which is mostly none.
     progress : callable, optional
         Called with the number of tiles that are done, and of all; the work waits for it.
 
@@ -118,6 +123,7 @@ def segment(
         average=average,
         threshold=threshold,
         skip_empty=skip_empty,
+        fill_value=fill_value,
         axes=axes,
         channel=channel,
         scene=scene,
@@ -166,14 +172,18 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
         No plan fits into the memory.
     """
     plan = segmenter.plan(image)
-    source = MappedImage(image, segmenter.info.mapping)
+    source = MappedImage(image, segmenter.mapping)
     sink = ArraySink(plan, segmenter.info.classes, threads=segmenter.device.type == "cuda")
     with tile_bar(plan, image.name) as progress:
         options = RunOptions(skip_empty=segmenter.options.skip_empty)
         run(plan, source, segmenter.predict, sink, options, progress=progress)
     check_finite(sink.array, image.name)
     constant = notes_on_constant(constant_pages(image), image.pages, image.channels)
-    for note in (*constant, *Summary(sink.low, sink.high, sink.skipped).notes(segmenter.options.tile)):
+    for note in (
+        *source.notes,
+        *constant,
+        *Summary(sink.low, sink.high, sink.skipped).notes(segmenter.options.tile),
+    ):
         say(image.path or Path(image.name), note)
     made = {}
     for name in products:

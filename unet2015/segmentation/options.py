@@ -21,9 +21,12 @@ from unet2015.settings.reading import parse_settings
 
 _MAY_BE_ABSENT = (
     *("objects", "views", "channel", "scene"),
-    *("pixel_size", "replace_pixel_size", "label_type"),
+    *("pixel_size", "replace_pixel_size", "label_type", "fill_value"),
 )
 """Not in a record where they are not given, as in records from before there were any."""
+
+_LARGEST = 1.7976931348623157e308
+"""The largest float64: a fill value is finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,8 @@ class SegmentOptions:
 
     Attributes
     ----------
-    tile, batch, max_memory, device, precision, average, threshold, skip_empty, axes, channel, scene
+    tile, batch, max_memory, device, precision, average, threshold, skip_empty, fill_value, axes, channel
+    scene
         As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
     pixel_size : float or tuple of float, optional
         Side of a pixel in micrometres, or height and width, for files that do not say it. A file that says
@@ -70,6 +74,7 @@ class SegmentOptions:
     axes: str | None = None
     channel: int | str | None = None
     scene: int | str | None = None
+    fill_value: float | None = None
     pixel_size: float | tuple[float, float] | None = None
     replace_pixel_size: bool = False
     products: tuple[str, ...] = (MAIN.name,)
@@ -137,7 +142,7 @@ class SegmentOptions:
         """
         said: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name in _MAY_BE_ABSENT and value in (None, (), False):
+            if name in _MAY_BE_ABSENT and (value is None or value is False or value == ()):
                 continue
             if name == "objects" and self.objects is not None:
                 said[name] = self.objects.model_dump(mode="json")
@@ -156,7 +161,8 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        given |= {name: said.get(name) for name in ("channel", "scene", "pixel_size", "label_type")}
+        later = ("channel", "scene", "pixel_size", "label_type", "fill_value")
+        given |= {name: said.get(name) for name in later}
         given |= {"replace_pixel_size": said.get("replace_pixel_size", False)}
         given |= {"views": said.get("views", ())}
         return cls(products=tuple(products), objects=objects, **given)
@@ -199,6 +205,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "average": partial(text, name="average"),
     "threshold": lambda value: value if isinstance(value, str) else number(value, "threshold", nan=True),
     "skip_empty": partial(flag, name="skip_empty"),
+    "fill_value": partial(number, name="fill_value", low=-_LARGEST, high=_LARGEST),
     "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
     "products": partial(checked_names, name="products"),
     "views": partial(checked_names, name="views"),

@@ -64,7 +64,7 @@ def computation_of(
     """Return what an image is computed from; without `scale`, the mapping may read the whole image."""
     times = Times()
     with times.measure("map"):
-        source = MappedImage(image, segmenter.info.mapping, scale)
+        source = MappedImage(image, segmenter.mapping, scale)
     return Computation(segmenter, source, plan, times)
 
 

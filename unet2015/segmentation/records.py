@@ -63,7 +63,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         "learned": info.learned,
         "ended": info.ended,
         "threshold": {"name": segmenter.threshold_name, "value": segmenter.threshold},
-        "mapping": info.mapping.model_dump(mode="json")
+        "mapping": segmenter.mapping.model_dump(mode="json")
         | {"offset": source.offset.tolist(), "gain": source.gain.tolist()},
         "class_names": list(info.class_names),
         **({} if image.reader is None else {"reader": image.reader}),

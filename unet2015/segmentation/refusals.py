@@ -3,14 +3,34 @@
 import numpy as np
 
 from unet2015.device import total_memory
-from unet2015.errors import ImageValueError, MemoryLimitError
+from unet2015.errors import ImageValueError, MemoryLimitError, UsageError
 from unet2015.images.image import Image
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.unlike import channel_advice
+from unet2015.settings import Mapping
 from unet2015.tiling.memory import PlanMemoryError, mib
 
 _BESIDES = "parts of the file that must be decoded whole and lists of pages"
 _SMALLER = "save the image in smaller tiles or chunks, or split it"
+
+
+def mapping_with(info: ModelInfo, fill_value: float | None) -> Mapping:
+    """Return a model's mapping with another fill value, if one is given.
+
+    Raises
+    ------
+    UsageError
+        The mapping measures nothing of an image.
+    """
+    mapping = info.mapping
+    if fill_value is None:
+        return mapping
+    if not mapping.of_each_image:
+        raise UsageError(
+            f"fill_value: this model maps all images alike ({mapping.in_words()}), whatever lies in their "
+            "areas without image; leave it out"
+        )
+    return mapping.model_copy(update={"fill_value": fill_value})
 
 
 def check_image(image: Image, info: ModelInfo) -> None:

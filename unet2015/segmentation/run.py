@@ -162,6 +162,8 @@ def _run(
             )
             segmenter = segmenter.rounding_as(same)
             computation = computation_of(segmenter, image, plan, scale)
+            for note in (*work.notes, *computation.source.notes):
+                heard.say(job.input, note)
             single = job.outputs.zarr or elsewhere is not None or job.options.objects is not None
             folder = work.folder(plan, computation.source, same, single=single)
             made = replace(job, outputs=work.staged())

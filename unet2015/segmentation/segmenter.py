@@ -23,7 +23,7 @@ from unet2015.networks import inexact
 from unet2015.networks.architecture import FASTEST
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import PRODUCTS, check_finite
-from unet2015.segmentation.refusals import cap_too_small, check_image, too_little
+from unet2015.segmentation.refusals import cap_too_small, check_image, mapping_with, too_little
 from unet2015.segmentation.threshold import choose_settings_of_objects, choose_threshold
 from unet2015.segmentation.view_libraries import check_libraries
 from unet2015.tiling.memory import (
@@ -72,6 +72,8 @@ class Segmenter:
         model does not tell, ``default`` if the model has no threshold.
     convolutions : str or None
         How convolutions are computed, which decides how results are rounded; None where there is one way.
+    mapping : Mapping
+        The model's, with the fill value of the options where they have one.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Segmenter:
             options = replace(options, objects=objects)
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
+        self.mapping = mapping_with(self.info, options.fill_value)
         self.device = choose_device(options.device)
         pixel_bytes = sum(PRODUCTS[name].pixel_bytes(self.info.classes) for name in options.computed)
         self._written = Written(TILE, pixel_bytes)

@@ -56,6 +56,8 @@ class Work:
     ----------
     done : bool
         Whether the outputs exist, are whole, and were made as `identity` says. Known when the body starts.
+    notes : tuple of str
+        What the earlier run, once it is resumed, found when it measured the mapping.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Work:
         self._outputs, self._identity = outputs, identity
         self._folder = outputs.main.with_name(f"{hidden_prefix(outputs.main)}{key}.parts")
         self._resumed = False
+        self.notes: tuple[str, ...] = ()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -100,7 +103,7 @@ class Work:
             tile = tuple(job["tile"])
             before = TilePlan(plan.pages, plan.height, plan.width, tile, job["batch"], plan.geometry)
             scale = (np.array(job["offset"], np.float64), np.array(job["gain"], np.float64))
-            same = job["convolutions"]
+            same, notes = job["convolutions"], tuple(map(str, job.get("notes", ())))
             if len(before.parts) != job["parts"]:
                 raise ValueError("divided otherwise")
             if not admits(before):
@@ -109,7 +112,7 @@ class Work:
             self._remove_folder()
             return plan, convolutions, None
         withdraw(self._folder)
-        self._resumed = True
+        self._resumed, self.notes = True, notes
         return before, same, scale
 
     def folder(self, plan: TilePlan, source: MappedImage, convolutions: str | None, *, single: bool) -> Path:
@@ -137,7 +140,7 @@ class Work:
             ) from error
         if len(plan.parts) > 1 or single:
             job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
-            job |= {"convolutions": convolutions}
+            job |= {"convolutions": convolutions, "notes": list(source.notes)}
             write_json(self._folder / _JOB, job | {"sha256": _digest(job)})
         return self._folder
 

@@ -15,8 +15,10 @@ from unet2015.settings.recipe import (
 )
 
 
-class MappingSettings(Frozen):
+class MappingSettings(Growing):
     """How the mapping of intensities is chosen from the training images (open in the paper)."""
+
+    later: ClassVar[tuple[str, ...]] = ("fill_value",)
 
     method: Literal["standardise", "auto", "integer-range", "image-percentiles", "training-percentiles"] = (
         "standardise"
@@ -28,16 +30,25 @@ class MappingSettings(Frozen):
     """Percentile that becomes 0; not for ``standardise``."""
     high: Percent = 99.8
     """Percentile that becomes 1; not for ``standardise``."""
+    fill_value: float | None = Field(None, allow_inf_nan=False)
+    """``standardise`` and ``image-percentiles``: the value of pixels where there is no image, as after
+    registration; they do not count. Default: all pixels count."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        if self.fill_value is not None and self.method not in ("standardise", "image-percentiles"):
+            raise ValueError(
+                f'fill_value is for method = "standardise" and "image-percentiles", not for "{self.method}"'
+            )
         return self
 
 
-class Mapping(Frozen):
+class Mapping(Growing):
     """How raw intensities become network input: one rule for the whole image, stored in the model."""
+
+    later: ClassVar[tuple[str, ...]] = ("fill_value",)
 
     method: Literal["integer-range", "image-percentiles", "fixed", "standardise"]
     """``fixed``: the same two intensities for every image, as percentiles of the training set.
@@ -46,6 +57,8 @@ class Mapping(Frozen):
     """``image-percentiles``: one percentile. ``fixed``: per channel, the intensity that becomes 0."""
     high: tuple[float, ...] = ()
     """The same for 1."""
+    fill_value: float | None = Field(None, allow_inf_nan=False)
+    """The value of pixels that do not count in what is measured of each image, as there is no image."""
 
     @property
     def of_each_image(self) -> bool:
@@ -54,13 +67,14 @@ class Mapping(Frozen):
 
     def in_words(self) -> str:
         """Return the rule in words."""
+        without = "" if self.fill_value is None else f", without its pixels of value {self.fill_value:g}"
         if self.method == "standardise":
-            return "each image minus its mean, divided by its standard deviation"
+            return f"each image minus its mean, divided by its standard deviation{without}"
         if self.method == "integer-range":
             return "the range of the pixels' type becomes 0 to 1"
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (self.low, self.high)]
         what = "percentiles {} and {} of each image" if self.method == "image-percentiles" else "{} and {}"
-        return what.format(*ends) + " become 0 and 1"
+        return what.format(*ends) + without + " become 0 and 1"
 
 
 class LabelSettings(Growing):

@@ -244,7 +244,7 @@ def refuse_conflicts(start: Start, given: dict[str, dict[str, Any]]) -> None:
     ends = () if own["mapping"]["method"] in ("standardise", "integer-range") else ("low", "high")
     for section, values in given.items():
         for key, value in values.items():
-            if section == "mapping" and (key not in ("method", *ends) or value == "auto"):
+            if section == "mapping" and (key not in ("method", "fill_value", *ends) or value == "auto"):
                 continue  # percentiles without meaning, or the choice left to others
             if value != own[section].get(key):
                 raise SettingsError(
@@ -261,9 +261,10 @@ def mapping_settings(info: ModelInfo) -> MappingSettings:
     """
     mapping = info.mapping
     if mapping.method == "image-percentiles":
-        return MappingSettings(method="image-percentiles", low=mapping.low[0], high=mapping.high[0])
+        low, high = mapping.low[0], mapping.high[0]
+        return MappingSettings(method="image-percentiles", low=low, high=high, fill_value=mapping.fill_value)
     if mapping.method != "fixed":
-        return MappingSettings(method=mapping.method)
+        return MappingSettings(method=mapping.method, fill_value=mapping.fill_value)
     settings = info.training.get("settings")
     said = settings.get("mapping") if isinstance(settings, dict) else None
     ends = {key: said[key] for key in ("low", "high") if key in said} if isinstance(said, dict) else {}

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from unet2015.images.border_areas import BorderAreas
 from unet2015.images.constant import notes_on_constant
 from unet2015.images.image import Image
+from unet2015.settings import MappingSettings
 from unet2015.training.checks.problem import Problem
 
 _MOST_UNFIT = 2**32
@@ -31,12 +33,16 @@ def is_too_large(image: Image, problems: list[Problem]) -> bool:
 
 
 def read_all(
-    image: Image, problems: list[Problem], done: Callable[[], object] = lambda: None
+    image: Image,
+    mapping: MappingSettings,
+    problems: list[Problem],
+    done: Callable[[], object] = lambda: None,
 ) -> list[bytes | None]:
     """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal.
 
     `done` is called after each page.
     """
+    areas = BorderAreas(image)
     lows: list[float] = []
     highs: list[float] = []
     constant: list[tuple[int, list[int], float]] = []
@@ -52,6 +58,7 @@ def read_all(
                 problems.append(Problem("error", image.name, message))
                 return digests
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
+            areas.add(page, number, band)
             digest.update(np.ascontiguousarray(band).data)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
@@ -65,4 +72,13 @@ def read_all(
     elif image.height * image.width > 1:
         for note in notes_on_constant(constant, image.pages, image.channels):
             problems.append(Problem("warning", image.name, f"{note} Leave out what holds nothing"))
+    if mapping.method != "integer-range" and not (mapping.method == "auto" and image.dtype == np.uint8):
+        for note in areas.notes(mapping.fill_value, _advice(mapping)):
+            problems.append(Problem("warning", image.name, note))
     return digests
+
+
+def _advice(mapping: MappingSettings) -> str:
+    """Return the setting that leaves a value out."""
+    fits = mapping.method in ("standardise", "image-percentiles")
+    return "[mapping] " + ("" if fits else 'method = "standardise", ') + "fill_value = {0}"

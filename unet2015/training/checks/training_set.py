@@ -103,7 +103,7 @@ def inspect_set(
         with Bar(sum(counts), "images and labels checked", "page", silent=silent) as bar:
             for pair, count in zip(found, counts, strict=True):
                 with Share(bar.update, count, count) as pair.share:
-                    pair.look(settings.labels, reading.axes)
+                    pair.look(settings, reading.axes)
         # If other files show that the cells have ids, a file with only 0 and 255 has a single cell.
         if any(pair.holds_ids for pair in found):
             for pair in found:
@@ -215,11 +215,11 @@ class _Pair:
             pair.image_problems.append(pair.failed(error, image_file))
         return pair
 
-    def look(self, settings: LabelSettings, axes: str | None) -> None:
-        self.look_at_labels(settings, axes)
+    def look(self, settings: TrainingSettings, axes: str | None) -> None:
+        self.look_at_labels(settings.labels, axes)
         if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
-                self.digests = read_all(self.image, self.image_problems, self.page_done)
+                self.digests = read_all(self.image, settings.mapping, self.image_problems, self.page_done)
                 self.image.check_unchanged()
             except Exception as error:
                 self.image_problems.append(self.failed(error, self.image_file))

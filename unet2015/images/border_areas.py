@@ -1,0 +1,109 @@
+"""Areas without image: which a mapping of intensities leaves out, and which look as if it should.
+
+Registration, drift correction and stitching fill what no picture covers with one value, mostly 0, as do lost
+frames. Mean, deviation and percentiles of the file then are those of picture and filling together.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.images.image import Image
+
+Mask = npt.NDArray[np.bool_]
+
+_LEAST_SHARE = 0.01
+"""Of the pixels of a file: what is less changes mean and deviation little."""
+_AT_BORDER = 0.9
+"""Of the pixels of the value: a dark background has more of them between its objects."""
+
+
+def left_out(image: Image, fill_value: float | None, band: npt.NDArray[Any]) -> Mask | None:
+    """Return which pixels of a band hold no image, of the band's shape; None where all do.
+
+    Those are the pixels of which all channels have `fill_value`.
+    """
+    if fill_value is None or not _possible(image.dtype, fill_value):
+        return None
+    found: Mask = (band == image.dtype.type(fill_value)).all(axis=0)
+    return np.broadcast_to(found, band.shape) if found.any() else None
+
+
+def _possible(dtype: np.dtype[Any], value: float) -> bool:
+    """Whether pixels of a type can have a value."""
+    if dtype.kind == "f":
+        return bool(abs(value) <= float(np.finfo(dtype).max))
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= value <= limits.max
+
+
+class BorderAreas:
+    """Counts pixels of one extreme value that lie in a row from the left or right border on, or fill it.
+
+    Black corners of a rotated picture, margins, gaps of a mosaic and lost frames are such areas; zeros that
+    lie scattered in a dark background are not. A band is counted once, however often the image is read.
+
+    Parameters
+    ----------
+    image : Image
+        Whose bands will come.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._size = image.pages * image.height * image.width
+        values = {0.0}
+        if image.dtype.kind in "iu":
+            limits = np.iinfo(image.dtype)
+            values |= {float(limits.min), float(limits.max)}
+            values |= set() if limits.min else {float(2**image.bits - 1)}
+        kind = image.dtype.type
+        self._values = [kind(value) for value in sorted(values) if _possible(image.dtype, value)]
+        self._found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def add(self, page: int, number: int, band: npt.NDArray[Any]) -> None:
+        """Count in band `number` of a page, (channels, rows, width)."""
+        if (page, number) not in self._found:
+            self._found[page, number] = [_counted(band, value) for value in self._values]
+
+    def found(self, besides: float | None) -> Iterator[tuple[float, float]]:
+        """Yield each value that covers areas, but one that is left out, and its share of all pixels."""
+        counts = np.array(list(self._found.values()), np.int64).sum(axis=0)
+        for value, (area, every) in zip(self._values, counts.tolist(), strict=True):
+            if value == besides or every == self._size:  # nothing else could be spoilt
+                continue
+            if area >= max(_LEAST_SHARE * self._size, _AT_BORDER * every):
+                yield float(value), area / self._size
+
+    def notes(self, besides: float | None, advice: str) -> Iterator[str]:
+        """Say what may be no image, and what it does.
+
+        Parameters
+        ----------
+        besides : float or None
+            The value that is left out already.
+        advice : str
+            What leaves a value out, with a place for it.
+        """
+        for value, share in self.found(besides):
+            shown = f"{value:.9g}"
+            yield (
+                f"{share:.1%} of the pixels are {shown}, in areas at the border or whole pages; if there is "
+                "no image (registration, stitching, lost frames), they spoil the mapping of intensities of "
+                "all others, and with it the result everywhere: leave them out with "
+                f"{advice.format(shown)}; if this is the background, they belong to the image"
+            )
+
+
+def _counted(band: npt.NDArray[Any], value: Any) -> tuple[int, int]:
+    """Return how many pixels of a band have a value: in areas from the border on, and in all."""
+    equal: Mask = (band == value).all(axis=0)
+    every = int(np.count_nonzero(equal))
+    if not (every and (equal[:, 0].any() or equal[:, -1].any())):
+        return 0, every
+    width = equal.shape[1]
+    other = ~equal
+    partly = other.any(axis=1)
+    first, last = other.argmax(axis=1), other[:, ::-1].argmax(axis=1)
+    return int(np.where(partly, first + last, width).sum()), every

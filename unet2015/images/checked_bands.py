@@ -1,0 +1,44 @@
+"""Pages in bands of rows whose pixels can be mapped: finite, and exact in double precision."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.errors import ImageValueError
+from unet2015.images.border_areas import BorderAreas
+from unet2015.images.image import Image
+
+_EXACT = 2**53
+"""Whole numbers up to this are exact in double precision, in which intensities are mapped."""
+
+
+def bands(image: Image, page: int, areas: BorderAreas | None = None) -> Iterator[npt.NDArray[Any]]:
+    """Yield a page as `Image.bands`; `areas` counts in each band.
+
+    Raises
+    ------
+    ImageValueError
+        Its pixels cannot be mapped.
+    """
+    for number, band in enumerate(image.bands(page)):
+        check_values(band, image, page)
+        if areas is not None:
+            areas.add(page, number, band)
+        yield band
+
+
+def check_values(pixels: npt.NDArray[Any], image: Image, page: int) -> None:
+    """Raise `ImageValueError` where pixels of a page are not finite, or too large to be told apart."""
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ImageValueError(
+            f"{image.name}: page {page}: expected finite pixels, but some are NaN or infinite; replace them"
+        )
+    if pixels.dtype.itemsize == 8 and pixels.dtype.kind in "iu":
+        low, high = int(pixels.min()), int(pixels.max())
+        if not -_EXACT <= low <= high <= _EXACT:
+            raise ImageValueError(
+                f"{image.name}: page {page}: expected whole numbers up to {_EXACT} (2**53), which double "
+                f"precision tells apart, but they go from {low} to {high}; subtract what all have in common"
+            )
