@@ -16,3 +16,47 @@ def test_masks_of_two_codings_in_one_folder_are_refused(tmp_path):
     with pytest.raises(DataSetError, match="masks of 0 and 1 beside masks of 0 and 255, or classes"):
         evaluate_pixels(tmp_path / "truth", tmp_path / "result")
     assert evaluate_pixels(tmp_path / "truth", tmp_path / "result", foreground=True)
+
+
+def write_pair(folder, truth, result):
+    for name, page in (("t.tif", truth), ("r.tif", result)):
+        tifffile.imwrite(folder / name, page)
+    return folder / "t.tif", folder / "r.tif"
+
+
+@pytest.mark.parametrize(("dtype", "mark"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_masks_with_a_value_for_what_nobody_annotated_are_sent_to_ignore(tmp_path, caplog, dtype, mark):
+    """With --foreground these pixels would count as cells, so it is not the first advice, and is said."""
+    result = np.eye(9, dtype=np.uint8)
+    truth = result.astype(dtype)
+    truth[:4] = mark
+    pair = write_pair(tmp_path, truth, result)
+    with pytest.raises(DataSetError, match=f"holds 0, 1, {mark} on one page: if {mark} .*--ignore {mark} "):
+        evaluate_pixels(*pair)
+    assert evaluate_pixels(*pair, ignore=mark).classes[1].dice == 1
+    assert not caplog.text
+    evaluate_pixels(*pair, foreground=True)
+    assert f"if {mark} marks what nobody annotated, give --ignore {mark}" in caplog.text
+    assert "else it counts as foreground" in caplog.text
+
+
+def test_a_value_beside_classes_that_the_result_lacks_is_asked_about(tmp_path, caplog):
+    result = np.arange(81, dtype=np.uint8).reshape(9, 9) % 3
+    truth = result.copy()
+    truth[:4] = 255
+    found = evaluate_pixels(*write_pair(tmp_path, truth, result))
+    assert set(found.classes) == {0, 1, 2, 255}
+    assert caplog.text.count("--ignore 255 (from Python ignore=255), else it is compared as a class") == 1
+    caplog.clear()
+    evaluate_pixels(*write_pair(tmp_path, truth, truth))  # the network has this class
+    evaluate_pixels(*write_pair(tmp_path, result, result))
+    assert "--ignore" not in caplog.text
+
+
+def test_negative_values_of_the_truth_are_sent_to_ignore(tmp_path):
+    result = np.eye(9, dtype=np.uint8)
+    truth = result.astype(np.int16)
+    truth[:4] = -1
+    pair = write_pair(tmp_path, truth, result)
+    assert "give this value as --ignore" in str(evaluate_pixels(*pair).comparison.failures[0])
+    assert evaluate_pixels(*pair, ignore=-1).classes[1].dice == 1

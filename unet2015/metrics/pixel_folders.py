@@ -18,6 +18,7 @@ from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.overlap import Overlap
+from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
 from unet2015.wording import listed
 
 _MOST_CLASSES = 256
@@ -100,6 +101,7 @@ def evaluate_pixels(
     ignore = None if ignore is None else integer(ignore, "ignore")
 
     several = [False, False]  # whether a side has pages of several values beside 0
+    marks: set[int] = set()
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
         if foreground:
@@ -108,11 +110,12 @@ def evaluate_pixels(
         if ignore is not None:
             annotated = true != ignore
             true, found = true[annotated], found[annotated]
-        if true.size and min(true.min(), found.min()) < 0:
-            raise DataSetError("expected classes from 0 on, but there are negative values")
+        _check_not_negative(true, found)
         if foreground:
             several[0] |= _several(true)
             several[1] |= _several(found)
+            if mark := unannotated_mark(np.unique(true).tolist()):
+                marks.add(mark)
             true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
         return _table(true, found)
 
@@ -126,12 +129,23 @@ def evaluate_pixels(
     if foreground:
         _say_no_background(truth, true, several[0])
         _say_no_background(result, found, several[1])
+        for mark in sorted(marks):
+            _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
+    _check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
     masks = _checked_masks((truth, true), (result, found))
     pages = tuple(
         type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
         for page in compared.pages
     )
     return PixelEvaluation(replace(compared, pages=pages))
+
+
+def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:
+    if true.size and min(true.min(), found.min()) < 0:
+        raise DataSetError(
+            "expected classes from 0 on, but there are negative values; if the truth marks so what nobody "
+            "annotated, give this value as --ignore"
+        )
 
 
 def _values(columns: Iterable[NDArray[np.int64]]) -> set[int]:
@@ -143,9 +157,27 @@ def _mask_value(place: object, values: set[int]) -> int | None:
     if any(values - {0} == {1, value} for value in _MASK_VALUES):
         raise DataSetError(
             f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or "
-            "classes? Give --foreground (foreground=True) to compare what is not 0, or masks of one kind"
+            "classes? If no page of the truth has a value that marks what nobody annotated (--ignore), give "
+            "--foreground (foreground=True) to compare what is not 0, or masks of one kind"
         )
     return next((value for value in _MASK_VALUES if values - {0} == {value}), None)
+
+
+def _check_marks(truth: object, pages: Iterable[set[int]], found: set[int]) -> None:
+    """Refuse masks with 255 beside 1, and say where it is beside several classes: perhaps not annotated.
+
+    `found` are the values of the result: what a network has found is a class.
+    """
+    for values in pages:
+        if (mark := unannotated_mark(values)) is None or mark in found:
+            continue
+        if values - {0} == {1, mark}:
+            raise DataSetError(
+                f"{truth} holds {_said(values)} on one page: {ignore_advice(mark)}; if it is foreground, as "
+                "1 is, give --foreground (foreground=True) to compare what is not 0"
+            )
+        _log.warning("%s: %s, else it is compared as a class", truth, ignore_advice(mark))
+        return
 
 
 def _check_coding(masks: object, mask: int | None, other: object, values: set[int]) -> None:

@@ -141,3 +141,44 @@ def test_labels_with_the_pixels_of_their_image_are_refused(tmp_path):
     for kind in ("instances", "classes"):
         found = find_problems(pair, load_settings(None, {"labels": {"kind": kind}}))
         assert "it has the pixels of its image" in " ".join(map(str, found))
+
+
+@pytest.mark.parametrize("kind", ["mask", "membrane"])
+def test_a_mask_with_a_value_for_what_nobody_annotated_is_sent_to_ignore(tmp_path, kind):
+    """A threshold would make its cells background, and what nobody annotated the cells."""
+    true, _ = blurred()
+    mask = true.astype(np.uint8)
+    mask[:13] = 255
+    said = problems(tmp_path, mask, kind=kind)
+    assert "2 different values beside 0 (1, 255)" in said
+    assert "if 255 marks what nobody annotated, give --ignore 255" in said
+    assert "--label-threshold" not in said
+    assert "JPEG" not in said
+    cut = problems(tmp_path, mask, kind=kind, threshold=128)
+    assert "give --ignore 255, without --label-threshold" in cut
+    assert "JPEG" not in cut
+    assert "different values" not in problems(tmp_path, mask, kind=kind, ignore=255)
+
+
+def test_class_maps_and_scribbles_as_masks_get_advice_that_helps(tmp_path):
+    true, _ = blurred()
+    classes = true.astype(np.uint8)
+    classes[13:20] *= 2
+    said = problems(tmp_path, classes)
+    assert "--label-kind classes" in said
+    assert "--ignore VALUE" in said
+    assert "--label-threshold" not in said
+    scribbles = np.zeros((64, 64), np.uint8)
+    scribbles[30, 10:30], scribbles[5, 5:60] = 2, 1  # cell and background; nobody annotated the rest
+    said = problems(tmp_path, scribbles, ignore=0)
+    assert "values 1 and 2 and no other, both read as cells" in said
+    assert "--label-threshold 2 takes 2 alone" in said
+
+
+def test_edges_of_few_grays_are_blurred_edges(tmp_path):
+    """As of a mask that was made smaller by half."""
+    true, _ = blurred()
+    mask = np.where(true, 255, 0).reshape(32, 2, 32, 2).mean((1, 3)).repeat(2, 0).repeat(2, 1)
+    said = problems(tmp_path, mask.astype(np.uint8))
+    assert "--label-threshold 128 takes those from half on" in said
+    assert "--ignore" not in said

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
+from unet2015.metrics.unannotated import unannotated_mark
 from unet2015.settings import LabelSettings
 from unet2015.training.checks.problem import Problem, Severity
 from unet2015.training.dataset import Labels
@@ -56,33 +59,59 @@ def _like_image(labels: Labels, ignore: int | None) -> bool:
     return bool(middle.mean() > 0.5) and len(np.unique(values[middle])) > _FEW
 
 
-def _without_background(labels: Labels, inside: Sequence[int]) -> bool:
-    """Whether a mask of two values has no 0, as where classes are counted from 1."""
-    return len(inside) == 2 and inside[0] > 0 and not (labels == 0).any()
-
-
 def _between(labels: Labels, inside: Sequence[int], cells: str, settings: LabelSettings) -> str:
-    """Say how many pixels of a mask have values between 0 and the highest, and what becomes of them."""
-    if settings.threshold is None and _without_background(labels, inside):
+    """Say that a mask has several values beside 0, and what becomes of them."""
+    annotated = labels if settings.ignore is None else labels[labels != settings.ignore]
+    if settings.threshold is None and len(inside) == 2 and inside[0] > 0 and not (annotated == 0).any():
         low, high = inside
         return (
-            f"has the values {low} and {high} and no 0, both read as {cells}; if {low} is the background, as "
-            f"where classes are counted from 1, --label-threshold {high} takes {high} alone"
+            f"has the values {low} and {high} and no {'other' if settings.ignore == 0 else '0'}, both read "
+            f"as {cells}; if {low} is the background, as where classes are counted from 1, "
+            f"--label-threshold {high} takes {high} alone"
         )
     highest = inside[-1]
     between = (labels > 0) & (labels < highest)
     if settings.ignore is not None:
         between &= labels != settings.ignore
     count = int(np.count_nonzero(between))
-    many = (
-        f"{count} pixels ({count / labels.size:.1%}) have values between 0 and {highest}, as JPEG leaves them"
-    )
+    many = f"{count} pixels ({count / labels.size:.1%}) have values between 0 and {highest}"
+    if len(inside) > _FEW + 1 or _on_edges(between, labels == highest):
+        return _of_blurred(f"{many}, as JPEG leaves them", inside, cells, settings)
+    return _of_few(many, inside, cells, settings)
+
+
+def _on_edges(between: NDArray[np.bool_], high: NDArray[np.bool_]) -> bool:
+    """Whether pixels of a value between lie in thin lines along those of the highest, as where it is blurred.
+
+    Arrays of (height, width) or (pages, height, width).
+    """
+    count = np.count_nonzero(between)
+    box = np.ones((1,) * (between.ndim - 2) + (3, 3), bool)
+    thick = ndimage.binary_erosion(between, box, border_value=1)
+    beside = between & ndimage.binary_dilation(high, box, iterations=2)
+    return bool(10 * np.count_nonzero(thick) <= count and np.count_nonzero(beside) >= 0.9 * count)
+
+
+def _of_blurred(many: str, inside: Sequence[int], cells: str, settings: LabelSettings) -> str:
     if settings.threshold is not None:
         return f"{many}; those from {settings.threshold} on are read as {cells}"
     return (
         f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; instance "
         f"labels need --label-kind instances. If the mask is blurred, its {cells} grow by that: {many}; "
-        f"--label-threshold {(highest + 1) // 2} takes those from half on"
+        f"--label-threshold {(inside[-1] + 1) // 2} takes those from half on"
+    )
+
+
+def _of_few(many: str, inside: Sequence[int], cells: str, settings: LabelSettings) -> str:
+    """Say what values that no blur has made may mean."""
+    mark = unannotated_mark(inside)
+    ignore = f"if {mark or 'one of them'} marks what nobody annotated, give --ignore {mark or 'VALUE'}"
+    if settings.threshold is not None:
+        instead = f"{ignore}, without --label-threshold" if mark else ignore
+        return f"{many}, and those from {settings.threshold} on are read as {cells}; {instead}"
+    return (
+        f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; {ignore}; "
+        "class maps need --label-kind classes, instance labels --label-kind instances"
     )
 
 
