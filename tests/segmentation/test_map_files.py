@@ -334,9 +334,18 @@ def test_an_image_other_than_the_one_that_was_segmented_is_said(tmp_path, model,
     note = (
         f"was made from {tmp_path / 'a.tif'} by its record, whose SHA-256 is not that of {tmp_path / 'b.tif'}"
     )
+    maps = [tmp_path / "out" / "a.probability.tif"]
+    label_files(maps, tmp_path / "l")
+    label_files(maps, tmp_path / "k", images=tmp_path / "a.tif")
+    (tmp_path / "copy").mkdir()
+    shutil.copy(maps[0], tmp_path / "copy" / "a.tif")  # without the record: the image is what was given
+    label_files([tmp_path / "copy" / "a.tif"], tmp_path / "n", images=tmp_path / "a.tif")
     for use in (
-        lambda image: label_files([tmp_path / "out" / "a.probability.tif"], tmp_path / "o", images=image),
+        lambda image: label_files(maps, tmp_path / "o", images=image),
         lambda image: measure_files(tmp_path / "out" / "a.labels.tif", tmp_path / "m", image),
+        lambda image: measure_files(tmp_path / "l" / "a.labels.tif", tmp_path / "m1", image),
+        lambda image: measure_files(tmp_path / "k" / "a.labels.tif", tmp_path / "m2", image),
+        lambda image: measure_files(tmp_path / "n" / "a.labels.tif", tmp_path / "m3", image),
     ):
         for image, said in (("a.tif", False), ("b.tif", True)):
             caplog.clear()

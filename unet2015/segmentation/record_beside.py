@@ -1,5 +1,6 @@
 """The record beside a result: what it says of a map or of labels that somebody goes on with."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from unet2015.safe_files import (
     read_record,
 )
 from unet2015.wording import listed
+
+SOURCE = "source"
+"""A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
 
 
 def record_beside(path: Path) -> dict[str, Any]:
@@ -91,6 +95,27 @@ def channels_of_source(path: Path) -> int:
     return channels if isinstance(channels, int) and channels > 1 else 1
 
 
+def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[str, Any]:
+    """Return, for the record of labels, their image: what the record of their map says, else `image`.
+
+    Parameters
+    ----------
+    path : Path
+        The map.
+    image : Path or None
+        The image that was given with it.
+    watch : Unchanged or None
+        Of its file.
+    """
+    record = record_beside(path)
+    said = {name: record.get(name) for name in ("input", "input_sha256")}
+    if "command" not in record and isinstance(said["input_sha256"], str):
+        return {SOURCE: said}
+    if image is None or watch is None:
+        return {}
+    return {SOURCE: {"input": os.path.realpath(image), "input_sha256": watch.sha256}}
+
+
 def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> None:
     """Say where the record of a segmentation names another image than the one whose intensities are measured.
 
@@ -111,14 +136,14 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
             say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
-    made_from = record.get("input_sha256")
-    if "command" in record or not isinstance(made_from, str):  # of label, whose input is a map
+    source = record.get(SOURCE) if "command" in record else record  # the input of label is a map
+    if not isinstance(source, dict) or not isinstance(made_from := source.get("input_sha256"), str):
         return
     if is_edited(record):
         say(path, f"the record beside it, {place.name}, {EDITED}; which image it is of, is not believed")
     elif made_from != watch.sha256:
         say(
             path,
-            f"was made from {record.get('input')} by its record, whose SHA-256 is not that of {image}, where "
+            f"was made from {source.get('input')} by its record, whose SHA-256 is not that of {image}, where "
             "intensities are measured; see that they belong together",
         )
