@@ -36,6 +36,23 @@ def test_inputs_that_differ_in_their_endings_alone_are_refused_with_advice_that_
     assert not (tmp_path / "out").exists()
 
 
+def test_what_lies_in_a_zarr_is_not_to_be_renamed(tmp_path, model):
+    """Fields of a plate and series of bioformats2raw are all called 0, and their parents name them so."""
+    for place in ("plate.zarr/A/1/0", "plate.zarr/A/2/0", "other/A/1/0"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "zarr.json").touch()
+    (tmp_path / "other" / ".zgroup").touch()  # a Zarr without the ending
+    fields = [tmp_path / "plate.zarr/A/1/0", tmp_path / "other/A/1/0"]
+    for two in (fields, [tmp_path / "plate.zarr/A/2/0", fields[0]]):
+        with pytest.raises(UsageError, match="segment each to its own folder") as caught:
+            segment_files(two, tmp_path / "out", model)
+        assert "rename" not in str(caught.value)
+    alone = tmp_path / "0.zarr"
+    alone.mkdir()
+    with pytest.raises(UsageError, match=r"rename \S*0\.zarr, or segment each to its own folder"):
+        segment_files([fields[0], alone], tmp_path / "out", model)
+
+
 def test_an_output_never_replaces_an_input(tmp_path, model, stack_file):
     with pytest.raises(UsageError, match="also an input"):
         segment_files([stack_file], stack_file, model)

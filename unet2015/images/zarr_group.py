@@ -22,6 +22,11 @@ def is_zarr(path: Path) -> bool:
     )
 
 
+def is_inside_zarr(path: Path) -> bool:
+    """Whether a path lies in a Zarr, such as a field of a plate or a series of bioformats2raw."""
+    return any(is_zarr(parent) for parent in path.parents)
+
+
 def zarr_library() -> Any:
     """Return the module zarr.
 

@@ -11,7 +11,7 @@ from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.beside_results import without_results
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import CLASSES_ZARR, is_ome_name, ome_ending, stem_of
-from unet2015.images.zarr_group import is_zarr
+from unet2015.images.zarr_group import is_inside_zarr, is_zarr
 from unet2015.safe_files import RECORD, leftovers, longest_name, record_of
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
@@ -166,7 +166,8 @@ def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
                 if real in (_real(other), _real(job.input)):
                     also, advice = "an input", "choose another output folder"
                 else:  # another folder does not help: results are named after the input, without its ending
-                    also, advice = f"that of {other}", "rename one of them, or segment each to its own folder"
+                    also = f"that of {other}"
+                    advice = f"{_renaming(other, job.input)}segment each to its own folder"
                 raise UsageError(
                     f"the result of {job.input} would be {target}, which is also {also}; {advice}"
                 )
@@ -174,6 +175,12 @@ def _check_collisions(inputs: Sequence[Path], jobs: Sequence[Job]) -> None:
                 raise UsageError(
                     f"{target}: lies in the input {owners[min(inside)]}; choose another output folder"
                 )
+
+
+def _renaming(*paths: Path) -> str:
+    """Return which of two inputs may be renamed; not what lies in a Zarr, whose metadata have its name."""
+    free = [path for path in paths if not is_inside_zarr(_real(path))]
+    return f"rename {'one of them' if len(free) > 1 else free[0]}, or " if free else ""
 
 
 def _real(path: Path) -> Path:
