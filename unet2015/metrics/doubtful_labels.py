@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
+from unet2015.metrics.run_over import run_over
 from unet2015.wording import listed
 
 NUMBER_FIRST = "if it is a mask or a class map, number its objects first, as skimage.measure.label does"
@@ -37,6 +38,7 @@ class LabelDoubts:
         self._name, self._advice = name, advice
         self._masks: dict[str, None] = {}  # the places, each once
         self._images: list[tuple[str, str]] = []
+        self._over: list[tuple[str, str]] = []
         self._areas: list[LabelAreas] = []
         self._places: list[str] = []
 
@@ -48,6 +50,9 @@ class LabelDoubts:
             check_no_image(labels, self._name)
         except DataSetError as error:
             self._images.append((place, str(error)))
+        else:
+            if over := run_over(labels):
+                self._over.append((place, over))
         self._areas.append(LabelAreas.of(labels))
         self._places.append(place)
 
@@ -64,7 +69,7 @@ class LabelDoubts:
             where = listed([place for place in self._masks if place], _NAMED)
             named = f"{self._name} ({where})" if where else self._name
             _log.warning("%s: looks like a mask: %s; %s", named, MEANT, self._advice)
-        for place, text in self._images[:1]:
+        for place, text in (*self._images[:1], *self._over[:1]):
             _log.warning("%s: %s", f"{self._name}, {place}" if place else self._name, text)
         if numbered := describe_background(self._areas, self._places):
             _log.warning("%s: %s", self._name, numbered)

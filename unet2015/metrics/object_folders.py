@@ -15,6 +15,7 @@ from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, score_pages
+from unet2015.metrics.run_over import run_over
 from unet2015.wording import listed
 
 _NAMED = 5
@@ -27,6 +28,8 @@ class _Page(NamedTuple):
     in_pieces: tuple[bool, bool]
     """Whether such a page is in several pieces."""
     areas: tuple[LabelAreas, LabelAreas]
+    over: tuple[str | None, str | None]
+    """What is said of numbers that ran over."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class ObjectEvaluation:
             places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in pages]
             if numbered := describe_background([page.measured.areas[side] for page in pages], places):
                 found.append(f"the {name}: {numbered}")
+            over = [(place, page.measured.over[side]) for place, page in zip(places, pages, strict=True)]
+            found += [f"the {name}: {place}: {said}" for place, said in over if said][:1]
             masks = [page for page in pages if page.measured.in_pieces[side]]
             if not masks:
                 continue
@@ -150,7 +155,8 @@ def evaluate_objects(
         masks = like_mask(true), like_mask(found)
         pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
         areas = LabelAreas.of(true), LabelAreas.of(found)
-        return _Page(score_pages(true, found, thresholds), masks, pieces, areas)
+        over = run_over(true), run_over(found)
+        return _Page(score_pages(true, found, thresholds), masks, pieces, areas, over)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold)

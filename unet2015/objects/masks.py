@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from unet2015.images.image import Image
 from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.run_over import describe_run_over
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.table import Table
 from unet2015.settings.objects import ObjectSettings
@@ -21,6 +22,7 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
     """Return a note where a file of labels looks like a mask or an image, else None.
 
     In a mask all objects have one number and lie in several pieces; in an image most numbers are everywhere.
+    Numbers that ran over are somewhere in between.
 
     Parameters
     ----------
@@ -31,6 +33,10 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
     """
     if scattered := _describe_scattered(tables):
         return scattered
+    for page, table in enumerate(tables):
+        ids, areas = (np.asarray(table[name], np.int64) for name in ("label", "area_px"))
+        if over := describe_run_over(ids, areas, _filled(table)):
+            return f"page {page}: {over}" if len(tables) > 1 else over
     values = np.unique(np.concatenate([np.asarray(table["label"], np.int64) for table in tables]))
     if not 0 < len(values) <= _MOST_CLASSES:
         return None
