@@ -44,6 +44,33 @@ def test_the_result_is_that_of_the_channel_alone(tmp_path, file, model):
     assert replay(tmp_path / "o" / "a.record.json").same
 
 
+@pytest.mark.parametrize("channel", [1, "GFP", None])
+def test_files_whose_channels_have_other_names_are_said(tmp_path, make_model, caplog, channel):
+    for name, names in (("a", "DAPI GFP"), ("b", "GFP DAPI"), ("c", "GFP DAPI"), ("d", "DAPI GFP")):
+        about = {"axes": "CYX", "Channel": {"Name": names.split()}}
+        path = tmp_path / "i" / f"{name}.ome.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, STACK[0, :2], ome=True, metadata=about, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "i" / "e.tif", STACK[0, :2], imagej=True, metadata={"axes": "CYX"})
+    model = make_model(tmp_path / "m.safetensors", 2 if channel is None else 1)
+    options = SegmentOptions(channel=channel, device="cpu")
+    for _ in range(2):  # also where all were done before
+        caplog.clear()
+        results = segment_files([tmp_path / "i"], tmp_path / "o", model, options)
+        other = [
+            result.input.name[0] for result in results if any("of the same run" in n for n in result.notes)
+        ]
+        assert other == ([] if channel == "GFP" else ["b", "c"])
+        said = [one.getMessage() for one in caplog.records if "of the same run" in one.getMessage()]
+        assert len(said) == (channel != "GFP")
+        if said:
+            words = "channel is DAPI" if channel == 1 else "channels are GFP, DAPI"
+            assert f"b.ome.tif: its {words}, but in {tmp_path / 'i' / 'a.ome.tif'}, of" in said[0]
+            assert said[0].endswith("(and 1 more file)")
+    wanted = {1: ["GFP"], "GFP": ["GFP"], None: ["DAPI", "GFP"]}[channel]
+    assert record(tmp_path)["channel_names"] == wanted
+
+
 def test_another_channel_is_another_result(tmp_path, file, model, caplog):
     caplog.set_level("INFO", "unet2015")
     for channel, before in (("GFP", 0), ("GFP", 1), ("Cy5", 1)):

@@ -12,6 +12,7 @@ from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
+from unet2015.segmentation.channel_names import with_other_channels
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
@@ -106,6 +107,7 @@ def segment_files(
             write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
             if not one:
                 write_failures(out, failures)
+    results = with_other_channels(results, jobs)
     earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
     if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.object_output import join_results  # it measures

@@ -27,6 +27,9 @@ from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.threshold import over_model
 from unet2015.settings.objects import ObjectSettings
 
+CHANNEL_NAMES = "channel_names"
+"""A key of the record: what the image calls the channels that were segmented."""
+
 
 def identity_of(
     job: Job, segmenter: Segmenter, input_sha256: str, companion_sha256: str | None
@@ -56,6 +59,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         "axes": image.axes,
         "axes_source": image.axes_source,
         "shape": list(image.shape),
+        **({CHANNEL_NAMES: list(image.channel_names)} if image.channel_names else {}),
         # `label` needs it for outlines: a map does not say whether its image is a hyperstack of ImageJ.
         **({} if image.stack_channels == 1 else {"stack_channels": image.stack_channels}),
         "dtype": str(image.dtype),

@@ -1,0 +1,48 @@
+"""Whether the images of a run name their channels alike: by the records, also of what was done before."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unet2015.safe_files import record_of
+from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.records import CHANNEL_NAMES
+from unet2015.segmentation.run import FileResult
+
+_log = logging.getLogger("unet2015")
+
+
+def with_other_channels(results: Sequence[FileResult], jobs: Sequence[Job]) -> list[FileResult]:
+    """Warn of images whose channels have other names than those of the first; return results with that note.
+
+    Images without names of channels say nothing.
+    """
+    known = dict(_names(results, jobs))
+    if len(set(known.values())) < 2:
+        return list(results)
+    first, ours = next(iter(known.items()))
+    several = len(ours) > 1
+    advice = "segment them by themselves" if several else "give the channel by its name"
+    what = "channels are" if several else "channel is"
+    notes = {
+        path: f"its {what} {', '.join(names)}, but in {first}, of the same run, {', '.join(ours)}; {advice}"
+        for path, names in known.items()
+        if names != ours
+    }
+    path, note = next(iter(notes.items()))
+    more = f" (and {len(notes) - 1} more file{'s' * (len(notes) > 2)})" * (len(notes) > 1)
+    _log.warning("%s: %s%s", path, note, more)
+    return [
+        replace(one, notes=(*one.notes, notes[one.input])) if one.input in notes else one for one in results
+    ]
+
+
+def _names(results: Sequence[FileResult], jobs: Sequence[Job]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Yield the images that were segmented and whose channels have names, with these."""
+    made = {result.input for result in results if result.error is None}
+    for job in jobs:
+        record = record_of(job.outputs.records, job.outputs.main) if job.input in made else None
+        names = (record or {}).get(CHANNEL_NAMES)
+        if isinstance(names, list) and any(names):
+            yield job.input, tuple(map(str, names))
