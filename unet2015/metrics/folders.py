@@ -22,6 +22,7 @@ from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.result_records import notes_on_results
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
+from unet2015.images.whole_numbers import whole_numbers_of
 from unet2015.safe_files import Unchanged
 from unet2015.wording import counted
 
@@ -182,11 +183,6 @@ def _check(image: Image) -> None:
             f"{image.name}: expected one channel, but it has {image.channels} (axes {image.axes})"
             f"{COLOURS_ARE_NO_LABELS}"
         )
-    if image.dtype.kind == "f":
-        raise LabelError(
-            f"{image.name}: expected whole numbers, such as a class map or instance labels, but its pixels "
-            f"are {image.dtype}; of a probability map compare the class map{labels_inside(image.path)}"
-        )
 
 
 def _size(image: Image) -> str:
@@ -195,4 +191,7 @@ def _size(image: Image) -> str:
 
 def _page(image: Image, page: int) -> NDArray[Any]:
     pixels: NDArray[Any] = image.read(page, 0, image.height, 0, image.width)[0]
-    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8)
+    advice = f"of a probability map compare the class map{labels_inside(image.path)}"
+    return whole_numbers_of(pixels, image.name, advice)

@@ -148,6 +148,7 @@ def _check_pair(truth: Path, result: Path, say: Callable[[Path, str], None]) -> 
 
 def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
+    from unet2015.images.whole_numbers import whole_numbers_of
 
     try:
         pages = read_pages(path, say=say)
@@ -155,7 +156,10 @@ def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
         raise AxesError(
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
         ) from error
-    labels: NDArray[np.integer] = pages.astype(np.uint8) if pages.dtype == bool else pages
+    advice = "SEG needs labels in which every cell has its own number"
+    labels: NDArray[np.integer] = (
+        pages.astype(np.uint8) if pages.dtype == bool else whole_numbers_of(pages, str(path), advice)
+    )
     for page in labels:
         try:
             check_no_image(page, "file")

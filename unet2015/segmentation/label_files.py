@@ -15,6 +15,8 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
+from unet2015.images.result_names import labels_inside
+from unet2015.images.whole_numbers import labels_of
 from unet2015.objects.doubts import describe_covering, describe_volumes
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask, describe_numbered_background
@@ -27,6 +29,8 @@ from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, say_channels
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 from unet2015.segmentation.record_beside import place_of_record
+
+_NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"
 
 
 def measure_files(
@@ -176,7 +180,7 @@ def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:
 def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
     """Return the tables of a label image; notes on it and its image are said."""
     with ExitStack() as stack:
-        stored = opening.open(path, stack, say)
+        stored = labels_of(opening.open(path, stack, say), f"{_NO_LABELS}{labels_inside(path)}")
         image, watch = opening.image_of(path, stored, stack, say)
         if watch is not None:
             stack.callback(watch.check)
