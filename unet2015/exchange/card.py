@@ -149,11 +149,29 @@ def _validation(info: ModelInfo) -> Iterator[str]:
     where = info.training.get("thresholds")
     if info.training.get("validation_pages") == 0:
         where = "on the very pages that it was trained on, as none was held out; others are worse"
+    yield from _at_threshold(info, found.get("threshold"))
     yield ""
     yield (
         f"Measured by the training itself{f' ({_cell(where)})' if isinstance(where, str) else ''}. Not "
         "measured: any other data. To validate it on yours: `unet2015 evaluate pixels --truth LABELS "
         "--result RESULTS`."
+    )
+
+
+def _at_threshold(info: ModelInfo, measured: Any) -> Iterator[str]:
+    """Say at which threshold F1 and pixel error were measured, where there is one."""
+    if info.classes != 2 or not isinstance(measured, float):
+        return
+    yield ""
+    said = f"F1 and pixel error are those at the threshold {measured:g}, the best one for F1"
+    if info.threshold in (None, measured):
+        yield f"{said}."
+        return
+    chosen = "" if info.threshold_name is None else f" ({info.threshold_name})"
+    yield (
+        f"{said}. The threshold of this model is another one, {info.threshold:g}{chosen}: they are "
+        f"not better there, and were not measured. `unet2015 segment --threshold {measured:g}` takes that of "
+        "these figures."
     )
 
 

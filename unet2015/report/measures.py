@@ -6,7 +6,7 @@ from typing import Any
 
 from unet2015.metrics import MEASURES
 from unet2015.models.doubts import doubts_of_measures
-from unet2015.models.model_file import Model
+from unet2015.models.model_file import Model, ModelInfo
 from unet2015.models.training_pages import why_unknown
 from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
@@ -91,7 +91,17 @@ def summary(model: Model | None, steps: int, checks: list[dict[str, Any]]) -> st
     return (
         f"{network}{trained}. {measured} after {best['step']} steps.{once}{_gain(model, checks)}\n\n"
         "Best step and threshold were chosen on the same pages; a score on pages that took no part in either "
-        "is likely to be a little worse."
+        f"is likely to be a little worse.{_other_threshold(info, best.get('validation_threshold'))}"
+    )
+
+
+def _other_threshold(info: ModelInfo, measured: Any) -> str:
+    """Say that a model has another threshold than the one at which its figures were measured."""
+    if not isinstance(measured, float) or info.threshold in (None, measured):
+        return ""
+    return (
+        f" The pixel error is that at the threshold {measured:g}; the model's own is {info.threshold:g}, at "
+        "which it is not smaller."
     )
 
 
