@@ -127,7 +127,8 @@ def test_a_network_that_is_not_in_the_table_is_refused_by_name():
 def own_modules():
     """Names of the modules that belong to single networks, or to a family of them."""
     names = {path.stem for path in (PACKAGE / "networks").glob("*.py")} | {"cpu"}
-    return names - {"__init__", "architecture", "gpu", "gpu_training", "initialisation", "overview"}
+    shared = {"architecture", "cpu_training", "gpu", "gpu_training", "initialisation", "overview"}
+    return names - {"__init__", *shared}
 
 
 def known_by_name(path):

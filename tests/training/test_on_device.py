@@ -71,7 +71,7 @@ def in_the_loop(settings, pages, folder):
     data = SimpleNamespace(training=whole, channels=1, identity="", hashes={})
     descent, losses = GradientDescent(data, settings, folder, CPU), []
     descent._choose_precision()
-    drops = DropoutDraws(descent.network, CPU)
+    drops = DropoutDraws(descent.learner.trained, CPU)
     drops.seed(settings.seed)
     for step in range(settings.optimisation.steps):
         tiles = Future()
