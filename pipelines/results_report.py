@@ -38,6 +38,8 @@ PARTS = {
     "table 2, Muon": ("one_gpu-muon", table_2_gold),
     "table 1, Muon, long": ("one_gpu-muon-long", table_1_means),
     "table 2, Muon, long": ("one_gpu-muon-long", table_2_gold),
+    "table 1, regular": ("one_gpu-regular", table_1_means),
+    "table 2, regular": ("one_gpu-regular", table_2_gold),
     "recipes": ("settings_table-wide", recipes),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
