@@ -1,5 +1,6 @@
 """The copy of a network that is trained on a CPU: same parameters, scores and gradients, up to rounding."""
 
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from unittest import mock
 
@@ -12,6 +13,7 @@ from unet2015.networks.cpu import winograd_gradients
 from unet2015.networks.cpu_training import CPUConvolution, CPUConvolutionReLU, fused_copy
 from unet2015.networks.unet2015 import UNet
 
+PARTS = ("convolution", "input_gradient", "weight_gradient")
 CASES = [
     {"kernel_size": 3},
     {"kernel_size": 3, "bias": False, "padding": 1},
@@ -30,6 +32,21 @@ def made(rule, inner=4, outer=6):
     torch.manual_seed(1)
     rule = dict(rule)
     return (nn.ConvTranspose2d if rule.pop("up", False) else nn.Conv2d)(inner, outer, **rule)
+
+
+@contextmanager
+def used():
+    """Count the calls of the Winograd convolution and its gradients."""
+    with ExitStack() as stack:
+        spies = {
+            name: stack.enter_context(
+                mock.patch.object(winograd_gradients, name, wraps=getattr(winograd_gradients, name))
+            )
+            for name in PARTS
+        }
+        calls: dict[str, int] = {}
+        yield calls
+        calls |= {name: spy.call_count for name, spy in spies.items() if spy.call_count}
 
 
 def gradients(layer, x, precision=torch.float32):
@@ -53,6 +70,14 @@ def test_the_gradients_are_those_of_finite_differences(rule, last):
         assert torch.autograd.gradcheck(f, (x, *(p for p in (fused.weight, fused.bias) if p is not None)))
 
 
+@pytest.fixture
+def small_maps(monkeypatch):
+    """Lets small maps of many channels use Winograd."""
+    monkeypatch.setattr(cpu_training, "_LEAST_MAPS", (2**14, 0))
+    monkeypatch.setattr(cpu_training, "_LEAST_WEIGHTS", (2**14, 0))
+
+
+@pytest.mark.usefixtures("small_maps")
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("rule", "inner", "outer", "winograd"),
@@ -72,11 +97,9 @@ def test_a_layer_is_as_close_to_float64_as_torchs(rule, inner, outer, winograd, 
     plain, x = made(rule, inner, outer), noise(2, inner, 24, 20)
     exact = gradients(nn.Sequential(deepcopy(plain).double(), nn.ReLU()), x.double())
     theirs = gradients(nn.Sequential(deepcopy(plain), nn.ReLU()), x, precision)
-    with mock.patch.object(
-        winograd_gradients, "weight_gradient", wraps=winograd_gradients.weight_gradient
-    ) as used:
+    with used() as calls:
         mine = gradients(CPUConvolutionReLU(plain), x, precision)
-    assert used.called == (winograd and precision == torch.float32)
+    assert calls == (dict.fromkeys(PARTS, 1) if winograd and precision == torch.float32 else {})
     for one, other, expected in zip(mine, theirs, exact, strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         near, far = (float((each - expected).norm() / expected.norm()) for each in (one, other))
@@ -98,6 +121,32 @@ def test_a_gradient_of_a_bias_is_summed_in_float32():
     assert torch.equal(summed, gradient.double().sum((0, 2, 3)).bfloat16())
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "side", "expected"),
+    [
+        (128, 128, 76, {}),
+        (128, 128, 80, {"weight_gradient": 1}),
+        (256, 256, 80, {"weight_gradient": 1}),
+        (256, 256, 88, dict.fromkeys(("convolution", "input_gradient", "weight_gradient"), 1)),
+        (64, 64, 300, {}),
+    ],
+)
+def test_winograd_is_used_where_it_is_faster(inner, outer, side, expected):
+    with used() as calls:
+        gradients(CPUConvolutionReLU(made({"kernel_size": 3}, inner, outer)), noise(1, inner, side, side))
+    assert calls == expected
+
+
+def test_convolutions_without_relu_and_of_few_channels_are_torchs():
+    network = build(NETWORKS["padded"].examples[0], 1, 2)
+    assert sum(type(module) is nn.Conv2d for module in fused_copy(network).modules()) > 1
+    torch.manual_seed(0)
+    network.wide, network.wider = nn.Conv2d(128, 128, 3, padding=1), nn.Conv2d(128, 128, 5)
+    copy = fused_copy(network)
+    assert (type(copy.wide), type(copy.wider)) == (CPUConvolution, nn.Conv2d)
+
+
+@pytest.mark.usefixtures("small_maps")
 @pytest.mark.parametrize("channels", [4, 128])
 def test_nan_passes_through_a_relu(channels):
     x = noise(1, channels, 40, 40)
@@ -123,8 +172,8 @@ def test_networks_of_the_table_learn_the_same_with_their_own_parameters(settings
         assert one.grad.stride() == one.stride()  # several processes exchange gradients in this order
     for one, other in zip(network.buffers(), plain.buffers(), strict=True):
         torch.testing.assert_close(one, other)
-    left = [module for module in copy.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    assert all(module in copy.heads and module.kernel_size != (1, 1) for module in left)
+    assert not any(isinstance(module, nn.ConvTranspose2d) for module in copy.modules())
+    assert all(head.kernel_size != (1, 1) for head in copy.heads if isinstance(head, nn.Conv2d))
 
 
 def test_a_network_that_was_copied_still_predicts_and_deepcopies():

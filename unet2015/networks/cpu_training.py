@@ -18,7 +18,6 @@ from torch.nn import functional
 from unet2015.matrices import product
 from unet2015.networks.architecture import Network
 from unet2015.networks.cpu import winograd_gradients
-from unet2015.networks.cpu.winograd_layers import is_worthwhile
 from unet2015.networks.cpu.winograd_weights import can_multiply
 from unet2015.networks.gpu import is_plain, join_relu, multiply_heads
 from unet2015.networks.gpu_training import FusedConvolution
@@ -26,8 +25,11 @@ from unet2015.networks.gpu_training import FusedConvolution
 N = TypeVar("N", bound=Network)
 _UP = ((2, 2), (0, 0), (1, 1), True, (0, 0), 1)
 """Stride, padding, dilation, transposed, output padding and groups of an up-convolution."""
-_LEAST_PIXELS = 30 * 30
-"""Pixels of a map from which on Winograd pays for the transform of its weights."""
+_LEAST_MAPS = 2**16, 5 * 10**8
+"""From how many channels in times channels out on, and how many times that with the pixels, a convolution and
+the gradient of its input are faster by Winograd."""
+_LEAST_WEIGHTS = 2**14, 10**8
+"""The same of the gradient of the weights."""
 _LEAST_UP = 2**13
 """Channels in times channels out from which on a product is faster than oneDNN's convolution backward."""
 
@@ -47,9 +49,16 @@ def fused_copy(network: N) -> N:
         if isinstance(module, nn.Sequential):
             join_relu(module, CPUConvolutionReLU)
         for name, child in module.named_children():
-            if is_plain(child, nn.ConvTranspose2d) or (is_plain(child, nn.Conv2d) and child not in heads):
+            if is_plain(child, nn.ConvTranspose2d) or (
+                is_plain(child, nn.Conv2d) and child not in heads and _is_wide(child.weight)
+            ):
                 setattr(module, name, CPUConvolution(child))
     return copy
+
+
+def _is_wide(weight: Tensor) -> bool:
+    """Whether a convolution may use Winograd. Others, without a ReLU, are torch's: a call of Python less."""
+    return weight.shape[0] * weight.shape[1] >= _LEAST_WEIGHTS[0] and tuple(weight.shape[2:]) == (3, 3)
 
 
 class CPUConvolution(FusedConvolution):
@@ -72,7 +81,7 @@ class _Convolve(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[Any, ...], relu: bool
     ) -> Tensor:
-        if _is_for_winograd(x, weight, shape, _LEAST_PIXELS):
+        if _is_for_winograd(x, weight, shape, _LEAST_MAPS):
             found = winograd_gradients.convolution(x, weight, bias, shape[1], relu)
         else:
             found = torch.convolution(x, weight, bias, *shape)
@@ -90,9 +99,9 @@ class _Convolve(torch.autograd.Function):
             gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
         of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
         input_gradient = weight_gradient = None
-        if of_x and _is_for_winograd(x, weight, ctx.shape, _LEAST_PIXELS):
+        if of_x and _is_for_winograd(x, weight, ctx.shape, _LEAST_MAPS):
             input_gradient = winograd_gradients.input_gradient(gradient, weight, ctx.shape[1])
-        if of_weight and _is_for_winograd(x, weight, ctx.shape, _LEAST_PIXELS // 4):
+        if of_weight and _is_for_winograd(x, weight, ctx.shape, _LEAST_WEIGHTS):
             weight_gradient = winograd_gradients.weight_gradient(x, gradient, ctx.shape[1])
         elif of_weight and _is_wide_up(x, weight, ctx.shape):
             weight_gradient = _up_gradient(x, gradient)
@@ -106,18 +115,19 @@ class _Convolve(torch.autograd.Function):
         return input_gradient, weight_gradient, bias_gradient, None, None
 
 
-def _is_for_winograd(x: Tensor, weight: Tensor, shape: tuple[Any, ...], pixels: int) -> bool:
-    """Whether it is a 3x3 convolution of many channels in float32, of at least so many pixels."""
+def _is_for_winograd(x: Tensor, weight: Tensor, shape: tuple[Any, ...], least: tuple[int, int]) -> bool:
+    """Whether it is a 3x3 convolution in float32 that is large enough: channels, and channels and pixels."""
+    channels = weight.shape[0] * weight.shape[1]
+    pixels = x.numel() // x.shape[1]
+    enough = channels >= least[0] and channels * pixels >= least[1]
+    return enough and x.dtype == torch.float32 and _is_usual(weight, shape) and can_multiply(x.dtype)
+
+
+def _is_usual(weight: Tensor, shape: tuple[Any, ...]) -> bool:
+    """Whether it is a convolution over 3x3 pixels, padded by no more than 2."""
     stride, padding, *rest = shape
     usual = (tuple(stride), *rest) == ((1, 1), (1, 1), False, (0, 0), 1) and max(padding) <= 2
-    return (
-        usual
-        and x.dtype == torch.float32
-        and tuple(weight.shape[2:]) == (3, 3)
-        and x.numel() >= pixels * x.shape[1]
-        and is_worthwhile(weight.shape[1], weight.shape[0], x.dtype)
-        and can_multiply(x.dtype)
-    )
+    return usual and tuple(weight.shape[2:]) == (3, 3)
 
 
 def _is_wide_up(x: Tensor, weight: Tensor, shape: tuple[Any, ...]) -> bool:

@@ -55,13 +55,13 @@ def convolution(
         (N, channels out, H + 2 * rows - 2, W + 2 * columns - 2), channels last.
     """
     transformed = transform_weights(weight).transpose(1, 2)
-    return _convolved(x, WeightsOfOnePass(transformed), bias, padding, 0 if relu else -torch.inf)
+    return _convolved(x, WeightsOfOnePass([*transformed]), bias, padding, 0 if relu else -torch.inf)
 
 
 def input_gradient(gradient: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
     """Return the gradient of the input of `convolution`, given that of its output, without a ReLU."""
-    turned = transform_weights(weight).view(4, 4, *weight.shape[1::-1])
-    turned = turned[_TURNED, :][:, _TURNED].flatten(0, 1)
+    transformed = transform_weights(weight)
+    turned = [transformed[4 * row + column] for row in _TURNED for column in _TURNED]
     rows, columns = padding
     return _convolved(gradient, WeightsOfOnePass(turned), None, (2 - rows, 2 - columns), -torch.inf)
 

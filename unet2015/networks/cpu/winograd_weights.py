@@ -89,12 +89,12 @@ class WeightsOfOnePass(PackedWeights):
 
     Parameters
     ----------
-    transformed : Tensor
-        (16, channels out, channels in); each matrix or its transpose is contiguous.
+    transformed : sequence of Tensor
+        16 of (channels out, channels in); each or its transpose is contiguous.
     """
 
-    def __init__(self, transformed: Tensor) -> None:
-        _, self.channels_out, inner = transformed.shape
+    def __init__(self, transformed: Sequence[Tensor]) -> None:
+        self.channels_out, inner = transformed[0].shape
         self.channels_in, self.packed = [inner], list(transformed)
 
 
