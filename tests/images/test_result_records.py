@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import torch
 
-from unet2015.images.result_records import notes_on_results, record_of_result
+from unet2015.images.result_records import notes_on_results, notes_on_truth, record_of_result
 from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import ModelInfo, build_network, save_model
 from unet2015.safe_files import signed
@@ -17,7 +17,8 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.settings import Mapping, NetworkSettings
+from unet2015.settings import Mapping, NetworkSettings, TrainingSettings
+from unet2015.training.checks.training_set import find_problems
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
 SETTINGS = {"threshold": 0.5, "average": "none", "tile": 572, "batch": 1}
@@ -68,7 +69,7 @@ def test_it_is_said_where_results_are_measured(tmp_path: Path, caplog: pytest.Lo
         (tmp_path / folder).mkdir()
     for number, threshold in enumerate((0.5, 0.9)):
         result(tmp_path / "r", f"t{number}", threshold=threshold)
-        tifffile.imwrite(tmp_path / "t" / f"t{number}.tif", CELLS)
+        tifffile.imwrite(tmp_path / "t" / f"t{number}.tif", CELLS, software="drawn")
     found = evaluate_objects(tmp_path / "t", tmp_path / "r")
     (note,) = found.comparison.on_results
     assert found.as_dict()["on_results"] == [note]
@@ -119,3 +120,55 @@ def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path
     label_files(segmented, tmp_path / "l")
     labels = sorted((tmp_path / "l").glob("*.labels.tif"))
     assert [one.startswith(words) for one in notes_on_results(labels)] == [True], "of labels made of the maps"
+
+
+def untouched(folder: Path, name: str) -> Path:
+    """Write labels whose record has their SHA-256."""
+    path = result(folder, name)
+    said = {"model_sha256": "a" * 64, "settings": SETTINGS, "input": "x.tif"}
+    said["outputs"] = {path.name: sha256(path.read_bytes()).hexdigest()}
+    (folder / f"{name}.record.json").write_text(json.dumps(signed(said)))
+    return path
+
+
+def test_truth_that_this_program_made_or_that_is_the_result_itself_is_said(tmp_path: Path) -> None:
+    for folder in ("r", "t"):
+        (tmp_path / folder).mkdir()
+    made, other = untouched(tmp_path / "r", "a"), untouched(tmp_path / "r", "b")
+    drawn = tmp_path / "t" / "a.tif"
+    tifffile.imwrite(drawn, CELLS[::-1])
+    assert notes_on_truth([(drawn, made), (made, made)]) == ()
+    (note,) = notes_on_truth([(made, drawn)])
+    assert note.startswith("1 files of the truth are results of this program")
+    assert "a.labels.tif; are truth and result exchanged?" in note
+    (note,) = evaluate_objects(made, drawn).comparison.on_results
+    assert "exchanged?" in note
+    copy = tmp_path / "t" / "b.tif"
+    copy.write_bytes(other.read_bytes())
+    (note,) = notes_on_truth([(drawn, made), (copy, other)])
+    assert note.startswith("1 files of the truth are, byte for byte, the results")
+    assert ": b.tif;" in note
+    made.write_bytes(drawn.read_bytes())  # corrected
+    assert notes_on_truth([(made, other)]) == ()
+
+
+@pytest.mark.parametrize("kind", ["instances", "classes"])
+def test_labels_to_train_on_that_this_program_made_are_said_until_they_are_corrected(tmp_path, kind) -> None:
+    for folder in ("i", "l"):
+        (tmp_path / folder).mkdir()
+    for name in "ab":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, CELLS.shape, np.uint8)
+        tifffile.imwrite(tmp_path / "i" / f"{name}.tif", pixels)
+        untouched(tmp_path / "l", name)
+    coding = {"kind": kind, "separation_border": kind == "instances"}
+    coding |= {"classes": 4} if kind == "classes" else {}
+    settings = TrainingSettings.model_validate({"labels": coding})
+    pairs = [(tmp_path / "i" / f"{name}.tif", tmp_path / "l" / f"{name}.labels.tif") for name in "ab"]
+
+    def said() -> list[str]:
+        found = find_problems(pairs, settings)
+        return [one.file for one in found if "is a result of this program" in one.message]
+
+    assert said() == [str(label) for _, label in pairs]
+    tifffile.imwrite(pairs[0][1], np.where(CELLS == 3, 0, CELLS))
+    assert said() == [str(pairs[1][1])]

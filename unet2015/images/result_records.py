@@ -1,13 +1,14 @@
 """What the records beside results say of them together: whether one model made all, and of what images."""
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from unet2015.images.result_names import image_around, record_places
-from unet2015.safe_files import is_edited, record_of
+from unet2015.safe_files import digest_of, is_edited, record_of
 from unet2015.wording import cut, listed
 
 TRAINED_ON = "trained_on"
@@ -47,6 +48,44 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
             f"on them is too good: {listed(seen, _NAMED)}"
         )
     return tuple(filter(None, notes))
+
+
+def is_unchanged_result(path: Path) -> bool:
+    """Whether a record says that this program made a file, and nobody has changed it since."""
+    record = record_of_result(path)
+    around = image_around(path)
+    return record is not None and record["outputs"][around.name] == digest_of(around)
+
+
+def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
+    """Return where the truth may be none: a result of this program, or a copy of what is measured by it.
+
+    Parameters
+    ----------
+    pairs : iterable of (truth, result)
+        Files; one that is its own truth says nothing here.
+    """
+    pairs = [(true, found) for true, found in pairs if os.path.realpath(true) != os.path.realpath(found)]
+    made = [true.name for true, _ in pairs if is_unchanged_result(true)]
+    same = [true.name for true, found in pairs if _same_bytes(true, found)]
+    notes = []
+    if made:
+        notes.append(
+            f"{len(made)} files of the truth are results of this program, by their records, and nobody has "
+            f"changed them since: {listed(made, _NAMED)}; are truth and result exchanged?"
+        )
+    if same:
+        notes.append(
+            f"{len(same)} files of the truth are, byte for byte, the results that are measured by them: "
+            f"{listed(same, _NAMED)}; what nobody has corrected is perfect by itself"
+        )
+    return tuple(notes)
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    if one.is_file() and other.is_file():
+        return one.stat().st_size == other.stat().st_size and digest_of(one) == digest_of(other)
+    return False
 
 
 def _segmentation(record: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.pairs import Pairing, listed_files, named_files, pair_by_name
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
-from unet2015.images.result_records import notes_on_results
+from unet2015.images.result_records import notes_on_results, notes_on_truth
 from unet2015.images.samples import COLOURS_ARE_NO_LABELS
 from unet2015.images.whole_numbers import whole_numbers_of
 from unet2015.safe_files import Unchanged
@@ -60,7 +60,7 @@ class Comparison(Generic[T]):
         Why files could not be compared; each names its file.
     on_results : tuple of str
         What the records of the results say that must be known of figures of all: several models or settings,
-        images that a model was trained on.
+        images that a model was trained on; truth that this program made.
     """
 
     pages: tuple[PageResult[T], ...]
@@ -137,7 +137,7 @@ def compare_folders(
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []
     notes = Repeated()
-    on_results = notes_on_results(found for _, found in pairing.pairs)
+    on_results = (*notes_on_results(found for _, found in pairing.pairs), *notes_on_truth(pairing.pairs))
     for note in on_results:
         _log.warning("%s: %s", result, note)
     for done, (true, found) in enumerate(pairing.pairs, 1):

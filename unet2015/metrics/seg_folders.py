@@ -63,10 +63,11 @@ def evaluate_seg(
         )
 
     from unet2015.images.notes import Repeated
-    from unet2015.images.result_records import notes_on_results
+    from unet2015.images.result_records import notes_on_results, notes_on_truth
 
     notes = Repeated()
-    for note in notes_on_results(masks[number] for number in files):
+    on_truth = notes_on_truth((files[number], masks[number]) for number in files)
+    for note in (*notes_on_results(masks[number] for number in files), *on_truth):
         _log.warning("%s: %s", result, note)
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
