@@ -349,7 +349,12 @@ def calls(place):
         "evaluate_seg": (
             metrics.evaluate_seg,
             {"truth": place, "result": place},
-            {"truth": set(), "result": set(), "progress": PROGRESS},
+            {
+                "truth": set(),
+                "result": set(),
+                "ignore": {"none", "zero", "minus one", "two", "huge"},
+                "progress": PROGRESS,
+            },
         ),
         **{
             name: (
@@ -411,7 +416,14 @@ def calls(place):
         "evaluate_objects": (
             metrics.evaluate_objects,
             {"truth": place / "truth", "result": place / "result"},
-            {"truth": set(), "result": set(), "threshold": IOUS, "axes": TEXTS, "progress": PROGRESS},
+            {
+                "truth": set(),
+                "result": set(),
+                "threshold": IOUS,
+                "ignore": {"none", "zero", "minus one", "two", "huge"},
+                "axes": TEXTS,
+                "progress": PROGRESS,
+            },
         ),
         "evaluate_pixels": (
             metrics.evaluate_pixels,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unet2015.cli.evaluate_folders import objects, pixels, progress
+from unet2015.cli.evaluate_folders import Ignore, objects, pixels, progress
 from unet2015.cli.loading import loading
 from unet2015.cli.options import Axes, Json
 from unet2015.cli.output import echo, print_json, print_message, show_messages
@@ -124,6 +124,7 @@ def _print_scores(scores: "EMScores") -> None:
 def seg(
     truth: TruthFolder,
     result: ResultFolder,
+    ignore: Ignore = None,
     per_slice: PerSlice = None,
     as_json: Json = False,
 ) -> None:
@@ -138,7 +139,7 @@ def seg(
     show_messages()
     check_table(per_slice, "seg", truth, result)
     with progress("frames") as report:
-        score = evaluate_seg(truth, result, progress=report)
+        score = evaluate_seg(truth, result, ignore=ignore, progress=report)
     frames = score.per_frame()
     write_csv(per_slice, frames, "seg", truth, result)
     if as_json:

@@ -24,6 +24,9 @@ Result = Annotated[
     Path,
     typer.Option(help="The same for the results; files go together by what names share.", metavar="PATH"),
 ]
+Ignore = Annotated[
+    int | None, typer.Option(help="Value of the truth where nobody has annotated.", metavar="VALUE")
+]
 PerImage = Annotated[
     Path | None, typer.Option(help="Also write a table with the measures of each page.", metavar="FILE.csv")
 ]
@@ -35,6 +38,7 @@ def objects(
     threshold: Annotated[
         float, typer.Option(help="Objects match from this IoU on; above 0, at most 1.", metavar="IOU")
     ] = 0.5,
+    ignore: Ignore = None,
     per_image: PerImage = None,
     axes: Axes = None,
     as_json: Json = False,
@@ -51,7 +55,7 @@ def objects(
     show_messages()
     check_table(per_image, "objects", truth, result)
     with progress("files") as report:
-        found = evaluate_objects(truth, result, threshold, axes=axes, progress=report)
+        found = evaluate_objects(truth, result, threshold, ignore=ignore, axes=axes, progress=report)
     _finish(found, per_image, as_json, lambda: _print_objects(found), "objects", truth, result)
 
 
@@ -61,9 +65,7 @@ def pixels(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Compare what is not 0, as one class: for instance labels.")
     ] = False,
-    ignore: Annotated[
-        int | None, typer.Option(help="Value of the truth where nobody has annotated.", metavar="VALUE")
-    ] = None,
+    ignore: Ignore = None,
     per_image: PerImage = None,
     axes: Axes = None,
     as_json: Json = False,

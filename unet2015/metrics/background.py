@@ -40,6 +40,11 @@ class LabelAreas(NamedTuple):
         if 2 * np.count_nonzero(labels) <= labels.size:
             none = np.empty(0, np.int64)
             return cls(none, none, labels.size)
+        return cls.of_all(labels)
+
+    @classmethod
+    def of_all(cls, labels: NDArray[Any]) -> "LabelAreas":
+        """Return the areas of a page (H, W), of numbers from 0 on."""
         if int(labels.max()) < labels.size:  # counting is many times as fast as sorting
             counts = np.bincount(labels.ravel().astype(np.int64, copy=False))
             numbers = np.flatnonzero(counts)
@@ -79,8 +84,13 @@ def describe_background(pages: Sequence[LabelAreas], names: Sequence[str] = ()) 
     """
     names = names or [f"page {number}" if len(pages) > 1 else "" for number in range(len(pages))]
     found = [(name, text) for name, page in zip(names, pages, strict=True) if (text := page.describe())]
-    if found:
-        name, text = found[0]
-        more = f" (and {counted(len(found) - 1, 'more page')})" * (len(found) > 1)
-        return f"{name}{more}: {text}" if name else text
-    return _NO_ZERO if pages and all(page.full for page in pages) else None
+    return first_of_pages(found) or (_NO_ZERO if pages and all(page.full for page in pages) else None)
+
+
+def first_of_pages(found: Sequence[tuple[str, str]]) -> str | None:
+    """Return what is said of the first of some pages, its name, and how many more there are; else None."""
+    if not found:
+        return None
+    name, text = found[0]
+    more = f" (and {counted(len(found) - 1, 'more page')})" * (len(found) > 1)
+    return f"{name}{more}: {text}" if name else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,12 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.arguments import integer
 from unet2015.images.result_names import LABELS
-from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, score_pages
+from unet2015.metrics.partial_truth import (
+    IGNORE_NEGATIVE,
+    check_labels,
+    describe_far_number,
+    ignored_number,
+)
 from unet2015.metrics.run_over import run_over
 from unet2015.wording import listed
 
@@ -30,6 +38,10 @@ class _Page(NamedTuple):
     areas: tuple[LabelAreas, LabelAreas]
     over: tuple[str | None, str | None]
     """What is said of numbers that ran over."""
+    doubt: str | None
+    """What may not be annotated on the page of the truth, or may be and is ignored."""
+    ignored: int
+    """Pixels with the value of `ignore`."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +54,13 @@ class ObjectEvaluation:
         Which files were compared, page by page.
     threshold : float
         The IoU at which F1, PQ and the others are meant first.
+    ignore : int, optional
+        Value of the truth where nobody has annotated.
     """
 
     comparison: Comparison[_Page]
     threshold: float
+    ignore: int | None = None
 
     @property
     def scores(self) -> ObjectScores:
@@ -55,11 +70,12 @@ class ObjectEvaluation:
     @property
     def notes(self) -> list[str]:
         """What the labels may not be meant for."""
-        found = []
         pages = self.comparison.pages
+        found = list(self._on_ignored)
         for side, name in enumerate(("truth", "result")):
             places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in pages]
-            if numbered := describe_background([page.measured.areas[side] for page in pages], places):
+            numbered = describe_background([page.measured.areas[side] for page in pages], places)
+            if numbered and not (found and side == 0):  # which the note before asks about, too
                 found.append(f"the {name}: {numbered}")
             over = [(place, page.measured.over[side]) for place, page in zip(places, pages, strict=True)]
             found += [f"the {name}: {place}: {said}" for place, said in over if said][:1]
@@ -78,6 +94,16 @@ class ObjectEvaluation:
         if not self.scores.true_objects:
             found.append("the truth holds no object, so every measure is 0")
         return found
+
+    @property
+    def _on_ignored(self) -> Iterator[str]:
+        """What may not be annotated and is not ignored, or the other way round."""
+        pages = self.comparison.pages
+        doubts = [(f"{page.truth} page {page.page}", page.measured.doubt) for page in pages]
+        if doubt := first_of_pages([(place, text) for place, text in doubts if text]):
+            yield f"the truth: {doubt}"
+        if self.ignore is not None and not any(page.measured.ignored for page in pages):
+            yield f"the truth: no pixel has the value {self.ignore}, that of --ignore"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures, if a page could be compared, and what was compared."""
@@ -115,6 +141,7 @@ def evaluate_objects(
     result: str | Path,
     threshold: float = 0.5,
     *,
+    ignore: int | None = None,
     axes: str | None = None,
     progress: Progress | None = None,
 ) -> ObjectEvaluation:
@@ -127,6 +154,9 @@ def evaluate_objects(
         their order. In a folder of all results of a segmentation, the instance labels are meant.
     threshold : float
         Objects with this IoU or more match.
+    ignore : int, optional
+        Value of the truth where nobody has annotated. These pixels belong to no object, and an object of the
+        result without a partner that has more than half of its pixels there does not count.
     axes : str, optional
         Axes of the files, where these do not say.
     progress : callable, optional
@@ -148,15 +178,26 @@ def evaluate_objects(
     """
     threshold = iou_threshold(threshold, "threshold")
     thresholds = sorted({*THRESHOLDS, threshold})
+    ignore = None if ignore is None else integer(ignore, "ignore")
 
     def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
+        annotated, doubt = None, None
+        if ignore is not None:
+            annotated, doubt = true != ignore, ignored_number(true, ignore)
+            true = np.where(annotated, true, 0)
+        check_labels(true, "truth", IGNORE_NEGATIVE)
+        check_labels(found, "result")
         check_no_image(true, "truth")
         check_no_image(found, "result")
         masks = like_mask(true), like_mask(found)
         pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
         areas = LabelAreas.of(true), LabelAreas.of(found)
         over = run_over(true), run_over(found)
-        return _Page(score_pages(true, found, thresholds), masks, pieces, areas, over)
+        scores = score_pages(true, found, thresholds, annotated)
+        ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
+        if ignore is None:
+            doubt = describe_far_number(true)
+        return _Page(scores, masks, pieces, areas, over, doubt, ignored)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
-    return ObjectEvaluation(comparison, threshold)
+    return ObjectEvaluation(comparison, threshold, ignore)

@@ -116,18 +116,27 @@ def object_scores(
 
 
 def score_pages(
-    truth: NDArray[np.integer], prediction: NDArray[np.integer], thresholds: Sequence[float] = THRESHOLDS
+    truth: NDArray[np.integer],
+    prediction: NDArray[np.integer],
+    thresholds: Sequence[float] = THRESHOLDS,
+    annotated: NDArray[np.bool_] | None = None,
 ) -> ObjectScores:
-    """Match as `object_scores` does, and say nothing of labels that may be none."""
+    """Match as `object_scores` does, and say nothing of labels that may be none.
+
+    Pixels that are not `annotated` (bool, of the same shape) belong to no object. What is found there is no
+    false positive: an object of the prediction without a partner that has more than half of its pixels there
+    does not count (Kirillov et al. 2019, section 4.1).
+    """
     given = items(thresholds, "thresholds", "a list of numbers")
     chosen = [iou_threshold(one, "thresholds") for one in given]
     if not chosen:
         raise UsageError("thresholds: expected at least one")
-    pages = list(_pages(truth, prediction))
+    pages = list(_pages(truth, prediction, annotated))
+    counts = [[_counts(page, t, matched(page, t)) for page in pages] for t in chosen]
     return ObjectScores(
-        tuple(summed([_counts(page, t, matched(page, t)) for page in pages]) for t in chosen),
+        tuple(summed(row) for row in counts),
         sum(len(page.true_labels) for page in pages),
-        sum(len(page.found_labels) for page in pages),
+        sum(max(one.tp + one.fp for one in column) for column in zip(*counts, strict=True)),
         float(sum(page.iou[page.covers].sum() for page in pages)),
     )
 
@@ -254,14 +263,18 @@ def _say_doubts(truth: NDArray[Any], prediction: NDArray[Any]) -> None:
         doubts.say()
 
 
-def _pages(truth: NDArray[Any], prediction: NDArray[Any]) -> Iterator[ObjectOverlaps]:
+def _pages(
+    truth: NDArray[Any], prediction: NDArray[Any], annotated: NDArray[np.bool_] | None = None
+) -> Iterator[ObjectOverlaps]:
     for page in np.ndindex(truth.shape[:-2]):
-        yield object_overlaps(truth[page], prediction[page])
+        yield object_overlaps(truth[page], prediction[page], None if annotated is None else annotated[page])
 
 
 def _counts(page: ObjectOverlaps, threshold: float, chosen: NDArray[np.int64]) -> ObjectCounts:
     tp = len(chosen)
-    missed, invented = len(page.true_labels) - tp, len(page.found_labels) - tp
+    alone = ~page.unknown
+    alone[page.found[chosen]] = False
+    missed, invented = len(page.true_labels) - tp, int(np.count_nonzero(alone))
     return ObjectCounts(float(threshold), tp, invented, missed, float(page.iou[chosen].sum()))
 
 

@@ -28,6 +28,8 @@ class ObjectOverlaps:
         Pixels in both objects of a pair / pixels in either; above 0.
     covers : (K,) bool array
         Whether the pair shares more than half of the pixels of its true object.
+    unknown : (P,) bool array
+        Whether more than half of the pixels of an object of the other image are where nobody annotated.
     """
 
     true_labels: NDArray[np.integer]
@@ -36,15 +38,20 @@ class ObjectOverlaps:
     found: NDArray[np.int64]
     iou: NDArray[np.float64]
     covers: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
 
 
-def object_overlaps(truth: ArrayLike, found: ArrayLike) -> ObjectOverlaps:
+def object_overlaps(
+    truth: ArrayLike, found: ArrayLike, annotated: NDArray[np.bool_] | None = None
+) -> ObjectOverlaps:
     """Return the objects of two label images and how they overlap.
 
     Parameters
     ----------
     truth, found : int arrays of one shape
         Labels, any numbers from 0 on; 0 is background.
+    annotated : bool array of their shape, optional
+        Where the truth is known; all other pixels belong to no object. Default: everywhere.
 
     Raises
     ------
@@ -53,7 +60,10 @@ def object_overlaps(truth: ArrayLike, found: ArrayLike) -> ObjectOverlaps:
     LabelError
         When labels are not integers from 0 on.
     """
-    images = _checked(truth), _checked(found)
+    images = [_checked(truth), _checked(found)]
+    if annotated is not None:
+        hidden = dict(zip(*np.unique(images[1][~annotated], return_counts=True), strict=True))
+        images = [image[annotated] for image in images]
     table = contingency_table(*images)
     # Ranks, so that a label of nine digits costs no memory; of the table, which is smaller than the image.
     true_labels, i = np.unique(table.truth, return_inverse=True)
@@ -63,13 +73,19 @@ def object_overlaps(truth: ArrayLike, found: ArrayLike) -> ObjectOverlaps:
     i, j, shared = i[both], j[both], table.pixels[both]
     # Background, where there is any, is the lowest label.
     first_true, first_found = (int(labels[:1].tolist() == [0]) for labels in (true_labels, found_labels))
+    labels = found_labels[first_found:]
+    unknown = np.zeros(len(labels), bool)
+    if annotated is not None:
+        lost = np.array([hidden.get(label, 0) for label in labels.tolist()])
+        unknown = lost > found_sizes[first_found:]
     return ObjectOverlaps(
         true_labels[first_true:].astype(images[0].dtype),
-        found_labels[first_found:].astype(images[1].dtype),
+        labels.astype(images[1].dtype),
         (i - first_true).astype(np.int64),
         (j - first_found).astype(np.int64),
         shared / (true_sizes[i] + found_sizes[j] - shared),
         2 * shared > true_sizes[i],
+        unknown,
     )
 
 

@@ -11,17 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unet2015.arguments import callback, file_path
-from unet2015.errors import AxesError, DataSetError, UsageError
-from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.arguments import callback, file_path, integer
+from unet2015.errors import AxesError, DataSetError, LabelError, UsageError
+from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
+from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, describe_far_number, ignored_number
 from unet2015.metrics.seg import SEGScore, score_frames
 
 _log = logging.getLogger("unet2015")
 
 
 def evaluate_seg(
-    truth: str | Path, result: str | Path, *, progress: Callable[[int, int], None] | None = None
+    truth: str | Path,
+    result: str | Path,
+    *,
+    ignore: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SEGScore:
     """SEG of a folder of results against a folder of ground truth, in the challenge's layout.
 
@@ -34,6 +39,8 @@ def evaluate_seg(
     result : path
         A folder with ``maskTTT.tif`` for every frame that has ground truth, or with files of other names, of
         which one for each frame has its number.
+    ignore : int, optional
+        Value of the truth where nobody has annotated; these pixels belong to no object.
     progress : callable, optional
         Called with (frames done, frames).
 
@@ -45,10 +52,13 @@ def evaluate_seg(
     ------
     DataSetError
         When there is no ground truth, a result is missing, or shapes differ.
+    LabelError
+        When labels are negative.
     ImageReadError
         When a file cannot be read.
     """
     truth, result = file_path(truth, "truth"), file_path(result, "result")
+    ignore = None if ignore is None else integer(ignore, "ignore")
     progress = callback(progress, "progress")
     files = _truth_files(Path(truth)) or _truth_files(Path(truth) / "SEG")
     if not files:
@@ -70,17 +80,63 @@ def evaluate_seg(
     for note in (*notes_on_results(masks[number] for number in files), *on_truth):
         _log.warning("%s: %s", result, note)
 
+    parts = _AnnotatedParts(ignore, notes.say)
+
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):
-            labels = _read(files[number], notes.say), _read(masks[number], notes.say)
+            labels = parts.read(files[number], masks[number])
             _check_pair(files[number], masks[number], notes.say)
             yield number, *labels
             if progress is not None:
                 progress(done, len(files))
 
     score = score_frames(frames())
+    parts.finish(truth)
     notes.finish()
     return score
+
+
+class _AnnotatedParts:
+    """Reads frames and sets to 0 what nobody annotated, in truth and result; says what is doubtful of it.
+
+    Parameters
+    ----------
+    ignore : int or None
+        Value of the truth where nobody has annotated.
+    say : callable
+        Called with a file and what is doubtful of its labels.
+    """
+
+    def __init__(self, ignore: int | None, say: Callable[[Path, str], None]) -> None:
+        self._ignore, self._say = ignore, say
+        self._doubts: list[tuple[str, str]] = []
+        self._ignored = 0
+
+    def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Return the pages of a frame and of its result."""
+        true, found = _pages_of(truth, self._say), _pages_of(result, self._say)
+        ignore = self._ignore
+        texts = [
+            describe_far_number(page) if ignore is None else ignored_number(page, ignore) for page in true
+        ]
+        doubts = [(str(truth), text) for text in texts if text]
+        self._doubts += doubts[:1]
+        if ignore is not None:
+            annotated = true != ignore
+            self._ignored += int(np.count_nonzero(~annotated))
+            true = np.where(annotated, true, 0)
+            if true.shape == found.shape:  # else it is refused where both are compared
+                found = np.where(annotated, found, 0)
+        _check_labels(truth, true, self._say, truth=True, numbered=not doubts)
+        _check_labels(result, found, self._say)
+        return true, found
+
+    def finish(self, truth: str | Path) -> None:
+        """Say what may not be annotated, and where nothing was ignored."""
+        if doubt := first_of_pages(self._doubts):
+            _log.warning("%s", doubt)
+        if self._ignore is not None and not self._ignored:
+            _log.warning("%s: no pixel has the value %d, that of --ignore", truth, self._ignore)
 
 
 def _truth_files(folder: Path) -> dict[int, Path]:
@@ -147,7 +203,7 @@ def _check_pair(truth: Path, result: Path, say: Callable[[Path, str], None]) -> 
         check_counterpart(one, other, "its truth", say=say)
 
 
-def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
+def _pages_of(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
     from unet2015.images.reader import read_pages
     from unet2015.images.whole_numbers import whole_numbers_of
 
@@ -158,16 +214,25 @@ def _read(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
         ) from error
     advice = "SEG needs labels in which every cell has its own number"
-    labels: NDArray[np.integer] = (
-        pages.astype(np.uint8) if pages.dtype == bool else whole_numbers_of(pages, str(path), advice)
-    )
+    return pages.astype(np.uint8) if pages.dtype == bool else whole_numbers_of(pages, str(path), advice)
+
+
+def _check_labels(
+    path: Path,
+    labels: NDArray[np.integer],
+    say: Callable[[Path, str], None],
+    *,
+    truth: bool = False,
+    numbered: bool = True,
+) -> None:
+    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background."""
     for page in labels:
         try:
+            check_labels(page, "file", IGNORE_NEGATIVE if truth else "")
             check_no_image(page, "file")
-        except DataSetError as error:
-            raise DataSetError(f"{path}: {error}") from error
+        except (DataSetError, LabelError) as error:
+            raise type(error)(f"{path}: {error}") from error
     if any(like_mask(page) and in_pieces(page) for page in labels):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
-    if numbered := describe_background([LabelAreas.of(page) for page in labels]):
-        say(path, numbered)
-    return labels
+    if numbered and (found := describe_background([LabelAreas.of(page) for page in labels])):
+        say(path, found)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.metrics.background import LabelAreas
+from unet2015.metrics.partial_truth import FarNumber
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.dataset import shortened_pages
 from unet2015.training.labels import Labels
@@ -15,8 +16,6 @@ HOW_TO_IGNORE = (
     "(--ignore)"
 )
 """What to do with pages or pixels that nobody annotated; the background's own value must not be ignored."""
-
-_FEW, _LARGE = 2, 10  # other cells of a page, and how many times their median area is no cell any more
 
 Counts = npt.NDArray[np.int64]
 
@@ -62,18 +61,8 @@ def _blank_pages(frequencies: Counts, kind: LabelKind, name: str) -> Iterator[st
 
 def not_annotated(page: LabelAreas, place: str) -> Iterator[str]:
     """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
-    ids, areas, _ = page
-    if ids.size < _FEW + 1:
-        return
-    *_, before, last = np.argsort(ids, kind="stable").tolist()
-    value, highest = int(ids[last]), int(ids[before])
-    usual = float(np.median(np.delete(areas, last)))
-    if value > 2 * highest and areas[last] >= _LARGE * usual:
-        yield (
-            f"{place}: {areas[last]} pixels have the number {value}, as many as {areas[last] / usual:.0f} "
-            f"cells, and the cells are numbered up to {highest}; if these pixels are not annotated, give "
-            f"--ignore {value}, else they are learned as one cell; if they are the background, it must be 0"
-        )
+    if far := FarNumber.of(page):
+        yield f"{place}: {far.describe('are learned as one cell')}"
 
 
 def ignored_cell(
