@@ -60,3 +60,22 @@ def test_negative_values_of_the_truth_are_sent_to_ignore(tmp_path):
     pair = write_pair(tmp_path, truth, result)
     assert "give this value as --ignore" in str(evaluate_pixels(*pair).comparison.failures[0])
     assert evaluate_pixels(*pair, ignore=-1).classes[1].dice == 1
+
+
+def test_results_of_several_sets_go_with_the_truth_of_their_set(tmp_path):
+    for exp, value in (("exp1", 1), ("exp2", 0)):
+        for side in ("truth", "result"):
+            (tmp_path / exp / side).mkdir(parents=True)
+            tifffile.imwrite(tmp_path / exp / side / "a.tif", np.eye(9, dtype=np.uint8) * value)
+            tifffile.imwrite(tmp_path / exp / side / "b.tif", np.eye(9, dtype=np.uint8)[::-1] * value)
+    found = evaluate_pixels(tmp_path / "exp*" / "truth" / "*.tif", tmp_path / "exp*" / "result" / "*.tif")
+    assert len(found.comparison.pages) == 4
+    assert found.classes[1].dice == 1
+
+
+def test_a_stack_and_its_pages_as_files_get_advice_that_helps(tmp_path):
+    for name in ("truth/man_seg1.tif", "truth/man_seg2.tif", "film.labels.tif"):
+        (tmp_path / "truth").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / name, np.eye(9, dtype=np.uint8))
+    with pytest.raises(DataSetError, match=r"if film.labels.tif is a stack, .* no name helps"):
+        evaluate_pixels(tmp_path / "truth", tmp_path / "film.labels.tif")

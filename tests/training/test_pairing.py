@@ -163,3 +163,35 @@ def test_labels_beside_images_are_no_images_and_images_beside_labels_no_labels(m
 def test_nothing_there_is_wrong_usage(make, tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         pair_images([tmp_path / "nowhere"], [make("l", "a.tif")])
+
+
+def test_sets_with_folders_of_images_and_of_labels_are_paired_set_by_set(make, tmp_path):
+    """exp1/images with exp1/labels, whatever these folders are called; files have the same names."""
+    for exp, files in (("exp1", "012"), ("exp2", "13")):
+        make(f"set/{exp}/images", *(f"t{number}.tif" for number in files))
+        make(f"set/{exp}/truth/drawn", *(f"t{number}.tif" for number in files))
+    root = tmp_path / "set"
+    for images in ([root / "exp1/images", root / "exp2/images"], [root / "exp*" / "images" / "*.tif"]):
+        found = find_pairs(images, [root / "exp*" / "truth" / "drawn" / "*.tif"])
+        assert not found.left_out
+        assert len(found.pairs) == 5
+        for image, label in found.pairs:
+            assert (image.parts[-3], image.name) == (label.parts[-4], label.name)
+    with pytest.raises(UsageError, match=r"it matches folders, such as .*exp1/images.*; give '.*images/\*'"):
+        find_pairs([root / "exp*" / "images"], [root / "exp*" / "truth" / "drawn" / "*.tif"])
+
+
+def test_sets_whose_folders_differ_are_not_paired_and_the_advice_keeps_all_of_them(make, tmp_path):
+    for place in ("a/images", "b/images", "c/labels", "d/labels"):
+        make(f"set/{place}", "t0.tif", "t1.tif")
+    with pytest.raises(DataSetError, match="if all are meant, give the folders of both sides the same names"):
+        find_pairs([tmp_path / "set/?/images/*"], [tmp_path / "set/?/labels/*"])
+
+
+def test_a_stack_and_its_pages_as_files_get_advice_that_helps(make):
+    frames = make("drawn", "man_seg001.tif", "man_seg004.tif")
+    with pytest.raises(DataSetError, match=r"if film.tif is a stack, .* no name helps: .* \(--ignore\)"):
+        find_pairs([make("i", "film.tif")], [frames])
+    with pytest.raises(DataSetError) as caught:
+        find_pairs([make("several", "film.tif", "more.tif")], [frames])
+    assert "is a stack" not in str(caught.value)

@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import NoReturn
 
@@ -144,6 +145,49 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str], images: 
         tuple(path for path in first if path not in found),
         tuple(path for path in second if path not in taken),
         tuple((one, other) for one, other in pairs if first[one] != second[other]),
+    )
+
+
+def pair_by_folders(
+    first: Mapping[Path, str], second: Mapping[Path, str], images: int | None = None
+) -> Pairing | None:
+    """Pair files of several folders of each side, such as exp1/images and exp2/images with exp*/labels.
+
+    For files that `pair_by_name` does not pair. Parameters and errors are the same. A folder that all files
+    of a side have at one level says what the side is, and is left out of the names.
+
+    Returns
+    -------
+    Pairing or None
+        None where the other folders do not tell the files apart on both sides, in the same words.
+    """
+    names = _without_roles(first), _without_roles(second)
+    folders = [{os.path.dirname(name) for name in side.values()} for side in names]
+    if min(map(len, folders)) < 2 or not folders[0] & folders[1] or names == (first, second):
+        return None
+    found = pair_by_name(*names, images)
+    return found if found.pairs else None
+
+
+def _without_roles(names: Mapping[Path, str]) -> dict[Path, str]:
+    parts = {path: Path(name).parts for path, name in names.items()}
+    if len({len(levels) for levels in parts.values()}) != 1:
+        return dict(names)
+    told = [len(set(level)) > 1 for level in zip(*parts.values(), strict=True)][:-1]
+    return {path: os.path.join(*compress(levels, [*told, True])) for path, levels in parts.items()}
+
+
+def stack_advice(first: Sequence[Path], second: Sequence[Path]) -> str:
+    """Return what helps where one file of a side may be a stack, of which the other has pages as files.
+
+    Empty where it is not so: where each side has several files, or both have one.
+    """
+    few, many = sorted((first, second), key=len)
+    if len(few) != 1 or len(many) < 2:
+        return ""
+    return (
+        f"; if {few[0].name} is a stack, and the others are of its pages, no name helps: save its pages as "
+        f"single files, too, or the others as one stack with as many pages as {few[0].name}"
     )
 
 

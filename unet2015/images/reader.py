@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -189,11 +190,21 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
                 if path.is_symlink()
                 else _among(others)
                 if others
-                else "no such file or folder"
+                else _folders(item)
             )
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
     return list(found)
+
+
+def _folders(item: str | Path) -> str:
+    """Say that a pattern matches nothing, or folders, of which none is searched."""
+    folders = sorted(glob.glob(f"{item}{os.sep}", recursive=True), key=natural_order)
+    if not folders:
+        return "no such file or folder"
+    return (
+        f"it matches folders, such as {folders[0]}, which a pattern does not search; give '{item}{os.sep}*'"
+    )
 
 
 def _among(others: Sequence[Path]) -> str:

@@ -17,7 +17,14 @@ from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
-from unet2015.images.pairs import Pairing, listed_files, named_files, pair_by_name
+from unet2015.images.pairs import (
+    Pairing,
+    listed_files,
+    named_files,
+    pair_by_folders,
+    pair_by_name,
+    stack_advice,
+)
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.result_records import notes_on_results, notes_on_truth
@@ -127,12 +134,15 @@ def compare_folders(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     axes = None if axes is None else text(axes, "axes")
     progress = callback(progress, "progress")
-    pairing = pair_by_name(named_files(truth, wanted, truth=True), named_files(result, wanted))
+    names = named_files(truth, wanted, truth=True), named_files(result, wanted)
+    pairing = pair_by_name(*names)
+    if not pairing.pairs:
+        pairing = pair_by_folders(*names) or pairing
     if not pairing.pairs:
         raise DataSetError(
             f"by their names no file of {truth} ({listed_files(pairing.first_alone)}) belongs to one of "
             f"{result} ({listed_files(pairing.second_alone)}); name them alike, but for what all files of a "
-            "folder share"
+            f"folder share{stack_advice(pairing.first_alone, pairing.second_alone)}"
         )
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unet2015.errors import DataSetError
 from unet2015.images.beside_results import without_results, without_their_images
-from unet2015.images.pairs import Pairing, listed_files, pair_by_name
+from unet2015.images.pairs import Pairing, listed_files, pair_by_folders, pair_by_name, stack_advice
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import LABELS, shared_stem
 from unet2015.wording import listed
@@ -85,6 +85,7 @@ def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pa
         raise DataSetError(
             f"images and labels go together by file name without its suffix, but there are "
             f"{', and '.join(lonely)}; name labels as their images, with the same words added to all or none"
+            f"{_of_stack(found)}"
         )
     partners = dict(found.pairs)
     pairs = [(path, partners[path]) for path in others if path in partners]
@@ -94,19 +95,33 @@ def find_pairs(images: Sequence[str | Path], labels: Sequence[str | Path]) -> Pa
     )
 
 
+def _of_stack(found: Pairing) -> str:
+    advice = stack_advice(found.first_alone, found.second_alone)
+    return advice and f"{advice}, where what nobody annotated has a value of its own (--ignore)"
+
+
 def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
     """Pair by names; where several files of a side have one name, by their folders as well."""
     twice = _twice(images, "images") or _twice(labels, "labels")
     if twice is None or len(images) == len(labels) == 1:
         return pair_by_name(_stems(images), _stems(labels), 0)
     untold = f"{twice}, and their folders do not tell which is meant"
+    names = _with_folders(images), _with_folders(labels)
     try:
-        found = pair_by_name(_with_folders(images), _with_folders(labels), 0)
+        found = pair_by_name(*names, 0)
     except DataSetError as error:
+        if by_folders := pair_by_folders(*names, 0):
+            return by_folders
         raise DataSetError(f"{untold}; {error}") from error
-    if not found.pairs:
-        raise DataSetError(f"{untold}; give patterns in quotes that leave out those that are not meant")
-    return found
+    if found.pairs:
+        return found
+    if by_folders := pair_by_folders(*names, 0):
+        return by_folders
+    raise DataSetError(
+        f"{untold}; if all are meant, give the folders of both sides the same names, as in images/exp1 and "
+        "labels/exp1, or exp1/images and exp1/labels; else give patterns in quotes that leave out those that "
+        "are not meant"
+    )
 
 
 def _twice(files: Sequence[Path], what: str) -> str | None:
