@@ -41,6 +41,29 @@ def test_maps_of_two_images_of_one_name_are_not_taken_for_one(tmp_path: Path, on
         assert path.name in record_beside(path)["outputs"]
 
 
+@pytest.mark.parametrize(
+    ("names", "ending"),
+    [
+        (["a.labels.tif", "a.probability.tif"], "*.probability.tif"),
+        (["a.labels.tif", "a.classes.tif"], "*.classes.tif"),
+        (["a.labels.tif", "a.tif"], "*.labels.tif"),
+    ],
+)
+def test_maps_whose_records_are_gone_are_told_apart_by_a_pattern(tmp_path: Path, names, ending) -> None:
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        tifffile.imwrite(path, np.eye(9, dtype=np.float32))
+    with pytest.raises(UsageError, match="would both be named a") as caught:
+        named_results(best_maps(paths))
+    assert str(caught.value).endswith(f"such as '{tmp_path / ending}'")
+    assert named_results(sorted(tmp_path.glob(ending)))
+
+
+def test_maps_of_one_name_in_two_folders_are_given_one_after_the_other(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="one after the other, with another -o for each"):
+        named_results([tmp_path / "1" / "a.classes.tif", tmp_path / "2" / "a.classes.tif"])
+
+
 @pytest.mark.parametrize("name", ["r.ome.tif", "r.tif", "r.classes.tif", "r.classes.ome.tif"])
 def test_the_class_map_beside_its_probability_map_is_not_meant_whatever_its_name(
     tmp_path: Path, name

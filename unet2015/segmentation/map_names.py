@@ -80,11 +80,23 @@ def named_results(paths: Sequence[Path]) -> dict[str, Path]:
         name = name_before(around.name, endings) or stem_of(around)
         if name in found:
             raise UsageError(
-                f"the results of {found[name]} and {path} would both be named {name}; write them "
-                "into different folders"
+                f"the results of {found[name]} and {path} would both be named {name}; "
+                f"{_one_name(found[name], path)}"
             )
         found[name] = path
     return found
+
+
+def _one_name(one: Path, other: Path) -> str:
+    """Return what to do with two files whose results would have one name."""
+    if one.parent == other.parent:  # such as all maps of one segmentation, whose records are gone
+        for ending in (*_MAPS, LABELS.ending):
+            if sum(path.name.endswith(ending) for path in (one, other)) == 1:
+                return (
+                    "where they are of one segmentation, give one of them, by a pattern in quotes, such as "
+                    f"'{one.parent / f'*{ending}'}'"
+                )
+    return "give them one after the other, with another -o for each"
 
 
 def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Path, Path | None]:
