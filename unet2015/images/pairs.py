@@ -9,7 +9,7 @@ import glob
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -232,6 +232,36 @@ def _check_labels_beside(
                 wrong = path if place == images else base
                 if wrong in partners and (place == images or path not in partners):
                     _refuse(partners[wrong], [base, path])
+
+
+def labels_beside_images(files: Iterable[Path]) -> dict[Path, Path]:
+    """Return those of some files that are named as labels of another beside them, each with that image."""
+    folders: dict[Path, dict[Path, str]] = defaultdict(dict)
+    for path in files:
+        folders[path.parent][path] = shared_stem(path)
+    found: dict[Path, Path] = {}
+    for names in folders.values():
+        (words,) = exact_words(names)
+        by_words = {name: path for path, name in words.items()}
+        for path, name in words.items():
+            bases = (by_words[core] for core in bases_of_labels(name) if core in by_words)
+            base = next(bases, path)
+            if base != path:
+                found[path] = base
+    return found
+
+
+def pattern_of_labels(labels: Path, image: Path) -> str:
+    """Return a pattern of labels that are named as these beside their image; empty where there is none."""
+    name, stem = shared_stem(image), shared_stem(labels)
+    ending = labels.name[len(stem) :]
+    if stem.startswith(name):
+        pattern = f"*{glob.escape(stem.removeprefix(name) + ending)}"
+    elif stem.endswith(name):
+        pattern = f"{glob.escape(stem.removesuffix(name))}*{glob.escape(ending)}"
+    else:
+        return ""
+    return str(Path(glob.escape(str(labels.parent)), pattern))
 
 
 def _equal_names(first: Mapping[Path, str], second: Mapping[Path, str]) -> dict[Path, Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images.beside_results import without_results
+from unet2015.images.pairs import labels_beside_images
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import CLASSES_ZARR, is_ome_name, ome_ending, stem_of
 from unet2015.images.zarr_group import is_inside_zarr, is_zarr
@@ -16,6 +17,7 @@ from unet2015.safe_files import RECORD, leftovers, longest_name, record_of
 from unet2015.segmentation.flavours import ome_products
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import BESIDE_ZARR, MAIN, OBJECT_PRODUCTS, PRODUCTS
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 
@@ -88,7 +90,17 @@ class Job:
 
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name, without results of earlier segmentations."""
-    return without_results(find_images(inputs))
+    found = without_results(find_images(inputs))
+    if beside := labels_beside_images(found):
+        labels, image = next(iter(beside.items()))
+        _log.warning(
+            "%s is named as labels of %s beside it, but is segmented as an image%s; where only images are "
+            "meant, give patterns that leave such files out, or move them",
+            labels,
+            image.name,
+            f", as {counted(len(beside) - 1, 'more file')}" if len(beside) > 1 else "",
+        )
+    return found
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, options: SegmentOptions, classes: int = 2) -> list[Job]:

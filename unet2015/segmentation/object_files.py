@@ -17,6 +17,7 @@ from unet2015.images.counterpart import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
+from unet2015.images.pairs import labels_beside_images, pattern_of_labels
 from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
@@ -65,6 +66,8 @@ class Opening:
         Of the pixels of maps or label images that do not say it.
     partners : dict
         The image of each file, or None.
+    beside : dict
+        Those of the files that are named as labels of another of them, each with that one.
     channels : dict
         The names of the channels of each of these that was opened.
 
@@ -80,6 +83,7 @@ class Opening:
     scene: int | str | None = None
     size: GivenSize = field(default_factory=GivenSize)
     partners: dict[Path, Path | None] = field(default_factory=dict)
+    beside: dict[Path, Path] = field(default_factory=dict)
     channels: dict[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,7 +104,23 @@ class Opening:
 
     def pair(self, names: Mapping[Path, str]) -> Self:
         """Return the same with the image of each file, which is found by the names of the files."""
-        return replace(self, partners=partners_of(names, self.images))
+        return replace(self, partners=partners_of(names, self.images), beside=labels_beside_images(names))
+
+    def _why_alone(self, path: Path) -> str:
+        """Say why there is no image of a file, and what to do."""
+        labels = next((one for one, image in self.beside.items() if path in (one, image)), None)
+        if labels is None:
+            return (
+                f"by the names no image of {self.images} belongs to it; name them alike, or leave out the "
+                "images to measure shapes alone"
+            )
+        image = self.beside[labels]
+        pattern = pattern_of_labels(labels, image)
+        shown = f", by a pattern in quotes such as '{pattern}'" if pattern else ""
+        return (
+            f"{image.name} and {labels.name} were both given as labels, but by the names one is the image of "
+            f"the other; give the labels alone{shown}"
+        )
 
     def open(self, path: Path, stack: ExitStack, say: Say) -> Image:
         """Open a map or a label image, and say the notes on it."""
@@ -128,10 +148,7 @@ class Opening:
             return None, None
         partner = self.partners[path]
         if partner is None:
-            raise DataSetError(
-                f"{path}: by the names no image of {self.images} belongs to it; name them alike, or leave "
-                "out the images to measure shapes alone"
-            )
+            raise DataSetError(f"{path}: {self._why_alone(path)}")
         _log.info("%s: intensities of %s", path, partner)
         watch = Unchanged(partner)
         say_other_source(path, partner, watch, say)
