@@ -76,6 +76,9 @@ class Declared:
         if "?" in lead or len(set(lead)) != len(lead):
             free = [letter for letter in "ITZC" if letter not in within]
             advice = f"name them, for example --axes {''.join(free[-len(shape) :])}{within}"
+            others = [letter for letter in free if letter != "C"]
+            if "C" in free and len(shape) <= len(others):  # labels, for one, have no channels
+                advice += f", or {''.join(others[-len(shape) :])}{within} where none are channels"
             if len(shape) > len(free):
                 advice = "there are no letters for so many: save it with fewer axes (numpy: reshape)"
             raise AxesError(

@@ -25,7 +25,7 @@ from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
 from unet2015.images.left_out import begins_as_image, describe_left_out, left_out
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
-from unet2015.images.samples import COLOURS_ARE_NO_LABELS
+from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.zarr_group import is_zarr
 from unet2015.safe_files import Unchanged, open_regular
 from unet2015.wording import listed
@@ -125,7 +125,7 @@ def pages_of(image: Image, *, labels: bool = True) -> npt.NDArray[Any]:
     if image.channels != 1:
         raise ImageValueError(
             f"{image.name}: expected one channel{' of labels' * labels}, but it has {image.channels} "
-            f"(axes {image.axes}){COLOURS_ARE_NO_LABELS * labels}"
+            f"(axes {image.axes}){no_channels_in_labels(image.axes) * labels}"
         )
     check_memory(image)
     out = np.empty((image.pages, image.height, image.width), image.dtype)

@@ -23,6 +23,15 @@ COLOURS_ARE_NO_LABELS = (
 )
 """The same about labels with several channels."""
 
+
+def no_channels_in_labels(axes: str) -> str:
+    """Return what to do with labels of several channels, by their axes: those before YX may be pages."""
+    free = next((letter for letter in "ZTI" if letter not in axes), None)
+    if free is None or not axes.endswith("YX") or "C" not in axes:
+        return COLOURS_ARE_NO_LABELS
+    return f"; if C are no channels but pages, give --axes {axes.replace('C', free)}{COLOURS_ARE_NO_LABELS}"
+
+
 _SAME_VALUES = "save a copy of the same values, not scaled, with 8, 16 or 32 bit"
 _NUMBERS = (
     *("imagelength", "imagewidth", "samplesperpixel", "bitspersample", "tilelength", "tilewidth"),

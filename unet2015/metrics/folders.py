@@ -28,7 +28,7 @@ from unet2015.images.pairs import (
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.result_records import notes_on_results, notes_on_truth
-from unet2015.images.samples import COLOURS_ARE_NO_LABELS
+from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.whole_numbers import whole_numbers_of
 from unet2015.safe_files import Unchanged
 from unet2015.wording import counted
@@ -191,7 +191,7 @@ def _check(image: Image) -> None:
     if image.channels != 1:
         raise DataSetError(
             f"{image.name}: expected one channel, but it has {image.channels} (axes {image.axes})"
-            f"{COLOURS_ARE_NO_LABELS}"
+            f"{no_channels_in_labels(image.axes)}"
         )
 
 

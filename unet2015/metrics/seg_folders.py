@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer
-from unet2015.errors import AxesError, DataSetError, LabelError, UsageError
+from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
 from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
 from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
 from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, describe_far_number, ignored_number
@@ -212,6 +212,12 @@ def _pages_of(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.intege
     except AxesError as error:  # which asks for an option that the challenge's layout has no use for
         raise AxesError(
             f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
+        ) from error
+    except ImageValueError as error:
+        if "--axes" not in str(error):
+            raise
+        raise ImageValueError(
+            f"{path}: expected one frame, YX or ZYX, but it has channels; save it alone"
         ) from error
     advice = "SEG needs labels in which every cell has its own number"
     return pages.astype(np.uint8) if pages.dtype == bool else whole_numbers_of(pages, str(path), advice)
