@@ -139,15 +139,15 @@ def test_truth_that_this_program_made_or_that_is_the_result_itself_is_said(tmp_p
     tifffile.imwrite(drawn, CELLS[::-1])
     assert notes_on_truth([(drawn, made), (made, made)]) == ()
     (note,) = notes_on_truth([(made, drawn)])
-    assert note.startswith("1 files of the truth are results of this program")
-    assert "a.labels.tif; are truth and result exchanged?" in note
+    assert note.startswith("the truth holds results of this program")
+    assert "(1 file): a.labels.tif; are truth and result exchanged?" in note
     (note,) = evaluate_objects(made, drawn).comparison.on_results
     assert "exchanged?" in note
     copy = tmp_path / "t" / "b.tif"
     copy.write_bytes(other.read_bytes())
     (note,) = notes_on_truth([(drawn, made), (copy, other)])
-    assert note.startswith("1 files of the truth are, byte for byte, the results")
-    assert ": b.tif;" in note
+    assert note.startswith("the truth holds, byte for byte, results")
+    assert "(1 file): b.tif;" in note
     made.write_bytes(drawn.read_bytes())  # corrected
     assert notes_on_truth([(made, other)]) == ()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from unet2015.images.result_names import image_around, record_places
 from unet2015.safe_files import digest_of, is_edited, record_of
-from unet2015.wording import cut, listed
+from unet2015.wording import counted, cut, listed
 
 TRAINED_ON = "trained_on"
 """Key of the pages of an image, in the record of its results, that the model was trained on."""
@@ -71,12 +71,12 @@ def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     notes = []
     if made:
         notes.append(
-            f"{len(made)} files of the truth are results of this program, by their records, and nobody has "
-            f"changed them since: {listed(made, _NAMED)}; are truth and result exchanged?"
+            f"the truth holds results of this program, by their records, that nobody has changed since "
+            f"({counted(len(made), 'file')}): {listed(made, _NAMED)}; are truth and result exchanged?"
         )
     if same:
         notes.append(
-            f"{len(same)} files of the truth are, byte for byte, the results that are measured by them: "
+            f"the truth holds, byte for byte, results that it measures ({counted(len(same), 'file')}): "
             f"{listed(same, _NAMED)}; what nobody has corrected is perfect by itself"
         )
     return tuple(notes)
