@@ -29,10 +29,17 @@ class Repeated:
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, int], dict[Path, None]] = {}
+        self._warned: list[tuple[Path, str]] = []
 
     def say(self, path: Path, note: str) -> None:
         """Warn of something about one image, unless it was said of another."""
+        self._warned.append((path, note))
         self._add(path, note, logging.WARNING)
+
+    def taken(self, path: Path) -> tuple[str, ...]:
+        """Return the warnings since the last call, for the result of a file; of others with their names."""
+        warned, self._warned = self._warned, []
+        return tuple(dict.fromkeys(note if file == path else f"{file}: {note}" for file, note in warned))
 
     def tell(self, path: Path, note: str) -> None:
         """Say something about one image that is no warning, unless it was said of another."""

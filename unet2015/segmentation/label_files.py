@@ -72,9 +72,9 @@ def measure_files(
     Returns
     -------
     list of ObjectResult
-        For each label image: ``input``, ``outputs``, ``objects`` (number, total and median area) and
-        ``error``, which is None where all went well. If a table of all cannot be written, the last result
-        is that of the table, with the error.
+        For each label image: ``input``, ``outputs``, ``objects`` (number, total and median area),
+        ``error``, which is None where all went well, and ``notes``, what was said of it. If a table of all
+        cannot be written, the last result is that of the table, with the error.
 
     Raises
     ------

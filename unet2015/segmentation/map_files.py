@@ -111,9 +111,9 @@ def label_files(
     Returns
     -------
     list of ObjectResult
-        For each map: ``input``, ``outputs``, ``objects`` (number, total and median area) and ``error``, which
-        is None where all went well. If a table of all cannot be written, the last result is that of the
-        table, with the error.
+        For each map: ``input``, ``outputs``, ``objects`` (number, total and median area), ``error``, which
+        is None where all went well, and ``notes``, what was said of it. If a table of all cannot be
+        written, the last result is that of the table, with the error.
 
     Raises
     ------

@@ -33,12 +33,13 @@ _log = logging.getLogger("unet2015")
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What became of one file: its outputs and the summary of its objects, or the error."""
+    """What became of one file: outputs and the summary of objects, or the error; and what was said of it."""
 
     input: Path
     outputs: tuple[Path, ...] = ()
     objects: dict[str, Any] | None = None
     error: UNet2015Error | None = None
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -47,6 +48,7 @@ class ObjectResult:
             "outputs": [str(path) for path in self.outputs],
             "objects": self.objects,
             "error": None if self.error is None else str(self.error),
+            "notes": list(self.notes),
         }
 
 
@@ -228,7 +230,8 @@ def all_done(
     try:
         with reporting(callback(progress, "progress")):
             for name, path in jobs.items():
-                results.append(_done(path, partial(work, path, name)))
+                result = _done(path, partial(work, path, name))
+                results.append(replace(result, notes=notes.taken(path)))
                 if len(jobs) > 1:
                     lines.say(len(results), len(jobs))
     finally:
