@@ -213,6 +213,19 @@ def test_the_same_image_on_both_sides_of_the_split(report):
     assert not said(report([CELLS] * 6, images, validation={"pages": "1,4-5"}), "warning", "same image")
 
 
+@pytest.mark.parametrize(
+    "turn", [np.fliplr, np.flipud, np.rot90, np.transpose, lambda page: page[::-1, ::-1]]
+)
+def test_a_mirrored_or_turned_copy_is_held_out_beside_its_page(report, turn):
+    """As in sets that were augmented before: the loop mirrors and turns tiles itself."""
+    images = [noise(20, 20) for _ in range(4)]
+    images[3] = turn(images[1])
+    cells = [CELLS[:20, :20]] * 4
+    (message,) = said(report(cells, images, validation={"pages": "3"}), "warning", "mirrored or turned")
+    assert "t1.tif and t3.tif" in message
+    assert not said(report(cells, images, validation={"pages": "0"}), "warning", "mirrored or turned")
+
+
 def test_the_same_page_in_a_stack_and_in_a_file_and_blank_pages(report):
     stack = noise(3, 20, 24)
     stack[0] = 0

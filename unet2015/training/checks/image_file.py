@@ -1,6 +1,5 @@
 """What is wrong, or may be wrong, with the pixels of one image; found in one pass."""
 
-import hashlib
 import math
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ from unet2015.images.constant import notes_on_constant
 from unet2015.images.image import Image
 from unet2015.settings import MappingSettings
 from unet2015.training.checks.problem import Problem
+from unet2015.training.checks.turned import TurnedDigest
 
 _MOST_UNFIT = 2**32
 """Bytes of pixels that are read of an image whose labels do not go with it."""
@@ -40,6 +40,7 @@ def read_all(
 ) -> list[bytes | None]:
     """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal.
 
+    Mirrored and turned copies of a page have the same digest.
     `done` is called after each page.
     """
     areas = BorderAreas(image)
@@ -48,7 +49,7 @@ def read_all(
     constant: list[tuple[int, list[int], float]] = []
     digests: list[bytes | None] = []
     for page in range(image.pages):
-        digest = hashlib.blake2b(digest_size=16)
+        digest = TurnedDigest()
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for number, band in enumerate(image.bands(page)):
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
@@ -59,7 +60,7 @@ def read_all(
                 return digests
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
             areas.add(page, number, band)
-            digest.update(np.ascontiguousarray(band).data)
+            digest.update(band)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
         if equal := np.flatnonzero(low == high).tolist():

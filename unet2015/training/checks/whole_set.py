@@ -38,7 +38,8 @@ class PageFacts:
     frequencies : ndarray of int64, shape (classes,)
         Annotated pixels of each class.
     digest : bytes or None
-        Equal for pages with equal pixels; None if all pixels of the page have one value.
+        Equal for pages with equal pixels, also where one is mirrored or turned; None if all pixels of the
+        page have one value.
     """
 
     name: str
@@ -262,7 +263,7 @@ def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
 
 
 def on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> dict[str, str]:
-    """Return, by the names of held-out pages, pages to train on with the same pixels; annotated ones."""
+    """Return, by the names of held-out pages, annotated ones to train on with the same pixels, or turned."""
     known = [page for page in training if page.digest is not None and page.frequencies.any()]
     seen = {page.digest: page.name for page in reversed(known)}
     return {page.name: seen[page.digest] for page in held_out if page.digest in seen}
@@ -274,8 +275,8 @@ def _twice(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iter
         yield Problem(
             "warning",
             "",
-            f"the same image is trained on and held out, so what is measured on it is too good: "
-            f"{listed(twice)}; leave one of them out, or hold out both",
+            f"the same image is trained on and held out (perhaps mirrored or turned), so what is measured "
+            f"on it is too good: {listed(twice)}; leave one of them out, or hold out both",
         )
 
 

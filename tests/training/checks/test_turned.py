@@ -1,0 +1,37 @@
+"""Mirrored and turned copies of a page are known, as in sets that were augmented before."""
+
+import numpy as np
+import pytest
+
+from unet2015.training.checks.turned import TurnedDigest
+
+RANDOM = np.random.default_rng(0)
+TURNS = [
+    lambda page, k=k, flip=flip: np.rot90(page[..., ::-1] if flip else page, k, (-2, -1))
+    for k in range(4)
+    for flip in (False, True)
+]
+
+
+def digest(page, rows=3):
+    found = TurnedDigest()
+    for top in range(0, page.shape[1], rows):
+        found.update(page[:, top : top + rows])
+    return found.digest()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 8, 11), (3, 7, 7), (1, 1, 9)])
+def test_the_eight_copies_of_a_page_are_alike_in_any_bands_and_no_other_page(dtype, shape):
+    page = (RANDOM.random(shape) * 100).astype(dtype)
+    assert {digest(turn(page), rows) for turn in TURNS for rows in (1, 3, 20)} == {digest(page)}
+    others = [RANDOM.permuted(page, axis=2), page + 1, np.roll(page, 1, axis=2), page[:, :, 1:]]
+    assert digest(page) not in {digest(other) for other in others}
+    if shape[0] > 1:
+        assert digest(page[::-1]) != digest(page)
+
+
+def test_equal_sums_of_other_values_are_no_copy():
+    one = np.array([[[1, 3], [3, 1]]], np.uint8)
+    other = np.array([[[2, 2], [2, 2]]], np.uint8)
+    assert digest(one) != digest(other)

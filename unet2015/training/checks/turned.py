@@ -1,0 +1,44 @@
+"""A digest of a page that is the same for its mirrored and turned copies."""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+
+Sums = npt.NDArray[np.uint64]
+
+
+class TurnedDigest:
+    """Takes the bands of a page (channels, rows, columns) from top to bottom.
+
+    Each value becomes a number of 64 bits. Mirroring and turning exchange the sums of rows and those of
+    columns, or their order, and leave them as they are, to the last bit. Pages with equal sums have the same
+    values in each row and each column, so that they are copies.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[Sums] = []
+        self._columns: Sums | None = None
+
+    def update(self, band: npt.NDArray[np.generic]) -> None:
+        """Take the next rows."""
+        native = band.astype(band.dtype.newbyteorder("="), order="C", copy=False)
+        bits = native.view(f"u{band.dtype.itemsize}").astype(np.uint64)
+        mixed = (bits + np.uint64(1)) * _ODD
+        mixed ^= mixed >> _HALF
+        mixed *= _ODD
+        self._rows.append(mixed.sum(axis=2, dtype=np.uint64))
+        below = mixed.sum(axis=1, dtype=np.uint64)
+        self._columns = below if self._columns is None else self._columns + below
+
+    def digest(self) -> bytes:
+        """Return the digest of the page."""
+        if self._columns is None:
+            return b""
+        sides = []
+        for sums in (np.concatenate(self._rows, axis=1), self._columns):
+            sides.append(min(sums.tobytes(), np.ascontiguousarray(sums[:, ::-1]).tobytes()))
+        return hashlib.blake2b(b"".join(sorted(sides)), digest_size=16).digest()
