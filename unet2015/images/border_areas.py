@@ -20,15 +20,21 @@ _AT_BORDER = 0.9
 """Of the pixels of the value: a dark background has more of them between its objects."""
 
 
-def left_out(image: Image, fill_value: float | None, band: npt.NDArray[Any]) -> Mask | None:
+def left_out(
+    image: Image, fill_value: float | None, page: int, row: int, band: npt.NDArray[Any]
+) -> Mask | None:
     """Return which pixels of a band hold no image, of the band's shape; None where all do.
 
-    Those are the pixels of which all channels have `fill_value`.
+    Those are the pixels of which all channels have `fill_value`, and those that the file declares not to be
+    there. The band begins at `row` of a page.
     """
+    bare = image.uncovered(page, row, row + band.shape[1], 0, image.width)
     if fill_value is None or not _possible(image.dtype, fill_value):
-        return None
-    found: Mask = (band == image.dtype.type(fill_value)).all(axis=0)
-    return np.broadcast_to(found, band.shape) if found.any() else None
+        return bare
+    filled: Mask = (band == image.dtype.type(fill_value)).all(axis=0)
+    if not filled.any():
+        return bare
+    return np.broadcast_to(filled, band.shape) if bare is None else bare | filled
 
 
 def _possible(dtype: np.dtype[Any], value: float) -> bool:
@@ -52,6 +58,7 @@ class BorderAreas:
     """
 
     def __init__(self, image: Image) -> None:
+        self._image = image
         self._size = image.pages * image.height * image.width
         values = {0.0}
         if image.dtype.kind in "iu":
@@ -62,10 +69,15 @@ class BorderAreas:
         self._values = [kind(value) for value in sorted(values) if _possible(image.dtype, value)]
         self._found: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
-    def add(self, page: int, number: int, band: npt.NDArray[Any]) -> None:
-        """Count in band `number` of a page, (channels, rows, width)."""
-        if (page, number) not in self._found:
-            self._found[page, number] = [_counted(band, value) for value in self._values]
+    def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
+        """Count in a band, (channels, rows, width), that begins at `row` of a page.
+
+        What the file declares not to be there does not count.
+        """
+        if (page, row) not in self._found:
+            bare = self._image.uncovered(page, row, row + band.shape[1], 0, self._image.width)
+            known: Mask | None = None if bare is None else np.asarray(bare.all(axis=0))
+            self._found[page, row] = [_counted(band, value, known) for value in self._values]
 
     def found(self, besides: float | None) -> Iterator[tuple[float, float]]:
         """Yield each value that covers areas, but one that is left out, and its share of all pixels."""
@@ -96,14 +108,23 @@ class BorderAreas:
             )
 
 
-def _counted(band: npt.NDArray[Any], value: Any) -> tuple[int, int]:
-    """Return how many pixels of a band have a value: in areas from the border on, and in all."""
+def _counted(band: npt.NDArray[Any], value: Any, known: Mask | None) -> tuple[int, int]:
+    """Return how many pixels of a band have a value: in areas from the border on, and in all.
+
+    Those that are `known` to hold no image do not count.
+    """
     equal: Mask = (band == value).all(axis=0)
+    if known is not None:
+        equal &= ~known
     every = int(np.count_nonzero(equal))
-    if not (every and (equal[:, 0].any() or equal[:, -1].any())):
+    if not every:
+        return 0, 0
+    other: Mask = ~equal if known is None else ~(equal | known)  # areas go on behind what is known
+    if other[:, (0, -1)].all():
         return 0, every
     width = equal.shape[1]
-    other = ~equal
-    partly = other.any(axis=1)
-    first, last = other.argmax(axis=1), other[:, ::-1].argmax(axis=1)
-    return int(np.where(partly, first + last, width).sum()), every
+    partly = other.any(axis=1, keepdims=True)
+    first, last = other.argmax(axis=1)[:, None], width - other[:, ::-1].argmax(axis=1)[:, None]
+    columns = np.arange(width)
+    outside = (columns < first) | (columns >= last) | ~partly
+    return int(np.count_nonzero(equal & outside)), every

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError
@@ -45,6 +46,11 @@ class ChannelImage(ImageView):
         except Exception:
             image.close()
             raise
+
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region of the channel hold no image."""
+        found = self._image.uncovered(page, y0, y1, x0, x1)
+        return None if found is None else found[self.channel : self.channel + 1]
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         return self._image.read_channel(self.channel, page, y0, y1, x0, x1)

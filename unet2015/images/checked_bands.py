@@ -25,7 +25,7 @@ def bands(image: Image, page: int, areas: BorderAreas | None = None) -> Iterator
     for number, band in enumerate(image.bands(page)):
         check_values(band, image, page)
         if areas is not None:
-            areas.add(page, number, band)
+            areas.add(page, number * image.band_rows, band)
         yield band
 
 

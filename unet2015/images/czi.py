@@ -27,6 +27,7 @@ _SPARSE = 2**16
 """Times that there are more places than planes, or more room than pixels, in no file that is whole."""
 _MOST_TILES = 10_000
 """Of one plane, for which it is asked what they cover: at most about 2 s."""
+_LEFT_OUT = "the mean and deviation, or percentiles, of the image are those of the other pixels"
 _AXES = "HIVRBTZC"
 """Axes of planes: phase, illumination, view, rotation, block, time, depth, channel."""
 _PIXELS: dict[str, tuple[str, int]] = {
@@ -104,6 +105,8 @@ class CziImage(SceneImage):
             self._scene = list(blocks)[choose_scene(names, scene, path)]
             self._bounds = bounds.get(self._scene, total)
             said, self._first = _describe(blocks[self._scene], self._bounds, root, path)
+            self._tiles = blocks[self._scene].planes
+            self._gaps = bool(said.notes) and any(_LEFT_OUT in note for note in said.notes)
             self._largest = blocks[self._scene].largest
             self._filter = {"scene": self._scene} if self._scene in bounds else {}
             said = replace(said, notes=notes + said.notes)
@@ -114,6 +117,22 @@ class CziImage(SceneImage):
     def decoding_bytes(self) -> int:
         """Memory for the largest block of pixels, encoded and decoded, beyond what small ones take."""
         return beyond_kept(2 * self._largest * self._samples * self.dtype.itemsize)
+
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region lie in no tile."""
+        if not self._gaps:
+            return None
+        out = np.ones((self.channels, y1 - y0, x1 - x0), np.bool_)
+        for channel, bare in enumerate(out):
+            place, _ = self._place(channel, page)
+            plane = tuple(at + self._first[letter] for letter, at in zip(self._first, place, strict=True))
+            tiles = self._tiles.get(plane, [])
+            if len(tiles) > _MOST_TILES:
+                bare[:] = False
+            top, left = self._bounds.y + y0, self._bounds.x + x0
+            for x, y, w, h in tiles:
+                bare[max(0, y - top) : max(0, y + h - top), max(0, x - left) : max(0, x + w - left)] = False
+        return out if out.any() else None
 
     def close(self) -> None:
         """Close the file."""
@@ -184,7 +203,7 @@ def _gaps(blocks: _Blocks, expected: int, bounds: Any) -> Iterator[str]:
     """Say where a scene has no pixels, or several for one place; `expected` planes are declared."""
     if expected > len(blocks.planes):
         missing = expected - len(blocks.planes)
-        yield f"{missing} of {expected} planes are not in the file and read as 0"
+        yield f"{missing} of {expected} planes are not in the file and read as 0; {_LEFT_OUT}"
     if blocks.count > len(blocks.planes):
         yield (
             f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
@@ -194,7 +213,7 @@ def _gaps(blocks: _Blocks, expected: int, bounds: Any) -> Iterator[str]:
     if partly := [share for share in bare.values() if share]:
         yield (
             f"in {len(partly)} of {len(bare)} planes a part of the {bounds.h} x {bounds.w} pixels is not in "
-            f"the file and reads as 0, up to {max(partly):.2%} of a plane"
+            f"the file and reads as 0, up to {max(partly):.2%} of a plane; {_LEFT_OUT}"
         )
 
 

@@ -232,6 +232,16 @@ class Image(ABC):
         """Return one channel of what `read` returns, shape (1, y1 - y0, x1 - x0); the region is inside."""
         return self._read(page, y0, y1, x0, x1)[channel : channel + 1]
 
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region the file declares to hold no image.
+
+        Returns
+        -------
+        ndarray of bool, shape (channels, y1 - y0, x1 - x0), or None
+            None where all hold one, as far as the file says.
+        """
+        return None
+
     @abstractmethod
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Read a region that is known to be inside the image."""

@@ -278,8 +278,8 @@ def _percentiles(
     def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
         for image, pages in images:
             for page in pages:
-                for band in bands(image, page, areas):
-                    out = left_out(image, fill_value, band)
+                for number, band in enumerate(bands(image, page, areas)):
+                    out = left_out(image, fill_value, page, number * image.band_rows, band)
                     yield band[channel] if out is None else band[channel][~out[channel]]
 
     found = [exact_percentiles(partial(blocks, channel), dtype, percents) for channel in range(channels)]

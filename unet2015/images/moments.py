@@ -10,8 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bands = Iterable[npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]
-LeftOut = Callable[[npt.NDArray[Any]], Mask | None]
-"""Which pixels of a band do not count; None: all do."""
+LeftOut = Callable[[int, int, npt.NDArray[Any]], Mask | None]
+"""Which pixels of a band, given its page and first row, do not count; None: all do."""
 
 _Part = tuple[Floats, Floats, Floats]
 """Mean, deviation and number of pixels of each of some rows or pages."""
@@ -25,7 +25,7 @@ def mean_and_deviation(
     pages: Iterable[Bands],
     dtype: npt.DTypeLike,
     channels: int,
-    left_out: LeftOut = lambda band: None,
+    left_out: LeftOut = lambda page, row, band: None,
 ) -> tuple[Floats, Floats]:
     """Return mean and standard deviation (of all pixels that count, not estimated) of each channel.
 
@@ -52,9 +52,11 @@ def mean_and_deviation(
     dtype = np.dtype(dtype)
     kind = _FloatMoments if dtype.kind == "f" else _IntegerMoments
     found = [kind(dtype) for _ in range(channels)]
-    for bands in pages:
+    for page, bands in enumerate(pages):
+        row = 0
         for band in bands:
-            out = left_out(band)
+            out = left_out(page, row, band)
+            row += band.shape[1]
             for number, moments in enumerate(found):
                 moments.add(band[number], None if out is None else out[number])
         for moments in found:

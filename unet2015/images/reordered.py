@@ -30,6 +30,10 @@ class ReorderedImage(ImageView):
         old = np.arange(image.pages).reshape(image.page_shape)
         self._numbers = old.transpose([image.page_axes.index(letter) for letter in page_axes]).ravel()
 
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region hold no image, as the other image says it."""
+        return self._image.uncovered(int(self._numbers[page]), y0, y1, x0, x1)
+
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         return self._image.read(int(self._numbers[page]), y0, y1, x0, x1)
 

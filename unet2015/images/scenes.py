@@ -121,19 +121,23 @@ class SceneImage(Image):
     ) -> npt.NDArray[Any]:
         y0, y1, x0, x1 = region
         out = np.empty((len(channels), y1 - y0, x1 - x0), self.dtype)
-        index = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
         before: tuple[int, ...] | None = None
         for number, channel in enumerate(channels):
-            place = [0] * self._number_of_axes
-            for letter, axis in self._axis_of.items():
-                place[axis] = channel if letter == "C" else int(index[letter])
-            sample = channel
-            if not self._coloured:
-                place[self._of_planes], sample = divmod(place[self._of_planes], self._samples)
-            if before != (before := tuple(place)):  # colours come together
+            place, sample = self._place(channel, page)
+            if before != (before := place):  # colours come together
                 pixels = self._checked_plane(before, region)
             out[number] = pixels[..., sample]
         return out
+
+    def _place(self, channel: int, page: int) -> tuple[tuple[int, ...], int]:
+        """Return where the plane of a channel lies along the scene's axes, and which sample of it that is."""
+        index = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
+        place, sample = [0] * self._number_of_axes, channel
+        for letter, axis in self._axis_of.items():
+            place[axis] = channel if letter == "C" else int(index[letter])
+        if not self._coloured:
+            place[self._of_planes], sample = divmod(place[self._of_planes], self._samples)
+        return tuple(place), sample
 
     def _checked_plane(self, place: tuple[int, ...], region: tuple[int, int, int, int]) -> npt.NDArray[Any]:
         try:

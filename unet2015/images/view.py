@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from unet2015.images.image import Image, ImageHeader
 
 
@@ -62,6 +65,10 @@ class ImageView(Image):
     def notes(self) -> tuple[str, ...]:
         """Remarks on this image and on the other one."""
         return (*self._notes, *self._image.notes)
+
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region hold no image, as the other image says it."""
+        return self._image.uncovered(page, y0, y1, x0, x1)
 
     @property
     def decoding_bytes(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -148,6 +149,11 @@ class PooledImage(Image):
             raise
         self._check()
         return pixels
+
+    def uncovered(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels of a region hold no image, as the file says it."""
+        with self._pool.lent(self) as image:
+            return image.uncovered(page, y0, y1, x0, x1)
 
     def _check(self, *, now: bool = False) -> None:
         if not self._hashed or (monotonic() < self._look_again and not now):

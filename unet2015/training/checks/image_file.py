@@ -59,7 +59,7 @@ def read_all(
                 problems.append(Problem("error", image.name, message))
                 return digests
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
-            areas.add(page, number, band)
+            areas.add(page, number * image.band_rows, band)
             digest.update(band)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
