@@ -8,10 +8,11 @@ import pytest
 import tifffile
 
 from unet2015.errors import DataSetError
+from unet2015.images.beside_results import without_results
 from unet2015.images.pairs import named_files
 from unet2015.images.result_names import CLASSES, LABELS
 from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
-from unet2015.safe_files import signed
+from unet2015.safe_files import sha256, signed
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_names import partners_of
 from unet2015.training.pairing import find_pairs
@@ -129,3 +130,16 @@ def test_images_are_not_their_labels(tmp_path: Path) -> None:
     images, both = write(tmp_path / "i", t0=RAW, t1=RAW), segmented(tmp_path / "d", ".labels")
     pairs = find_pairs([images], [both]).pairs
     assert [label.name for _, label in pairs] == ["t0.labels.tif", "t1.labels.tif"]
+
+
+@pytest.mark.parametrize("place", ["t0.record.json", "t0.tif.record.json"])
+def test_a_result_named_as_an_image_is_no_image_until_it_is_changed(tmp_path: Path, place: str) -> None:
+    write(tmp_path, image=RAW, t0=RESULTS[".classes"])
+    made = tmp_path / "t0.tif"
+    said = {"input": "elsewhere.tif", "outputs": {made.name: sha256(made)}}
+    (tmp_path / place).write_text(json.dumps(signed(said)))
+    files = [tmp_path / "image.tif", made]
+    assert without_results(files) == files[:1]
+    assert without_results([made]) == [made], "it alone is meant"
+    write(tmp_path, t0=RAW)
+    assert without_results(files) == files, "somebody's own"

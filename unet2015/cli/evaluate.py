@@ -85,8 +85,8 @@ def em(
     show_messages()
     check_table(per_slice, "em", labels, prediction)
     if figure is not None:
+        from unet2015.images.figure_files import figure_guard
         from unet2015.metrics.figure import draw_failures
-        from unet2015.metrics.figure_files import figure_guard
 
         figure_guard(figure, figure)
     truth, proposal, under = read_em_files(labels, prediction, image, axes)

@@ -17,7 +17,8 @@ from unet2015.images.result_names import (
     record_places,
     stem_of,
 )
-from unet2015.safe_files import read_record
+from unet2015.images.result_records import record_of_result
+from unet2015.safe_files import RECORD, digest_of, read_record
 from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
@@ -33,12 +34,30 @@ def is_result(path: Path) -> bool:
     return any(map(os.path.exists, record_places(path)))
 
 
+def _are_recorded(files: Iterable[Path]) -> set[Path]:
+    """Return the files, whatever their names, that records beside them know as their results, by SHA-256.
+
+    So are a class map or a weight map to which somebody gave a name of an image.
+    """
+    folders = {path.parent for path in files}
+    some = {folder for folder in folders if next(folder.glob(f"*{RECORD}"), None) is not None}
+    return {path for path in files if path.parent in some and _is_recorded(path)}
+
+
+def _is_recorded(path: Path) -> bool:
+    record = record_of_result(path)
+    try:
+        return record is not None and digest_of(path) == record["outputs"].get(path.name)
+    except OSError:
+        return False  # opening it will say why
+
+
 def without_results(files: Sequence[Path]) -> list[Path]:
-    """Leave out results of segmentations where images are meant, and say so; they stay where all are such."""
-    results = {path for path in files if is_result(path)}
+    """Leave out results of this program where images are meant, and say so; they stay where all are such."""
+    results = {path for path in files if is_result(path)} | _are_recorded(files)
     if not results or len(results) == len(files):
         return list(files)
-    _log.info("%d results of segmentations among the images are left out", len(results))
+    _log.info("%d results of this program among the images are left out", len(results))
     return _without(files, results)
 
 

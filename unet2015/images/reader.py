@@ -19,6 +19,7 @@ from unet2015.errors import (
     UsageError,
 )
 from unet2015.images.channel import ChannelImage
+from unet2015.images.figure_files import is_figure
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, open_file
 from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
@@ -160,14 +161,15 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     in natural order (see `natural_order`). A pattern stands for such images that match, in the same order;
     ``**`` also matches folders below. If it ends in another ending, such as ``*.svs``, it stands for what
     begins as a TIFF, PNG or JPEG. JPEG files beside other images of the same name, and other files that may
-    be images, are left out, and a message names them. A folder that is an OME-Zarr image is one image, and is
+    be images, are left out, and a message names them; so are figures that this program drew, such as those of
+    a training, unless nothing else is named. A folder that is an OME-Zarr image is one image, and is
     not searched. Something with the name of an image that is not one, such as a folder without images or a
     broken link, is returned, too: opening it says what is wrong.
 
     Raises
     ------
     UsageError
-        An input does not exist, or names no image.
+        An input does not exist, or names no image, or only figures that this program drew lie there.
     ImageReadError
         A folder cannot be read.
     """
@@ -194,7 +196,22 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             )
             raise UsageError(f"{path}: {what}")
         found.update(dict.fromkeys(files))
-    return list(found)
+    return _without_figures(inputs, list(found))
+
+
+def _without_figures(inputs: Sequence[str | Path], files: list[Path]) -> list[Path]:
+    """Leave out figures of this program, and name them; they stay where all files are such, each by name."""
+    figures = [path for path in files if path.suffix.lower() == ".png" and is_figure(path)]
+    if not figures or {*map(Path, inputs)} >= {*files} == {*figures}:
+        return files
+    names = listed([str(path) for path in figures], _NAMED)
+    if len(figures) == len(files):
+        raise UsageError(
+            f"{names}: no image, but figures that this program drew, such as those of a training; give the "
+            "folder of the images"
+        )
+    _log.warning("figures that this program drew, such as those of a training, are left out: %s", names)
+    return [path for path in files if path not in figures]
 
 
 def _folders(item: str | Path) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import file_path, integer, number, pixels
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.drawing import figure_of, ring_pixels
-from unet2015.metrics.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.warping import Mismatch, warping_mismatches
 from unet2015.wording import counted
 

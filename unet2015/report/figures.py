@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.figure_files import SOFTWARE, write_figure
 from unet2015.metrics.drawing import figure_of
-from unet2015.metrics.figure_files import SOFTWARE, write_figure
 from unet2015.training.log import inspect_log
 
 if TYPE_CHECKING:

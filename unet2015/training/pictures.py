@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.metrics.figure_files import SOFTWARE, remove_figure, write_figure
+from unet2015.images.figure_files import SOFTWARE, remove_figure, write_figure
 from unet2015.safe_files import make_folder
 from unet2015.tiling.classes import class_map
 from unet2015.training.labels import IGNORED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UNet2015Error, UsageError
-from unet2015.metrics.figure_files import figure_guard
+from unet2015.images.figure_files import figure_guard
 from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import tensors_guard

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from unet2015.errors import ImageWriteError
-from unet2015.metrics.figure_files import SOFTWARE, remove_figure, write_figure
+from unet2015.errors import ImageWriteError, UsageError
+from unet2015.images.figure_files import SOFTWARE, remove_figure, write_figure
+from unet2015.images.reader import find_images
 
 SVG = b'<?xml version="1.0" encoding="utf-8"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>\n'
 TEXTS = {"svg": SVG, "pdf": b"%PDF-1.4\n%%EOF\n", "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n"}
@@ -73,3 +74,30 @@ def test_a_figure_that_somebody_changed_stays(tmp_path, kind, change):
         write_figure(path, picture(kind))
     remove_figure(path)
     assert path.read_bytes() == before
+
+
+def test_figures_are_no_images_of_a_folder_or_pattern(tmp_path, caplog):
+    image = tmp_path / "t0.tif"
+    image.touch()
+    figure, changed, own = (tmp_path / name for name in ("curves.PNG", "examples.png", "own.png"))
+    write_figure(figure, picture("png"))
+    write_figure(changed, picture("png"))
+    redrawn(changed)
+    own.write_bytes(picture("png"))
+    assert find_images([tmp_path]) == [changed, own, image]
+    assert "left out" in caplog.text
+    assert str(figure) in caplog.text
+    assert "examples" not in caplog.text
+    assert find_images([figure, image, changed]) == [image, changed], "as a shell gives *"
+
+
+def test_figures_alone_are_images_only_by_their_names(tmp_path, caplog):
+    figures = [tmp_path / "curves.png", tmp_path / "examples.png"]
+    for path in figures:
+        write_figure(path, picture("png"))
+    assert find_images(figures) == figures
+    assert find_images(figures[:1]) == figures[:1]
+    assert not caplog.text
+    for given in ([tmp_path], [tmp_path / "*.png"], [tmp_path, figures[0]]):
+        with pytest.raises(UsageError, match=r"no image, but figures .* give the folder of the images"):
+            find_images(given)

@@ -50,6 +50,14 @@ def remove_figure(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def is_figure(path: Path) -> bool:
+    """Whether this program drew a picture, and nobody changed it since; one that cannot be read is none."""
+    try:
+        return path.is_file() and _is_ours(path)
+    except OSError:
+        return False  # opening it will say why
+
+
 def _png(digest: bytes) -> bytes:
     chunk = b"tEXtSHA-256\0" + digest
     return (len(chunk) - 4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
