@@ -1,6 +1,6 @@
 import pytest
 
-from unet2015.wording import counted, cut, listed, reason
+from unet2015.wording import counted, cut, first_line, listed, reason
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,8 @@ def test_what_a_library_says_is_one_short_line():
     assert reason(MemoryError()) == "MemoryError"
     assert reason(ValueError("a\n  b")) == "a b"
     assert len(reason(ValueError("x" * 5000))) < 400
+
+
+def test_the_first_line_of_an_error_without_a_message_is_its_type():
+    assert first_line(RuntimeError("no room\nCUDA kernel errors might")) == "no room"
+    assert first_line(MemoryError()) == "MemoryError"

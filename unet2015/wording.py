@@ -22,3 +22,8 @@ def cut(text: str, most: int) -> str:
 def reason(error: object, most: int = 300) -> str:
     """Return the message of an error in one short line, or its type if it has none (`MemoryError`)."""
     return cut(" ".join(str(error).split()) or type(error).__name__, most)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type if it has none; torch's have many lines."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

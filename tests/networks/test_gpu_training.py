@@ -163,3 +163,13 @@ def test_weights_cast_at_once_are_those_that_autocast_would_cast(settings, fused
     for one, other in zip(*found, strict=True):
         assert (one is None) == (other is None)
         assert one is None or (one.dtype == other.dtype and torch.equal(one, other))
+
+
+def test_a_weight_that_the_loss_does_not_see_stays_without_a_gradient():
+    scores = TrainingScores(build(NETWORKS["unet2015"].examples[0], 1, 2))
+    cast = cast_weights(scores, torch.bfloat16)
+    seen = min(cast)
+    cast[seen].float().sum().backward()
+    gradients = {name: weight.grad for name, weight in scores.named_parameters() if name in cast}
+    assert torch.equal(gradients.pop(seen), torch.ones_like(scores.get_parameter(seen)))
+    assert set(gradients.values()) == {None}

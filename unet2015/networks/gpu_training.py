@@ -143,12 +143,14 @@ class _Cast(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, dtype: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
         ctx.before = weights[0].dtype
+        ctx.set_materialize_grads(False)  # a weight that the loss does not see stays without a gradient
         return _all_in(weights, dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_all_in(gradients, ctx.before)
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        found = iter(_all_in(tuple(one for one in gradients if one is not None), ctx.before))
+        return None, *(None if one is None else next(found) for one in gradients)
 
 
 def _all_in(tensors: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ...]:

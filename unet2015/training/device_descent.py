@@ -16,6 +16,7 @@ from unet2015.training.flight import Flight
 from unet2015.training.pages import TrainingPage
 from unet2015.training.steps import GradientDescent, tile_name
 from unet2015.training.update import step_rates
+from unet2015.wording import first_line
 
 RECORDING = {"cuda"}
 """Kinds of devices that take recorded steps."""
@@ -77,7 +78,7 @@ class DeviceDescent(GradientDescent):
         try:
             self.device_step = DeviceStep(self.learner, self.settings, self.state.precision, pages)
         except RuntimeError as error:
-            why = _MEMORY if is_out_of_memory(error) else str(error).splitlines()[0]
+            why = _MEMORY if is_out_of_memory(error) else first_line(error)
         else:
             return ""
         # Not in the block above, where the error keeps the tensors of the failed step alive.

@@ -11,6 +11,7 @@ from unet2015.device import has_bfloat16, is_out_of_memory, release_cached_memor
 from unet2015.geometry import Geometry
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
+from unet2015.wording import first_line
 
 GAIN = 1.1
 """How many times as fast bfloat16 must be to be chosen."""
@@ -51,7 +52,7 @@ def choose_precision(network: Network, rule: OptimisationSettings, device: torch
             step_seconds(trial, shape, device, precision) for precision in ("float32", "bfloat16")
         )
     except RuntimeError as error:  # no room, or an operation that this device lacks
-        return "float32", f"bfloat16 could not be tried ({str(error).splitlines()[0]})"
+        return "float32", f"bfloat16 could not be tried ({first_line(error)})"
     times = f"bfloat16 takes {half / single:.2f} times the time of float32 here"
     return ("bfloat16" if single >= GAIN * half else "float32"), times
 
