@@ -121,7 +121,7 @@ def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str, bool]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__") or {}
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a readable model file (safetensors): {reason(error)}") from error
+        raise ModelError(f"{path}: not a readable model file (safetensors): {_why(data, error)}") from error
     if _KEY not in metadata:
         raise ModelError(f"{path}: a safetensors file, but not of unet2015 (it lacks the description)")
     if metadata.get(_DIGEST) not in (None, digest_of_tensors(tensors, metadata[_KEY])):
@@ -130,6 +130,29 @@ def _unpacked(path: Path, data: bytes) -> tuple[dict[str, Tensor], str, bool]:
             "take a copy of it, or another"
         )
     return tensors, metadata[_KEY], _DIGEST in metadata
+
+
+_OTHERS = {
+    b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file itself (git lfs pull)",
+    b"PK": "it is a file of PyTorch or an archive; give the model.safetensors of a training",
+    b"\x80": "it is a pickle, as of PyTorch, which is not read; give the model.safetensors of a training",
+    b"<": "it is a web page; download the file itself",
+    b"II": "it is an image; give the model.safetensors of a training",
+    b"MM": "it is an image; give the model.safetensors of a training",
+    b"\x89PNG": "it is an image; give the model.safetensors of a training",
+}
+
+
+def _why(data: bytes, error: Exception) -> str:
+    """Say what is wrong with bytes that are no safetensors file, and what to do."""
+    if not data:
+        return "it is empty; copy it again"
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LONGEST_HEADER:
+        return f"it was cut short, or is damaged ({reason(error)}); copy it again"
+    for start, said in _OTHERS.items():
+        if data[:64].lstrip().startswith(start):
+            return said
+    return f"{reason(error)}; it is damaged, or of another kind: copy it again, or give another"
 
 
 def _check_large(path: Path) -> None:
