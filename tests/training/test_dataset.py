@@ -178,7 +178,7 @@ class TestPages:
 
 class TestProblems:
     def test_a_sound_set_has_none(self, save):
-        files = {"a": IMAGE, "b": IMAGE[::-1, ::-1]}, {"a": CELLS, "b": CELLS}
+        files = {"a": IMAGE, "b": np.sort(IMAGE, axis=-1)}, {"a": CELLS, "b": CELLS}
         assert found(save("i", **files[0]), save("l", **files[1])) == []
         assert not errors(save("j", a=IMAGE), save("m", a=MASK), labels={"kind": "membrane"})
 
@@ -241,7 +241,7 @@ class TestProblems:
         assert ("warning", "a.tif", "every pixel is 7: there is nothing to learn from it") in result
 
     def test_pixel_types_that_differ(self, save):
-        images = save("i", a=IMAGE, b=IMAGE.astype(np.uint16))
+        images = save("i", a=IMAGE, b=np.sort(IMAGE, axis=-1).astype(np.uint16))
         ((severity, message),) = [
             (severity, message)
             for severity, file, message in found(images, save("l", a=CELLS, b=CELLS))
