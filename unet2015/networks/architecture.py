@@ -1,9 +1,10 @@
 """What a network declares so that it can be built, trained, planned, tiled and described."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -215,3 +216,19 @@ class Architecture(ABC, Generic[S, M]):
     def initialise(self, network: M, rule: InitialisationSettings) -> None:
         """Draw the initial weights."""
         draw_weights(network, network.heads, rule)
+
+
+def shared_copy(network: M) -> M:
+    """Return a copy whose parameters and buffers are those of `network` themselves, under the same names.
+
+    A step that changes one changes both, and so does a gradient. Modules may be replaced in the copy; modes
+    (training or not) are its own.
+    """
+    same: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    return deepcopy(network, same)
+
+
+def counterparts(modules: Iterable[nn.Module], network: nn.Module, copy: nn.Module) -> list[nn.Module]:
+    """Return the modules of a copy that have the names of some modules of a network."""
+    wanted = set(modules)
+    return [copy.get_submodule(name) for name, module in network.named_modules() if module in wanted]

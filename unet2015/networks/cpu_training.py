@@ -6,8 +6,6 @@ gradient of an up-convolution's weights runs at a tenth of the rate of a product
 channels by Winograd takes half of the time (benchmarks/NOTES.md).
 """
 
-from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any, TypeVar
 
 import torch
@@ -16,11 +14,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from unet2015.matrices import product
-from unet2015.networks.architecture import Network
+from unet2015.networks.architecture import Network, shared_copy
 from unet2015.networks.cpu import winograd_gradients
 from unet2015.networks.cpu.winograd_weights import can_multiply
 from unet2015.networks.gpu import is_plain, join_relu, multiply_heads
-from unet2015.networks.gpu_training import FusedConvolution
+from unet2015.networks.gpu_training import FusedConvolution, Shape, recall, remember
 
 N = TypeVar("N", bound=Network)
 _UP = ((2, 2), (0, 0), (1, 1), True, (0, 0), 1)
@@ -37,12 +35,9 @@ _LEAST_UP = 2**13
 def fused_copy(network: N) -> N:
     """Return a network that computes and learns the same, up to rounding, and is faster in training on a CPU.
 
-    Its parameters and buffers are those of `network` themselves, under the same names: a step that changes
-    one network changes both, and so does a gradient. What follows from the modules' modes (drop-out, running
-    means) does not, so it must be set for the copy.
+    It is a `shared_copy`: what follows from the modules' modes (drop-out, running means) must be set for it.
     """
-    same: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    copy = deepcopy(network, same)
+    copy = shared_copy(network)
     multiply_heads(copy)
     heads = copy.heads
     for module in list(copy.modules()):
@@ -61,42 +56,22 @@ def _is_wide(weight: Tensor) -> bool:
     return weight.shape[0] * weight.shape[1] >= _LEAST_WEIGHTS[0] and tuple(weight.shape[2:]) == (3, 3)
 
 
-class CPUConvolution(FusedConvolution):
-    """A convolution or a transposed one."""
-
-    def convolve(self, values: Sequence[Tensor | None]) -> Tensor:
-        """Return the maps, given the input, the weight and the bias in one precision."""
-        found: Tensor = _Convolve.apply(*values, self.shape, self.relu)  # type: ignore[no-untyped-call]
-        return found
-
-
-class CPUConvolutionReLU(CPUConvolution):
-    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
-
-    relu = True
-
-
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[Any, ...], relu: bool
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape, relu: bool) -> Tensor:
         if _is_for_winograd(x, weight, shape, _LEAST_MAPS):
             found = winograd_gradients.convolution(x, weight, bias, shape[1], relu)
         else:
             found = torch.convolution(x, weight, bias, *shape)
             # Not oneDNN's own ReLU, which turns NaN into 0.
             found = functional.relu_(found) if relu else found
-        ctx.save_for_backward(x, weight, *([found] if relu else []))
-        ctx.shape, ctx.has_bias = shape, bias is not None
+        remember(ctx, x, weight, bias, shape, found if relu else None)
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, *found = ctx.saved_tensors
-        if found:
-            gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
+        x, weight, gradient = recall(ctx, gradient)
         of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
         input_gradient = weight_gradient = None
         if of_x and _is_for_winograd(x, weight, ctx.shape, _LEAST_MAPS):
@@ -115,7 +90,19 @@ class _Convolve(torch.autograd.Function):
         return input_gradient, weight_gradient, bias_gradient, None, None
 
 
-def _is_for_winograd(x: Tensor, weight: Tensor, shape: tuple[Any, ...], least: tuple[int, int]) -> bool:
+class CPUConvolution(FusedConvolution):
+    """A convolution or a transposed one."""
+
+    function = _Convolve
+
+
+class CPUConvolutionReLU(CPUConvolution):
+    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
+
+    relu = True
+
+
+def _is_for_winograd(x: Tensor, weight: Tensor, shape: Shape, least: tuple[int, int]) -> bool:
     """Whether it is a 3x3 convolution in float32 that is large enough: channels, and channels and pixels."""
     channels = weight.shape[0] * weight.shape[1]
     pixels = x.numel() // x.shape[1]
@@ -123,14 +110,14 @@ def _is_for_winograd(x: Tensor, weight: Tensor, shape: tuple[Any, ...], least: t
     return enough and x.dtype == torch.float32 and _is_usual(weight, shape) and can_multiply(x.dtype)
 
 
-def _is_usual(weight: Tensor, shape: tuple[Any, ...]) -> bool:
+def _is_usual(weight: Tensor, shape: Shape) -> bool:
     """Whether it is a convolution over 3x3 pixels, padded by no more than 2."""
     stride, padding, *rest = shape
     usual = (tuple(stride), *rest) == ((1, 1), (1, 1), False, (0, 0), 1) and max(padding) <= 2
     return usual and tuple(weight.shape[2:]) == (3, 3)
 
 
-def _is_wide_up(x: Tensor, weight: Tensor, shape: tuple[Any, ...]) -> bool:
+def _is_wide_up(x: Tensor, weight: Tensor, shape: Shape) -> bool:
     """Whether it is the paper's up-convolution, of many channels, in float32."""
     wide = weight.shape[0] * weight.shape[1] >= _LEAST_UP
     return wide and x.dtype == torch.float32 and tuple(weight.shape[2:]) == (2, 2) and tuple(shape) == _UP

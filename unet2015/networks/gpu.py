@@ -34,17 +34,24 @@ class ConvolutionReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return what both give; not for training."""
         layer = self.convolution
-        if not has_fused(x):
-            return functional.relu_(layer(x))
         assert not isinstance(layer.padding, str)
-        return torch.cudnn_convolution_relu(
-            x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups
-        )
+        steps = layer.stride, layer.padding, layer.dilation, layer.groups
+        return convolution_relu(x, layer.weight, layer.bias, *steps)
 
 
-def has_fused(x: Tensor) -> bool:
-    """Whether there is a kernel that computes a convolution of `x` and its ReLU together."""
-    return x.is_cuda and x.dtype != torch.float64
+def convolution_relu(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...] = (1, 1),
+    padding: tuple[int, ...] = (0, 0),
+    dilation: tuple[int, ...] = (1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Return a convolution after its ReLU: in one kernel on a GPU, which has none in float64."""
+    if x.is_cuda and x.dtype != torch.float64:
+        return torch.cudnn_convolution_relu(x, weight, bias, stride, padding, dilation, groups)
+    return functional.relu_(functional.conv2d(x, weight, bias, stride, padding, dilation, groups))
 
 
 class Pointwise(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unet2015.networks.gpu import has_fused
+from unet2015.networks.gpu import convolution_relu
 
 FEWEST = 32
 """Channels of a layer, in and out, from which on it is computed as products, each of which reads and writes
@@ -46,12 +46,7 @@ class _Fused:
         self._weight, self._bias = weight.contiguous(memory_format=torch.channels_last), bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        given = x.permute(0, 3, 1, 2)
-        if has_fused(x):
-            steps = (1, 1), (0, 0), (1, 1), 1
-            found = torch.cudnn_convolution_relu(given, self._weight, self._bias, *steps)
-        else:
-            found = functional.relu_(functional.conv2d(given, self._weight, self._bias))
+        found = convolution_relu(x.permute(0, 3, 1, 2), self._weight, self._bias)
         return _in_order(found.permute(0, 2, 3, 1))
 
 

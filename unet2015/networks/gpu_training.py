@@ -4,8 +4,7 @@ torch takes a kernel for each of them, and each reads and writes a whole map: on
 as the convolutions themselves. The parameters stay those of the network, under the same names.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,9 @@ from torch.nn import functional
 
 from unet2015.networks.architecture import TrainingScores
 from unet2015.networks.gpu import is_plain, join_relu
+
+Shape = tuple[Any, ...]
+"""Stride, padding, dilation, transposed, output padding and groups, as of ``torch.convolution``."""
 
 
 def fuse(network: nn.Module) -> None:
@@ -32,8 +34,17 @@ def fuse(network: nn.Module) -> None:
 
 
 class FusedConvolution(nn.Module):
-    """A convolution with the parameters of another one, which are taken over, not copied."""
+    """A convolution with the parameters of another one, which are taken over, not copied.
 
+    Attributes
+    ----------
+    function : subclass of torch.autograd.Function
+        Takes input, weight and bias in one precision, the `shape`, and `relu`.
+    relu : bool
+        Whether negative values become 0.
+    """
+
+    function: ClassVar[type[torch.autograd.Function]]
     relu = False
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
@@ -41,7 +52,7 @@ class FusedConvolution(nn.Module):
         self.weight = convolution.weight
         self.bias: nn.Parameter | None = convolution.bias  # type: ignore[assignment]
         transposed = isinstance(convolution, nn.ConvTranspose2d)
-        self.shape = (
+        self.shape: Shape = (
             *(convolution.stride, convolution.padding, convolution.dilation),
             *(transposed, convolution.output_padding, convolution.groups),
         )
@@ -53,50 +64,59 @@ class FusedConvolution(nn.Module):
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
             values = [None if value is None else value.to(dtype) for value in values]
-        return self.convolve(values)
-
-    def convolve(self, values: Sequence[Tensor | None]) -> Tensor:
-        """Return the maps, given the input, the weight and the bias in one precision."""
-        found: Tensor = _Convolve.apply(*values, self.shape, self.relu)  # type: ignore[no-untyped-call]
+        found: Tensor = self.function.apply(*values, self.shape, self.relu)  # type: ignore[no-untyped-call]
         return found
 
 
-class TrainedConvolutionReLU(FusedConvolution):
-    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
+def remember(
+    ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape, found: Tensor | None
+) -> None:
+    """Keep what the way back needs of a convolution; `found` is the result, after a ReLU, else None."""
+    ctx.save_for_backward(x, weight, *([] if found is None else [found]))
+    ctx.shape, ctx.has_bias = shape, bias is not None
 
-    relu = True
 
-
-class UpConvolution(FusedConvolution):
-    """A transposed convolution."""
+def recall(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return input and weight, and the gradient before the ReLU, if there was one."""
+    x, weight, *found = ctx.saved_tensors
+    if found:
+        gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
+    return x, weight, gradient
 
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[Any, ...], relu: bool
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape, relu: bool) -> Tensor:
         if relu and x.device.type == "cuda" and x.dtype == torch.bfloat16:
             stride, padding, dilation, *_, groups = shape
             found = torch.cudnn_convolution_relu(x, weight, bias, stride, padding, dilation, groups)
         else:
             found = torch.convolution(x, weight, bias, *shape)
             found = functional.relu_(found) if relu else found
-        ctx.save_for_backward(x, weight, *([found] if relu else []))
-        ctx.shape, ctx.has_bias = shape, bias is not None
+        remember(ctx, x, weight, bias, shape, found if relu else None)
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, *found = ctx.saved_tensors
-        if found:
-            gradient = torch.ops.aten.threshold_backward(gradient, found[0], 0)
+        x, weight, gradient = recall(ctx, gradient)
         needs = ctx.needs_input_grad
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
             gradient, x, weight, None, *ctx.shape, [*needs[:2], False]
         )
         return of_x, of_weight, bias_gradient(gradient) if ctx.has_bias and needs[2] else None, None, None
+
+
+class TrainedConvolutionReLU(FusedConvolution):
+    """A convolution, padded with zeros, if at all, and its ReLU: negative values become 0."""
+
+    function, relu = _Convolve, True
+
+
+class UpConvolution(FusedConvolution):
+    """A transposed convolution."""
+
+    function = _Convolve
 
 
 def bias_gradient(gradient: Tensor) -> Tensor:

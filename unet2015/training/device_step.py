@@ -5,7 +5,6 @@ memory of its optimizer, its average. So validation, checkpoints and the next ph
 The results are those of the learner's own steps, up to rounding.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from unet2015.device import fetch, release_cached_memory, seed_device, send, synchronize, transfer_array
 from unet2015.networks import Network, TrainingScores
+from unet2015.networks.architecture import counterparts, shared_copy
 from unet2015.networks.gpu_training import fuse
 from unet2015.settings import TrainingSettings
 from unet2015.training.augment import Sample
@@ -186,14 +186,10 @@ class DeviceStep:
 
 def _twin(learner: Learner) -> Network:
     """Return the learner's network in faster layers with the same weights; frozen ones evaluate."""
-    network = learner.network
-    same = {id(one): one for one in (*network.parameters(), *network.buffers())}
-    twin = copy.deepcopy(network, same)
-    frozen = {id(module) for module in learner.frozen}
-    names = [name for name, module in network.named_modules() if id(module) in frozen]
+    twin = shared_copy(learner.network)
     twin.train()
-    for name in names:
-        twin.get_submodule(name).eval()
+    for module in counterparts(learner.frozen, learner.network, twin):
+        module.eval()
     fuse(twin)
     return twin
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unet2015.networks import Network, TrainingScores, build
+from unet2015.networks.architecture import counterparts
 from unet2015.networks.cpu_training import fused_copy
 from unet2015.settings import PhaseSettings, TrainingSettings
 from unet2015.training.augment import Sample
@@ -75,8 +76,7 @@ class Learner:
             self.frozen += freeze_named(self.network, *phase)
         weights = weight_groups(self.network, settings.fine_tuning)
         self.trained = fused_copy(self.network) if device.type == "cpu" else self.network
-        names = [name for name, module in self.network.named_modules() if module in self.frozen]
-        self._frozen = [self.trained.get_submodule(name) for name in names]
+        self._frozen = counterparts(self.frozen, self.network, self.trained)
         self.optimizer = OPTIMIZERS[self.rule.optimizer](weights, self.rule)
         self.average = MovingAverage(self.network, self.rule.average) if self.rule.average else None
         self.shared: nn.Module = group.share(TrainingScores(self.trained))
