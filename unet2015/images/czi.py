@@ -4,7 +4,7 @@ Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZE
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -104,9 +104,8 @@ class CziImage(SceneImage):
             names = [_scene_name(root, number) for number in blocks]
             self._scene = list(blocks)[choose_scene(names, scene, path)]
             self._bounds = bounds.get(self._scene, total)
-            said, self._first = _describe(blocks[self._scene], self._bounds, root, path)
+            said, self._first, self._gaps = _describe(blocks[self._scene], self._bounds, root, path)
             self._tiles = blocks[self._scene].planes
-            self._gaps = bool(said.notes) and any(_LEFT_OUT in note for note in said.notes)
             self._largest = blocks[self._scene].largest
             self._filter = {"scene": self._scene} if self._scene in bounds else {}
             said = replace(said, notes=notes + said.notes)
@@ -129,6 +128,7 @@ class CziImage(SceneImage):
             tiles = self._tiles.get(plane, [])
             if len(tiles) > _MOST_TILES:
                 bare[:] = False
+                continue
             top, left = self._bounds.y + y0, self._bounds.x + x0
             for x, y, w, h in tiles:
                 bare[max(0, y - top) : max(0, y + h - top), max(0, x - left) : max(0, x + w - left)] = False
@@ -167,8 +167,8 @@ def _scenes(document: Any) -> dict[int, _Blocks]:
 
 def _describe(
     blocks: _Blocks, bounds: Any, root: ElementTree.Element | None, path: Path
-) -> tuple[Scene, dict[str, int]]:
-    """Return a scene and, for each of its axes, the first number that is there."""
+) -> tuple[Scene, dict[str, int], bool]:
+    """Return a scene, for each of its axes the first number that is there, and whether pixels are missing."""
     if len(blocks.kinds) != 1 or not blocks.kinds <= set(_PIXELS):
         raise ImageReadError(
             f"{path}: its planes have pixels of the kinds {', '.join(sorted(blocks.kinds))}; expected one of "
@@ -184,6 +184,8 @@ def _describe(
             f"{path}: its directory has {len(blocks.planes)} planes of {blocks.pixels} pixels in all, for "
             f"{expected} places of {bounds.h} x {bounds.w} pixels; it is damaged: copy it again"
         )
+    missing = expected - len(blocks.planes)
+    bare = [_bare(tuple(sorted(tiles)), bounds) for tiles in blocks.planes.values()]
     channels = range(first["C"], first["C"] + int(sizes[_AXES.index("C")]))
     scene = Scene(
         letters="".join(letter if letter in "TZC" else "?" for letter in _AXES),
@@ -194,23 +196,22 @@ def _describe(
         dtype=dtype,
         calibration=_calibration(root),
         channel_names=[_channel_name(root, number) for number in channels] if samples == 1 else (),
-        notes=tuple(_gaps(blocks, expected, bounds)),
+        notes=tuple(_gaps(blocks, missing, bare, bounds)),
     )
-    return scene, first
+    return scene, first, bool(missing or any(bare))
 
 
-def _gaps(blocks: _Blocks, expected: int, bounds: Any) -> Iterator[str]:
-    """Say where a scene has no pixels, or several for one place; `expected` planes are declared."""
-    if expected > len(blocks.planes):
-        missing = expected - len(blocks.planes)
+def _gaps(blocks: _Blocks, missing: int, bare: Sequence[float], bounds: Any) -> Iterator[str]:
+    """Say where a scene has no pixels: `missing` planes, and a share of each; or several for one place."""
+    if missing:
+        expected = missing + len(blocks.planes)
         yield f"{missing} of {expected} planes are not in the file and read as 0; {_LEFT_OUT}"
     if blocks.count > len(blocks.planes):
         yield (
             f"a mosaic: {blocks.count} tiles for {len(blocks.planes)} planes, put together as the file says; "
             "where tiles overlap one is shown, where there is none the pixels are 0"
         )
-    bare = {plane: _bare(tuple(sorted(tiles)), bounds) for plane, tiles in blocks.planes.items()}
-    if partly := [share for share in bare.values() if share]:
+    if partly := [share for share in bare if share]:
         yield (
             f"in {len(partly)} of {len(bare)} planes a part of the {bounds.h} x {bounds.w} pixels is not in "
             f"the file and reads as 0, up to {max(partly):.2%} of a plane; {_LEFT_OUT}"
