@@ -78,7 +78,7 @@ def em(
     for the whole stack.
     """
     with loading():
-        from unet2015.images.result_records import notes_on_results, notes_on_truth
+        from unet2015.images.result_records import notes_on_pairs
         from unet2015.metrics.em import RADIUS_2016, measured
         from unet2015.metrics.em_files import read_em_files
 
@@ -90,8 +90,7 @@ def em(
 
         figure_guard(figure, figure)
     truth, proposal, under = read_em_files(labels, prediction, image, axes)
-    on_results = (*notes_on_results([prediction]), *notes_on_truth([(labels, prediction)]))
-    for note in on_results:
+    for note in (on_results := notes_on_pairs([(labels, prediction)])):
         print_message(f"{prediction}: {note}")
     with progress("slices") as report:
         scores = measured(truth, proposal, script_2016, report)

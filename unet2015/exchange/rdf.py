@@ -132,9 +132,10 @@ def whole_image_steps(info: ModelInfo, intensities: Intensities) -> list[dict[st
     if intensities.scale is not None:
         return []
     kwargs: dict[str, Any] = {"axes": ["y", "x"], "eps": _EPSILON}
-    if info.mapping.fill_value is None and info.mapping.method == "standardise":
+    method = info.mapping.method if info.mapping.fill_value is None else None  # the format leaves nothing out
+    if method == "standardise":
         return [{"id": "zero_mean_unit_variance", "kwargs": kwargs}]
-    if info.mapping.fill_value is None and info.mapping.method == "image-percentiles":
+    if method == "image-percentiles":
         low, high = info.mapping.low[0], info.mapping.high[0]
         if high > 1:  # the format's own bound, against fractions
             return [{"id": "scale_range", "kwargs": kwargs | {"min_percentile": low, "max_percentile": high}}]

@@ -17,8 +17,8 @@ from unet2015.images.result_names import (
     record_places,
     stem_of,
 )
-from unet2015.images.result_records import record_of_result
-from unet2015.safe_files import RECORD, digest_of, read_record
+from unet2015.images.result_records import is_unchanged_result
+from unet2015.safe_files import RECORD, read_record
 from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
@@ -45,9 +45,8 @@ def _are_recorded(files: Iterable[Path]) -> set[Path]:
 
 
 def _is_recorded(path: Path) -> bool:
-    record = record_of_result(path)
     try:
-        return record is not None and digest_of(path) == record["outputs"].get(path.name)
+        return is_unchanged_result(path)
     except OSError:
         return False  # opening it will say why
 

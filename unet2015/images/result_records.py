@@ -82,6 +82,12 @@ def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
+    """Return what is to be known of figures of (truth, result): `notes_on_results`, then `notes_on_truth`."""
+    pairs = list(pairs)
+    return (*notes_on_results(found for _, found in pairs), *notes_on_truth(pairs))
+
+
 def _same_bytes(one: Path, other: Path) -> bool:
     if one.is_file() and other.is_file():
         return one.stat().st_size == other.stat().st_size and digest_of(one) == digest_of(other)

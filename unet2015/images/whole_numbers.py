@@ -12,7 +12,7 @@ from unet2015.images.view import ImageView, header_of
 
 
 def whole_numbers_of(pixels: npt.NDArray[Any], name: str, advice: str) -> npt.NDArray[Any]:
-    """Return floats that are all whole as int64, and integers as they are.
+    """Return floats that are all whole as int64, bool as uint8, and integers as they are.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ def whole_numbers_of(pixels: npt.NDArray[Any], name: str, advice: str) -> npt.ND
     LabelError
         A value is not whole, not finite, or so large that a float does not tell it from the next.
     """
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8)
     if pixels.dtype.kind != "f":
         return pixels
     # Compared, not subtracted: NaN and infinity are then wrong as well, without a warning of NumPy.

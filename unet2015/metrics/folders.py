@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.arguments import callback, file_path, text
@@ -27,7 +26,7 @@ from unet2015.images.pairs import (
 )
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
-from unet2015.images.result_records import notes_on_results, notes_on_truth
+from unet2015.images.result_records import notes_on_pairs
 from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.whole_numbers import whole_numbers_of
 from unet2015.safe_files import Unchanged
@@ -147,7 +146,7 @@ def compare_folders(
     pages: list[PageResult[T]] = []
     failures: list[UNet2015Error] = []
     notes = Repeated()
-    on_results = (*notes_on_results(found for _, found in pairing.pairs), *notes_on_truth(pairing.pairs))
+    on_results = notes_on_pairs(pairing.pairs)
     for note in on_results:
         _log.warning("%s: %s", result, note)
     for done, (true, found) in enumerate(pairing.pairs, 1):
@@ -201,7 +200,5 @@ def _size(image: Image) -> str:
 
 def _page(image: Image, page: int) -> NDArray[Any]:
     pixels: NDArray[Any] = image.read(page, 0, image.height, 0, image.width)[0]
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8)
     advice = f"of a probability map compare the class map{labels_inside(image.path)}"
     return whole_numbers_of(pixels, image.name, advice)

@@ -9,7 +9,9 @@ from scipy import ndimage
 from unet2015.errors import DataSetError
 
 MEANT = "one value, or few, in several pieces, which count as one object a page"
-MASK_VALUES = (1, 255, 65535)
+FULL_VALUES = (255, 65535)
+"""The highest values of 8 and 16 bits: what is not 0 in a mask, or what nobody annotated beside classes."""
+MASK_VALUES = (1, *FULL_VALUES)
 """What is not 0 in a mask."""
 _MOST_CLASSES, _PIECES = 8, 3
 _FEW, _SCATTERED = 4, 4
@@ -84,7 +86,7 @@ def gray_values(mask: NDArray[Any]) -> int:
 def far_value(mask: NDArray[Any]) -> int | None:
     """Return the highest value where it is 255 or 65535, far above others: perhaps not annotated."""
     highest = int(mask.max())
-    if highest not in MASK_VALUES[1:]:
+    if highest not in FULL_VALUES:
         return None
     next_ = int(np.max(mask, initial=0, where=mask != highest))
     return highest if 0 < 2 * next_ < highest else None

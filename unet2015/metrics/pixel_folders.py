@@ -16,13 +16,12 @@ from unet2015.errors import DataSetError
 from unet2015.images.result_names import CLASSES
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
-from unet2015.metrics.masks import check_no_image
+from unet2015.metrics.masks import FULL_VALUES, check_no_image
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
 from unet2015.wording import listed
 
 _MOST_CLASSES = 256
-_MASK_VALUES = (255, 65535)
 _FEW = 2
 _log = logging.getLogger("unet2015")
 
@@ -154,13 +153,13 @@ def _values(columns: Iterable[NDArray[np.int64]]) -> set[int]:
 
 def _mask_value(place: object, values: set[int]) -> int | None:
     """Return the value of a mask's foreground, where it is not 1; refuse masks of two kinds."""
-    if any(values - {0} == {1, value} for value in _MASK_VALUES):
+    if any(values - {0} == {1, value} for value in FULL_VALUES):
         raise DataSetError(
             f"{place} holds {_said(values)}: masks of 0 and 1 beside masks of 0 and {max(values)}, or "
             "classes? If no page of the truth has a value that marks what nobody annotated (--ignore), give "
             "--foreground (foreground=True) to compare what is not 0, or masks of one kind"
         )
-    return next((value for value in _MASK_VALUES if values - {0} == {value}), None)
+    return next((value for value in FULL_VALUES if values - {0} == {value}), None)
 
 
 def _check_marks(truth: object, pages: Iterable[set[int]], found: set[int]) -> None:

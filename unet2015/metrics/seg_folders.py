@@ -73,11 +73,10 @@ def evaluate_seg(
         )
 
     from unet2015.images.notes import Repeated
-    from unet2015.images.result_records import notes_on_results, notes_on_truth
+    from unet2015.images.result_records import notes_on_pairs
 
     notes = Repeated()
-    on_truth = notes_on_truth((files[number], masks[number]) for number in files)
-    for note in (*notes_on_results(masks[number] for number in files), *on_truth):
+    for note in notes_on_pairs((files[number], masks[number]) for number in files):
         _log.warning("%s: %s", result, note)
 
     parts = _AnnotatedParts(ignore, notes.say)
@@ -220,7 +219,7 @@ def _pages_of(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.intege
             f"{path}: expected one frame, YX or ZYX, but it has channels; save it alone"
         ) from error
     advice = "SEG needs labels in which every cell has its own number"
-    return pages.astype(np.uint8) if pages.dtype == bool else whole_numbers_of(pages, str(path), advice)
+    return whole_numbers_of(pages, str(path), advice)
 
 
 def _check_labels(

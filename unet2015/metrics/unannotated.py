@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-_MARKS = (255, 65535)
+from unet2015.metrics.masks import FULL_VALUES
+
 _MOST = 8
 """Highest class beside which these are a mark rather than one end of a range."""
 
@@ -15,7 +16,7 @@ def unannotated_mark(values: Iterable[int]) -> int | None:
     others = set(values) - {0}
     highest = max(others, default=0)
     others.discard(highest)
-    return highest if highest in _MARKS and others and max(others) <= _MOST and min(others) > 0 else None
+    return highest if highest in FULL_VALUES and others and max(others) <= _MOST and min(others) > 0 else None
 
 
 def ignore_advice(mark: int) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from unet2015.images.image import Image
 from unet2015.objects.table import Table
+from unet2015.wording import counted
 
 _SLICES = "ZI"
 """Axes along which numbers that go on may be those of 3-D objects; along time they are tracks."""
@@ -39,7 +40,7 @@ def describe_covering(image: Image, tables: Sequence[Table]) -> str | None:
         return None
     page, most = found[0]
     where = f"page {page}: " if image.pages > 1 else ""
-    more = f" (as on {len(found) - 1} more page{'s' * (len(found) > 2)})" * (len(found) > 1)
+    more = f" (as on {counted(len(found) - 1, 'more page')})" * (len(found) > 1)
     return (
         f"{where}one object reaches all borders and covers {most:.0%} of the page{more}; is it the "
         "background, as where objects are 0? Objects must be what is not 0: exchange both values then"

@@ -9,6 +9,7 @@ from unet2015.safe_files import record_of
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.records import CHANNEL_NAMES
 from unet2015.segmentation.run import FileResult
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 
@@ -31,7 +32,7 @@ def with_other_channels(results: Sequence[FileResult], jobs: Sequence[Job]) -> l
         if names != ours
     }
     path, note = next(iter(notes.items()))
-    more = f" (and {len(notes) - 1} more file{'s' * (len(notes) > 2)})" * (len(notes) > 1)
+    more = f" (and {counted(len(notes) - 1, 'more file')})" * (len(notes) > 1)
     _log.warning("%s: %s%s", path, note, more)
     return [
         replace(one, notes=(*one.notes, notes[one.input])) if one.input in notes else one for one in results

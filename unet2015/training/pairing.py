@@ -107,16 +107,17 @@ def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
         return pair_by_name(_stems(images), _stems(labels), 0)
     untold = f"{twice}, and their folders do not tell which is meant"
     names = _with_folders(images), _with_folders(labels)
+    failure = None
     try:
         found = pair_by_name(*names, 0)
+        if found.pairs:
+            return found
     except DataSetError as error:
-        if by_folders := pair_by_folders(*names, 0):
-            return by_folders
-        raise DataSetError(f"{untold}; {error}") from error
-    if found.pairs:
-        return found
+        failure = error
     if by_folders := pair_by_folders(*names, 0):
         return by_folders
+    if failure is not None:
+        raise DataSetError(f"{untold}; {failure}") from failure
     raise DataSetError(
         f"{untold}; if all are meant, give the folders of both sides the same names, as in images/exp1 and "
         "labels/exp1, or exp1/images and exp1/labels; else give patterns in quotes that leave out those that "
