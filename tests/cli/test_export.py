@@ -42,3 +42,17 @@ def test_on_the_command_line(cli, refused, model_file, tmp_path):
     said = cli("export", model_file, "-o", tmp_path / "new", "--format", "torchscript", "--json")
     assert json.loads(said.out)["formats"]["torchscript"]["largest_difference"] < 1e-6
     assert "the program that runs the graph must map the whole image first" in said.err
+
+
+def test_a_test_that_says_little_is_a_note(cli, tmp_path):
+    model = small_model(mapping=Mapping(method="standardise"))
+    for one in model.network.parameters():
+        one.data.zero_()  # both classes are as likely everywhere
+    save_model(tmp_path / "m.safetensors", model.network, model.info)
+    done = cli(
+        "export", tmp_path / "m.safetensors", "-o", tmp_path / "out", "--format", "torchscript", "--json"
+    )
+    assert done.status == 0
+    (note,) = json.loads(done.out)["notes"]
+    assert "the model's probabilities vary" in note
+    assert f"{tmp_path / 'out'}: {note}" in done.err

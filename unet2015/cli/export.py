@@ -79,6 +79,7 @@ def export(
                     for name, path in report.paths().items()
                 },
                 "intensities": taken.as_dict(),
+                "notes": list(report.notes),
             }
         )
     else:

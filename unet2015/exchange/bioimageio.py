@@ -51,7 +51,7 @@ def _package_with_halo(source: Source, path: Path, halo: Halo) -> None:
     blocks = Geometry(sides.factor, 0, halo.smallest, sides.exact)
     height, width = halo.smallest + 4 * sides.factor, halo.smallest + 5 * sides.factor
     _package(source, TracedGraph(graph, model.info.in_channels, blocks), path, halo, (height, width))
-    tile = drawn_tile(model, taken, height, width)
+    tile = drawn_tile(model, taken, height, width, source.picture)
     (came,) = run_package(path, source, [tile])
     expected = answer(model, taken, np.ascontiguousarray(tile[..., halo.shift :, halo.shift :]))
     high, wide = height - 2 * halo.halo, width - 2 * halo.halo
@@ -95,9 +95,9 @@ def _package(
 def _tensors(source: Source, traced: TracedGraph, height: int, width: int) -> tuple[Array, Array]:
     """Return the test tile before any pre-processing that is declared, and what the graph makes of it."""
     if source.intensities.scale is None:
-        tile, mapped = raw_tile(source.model, height, width)
+        tile, mapped = raw_tile(source.model, height, width, source.picture)
     else:
-        tile = mapped = drawn_tile(source.model, source.intensities, height, width)
+        tile = mapped = drawn_tile(source.model, source.intensities, height, width, source.picture)
     with torch.inference_mode():
         made: Array = traced.graph(torch.from_numpy(mapped)).numpy()
     return tile, made

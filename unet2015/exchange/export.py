@@ -1,5 +1,6 @@
 """A model into a folder, in formats of other programs; each file is run before the folder has it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,15 @@ from unet2015.exchange.folder import MAIN, RECORD_FILE, ExportFolder
 from unet2015.exchange.formats import OPSET, Source
 from unet2015.exchange.graph import ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities, choose_intensities
-from unet2015.exchange.samples import LARGEST_DIFFERENCE, Array, answer, drawn_tile, tile_sides
+from unet2015.exchange.samples import (
+    LARGEST_DIFFERENCE,
+    TELLING,
+    Array,
+    answer,
+    choose_picture,
+    drawn_tile,
+    tile_sides,
+)
 from unet2015.exchange.table import FORMATS, check_installed
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
@@ -24,6 +33,7 @@ from unet2015.networks import describe
 from unet2015.settings.names import nearest
 from unet2015.wording import reason
 
+_log = logging.getLogger("unet2015")
 DEFAULT = ("onnx", "pt2", "safetensors")
 TILE, ANSWER = "test-input.npy", "test-output.npy"
 
@@ -62,11 +72,14 @@ class ExportReport:
         For each format the largest difference of a probability from the model's, over the test tiles.
     intensities : Intensities
         What the graphs take.
+    notes : tuple of str
+        Why the differences may say little.
     """
 
     folder: Path
     differences: dict[str, float]
     intensities: Intensities
+    notes: tuple[str, ...] = ()
 
     def paths(self) -> dict[str, Path]:
         """Return the file of each format."""
@@ -111,10 +124,11 @@ def export_model(
     info = loaded.info
     taken = choose_intensities(info, chosen.mean, chosen.deviation, chosen.image, chosen.axes)
     graph = ModelGraph(loaded.network, taken.scale)
-    source = Source(loaded, taken, TracedGraph(graph, info.in_channels, loaded.network.geometry))
-    tiles = [drawn_tile(loaded, taken, *sides) for sides in tile_sides(loaded.network.geometry)]
+    picture, spread = choose_picture(loaded, taken)
+    source = Source(loaded, taken, TracedGraph(graph, info.in_channels, loaded.network.geometry), picture)
+    tiles = [drawn_tile(loaded, taken, *sides, picture) for sides in tile_sides(loaded.network.geometry)]
     answers = [answer(loaded, taken, tile) for tile in tiles]
-    said = _said(loaded, taken)
+    said = _said(loaded, taken) | {"test_spread": spread}
     folder = ExportFolder(Path(out), said)
     made = [FORMATS[name] for name in chosen.formats]
     folder.check([MAIN, TILE, ANSWER, *(file for one in made for file in (one.file, *one.also))])
@@ -133,7 +147,21 @@ def export_model(
             name: {"file": FORMATS[name].file, "largest_difference": difference}
             for name, difference in differences.items()
         }
-    return ExportReport(Path(out), differences, taken)
+    notes = _notes(spread)
+    for note in notes:
+        _log.warning("%s: %s", out, note)
+    return ExportReport(Path(out), differences, taken, notes)
+
+
+def _notes(spread: float) -> tuple[str, ...]:
+    if spread >= TELLING:
+        return ()
+    return (
+        "the test says little, and a file that is wrong may pass it: on none of the drawn tiles do the "
+        f"model's probabilities vary (by a standard deviation of {spread:.1e} at most, expected "
+        f"{TELLING:g} or more); run a file on an image of yours, and compare it with unet2015 segment "
+        "--probability",
+    )
 
 
 def _check_formats(names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import torch
 from unet2015.errors import ModelError
 from unet2015.exchange.graph import INPUT, OUTPUT, ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities
-from unet2015.exchange.samples import Array
+from unet2015.exchange.samples import Array, Picture
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.networks import describe
 from unet2015.safe_files import write_json
@@ -37,11 +37,14 @@ class Source:
         What its graphs take.
     traced : TracedGraph
         Its graph.
+    picture : callable
+        What the test tiles show.
     """
 
     model: Model
     intensities: Intensities
     traced: TracedGraph
+    picture: Picture
 
 
 @contextmanager
