@@ -67,6 +67,13 @@ def test_the_pages_to_hold_out_are_chosen_as_for_train(check):
     assert "held out: a.tif pages 0-1 (2 pages)\n" in ended.out
 
 
+def test_pages_to_hold_out_may_be_given_one_by_one_and_as_they_are_printed(check):
+    both = check("--label-kind", "membrane", "--validate", "0", "--validate", "a.tif page 1")
+    assert "held out: a.tif pages 0-1 (2 pages)\n" in both.out
+    said = next(line for line in both.out.splitlines() if line.startswith("held out: "))
+    assert f"{said}\n" in check("--label-kind", "membrane", "--validate", said).out
+
+
 @pytest.mark.parametrize(
     ("pages", "words"),
     [

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from unet2015.errors import DataSetError, SettingsError
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.training.checks.training_set import check_pairs, find_problems
-from unet2015.training.dataset import (
-    describe_held_out,
-    page_names,
-    pages_of_each,
-    read_labels,
-    select_pages,
-    split_pages,
-)
+from unet2015.training.dataset import pages_of_each, read_labels, split_pages
+from unet2015.training.page_names import describe_held_out, page_names, select_pages
 from unet2015.training.pairing import pair_images
 
 RNG = np.random.default_rng(0)
@@ -126,6 +120,70 @@ class TestPages:
         names = page_names(FILES)
         assert names[:4] == ["t2.tif", "t9.tif", "t10.tif", "stack.tif page 0"]
         assert [select_pages(name, 7, FILES) for name in names] == [[page] for page in range(7)]
+
+    @pytest.mark.parametrize(
+        ("spec", "pages"),
+        [
+            ("stack.tif pages 1-2", [4, 5]),
+            ("held out: t9.tif, stack.tif pages 0-2, 7.tif (5 pages)", [1, 3, 4, 5, 6]),
+            ("held out: stack.tif page 0 (1 page)", [3]),
+            ("t9.tif (1 page)", [1]),
+            ("stack.tif pages 1-1", [4]),
+        ],
+    )
+    def test_pages_are_named_as_messages_name_them(self, spec, pages):
+        assert select_pages(spec, 7, FILES) == pages
+
+    @given(st.sets(st.integers(0, 6), min_size=1))
+    def test_what_is_said_of_held_out_pages_selects_them(self, pages):
+        names = page_names(FILES)
+        assert select_pages(describe_held_out([names[page] for page in sorted(pages)]), 7, FILES) == sorted(
+            pages
+        )
+
+    def test_a_message_that_does_not_name_all_is_no_list_of_pages(self):
+        files = [(Path(f"{letter}.tif"), 1) for letter in "abcdefghij"]
+        said = describe_held_out(page_names(files))
+        assert (
+            said == "held out: a.tif, b.tif, c.tif, d.tif, e.tif, f.tif, g.tif, h.tif and 2 more (10 pages)"
+        )
+        for spec in (said, said.removesuffix(" (10 pages)"), "h.tif and 2 more"):
+            with pytest.raises(SettingsError, match=r"does not say which the others are; .*check --json"):
+                select_pages(spec, 10, files)
+
+    @pytest.mark.parametrize(
+        ("spec", "pages"),
+        [
+            ("x,1.tif", [0]),
+            ("x,1", [0]),
+            ("3, x,1.tif ,a,b, c.tif", [0, 2, 3, 4]),
+            ("a,b, c.tif page 2,x,1", [0, 4]),
+            ("a,b, c.tif pages 0-1, 1", [1, 2, 3]),
+            ("set/0,1.tif", [5]),
+            ("0,1", [0, 1]),  # numbers are pages
+            ("1,0,1.tif", [1, 5]),
+        ],
+    )
+    def test_names_may_have_commas(self, spec, pages):
+        names = ("x,1.tif", "1.png", "a,b, c.tif", "set/0,1.tif")
+        files = [(Path(name), 3 if "c" in name else 1) for name in names]
+        assert select_pages(spec, 6, files) == pages
+        assert [select_pages(name, 6, files) for name in page_names(files)] == [[page] for page in range(6)]
+
+    def test_what_may_be_one_name_or_several_is_refused(self):
+        files = [(Path(f"set/{name}"), 1) for name in ("0,a.tif", "a.tif", "b.tif", "a.tif,b.tif")]
+        for spec, text in (("0,a.tif", "0,a.tif"), ("3,a.tif,b.tif", "a.tif,b.tif")):
+            with pytest.raises(SettingsError, match=f": {text} may be one image, or several with commas"):
+                select_pages(spec, 4, files)
+        assert select_pages("set/0,a.tif", 4, files) == [0]
+        assert select_pages("a.tif,0", 4, files) == [0, 1]
+
+    def test_a_page_form_that_is_a_name(self):
+        files = [(Path("cell page 3.tif"), 1), (Path("cell.tif"), 2)]
+        assert select_pages("cell page 3.tif", 3, files) == [0]
+        assert select_pages("cell page 3.tif, cell page 1", 3, files) == [0, 2]
+        with pytest.raises(SettingsError, match="the range 1-0 runs backwards; write 0-1"):
+            select_pages("cell.tif pages 1-0", 3, files)
 
     def test_a_name_that_several_images_have_is_refused_and_said_with_the_folder(self):
         files = [

@@ -24,10 +24,10 @@ from unet2015.models.tensors import load_tensors
 from unet2015.settings import OptimisationSettings
 from unet2015.training import completion, loop, losses, steps
 from unet2015.training.augment import augment
-from unet2015.training.dataset import describe_held_out
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
 from unet2015.training.loop import learning_rate, train
+from unet2015.training.page_names import describe_held_out
 
 
 def tensors(folder):

@@ -94,7 +94,7 @@ def check(
 
 def _print_report(report: "SetReport", pairs: int, likeness: str) -> None:
     from unet2015.training.checks.problem import errors_of, merged
-    from unet2015.training.dataset import describe_held_out
+    from unet2015.training.page_names import describe_held_out
 
     for problem in merged(report.problems):
         echo(f"{problem.severity}: {problem}")

@@ -1,5 +1,6 @@
 """Options that several subcommands share, and the settings that they change."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,10 +93,10 @@ StartModel = Annotated[
     ),
 ]
 Validate = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         help="Pages held out, counted from 0 over all files, such as 24-29 or 3,7,20-22, or images by "
-        "name, such as t3.tif,t9.tif.  [default: the last fifth]",
+        "name, such as t3.tif,t9.tif; may be repeated.  [default: the last fifth]",
         metavar="PAGES",
     ),
 ]
@@ -104,12 +105,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")
 
 
 def of_training_set(
-    kind: LabelKind | None, threshold: int | None, ignore: int | None, pages: str | None
+    kind: LabelKind | None, threshold: int | None, ignore: int | None, pages: Sequence[str] | None
 ) -> dict[str, Any]:
     """Return, for `changes`, what the options say of a training set: its labels, and the pages held out."""
     return {
         "labels": {"kind": kind, "threshold": threshold, "ignore": ignore},
-        "validation": {"pages": pages},
+        "validation": {"pages": ",".join(pages) if pages else None},
     }
 
 

@@ -27,11 +27,11 @@ from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.completion import complete_model
 from unet2015.training.course import Course
-from unet2015.training.dataset import describe_held_out
 from unet2015.training.drawn import check_encoder
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import SilentLog, TrainingLog
 from unet2015.training.memory import check_memory
+from unet2015.training.page_names import describe_held_out
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
 from unet2015.training.pictures import Pictures

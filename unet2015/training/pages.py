@@ -15,9 +15,10 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
 from unet2015.settings import Mapping, TrainingSettings, WeightMapSettings
 from unet2015.tiling.reading import PixelReader
-from unet2015.training.dataset import page_names, pages_of_each, split_pages
+from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import balanced_weights
+from unet2015.training.page_names import page_names
 from unet2015.training.pool import ImagePool, PooledImage, Reading
 from unet2015.training.weight_map import target_weights
 

@@ -11,8 +11,8 @@ from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
-from unet2015.training.dataset import short_names
 from unet2015.training.identity import same_pages
+from unet2015.training.page_names import short_names
 from unet2015.training.pages import TrainingSet
 from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from unet2015.metrics.background import LabelAreas
 from unet2015.metrics.partial_truth import FarNumber
 from unet2015.settings import LabelKind, LabelSettings
-from unet2015.training.dataset import shortened_pages
 from unet2015.training.labels import Labels
+from unet2015.training.page_names import shortened_pages
 
 HOW_TO_IGNORE = (
     "leave these pages out, or give what is not annotated a value that nothing else has, and name it "

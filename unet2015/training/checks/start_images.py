@@ -7,7 +7,7 @@ from unet2015.models.model_file import ModelInfo
 from unet2015.models.training_pages import names_files, trained_pages
 from unet2015.models.unlike import notes_on_start
 from unet2015.training.checks.problem import Problem
-from unet2015.training.dataset import Files, page_names
+from unet2015.training.page_names import Files, page_names
 from unet2015.training.pool import PooledImage
 
 

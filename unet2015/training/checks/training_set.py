@@ -22,9 +22,10 @@ from unet2015.training.checks.masks import mask_problems, problem_of
 from unet2015.training.checks.problem import Problem, Severity, errors_of, grouped, merged
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, on_both_sides, set_problems
-from unet2015.training.dataset import page_names, pages_of_each, split_pages
+from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
+from unet2015.training.page_names import page_names
 from unet2015.training.pool import ImagePool, PooledImage, Reading
 from unet2015.wording import counted
 

@@ -13,14 +13,8 @@ from unet2015.images.pixel_size import in_words, sizes_of
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero
 from unet2015.training.checks.problem import Problem
-from unet2015.training.dataset import (
-    Files,
-    describe_held_out,
-    page_names,
-    pages_of_each,
-    shortened_pages,
-    split_pages,
-)
+from unet2015.training.dataset import pages_of_each, split_pages
+from unet2015.training.page_names import Files, describe_held_out, page_names, shortened_pages
 from unet2015.wording import listed
 
 _FEWER = 3
