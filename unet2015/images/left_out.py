@@ -3,50 +3,20 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from unet2015.images import czi, nd2
-from unet2015.images.lif import begins_as_lif
+from unet2015.images.formats import begins_as_image
 from unet2015.images.result_names import ROIS
-from unet2015.safe_files import open_regular
 from unet2015.wording import listed
-
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-"""First bytes of TIFF, BigTIFF, PNG and JPEG."""
-
-LONGEST_START = 9
-"""How many of the first bytes tell what a file is."""
 
 _NAMED = 10
 
 _BESIDE = frozenset(
     (
-        *(
-            ".cfg",
-            ".csv",
-            ".geojson",
-            ".groovy",
-            ".htm",
-            ".html",
-            ".ijm",
-            ".ini",
-            ".ipynb",
-            ".json",
-            ".jsonl",
-        ),
-        *(".lnk", ".log", ".md", ".ome", ".parquet", ".pdf", ".py", ".roi", ".rtf", ".safetensors", ".sh"),
-        *(".toml", ".tsv", ".txt", ".xlsx", ".xml", ".yaml", ".yml", ".db"),
+        *(".cfg", ".csv", ".db", ".geojson", ".groovy", ".htm", ".html", ".ijm", ".ini", ".ipynb", ".json"),
+        *(".jsonl", ".lnk", ".log", ".md", ".ome", ".parquet", ".pdf", ".py", ".roi", ".rtf"),
+        *(".safetensors", ".sh", ".toml", ".tsv", ".txt", ".xlsx", ".xml", ".yaml", ".yml"),
     )
 )
 """Endings of what lies beside images and is none."""
-
-
-def begins_as_image(path: Path) -> bool:
-    """Whether the first bytes of a file are those of an image that is read."""
-    try:
-        with open_regular(path) as file:
-            start = file.read(LONGEST_START)
-        return bool(start.startswith((*STARTS, czi.MAGIC, nd2.MAGIC))) or begins_as_lif(start)
-    except OSError:
-        return False
 
 
 def left_out(files: Iterable[Path], taken: Collection[Path]) -> list[Path]:

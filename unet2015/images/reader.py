@@ -12,18 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import (
-    ImageReadError,
-    ImageValueError,
-    OutOfMemoryError,
-    UsageError,
-)
+from unet2015.errors import ImageReadError, ImageValueError, OutOfMemoryError, UsageError
 from unet2015.images.channel import ChannelImage
 from unet2015.images.figure_files import is_figure
-from unet2015.images.formats import MICROSCOPES, SUFFIXES, open_file
+from unet2015.images.formats import MICROSCOPES, SUFFIXES, begins_as_image, open_file
 from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
-from unet2015.images.left_out import begins_as_image, describe_left_out, left_out
+from unet2015.images.left_out import describe_left_out, left_out
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
 from unet2015.images.samples import no_channels_in_labels
@@ -160,7 +155,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     A folder stands for the images in it whose names end in one of `SUFFIXES` or .zarr, without hidden ones,
     in natural order (see `natural_order`). A pattern stands for such images that match, in the same order;
     ``**`` also matches folders below. If it ends in another ending, such as ``*.svs``, it stands for what
-    begins as a TIFF, PNG or JPEG. JPEG files beside other images of the same name, and other files that may
+    begins as an image. JPEG files beside other images of the same name, and other files that may
     be images, are left out, and a message names them; so are figures that this program drew, such as those of
     a training, unless nothing else is named. A folder that is an OME-Zarr image is one image, and is
     not searched. Something with the name of an image that is not one, such as a folder without images or a
