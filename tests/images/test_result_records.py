@@ -18,7 +18,7 @@ from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import Mapping, NetworkSettings, TrainingSettings
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
 SETTINGS = {"threshold": 0.5, "average": "none", "tile": 572, "batch": 1}
@@ -166,7 +166,7 @@ def test_labels_to_train_on_that_this_program_made_are_said_until_they_are_corre
     pairs = [(tmp_path / "i" / f"{name}.tif", tmp_path / "l" / f"{name}.labels.tif") for name in "ab"]
 
     def said() -> list[str]:
-        found = find_problems(pairs, settings)
+        found = inspect_set(pairs, settings).problems
         return [one.file for one in found if "is a result of this program" in one.message]
 
     assert said() == [str(label) for _, label in pairs]

@@ -12,7 +12,7 @@ from unet2015.metrics.seg_folders import evaluate_seg
 from unet2015.segmentation.label_files import measure_files
 from unet2015.settings import LabelSettings, TrainingSettings
 from unet2015.training.checks.label_file import inspect_labels
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 
 
 def cells() -> np.ndarray:
@@ -108,7 +108,7 @@ def test_check_and_train_say_it_and_a_value_that_is_not_annotated_is_not_meant(t
     pixels = np.random.default_rng(0).integers(0, 255, (60, 60), np.uint8)
     tifffile.imwrite(tmp_path / "i.tif", np.stack([pixels, pixels + 1]))
     tifffile.imwrite(tmp_path / "l.tif", np.stack([cells() + 1] * 2))
-    found = find_problems([(tmp_path / "i.tif", tmp_path / "l.tif")], TrainingSettings())
+    found = inspect_set([(tmp_path / "i.tif", tmp_path / "l.tif")], TrainingSettings()).problems
     said = [problem for problem in found if "number 1, as many as 47" in problem.message]
     assert [problem.severity for problem in said] == ["warning"]
     notes = inspect_labels(cells() + 1, LabelSettings(ignore=1), "a.tif").notes

@@ -15,7 +15,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 
 DRAWN = np.random.default_rng(0).integers(30, 200, (60, 70), np.uint8)
 BORDER = 16
@@ -119,7 +119,7 @@ def test_the_check_of_a_training_set_says_them(mapping, advice, tmp_path):
     labels[:, 30:40, 30:40] = 1
     tifffile.imwrite(tmp_path / "l.tif", labels, metadata={"axes": "TYX"})
     settings = TrainingSettings.model_validate({"mapping": mapping})
-    found = find_problems([(tmp_path / "i.tif", tmp_path / "l.tif")], settings)
+    found = inspect_set([(tmp_path / "i.tif", tmp_path / "l.tif")], settings).problems
     said = [problem.message for problem in found if SAID in problem.message]
     assert len(said) == (advice is not None)
     assert all(advice in message for message in said)

@@ -14,7 +14,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 
 NOISE = np.random.default_rng(0).integers(0, 9, (32, 40), np.uint8)
 
@@ -81,7 +81,7 @@ def test_training_images_with_constant_pages_are_said(tmp_path):
     labels[:, 3:9, 3:9], labels[:, 15:22, 20:27] = 1, 2
     tifffile.imwrite(tmp_path / "i.tif", STACK)
     tifffile.imwrite(tmp_path / "l.tif", labels)
-    found = find_problems([(tmp_path / "i.tif", tmp_path / "l.tif")], TrainingSettings())
+    found = inspect_set([(tmp_path / "i.tif", tmp_path / "l.tif")], TrainingSettings()).problems
     said = [problem for problem in found if "all pixels are" in problem.message]
     assert [problem.severity for problem in said] == ["warning"] * 2
     assert all(wanted in problem.message for wanted, problem in zip(TWO, said, strict=True))

@@ -23,7 +23,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
 from unet2015.training.checks import training_set
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 
 LITTLE = 2**26
 """Bytes that looking at a file and refusing it may take."""
@@ -196,9 +196,9 @@ def test_what_reads_a_whole_image_or_set_names_the_file_that_is_too_large(tmp_pa
         read_pages(path)
     labels = tmp_path / "b.tif"
     tifffile.imwrite(labels, np.zeros((64, 64), np.uint8))
-    assert str(path) in find_problems([(path, labels)], TrainingSettings())[0].file
+    assert str(path) in inspect_set([(path, labels)], TrainingSettings()).problems[0].file
     (problem,) = [
-        one for one in find_problems([(labels, path)], TrainingSettings()) if "memory" in one.message
+        one for one in inspect_set([(labels, path)], TrainingSettings()).problems if "memory" in one.message
     ]
     assert str(path) in problem.file
 
@@ -214,7 +214,7 @@ def test_a_huge_sparse_image_is_not_read_without_labels_of_its_size(tmp_path, mo
         tifffile.imwrite(file, np.zeros((64, 64), np.uint8))
     read = []
     monkeypatch.setattr(training_set, "read_all", lambda image, *rest: read.append(image.path) or [])
-    problems = find_problems([(path, labels), (small, labels)], TrainingSettings())
+    problems = inspect_set([(path, labels), (small, labels)], TrainingSettings()).problems
     assert read == [small]
     assert {problem.file for problem in problems if problem.severity == "error"} == {str(path), str(labels)}
     assert any("59605 GiB of pixels are declared" in problem.message for problem in problems)

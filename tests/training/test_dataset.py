@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from unet2015.errors import DataSetError, SettingsError
 from unet2015.settings import TrainingSettings, ValidationSettings
-from unet2015.training.checks.training_set import check_pairs, find_problems
+from unet2015.training.checks.training_set import check_pairs, inspect_set
 from unet2015.training.dataset import pages_of_each, read_labels, split_pages
 from unet2015.training.page_names import describe_held_out, page_names, select_pages
 from unet2015.training.pairing import pair_images
+from unet2015.training.pool import Reading
 
 RNG = np.random.default_rng(0)
 MASK = np.zeros((2, 20, 24), np.uint8)
@@ -47,7 +48,7 @@ def save(tmp_path):
 
 def found(image_folder, label_folder, **sections):
     """The problems of a set, as (severity, file name, message)."""
-    problems = find_problems(pair_images([image_folder], [label_folder]), settings(**sections))
+    problems = inspect_set(pair_images([image_folder], [label_folder]), settings(**sections)).problems
     return [(problem.severity, problem.file.split("/")[-1], problem.message) for problem in problems]
 
 
@@ -348,7 +349,7 @@ class TestProblems:
         (images / "a.tif").write_bytes(b"no image")
         whole = (labels / "b.tif").read_bytes()
         (labels / "b.tif").write_bytes(whole[: len(whole) // 2])
-        problems = find_problems(pair_images([images], [labels]), settings())
+        problems = inspect_set(pair_images([images], [labels]), settings()).problems
         files = [problem.file for problem in problems if problem.severity == "error"]
         assert files[0] == str(images / "a.tif")
         assert set(files) == {str(images / "a.tif"), str(labels / "b.tif"), str(labels / "c.tif")}
@@ -377,5 +378,5 @@ def test_links_in_a_circle_are_an_error_of_the_set_that_names_the_file(tmp_path)
     tifffile.imwrite(image, np.zeros((8, 8), np.uint8))
     for pair in ((image, circle), (circle, image)):
         pairs = pair_images(pair[:1], pair[1:])
-        problems = find_problems(pairs, TrainingSettings(), "YX")
+        problems = inspect_set(pairs, TrainingSettings(), Reading("YX")).problems
         assert any(str(circle) in str(problem) for problem in problems)

@@ -9,7 +9,7 @@ from unet2015.errors import LossyLabelsError, SettingsError
 from unet2015.images.reader import open_image
 from unet2015.images.writer import write_image
 from unet2015.settings import LabelSettings, load_settings
-from unet2015.training.checks.training_set import find_problems
+from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.dataset import read_labels
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import IGNORED, make_targets
@@ -38,7 +38,7 @@ def problems(folder, labels, **settings):
     for name, page in (("image", np.arange(4096, dtype=np.uint8).reshape(64, 64)), ("labels", labels)):
         tifffile.imwrite(folder / f"{name}.tif", page, photometric="minisblack")
     chosen = load_settings(None, {"labels": {"kind": "mask", **settings}})
-    found = find_problems([(folder / "image.tif", folder / "labels.tif")], chosen)
+    found = inspect_set([(folder / "image.tif", folder / "labels.tif")], chosen).problems
     return " ".join(str(one) for one in found if one.file)
 
 
@@ -71,12 +71,12 @@ def test_masks_in_a_file_of_jpeg_are_cut_where_the_settings_say_and_else_refused
         with pytest.raises(LossyLabelsError, match=advice):
             read_labels(file)
         assert advice in str(
-            find_problems([(image, file)], load_settings(None, {"labels": {"kind": "mask"}}))
+            inspect_set([(image, file)], load_settings(None, {"labels": {"kind": "mask"}})).problems
         )
     read = read_labels(file, cut=True)[0]
     assert np.count_nonzero((read >= 128) != true) < 0.01 * true.sum()
     settings = load_settings(None, {"labels": {"kind": "mask", "threshold": 128}})
-    found = find_problems([(image, file)], settings)
+    found = inspect_set([(image, file)], settings).problems
     assert "those from 128 on are read as cells" in str(found)
     assert [one for one in found if one.severity == "error"] == []
     with open_image(image) as opened:
@@ -139,7 +139,7 @@ def test_labels_with_the_pixels_of_their_image_are_refused(tmp_path):
         tifffile.imwrite(tmp_path / f"{name}.tif", cells, photometric="minisblack")
     pair = [(tmp_path / "image.tif", tmp_path / "labels.tif")]
     for kind in ("instances", "classes"):
-        found = find_problems(pair, load_settings(None, {"labels": {"kind": kind}}))
+        found = inspect_set(pair, load_settings(None, {"labels": {"kind": kind}})).problems
         assert "it has the pixels of its image" in " ".join(map(str, found))
 
 

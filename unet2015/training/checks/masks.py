@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from unet2015.metrics.unannotated import unannotated_mark
 from unet2015.settings import LabelSettings
-from unet2015.training.checks.problem import Problem, Severity
+from unet2015.training.checks.problem import Problem, problem_of
 from unet2015.training.dataset import Labels
 from unet2015.wording import listed
 
@@ -113,8 +113,3 @@ def _of_few(many: str, inside: Sequence[int], cells: str, settings: LabelSetting
         f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; {ignore}; "
         "class maps need --label-kind classes, instance labels --label-kind instances"
     )
-
-
-def problem_of(severity: Severity, file: Path, text: str) -> Problem:
-    """Make a problem of a message that may name the file itself."""
-    return Problem(severity, str(file), text.removeprefix(str(file)).lstrip(":, "))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from unet2015.wording import counted, listed
@@ -30,6 +31,11 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.message}" if self.file else self.message
+
+
+def problem_of(severity: Severity, file: Path, text: str) -> Problem:
+    """Return a problem of a file; the text may name the file itself, which is left out then."""
+    return Problem(severity, str(file), text.removeprefix(str(file)).lstrip(":, "))
 
 
 def errors_of(problems: Sequence[Problem]) -> list[Problem]:

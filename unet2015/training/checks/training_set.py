@@ -18,8 +18,15 @@ from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
-from unet2015.training.checks.masks import mask_problems, problem_of
-from unet2015.training.checks.problem import Problem, Severity, errors_of, grouped, merged
+from unet2015.training.checks.masks import mask_problems
+from unet2015.training.checks.problem import (
+    Problem,
+    Severity,
+    errors_of,
+    grouped,
+    merged,
+    problem_of,
+)
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import PageFacts, held_out_names, on_both_sides, set_problems
 from unet2015.training.dataset import pages_of_each, split_pages
@@ -28,8 +35,6 @@ from unet2015.training.labels import Targets, components, holds_ids
 from unet2015.training.page_names import page_names
 from unet2015.training.pool import ImagePool, PooledImage, Reading
 from unet2015.wording import counted
-
-__all__ = ["SetReport", "check_pairs", "find_problems", "inspect_set"]
 
 
 @dataclass(frozen=True)
@@ -134,13 +139,6 @@ def inspect_set(
         return SetReport(problems, held_out, joined, failures, contents, in_order)
     finally:
         pool.close()
-
-
-def find_problems(
-    pairs: Sequence[tuple[Path, Path]], settings: TrainingSettings, axes: str | None = None
-) -> list[Problem]:
-    """Return the problems that `inspect_set` finds."""
-    return inspect_set(pairs, settings, Reading(axes)).problems
 
 
 def check_pairs(

@@ -41,6 +41,16 @@ class PageFacts:
     digest: bytes | None
 
 
+def _warning(message: str) -> Problem:
+    """Return a warning about the whole set."""
+    return Problem("warning", "", message)
+
+
+def _error(message: str) -> Problem:
+    """Return an error of the whole set."""
+    return Problem("error", "", message)
+
+
 def held_out_names(files: Files, validation: ValidationSettings) -> list[str]:
     """Return the names of the held-out pages; none where the settings do not fit the set."""
     names = page_names(files)
@@ -73,21 +83,17 @@ def set_problems(
         problem of the set.
     """
     if len({image.channels for image in images}) > 1:
-        yield Problem(
-            "error",
-            "",
-            f"one network takes one number of channels, but there are {_each(images, 'channels')}",
-        )
+        yield _error(f"one network takes one number of channels, but there are {_each(images, 'channels')}")
         return
     yield from _unlike(images)
     present = np.flatnonzero(sum(page.frequencies for page in pages))
     if not present.size:
-        yield Problem("error", "", f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
+        yield _error(f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
         return
     if present.size == 1:
-        yield Problem("error", "", "all labels of the set are of one class; there is nothing to tell apart")
+        yield _error("all labels of the set are of one class; there is nothing to tell apart")
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
-        yield Problem("warning", "", f"no pixel of the set is of class {listed(absent)}")
+        yield _warning(f"no pixel of the set is of class {listed(absent)}")
     training, held_out = split_pages(settings.validation, len(pages), files)
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
@@ -97,34 +103,28 @@ def set_problems(
             [pages[i] for i in training], [pages[i] for i in held_out], settings.labels
         )
     if len(training) == 1:
-        yield Problem("warning", "", f"only one page, of {len(pages)}, is left for training")
+        yield _warning(f"only one page, of {len(pages)}, is left for training")
     if not held_out:
-        yield Problem("warning", "", "no page is held out, so overfitting will not be seen")
+        yield _warning("no page is held out, so overfitting will not be seen")
 
 
 def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
     """Say if images differ in the type of their pixels, in their bits, or in their size."""
     if len({image.dtype for image in images}) > 1:
-        yield Problem(
-            "warning",
-            "",
-            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare",
+        yield _warning(
+            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare"
         )
     elif len({image.bits for image in images}) > 1:
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
-            "compare",
+            "compare"
         )
     yield from _other_names(images)
     if len(sizes := sizes_of(images)) > 1:
         said = ", ".join(f"{in_words(size)} ({name})" for size, name in sorted(sizes.items()))
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"the images differ in the size of a pixel ({said}), so the same cell has another size in them; "
-            "see that they are right, and that all images are scaled alike",
+            "see that they are right, and that all images are scaled alike"
         )
 
 
@@ -147,14 +147,12 @@ def _mapping_problems(
                         f"would see a blank image; {advice}",
                     )
         elif settings.method == "training-percentiles" and mapping.low == mapping.high:
-            yield Problem(
-                "warning",
-                "",
+            yield _warning(
                 f"{what} of the training images are both {mapping.low[0]:g}, so the network would see blank "
-                f"images; {advice}",
+                f"images; {advice}"
             )
     except UNet2015Error as error:
-        yield Problem("error", "", str(error))
+        yield _error(str(error))
 
 
 def _of_channels(image: Image, channels: Sequence[int]) -> str:
@@ -166,11 +164,9 @@ def _empty_pages(pages: Sequence[PageFacts], labels: LabelSettings, files: int) 
     annotated = [page for page in pages if page.frequencies.any()]
     empty = [page.name for page in annotated if not page.frequencies[1:].any()]
     if files > 1 and 2 * len(empty) > len(annotated):
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"{len(empty)} of {len(pages)} pages {hold_only_zero(labels.kind)} ({shortened_pages(empty)}): "
-            f"annotated so, or not annotated? If nobody annotated them, {HOW_TO_IGNORE}",
+            f"annotated so, or not annotated? If nobody annotated them, {HOW_TO_IGNORE}"
         )
 
 
@@ -190,12 +186,10 @@ def _sparse_pages(pages: Sequence[PageFacts], labels: LabelSettings) -> Iterator
     sparse = {name: share for name, share in shares.items() if share < middle / _FEWER}
     others = [share for name, share in shares.items() if name not in sparse]
     if sparse and 4 * len(sparse) <= len(shares) and 2 * max(sparse.values()) <= min(others):
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"on {shortened_pages([*sparse])} cells cover {_range(sparse.values())} of the annotated pixels, "
             f"on the other pages {_range(others)}: is every cell annotated? If not, the other cells are "
-            f"learned as background: {HOW_TO_IGNORE}",
+            f"learned as background: {HOW_TO_IGNORE}"
         )
 
 
@@ -213,35 +207,27 @@ def _split_problems(
     names = describe_held_out([page.name for page in held_out])
     choose = "choose others to hold out (--validate)"
     if not learned.any():
-        yield Problem("error", "", f"no pixel of the training pages is annotated ({names}); {choose}")
+        yield _error(f"no pixel of the training pages is annotated ({names}); {choose}")
         return
     if np.count_nonzero(learned) == 1:
         only = _class_name(int(learned.argmax()), labels)
-        yield Problem(
-            "error",
-            "",
+        yield _error(
             f"all labels of the training pages are of one class, {only}: the others are on held-out pages "
-            f"alone ({names}); {choose}",
+            f"alone ({names}); {choose}"
         )
     elif missing := np.flatnonzero((learned == 0) & (measured > 0)).tolist():
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"no training page holds {_any_of(missing, labels)}, but held-out pages do ({names}), so it "
-            f"cannot be learned; {choose}",
+            f"cannot be learned; {choose}"
         )
     if held_out and not measured.any():
-        yield Problem(
-            "warning",
-            "",
-            f"no pixel of the held-out pages is annotated ({names}): they measure nothing; {choose}",
+        yield _warning(
+            f"no pixel of the held-out pages is annotated ({names}): they measure nothing; {choose}"
         )
     elif held_out and (missing := np.flatnonzero((learned > 0) & (measured == 0)).tolist()):
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"no held-out page holds {_any_of(missing, labels)} ({names}), so nothing shows how well it is "
-            f"found; {choose}",
+            f"found; {choose}"
         )
     yield from _twice(training, held_out)
 
@@ -266,11 +252,9 @@ def on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) 
 def _twice(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
     if found := on_both_sides(training, held_out):
         twice = [f"{trained} and {measured}" for measured, trained in found.items()]
-        yield Problem(
-            "warning",
-            "",
+        yield _warning(
             f"the same image is trained on and held out (perhaps mirrored or turned), so what is measured "
-            f"on it is too good: {listed(twice)}; leave one of them out, or hold out both",
+            f"on it is too good: {listed(twice)}; leave one of them out, or hold out both"
         )
 
 
