@@ -14,7 +14,7 @@ from unet2015.objects.instances import label_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.pages import TrainingPage
-from unet2015.training.thresholds import best_window
+from unet2015.training.thresholds import best_window, middle_of_best, with_cells
 from unet2015.training.validation import segment_page
 
 MOST_PAGES = 4
@@ -148,19 +148,10 @@ class _Search:
         return True
 
     def _centre(self, name: str, values: Sequence[float]) -> None:
-        """Move a setting into the middle of the values around it that are as good, given in rising order.
-
-        Other images differ from those that were compared; either end is nearer to a merger or a loss.
-        """
+        """Move a setting into the middle of the values around it that are as good, given in rising order."""
         others = [self.best.model_copy(update={name: value}) for value in values]
         scores = np.array([self._quality(one) for one in others])
-        first = last = int(scores.argmax())
-        good = scores >= scores.max() - SAME
-        while first > 0 and good[first - 1]:
-            first -= 1
-        while last + 1 < len(good) and good[last + 1]:
-            last += 1
-        middle = (first + last) // 2
+        middle = middle_of_best(scores, SAME)
         self.best, self.quality = others[middle], float(scores[middle])
 
     def _quality(self, settings: ObjectSettings) -> float:
@@ -183,12 +174,8 @@ def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) ->
 def _maps(
     network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int, most: int
 ) -> Iterator[Map]:
-    with_objects = [page for page in pages if (page.classes == 1).any()]
-    if len(with_objects) > most:
-        chosen = np.linspace(0, len(with_objects) - 1, most).astype(int)
-        with_objects = [with_objects[k] for k in chosen]
     predict = Predictor(network, device)
-    for page in with_objects:
+    for page in with_cells(pages, most):
         source, classes = best_window(page, network.geometry.factor)
         values = segment_page(predict, network, source, classes.shape, tile)[1].astype(np.float32)
         truth = cast(NDArray[np.int64], label(classes == 1, connectivity=1))  # type: ignore[no-untyped-call]

@@ -33,7 +33,7 @@ def rand_threshold(
     pages: Sequence[TrainingPage],
     device: torch.device,
     tile: int,
-    most: int | None = None,
+    most: int = MOST_PAGES,
 ) -> float | None:
     """Return the threshold on the probability of cell interior with the best Rand score on training pages.
 
@@ -57,8 +57,8 @@ def rand_threshold(
         Device that computes.
     tile : int
         Side of the tiles, in pixels.
-    most : int, optional
-        Default: `MOST_PAGES`.
+    most : int
+        Pages, at most.
 
     Returns
     -------
@@ -70,13 +70,9 @@ def rand_threshold(
     ----------
     Rand, J. Am. Stat. Assoc. 66, 846 (1971), doi:10.1080/01621459.1971.10482356.
     """
-    with_cells = [page for page in pages if (page.classes == 1).any()]
-    most = MOST_PAGES if most is None else most
-    if len(with_cells) > most:
-        with_cells = [with_cells[k] for k in np.linspace(0, len(with_cells) - 1, most).astype(int)]
     predict = Predictor(network, device)
     counts = []
-    for page in with_cells:
+    for page in with_cells(pages, most):
         source, classes = best_window(page, network.geometry.factor)
         interior = segment_page(predict, network, source, classes.shape, tile)[1]
         if not np.isfinite(interior).all():
@@ -87,7 +83,8 @@ def rand_threshold(
     if not counts:
         return None
     tp, fp, fn = np.sum(counts, axis=0).T
-    return _middle_of_the_best(2 * tp / np.maximum(1, 2 * tp + fp + fn))
+    scores = 2 * tp / np.maximum(1, 2 * tp + fp + fn)
+    return CANDIDATES[middle_of_best(scores, SAME)] if scores.max() > 0 else None
 
 
 def model_thresholds(result: Validation, rand: float | None = None) -> dict[str, Any]:
@@ -108,18 +105,26 @@ def model_thresholds(result: Validation, rand: float | None = None) -> dict[str,
     return {"threshold": result.threshold if rand is None else rand, "thresholds": thresholds}
 
 
-def _middle_of_the_best(scores: NDArray[np.float64]) -> float | None:
-    """Return the threshold in the middle of the run of good ones around the best; None for all 0."""
-    best = int(scores.argmax())
-    if scores[best] <= 0:
-        return None
-    good = scores >= scores[best] - SAME
-    first = last = best
+def with_cells(pages: Sequence[TrainingPage], most: int) -> list[TrainingPage]:
+    """Return the pages with pixels of class 1; of more than `most`, so many, spread evenly over them."""
+    found = [page for page in pages if (page.classes == 1).any()]
+    if len(found) <= most:
+        return found
+    return [found[k] for k in np.linspace(0, len(found) - 1, most).astype(int)]
+
+
+def middle_of_best(scores: NDArray[np.float64], same: float) -> int:
+    """Return the place in the middle of the run around the best score in which all are as good, up to `same`.
+
+    On unseen images, either end of such a run is nearer to what goes wrong beyond it.
+    """
+    first = last = int(scores.argmax())
+    good = scores >= scores.max() - same
     while first > 0 and good[first - 1]:
         first -= 1
     while last + 1 < len(good) and good[last + 1]:
         last += 1
-    return CANDIDATES[(first + last) // 2]
+    return (first + last) // 2
 
 
 @dataclass(frozen=True)
