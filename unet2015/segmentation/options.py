@@ -17,7 +17,7 @@ from unet2015.images.writer import Layout
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
 from unet2015.settings.choices import Averaging, LabelType, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
-from unet2015.settings.reading import parse_settings
+from unet2015.settings.reading import checked_again, parse_settings
 
 _MAY_BE_ABSENT = (
     *("objects", "views", "channel", "scene"),
@@ -176,10 +176,10 @@ def checked_options(options: object) -> SegmentOptions:
 
 
 def checked_objects(value: Any) -> ObjectSettings:
-    """Return settings of objects; raise `ArgumentError` for anything else."""
+    """Return settings of objects, checked again; raise `ArgumentError` for anything else."""
     if not isinstance(value, ObjectSettings):
         raise ArgumentError(f"objects: expected ObjectSettings(...) or None, got {type(value).__name__}")
-    return value
+    return checked_again(value, "objects")
 
 
 def checked_label_type(value: Any) -> LabelType:

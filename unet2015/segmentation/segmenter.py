@@ -18,6 +18,7 @@ from unet2015.device import choose_device, process_memory, record_name, total_me
 from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
 from unet2015.models import load_model
+from unet2015.models.as_it_is import checked_model
 from unet2015.models.model_file import Model
 from unet2015.networks import inexact
 from unet2015.networks.architecture import FASTEST
@@ -79,7 +80,9 @@ class Segmenter:
     def __init__(
         self, model: Model | str | Path, options: SegmentOptions, convolutions: str | None = FASTEST
     ) -> None:
-        self.model = model if isinstance(model, Model) else load_model(file_path(model, "model"))
+        self.model = (
+            checked_model(model) if isinstance(model, Model) else load_model(file_path(model, "model"))
+        )
         self.info = self.model.info
         if options.objects is not None:
             objects = choose_settings_of_objects(self.info, options.objects, options.threshold)

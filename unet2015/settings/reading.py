@@ -58,6 +58,40 @@ def parse_settings(kind: type[S], values: dict[str, Any], name: str) -> S:
         raise SettingsError(f"{name}: {_problems(kind, values, error.errors(include_url=False))}") from error
 
 
+def checked_again(settings: S, name: str) -> S:
+    """Return settings that somebody may have changed unchecked, as pydantic's `model_copy` does.
+
+    Raises
+    ------
+    SettingsError
+        As `parse_settings`; or a section is a dict, perhaps meant to change some of its values only.
+    """
+    return parse_settings(type(settings), _given(settings, name), name)
+
+
+def _given(settings: Frozen, place: str) -> dict[str, Any]:
+    """Return what was given of settings, nested, for a new check; what was not is as by default."""
+    given: dict[str, Any] = {}
+    for name, value in vars(settings).items():
+        field = type(settings).model_fields.get(name)
+        said = field is None or name in settings.model_fields_set or value != field.default
+        if said or name == "kind":  # which says what the other settings of a network are
+            section = None if field is None else _section(field.annotation)
+            if isinstance(value, dict) and isinstance(section, type) and issubclass(section, Frozen):
+                raise SettingsError(
+                    f"{place}: {name}: expected {section.__name__}, got a dict, which would put defaults in "
+                    "place of all that it does not say; give a changed copy of the one that there is"
+                )
+            given[name] = _nested(value, f"{place}: {name}")
+    return given
+
+
+def _nested(value: Any, place: str) -> Any:
+    if isinstance(value, Frozen):
+        return _given(value, place)
+    return [_nested(one, place) for one in value] if isinstance(value, tuple | list) else value
+
+
 def _problems(kind: type[Frozen], values: Any, details: Sequence[Any]) -> str:
     """Return the first problems in one line, and how many more there are."""
     problems: list[str] = []

@@ -20,6 +20,7 @@ from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
+from unet2015.settings.reading import checked_again
 from unet2015.tiling.progress import reporting, unnamed
 from unet2015.training import run_folder
 from unet2015.training.checks.problem import merged
@@ -155,7 +156,8 @@ def train(
         if not isinstance(settings, TrainingSettings):
             chosen = choose_settings(settings, target, start=begun)
         else:
-            chosen = take_over(begun, settings) if begun else settings
+            chosen = checked_again(settings, "settings")
+            chosen = take_over(begun, chosen) if begun else chosen
         check_start(begun, chosen, out)
         check_encoder(encoder, begun, chosen)
         check_network(chosen)
