@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unet2015.arguments import device_name
 from unet2015.errors import UsageError
-from unet2015.memory import process_free, system_free, system_total
+from unet2015.memory import process_free, system_free
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -94,11 +94,6 @@ def available_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return system_free()
-
-
-def total_memory() -> int:
-    """Return the bytes of memory that this machine has, free or not."""
-    return system_total()
 
 
 def process_memory(device: torch.device) -> int:

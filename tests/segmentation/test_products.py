@@ -7,7 +7,6 @@ import pytest
 import tifffile
 
 from unet2015.images import result_names
-from unet2015.images.display import display_of_classes
 from unet2015.images.reader import read_pages
 from unet2015.images.zarr_layout import ZarrMap
 from unet2015.segmentation import products
@@ -30,23 +29,6 @@ class Certainty(Product):
 
     def zarr_map(self, info):
         return ZarrMap(self.name, "certainty", "uint8", None, label=True, names=())
-
-
-class Copy(Product):
-    """A second file of the class map's pixels, which a band holds once."""
-
-    name, takes = "copy", "classes"
-    ending = ".copy.tif"
-    dtype = np.uint8
-
-    def render(self, probabilities, threshold):
-        raise AssertionError("the pixels are those of the class map")
-
-    def display(self, classes):
-        return display_of_classes(classes)
-
-    def zarr_map(self, info):
-        raise AssertionError("of TIFF alone")
 
 
 @pytest.fixture
@@ -77,11 +59,3 @@ def test_a_product_more(tmp_path, monkeypatch, model, stack_file, parts):
     assert np.array_equal(read_pages(tmp_path / "out.zarr" / "labels" / "certainty"), certainty)
     (plan,) = plan_files([stack_file], tmp_path / "plan", model, options)
     assert plan.disk == 2 * 3 * 61 * 75 * (1 + 4 + 1)  # the maps and, to go on from, the parts
-
-
-def test_a_product_of_another_s_pixels(tmp_path, monkeypatch, model, stack_file, parts):
-    monkeypatch.setitem(products.PRODUCTS, "copy", Copy())
-    options = SegmentOptions(tile=60, products=("copy",))
-    (result,) = segment_files([stack_file], tmp_path / "out", model, options)
-    classes, copy = (path.read_bytes() for path in result.outputs)
-    assert classes == copy

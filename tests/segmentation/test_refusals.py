@@ -50,7 +50,7 @@ def test_another_type_is_not_to_be_converted(make_model, tmp_path):
 def test_more_memory_is_advised_only_where_the_machine_has_it(monkeypatch):
     image, needed = ArrayImage(np.zeros((50, 50), np.uint8), "YX"), 600 * 2**20
     error = PlanMemoryError("too small", needed, "tiles of 44 x 44 px need 600 MiB")
-    monkeypatch.setattr(refusals, "total_memory", lambda: needed + 2**20)
+    monkeypatch.setattr(refusals, "system_total", lambda: needed + 2**20)
     assert "give --max-memory 601M or more" in str(cap_too_small(image, 2**20, 2**29, error))
     message = str(cap_too_small(image, 2 * 2**20, 2**29, error))
     assert "split the image" in message
@@ -67,7 +67,7 @@ def test_a_batch_of_more_tiles_than_there_are_needs_no_more_memory(model, caplog
 def test_a_batch_that_no_machine_can_hold_is_refused_with_what_helps(model, monkeypatch):
     monkeypatch.setattr("unet2015.segmentation.segmenter.default_cap", lambda device: 700 * 2**20)
     for module in ("segmenter", "refusals"):
-        monkeypatch.setattr(f"unet2015.segmentation.{module}.total_memory", lambda: 2**30)
+        monkeypatch.setattr(f"unet2015.segmentation.{module}.system_total", lambda: 2**30)
     image = np.zeros((2000, 2000), np.uint8)
     with pytest.raises(MemoryLimitError, match=r"give a smaller --tile or --batch$"):
         segment(image, model, batch=10**9, tile=60, device="cpu")

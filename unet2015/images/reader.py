@@ -23,6 +23,7 @@ from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
 from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.zarr_group import is_zarr
+from unet2015.memory import process_free
 from unet2015.safe_files import Unchanged, open_regular
 from unet2015.wording import listed
 
@@ -136,11 +137,7 @@ def check_memory(image: Image) -> None:
     needed = pixels * image.dtype.itemsize + image.decoding_bytes
     if needed < _LITTLE:
         return
-    import torch  # it takes a second
-
-    from unet2015.device import process_memory
-
-    free = process_memory(torch.device("cpu"))
+    free = process_free()
     if needed > free:
         raise OutOfMemoryError(
             f"{image.name}: {image.pages} pages of {image.height} x {image.width} px need "

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from unet2015.device import process_memory
 from unet2015.errors import ModelError
+from unet2015.memory import process_free
 from unet2015.safe_files import atomic_path, only_over, open_regular, read_bytes
 from unet2015.wording import reason
 
@@ -161,7 +161,7 @@ def _check_large(path: Path) -> None:
         size, start = os.fstat(file.fileno()).st_size, file.read(8)
     if size <= _LARGE:
         return
-    header, free = int.from_bytes(start, "little"), process_memory(torch.device("cpu"))
+    header, free = int.from_bytes(start, "little"), process_free()
     if header > _LONGEST_HEADER:
         raise ModelError(f"{path}: not a readable model file (safetensors): it begins with {start!r}")
     if 2 * size > free:

@@ -14,7 +14,7 @@ from unet2015.images.image import Image
 from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
-from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, OBJECT_VIEWS, PRODUCTS, ProbabilityMap
+from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap, views_in_order
 from unet2015.settings.choices import Averaging, LabelType, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import checked_again, parse_settings
@@ -96,14 +96,11 @@ class SegmentOptions:
             raise UsageError(f"products are {', '.join(PRODUCTS)}, not {unknown[0]!r}")
         ordered = tuple(name for name in PRODUCTS if name == MAIN.name or name in self.products)
         object.__setattr__(self, "products", ordered)
-        unknown = [name for name in self.views if name not in OBJECT_VIEWS]
-        if unknown:
-            raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
+        object.__setattr__(self, "views", views_in_order(self.views))
         if self.views and self.objects is None:
             raise UsageError(f"{self.views[0]} shows objects, but none are wanted; ask for objects, too")
         if self.label_type is not None and self.objects is None:
             raise UsageError("a type of labels is given, but no objects are wanted; ask for objects, too")
-        object.__setattr__(self, "views", tuple(name for name in OBJECT_VIEWS if name in self.views))
         _ = self.layout  # this raises an error if they contradict each other
 
     def open(self, path: Path) -> Image:

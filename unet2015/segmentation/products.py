@@ -7,6 +7,7 @@ needs a class here, a line in `PRODUCTS`, and its ending among `result_names.END
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.errors import ModelError
+from unet2015.errors import ModelError, UsageError
 from unet2015.images import result_names
 from unet2015.images.display import Display, display_of_classes
 from unet2015.images.image import Image
@@ -43,11 +44,6 @@ class Product(ABC):
     name: ClassVar[str]
     ending: ClassVar[str]
     dtype: ClassVar[npt.DTypeLike]
-
-    @property
-    def takes(self) -> str:
-        """The name of the product whose pixels in a band are written: its own name."""
-        return self.name
 
     def planes(self, classes: int) -> int | None:
         """Return the length of its axis C for a model of so many classes; None without such an axis."""
@@ -167,6 +163,13 @@ OBJECT_VIEWS = tuple(name for name, product in OBJECT_PRODUCTS.items() if not pr
 """The names of those that are made only where they are asked for."""
 BESIDE_ZARR = tuple(name for name in OBJECT_PRODUCTS if name != LABELS.name)
 """The names of those that are files of their own where the results are an OME-Zarr image."""
+
+
+def views_in_order(views: Collection[str]) -> tuple[str, ...]:
+    """Return names of views in the order in which they are listed; raise `UsageError` for others."""
+    if unknown := [name for name in views if name not in OBJECT_VIEWS]:
+        raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
+    return tuple(name for name in OBJECT_VIEWS if name in views)
 
 
 def check_finite(probabilities: npt.NDArray[np.float32], name: str) -> None:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from unet2015.device import total_memory
 from unet2015.errors import ImageValueError, MemoryLimitError, UsageError
 from unet2015.images.image import Image
+from unet2015.memory import system_total
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.unlike import channel_advice
 from unet2015.settings import Mapping
@@ -93,7 +93,7 @@ def cap_too_small(image: Image, besides: int, cap: int, error: PlanMemoryError) 
     """Return the error where no tiles fit beside that; more memory is named only where the machine has it."""
     more = f", and {mib(besides)} are needed besides for {_BESIDES}" if besides >= 2**20 else ""
     needed = error.needed + besides
-    possible = needed <= total_memory()
+    possible = needed <= system_total()
     advice = (
         f"give --max-memory {mib(needed, '')}M or more"
         if possible

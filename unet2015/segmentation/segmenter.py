@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unet2015.arguments import file_path
-from unet2015.device import choose_device, process_memory, record_name, total_memory
+from unet2015.device import choose_device, process_memory, record_name
 from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
+from unet2015.memory import process_free, system_total
 from unet2015.models import load_model
 from unet2015.models.as_it_is import checked_model
 from unet2015.models.model_file import Model
@@ -144,7 +144,7 @@ class Segmenter:
         """
         self.check(image)
         shape, besides = (image.pages, image.height, image.width), self._besides(image)
-        free = LIBRARIES + process_memory(torch.device("cpu"))
+        free = LIBRARIES + process_free()
         cap = free if self._cap is None else self._cap
         if besides > cap:
             raise too_little(image, besides, free, self._cap)
@@ -197,7 +197,7 @@ class Segmenter:
         try:
             return self._within(shape, default_cap(self.device) - besides)
         except PlanMemoryError as error:
-            if error.smaller and error.needed + besides > total_memory():
+            if error.smaller and error.needed + besides > system_total():
                 raise
             least = error.needed
         # The default is only half of what is free: the plan that needs least may still fit.
@@ -228,11 +228,12 @@ class Segmenter:
 
         It raises `ModelError`, with the `name` of the image, if they are not finite.
         """
-        taken = dict.fromkeys(PRODUCTS[product].takes for product in self.options.computed)
 
         def render(probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
             check_finite(probabilities, name)
-            return {product: PRODUCTS[product].render(probabilities, self.threshold) for product in taken}
+            return {
+                name: PRODUCTS[name].render(probabilities, self.threshold) for name in self.options.computed
+            }
 
         return render
 

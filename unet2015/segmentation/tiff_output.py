@@ -69,14 +69,14 @@ def write_tiff(
     classes, layout = computation.segmenter.info.classes, job.options.layout
     with ExitStack() as stack:
         writers = [
-            (PRODUCTS[name].takes, stack.enter_context(PRODUCTS[name].writer(path, image, classes, layout)))
+            (name, stack.enter_context(PRODUCTS[name].writer(path, image, classes, layout)))
             for name, path in map_paths(job, folder).items()
         ]
 
         def emit(band: Band) -> None:
             found.add(band)
-            for taken, writer in writers:
-                writer.write(band.pixels[taken])
+            for name, writer in writers:
+                writer.write(band.pixels[name])
 
         progress = stack.enter_context(tile_bar(plan, image.name))
         in_order(computation, emit, store, progress)

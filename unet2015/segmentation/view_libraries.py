@@ -2,17 +2,15 @@
 
 from collections.abc import Collection
 
-from unet2015.errors import UsageError
 from unet2015.objects.table import check_pyarrow
-from unet2015.segmentation.products import IMAGEJ, OBJECT_VIEWS, PARQUET
+from unet2015.segmentation.products import IMAGEJ, PARQUET, views_in_order
 
 
 def checked_views(views: Collection[str]) -> tuple[str, ...]:
     """Return names of views in their order; raise `UsageError` for others, or if a library is missing."""
-    if unknown := [name for name in views if name not in OBJECT_VIEWS]:
-        raise UsageError(f"views of objects are {', '.join(OBJECT_VIEWS)}, not {unknown[0]!r}")
-    check_libraries(views)
-    return tuple(name for name in OBJECT_VIEWS if name in views)
+    found = views_in_order(views)
+    check_libraries(found)
+    return found
 
 
 def check_libraries(views: Collection[str]) -> None:

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from unet2015.arguments import number_or_name, text
-from unet2015.device import process_memory
 from unet2015.errors import DataSetError, ImageReadError, OutOfMemoryError
 from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.view import header_of
+from unet2015.memory import process_free
 from unet2015.safe_files import Unchanged
 
 OPEN = 64
@@ -91,7 +90,7 @@ class PooledImage(Image):
 
     def _check_memory(self) -> None:
         """Raise `OutOfMemoryError` if pages cannot be listed, or the parts of the file not be decoded."""
-        free = process_memory(torch.device("cpu")) if self._decoding_bytes else math.inf
+        free = process_free() if self._decoding_bytes else math.inf
         if self.pages > _MOST_PAGES:
             raise OutOfMemoryError(
                 f"{self.name}: declares {self.pages} pages, more than the {_MOST_PAGES} that a training set "
