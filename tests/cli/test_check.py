@@ -8,6 +8,7 @@ from unet2015.models.model_file import ModelInfo, build_network, save_model
 from unet2015.safe_files import sha256
 from unet2015.settings import LabelSettings, Mapping, NetworkSettings
 from unet2015.training.checks.contents import contents_of
+from unet2015.training.labels import separation_border
 
 
 @pytest.fixture
@@ -233,6 +234,25 @@ def test_cells_their_sizes_and_the_shares_of_classes(cli, data):
     assert json.loads(cli("check", *paths, "--ignore", "255", "--json").out)["contents"]["area_um2"] is None
     shares = cli("check", *paths, "--label-kind", "instances")
     assert "not annotated" not in shares.out
+
+
+def test_cells_are_as_large_as_they_are_labelled_where_a_border_is_drawn_between_them(cli, data):
+    # 25 cells of 8 x 8 px in a square: the border takes those of their pixels that have another cell above or left.
+    labels = np.pad(np.kron(np.arange(1, 26).reshape(5, 5), np.ones((8, 8), int)), 20).astype(np.uint16)
+    pixels = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
+    tifffile.imwrite(data / "image.tif", pixels)
+    tifffile.imwrite(data / "label.tif", labels)
+    paths = ["--images", data / "image.tif", "--labels", data / "label.tif", "--label-kind", "instances"]
+    taken = int((separation_border(labels) != labels).sum())
+    ended = cli("check", *paths)
+    assert "cells: 25, areas 64 to 64 px, median 64 px" in ended.out
+    share = (1600 - taken) / labels.size
+    border = f"; with the separation border as background ({taken / 1600:.1%} of the cells' pixels)"
+    assert f"classes: background {1 - share:.1%}, cell {share:.1%}{border}\n" in ended.out
+    held = json.loads(cli("check", *paths, "--json").out)["contents"]
+    assert held["area_px"]["median"] == 64
+    assert held["separation_border_pixels"] == taken
+    assert held["classes"][1]["pixels"] == 1600 - taken
 
 
 def test_large_cells_are_told_without_powers_of_ten():

@@ -16,24 +16,27 @@ _ZERO = {"instances": "background", "mask": "background", "membrane": "membrane"
 
 @dataclass(frozen=True)
 class SetContents:
-    """What is in the labels of a set, as the training would see it.
+    """What is in the labels of a set.
 
     Attributes
     ----------
     areas : ndarray of int64
-        Of each cell, in pixels.
+        Of each cell, in pixels, as it is labelled.
     areas_um2 : ndarray of float64 or None
         The same in square micrometres; None if an image with cells does not tell the size of its pixels.
     pixels : ndarray of int64, shape (classes,)
-        Annotated pixels of each class.
+        Annotated pixels of each class, as the training sees them: with the separation border as background.
     ignored : int
         Pixels that are not annotated.
+    border : int
+        Pixels of cells that the separation border makes background.
     """
 
     areas: npt.NDArray[np.int64]
     areas_um2: npt.NDArray[np.float64] | None
     pixels: npt.NDArray[np.int64]
     ignored: int
+    border: int = 0
 
     def as_dict(self, settings: LabelSettings) -> dict[str, Any]:
         """Return the same for JSON, with all digits.
@@ -52,6 +55,7 @@ class SetContents:
                 for name, count in classes
             ],
             "not_annotated_pixels": self.ignored,
+            "separation_border_pixels": self.border,
         }
 
     def _names(self, settings: LabelSettings) -> list[str]:
@@ -72,7 +76,11 @@ class SetContents:
         shares = ", ".join(f"{name} {count / total:.1%}" for name, count in classes)
         share = self.ignored / (total + self.ignored)
         left = f"; {share:.1%} of all pixels not annotated" if self.ignored else ""
-        return [*lines, f"classes: {shares}{left}"]
+        border = ""
+        if self.border:
+            of_cells = self.border / int(self.areas.sum())
+            border = f"; with the separation border as background ({of_cells:.1%} of the cells' pixels)"
+        return [*lines, f"classes: {shares}{border}{left}"]
 
 
 def contents_of(
@@ -80,6 +88,8 @@ def contents_of(
     scales: Sequence[tuple[float, float] | None],
     frequencies: Sequence[npt.NDArray[np.int64]],
     pixels: int,
+    *,
+    border: int = 0,
 ) -> SetContents:
     """Return what a set holds.
 
@@ -93,6 +103,8 @@ def contents_of(
         Pixels of each class, of each file.
     pixels : int
         Of all pages of all files.
+    border : int
+        Of the pixels of cells, those that the separation border makes background.
     """
     of_class = np.concatenate([*frequencies]).sum(axis=0)
     pairs = [(file, scale) for file, scale in zip(areas, scales, strict=True) if file.size]
@@ -103,6 +115,7 @@ def contents_of(
         areas_um2=np.concatenate(known) if whole else None,
         pixels=of_class,
         ignored=pixels - int(of_class.sum()),
+        border=border,
     )
 
 

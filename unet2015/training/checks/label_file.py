@@ -63,7 +63,7 @@ def inspect_labels(
     name: str,
     *,
     numbered: bool | None = None,
-    keep: Callable[[Targets, Counts], None] | None = None,
+    keep: Callable[[Targets, Counts, Counts], None] | None = None,
 ) -> LabelReport:
     """Look at all pages of a label file.
 
@@ -78,8 +78,9 @@ def inspect_labels(
     numbered : bool, optional
         As for `make_targets`. Default: decided by this file alone.
     keep : callable, optional
-        Called for each page without a problem, with the result of `make_targets` and the number of pixels
-        of each class, so that these need not be computed again.
+        Called for each page without a problem, with the result of `make_targets`, the number of pixels of
+        each class, and the area of each cell as it is labelled (before a separation border is drawn), so
+        that these need not be computed again.
     """
     if numbered is None:
         numbered = settings.kind == "instances" and holds_ids(labels, settings)
@@ -104,18 +105,19 @@ def inspect_labels(
                 f"{place}: a single cell, so the weight map has no gaps to stress"
                 + _SINGLE.get(settings.kind, "")
             )
+        sizes = np.bincount(targets.cells.ravel())[1:]
         if settings.kind == "instances":
             drawn = draw_border(targets) if settings.separation_border else targets
             cells = _Instances.of(page, targets.cells, drawn.cells)
             masks += _mask_problems(cells, place)
-            areas.append(_areas_of(targets, cells.ids))
+            areas.append(LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED))))
             notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
             if cells.taken:
                 border.append((number, cells))
             targets = drawn
         frequencies[number] = class_frequencies(targets, settings.classes)
         if keep is not None:
-            keep(targets, frequencies[number])
+            keep(targets, frequencies[number], sizes)
     if problems or masks:
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
@@ -215,11 +217,6 @@ def _scattered(cells: _Instances, place: str) -> Iterator[str]:
     if several.size:
         ids = listed(several.tolist(), _NAMED)
         yield f"{place}: cells in several pieces ({several.size} of {cells.ids.size}): {ids}"
-
-
-def _areas_of(targets: Targets, ids: Labels) -> LabelAreas:
-    areas = np.bincount(targets.cells.ravel(), minlength=ids.size + 1)[1:]
-    return LabelAreas(ids, areas, int(np.count_nonzero(targets.classes != IGNORED)))
 
 
 def _background(pages: Sequence[LabelAreas], notes: Sequence[str], name: str) -> Iterator[str]:

@@ -230,7 +230,7 @@ class _Pair:
         return problem_of("error", file, str(found))
 
     def look_at_labels(self, settings: LabelSettings, axes: str | None, *, numbered: bool = False) -> None:
-        self.areas, self.pixels = np.empty(0, np.int64), 0
+        self.areas, self.pixels, self.border = np.empty(0, np.int64), 0, 0
         self.label_problems, self.kept, self.fits = [], None, False
         watch = Unchanged(self.label_file)
         try:
@@ -263,10 +263,12 @@ class _Pair:
         if settings.kind in ("mask", "membrane") and not report.problems:
             self.label_problems += mask_problems(self.label_file, labels, settings)
 
-    def _keep(self, targets: Targets, counts: npt.NDArray[np.int64]) -> None:
+    def _keep(
+        self, targets: Targets, counts: npt.NDArray[np.int64], areas: npt.NDArray[np.int64]
+    ) -> None:
         self.page_done()
-        areas = np.bincount(targets.cells.ravel())[1:]
-        self.areas = np.concatenate([self.areas, areas[areas > 0]])
+        self.areas = np.concatenate([self.areas, areas])
+        self.border += int(areas.sum()) - int(np.count_nonzero(targets.cells))
         self.pixels += targets.cells.size
         if self.kept is not None and self.trained_on is not None:
             self.kept.add(targets, counts, trained_on=len(self.kept.classes) in self.trained_on)
@@ -278,6 +280,7 @@ def _contents(pairs: Sequence[_Pair]) -> SetContents:
         [None if pair.image is None else pixel_size(pair.image.calibration) for pair in pairs],
         [pair.frequencies for pair in pairs if pair.frequencies is not None],
         sum(pair.pixels for pair in pairs),
+        border=sum(pair.border for pair in pairs),
     )
 
 
