@@ -237,7 +237,7 @@ def test_cells_their_sizes_and_the_shares_of_classes(cli, data):
 
 
 def test_cells_are_as_large_as_they_are_labelled_where_a_border_is_drawn_between_them(cli, data):
-    # 25 cells of 8 x 8 px in a square: the border takes those of their pixels that have another cell above or left.
+    # In a square: the border takes those of their pixels that have another cell above or left.
     labels = np.pad(np.kron(np.arange(1, 26).reshape(5, 5), np.ones((8, 8), int)), 20).astype(np.uint16)
     pixels = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
     tifffile.imwrite(data / "image.tif", pixels)

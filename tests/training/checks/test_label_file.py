@@ -180,6 +180,21 @@ def test_cells_that_the_border_erases_or_tears_are_named(page):
     assert not any("border" in note for note in inspect_labels(page, APART, "a.tif", numbered=True).notes)
 
 
+def test_thin_cells_of_which_the_border_leaves_little_are_named():
+    page = np.zeros((60, 60), np.uint16)
+    page[10:50, 10:50] = np.arange(40) // 2 + 1  # stripes of two columns that touch
+    (note,) = (note for note in notes_of(page, LabelSettings(), "a.tif") if "border" in note)
+    assert (
+        "a.tif: the separation border leaves less than half of 18 of 20 cells, labelled 2, 3, 4, 5, 6 and 13"
+        in note
+    )
+    page[10:50, 10:50] = np.arange(40) // 4 + 1
+    assert not any("border" in note for note in notes_of(page, LabelSettings(), "a.tif"))
+    page[10:50, 10:14] = np.arange(4) // 2 + 1  # one more cell of eleven
+    page[:2, ::3] = 100 + np.arange(20)  # cells apart from each other
+    assert not any("border" in note for note in notes_of(page, LabelSettings(), "a.tif"))
+
+
 def test_cells_that_the_border_erases_are_named_with_their_pages():
     stack = np.zeros((4, 6, 40), np.uint16)
     stack[1, 2:4, :30] = 1 + np.arange(30)  # columns of one pixel: all but the first go

@@ -272,6 +272,12 @@ def test_a_mask_of_cells(report):
         len(said(report([dense] * 4, labels={"kind": "mask"}), "warning", "is not 0, which means cells")) == 4
     )
     assert len(said(report([mask] * 4, labels={"kind": "membrane"}), "warning", "--label-kind mask")) == 4
+    gray = np.where(CELLS, 0, np.where(np.arange(CELLS.shape[1]) % 2, 90, 255)).astype(np.uint8)
+    cut = report([gray] * 4, labels={"kind": "mask", "threshold": 80})
+    assert len(said(cut, "warning", "of it is 80 or more, which means cells")) == 4
+    faint = np.where(mask, 255, np.arange(CELLS.shape[1]) % 2 * 9).astype(np.uint8)
+    cut = report([faint] * 4, labels={"kind": "membrane", "threshold": 10})
+    assert len(said(cut, "warning", "of it is below 10, which means membrane", "--label-kind mask")) == 4
     several = report([np.where(mask, CELLS + 3, 0).astype(np.uint8)] * 4, labels={"kind": "mask"})
     assert len(said(several, "warning", "2 different values", "all read as cells")) == 4
     blank = report([mask, mask, mask, BLANK], labels={"kind": "mask"})

@@ -27,6 +27,7 @@ from unet2015.wording import listed
 
 _NAMED = 5  # ids that a message lists
 _ADVICE = f"for a mask {MASK_ADVICE}"
+_HALVED = 10  # one cell in so many is worth a word
 _NUMBERS = "Give the file in which every cell has one number"
 _SINGLE = {
     "instances": f"; if this is a mask of many cells, {MASK_ADVICE}",
@@ -112,7 +113,7 @@ def inspect_labels(
             masks += _mask_problems(cells, place)
             areas.append(LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED))))
             notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
-            if cells.taken:
+            if cells.touching:
                 border.append((number, cells))
             targets = drawn
         frequencies[number] = class_frequencies(targets, settings.classes)
@@ -156,14 +157,15 @@ class _Instances:
         As the file has them.
     pieces, left : ndarray of int64
         8-connected parts of each cell before and after the separation border is drawn.
-    taken : int
-        Pixels that the border takes.
+    areas, kept : ndarray of int64
+        Pixels of each cell before and after.
     """
 
     ids: Labels
     pieces: Counts
     left: Counts
-    taken: int
+    areas: Counts
+    kept: Counts
 
     @classmethod
     def of(cls, page: Labels, cells: Cells, drawn: Cells) -> "_Instances":
@@ -172,18 +174,29 @@ class _Instances:
         ids = np.zeros(count + 1, page.dtype)
         ids[cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
         pieces = left = _pieces(cells, components(cells, connectivity=2), count)
-        taken = 0 if drawn is cells else int(np.count_nonzero(cells != drawn))
-        if taken:
+        areas = kept = np.bincount(cells.ravel(), minlength=count + 1)[1:]
+        if drawn is not cells and (cells != drawn).any():
+            kept = np.bincount(drawn.ravel(), minlength=count + 1)[1:]
             # Beyond the border no two cells touch: the parts of the mask are those of the cells.
             left = _pieces(drawn, components(drawn > 0, connectivity=2), count)
         if ids.dtype.kind == "f":
             ids = ids.astype(np.int64)
-        return cls(ids[1:], pieces, left, taken)
+        return cls(ids[1:], pieces, left, areas, kept)
+
+    @property
+    def touching(self) -> bool:
+        """Whether the border takes a pixel."""
+        return self.kept is not self.areas
 
     @cached_property
     def erased(self) -> Labels:
         """The ids of cells that the border erases."""
         return np.compress(self.left == 0, self.ids)
+
+    @cached_property
+    def halved(self) -> Labels:
+        """The ids of cells of which the border leaves less than half, but not nothing."""
+        return np.compress((self.kept > 0) & (2 * self.kept < self.areas), self.ids)
 
     @cached_property
     def torn(self) -> Labels:
@@ -243,6 +256,13 @@ def _border_notes(pages: Sequence[tuple[int, _Instances]], name: str, several: b
         yield (
             f"{name}: the separation border erases {count} of {where}, labelled {cells}; they would be "
             "trained on as background: set separation_border = false, or draw them wider"
+        )
+    count, cells = counted("halved")
+    if count and _HALVED * count >= total:
+        yield (
+            f"{name}: the separation border leaves less than half of {count} of {where}, labelled "
+            f"{cells}; the rest would be trained on as background: set separation_border = false, or "
+            "draw them at a higher resolution"
         )
     count, cells = counted("torn")
     if count:

@@ -31,19 +31,23 @@ def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterat
         return
     if len(inside) > 1:
         yield problem_of("warning", file, _between(labels, inside, cells, settings))
+    # As the training sees them: with a threshold what is below it is 0.
     zeros = np.count_nonzero(labels < (settings.threshold or 1)) / labels.size
+    low, high = ("0", "not 0")
+    if settings.threshold is not None:
+        low, high = f"below {settings.threshold}", f"{settings.threshold} or more"
     if settings.kind == "membrane" and 0.5 < zeros < 1:
         yield problem_of(
             "warning",
             file,
-            f"{zeros:.0%} of it is 0, which means membrane; is the coding inverted? Cells on background need "
-            "--label-kind mask",
+            f"{zeros:.0%} of it is {low}, which means membrane; is the coding inverted? Cells on "
+            "background need --label-kind mask",
         )
     if settings.kind == "mask" and 0 < zeros < 0.5:
         yield problem_of(
             "warning",
             file,
-            f"{1 - zeros:.0%} of it is not 0, which means cells; is the coding inverted? Cells between "
+            f"{1 - zeros:.0%} of it is {high}, which means cells; is the coding inverted? Cells between "
             "membranes need --label-kind membrane",
         )
 

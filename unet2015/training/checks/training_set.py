@@ -263,9 +263,7 @@ class _Pair:
         if settings.kind in ("mask", "membrane") and not report.problems:
             self.label_problems += mask_problems(self.label_file, labels, settings)
 
-    def _keep(
-        self, targets: Targets, counts: npt.NDArray[np.int64], areas: npt.NDArray[np.int64]
-    ) -> None:
+    def _keep(self, targets: Targets, counts: npt.NDArray[np.int64], areas: npt.NDArray[np.int64]) -> None:
         self.page_done()
         self.areas = np.concatenate([self.areas, areas])
         self.border += int(areas.sum()) - int(np.count_nonzero(targets.cells))
