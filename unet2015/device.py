@@ -5,6 +5,7 @@ No other file looks this up in torch, so that a new kind of device changes one f
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,13 @@ def has_bfloat16(device: torch.device) -> bool:
     in it must be measured.
     """
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@cache
+def has_matrix_units() -> bool:
+    """Whether this processor multiplies matrices of bfloat16 several times as fast as of float32: AMX."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # not public
+    return supported is not None and bool(supported())
 
 
 def available_memory(device: torch.device) -> int:

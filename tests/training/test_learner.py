@@ -24,3 +24,11 @@ def test_a_step_on_a_cpu_runs_the_copy_and_moves_the_network():
     assert all(
         not torch.equal(one, other) for one, other in zip(before, learner.network.parameters(), strict=True)
     )
+
+
+def test_the_optimizer_knows_the_precision_of_a_step():
+    settings = load_settings("quick", {"network": {"width": 2, "depth": 1}, "labels": {"kind": "membrane"}})
+    learner = Learner(1, settings, 0, torch.device("cpu"), SINGLE_PROCESS)
+    for precision, half in (("bfloat16", True), ("float32", False)):
+        learner.descend(0, 0.1, precision)
+        assert learner.optimizer.half == half

@@ -22,7 +22,7 @@ from unet2015.errors import (
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.settings import OptimisationSettings
-from unet2015.training import completion, loop, losses, steps
+from unet2015.training import completion, loop, losses, muon, steps
 from unet2015.training.augment import augment
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
@@ -92,8 +92,14 @@ def test_the_heap_is_kept_while_training_and_changes_no_bit(tmp_path, small_set,
     assert equal(tensors(tmp_path / "kept"), tensors(tmp_path / "plain"))
 
 
-def test_resumed_equals_uninterrupted_to_the_last_bit(tmp_path, small_set, small_settings):
-    settings = small_settings()
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_resumed_equals_uninterrupted_to_the_last_bit(
+    precision, tmp_path, small_set, small_settings, monkeypatch
+):
+    optimizer = {"float32": "sgd", "bfloat16": "muon"}[precision]
+    monkeypatch.setattr(muon, "has_matrix_units", lambda: True)  # so that bfloat16 is used where it can be
+    monkeypatch.setattr(muon, "_LEAST_ROWS", 2)
+    settings = small_settings(optimisation={"precision": precision, "optimizer": optimizer})
     train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
 
     class Killed(BaseException):

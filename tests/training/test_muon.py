@@ -12,7 +12,7 @@ from torch import nn
 from unet2015.networks import build
 from unet2015.settings import OptimisationSettings, load_settings
 from unet2015.training import muon
-from unet2015.training.muon import Muon, hidden_weights, orthogonal
+from unet2015.training.muon import Muon, half_step, hidden_weights, muon_step, orthogonal
 from unet2015.training.optimizers import OPTIMIZERS, descend
 
 sides = st.integers(1, 40)
@@ -48,16 +48,70 @@ def test_it_is_the_iteration_of_the_source(seed, m, n):
     assert torch.allclose(orthogonal(matrix), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("iterate", [muon._one_by_one, muon._in_two_parts])
 @given(st.integers(0, 2**32), sides, sides, st.floats(0, 6))
 @few(max_examples=60)
-def test_bfloat16_which_is_for_gpus_brings_all_large_singular_values_near_one(seed, m, n, decades):
+def test_bfloat16_brings_all_large_singular_values_near_one(iterate, seed, m, n, decades):
     left, values, right = torch.linalg.svd(drawn(seed, min(m, n), max(m, n)), full_matrices=False)
     values = torch.logspace(0, -decades, len(values), dtype=torch.float64)
     wide = left @ torch.diag(values) @ right / values.norm()
-    found = left.T @ muon._one_by_one(wide.bfloat16()).double() @ right.T
+    found = left.T @ iterate(wide.bfloat16()).double() @ right.T
     large = values / values.norm() > 0.03
     assert float(torch.linalg.matrix_norm(found, ord=2)) < 1.35
     assert float(found.diagonal()[large].min()) > 0.55
+
+
+@pytest.mark.parametrize("shape", [(128, 64, 3, 3), (256, 128, 2, 2), (130, 300), (300, 130)])
+@pytest.mark.parametrize("decades", [0, 4])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_step_in_bfloat16_is_as_near_as_the_iteration_of_the_source(shape, decades, last):
+    rows, columns = shape[0], math.prod(shape[1:])
+    left, values, right = torch.linalg.svd(drawn(0, rows, columns), full_matrices=False)
+    values = torch.logspace(0, -decades, len(values), dtype=torch.float64)
+    exact = (left @ torch.diag(values) @ right).reshape(shape)
+    gradient = exact.float()
+    if last and len(shape) == 4:
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+    velocity, same = torch.ones_like(gradient), torch.ones_like(gradient)
+    step, size = half_step(gradient, velocity, 0.5)
+    expected = muon_step(gradient.double(), same.double(), 0.5)
+    muon_step(gradient, same, 0.5)
+    torch.testing.assert_close(velocity, same)
+    assert (step.dtype, step.shape) == (torch.bfloat16, shape)
+    wide = (1.5 * gradient + 0.25).reshape(rows, columns)
+    wide = wide.T if rows > columns else wide
+    theirs = muon._one_by_one((wide / wide.norm()).bfloat16())
+    theirs = (theirs.T if rows > columns else theirs).reshape(shape).double() * size
+    near, far = (float((one - expected).norm() / expected.norm()) for one in (step.double() * size, theirs))
+    assert near <= 1.5 * far
+
+
+def test_large_matrices_of_a_training_in_bfloat16_step_in_it(monkeypatch):
+    weights = [nn.Parameter(drawn(k, *shape).float()) for k, shape in enumerate(_LAYERS)]
+    single, half, without = ([nn.Parameter(weight.detach().clone()) for weight in weights] for _ in range(3))
+    for units, which, named in ((True, single, False), (True, half, True), (False, without, True)):
+        monkeypatch.setattr(muon, "has_matrix_units", lambda units=units: units)
+        optimizer = Muon(which, 0.02)
+        optimizer.half = named
+        for k, weight in enumerate(which):
+            weight.grad = drawn(10 + k, *weight.shape).float()
+        optimizer.step()
+    same = [torch.equal(one, other) for one, other in zip(single, half, strict=True)]
+    assert same == [True, True, False, True]  # the second has too few rows
+    assert all(torch.equal(one, other) for one, other in zip(single, without, strict=True))
+    moved = float((single[2] - weights[2]).detach().norm())
+    assert float((single[2] - half[2]).detach().norm()) < 0.1 * moved
+    assert half[2].dtype == torch.float32
+
+
+_LAYERS = [(4, 1, 3, 3), (127, 32, 3, 3), (128, 32, 3, 3), (2, 4)]
+
+
+def test_a_step_in_bfloat16_says_what_is_no_number_and_leaves_zero():
+    zero = torch.zeros(128, 200)
+    assert not half_step(zero, zero.clone(), 0.9)[0].any()
+    zero[3, 5] = torch.nan
+    assert half_step(zero, torch.zeros(128, 200), 0.9)[0].isnan().any()
 
 
 def test_what_is_zero_stays_zero():

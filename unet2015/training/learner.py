@@ -12,6 +12,7 @@ from unet2015.settings import PhaseSettings, TrainingSettings
 from unet2015.training.augment import Sample
 from unet2015.training.encoder import freeze, freeze_named, weight_groups
 from unet2015.training.losses import tile_losses
+from unet2015.training.muon import Muon
 from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
 from unet2015.training.precision import autocast
 from unet2015.training.processes import ProcessGroup
@@ -104,8 +105,10 @@ class Learner:
             torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
         return clip_gradient(self.network.parameters(), self.rule.clip)
 
-    def descend(self, step: int, rate: float) -> None:
+    def descend(self, step: int, rate: float, precision: str = "float32") -> None:
         """Go down the gradient; steps are counted from 0."""
+        if isinstance(self.optimizer, Muon):
+            self.optimizer.half = precision == "bfloat16"
         descend(self.optimizer, self.rule, step, rate)
         if self.average is not None:
             self.average.update(self.network, step)

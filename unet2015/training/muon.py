@@ -16,11 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unet2015.device import has_matrix_units
 from unet2015.matrices import product
 
 # From Jordan et al.: five turns of this polynomial map singular values from 0.001 ... 1 to 0.7 ... 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _TURNS = 5
+_HALF_TURNS = 2, 2, 1
+"""The turns in bfloat16 on a CPU, divided where X X' is made anew: its error would grow from turn to turn."""
+_LEAST_ROWS = 128
+"""Matrices with fewer rows are iterated in float32, which takes no longer."""
 _SIZE = 0.2
 """Root mean square of an Adam step divided by its rate (Liu et al.), so that Adam's rates suit Muon."""
 EPS = 1e-7
@@ -59,7 +64,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
     On a GPU the iteration runs in bfloat16, as in the source: float32 has no fast units there, and a step at
     full width would take as long as all convolutions. X X' is then made anew in each turn, since its error
-    would grow from turn to turn.
+    would grow from turn to turn. :func:`half_step` is that for a CPU.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
@@ -104,6 +109,25 @@ def _factors_first(wide: Tensor) -> Tensor:
     return _times(whole, wide)
 
 
+def _in_two_parts(wide: Tensor) -> Tensor:
+    """Return the end of the iteration of a matrix in bfloat16, with most factors multiplied first."""
+    for turns in _HALF_TURNS:
+        gram = wide @ wide.mT
+        whole = factor = _half_factor(gram)
+        for _ in range(turns - 1):
+            gram = factor @ gram @ factor
+            factor = _half_factor(gram)
+            whole = factor @ whole
+        wide = whole @ wide
+    return wide
+
+
+def _half_factor(gram: Tensor) -> Tensor:
+    factor = torch.addmm(gram, gram, gram, beta=_B, alpha=_C)
+    factor.diagonal().add_(_A)
+    return factor
+
+
 def _one_by_one(wide: Tensor) -> Tensor:
     add = torch.addmm if wide.ndim == 2 else torch.baddbmm
     for _ in range(_TURNS):
@@ -121,17 +145,58 @@ def muon_step(gradient: Tensor, velocity: Tensor, momentum: float | Tensor) -> T
     """
     velocity.mul_(momentum).add_(gradient)
     ahead = gradient + velocity * momentum
-    # In the order in which they lie in memory, so that nothing is moved: columns may change places.
-    last = ahead.ndim == 4 and ahead.is_contiguous(memory_format=torch.channels_last)
-    ahead = ahead.permute(0, 2, 3, 1) if last else ahead
-    matrix = ahead.reshape(len(ahead), -1)
-    step = orthogonal(matrix).mul_(step_size(*matrix.shape)).reshape(ahead.shape)
-    return step.permute(0, 3, 1, 2) if last else step
+    matrix = _matrix(ahead)
+    return _in_shape(orthogonal(matrix).mul_(step_size(*matrix.shape)), ahead)
+
+
+def half_step(gradient: Tensor, velocity: Tensor, momentum: float) -> tuple[Tensor, float]:
+    """Do what `muon_step` does with an iteration in bfloat16, in float32 but for that, and with fewer copies.
+
+    Returns
+    -------
+    direction : Tensor
+        Bfloat16, in the gradient's shape.
+    size : float
+        By which it is still to be multiplied.
+    """
+    torch.add(gradient, velocity, alpha=momentum, out=velocity)
+    ahead = torch.add(gradient, velocity, alpha=momentum)
+    matrix = _matrix(ahead)
+    tall = matrix.shape[0] > matrix.shape[1]
+    wide = matrix.T if tall else matrix
+    norm = torch.linalg.vector_norm(wide) + EPS
+    found = _in_two_parts(torch.div(wide, norm, out=torch.empty_like(wide, dtype=torch.bfloat16)))
+    return _in_shape(found.T if tall else found, ahead), step_size(*matrix.shape)
+
+
+def _matrix(values: Tensor) -> Tensor:
+    """Return a weight's values as a matrix, in the order in which they lie: columns may change places."""
+    if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        values = values.permute(0, 2, 3, 1)
+    return values.reshape(len(values), -1)
+
+
+def _in_shape(matrix: Tensor, like: Tensor) -> Tensor:
+    """Return what `_matrix` made of a weight in the weight's shape."""
+    if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
+        return matrix.reshape(like.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+    return matrix.reshape(like.shape)
 
 
 def step_size(m: int, n: int) -> float:
     """Return by how much an orthogonal matrix (m, n) is multiplied: 0.2 sqrt(max(m, n))."""
     return _SIZE * math.sqrt(max(m, n))
+
+
+def _is_for_half(weight: Tensor) -> bool:
+    """Whether the iteration of a weight is faster in bfloat16: on a CPU with units for its products."""
+    rows = min(len(weight), weight.numel() // len(weight))
+    return (
+        rows >= _LEAST_ROWS
+        and weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and has_matrix_units()
+    )
 
 
 class Muon(torch.optim.Optimizer):
@@ -150,7 +215,15 @@ class Muon(torch.optim.Optimizer):
         Of Adam.
     weight_decay : float
         Decoupled from the gradient, as AdamW's.
+
+    Attributes
+    ----------
+    half : bool
+        Whether large matrices on a CPU are iterated in bfloat16: `half_step`. Weights and velocities stay as
+        they are.
     """
+
+    half = False
 
     def __init__(
         self,
@@ -184,8 +257,12 @@ class Muon(torch.optim.Optimizer):
         memory = self.state[weight]
         if not memory:
             memory["momentum_buffer"] = torch.zeros_like(weight)
-        step = muon_step(weight.grad, memory["momentum_buffer"], group["momentum"])  # type: ignore[arg-type]
-        weight.sub_(step, alpha=group["lr"])
+        given = weight.grad, memory["momentum_buffer"], group["momentum"]
+        if self.half and _is_for_half(weight):
+            step, size = half_step(*given)  # type: ignore[arg-type]
+            weight.sub_(step, alpha=group["lr"] * size)
+        else:
+            weight.sub_(muon_step(*given), alpha=group["lr"])  # type: ignore[arg-type]
 
     def _adam(self, weight: Tensor, group: dict[str, Any]) -> None:
         memory, gradient = self.state[weight], weight.grad

@@ -212,7 +212,7 @@ class GradientDescent:
         values, teaching = torch.stack([torch.stack(losses).detach(), torch.stack([*totals])]).tolist()
         mean = self._mean_loss(values, teaching, name)
         self._check_norm(self.learner.backward(losses), name)
-        self.learner.descend(self.done, rate)
+        self.learner.descend(self.done, rate, self.state.precision)
         return mean
 
     def _dropout_seed(self) -> int:
