@@ -12,8 +12,12 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from unet2015.images.jpeg_markers import begins_frame, segments
+
 _ROUNDED = 16
 """A picture may be padded to whole blocks."""
+_JPEG_LS = 0xF7
+"""The marker of its frame."""
 
 
 class PictureSize(NamedTuple):
@@ -52,17 +56,10 @@ def is_larger(found: PictureSize, width: int, height: int, samples: int) -> bool
 
 
 def _jpeg(data: bytes) -> PictureSize | None:
-    position = 2
-    while data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # fill bytes, and markers alone
-            position += 1 if marker == 0xFF else 2
-            continue
-        # The frame headers: of JPEG, without those of tables (C4, C8, CC), and of JPEG-LS.
-        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
-            height, width, samples = struct.unpack_from(">HHB", data, position + 5)
+    for marker, place in segments(data):
+        if begins_frame(marker) or marker == _JPEG_LS:
+            height, width, samples = struct.unpack_from(">HHB", data, place + 3)
             return PictureSize(width, height, samples)
-        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
     return None
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, LossyLabelsError
 from unet2015.images.jpeg_damage import MARKER, Scan, check_restarts, ends_early, has_more, restarts_due
+from unet2015.images.jpeg_markers import SCAN, begins_frame, is_alone
 from unet2015.images.whole import WholeImage, header_of_page
 from unet2015.safe_files import open_regular, read_bytes
 
@@ -21,12 +22,9 @@ START = b"\xff\xd8\xff"
 SUFFIXES = (".jpg", ".jpeg")
 """What the names of JPEG files end in."""
 
-_SOI, _EOI, _SOS, _DRI, _EXIF = 0xD8, 0xD9, 0xDA, 0xDD, 0xE1
+_SOI, _EOI, _DRI, _EXIF = 0xD8, 0xD9, 0xDD, 0xE1
 _USUAL = (0xC0, 0xC1, 0xC2)
 """Frames that are decoded: baseline, extended, progressive; all with Huffman codes."""
-_NO_FRAMES = (0xC4, 0xC8, 0xCC)
-"""Among the markers C0 to CF, those that begin no frame."""
-_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _BLOCK = 2**20
 _MOST_LOOKED_AT = 2**28
@@ -159,7 +157,7 @@ def _walk(path: Path) -> _Frame:
                 file.seek(position + 2)
                 further = file.read(_BLOCK).lstrip(b"\0").startswith(b"\xff\xd8\xff")
                 break
-            if marker == 0xFF or marker in _WITHOUT_LENGTH:  # fill bytes, and markers alone
+            if marker == 0xFF or is_alone(marker):  # fill bytes, and markers alone
                 position += 1 if marker == 0xFF else 2
                 continue
             length = int.from_bytes(head[2:], "big")
@@ -167,13 +165,13 @@ def _walk(path: Path) -> _Frame:
             if len(head) < 4 or len(body) < length - 2:
                 raise _cut(path, size)
             position += 2 + length
-            if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES and frame is None:
+            if begins_frame(marker) and frame is None:
                 frame = _frame(marker, body, path)
             elif marker == _EXIF and body[:6] == b"Exif\0\0":
                 orientation = _orientation(body[6:])
             elif marker == _DRI and len(body) == 2:
                 interval = int.from_bytes(body, "big")
-            elif marker == _SOS and frame is not None:
+            elif marker == SCAN and frame is not None:
                 scans.append(_scan(file, position, path, size, _due(frame, body, interval)))
                 position = scans[-1].end
     if frame is None or not scans:

@@ -11,12 +11,16 @@ Source: ITU-T T.81, annexes A, B, F; https://www.w3.org/Graphics/JPEG/itu-t81.pd
 """
 
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from unet2015.images.jpeg_markers import SCAN, segments
 
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """Where the coded pixels of a scan end: FF is followed by 0 in them, or restarts them."""
@@ -99,13 +103,11 @@ def strip_ends_early(data: bytes, pixels: npt.NDArray[Any], decode: Decode) -> b
 
 def _end_of_scan(data: bytes) -> int:
     """Return where the coded pixels of the first scan end."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if data[position + 1] == 0xDA:
-            found = MARKER.search(data, position + 2 + length)
-            return found.start() if found else len(data)
-        position += 2 + length
+    with suppress(IndexError, struct.error):
+        for marker, place in segments(data):
+            if marker == SCAN:
+                found = MARKER.search(data, place + int.from_bytes(data[place : place + 2], "big"))
+                return found.start() if found else len(data)
     return len(data)
 
 

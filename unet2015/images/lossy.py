@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unet2015.errors import LossyLabelsError
+from unet2015.images.jpeg_markers import begins_frame, segments
 
 _HALF = 0.5
 """The largest error of LERC where whole numbers do not change."""
@@ -54,13 +55,8 @@ def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
 
 def _jpeg(data: bytes) -> bool | None:
     """Whether the frame is not one of the lossless ones."""
-    position = 2
-    while data[position] == 0xFF:
-        marker = data[position + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return marker not in (0xC3, 0xC7, 0xCB, 0xCF)
-        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
-    return None
+    frame = next((marker for marker, _ in segments(data) if begins_frame(marker)), None)
+    return None if frame is None else frame not in (0xC3, 0xC7, 0xCB, 0xCF)
 
 
 def _jpeg2000(data: bytes) -> bool | None:

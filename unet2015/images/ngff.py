@@ -148,8 +148,7 @@ def _versioned(attributes: Mapping[str, Any], zarr_format: int, name: str) -> di
     if VERSIONS[version] != zarr_format or ("ome" in attributes) != (version == "0.5"):
         raise ImageReadError(
             f"{name}: the metadata contradict the file: OME-Zarr {version} stands in Zarr "
-            f"{VERSIONS[version]}, "
-            f"but this is Zarr {zarr_format}"
+            f"{VERSIONS[version]}, but this is Zarr {zarr_format}"
         )
     return {"multiscales": images, "version": version}
 

@@ -30,8 +30,7 @@ def ordered_axes(axes: str, name: str) -> str:
     if {"I", "C"} <= set(axes):
         raise AxesError(
             f"{name}: OME-Zarr cannot hold both channels and pages of no declared meaning (I); say with "
-            "--axes "
-            "whether the pages are T or Z, or write TIFF"
+            "--axes whether the pages are T or Z, or write TIFF"
         )
     return "".join(letter for letter in _ORDER if letter in axes)
 

@@ -12,16 +12,16 @@ NO_ALPHA = (
     "save a copy without alpha, for example with ImageMagick: magick IN -alpha off OUT (see with unet2015 "
     "inspect that axes and pixel size are kept)"
 )
-"""The same about an image with transparent pixels."""
+"""What to do with an image with transparent pixels."""
 
 MASK = "a mask is taken as labels; to take it as an image, save a copy with 8 bits"
-"""The same about an image of one bit a pixel."""
+"""The same for an image of one bit a pixel."""
 
 COLOURS_ARE_NO_LABELS = (
     "; labels are one number a pixel: save the numbers from the program that made the file (colours that are "
     "turned to gray are other numbers)"
 )
-"""The same about labels with several channels."""
+"""The same for labels with several channels."""
 
 
 def no_channels_in_labels(axes: str) -> str:

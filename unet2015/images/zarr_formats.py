@@ -8,6 +8,8 @@ from unet2015.errors import ImageReadError
 from unet2015.images.ngff import Multiscale, read_multiscale
 
 _THREE, _TWO = "zarr.json", (".zgroup", ".zarray")
+MARKERS = (_THREE, *_TWO)
+"""Files by which a folder is a Zarr."""
 
 
 def format_of(path: Path) -> int:

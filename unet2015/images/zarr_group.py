@@ -9,16 +9,15 @@ from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
 from unet2015.images.zarr_bounds import bounded_codecs
-from unet2015.images.zarr_formats import format_of, other_metadata
+from unet2015.images.zarr_formats import MARKERS, format_of, other_metadata
 from unet2015.images.zarr_store import careful_store
-
-_MARKERS = ("zarr.json", ".zgroup", ".zarray")
+from unet2015.wording import first_line
 
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is an image, or claims to be one, rather than a folder of files."""
     return path.is_dir() and (
-        path.name.lower().endswith(".zarr") or any((path / marker).is_file() for marker in _MARKERS)
+        path.name.lower().endswith(".zarr") or any((path / marker).is_file() for marker in MARKERS)
     )
 
 
@@ -50,7 +49,7 @@ def damage_is_told(name: str) -> Iterator[None]:
     except UNet2015Error:
         raise
     except Exception as error:  # damaged metadata make zarr fail in any way, at any use of them
-        raise ImageReadError(f"{name}: the Zarr metadata cannot be read: {_first_line(error)}") from error
+        raise ImageReadError(f"{name}: the Zarr metadata cannot be read: {first_line(error)}") from error
 
 
 def open_group(path: Path) -> Any:
@@ -71,11 +70,11 @@ def open_group(path: Path) -> Any:
     except ImageReadError:
         raise
     except Exception as error:  # damaged metadata make zarr fail in any way
-        if not any((path / marker).is_file() for marker in _MARKERS):
+        if not any((path / marker).is_file() for marker in MARKERS):
             raise ImageReadError(
                 f"{path}: expected an OME-Zarr image, but the folder has neither zarr.json nor .zgroup"
             ) from error
-        raise ImageReadError(f"{path}: the Zarr metadata cannot be read: {_first_line(error)}") from error
+        raise ImageReadError(f"{path}: the Zarr metadata cannot be read: {first_line(error)}") from error
     if isinstance(node, zarr.Array):
         raise ImageReadError(
             f"{path}: this is a Zarr array without OME-Zarr metadata; give the group that declares the image"
@@ -106,7 +105,7 @@ def open_level(group: Any, path: str, name: str) -> Any:
             "the image again"
         ) from error
     except Exception as error:  # as above
-        raise ImageReadError(f"{name}: array {path} cannot be read: {_first_line(error)}") from error
+        raise ImageReadError(f"{name}: array {path} cannot be read: {first_line(error)}") from error
     if not isinstance(node, zarr.Array):
         raise ImageReadError(f"{name}: the OME-Zarr metadata declare array {path}, but it is a group")
     return node
@@ -125,22 +124,19 @@ def check_levels(arrays: list[Any], declared: Multiscale, name: str) -> None:
         if array.ndim != len(declared.names):
             raise ImageReadError(
                 f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{path} has "
-                f"shape {array.shape}"
+                f"{path} has shape {array.shape}"
             )
         names = getattr(array.metadata, "dimension_names", None)
         if names and all(names) and tuple(names) != declared.names:
             raise ImageReadError(
                 f"{name}: the metadata declare the axes {', '.join(declared.names)}, but array "
-                f"{path} calls "
-                f"them {', '.join(names)}"
+                f"{path} calls them {', '.join(names)}"
             )
         grown = any(a > b for a, b in zip(array.shape, full.shape, strict=True))
         if array.dtype != full.dtype or grown:
             raise ImageReadError(
                 f"{name}: expected levels of {full.dtype} no larger than {full.shape}, but array "
-                f"{path} is "
-                f"{array.dtype} of shape {array.shape}"
+                f"{path} is {array.dtype} of shape {array.shape}"
             )
 
 
@@ -172,8 +168,8 @@ def named_axes(
         strange = ", ".join(n for n, letter in zip(declared.names, letters, strict=True) if letter == "?")
         raise AxesError(
             f"{name}: the OME-Zarr metadata have axes of other kinds than time, channel and z, y, x: "
-            f"{strange}; "
-            f"name all {len(shape)} axes of shape {shape}, for example --axes {'TCZYX'[-len(shape) :]}"
+            f"{strange}; name all {len(shape)} axes of shape {shape}, for example --axes "
+            f"{'TCZYX'[-len(shape) :]}"
         )
     lead = tuple(shape[:-2])
     named = Declared("ome", letters[:-2], lead).named("YX", axes, name)
@@ -183,11 +179,6 @@ def named_axes(
     if len(named.lead) != len(kept):
         raise AxesError(
             f"{name}: --axes {axes}: expected a letter for each axis of shape {shape}, with or without "
-            "those of "
-            "length 1"
+            "those of length 1"
         )
     return named.lead + "YX", (*kept, len(shape) - 2, len(shape) - 1)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
