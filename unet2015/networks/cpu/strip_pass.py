@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from unet2015.geometry import after_block, before_block, before_upsampling, crop_border
 from unet2015.networks.cpu.layers import Layers
+from unet2015.networks.cpu.maxima import largest, pool
 from unet2015.networks.cpu.ring_buffer import Workspace
 from unet2015.networks.cpu.row_blocks import row_blocks, rows_per_block
 from unet2015.networks.cpu.strip_schedule import Rows, Strip
@@ -96,16 +97,14 @@ class StripPass:
             if begin < end:
                 cut = y[:, :, begin + border - low : end + border - low, border : width - border]
                 copied[:, :, begin - kept[0] : end - kept[0]] = cut
-            # Two maxima instead of max_pool2d, which would also make the positions of the maxima, as int64.
-            rows = torch.maximum(y[:, :, 0::2], y[:, :, 1::2])
-            out = pooled[:, :, (low - start) // 2 : (high - start) // 2]
-            torch.maximum(rows[..., 0::2], rows[..., 1::2], out=out)
+            pool(y, pooled[:, :, (low - start) // 2 : (high - start) // 2], self.layers.packed)
 
         for low, high in self._row_blocks(start, stop, width, level):
             compute(low, high)
         self._drop_input(level, stop)
         # Max pooling keeps the maximum of the whole map.
-        self.largest_read[level + 1] = torch.maximum(self.largest_read[level + 1], pooled.amax())
+        found = largest(pooled, self.layers.packed)
+        self.largest_read[level + 1] = torch.maximum(self.largest_read[level + 1], found)
 
     def _lowest(self, rows: Rows) -> None:
         """Add rows to the output of the lowest level."""
@@ -154,7 +153,8 @@ class StripPass:
         out = self.space.outputs[level - 1].add(rows[1] - rows[0])
 
         def store(low: int, high: int, y: Tensor) -> None:
-            self.largest_output[level] = torch.maximum(self.largest_output[level], y.amax())
+            found = largest(y, self.layers.packed)
+            self.largest_output[level] = torch.maximum(self.largest_output[level], found)
             out[:, :, low - rows[0] : high - rows[0]] = y
 
         return store
