@@ -8,7 +8,7 @@ import torch
 from unet2015.cli.options import changes
 from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
-from unet2015.training.loop import choose_settings
+from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.validation import Validation
 
 TINY = """

@@ -26,8 +26,9 @@ from unet2015.training import completion, loop, losses, muon, steps
 from unet2015.training.augment import augment
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
-from unet2015.training.loop import learning_rate, train
+from unet2015.training.loop import train
 from unet2015.training.page_names import describe_held_out
+from unet2015.training.schedules import learning_rate
 
 
 def tensors(folder):

@@ -22,12 +22,13 @@ from unet2015.settings import SamplingSettings, TrainingSettings
 from unet2015.training.augment import augment
 from unet2015.training.draw import draw
 from unet2015.training.log import read_log
-from unet2015.training.loop import learning_rate, train
+from unet2015.training.loop import train
 from unet2015.training.losses import weighted_cross_entropy
 from unet2015.training.pages import load_training_set
 from unet2015.training.pairing import pair_images
 from unet2015.training.processes import ProcessGroup
 from unet2015.training.sampling import TileSampler, draw_pages
+from unet2015.training.schedules import learning_rate
 from unet2015.training.tile_source import TileSource
 
 pytestmark = pytest.mark.slow

@@ -100,7 +100,7 @@ def train(
     with loading():
         from unet2015.errors import OtherProcessError
         from unet2015.models.doubts import lost_classes
-        from unet2015.training.loop import choose_settings
+        from unet2015.training.chosen_settings import choose_settings
         from unet2015.training.loop import train as run
         from unet2015.training.processes import process_group
         from unet2015.training.start import find_start

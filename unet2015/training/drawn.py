@@ -8,11 +8,18 @@ from torch import Tensor
 
 from unet2015.errors import UsageError
 from unet2015.models.encoder_weights import load_encoder_weights
-from unet2015.networks import architecture, build
+from unet2015.networks import Network, architecture, build
 from unet2015.settings import TrainingSettings
 from unet2015.training.start import Start
 
 _log = logging.getLogger("unet2015")
+
+
+def drawn_network(settings: TrainingSettings, channels: int, seed: int) -> Network:
+    """Return the network of a training with drawn weights; `seed` is one that torch accepts."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(settings.network, channels, settings.labels.classes, settings.initialisation)
 
 
 def with_encoder(
@@ -27,9 +34,7 @@ def with_encoder(
     ModelError
         The file cannot be read or does not fit.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build(settings.network, channels, settings.labels.classes, settings.initialisation)
+    network = drawn_network(settings, channels, seed)
     digest = load_encoder_weights(network, file)
     return network.state_dict(), {"file": file.name, "sha256": digest}
 

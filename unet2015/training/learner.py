@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unet2015.networks import Network, TrainingScores, build
+from unet2015.networks import Network, TrainingScores
 from unet2015.networks.architecture import counterparts
 from unet2015.networks.cpu_training import fused_copy
 from unet2015.settings import PhaseSettings, TrainingSettings
 from unet2015.training.augment import Sample
+from unet2015.training.drawn import drawn_network
 from unet2015.training.encoder import freeze, freeze_named, weight_groups
 from unet2015.training.losses import tile_losses
 from unet2015.training.muon import Muon
@@ -65,9 +66,7 @@ class Learner:
         phase: tuple[PhaseSettings, int] | None = None,
     ) -> None:
         self.rule, self.device, self.group = settings.optimisation, device, group
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = build(settings.network, channels, settings.labels.classes, settings.initialisation)
+        network = drawn_network(settings, channels, seed)
         if start is not None:
             network.load_state_dict(start)
         # Several times faster than channels first, on CPUs and GPUs alike.

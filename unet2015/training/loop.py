@@ -40,7 +40,6 @@ from unet2015.training.pool import checked_reading
 from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
 from unet2015.training.run_folder import CHECKPOINTS, MODEL, SETTINGS, check_folder, checkpoints
-from unet2015.training.schedules import learning_rate
 from unet2015.training.start import (
     Start,
     check_channels,
@@ -53,7 +52,6 @@ from unet2015.training.start import (
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation
 
-__all__ = ["Training", "choose_settings", "learning_rate", "train"]
 _log = logging.getLogger("unet2015")
 
 

@@ -49,10 +49,7 @@ def weighted_cross_entropy(
     """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     losses = functional.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="none")
-    ignored = classes == IGNORED
-    weights = weights.masked_fill(ignored, 0)
-    total = (~ignored).sum() if divisor == "pixels" else weights.sum()
-    return (weights * losses).sum() / (total + (total == 0))
+    return _divided(losses, classes == IGNORED, weights, divisor)
 
 
 def total_weight(classes: Tensor, weights: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from unet2015.tiling.averaging import VERSIONS
 from unet2015.tiling.plan import mirror
 from unet2015.training.augment import Sample
 from unet2015.training.deform import NUMBERS, Deformer, DevicePages
+from unet2015.training.drawn import drawn_network
 from unet2015.training.drop_out import DropoutDraws
 from unet2015.training.precision import autocast
 from unet2015.training.recording import Recorded, forget_gradients, losses_with_gradient
@@ -101,11 +102,7 @@ class DeviceTraining:
     def load(self, settings: TrainingSettings, pages: DevicePages, draws: NDArray[np.float32]) -> None:
         """Begin a training: first weights of its seed, its pages, its draws (steps, batch, numbers)."""
         with self._on():
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(torch_seed(settings.seed))
-                first = build(
-                    settings.network, pages.images.shape[1], settings.labels.classes, settings.initialisation
-                )
+            first = drawn_network(settings, pages.images.shape[1], torch_seed(settings.seed))
             self.network.load_state_dict(first.state_dict())  # in place; with the running means
             self.update.reset()
             self.dropped.seed(torch_seed(settings.seed))
