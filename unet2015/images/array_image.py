@@ -43,11 +43,11 @@ class ArrayImage(Image):
     ) -> None:
         if axes is None:
             if array.ndim not in (2, 3):
-                raise AxesError(
-                    f"{name}: an array of shape {array.shape} needs axes, such as "
-                    f"{'TZCYX'[-array.ndim :] if array.ndim > 3 else 'YX'!r}"
-                )
-            if array.ndim == 3 and array.shape[-1] <= 4 < min(array.shape[:2]):
+                such = "YX" if array.ndim < 3 else "TZCYX"[-array.ndim :]
+                if array.ndim > 3 and _channels_last(array.shape):
+                    such = "TZYXC"[-array.ndim :]
+                raise AxesError(f"{name}: an array of shape {array.shape} needs axes, such as {such!r}")
+            if _channels_last(array.shape):
                 raise AxesError(
                     f"{name}: an array of shape {array.shape} may be pages or channels last; say which with "
                     "axes, 'IYX' or 'YXC'"
@@ -70,3 +70,8 @@ class ArrayImage(Image):
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         region = self._view[np.unravel_index(page, self.page_shape)][..., y0:y1, x0:x1]
         return np.array(region.reshape(self.channels, y1 - y0, x1 - x0), self.dtype)
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether the last axis of an array may be colours: it is short, and the two before it are not."""
+    return len(shape) > 2 and shape[-1] <= 4 < min(shape[-3:-1])

@@ -126,7 +126,7 @@ def within(page: Any, samples: int, letter: str = "C") -> str:
 
 
 def without_alpha(
-    pixels: npt.NDArray[Any], samples: int, values: Sequence[int], name: str
+    pixels: npt.NDArray[Any], samples: int, values: Sequence[int], name: str, advice: str
 ) -> npt.NDArray[Any]:
     """Return the values of pixels alone.
 
@@ -140,6 +140,8 @@ def without_alpha(
         Those that are values.
     name : str
         The file.
+    advice : str
+        What else to do where a pixel is not opaque.
 
     Raises
     ------
@@ -149,8 +151,7 @@ def without_alpha(
     split = pixels.reshape(-1, samples, *pixels.shape[1:])
     opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
     if (np.delete(split, values, axis=1) != opaque).any():
-        channel = "; if that sample is a channel and no alpha, --axes YXC says so" if samples == 2 else ""
         raise ImageReadError(
-            f"{name}: the TIFF has transparent pixels, whose intensity is not defined; {NO_ALPHA}{channel}"
+            f"{name}: the TIFF has transparent pixels, whose intensity is not defined; {NO_ALPHA}{advice}"
         )
     return np.ascontiguousarray(split[:, values]).reshape(-1, *pixels.shape[1:])

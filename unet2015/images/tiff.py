@@ -18,7 +18,7 @@ from unet2015.images.image import Image, ImageHeader
 from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.photometric import invert
 from unet2015.images.planes import listed_bytes
-from unet2015.images.sample_axis import plane_order, sample_axis
+from unet2015.images.sample_axis import describe_alpha, plane_order, sample_axis, slices_advice
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.safe_files import open_regular
@@ -72,17 +72,23 @@ class TiffImage(Image):
         values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
         inner = within(page, len(values), letter)
         named = declared.named(inner, axes, name)
+        shape = merged_axes(named, page, inner, len(values))
         super().__init__(
             ImageHeader(
                 name,
-                *merged_axes(named, page, inner, len(values)),
+                *shape,
                 page.dtype,
                 axes_source="--axes" if axes else "file" if declared.kind == "plain" else declared.kind,
                 path=path,
                 kind=declared.kind,
                 calibration=declared.calibration,
                 companion=declared.companion,
-                notes=(*declared.notes, *found.notes, *describe_absent(planes, name)),
+                notes=(
+                    *declared.notes,
+                    *found.notes,
+                    *describe_absent(planes, name),
+                    *describe_alpha(page, values, shape[0]),
+                ),
                 bits=int(page.bitspersample),
                 labels=labels,
                 channel_names=() if axes else declared.channel_names,
@@ -170,7 +176,7 @@ class TiffImage(Image):
                 fill = self._fill_raw if plane.raw else self._fill_decoded
                 fill(number, sample, (y0, y1, x0, x1), target)
         if len(self._values) < samples:
-            out = without_alpha(out, samples, self._values, self.name)
+            out = without_alpha(out, samples, self._values, self.name, slices_advice(plane.page, self.axes))
         for i, number in enumerate(numbers):
             if self._inverted[number]:
                 invert(out[i * len(self._values) : (i + 1) * len(self._values)], self.bits)

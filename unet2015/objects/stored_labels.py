@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.result_names import labels_inside
+from unet2015.images.samples import no_channels_in_labels
 from unet2015.objects.labelling import strip_rows
 from unet2015.objects.progress import Progress, nobody
 
@@ -32,9 +33,10 @@ class StoredLabels:
 
     def __init__(self, image: Image, progress: Progress = nobody) -> None:
         if image.channels != 1 or image.dtype.kind not in "ui":
+            about_channels = no_channels_in_labels(image.axes) if image.channels != 1 else ""
             raise ImageValueError(
                 f"{image.name}: expected instance labels, one channel of integers, but it has "
-                f"{image.channels} of {image.dtype}{labels_inside(image.path)}"
+                f"{image.channels} of {image.dtype}{labels_inside(image.path) or about_channels}"
             )
         self._image, self._progress = image, progress
         self.pages, self.height, self.width = image.pages, image.height, image.width

@@ -74,6 +74,9 @@ def _about_channels(image: Image, info: ModelInfo) -> str:
             if letter not in "YXC" and image.size(letter) == wanted:
                 meant = axes.replace("C", "").replace(letter, "C")
                 return f"if {letter} are the channels, give --axes {meant}"
+    elif axes.endswith("YXC") and image.channels - 1 == wanted:
+        what = f"array[..., :{wanted}]" if image.path is None else "a copy without it"
+        return f"{chosen}if the last one is alpha, give {what}"
     elif wanted == 1 and axes.endswith("CYX"):
         free = next(letter for letter in "ZTI" if letter not in axes)
         return f"{chosen}if C are no channels but pages, give --axes {axes.replace('C', free)}"
