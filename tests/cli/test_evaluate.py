@@ -104,7 +104,7 @@ def test_em_refuses_shapes_that_differ_and_labels_as_prediction(cli, refused, em
 def test_seg_is_what_python_gives(cli, tmp_path):
     score = evaluate_seg(TRUTH, RESULT)
     ended = cli(*SEG, "--json", "--per-slice", tmp_path / "frames.csv")
-    assert json.loads(ended.out) == {"seg": score.value, "objects": 11}
+    assert json.loads(ended.out) == {"seg": score.value, "objects": 11, "notes": []}
     with (tmp_path / "frames.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [{name: float(text) for name, text in row.items()} for row in rows] == score.per_frame()

@@ -9,6 +9,7 @@ import tifffile
 from unet2015.metrics import average_precision
 from unet2015.metrics.object_folders import evaluate_objects
 from unet2015.metrics.run_over import run_over
+from unet2015.metrics.seg_folders import evaluate_seg
 from unet2015.segmentation.label_files import measure_files
 
 SAID = "were there more cells than 8 bits can number?"
@@ -68,3 +69,45 @@ def test_measure_evaluate_and_arrays_say_it(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "unet2015"):
         average_precision(RIGHT, OVER)
     assert SAID in caplog.text
+
+
+def frames(folder, stem, labels, count=3):
+    folder.mkdir()
+    for number in range(count):
+        tifffile.imwrite(folder / f"{stem}{number:03}.tif", labels)
+
+
+def test_evaluate_seg_says_it_once_for_all_frames_and_keeps_what_it_says(tmp_path, caplog):
+    frames(tmp_path / "right", "man_seg", RIGHT)
+    frames(tmp_path / "over", "mask", OVER)
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        score = evaluate_seg(tmp_path / "right", tmp_path / "over")
+    (note,) = score.notes
+    assert note.startswith(f"{tmp_path / 'over' / 'mask000.tif'}: ")
+    assert SAID in note
+    assert note.endswith("(and so in 2 more frames)")
+    assert caplog.messages == [note]
+    assert score.as_dict()["notes"] == [note]
+
+
+def test_evaluate_seg_says_it_of_the_truth_too(tmp_path):
+    frames(tmp_path / "over", "man_seg", OVER, 1)
+    frames(tmp_path / "right", "mask", RIGHT, 1)
+    (note,) = evaluate_seg(tmp_path / "over", tmp_path / "right").notes
+    assert note.startswith(f"{tmp_path / 'over' / 'man_seg000.tif'}: the numbers go up to 255")
+    assert "more frame" not in note
+
+
+def test_the_notes_of_seg_are_what_is_said(tmp_path, caplog):
+    mask = np.where(RIGHT, 255, 0).astype("uint8")
+    frames(tmp_path / "truth", "man_seg", RIGHT)
+    frames(tmp_path / "masks", "mask", mask)
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        found = evaluate_seg(tmp_path / "truth", tmp_path / "masks", ignore=999).notes
+    assert [note.split(": ")[1] for note in found] == [
+        "looks like a mask",
+        "no pixel has the value 999, that of --ignore",
+    ]
+    assert found[0].endswith("(and 2 more files)")
+    assert found[1].startswith(f"{tmp_path / 'truth'}: ")
+    assert {*found} <= {*caplog.messages}

@@ -64,7 +64,7 @@ def test_objects_are_pooled_over_the_frames() -> None:
     one, three = np.array([[1]]), np.array([[1, 2, 3]])
     score = seg_score([(0, one, one), (5, three, np.zeros((1, 3), int)), (7, 0 * three, three)])
     assert score.value == 0.25
-    assert score.as_dict() == {"seg": 0.25, "objects": 4}
+    assert score.as_dict() == {"seg": 0.25, "objects": 4, "notes": []}
     assert score.per_frame() == [
         {"frame": 0, "objects": 1, "matched": 1, "seg": 1.0},
         {"frame": 5, "objects": 3, "matched": 0, "seg": 0.0},

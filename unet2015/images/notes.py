@@ -1,7 +1,7 @@
 """Notes on images, said with the file; the same one on many files at first, and then with their number."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from unet2015.images.image import Image
@@ -41,6 +41,14 @@ class Repeated:
         warned, self._warned = self._warned, []
         return tuple(dict.fromkeys(note if file == path else f"{file}: {note}" for file, note in warned))
 
+    def warnings(self) -> list[str]:
+        """Return all warnings, each note once, with the first file and on how many more it was the same."""
+        return [
+            _with_number(files, note)
+            for (note, level), files in self._files.items()
+            if level == logging.WARNING
+        ]
+
     def tell(self, path: Path, note: str) -> None:
         """Say something about one image that is no warning, unless it was said of another."""
         self._add(path, note, logging.INFO)
@@ -54,5 +62,10 @@ class Repeated:
     def finish(self) -> None:
         """Say what was the same on several files."""
         for (note, level), files in self._files.items():
-            if more := len(files) - 1:
-                _log.log(level, "%s: %s (and %s)", next(iter(files)), note, counted(more, "more file"))
+            if len(files) > 1:
+                _log.log(level, "%s", _with_number(files, note))
+
+
+def _with_number(files: Iterable[Path], note: str) -> str:
+    first, *others = files
+    return f"{first}: {note}" + (f" (and {counted(len(others), 'more file')})" if others else "")

@@ -1,9 +1,9 @@
-"""What makes it doubtful that arrays are instance labels, told by the log: for functions that take arrays."""
+"""What makes it doubtful that pages are instance labels; of arrays it is told by the log."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,31 @@ NUMBER_FIRST = "if it is a mask or a class map, number its objects first, as ski
 _NAMED = 5
 
 _log = logging.getLogger("unet2015")
+
+
+class PageDoubts(NamedTuple):
+    """What is asked about one page of instance labels, (H, W), that is no image.
+
+    Attributes
+    ----------
+    like_mask, in_pieces : bool
+        Whether it looks like a mask or a class map, and whether such a page is in several pieces.
+    areas : LabelAreas
+        Where all its objects are needed to ask about the background.
+    over : str or None
+        What is said of numbers that ran over.
+    """
+
+    like_mask: bool
+    in_pieces: bool
+    areas: LabelAreas
+    over: str | None
+
+    @classmethod
+    def of(cls, labels: NDArray[Any]) -> PageDoubts:
+        """Look at a page: whole numbers from 0 on."""
+        mask = like_mask(labels)
+        return cls(mask, mask and in_pieces(labels), LabelAreas.of(labels), run_over(labels))
 
 
 class LabelDoubts:
@@ -44,16 +69,17 @@ class LabelDoubts:
 
     def look(self, labels: NDArray[Any], place: str = "") -> None:
         """Look at one page: whole numbers from 0 on, (height, width); `place` is such as ``page 3``."""
-        if like_mask(labels) and in_pieces(labels):
+        found = PageDoubts.of(labels)
+        if found.in_pieces:
             self._masks[place] = None
         try:
             check_no_image(labels, self._name)
         except DataSetError as error:
             self._images.append((place, str(error)))
         else:
-            if over := run_over(labels):
-                self._over.append((place, over))
-        self._areas.append(LabelAreas.of(labels))
+            if found.over:
+                self._over.append((place, found.over))
+        self._areas.append(found.areas)
         self._places.append(place)
 
     def look_at_all(self, labels: NDArray[Any], place: str = "") -> None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import integer
 from unet2015.images.result_names import LABELS
-from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
+from unet2015.metrics.background import describe_background, first_of_pages
+from unet2015.metrics.doubtful_labels import PageDoubts
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
-from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
+from unet2015.metrics.masks import MEANT, check_no_image
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, score_pages
 from unet2015.metrics.partial_truth import (
@@ -23,7 +24,6 @@ from unet2015.metrics.partial_truth import (
     describe_far_number,
     ignored_number,
 )
-from unet2015.metrics.run_over import run_over
 from unet2015.wording import listed
 
 _NAMED = 5
@@ -31,13 +31,8 @@ _NAMED = 5
 
 class _Page(NamedTuple):
     scores: ObjectScores
-    like_masks: tuple[bool, bool]
-    """Of truth and result, whether all pixels are 0 or one value that is usual in masks."""
-    in_pieces: tuple[bool, bool]
-    """Whether such a page is in several pieces."""
-    areas: tuple[LabelAreas, LabelAreas]
-    over: tuple[str | None, str | None]
-    """What is said of numbers that ran over."""
+    sides: tuple[PageDoubts, PageDoubts]
+    """Of truth and result, what is asked about them."""
     doubt: str | None
     """What may not be annotated on the page of the truth, or may be and is ignored."""
     ignored: int
@@ -74,15 +69,17 @@ class ObjectEvaluation:
         found = list(self._on_ignored)
         for side, name in enumerate(("truth", "result")):
             places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in pages]
-            numbered = describe_background([page.measured.areas[side] for page in pages], places)
+            numbered = describe_background([page.measured.sides[side].areas for page in pages], places)
             if numbered and not (found and side == 0):  # which the note before asks about, too
                 found.append(f"the {name}: {numbered}")
-            over = [(place, page.measured.over[side]) for place, page in zip(places, pages, strict=True)]
+            over = [
+                (place, page.measured.sides[side].over) for place, page in zip(places, pages, strict=True)
+            ]
             found += [f"the {name}: {place}: {said}" for place, said in over if said][:1]
-            masks = [page for page in pages if page.measured.in_pieces[side]]
+            masks = [page for page in pages if page.measured.sides[side].in_pieces]
             if not masks:
                 continue
-            if all(page.measured.like_masks[side] for page in pages):
+            if all(page.measured.sides[side].like_mask for page in pages):
                 what = f"the {name} looks like masks"
             else:
                 places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in masks]
@@ -189,15 +186,12 @@ def evaluate_objects(
         check_labels(found, "result")
         check_no_image(true, "truth")
         check_no_image(found, "result")
-        masks = like_mask(true), like_mask(found)
-        pieces = masks[0] and in_pieces(true), masks[1] and in_pieces(found)
-        areas = LabelAreas.of(true), LabelAreas.of(found)
-        over = run_over(true), run_over(found)
+        sides = PageDoubts.of(true), PageDoubts.of(found)
         scores = score_pages(true, found, thresholds, annotated)
         ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
         if ignore is None:
             doubt = describe_far_number(true)
-        return _Page(scores, masks, pieces, areas, over, doubt, ignored)
+        return _Page(scores, sides, doubt, ignored)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold, ignore)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,14 +37,17 @@ class SEGScore:
         Mean of the objects' ``jaccard``, pooled over the frames.
     objects : tuple of SEGObject
         In the order of frames and labels.
+    notes : tuple of str
+        What was said of the files; of arrays the log tells it.
     """
 
     value: float
     objects: tuple[SEGObject, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
-    def as_dict(self) -> dict[str, float | int]:
-        """``seg`` and the number of ground truth ``objects``."""
-        return {"seg": self.value, "objects": len(self.objects)}
+    def as_dict(self) -> dict[str, Any]:
+        """``seg``, the number of ground truth ``objects``, and ``notes``."""
+        return {"seg": self.value, "objects": len(self.objects), "notes": list(self.notes)}
 
     def per_frame(self) -> list[dict[str, float | int]]:
         """For each frame with objects: how many, how many matched, and the mean of their IoU."""

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer
 from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
-from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
-from unet2015.metrics.masks import MEANT, check_no_image, in_pieces, like_mask
+from unet2015.metrics.background import describe_background
+from unet2015.metrics.doubtful_labels import PageDoubts
+from unet2015.metrics.masks import MEANT, check_no_image
 from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, describe_far_number, ignored_number
 from unet2015.metrics.seg import SEGScore, score_frames
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
+_Doubt = tuple[Path, str]
+"""A file, and what is doubtful of it."""
 
 
 def evaluate_seg(
@@ -77,7 +82,7 @@ def evaluate_seg(
 
     notes = Repeated()
     for note in notes_on_pairs((files[number], masks[number]) for number in files):
-        _log.warning("%s: %s", result, note)
+        notes.say(Path(result), note)
 
     parts = _AnnotatedParts(ignore, notes.say)
 
@@ -90,9 +95,9 @@ def evaluate_seg(
                 progress(done, len(files))
 
     score = score_frames(frames())
-    parts.finish(truth)
+    parts.finish(Path(truth))
     notes.finish()
-    return score
+    return replace(score, notes=tuple(notes.warnings()))
 
 
 class _AnnotatedParts:
@@ -108,7 +113,8 @@ class _AnnotatedParts:
 
     def __init__(self, ignore: int | None, say: Callable[[Path, str], None]) -> None:
         self._ignore, self._say = ignore, say
-        self._doubts: list[tuple[str, str]] = []
+        self._doubts: list[_Doubt] = []
+        self._over: tuple[list[_Doubt], list[_Doubt]] = [], []  # of truth and result
         self._ignored = 0
 
     def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
@@ -118,7 +124,7 @@ class _AnnotatedParts:
         texts = [
             describe_far_number(page) if ignore is None else ignored_number(page, ignore) for page in true
         ]
-        doubts = [(str(truth), text) for text in texts if text]
+        doubts = [(truth, text) for text in texts if text]
         self._doubts += doubts[:1]
         if ignore is not None:
             annotated = true != ignore
@@ -126,16 +132,23 @@ class _AnnotatedParts:
             true = np.where(annotated, true, 0)
             if true.shape == found.shape:  # else it is refused where both are compared
                 found = np.where(annotated, found, 0)
-        _check_labels(truth, true, self._say, truth=True, numbered=not doubts)
-        _check_labels(result, found, self._say)
+        over = (
+            _check_labels(truth, true, self._say, truth=True, numbered=not doubts),
+            _check_labels(result, found, self._say),
+        )
+        for side, path, text in zip(self._over, (truth, result), over, strict=True):
+            side += [(path, text)] if text else []
         return true, found
 
-    def finish(self, truth: str | Path) -> None:
-        """Say what may not be annotated, and where nothing was ignored."""
-        if doubt := first_of_pages(self._doubts):
-            _log.warning("%s", doubt)
+    def finish(self, truth: Path) -> None:
+        """Say what may not be annotated, where nothing was ignored, and where numbers ran over."""
+        for found in (self._doubts, *self._over):
+            if found:
+                path, text = found[0]
+                more = f" (and so in {counted(len(found) - 1, 'more frame')})" * (len(found) > 1)
+                self._say(path, f"{text}{more}")
         if self._ignore is not None and not self._ignored:
-            _log.warning("%s: no pixel has the value %d, that of --ignore", truth, self._ignore)
+            self._say(truth, f"no pixel has the value {self._ignore}, that of --ignore")
 
 
 def _truth_files(folder: Path) -> dict[int, Path]:
@@ -229,15 +242,20 @@ def _check_labels(
     *,
     truth: bool = False,
     numbered: bool = True,
-) -> None:
-    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background."""
+) -> str | None:
+    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background.
+
+    Returns what is to be said of numbers that ran over.
+    """
     for page in labels:
         try:
             check_labels(page, "file", IGNORE_NEGATIVE if truth else "")
             check_no_image(page, "file")
         except (DataSetError, LabelError) as error:
             raise type(error)(f"{path}: {error}") from error
-    if any(like_mask(page) and in_pieces(page) for page in labels):
+    doubts = [PageDoubts.of(page) for page in labels]
+    if any(page.in_pieces for page in doubts):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
-    if numbered and (found := describe_background([LabelAreas.of(page) for page in labels])):
+    if numbered and (found := describe_background([page.areas for page in doubts])):
         say(path, found)
+    return next((page.over for page in doubts if page.over), None)
