@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unet2015.networks import NETWORKS, build, cpu_training
-from unet2015.networks.cpu import winograd_gradients
+from unet2015.networks.cpu import product_gradients, winograd_gradients
 from unet2015.networks.cpu_training import CPUConvolution, CPUConvolutionReLU, fused_copy
 from unet2015.networks.unet2015 import UNet
 
@@ -72,7 +72,9 @@ def test_the_gradients_are_those_of_finite_differences(rule, last):
 
 @pytest.fixture
 def small_maps(monkeypatch):
-    """Lets small maps of many channels use Winograd."""
+    """Lets small maps of many channels use Winograd, and in bfloat16 products, as if there were AMX."""
+    monkeypatch.setattr(cpu_training, "_LEAST_PRODUCTS", (2**14, 0))
+    monkeypatch.setattr(cpu_training, "has_matrix_units", lambda: True)
     monkeypatch.setattr(cpu_training, "_LEAST_MAPS", (2**14, 0))
     monkeypatch.setattr(cpu_training, "_LEAST_WEIGHTS", (2**14, 0))
 
@@ -97,9 +99,12 @@ def test_a_layer_is_as_close_to_float64_as_torchs(rule, inner, outer, winograd, 
     plain, x = made(rule, inner, outer), noise(2, inner, 24, 20)
     exact = gradients(nn.Sequential(deepcopy(plain).double(), nn.ReLU()), x.double())
     theirs = gradients(nn.Sequential(deepcopy(plain), nn.ReLU()), x, precision)
-    with used() as calls:
+    name = "weight_gradient"
+    multiply = mock.Mock(wraps=product_gradients.weight_gradient)
+    with used() as calls, mock.patch.object(product_gradients, name, multiply):
         mine = gradients(CPUConvolutionReLU(plain), x, precision)
     assert calls == (dict.fromkeys(PARTS, 1) if winograd and precision == torch.float32 else {})
+    assert multiply.call_count == (winograd and precision == torch.bfloat16)
     for one, other, expected in zip(mine, theirs, exact, strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         near, far = (float((each - expected).norm() / expected.norm()) for each in (one, other))
@@ -135,6 +140,34 @@ def test_winograd_is_used_where_it_is_faster(inner, outer, side, expected):
     with used() as calls:
         gradients(CPUConvolutionReLU(made({"kernel_size": 3}, inner, outer)), noise(1, inner, side, side))
     assert calls == expected
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 2)])
+@pytest.mark.parametrize("tiles", [1, 3])
+def test_nine_products_are_the_gradient_of_the_weights(tiles, padding, last):
+    x, weight = noise(tiles, 5, 9, 7, dtype=torch.float64, last=last), noise(4, 5, 3, 3, dtype=torch.float64)
+    found = nn.functional.conv2d(x, weight.requires_grad_(), padding=padding)
+    gradient = noise(*found.shape, seed=3, dtype=torch.float64, last=last)
+    (expected,) = torch.autograd.grad(found, weight, gradient)
+    mine = product_gradients.weight_gradient(x, gradient, padding)
+    torch.testing.assert_close(mine, expected)
+    assert mine.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "side", "units", "multiplied"),
+    [
+        (512, 256, 58, True, 1), (512, 256, 54, True, 0), (256, 256, 120, True, 0), (512, 256, 58, False, 0),
+    ],
+)  # fmt: skip
+def test_products_are_used_where_they_are_faster(inner, outer, side, units, multiplied, monkeypatch):
+    monkeypatch.setattr(cpu_training, "has_matrix_units", lambda: units)
+    multiply = mock.Mock(wraps=product_gradients.weight_gradient)
+    monkeypatch.setattr(product_gradients, "weight_gradient", multiply)
+    layer, x = CPUConvolutionReLU(made({"kernel_size": 3}, inner, outer)), noise(1, inner, side, side)
+    gradients(layer, x, torch.bfloat16)
+    assert multiply.call_count == multiplied
 
 
 def test_convolutions_without_relu_and_of_few_channels_are_torchs():

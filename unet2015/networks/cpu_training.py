@@ -3,7 +3,8 @@
 torch asks oneDNN for the gradients of weights and bias together. In an up-convolution the bias then takes up
 to ten times as long as the weights, where a sum over the map takes a tenth of their time. In float32 the
 gradient of an up-convolution's weights runs at a tenth of the rate of a product of matrices, and that of many
-channels by Winograd takes half of the time (benchmarks/NOTES.md).
+channels by Winograd takes half of the time. In bfloat16, on a processor with matrix units, it is nine
+products (benchmarks/NOTES.md).
 """
 
 from typing import Any, TypeVar
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from unet2015.device import has_matrix_units
 from unet2015.matrices import product
 from unet2015.networks.architecture import Network, shared_copy
-from unet2015.networks.cpu import winograd_gradients
+from unet2015.networks.cpu import product_gradients, winograd_gradients
 from unet2015.networks.cpu.winograd_weights import can_multiply
 from unet2015.networks.gpu import is_plain, join_relu, multiply_heads
 from unet2015.networks.gpu_training import FusedConvolution, Shape, recall, remember
@@ -28,6 +30,8 @@ _LEAST_MAPS = 2**16, 5 * 10**8
 the gradient of its input are faster by Winograd."""
 _LEAST_WEIGHTS = 2**14, 10**8
 """The same of the gradient of the weights."""
+_LEAST_PRODUCTS = 2**17, 4 * 10**8
+"""The same of the gradient of the weights in bfloat16, as products."""
 _LEAST_UP = 2**13
 """Channels in times channels out from which on a product is faster than oneDNN's convolution backward."""
 
@@ -78,6 +82,8 @@ class _Convolve(torch.autograd.Function):
             input_gradient = winograd_gradients.input_gradient(gradient, weight, ctx.shape[1])
         if of_weight and _is_for_winograd(x, weight, ctx.shape, _LEAST_WEIGHTS):
             weight_gradient = winograd_gradients.weight_gradient(x, gradient, ctx.shape[1])
+        elif of_weight and _is_for_products(x, weight, ctx.shape):
+            weight_gradient = product_gradients.weight_gradient(x, gradient, ctx.shape[1])
         elif of_weight and _is_wide_up(x, weight, ctx.shape):
             weight_gradient = _up_gradient(x, gradient)
         rest = of_x and input_gradient is None, of_weight and weight_gradient is None, False
@@ -104,10 +110,19 @@ class CPUConvolutionReLU(CPUConvolution):
 
 def _is_for_winograd(x: Tensor, weight: Tensor, shape: Shape, least: tuple[int, int]) -> bool:
     """Whether it is a 3x3 convolution in float32 that is large enough: channels, and channels and pixels."""
+    large = _is_large(x, weight, least)
+    return large and x.dtype == torch.float32 and _is_usual(weight, shape) and can_multiply(x.dtype)
+
+
+def _is_for_products(x: Tensor, weight: Tensor, shape: Shape) -> bool:
+    """Whether it is a large 3x3 convolution in bfloat16, on a processor with matrix units."""
+    large = _is_large(x, weight, _LEAST_PRODUCTS)
+    return large and x.dtype == torch.bfloat16 and _is_usual(weight, shape) and has_matrix_units()
+
+
+def _is_large(x: Tensor, weight: Tensor, least: tuple[int, int]) -> bool:
     channels = weight.shape[0] * weight.shape[1]
-    pixels = x.numel() // x.shape[1]
-    enough = channels >= least[0] and channels * pixels >= least[1]
-    return enough and x.dtype == torch.float32 and _is_usual(weight, shape) and can_multiply(x.dtype)
+    return channels >= least[0] and channels * (x.numel() // x.shape[1]) >= least[1]
 
 
 def _is_usual(weight: Tensor, shape: Shape) -> bool:
