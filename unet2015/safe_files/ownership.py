@@ -1,9 +1,9 @@
 """Which outputs are ours: those that a record beside them names, with the digest of what was written.
 
 The ``outputs`` of a record are those of the last run. ``earlier`` has those of outputs that an earlier record
-of the same place named, and that may still be there. An output that nobody names, or that is not as the
-record says, is somebody's own work, and is never replaced. A record that somebody has changed is not replaced
-either, and not believed.
+of the same place named, and that may still be there; ``earlier_inputs`` says of what these were made. An
+output that nobody names, or that is not as the record says, is somebody's own work, and is never replaced. A
+record that somebody has changed is not replaced either, and not believed.
 """
 
 import logging
@@ -27,6 +27,9 @@ from unet2015.safe_files.records import (
     why_unknown,
 )
 from unet2015.safe_files.writing import check_name, write_json
+
+EARLIER_INPUTS = "earlier_inputs"
+"""A key of a record: by the name of an output of an earlier run, the input of that and its SHA-256."""
 
 _log = logging.getLogger("unet2015")
 
@@ -96,7 +99,19 @@ def earlier_outputs(record: dict[str, Any] | None, folder: Path, names: Iterable
     said = (record or {}).get("earlier", {}) | (record or {}).get("outputs", {})
     kept = {name: digest for name, digest in said.items() if name not in names}
     kept = {name: digest for name, digest in kept.items() if os.path.lexists(folder / name)}
-    return {"earlier": kept} if kept else {}
+    if not kept:
+        return {}
+    inputs = {name: said for name in kept if (said := input_of(record or {}, name)) is not None}
+    return {"earlier": kept} | ({EARLIER_INPUTS: inputs} if inputs else {})
+
+
+def input_of(record: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the ``input`` and ``input_sha256`` that an output was made of, by a record; None if unknown."""
+    known = record.get(EARLIER_INPUTS)
+    said = record if name in record["outputs"] else known.get(name) if isinstance(known, dict) else None
+    if not isinstance(said, dict) or not isinstance(said.get("input_sha256"), str):
+        return None
+    return {key: said.get(key) for key in ("input", "input_sha256")}
 
 
 def left_by_earlier_run(paths: Iterable[Path], made: Iterable[Path]) -> list[str]:
@@ -117,9 +132,23 @@ def left_by_earlier_run(paths: Iterable[Path], made: Iterable[Path]) -> list[str
     return [name for some in left for name in some]
 
 
-def describe_earlier(names: Iterable[str]) -> str:
-    """Return in words that outputs of an earlier run lie beside one of this run."""
-    return f"beside it, of an earlier run with other settings, and kept: {', '.join(names)}"
+def describe_earlier(names: Iterable[str], record: dict[str, Any] | None = None) -> str:
+    """Return in words that outputs of an earlier run lie beside one of this run.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the outputs.
+    record : dict, optional
+        Of this run; it may know that they were made of another input.
+    """
+    named, said = [*names], record or {"outputs": {}}
+    made_of = [one for name in named if (one := input_of(said, name)) is not None]
+    others = {str(one["input"]): None for one in made_of if one["input_sha256"] != said.get("input_sha256")}
+    what = f"on {', '.join(others)}" if others else "with other settings"
+    if said.get("input") in others:
+        what = "on another version of the input"
+    return f"beside it, of an earlier run {what}, and kept: {', '.join(named)}"
 
 
 def is_of_earlier_run(path: Path, places: Iterable[Path]) -> bool:

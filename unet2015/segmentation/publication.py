@@ -97,11 +97,17 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     """
     earlier = record_of(outputs.records, outputs.main)
     stale = earlier_outputs(earlier, outputs.main.parent, record["outputs"])
-    if stale:
-        _log.warning("%s: %s", outputs.main, describe_earlier(stale["earlier"]))
     record = signed(record | stale)
+    say_earlier(outputs, record)
     write_json(folder / _RECORD, record)
     _move(outputs, folder, record)
+
+
+def say_earlier(outputs: Outputs, record: dict[str, Any]) -> None:
+    """Say which results of an earlier run lie beside the outputs, by their record."""
+    left = [name for name in record.get("earlier", {}) if os.path.lexists(outputs.main.with_name(name))]
+    if left:
+        _log.warning("%s: %s", outputs.main, describe_earlier(left, record))
 
 
 def settle(outputs: Outputs) -> None:

@@ -13,6 +13,7 @@ from unet2015.safe_files import (
     describe_damaged,
     digest_of,
     find_record,
+    input_of,
     is_edited,
     read_record,
 )
@@ -130,20 +131,37 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
     say : callable
         Takes what is said.
     """
-    found = find_record(record_places(path), path)
+    found = find_record(record_places(path), path) or _record_of_later(path)
     if found is None:
         if damaged := describe_damaged(record_places(path)):
             say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
-    source = record.get(SOURCE) if "command" in record else record  # the input of label is a map
-    if not isinstance(source, dict) or not isinstance(made_from := source.get("input_sha256"), str):
+    earlier = path.name not in record["outputs"]
+    source = record.get(SOURCE) if "command" in record else input_of(record, path.name)  # of label: a map
+    made_from = source.get("input_sha256") if isinstance(source, dict) else None
+    if not isinstance(made_from, str) and not earlier:
         return
     if is_edited(record):
         say(path, f"the record beside it, {place.name}, {EDITED}; which image it is of, is not believed")
+    elif source is None or not isinstance(made_from, str):
+        say(
+            path,
+            f"of an earlier run, by the record {place.name}, which does not say of which image; see that it "
+            f"belongs to {image}, where intensities are measured",
+        )
     elif made_from != watch.sha256:
         say(
             path,
-            f"was made from {source.get('input')} by its record, whose SHA-256 is not that of {image}, where "
-            "intensities are measured; see that they belong together",
+            f"{'of an earlier run, and ' * earlier}was made from {source.get('input')} by its record, whose "
+            f"SHA-256 is not that of {image}, where intensities are measured; see that they belong together",
         )
+
+
+def _record_of_later(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return place and record of a later run, which knows a result as one of an earlier run."""
+    for place in record_places(path):
+        record = read_record(place)
+        if record is not None and path.name in (record.get("earlier") or {}):
+            return place, record
+    return None

@@ -22,9 +22,9 @@ import numpy as np
 from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, UsageError, WorkerError
 from unet2015.images.mapping import MappedImage, Scale
 from unet2015.provenance import versions
-from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, remove, write_json
+from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, record_of, remove, write_json
 from unet2015.segmentation.jobs import Outputs
-from unet2015.segmentation.publication import is_announced, publish, settle, staged, withdraw
+from unet2015.segmentation.publication import is_announced, publish, say_earlier, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 
@@ -80,6 +80,8 @@ class Work:
             stack.enter_context(claim(self._outputs.main))
             settle(self._outputs)
             self.done = is_done(self._outputs, self._identity)
+            if self.done:
+                say_earlier(self._outputs, record_of(self._outputs.records, self._outputs.main) or {})
             _clean(self._outputs.files, keep=None if self.done else self._folder)
             self._stack = stack.pop_all()
         return self

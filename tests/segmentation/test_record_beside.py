@@ -1,0 +1,71 @@
+"""What is said where a left-over result is measured on another image than the one that it was made of."""
+
+import json
+
+import pytest
+import tifffile
+
+from unet2015.safe_files import read_record
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import ObjectSettings
+
+
+@pytest.fixture
+def left(tmp_path, model, stack, caplog):
+    """An image that was replaced by another and segmented again without objects; what lay there stays."""
+    image, out = tmp_path / "a.tif", tmp_path / "out"
+    tifffile.imwrite(image, stack[0])
+    both = SegmentOptions(products=("probability",), objects=ObjectSettings())
+    segment_files([image], out, model, both)
+    image.rename(tmp_path / "before.tif")
+    tifffile.imwrite(image, stack[1])
+    segment_files([image], out, model)
+    return image, out
+
+
+def uses(out, to):
+    yield lambda image: measure_files(out / "a.labels.tif", to / "m", image)
+    yield lambda image: label_files([out / "a.probability.tif"], to / "l", images=image)
+
+
+def test_left_over_results_of_another_image_are_said(left, tmp_path, model, caplog):
+    image, out = left
+    note = f"of an earlier run, and was made from {image} by its record, whose SHA-256 is not that of {image}"
+    kept = "and kept: a.probability.tif, a.labels.tif"
+    for again in (False, True):  # done before; and by a third run, whose record takes it over
+        caplog.clear()
+        segment_files([image], out, model, SegmentOptions(threshold=0.51) if again else SegmentOptions())
+        assert f"of an earlier run on another version of the input, {kept}" in caplog.text
+        for use in uses(out, tmp_path / str(again)):
+            for given, said in ((image, True), (tmp_path / "before.tif", False)):
+                caplog.clear()
+                (result,) = use(given)
+                assert result.error is None
+                assert (note in caplog.text) == said
+                assert any(note in one for one in result.notes) == said
+
+
+def test_left_over_results_of_one_and_the_same_image_are_not(tmp_path, model, stack, caplog):
+    image, out = tmp_path / "a.tif", tmp_path / "out"
+    tifffile.imwrite(image, stack[0])
+    segment_files([image], out, model, SegmentOptions(products=("probability",), objects=ObjectSettings()))
+    segment_files([image], out, model, SegmentOptions(threshold=0.51))
+    assert "of an earlier run with other settings" in caplog.text
+    for use in uses(out, tmp_path):
+        caplog.clear()
+        assert use(image)[0].error is None
+        assert "earlier run" not in caplog.text
+
+
+def test_a_record_that_does_not_say_of_what_left_over_results_are_is_said(left, tmp_path, caplog):
+    image, out = left
+    record = read_record(out / "a.record.json")
+    del record["record_sha256"], record["earlier_inputs"]  # as an earlier version wrote it
+    (out / "a.record.json").write_text(json.dumps(record))
+    for use in uses(out, tmp_path):
+        caplog.clear()
+        assert use(image)[0].error is None
+        assert "which does not say of which image; see that it belongs to" in caplog.text
