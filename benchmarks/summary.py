@@ -34,6 +34,7 @@ FRONT = (
     ("peak memory, TIFF to TIFF, 40,000 x 40,000 px", "the stated cap"),
     ("elastic augmentation, image and labels, 572 x 572", "elasticdeform"),
     ("training step on a CPU, width 64, tile 572, processor time of one thread", "eager PyTorch"),
+    ("training step on a CPU, width 64, tile 572, bfloat16, processor time of one thread", "eager PyTorch"),
     (TIME_TO_QUALITY, "MONAI: BasicUNet"),
     (TIME_TO_QUALITY, "nnU-Net"),
 )

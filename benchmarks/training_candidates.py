@@ -96,8 +96,8 @@ def ours(training: Training) -> Candidate:
     return Candidate(prepare, descend, kept_heap)
 
 
-def eager_step(network: Network) -> Callable[[Sample], float]:
-    """Return the gradient step of the eager network with the weights of ours."""
+def eager_step(network: Network, precision: str) -> Callable[[Sample], float]:
+    """Return the gradient step of the eager network with the weights of ours; bfloat16 by autocast."""
     assert isinstance(network, UNet)
     module = EagerUNet(network.width, network.depth)
     module.take(network)
@@ -106,7 +106,9 @@ def eager_step(network: Network) -> Callable[[Sample], float]:
 
     def descend(sample: Sample) -> float:
         optimizer.zero_grad()
-        loss = loss_of(module(sample.image), sample.classes, sample.weights)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            scores = module(sample.image)
+        loss = loss_of(scores.float(), sample.classes, sample.weights)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
@@ -132,7 +134,7 @@ def eager(training: Training) -> Candidate:
         output = network.geometry.output_size(tile)
         return augment_by_scipy(page, images[page.name], drawn, tile, output)
 
-    return Candidate(prepare, eager_step(network))
+    return Candidate(prepare, eager_step(network, settings.optimisation.precision))
 
 
 def monai(training: Training) -> Candidate | None:
@@ -173,4 +175,4 @@ def monai(training: Training) -> Candidate | None:
         image, classes, weights = (made[key].as_tensor() for key in keys)
         return Sample(image[None], classes.long(), weights)
 
-    return Candidate(prepare, eager_step(training.network))
+    return Candidate(prepare, eager_step(training.network, training.settings.optimisation.precision))

@@ -1,6 +1,6 @@
 """The cost of a training step on a CPU: one tile of 572 x 572, the network of width 64, next to its peers.
 
-``python -m benchmarks.training_step [--quick] [--out FILE]``
+``python -m benchmarks.training_step [--quick] [--precision bfloat16] [--out FILE]``
 
 A step is augmentation, forward and backward pass, and stochastic gradient descent with momentum. All
 candidates have the same network (the paper's, without drop-out, whose masks differ between memory
@@ -14,13 +14,15 @@ channels-first order; the augmentation by NumPy and SciPy, with the same draws.
 The first loss of ours and of ``eager``, augmentation included, and of MONAI's network on our sample must
 agree before time is taken. The candidates run in turn; each turn begins with a step that is not timed, and
 only ours keeps the heap (`kept_heap`), as a training does. With one thread (``OMP_NUM_THREADS=1``)
-processor time is compared, else the clock.
+processor time is compared, else the clock. In bfloat16 both peers compute under autocast, weights and loss in
+float32, as ours does; the result is one of its own, ``results/training_step_bfloat16.json``.
 """
 
 import statistics
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -44,9 +46,13 @@ from unet2015.training.pages import TrainingSet, load_training_set
 AIM = 2.0
 TOLERANCE = 1e-4
 """Relative difference of two losses: places are known to 3e-5 px, and sums run in other orders."""
+RESULT = {"float32": "training_step", "bfloat16": "training_step_bfloat16"}
+"""Names of the result files."""
+ROUNDING = 1e-2
+"""The same in bfloat16, whose scores have 8 bits."""
 
 
-def first_losses(candidates: dict[str, Candidate]) -> dict[str, float]:
+def first_losses(candidates: dict[str, Candidate], tolerance: float) -> dict[str, float]:
     """Take the first step of all and return the losses; losses that differ are an error."""
     sample = candidates["ours"].prepare()
     losses = {}
@@ -54,7 +60,7 @@ def first_losses(candidates: dict[str, Candidate]) -> dict[str, float]:
         own = name == "eager"  # its augmentation is to give the same sample
         losses[name] = candidate.descend(candidate.prepare() if own else sample)
     for name, loss in losses.items():
-        if not abs(loss - losses["ours"]) <= TOLERANCE * losses["ours"]:
+        if not abs(loss - losses["ours"]) <= tolerance * losses["ours"]:
             raise RuntimeError(
                 f"the first loss of {name} is {loss}, ours {losses['ours']}: they do not do the same work"
             )
@@ -95,6 +101,7 @@ def training_set(folder: Path, settings: TrainingSettings, side: int) -> Iterato
 
 def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> dict[str, Any]:
     """Check the first losses, then time the steps."""
+    half = settings.optimisation.precision == "bfloat16"
     with (
         tempfile.TemporaryDirectory() as folder,
         training_set(Path(folder), settings, side) as data,
@@ -103,7 +110,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
         training = Training(data, settings, Path(folder) / "run", torch.device("cpu"))
         others = {"eager": eager(training), "MONAI": monai(training)}
         candidates = {"ours": ours(training)} | {name: c for name, c in others.items() if c is not None}
-        losses = first_losses(candidates)
+        losses = first_losses(candidates, ROUNDING if half else TOLERANCE)
         times = measure(candidates, rounds, steps)
     for name, taken in times.items():
         print(
@@ -116,6 +123,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
         "threads": thread_count(),
         "width": settings.network.width,
         "tile": settings.optimisation.tile,
+        "precision": settings.optimisation.precision,
         "gflop": operations(settings.network.width, settings.optimisation.tile),
         "first_losses": losses,
         "seconds": times,
@@ -125,10 +133,13 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
 def table(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each peer."""
     question = f"training step on a CPU, width {result['width']}, tile {result['tile']}"
+    half = result["precision"] == "bfloat16"
+    question += ", bfloat16" if half else ""
     # With one thread, other work on the machine does not count in the processor's time.
     alone = result["threads"] == 1
     question += ", processor time of one thread" if alone else ""
     names = {"eager": "eager PyTorch, augmentation by SciPy", "MONAI": "MONAI's transforms, the same network"}
+    ways = "under autocast" if half else "on ours those of many channels by Winograd"
     times = {name: taken["cpu" if alone else "median"] for name, taken in result["seconds"].items()}
     return [
         row(
@@ -138,7 +149,7 @@ def table(result: dict[str, Any]) -> list[dict[str, Any]]:
             "x",
             AIM,
             note=f"{times['ours']:.2f} and {times[name]:.2f} s for {result['gflop']:.0f} GFLOP, by sums over "
-            "the window: all of them oneDNN's on the other side, on ours those of many channels by Winograd",
+            f"the window: all of them oneDNN's on the other side, {ways}",
         )
         for name, against in names.items()
         if name in times
@@ -153,10 +164,8 @@ def operations(width: int, tile: int) -> float:
     return 3 * float(counter.get_total_flops()) / 1e9
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check that the losses agree, measure, print, and write the result file."""
-    parser = options("training_step", __doc__, "a tiny network and tile")
-    given = parser.parse_args(arguments)
+def measured(given: Namespace, precision: str) -> None:
+    """Check and time one precision, print, and write its result file."""
     width, tile, side, rounds, steps = (4, 188, 128, 1, 2) if given.quick else (64, 572, 512, 6, 1)
     settings = load_settings(
         None,
@@ -165,12 +174,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "network": {"width": width, "dropout": 0.0},
             "sampling": {"mirrored": 1.0},
             "optimisation": {"tile": tile, "learning_rate": RATE, "momentum": MOMENTUM}
+            | {"precision": precision}
             | {"momentum_ramp": 0, "clip": 0.0},  # what neither of the others has
         },
     )
     result = compare(settings, side, rounds, steps)
     answer = {**result, "peers": peer_versions("monai", "torch", "scipy"), "table": table(result)}
-    keep_result(given, "training_step", __doc__, answer)
+    keep_result(given, RESULT[precision], __doc__, answer)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check that the losses agree, measure, print, and write the result files."""
+    parser = options("training_step", __doc__, "a tiny network and tile")
+    parser.add_argument(
+        "--precision", choices=RESULT, help="default: one after the other; float32 alone with --out"
+    )
+    given = parser.parse_args(arguments)
+    every = list(RESULT) if given.out is None else ["float32"]
+    for precision in [given.precision] if given.precision else every:
+        measured(given, precision)
     return 0
 
 

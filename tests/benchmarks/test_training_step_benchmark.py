@@ -27,6 +27,24 @@ def test_quick_run_writes_losses_times_and_rows(tmp_path, capsys, benchmark):
     assert str(out) in capsys.readouterr().out
 
 
+def test_in_bfloat16_all_sides_compute_in_it(tmp_path, monkeypatch):
+    seen, forward = [], EagerUNet.forward
+
+    def noted(self, image):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return forward(self, image)
+
+    monkeypatch.setattr(EagerUNet, "forward", noted)
+    out = tmp_path / "result.json"
+    assert training_step.main(["--quick", "--precision", "bfloat16", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    losses = result["first_losses"]
+    assert losses["eager"] == pytest.approx(losses["ours"], rel=training_step.ROUNDING)
+    assert all(seen)
+    assert seen
+    assert all("bfloat16" in row["question"] for row in result["table"])
+
+
 def test_unequal_work_is_not_timed(monkeypatch):
     monkeypatch.setattr(training_candidates, "loss_of", lambda scores, classes, weights: scores.mean())
     monkeypatch.setattr(training_step, "measure", None)
