@@ -12,6 +12,7 @@ from torch import nn
 from tests.conftest import write_small_set
 from unet2015.geometry import Geometry
 from unet2015.networks import NETWORKS
+from unet2015.settings import OptimisationSettings
 from unet2015.training.pages import TrainingPage
 
 
@@ -49,6 +50,26 @@ def page_of(probability, classes, name="page"):
     return TrainingPage(
         name, Pixels(scores.astype(np.float32)), np.asarray(classes, np.uint8), np.empty((0, 0), np.float32)
     )
+
+
+def equal(one, other):
+    """Whether two sets of tensors by name are the same, to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def rule(**values):
+    """Settings of the optimisation with round numbers, but for those given."""
+    return OptimisationSettings(
+        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
+    )
+
+
+@pytest.fixture
+def nothing_chosen(monkeypatch):
+    """Leave out what a training chooses at its end, which takes most of its time."""
+    from unet2015.training import loop
+
+    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import tifffile
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.training.conftest import equal
 from unet2015.errors import DataSetError, TrainingError
 from unet2015.models.tensors import load_tensors
 from unet2015.networks import NETWORKS
@@ -37,10 +38,7 @@ class Killed(BaseException):
     """Ends a training as a kill does."""
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Leave out what a training chooses at its end, which takes most of its time."""
-    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
 
 
 @pytest.fixture
@@ -54,10 +52,6 @@ def tensors(folder):
 
 def lines(folder):
     return read_log(folder / "log.jsonl")
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def assert_near(found, expected, share):
@@ -129,7 +123,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
     assert len(count) == 6 + 3 + 5  # killed in step 6, twice: begun again after the checkpoint of step 3
-    assert same(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
+    assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
 
 
@@ -157,7 +151,7 @@ def test_an_interrupt_saves_the_steps_that_were_begun(
     assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
     assert [line["step"] for line in lines(run) if "loss" in line] == [1, 2, 3, 4, 5]
     train(*small_set, run, settings=settings, device="cpu", resume=True)
-    assert same(tensors(run), tensors(tmp_path / "whole"))
+    assert equal(tensors(run), tensors(tmp_path / "whole"))
 
 
 def test_the_next_seed_begins_as_if_it_had_been_the_first(
@@ -173,7 +167,7 @@ def test_the_next_seed_begins_as_if_it_had_been_the_first(
     for seed, name in ((5, "again"), (6, "first")):
         settings = small_settings(seed=seed, validation={"attempts": 2})
         train(*small_set, tmp_path / name, settings=settings, device="cpu")
-    assert same(tensors(tmp_path / "again"), tensors(tmp_path / "first"))
+    assert equal(tensors(tmp_path / "again"), tensors(tmp_path / "first"))
 
 
 @pytest.mark.parametrize("bad", ["loss", "norm"])
@@ -256,7 +250,7 @@ def test_where_a_step_cannot_be_recorded_the_host_takes_it(
     }[why]
     assert f"steps: not recorded: {said}" in caplog.messages
     assert lines(tmp_path / "run")[0]["steps"] == f"not recorded: {said}"
-    assert same(tensors(tmp_path / "run"), tensors(tmp_path / "host"))
+    assert equal(tensors(tmp_path / "run"), tensors(tmp_path / "host"))
 
 
 def test_where_only_the_pages_are_too_much_the_rest_is_recorded(
@@ -352,5 +346,5 @@ def test_cuda_takes_the_steps_of_the_host(share, tmp_path, small_set, small_sett
         train(*small_set, tmp_path / "host", settings=settings, device="cuda")
     assert lines(tmp_path / "device")[0]["steps"].startswith("recorded")
     assert "steps" not in lines(tmp_path / "host")[0]
-    assert same(tensors(tmp_path / "device"), tensors(tmp_path / "again"))
+    assert equal(tensors(tmp_path / "device"), tensors(tmp_path / "again"))
     assert_near(tensors(tmp_path / "device"), tensors(tmp_path / "host"), 1e-2)

@@ -34,10 +34,7 @@ class Killed(BaseException):
     """Ends a training as a kill does."""
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Leave out what a training chooses at its end, which takes most of its time."""
-    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import torch
 
+from tests.training.conftest import equal
 from unet2015.errors import (
     DataSetError,
     GeometryError,
@@ -34,10 +35,6 @@ from unet2015.training.schedules import learning_rate
 def tensors(folder):
     last = sorted((folder / "checkpoints").glob("*.safetensors"))[-1]
     return load_tensors(last)[0]
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def lines(folder):

@@ -10,16 +10,11 @@ from hypothesis import settings as few
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.training.conftest import rule
 from unet2015.settings import OptimisationSettings
 from unet2015.training.losses import LOSSES
 from unet2015.training.optimizers import OPTIMIZERS, MovingAverage, clip_gradient, descend
 from unet2015.training.schedules import SCHEDULES, learning_rate, momentum
-
-
-def rule(**values):
-    return OptimisationSettings(
-        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
-    )
 
 
 @pytest.mark.parametrize(

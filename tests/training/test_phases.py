@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from tests.training.conftest import equal
 from unet2015.errors import SettingsError
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
@@ -33,10 +34,7 @@ class Killed(BaseException):
     """Ends a training as a kill does."""
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Leave out what a training chooses at its end, which takes most of its time."""
-    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
 
 
 def killed_at(step: int, *words, **more) -> None:
@@ -60,10 +58,6 @@ def checkpoint(run, step):
 
 def model(run):
     return load_tensors(run / "model.safetensors")[0]
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.fixture
@@ -102,10 +96,10 @@ def test_each_phase_has_its_optimizer_rate_and_frozen_weights_and_a_kill_changes
         if step == 7:
             assert begun["of"] == read_model_file(parts / "model.safetensors").info.training["step"] == 3
             first = {f"network.{key}": value for key, value in model(parts).items()}
-            assert same(first, {key: checkpoint(parts, 6)[key] for key in first})
+            assert equal(first, {key: checkpoint(parts, 6)[key] for key in first})
         train(*small_set, parts, settings=phased, device="cpu", resume=True)
-        assert same(checkpoint(run, 10), checkpoint(parts, 10))
-        assert same(model(run), model(parts))
+        assert equal(checkpoint(run, 10), checkpoint(parts, 10))
+        assert equal(model(run), model(parts))
         assert read_log(parts / "log.jsonl") == lines
 
 
@@ -157,7 +151,7 @@ def test_the_rate_is_divided_where_the_cross_entropy_no_longer_falls(
     killed_at(6, *small_set, tmp_path / "parts", settings=settings, device="cpu")
     looks(monkeypatch, *values[4:])  # from the checkpoint of step 4 on
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
-    assert same(checkpoint(tmp_path / "whole", 8), checkpoint(tmp_path / "parts", 8))
+    assert equal(checkpoint(tmp_path / "whole", 8), checkpoint(tmp_path / "parts", 8))
     assert read_log(tmp_path / "parts" / "log.jsonl") == lines
 
 

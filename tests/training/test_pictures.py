@@ -7,15 +7,11 @@ from PIL import Image
 from tests.training.conftest import page_of
 from unet2015.errors import ImageWriteError
 from unet2015.report.run import report_run
-from unet2015.training import loop, pictures
+from unet2015.training import pictures
 from unet2015.training.loop import train
 from unet2015.training.pictures import Pictures, beside, small
 
-
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Leave out what a training chooses at its end, which takes most of its time."""
-    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
 
 
 def page(height=40, width=60):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.conftest import equal
 from unet2015.errors import SettingsError, UsageError
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
@@ -108,10 +109,6 @@ class Ended:
 
     def log(self):
         return read_log(self.run / "log.jsonl")
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.fixture(scope="module")

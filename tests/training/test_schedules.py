@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import settings as few
 from hypothesis import strategies as st
 
-from unet2015.settings import OptimisationSettings
+from tests.training.conftest import rule
 from unet2015.training.schedules import SCHEDULES, learning_rate, momentum
-
-
-def rule(**values):
-    return OptimisationSettings(
-        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
-    )
 
 
 @given(

@@ -10,7 +10,6 @@ from unet2015.exchange.card import model_card
 from unet2015.exchange.intensities import Intensities
 from unet2015.models.model_file import read_model_file
 from unet2015.report.measures import alert
-from unet2015.training import loop
 from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.loop import train
 from unet2015.training.start import find_start
@@ -18,10 +17,7 @@ from unet2015.training.start import find_start
 NOT_KNOWN = "does not name all files"
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Leave out what a training chooses at its end, which takes most of its time."""
-    monkeypatch.setattr(loop, "complete_model", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
 
 
 @pytest.fixture

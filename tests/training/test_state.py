@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import torch
 
+from tests.training.conftest import equal
 from unet2015.errors import DataSetError, ModelError, SettingsError
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors, save_tensors
@@ -28,10 +29,6 @@ class Killed(BaseException):
 
 def newest(run):
     return sorted((run / "checkpoints").glob("step-*"))[-1]
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def same_end(one, other):

@@ -2,15 +2,9 @@
 
 import torch
 
-from unet2015.settings import OptimisationSettings
+from tests.training.conftest import rule
 from unet2015.training.augment import Sample
 from unet2015.training.losses import tile_losses, weighted_cross_entropy
-
-
-def rule(**values):
-    return OptimisationSettings(
-        **{"steps": 100, "warmup": 10, "momentum_ramp": 0, "learning_rate": 2.0} | values
-    )
 
 
 def test_each_tile_of_a_batch_counts_by_itself():

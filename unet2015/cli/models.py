@@ -39,7 +39,7 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
         "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",
         "intensities": info.mapping.in_words(),
         "classes": ", ".join(info.class_names),
-        "warning": _warning(info),
+        "warning": "; ".join(info.doubts),
         "threshold": _thresholds(info),
         "objects": "" if info.objects is None else info.objects.describe(),
         "network": f"{describe(info.network)}, {model.bytes / 1e6:.1f} MB",
@@ -53,10 +53,6 @@ def _rows(model: "ShippedModel") -> dict[str, str]:
         "file": str(model.path),
     }
     return {name: text for name, text in rows.items() if text}
-
-
-def _warning(info: "ModelInfo") -> str:
-    return "; ".join(info.doubts)
 
 
 def _thresholds(info: "ModelInfo") -> str:
