@@ -6,6 +6,7 @@ No other file looks this up in torch, so that a new kind of device changes one f
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,42 @@ from torch import Tensor
 from unet2015.arguments import device_name
 from unet2015.errors import UsageError
 from unet2015.memory import process_free, system_free
+
+_RANDOM = RLock()
+
+
+@contextmanager
+def drawing(seed: int | None = None) -> Iterator[None]:
+    """Keep other threads from torch's random numbers, of which a process has one sequence for each device.
+
+    Without it, of two trainings in threads each would take numbers of the other, and neither were that of its
+    seed. Whoever draws, seeds or restores that sequence does it here; code of others may still disturb.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Where the sequences of all devices begin then; a number that torch accepts.
+    """
+    with _RANDOM:
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def restoring_random(device: torch.device | None = None) -> Iterator[None]:
+    """Take the random numbers of processor and device back to where they were before the body.
+
+    Other threads may draw meanwhile, so it is not for the body to rely on what it seeds outside of `drawing`.
+    """
+    fork = torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else [])
+    with _RANDOM:
+        fork.__enter__()
+    try:
+        yield
+    finally:
+        with _RANDOM:
+            fork.__exit__(None, None, None)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from unet2015.device import drawing
 from unet2015.errors import UsageError
 from unet2015.geometry import Geometry
 from unet2015.networks.architecture import Architecture, FastPath, Network, TrainingScores
@@ -98,9 +99,10 @@ def build(
     """
     check_channels(settings, in_channels)
     entry = architecture(settings)
-    network: Network = entry.build(settings, in_channels, classes)
-    if first is not None:
-        entry.initialise(network, first)
+    with drawing():
+        network: Network = entry.build(settings, in_channels, classes)
+        if first is not None:
+            entry.initialise(network, first)
     return network
 
 

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unet2015.device import fetch, release_cached_memory, seed_device, send, synchronize, transfer_array
+from unet2015.device import (
+    drawing,
+    fetch,
+    release_cached_memory,
+    seed_device,
+    send,
+    synchronize,
+    transfer_array,
+)
 from unet2015.networks import Network, TrainingScores
 from unet2015.networks.architecture import counterparts, shared_copy
 from unet2015.networks.gpu_training import fuse
@@ -138,8 +146,9 @@ class DeviceStep:
         values[:_FIGURES], values[_FIGURES:] = figures, rows.ravel()
         with self.recorded.on():
             self.values.copy_(send(values, self.device, torch.float32))
-            seed_device(self.device, seed)
-            self.recorded()
+            with drawing():
+                seed_device(self.device, seed)
+                self.recorded()
             waited = fetch(self.found.clone())
 
         def wait(_sent: NDArray[Any] = values) -> NDArray[Any]:

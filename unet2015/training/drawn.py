@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unet2015.device import drawing
 from unet2015.errors import UsageError
 from unet2015.models.encoder_weights import load_encoder_weights
 from unet2015.networks import Network, architecture, build
@@ -17,7 +18,7 @@ _log = logging.getLogger("unet2015")
 
 def drawn_network(settings: TrainingSettings, channels: int, seed: int) -> Network:
     """Return the network of a training with drawn weights; `seed` is one that torch accepts."""
-    with torch.random.fork_rng(devices=[]):
+    with drawing(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(settings.network, channels, settings.labels.classes, settings.initialisation)
 

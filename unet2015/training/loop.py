@@ -10,10 +10,8 @@ from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from threading import Event
 
-import torch
-
 from unet2015.arguments import callback, device_name, file_path, file_paths, flag
-from unet2015.device import usual_torch
+from unet2015.device import restoring_random, usual_torch
 from unet2015.errors import SettingsError, UsageError
 from unet2015.heap import kept_heap
 from unet2015.models.doubts import doubts_of_measures
@@ -198,7 +196,7 @@ class Training(Course):
         _log.info("%s", describe_held_out(self.data.held_out))
         with (
             ThreadPoolExecutor(1) as ahead,
-            torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+            restoring_random(self.device),
             interruptible(alone=self.group.size == 1) as interrupted,
             kept_heap() if self.device.type == "cpu" else nullcontext(),
         ):

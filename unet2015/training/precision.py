@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from unet2015.device import has_bfloat16, is_out_of_memory, release_cached_memory, synchronize
+from unet2015.device import drawing, has_bfloat16, is_out_of_memory, release_cached_memory, synchronize
 from unet2015.geometry import Geometry
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
@@ -71,7 +71,7 @@ def try_step(network: Network, shape: Shape, device: torch.device, precision: st
     """Run a step forward and backward on empty tiles, and wait for its end."""
     network.train()
     tiles = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-    with autocast(device, precision):
+    with drawing(), autocast(device, precision):
         maps = network.training_scores(tiles)
     torch.stack([scores.float().sum() for scores in maps]).sum().backward()  # type: ignore[no-untyped-call]
     network.zero_grad(set_to_none=True)

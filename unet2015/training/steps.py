@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from unet2015.device import is_out_of_memory
+from unet2015.device import drawing, is_out_of_memory
 from unet2015.errors import MemoryLimitError, TrainingError
 from unet2015.networks import Network
 from unet2015.settings import TrainingSettings
@@ -205,8 +205,8 @@ class GradientDescent:
 
     def _step(self, sample: Sample, rate: float, name: str) -> float | None:
         """Take a step; return the mean loss before it over tiles with annotated pixels, or None."""
-        torch.manual_seed(self._dropout_seed())
-        losses = self.learner.forward(sample, self.state.precision)
+        with drawing(self._dropout_seed()):
+            losses = self.learner.forward(sample, self.state.precision)
         totals = map(total_weight, sample.classes, sample.weights)
         # Together, because every copy from a GPU waits for it.
         values, teaching = torch.stack([torch.stack(losses).detach(), torch.stack([*totals])]).tolist()
