@@ -554,6 +554,18 @@ def test_true_is_no_number(tmp_path: Path, text: str) -> None:
         load_settings(path)
 
 
+def test_validation_by_steps_and_by_epochs_side_by_side_is_refused(tmp_path):
+    words = r"validation\.interval = 7 and validation\.epochs = 1 both say how often .*give one of both"
+    with pytest.raises(SettingsError, match=words):
+        load_settings(None, {"validation": {"interval": 7, "epochs": 1}})
+    (tmp_path / "mine.toml").write_text("[validation]\ninterval = 7\nepochs = 1\n")
+    with pytest.raises(SettingsError, match=rf"mine\.toml: {words}"):
+        load_settings(tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text("[validation]\ninterval = 7\n")
+    for one in {"interval": 9, "epochs": 1}.items():  # over what a file says
+        load_settings(tmp_path / "mine.toml", {"validation": dict([one])})
+
+
 def test_steps_and_epochs_side_by_side_are_refused(tmp_path):
     both = {"steps": 5, "epochs": 1}
     with pytest.raises(SettingsError, match=r"optimisation\.steps = 5 and optimisation\.epochs = 1 both say"):

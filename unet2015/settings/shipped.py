@@ -19,6 +19,13 @@ PUBLISHED = ("padded", "vgg19", "base", "compact", "nested", "attention", "vnet"
 """Names of the others: for each network that came after the paper's, by its kind, its published recipe."""
 
 
+_STEPS_OR_EPOCHS = (
+    ("optimisation", "steps", "how long to train"),
+    ("validation", "interval", "how often to look at the held-out pages"),
+)
+"""A section, its key in steps beside ``epochs``, and what both say."""
+
+
 def load_settings(
     path: str | Path | None = None, overrides: dict[str, Any] | None = None
 ) -> TrainingSettings:
@@ -76,13 +83,14 @@ def is_shipped(path: str | Path | None) -> bool:
 
 
 def _check_one_of_both(values: dict[str, Any], name: str) -> None:
-    """Refuse steps and epochs side by side, of which only the second would count."""
-    said = values.get("optimisation")
-    if isinstance(said, dict) and said.get("steps") is not None and said.get("epochs") is not None:
-        raise SettingsError(
-            f"{name}: optimisation.steps = {said['steps']} and optimisation.epochs = {said['epochs']} both "
-            "say how long to train; give one of both"
-        )
+    """Refuse a number of steps and of epochs side by side, of which only the second would count."""
+    for section, key, what in _STEPS_OR_EPOCHS:
+        said = values.get(section)
+        if isinstance(said, dict) and said.get(key) is not None and said.get("epochs") is not None:
+            raise SettingsError(
+                f"{name}: {section}.{key} = {said[key]} and {section}.epochs = {said['epochs']} both say "
+                f"{what}; give one of both"
+            )
 
 
 def _without_empty(overrides: dict[str, Any]) -> dict[str, Any]:
