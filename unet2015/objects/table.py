@@ -60,7 +60,8 @@ def table_of(
     -------
     dict of ndarray
         Columns. Those in pixels end in ``_px``, those in micrometres in ``_um`` or ``_um2``. The perimeter
-        has a value in micrometres only for square pixels.
+        has a value in micrometres only for square pixels. The eccentricity is that of the ellipse in
+        micrometres, where `size` is given.
     """
     count = len(names)
     area = measures.area
