@@ -101,3 +101,15 @@ def test_figures_alone_are_images_only_by_their_names(tmp_path, caplog):
     for given in ([tmp_path], [tmp_path / "*.png"], [tmp_path, figures[0]]):
         with pytest.raises(UsageError, match=r"no image, but figures .* give the folder of the images"):
             find_images(given)
+
+
+def test_what_a_training_draws_and_writes_is_not_named_as_images_that_are_left_out(tmp_path, caplog):
+    (tmp_path / "t0.tif").touch()
+    for name, kind in (("progress.gif", "gif"), ("curves.svg", "svg")):
+        write_figure(tmp_path / name, picture(kind))
+    (tmp_path / "events.out.tfevents.1.vm.2.0").write_bytes(b"events")
+    assert find_images([tmp_path]) == find_images([tmp_path / "*"]) == [tmp_path / "t0.tif"]
+    assert not caplog.messages
+    redrawn(tmp_path / "progress.gif")
+    find_images([tmp_path])
+    assert "give images among them by name: progress.gif" in caplog.text

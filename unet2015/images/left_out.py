@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from unet2015.images.figure_files import is_figure
 from unet2015.images.formats import begins_as_image
 from unet2015.images.result_names import ROIS
 from unet2015.wording import listed
 
 _NAMED = 10
+_EVENTS = "events.out.tfevents."
+"""How the names of files for TensorBoard begin."""
 
 _BESIDE = frozenset(
     (
@@ -22,13 +25,16 @@ _BESIDE = frozenset(
 def left_out(files: Iterable[Path], taken: Collection[Path]) -> list[Path]:
     """Return the files that may be images and are not among those taken, first those that begin as one.
 
-    Hidden files, and what lies in a folder that is taken as one image, do not count.
+    Hidden files, what lies in a folder that is taken as one image, and figures and events of a training do
+    not count.
     """
     images, others = [], []
     for path in files:
         if path.name.startswith(".") or path in taken or not path.is_file():
             continue
         if any(parent in taken for parent in path.parents):
+            continue
+        if path.name.startswith(_EVENTS) or is_figure(path):
             continue
         if begins_as_image(path):
             images.append(path)

@@ -37,7 +37,7 @@ from unet2015.training.pictures import Pictures
 from unet2015.training.pool import checked_reading
 from unet2015.training.processes import process_group
 from unet2015.training.record import model_info
-from unet2015.training.run_folder import CHECKPOINTS, MODEL, SETTINGS, check_folder, checkpoints
+from unet2015.training.run_folder import CHECKPOINTS, MODEL, SETTINGS, check_folder, checkpoints, say_place
 from unet2015.training.start import (
     Start,
     check_channels,
@@ -151,18 +151,18 @@ def train(
         begun = find_start(start)
         if not isinstance(settings, TrainingSettings):
             chosen = choose_settings(settings, target, start=begun)
-        else:
-            chosen = checked_again(settings, "settings")
-            chosen = take_over(begun, chosen) if begun else chosen
+        elif (chosen := checked_again(settings, "settings")) and begun:
+            chosen = take_over(begun, chosen)
         check_start(begun, chosen, out)
         check_encoder(encoder, begun, chosen)
         check_network(chosen)
         if group.first:
             check_folder(out)
+            say_place(out, images, labels)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], reading)
-        before = begun.model.info if begun else None
-        checked = check_pairs(pairs, chosen, reading, silent=not group.first, start=before)
+        info, silent = (begun.model.info if begun else None), not group.first
+        checked = check_pairs(pairs, chosen, reading, silent=silent, start=info)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder, seen = make_folder(out), checked.held_out_seen

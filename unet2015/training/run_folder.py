@@ -1,9 +1,10 @@
 """The folder of a training: what in it is a training's own, and what is left alone."""
 
 import json
+import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unet2015.arguments import no_file_name
@@ -21,6 +22,7 @@ PROGRESS = "progress"
 """Folder of the frames of ``progress.gif``."""
 EVENTS, CHECKPOINTS = "tensorboard", "checkpoints"
 
+_log = logging.getLogger("unet2015")
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
 
 
@@ -57,6 +59,25 @@ def check_folder(folder: Path) -> None:
         tensors_guard(path, path)
     for path in frames(folder):
         figure_guard(path, path)
+
+
+def say_place(folder: Path, images: Sequence[Path], labels: Sequence[Path]) -> None:
+    """Warn if a training goes to where its images or labels lie, or into a folder that is given for them."""
+    real = Path(os.path.realpath(folder))
+    for what, given in (("images", images), ("labels", labels)):
+        for path in given:
+            own = path if path.is_dir() else path.parent
+            there = os.path.realpath(own)
+            if real != Path(there) and not (path.is_dir() and real.is_relative_to(there)):
+                continue
+            _log.warning(
+                "%s: the run goes into the folder of the %s (%s): nothing that it writes there is taken for "
+                "images by this program, but by others; better choose a folder elsewhere",
+                folder,
+                what,
+                own,
+            )
+            return
 
 
 def remove_checkpoint(path: Path) -> None:
