@@ -1,3 +1,4 @@
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -143,6 +144,46 @@ def test_the_plan_stays_under_the_cap_or_says_what_would_do(height, width, cap, 
         choose_plan(network, (1, height, width), CPU, cap=needed * 2**20)
     else:
         assert job_bytes(network, plan, CPU) <= cap
+
+
+@pytest.mark.parametrize("cap", [0, 700 * 2**20, 1020 * 2**20, 1200 * 2**20])
+def test_few_sizes_are_tried_also_where_nothing_or_little_fits(monkeypatch, cap):
+    tried = []
+
+    def counted(network, plan, *others):
+        tried.append(plan.tile)
+        return job_bytes(network, plan, *others)
+
+    monkeypatch.setattr(memory, "job_bytes", counted)
+    with suppress(MemoryLimitError):
+        choose_plan(unet(width=64), (1, 200_000, 300_000), CPU, cap=cap)
+    assert len(tried) < 500  # of 10,000
+
+
+def test_no_list_of_tiles_is_made_to_choose_a_plan(monkeypatch):
+    def made(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("unet2015.tiling.plan.plan_axis", made)
+    assert choose_plan(unet(width=4), (1, 2_000, 3_000), CPU, cap=2**30).tiles > 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.floats(0, 1.2), st.sampled_from([None, 1, 3]), st.data())
+def test_the_plan_is_the_first_that_fits_of_all_that_there_are(height, width, part, batch, data):
+    device = data.draw(st.sampled_from([CPU, torch.device("cuda"), torch.device("mps")]))
+    network, shape = unet(width=4), (2, height, width)
+    best = tile_geometry(network) if device.type == "cpu" else network.geometry
+    every = tile_sizes.by_work(best, shape, batched=device.type == "cuda")
+    plans = [TilePlan(*shape, sides, batch or 1, network.geometry) for sides in every]
+    needed = [job_bytes(network, plan, device) for plan in plans]
+    cap = int(min(needed) + part * (max(needed) - min(needed))) - (part == 0)
+    first = next((plan for plan, size in zip(plans, needed, strict=True) if size <= cap), None)
+    if first is None:
+        with pytest.raises(MemoryLimitError):
+            choose_plan(network, shape, device, batch=batch, cap=cap)
+    else:
+        assert choose_plan(network, shape, device, batch=batch, cap=cap).tile == first.tile
 
 
 def test_more_memory_never_means_more_work():

@@ -30,6 +30,15 @@ def test_every_pixel_is_kept_once_and_in_phase(axis):
     assert (kept == 1).all()
 
 
+@given(axes(), st.integers(1, 3000))
+def test_what_is_known_without_lists_is_what_they_say(axis, width):
+    length, tile, geometry = axis
+    plan = TilePlan(2, length, width, (tile, tile), 1, geometry)
+    assert plan.down_and_across == (len(plan.rows), len(plan.columns))
+    assert plan.tallest == max(span.length for span in plan.rows)
+    assert plan.tiles == 2 * len(plan.rows) * len(plan.columns)
+
+
 @given(axes())
 def test_no_tile_is_superfluous(axis):
     length, tile, geometry = axis

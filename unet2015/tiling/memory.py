@@ -11,7 +11,7 @@ from unet2015.geometry import Geometry
 from unet2015.networks import Network, architecture_of
 from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.plan import TilePlan, count_tiles
-from unet2015.tiling.tile_sizes import batches, by_work, first_fitting
+from unet2015.tiling.tile_sizes import batches, by_work, search
 
 _log = logging.getLogger("unet2015")
 
@@ -119,7 +119,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
 
 def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) -> int:
     """Return the part of `job_bytes` on a CPU that each image has for itself: to be read and written."""
-    lists = (len(plan.rows) + len(plan.columns)) * SPAN_BYTES
+    lists = sum(plan.down_and_across) * SPAN_BYTES
     batch, area = min(plan.batch, plan.tiles), plan.tile[0] * plan.tile[1]
     size = max(4, next(network.parameters()).element_size())
     # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
@@ -128,7 +128,7 @@ def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) 
     # joined, encoded and halved. Bands counted as all probabilities are larger, with room for what is kept.
     reading = (AHEAD + 1) * batch * area * network.in_channels * 8
     writing = (AHEAD + 3) * batch * area * network.classes * size
-    tallest, low = max(span.length for span in plan.rows), min(written.file_tile, plan.height)
+    tallest, low = plan.tallest, min(written.file_tile, plan.height)
     band = 2 * max(tallest, low) * plan.width * 4 * network.classes
     if written.pixel_bytes is not None:  # small bands leave nothing that could be measured
         band = min(band, (tallest + max(tallest, 4 * low)) * plan.width * written.pixel_bytes + KEPT)
@@ -183,18 +183,19 @@ def choose_plan(
     def needed(plan: TilePlan) -> int:
         return job_bytes(network, plan, device, written)
 
-    if tile is not None:
-        geometry.check(tile)
-        fit = best if best.is_legal(tile) else geometry
-        candidates = [(min(tile, fit.input_for(height)), min(tile, fit.input_for(width)))]
-    else:
-        candidates = by_work(best, shape, batched=device.type == "cuda")
+    given = None if tile is None else _given_sides(tile, shape, best, geometry)
+    candidates = [given] if given else by_work(best, shape, batched=device.type == "cuda")
     # Counted before any list is made: a file of a few bytes may declare 10**12 rows.
     listed = [(_list_bytes(shape, sides, geometry), sides) for sides in candidates]
     possible = [sides for size, sides in listed if size <= max(limit, _SHORT_LISTS)]
     if not possible:
         raise _too_many_tiles(limit, shape, *min(listed))
-    fitting = first_fitting(possible, lambda sides: needed(plan_of(sides, together)) <= limit)
+
+    fitting = search(
+        possible,
+        lambda sides: needed(plan_of(sides, together)) <= limit,
+        lambda sides: needed(plan_of(sides)) - _list_bytes(shape, sides, geometry) <= limit,
+    )
     if fitting is None:
         lowest, narrowest = (min(sides[i] for sides in possible) for i in range(2))  # these need least, about
         small = [(y, x) for y, x in possible if y == lowest or x == narrowest]
@@ -209,6 +210,15 @@ def choose_plan(
         sizes = (plan_of(fitting, count) for count in batches(fitting, chosen.tiles))
         chosen = next((plan for plan in sizes if needed(plan) <= limit), chosen)
     return chosen
+
+
+def _given_sides(
+    tile: int, shape: tuple[int, int, int], best: Geometry, geometry: Geometry
+) -> tuple[int, int]:
+    """Return the sides of a tile that the user gives: along a short axis the smallest that cover it."""
+    geometry.check(tile)
+    fit = best if best.is_legal(tile) else geometry
+    return min(tile, fit.input_for(shape[1])), min(tile, fit.input_for(shape[2]))
 
 
 def _refusal(limit: int, least: TilePlan, needed: int, tile_given: bool) -> PlanMemoryError:

@@ -94,21 +94,33 @@ def count_tiles(length: int, tile: int, geometry: Geometry) -> int:
     return 1 + -(-beyond // geometry.kept_size(tile)) if beyond else 1
 
 
-def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
-    """Cover `length` pixels with tiles of side `tile`.
+def check_covers(length: int, tile: int, geometry: Geometry) -> None:
+    """Check that tiles of side `tile` can cover `length` pixels; no list is made, however long it would be.
 
     Raises
     ------
     GeometryError
         `tile` is not legal, or its output is smaller than the pooling factor and than `length`.
     """
-    output, kept = geometry.output_size(tile), geometry.kept_size(tile)
-    if output < length and kept == 0:
+    output = geometry.output_size(tile)
+    if output < length and geometry.kept_size(tile) == 0:
         raise GeometryError(
             f"a tile of {tile} px has an output of {output} px, less than the pooling factor "
             f"{geometry.factor}, and cannot cover {length} px in phase; the smallest tile that can: "
             f"{geometry.input_for(geometry.factor)}"
         )
+
+
+def plan_axis(length: int, tile: int, geometry: Geometry) -> tuple[Span, ...]:
+    """Cover `length` pixels with tiles of side `tile`.
+
+    Raises
+    ------
+    GeometryError
+        As `check_covers`.
+    """
+    check_covers(length, tile, geometry)
+    kept = geometry.kept_size(tile)
     starts = [index * kept for index in range(count_tiles(length, tile, geometry))]
     stops = [*starts[1:], length]
     spans = tuple(
@@ -156,7 +168,8 @@ class TilePlan:
             )
         if self.batch < 1:
             raise GeometryError(f"a batch has at least one tile, not {self.batch}")
-        _ = self.rows, self.columns  # raises now if the tile cannot cover the image
+        for length, side in zip((self.height, self.width), self.tile, strict=True):
+            check_covers(length, side, self.geometry)  # now; the lists are made where they are used
 
     @cached_property
     def rows(self) -> tuple[Span, ...]:
@@ -168,10 +181,23 @@ class TilePlan:
         """The spans along X."""
         return plan_axis(self.width, self.tile[1], self.geometry)
 
+    @cached_property
+    def down_and_across(self) -> tuple[int, int]:
+        """How many spans there are along Y and along X, as `rows` and `columns` list them."""
+        down = count_tiles(self.height, self.tile[0], self.geometry)
+        return down, count_tiles(self.width, self.tile[1], self.geometry)
+
+    @property
+    def tallest(self) -> int:
+        """The largest number of rows that a tile keeps."""
+        kept, others = self.geometry.kept_size(self.tile[0]), self.down_and_across[0] - 1
+        return max(kept if others else 0, self.height - others * kept)
+
     @property
     def tiles(self) -> int:
         """Number of tiles, over all pages."""
-        return self.pages * len(self.rows) * len(self.columns)
+        down, across = self.down_and_across
+        return self.pages * down * across
 
     @property
     def exact(self) -> bool:

@@ -1,6 +1,6 @@
 """Which tiles a plan may have, and which of them are the least work."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from unet2015.geometry import Geometry
 from unet2015.tiling.plan import count_tiles
@@ -13,6 +13,8 @@ BUSY = 2**21
 times as long as in a batch."""
 BATCH_COST = 2**17
 """Work that each batch costs a GPU beside its pixels, in pixels: the starts of its kernels, about 0.5 ms."""
+_AT_ONCE = 16
+"""Sizes that are tried before it is worth knowing which cannot fit."""
 TILE_COST = 1024
 """Work that each tile costs beside its own pixels, in pixels. Without it, a network that has no margin would
 get tiles of one pixel."""
@@ -55,6 +57,40 @@ def by_work(geometry: Geometry, shape: tuple[int, int, int], batched: bool) -> l
         return tiles * each + -(-tiles // batches((y, x), tiles)[0]) * BATCH_COST
 
     return sorted(pairs, key=lambda pair: (work(*pair), pair[0] * pair[1], pair))
+
+
+def search(
+    candidates: Sequence[tuple[int, int]],
+    fits: Callable[[tuple[int, int]], bool],
+    may_fit: Callable[[tuple[int, int]], bool],
+) -> tuple[int, int] | None:
+    """Return the first candidate that fits, or None, without trying thousands where few fit, or none.
+
+    `may_fit` is true for all that fit, and for none that is larger than one for which it is false: what lists
+    of tiles need, which is less the larger the tiles are, does not count there.
+    """
+    found = first_fitting(candidates[:_AT_ONCE], fits)
+    return found or first_fitting(below(candidates, may_fit), fits)
+
+
+def below(
+    candidates: Sequence[tuple[int, int]], fits: Callable[[tuple[int, int]], bool]
+) -> list[tuple[int, int]]:
+    """Return the candidates that fit, in their order, where none fits that is larger than one that does not.
+
+    Their border is a staircase, and only the sides along it are tried: hundreds where there are thousands.
+    """
+    heights, widths = (sorted({sides[axis] for sides in candidates}) for axis in range(2))
+    widest: dict[int, int] = {}
+    if not fits((heights[0], widths[0])):
+        return []
+    for height in heights:
+        while widths and not fits((height, widths[-1])):
+            widths.pop()
+        if not widths:
+            break
+        widest[height] = widths[-1]
+    return [(height, width) for height, width in candidates if width <= widest.get(height, 0)]
 
 
 def first_fitting(
