@@ -1,5 +1,6 @@
 """Palettes, alpha, single bits: as labels the stored numbers count, as images only what is an intensity."""
 
+import struct
 import zlib
 
 import imagecodecs
@@ -272,3 +273,30 @@ def test_a_compression_of_one_bit_is_no_compression_of_others(tmp_path, damaged)
         tif.pages[damaged].tags["Compression"].overwrite(2)
     with pytest.raises(ImageReadError, match=f"page {damaged} has a compression for pixels of one bit"):
         open_image(path)
+
+
+def of_24_bits(values, order):
+    """Return a gray TIFF of whole numbers of three bytes each; `order` is that of the file."""
+    height, width = values.shape
+    name = {"<": "little", ">": "big"}[order]
+    data = b"".join(int(value).to_bytes(3, name) for value in values.ravel())
+    tags = {256: width, 257: height, 258: 24, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(data)}
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HI", 42, 8 + len(data))
+    return head + data + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_whole_numbers_of_24_bits_are_refused(tmp_path, order):
+    # tifffile and imagecodecs read their bytes in another order than the file's.
+    path = tmp_path / "gray.tif"
+    path.write_bytes(of_24_bits(np.arange(20000, 20048).reshape(6, 8), order))
+    assert "gray.tif: whole numbers of 24 bits are not supported; save a copy" in refusal(path)
+
+
+def test_colours_of_three_bytes_are_no_numbers_of_24_bits(tmp_path):
+    path = tmp_path / "colour.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 9, 3), np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb")
+    with open_image(path) as image:
+        assert (image.channels, image.dtype) == (3, np.uint8)

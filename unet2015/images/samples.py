@@ -84,6 +84,9 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     if page.dtype is None or page.dtype.kind not in ("uifb" if labels else "uif"):
         kept = MASK if page.dtype is not None and page.dtype.kind == "b" else _SAME_VALUES
         problem = f"{page.bitspersample} bit pixels of this type are not supported; {kept}"
+    elif page.bitspersample == 24 and page.dtype.kind in "ui":
+        # imagecodecs takes their bytes as big-endian, and tifffile swaps those of a big-endian file again.
+        problem = f"whole numbers of 24 bits are not supported; {_SAME_VALUES}"
     elif page.compression in _OF_ONE_BIT and page.bitspersample != 1:
         problem = (
             f"the header is damaged: page {page.index} has a compression for pixels of one bit, and "
