@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError
-from unet2015.images.border_areas import BorderAreas
 from unet2015.images.image import Image
+from unet2015.images.looks import Looks
 
 _EXACT = 2**53
 """Whole numbers up to this are exact in double precision, in which intensities are mapped."""
 
 
-def bands(image: Image, page: int, areas: BorderAreas | None = None) -> Iterator[npt.NDArray[Any]]:
-    """Yield a page as `Image.bands`; `areas` counts in each band.
+def bands(image: Image, page: int, looks: Looks | None = None) -> Iterator[npt.NDArray[Any]]:
+    """Yield a page as `Image.bands`; `looks` looks at each band.
 
     Raises
     ------
@@ -24,8 +24,8 @@ def bands(image: Image, page: int, areas: BorderAreas | None = None) -> Iterator
     """
     for number, band in enumerate(image.bands(page)):
         check_values(band, image, page)
-        if areas is not None:
-            areas.add(page, number * image.band_rows, band)
+        if looks is not None:
+            looks.add(page, number * image.band_rows, band)
         yield band
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError, UsageError
-from unet2015.images.border_areas import BorderAreas, left_out
+from unet2015.images.border_areas import left_out
 from unet2015.images.checked_bands import bands, check_values
 from unet2015.images.image import Image
+from unet2015.images.looks import Looks
 from unet2015.images.moments import mean_and_deviation
 from unet2015.images.percentiles import exact_percentiles
 from unet2015.settings import Mapping, MappingSettings
@@ -81,7 +82,7 @@ def choose_mapping(
     return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
-def intensity_scale(mapping: Mapping, image: Image, areas: BorderAreas | None = None) -> Scale:
+def intensity_scale(mapping: Mapping, image: Image, looks: Looks | None = None) -> Scale:
     """Return offset and gain that make network input of an image: ``(raw - offset) * gain``.
 
     Percentiles, mean and standard deviation are over all pages; memory is bounded by a band of rows.
@@ -95,8 +96,8 @@ def intensity_scale(mapping: Mapping, image: Image, areas: BorderAreas | None = 
         The rule.
     image : Image
         The image; read as a whole for ``standardise`` (once) and ``image-percentiles``.
-    areas : BorderAreas, optional
-        Counts, where the image is read, the areas that may hold no image.
+    looks : Looks, optional
+        Looks, where the image is read, for what may spoil a mapping.
 
     Returns
     -------
@@ -108,13 +109,13 @@ def intensity_scale(mapping: Mapping, image: Image, areas: BorderAreas | None = 
         The mapping does not fit the image's type or channels, or NaN or infinity is among its pixels.
     """
     if mapping.method == "standardise":
-        mean, deviations = _moments(mapping, image, areas)
+        mean, deviations = _moments(mapping, image, looks)
         return mean, _inverse(deviations, image)
     if mapping.method == "integer-range":
         low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
     elif mapping.method == "image-percentiles":
         both = (mapping.low[0], mapping.high[0])
-        low, high = _percentiles([(image, range(image.pages))], both, mapping.fill_value, areas)
+        low, high = _percentiles([(image, range(image.pages))], both, mapping.fill_value, looks)
     else:
         low, high = np.array(mapping.low, np.float64), np.array(mapping.high, np.float64)
         if len(low) != image.channels or len(high) != image.channels:
@@ -175,7 +176,7 @@ class MappedImage:
     offset, gain : numpy.ndarray of float64, shape (channels,)
         As `intensity_scale` returns them.
     notes : tuple of str
-        What is to be known of areas that may hold no image; nothing where `scale` is given.
+        What may spoil the mapping: see `Looks`; nothing where `scale` is given.
 
     Raises
     ------
@@ -185,9 +186,9 @@ class MappedImage:
 
     def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
-        areas = BorderAreas(image) if scale is None and mapping.of_each_image else None
-        self.offset, self.gain = intensity_scale(mapping, image, areas) if scale is None else scale
-        self.notes = () if areas is None else tuple(areas.notes(mapping.fill_value, _ADVICE))
+        looks = Looks(image, mapping.fill_value) if scale is None and mapping.of_each_image else None
+        self.offset, self.gain = intensity_scale(mapping, image, looks) if scale is None else scale
+        self.notes = () if looks is None else tuple(looks.notes(_ADVICE))
         # Float32 holds integers of 8 and 16 bits exactly, but not the small differences from a mean: all else
         # is mapped in float64.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
@@ -270,7 +271,7 @@ def _percentiles(
     images: Sequence[tuple[Image, Sequence[int]]],
     percents: tuple[float, float],
     fill_value: float | None = None,
-    areas: BorderAreas | None = None,
+    looks: Looks | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return two percentiles of each channel over the given pages of all images."""
     dtype, channels = images[0][0].dtype, images[0][0].channels
@@ -278,7 +279,7 @@ def _percentiles(
     def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
         for image, pages in images:
             for page in pages:
-                for number, band in enumerate(bands(image, page, areas)):
+                for number, band in enumerate(bands(image, page, looks)):
                     out = left_out(image, fill_value, page, number * image.band_rows, band)
                     yield band[channel] if out is None else band[channel][~out[channel]]
 
@@ -288,9 +289,9 @@ def _percentiles(
 
 
 def _moments(
-    mapping: Mapping, image: Image, areas: BorderAreas | None = None
+    mapping: Mapping, image: Image, looks: Looks | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return mean and standard deviation of each channel, without what the mapping leaves out."""
-    pages = (bands(image, page, areas) for page in range(image.pages))
+    pages = (bands(image, page, looks) for page in range(image.pages))
     without = partial(left_out, image, mapping.fill_value)
     return mean_and_deviation(pages, image.dtype, image.channels, without)

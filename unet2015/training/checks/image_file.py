@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unet2015.images.border_areas import BorderAreas
 from unet2015.images.constant import notes_on_constant
 from unet2015.images.image import Image
+from unet2015.images.looks import Looks
 from unet2015.settings import MappingSettings
 from unet2015.training.checks.problem import Problem
 from unet2015.training.checks.turned import TurnedDigest
@@ -43,7 +43,7 @@ def read_all(
     Mirrored and turned copies of a page have the same digest.
     `done` is called after each page.
     """
-    areas = BorderAreas(image)
+    looks = Looks(image, mapping.fill_value)
     lows: list[float] = []
     highs: list[float] = []
     constant: list[tuple[int, list[int], float]] = []
@@ -59,7 +59,7 @@ def read_all(
                 problems.append(Problem("error", image.name, message))
                 return digests
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
-            areas.add(page, number * image.band_rows, band)
+            looks.add(page, number * image.band_rows, band)
             digest.update(band)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
@@ -74,7 +74,7 @@ def read_all(
         for note in notes_on_constant(constant, image.pages, image.channels):
             problems.append(Problem("warning", image.name, f"{note} Leave out what holds nothing"))
     if mapping.method != "integer-range" and not (mapping.method == "auto" and image.dtype == np.uint8):
-        for note in areas.notes(mapping.fill_value, _advice(mapping)):
+        for note in looks.notes(_advice(mapping)):
             problems.append(Problem("warning", image.name, note))
     return digests
 
