@@ -172,7 +172,8 @@ def test_bits_that_the_model_was_not_trained_on_are_said(tmp_path, make_model, c
 
 
 @pytest.mark.parametrize(
-    ("width", "said"), [(0.5, True), (0.006, False), (0.003, False), (0.001, True), (None, False)]
+    ("width", "said"),
+    [(0.5, True), (0.008, True), (0.005, False), (0.003, False), (0.002, True), (0.001, True), (None, False)],
 )
 def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, caplog, width, said):
     loaded = read_model_file(make_model(tmp_path / "m.safetensors"))

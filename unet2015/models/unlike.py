@@ -9,8 +9,8 @@ from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models.model_file import ModelInfo
 
-_ALIKE = 2
-"""By how much pixels may be larger or smaller than those of a model without a word."""
+_ALIKE = 1.5
+"""How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""
 
 
 def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
