@@ -111,10 +111,41 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[s
     record = record_beside(path)
     said = {name: record.get(name) for name in ("input", "input_sha256")}
     if "command" not in record and isinstance(said["input_sha256"], str):
-        return {SOURCE: said}
+        axes = _axes_in(record)
+        return {SOURCE: said if axes is None else said | {"axes": axes}}
     if image is None or watch is None:
         return {}
     return {SOURCE: {"input": os.path.realpath(image), "input_sha256": watch.sha256}}
+
+
+def _axes_in(record: dict[str, Any]) -> str | None:
+    """Return the axes that the user gave for the image of a segmentation."""
+    settings = record.get("settings")
+    axes = settings.get("axes") if isinstance(settings, dict) else None
+    return axes if isinstance(axes, str) else None
+
+
+def axes_of_source(path: Path, watch: Unchanged) -> str | None:
+    """Return the axes with which the image of a map or of labels was read, where the user gave them.
+
+    None where the file's own were taken, or where the record beside the map is not of this image.
+
+    Parameters
+    ----------
+    path : Path
+        The map or the labels.
+    watch : Unchanged
+        Of the file of the image.
+    """
+    found = find_record(record_places(path), path)
+    if found is None or is_edited(found[1]):
+        return None
+    record = found[1]
+    source = record.get(SOURCE) if "command" in record else record | {"axes": _axes_in(record)}
+    if not isinstance(source, dict) or source.get("input_sha256") != watch.sha256:
+        return None
+    axes = source.get("axes")
+    return axes if isinstance(axes, str) else None
 
 
 def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> None:
