@@ -1,7 +1,8 @@
-"""The tables of ``docs/results.md`` on means against overfitting (`settings_table-wide.toml`).
+"""The tables of ``docs/results.md`` on means against overfitting.
 
-A row is named after the means that it takes. Each mean is in half of the rows, so what it does is the mean of
-the rows with it next to the mean of those without.
+`settings_table-wide.toml`: a row is named after the means that it takes. Each mean is in half of the rows, so what
+it does is the mean of the rows with it next to the mean of those without. `settings_table-cpu.toml`: the rows side
+by side, seed by seed.
 """
 
 from collections.abc import Mapping
@@ -69,12 +70,7 @@ def recipes(result: Mapping[str, Any]) -> str:
             name for split, name in (("em-3", "EM"), ("dic-01", "cells")) if is_taken(split, with_it, without)
         ]
         changes.append([mean, *differences, " and ".join(taken) or "none"])
-    width, rule = (result["settings"]["base"][part] for part in ("network", "optimisation"))
-    how = (
-        f"{result['device']}, {result['date']}: width {width['width']}, {rule['steps']:,} steps of one tile "
-        f"of {rule['tile']} px each, {rule['optimizer']} {rule['learning_rate']:g}, {rule['precision']}. "
-        "One seed."
-    )
+    how = f"{_how(result)} One seed."
     titles = list(MEASURES.values())
     return "\n\n".join(
         [
@@ -83,4 +79,25 @@ def recipes(result: Mapping[str, Any]) -> str:
             "Mean of the four rows with it, less the mean of the four without:",
             table(["", *titles, "taken for"], changes),
         ]
+    )
+
+
+def side_by_side(result: Mapping[str, Any]) -> str:
+    """Return how it was measured, and for each split and seed what the recipes give, where they were trained."""
+    found = {(one["split"], one["seed"], one["row"]): one for one in result["trainings"]}
+    titles = [title for title in result["settings"]["rows"] if any(key[2] == title for key in found)]
+    lines = []
+    for split, seed in dict.fromkeys(key[:2] for key in found):
+        measured = [found.get((split, seed, title), {}) for title in titles]
+        figures = [f"{one[key]:.4f}" if key in one else "" for key in DIC for one in measured]
+        lines.append([split, f"{seed}", *figures])
+    heads = [f"{measure}: {title}" for measure in DIC.values() for title in titles]
+    return f"{_how(result)}\n\n{table(['split', 'seed', *heads], lines)}"
+
+
+def _how(result: Mapping[str, Any]) -> str:
+    width, rule = (result["settings"]["base"][part] for part in ("network", "optimisation"))
+    return (
+        f"{result['device']}, {result['date']}: width {width['width']}, {rule['steps']:,} steps of one tile "
+        f"of {rule['tile']} px each, {rule['optimizer']} {rule['learning_rate']:g}, {rule['precision']}."
     )

@@ -18,7 +18,7 @@ from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
 from pipelines.cells.tables import table_2, table_2_gold, table_2_two_cores
 from pipelines.em.tables import scales, table_1, table_1_means, table_1_two_cores, tilings
-from pipelines.recipe_tables import recipes
+from pipelines.recipe_tables import recipes, side_by_side
 from pipelines.successors.tables import on_a_gpu, successors
 
 RESULTS = FOLDER / "results"
@@ -41,6 +41,7 @@ PARTS = {
     "table 1, regular": ("one_gpu-regular", table_1_means),
     "table 2, regular": ("one_gpu-regular", table_2_gold),
     "recipes": ("settings_table-wide", recipes),
+    "recipes, two cores": ("settings_table-cpu", side_by_side),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),
     "table 2, two cores": ("cell_tracking-muon", table_2_two_cores),
     "tiles": ("isbi2012-cpu", tilings),

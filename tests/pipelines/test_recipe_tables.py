@@ -6,9 +6,9 @@ import json
 import pytest
 
 from pipelines import results_report as report
-from pipelines.recipe_tables import DIC, EM, MEASURES, effects, is_taken, recipes
+from pipelines.recipe_tables import DIC, EM, MEASURES, effects, is_taken, recipes, side_by_side
 from pipelines.settings_table import WIDE
-from unet2015.settings import read_toml
+from unet2015.settings import load_settings, read_toml
 
 FOUND = json.loads((report.RESULTS / "settings_table-wide" / "result.json").read_text())
 LEVEL = dict.fromkeys(MEASURES, 0.5)
@@ -79,3 +79,30 @@ def test_the_settings_for_the_tables_take_what_the_table_says():
         else:
             assert change == rows["gray and blur, scale"]
     assert given["longest"] == FOUND["settings"]["base"]["optimisation"]["steps"]
+
+
+def test_recipes_stand_side_by_side_seed_by_seed_and_what_was_not_trained_is_empty():
+    def one(row, split, seed, seg):
+        return {"row": row, "split": split, "seed": seed, "seg": seg, "seg_best": seg + 0.01, "auc": seg + 0.02}
+
+    base = FOUND["settings"] | {"rows": {"as the base": {}, "never trained": {}, "scale": {}}}
+    made = [one("as the base", "dic-01", 0, 0.5), one("scale", "dic-01", 0, 0.6), one("scale", "phc-01", 1, 0.7)]
+    lines = side_by_side(FOUND | {"settings": base, "trainings": made}).splitlines()
+    assert "never trained" not in lines[2]
+    assert lines[2].count("as the base") == lines[2].count(": scale") == 3
+    assert lines[4:] == [
+        "| dic-01 | 0 | 0.5000 | 0.6000 | 0.5100 | 0.6100 | 0.5200 | 0.6200 |",
+        "| phc-01 | 1 |  | 0.7000 |  | 0.7100 |  | 0.7200 |",
+    ]
+
+
+def test_the_narrow_trainings_are_those_of_the_settings_and_each_seed_has_base_and_choice():
+    found = json.loads((report.RESULTS / "settings_table-cpu" / "result.json").read_text())
+    assert found["settings"] == read_toml(path := WIDE.with_name("settings_table-cpu.toml"), str(path))
+    trained = [(one["split"], one["seed"], one["row"]) for one in found["trainings"]]
+    rows = ("as the base", "gray and blur, scale")
+    assert trained == [("dic-01", seed, row) for seed in range(3) for row in rows]
+    quick = load_settings("quick")
+    assert load_settings(None, found["settings"]["base"]).optimisation == quick.optimisation.model_copy(
+        update={"precision": "bfloat16"}
+    )
