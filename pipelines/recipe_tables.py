@@ -1,8 +1,8 @@
 """The tables of ``docs/results.md`` on means against overfitting.
 
-`settings_table-wide.toml`: a row is named after the means that it takes. Each mean is in half of the rows, so what
-it does is the mean of the rows with it next to the mean of those without. `settings_table-cpu.toml`: the rows side
-by side, seed by seed.
+`settings_table-wide.toml`: a row is named after the means that it takes. Each mean is in half of the rows, so
+what it does is the mean of the rows with it next to the mean of those without. `settings_table-cpu.toml`: the
+rows side by side, seed by seed.
 """
 
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ def recipes(result: Mapping[str, Any]) -> str:
 
 
 def side_by_side(result: Mapping[str, Any]) -> str:
-    """Return how it was measured, and for each split and seed what the recipes give, where they were trained."""
+    """Return how it was measured, and what the recipes give for each split and seed that was trained."""
     found = {(one["split"], one["seed"], one["row"]): one for one in result["trainings"]}
     titles = [title for title in result["settings"]["rows"] if any(key[2] == title for key in found)]
     lines = []

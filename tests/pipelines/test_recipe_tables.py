@@ -83,10 +83,12 @@ def test_the_settings_for_the_tables_take_what_the_table_says():
 
 def test_recipes_stand_side_by_side_seed_by_seed_and_what_was_not_trained_is_empty():
     def one(row, split, seed, seg):
-        return {"row": row, "split": split, "seed": seed, "seg": seg, "seg_best": seg + 0.01, "auc": seg + 0.02}
+        means = {"seg": seg, "seg_best": seg + 0.01, "auc": seg + 0.02}
+        return {"row": row, "split": split, "seed": seed} | means
 
     base = FOUND["settings"] | {"rows": {"as the base": {}, "never trained": {}, "scale": {}}}
-    made = [one("as the base", "dic-01", 0, 0.5), one("scale", "dic-01", 0, 0.6), one("scale", "phc-01", 1, 0.7)]
+    drawn = (("as the base", "dic-01", 0, 0.5), ("scale", "dic-01", 0, 0.6), ("scale", "phc-01", 1, 0.7))
+    made = [one(*training) for training in drawn]
     lines = side_by_side(FOUND | {"settings": base, "trainings": made}).splitlines()
     assert "never trained" not in lines[2]
     assert lines[2].count("as the base") == lines[2].count(": scale") == 3
@@ -98,7 +100,8 @@ def test_recipes_stand_side_by_side_seed_by_seed_and_what_was_not_trained_is_emp
 
 def test_the_narrow_trainings_are_those_of_the_settings_and_each_seed_has_base_and_choice():
     found = json.loads((report.RESULTS / "settings_table-cpu" / "result.json").read_text())
-    assert found["settings"] == read_toml(path := WIDE.with_name("settings_table-cpu.toml"), str(path))
+    path = WIDE.with_name("settings_table-cpu.toml")
+    assert found["settings"] == read_toml(path, str(path))
     trained = [(one["split"], one["seed"], one["row"]) for one in found["trainings"]]
     rows = ("as the base", "gray and blur, scale")
     assert trained == [("dic-01", seed, row) for seed in range(3) for row in rows]
