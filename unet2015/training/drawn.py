@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,7 +12,9 @@ from unet2015.errors import UsageError
 from unet2015.models.encoder_weights import load_encoder_weights
 from unet2015.networks import Network, architecture, build
 from unet2015.settings import TrainingSettings
-from unet2015.training.start import Start
+
+if TYPE_CHECKING:  # it reads image files, which who draws weights need not
+    from unet2015.training.start import Start
 
 _log = logging.getLogger("unet2015")
 
@@ -40,7 +43,7 @@ def with_encoder(
     return network.state_dict(), {"file": file.name, "sha256": digest}
 
 
-def check_encoder(file: Path | None, start: Start | None, settings: TrainingSettings) -> None:
+def check_encoder(file: Path | None, start: "Start | None", settings: TrainingSettings) -> None:
     """Refuse weights of an encoder beside a model to start from; say where an encoder has drawn weights.
 
     Raises
