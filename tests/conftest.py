@@ -42,6 +42,8 @@ def small_settings():
         }
         for name, values in sections.items():
             base[name] = base[name] | values if isinstance(values, dict) and name in base else values
+        if "epochs" in base["validation"]:  # of both, settings take one
+            del base["validation"]["interval"]
         return load_settings(None, base)
 
     return make
