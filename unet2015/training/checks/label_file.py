@@ -109,7 +109,7 @@ def inspect_labels(
         sizes = np.bincount(targets.cells.ravel())[1:]
         if settings.kind == "instances":
             drawn = draw_border(targets) if settings.separation_border else targets
-            cells = _Instances.of(page, targets.cells, drawn.cells)
+            cells = _Instances.of(page, targets.cells, drawn.cells, sizes)
             masks += _mask_problems(cells, place)
             areas.append(LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED))))
             notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
@@ -168,13 +168,13 @@ class _Instances:
     kept: Counts
 
     @classmethod
-    def of(cls, page: Labels, cells: Cells, drawn: Cells) -> "_Instances":
-        """Return facts about the cells of a page, before and after the border is drawn."""
-        count = int(cells.max())
+    def of(cls, page: Labels, cells: Cells, drawn: Cells, areas: Counts) -> "_Instances":
+        """Return facts about the cells of a page, of known areas, before and after the border is drawn."""
+        count = areas.size
         ids = np.zeros(count + 1, page.dtype)
         ids[cells.ravel()] = page.ravel()  # pixel by pixel the same for each cell
         pieces = left = _pieces(cells, components(cells, connectivity=2), count)
-        areas = kept = np.bincount(cells.ravel(), minlength=count + 1)[1:]
+        kept = areas
         if drawn is not cells and (cells != drawn).any():
             kept = np.bincount(drawn.ravel(), minlength=count + 1)[1:]
             # Beyond the border no two cells touch: the parts of the mask are those of the cells.
