@@ -24,6 +24,7 @@ import zarr
 
 import unet2015
 from unet2015.cli import main
+from unet2015.provenance import processor_details
 
 # Name and command line; each writes to a folder of that name.
 SEGMENT = (
@@ -258,25 +259,19 @@ def machine() -> dict[str, str]:
     def short(name: str) -> str:
         return f"{name} {'.'.join(version(name).split('+')[0].split('.')[:2])}"
 
-    numbers = [processor(), short("torch"), short("numpy"), short("scipy"), f"probe {probe()[:12]}"]
+    where = (
+        f"{platform.machine()} {processor_details()}"  # libraries choose kernels and sizes of blocks by it
+    )
+    numbers = [where, short("torch"), short("numpy"), short("scipy"), f"probe {probe()[:12]}"]
     formats = [f"{name} {version(name)}" for name in ("tifffile", "imagecodecs", "zarr")]
     return {"numbers": ", ".join(numbers), "files": ", ".join(formats)}
-
-
-def processor() -> str:
-    """Return the kind of processor, by which libraries choose kernels and the sizes of blocks."""
-    told = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    facts = dict(line.split(":", 1) for line in reversed(told) if ":" in line)  # of the first one
-    named = {key.strip(): value.strip() for key, value in facts.items()}
-    kind = [named.get(key, "") for key in ("vendor_id", "cpu family", "model")]
-    return " ".join([platform.machine(), *kind])
 
 
 def probe() -> str:
     """Return a digest of what plain torch computes here: another one, so other bits in the package.
 
     The same one does not say that they are the same: two processors with the same digest trained with other
-    last bits. So `processor` counts, too.
+    last bits. So the kind of processor counts, too.
     """
     random = np.random.RandomState(0)
     parts = []
