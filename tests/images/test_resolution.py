@@ -251,3 +251,65 @@ def test_a_distance_has_no_sign(opened, flavour, key, field):
         assert getattr(found, field) is None
         assert key in notes
         assert "left out" in notes
+
+
+def paged(path, *resolutions, **options):
+    """Write a TIFF of a page for each resolution: pixels per centimetre, or with a unit."""
+    with tifffile.TiffWriter(path) as tif:
+        for each in resolutions:
+            pixels, unit = each if isinstance(each, tuple) else (each, "CENTIMETER")
+            named = {} if pixels is None else {"resolution": (pixels, pixels), "resolutionunit": unit}
+            tif.write(PIXELS[0], photometric="minisblack", metadata=None, contiguous=False, **named)
+    return path
+
+
+def test_pages_of_different_resolution_give_no_pixel_size(tmp_path):
+    """A hundred thousandth of the areas of one page must not be said of another."""
+    path = paged(tmp_path / "a.tif", 20000, 20000, 40000, 20000, 40000)
+    with open_image(path) as image:
+        assert (image.calibration.pixel_size_y, image.calibration.pixel_size_x) == (None, None)
+        (note,) = (note for note in image.notes if "resolution" in note)
+        assert "0.5 x 0.5 µm (pages 0-1, 3)" in note
+        assert "0.25 x 0.25 µm (pages 2, 4)" in note
+        assert "taken as no pixel size" in note
+
+
+@pytest.mark.parametrize(
+    ("other", "size"),
+    [
+        (20001, 0.5),  # rounded
+        ((20000 * 2.54, "INCH"), 0.5),  # the same in another unit
+        ((72, "INCH"), 0.5),  # as programs write for a screen
+        ((1, "NONE"), 0.5),
+        (None, 0.5),
+    ],
+)
+def test_pages_that_say_nothing_else_keep_the_pixel_size(tmp_path, other, size):
+    with open_image(paged(tmp_path / "a.tif", 20000, other)) as image:
+        assert image.calibration.pixel_size_x == pytest.approx(size)
+        assert image.notes == ()
+
+
+def test_of_pages_in_sequence_only_a_few_are_named(tmp_path):
+    path = paged(tmp_path / "a.tif", *range(10000, 40000, 1000))
+    with open_image(path) as image:
+        (note,) = image.notes
+    assert len(note) < 400
+    assert "more" in note
+
+
+def test_a_header_for_all_pages_counts_more_than_their_tags(tmp_path):
+    """ImageJ has one size for a stack, and a microscope its own tags."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for i, pixels in enumerate((20000, 40000, 40000)):
+            tif.write(
+                PIXELS[0],
+                resolution=(pixels, pixels),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+                contiguous=False,
+                description=imagej() if i == 0 else None,
+            )
+    with open_image(path) as image:
+        assert image.calibration.pixel_size_x == 0.5

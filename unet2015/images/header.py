@@ -7,10 +7,10 @@ from typing import Any
 from unet2015.images import imagej, microscopes, ome, ome_metadata, plain
 from unet2015.images.declared import Declared
 from unet2015.images.descriptions import read_descriptions
+from unet2015.images.page_sizes import with_common_size
+from unet2015.images.repeated import RESOLUTION
 from unet2015.images.samples import check_numbers, value_samples
 from unet2015.images.unused_pages import describe_undeclared
-
-_TAGS = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
 
 
 def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
@@ -33,7 +33,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
     first, name = pages[0], str(path)
     check_numbers(first, name)
     descriptions = read_descriptions(first)
-    tags = {code: value for code in _TAGS if (value := first.tags.valueof(code)) is not None}
+    tags = _resolution_tags(first)
     samples, main = int(first.samplesperpixel), descriptions[0] if descriptions else ""
     notes: tuple[str, ...] = ()
     if ome_metadata.is_ome(main):
@@ -54,8 +54,17 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
         labels = imagej.slice_labels(first) if "C" in found.lead else ()
         return replace(found, channel_names=imagej.channel_names(labels, found.lead, found.sizes))
     shape = tuple(int(length) for length in first.shape)
-    found = microscopes.refine(plain.read_plain(descriptions, tags, len(pages), shape), pages, name)
+
+    def by_tags(tags: dict[int, Any]) -> Declared:
+        return plain.read_plain(descriptions, tags, len(pages), shape)
+
+    found = with_common_size(by_tags(tags), pages, lambda page: by_tags(_resolution_tags(page)).calibration)
+    found = microscopes.refine(found, pages, name)
     return replace(found, notes=notes + found.notes)
+
+
+def _resolution_tags(page: Any) -> dict[int, Any]:
+    return {code: value for code in RESOLUTION if (value := page.tags.valueof(code)) is not None}
 
 
 def merged_axes(named: Declared, page: Any, tail: str, samples: int) -> tuple[str, tuple[int, ...]]:

@@ -134,7 +134,7 @@ def other_size(image: Image, other: Image, called: str | None = None) -> str | N
     The other image is `called` so; by default by its name.
     """
     ours, theirs = pixel_size(image.calibration), pixel_size(other.calibration)
-    if ours is None or theirs is None or _alike(ours, theirs):
+    if ours is None or theirs is None or alike(ours, theirs):
         return None
     called = called or other.name
     return f"declares pixels of {in_words(ours)}, but {called} has {in_words(theirs)}; see which is right"
@@ -145,7 +145,7 @@ def sizes_of(images: Iterable[Image]) -> dict[tuple[float, float], str]:
     found: dict[tuple[float, float], str] = {}
     for image in images:
         size = pixel_size(image.calibration)
-        if size is not None and not any(_alike(size, known) for known in found):
+        if size is not None and not any(alike(size, known) for known in found):
             found[size] = image.name
     return found
 
@@ -154,12 +154,13 @@ def common_width(images: Iterable[Image]) -> float | None:
     """Return the width of a pixel of all images in micrometres; None if they differ, or one does not say."""
     sizes = [pixel_size(image.calibration) for image in images]
     known = [size for size in sizes if size is not None]
-    if not known or len(known) < len(sizes) or not all(_alike(size, known[0]) for size in known):
+    if not known or len(known) < len(sizes) or not all(alike(size, known[0]) for size in known):
         return None
     return known[0][1]
 
 
-def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Tell whether two sizes of pixels are one, but for rounding."""
     return all(map(_alike_side, one, other))
 
 

@@ -12,15 +12,18 @@ import tifffile
 from unet2015.errors import ImageReadError
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
+RESOLUTION = (282, 283, 296)
+"""XResolution, YResolution, ResolutionUnit."""
 _RELEVANT = frozenset(
     (
         *(254, 255, 256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 317, 320, 322, 323, 332, 338, 339, 347),
         *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 532, 32996, 32997, 32998),
         *(42113, 50674),
+        *RESOLUTION,
     )
 )
-"""Tags that decide what the pixels are and how they are decoded. What makers write is about the whole
-image, and counts in the first directory."""
+"""Tags that decide what the pixels are, how they are decoded, and how large they are. What makers write is
+about the whole image, and counts in the first directory."""
 _EER, _OF_EER = frozenset((65000, 65001, 65002)), frozenset((65007, 65008, 65009))
 """Compressions of EER, and the tags that their decoder needs."""
 
