@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.command import options
-from benchmarks.machine import fastest, keep_result, row, seconds
+from benchmarks.machine import cpu_kind, fastest, keep_result, result_of_kind, row, seconds
 from benchmarks.peers import peer, peer_versions
 from benchmarks.tiled_inference import DTYPES, NEAR, network_of
 from unet2015.exchange.formats import quiet
@@ -176,7 +176,7 @@ def table(found: dict[str, Any], width: int, side: int) -> list[dict[str, Any]]:
 
     return [
         row(
-            f"one tile of {side} px, width {width}, CPU, {found['precision']}, {counted}",
+            f"one tile of {side} px, width {width}, {cpu_kind()}, {found['precision']}, {counted}",
             f"{name}, the same network",
             ratio,
             "x",
@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compared": found,
         "table": [each for one in found for each in table(one, width, side)],
     }
-    keep_result(given, "engines", __doc__, answer)
+    keep_result(given, result_of_kind("engines"), __doc__, answer)
     return 0
 
 

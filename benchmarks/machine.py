@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from unet2015 import provenance
-from unet2015.device import accelerator_names
+from unet2015.device import accelerator_names, has_matrix_units
 from unet2015.networks.architecture import FASTEST
 from unet2015.networks.cpu.convolution_choice import least_product, way_of
 from unet2015.networks.cpu.packed_weights import can_pack
@@ -26,6 +26,16 @@ RESULTS = Path(__file__).parent / "results"
 def machine() -> dict[str, Any]:
     """Return what the times depend on."""
     return provenance.machine(accelerator_names())
+
+
+def cpu_kind() -> str:
+    """Return this processor's kind in the words of the table: matrix units change what bfloat16 costs."""
+    return "CPU with AMX" if has_matrix_units() else "CPU"
+
+
+def result_of_kind(name: str) -> str:
+    """Return the name of a result that is kept for each kind of processor."""
+    return f"{name}_amx" if has_matrix_units() else name
 
 
 def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import keep_result, matrix_product, row, seconds
+from benchmarks.machine import cpu_kind, keep_result, matrix_product, result_of_kind, row, seconds
 from benchmarks.padded import PaddedUNet, largest_difference
 from benchmarks.peers import peer, peer_versions
 from unet2015.device import thread_count
@@ -235,7 +235,7 @@ def table(answer: dict[str, Any], side: int, width: int) -> list[dict[str, Any]]
     )
     return [
         row(
-            f"tiled inference, width {width}, {side} x {side}, CPU, {answer['precision']}",
+            f"tiled inference, width {width}, {side} x {side}, {cpu_kind()}, {answer['precision']}",
             f"MONAI sliding windows, overlap {windows['overlap']}, {windows['order']}",
             windows["ratio"],
             "x",
@@ -258,7 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, help="of torch; default: as many as it takes by itself")
     parser.add_argument(
-        "--out", type=Path, help="folder of the results, tiled_inference_PRECISION.json (default: results)"
+        "--out",
+        type=Path,
+        help="folder of the results, tiled_inference_PRECISION[_amx].json (default: results)",
     )
     options = parser.parse_args(arguments)
     if options.threads:
@@ -283,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **found,
             "table": table(found, side, width),
         }
-        name = f"tiled_inference_{precision}"
+        name = result_of_kind(f"tiled_inference_{precision}")
         options.out = None if folder is None else folder / f"{name}.json"
         keep_result(options, name, __doc__, answer)
     return 0

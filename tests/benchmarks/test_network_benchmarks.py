@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from benchmarks import engines, layers, memory, tiled_inference
+from benchmarks import engines, layers, machine, memory, tiled_inference
+from benchmarks.machine import result_of_kind
 from benchmarks.padded import largest_difference
 from benchmarks.tiled_inference import taken_by
 from unet2015.networks.cpu.convolution_choice import DIRECT, VARIABLE
@@ -24,7 +25,7 @@ def test_quick_run_of_tiled_inference(tmp_path, benchmark, orders, count):
     arguments = ["--quick", "--orders", orders, "--out", str(tmp_path)]
     assert benchmark.pedantic(tiled_inference.main, args=(arguments,), rounds=1) == 0
     for precision in ("float32", "bfloat16"):
-        result = json.loads((tmp_path / f"tiled_inference_{precision}.json").read_text())
+        result = json.loads((tmp_path / f"{result_of_kind(f'tiled_inference_{precision}')}.json").read_text())
         assert result["precision"] == precision
         assert result["largest_relative_difference_of_the_networks"] <= 1e-5
         assert len(result["windows"]) == len(result["table"]) == (count if "monai" in result["peers"] else 0)
@@ -79,6 +80,23 @@ def test_the_padded_network_is_the_network_inside(depth):
     torch.manual_seed(depth)
     network = UNet(2, 3, 4, depth).eval().requires_grad_(False)
     assert 0 <= largest_difference(network.double()) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("units", "kind", "name"), [(False, "CPU", "engines"), (True, "CPU with AMX", "engines_amx")]
+)
+def test_results_of_processors_with_matrix_units_are_kept_apart(monkeypatch, units, kind, name):
+    monkeypatch.setattr(machine, "has_matrix_units", lambda: units)
+    assert (machine.cpu_kind(), machine.result_of_kind("engines")) == (kind, name)
+    windows = [{"overlap": 0.25, "order": "channels last", "ratio": 2.5, "times": {"cpu": 10, "median": 10}}]
+    work = {"gflop": 1000, "gflop_done": 800, "tiles": 1, "windows_gflop": 2000, "windows": 25}
+    found = {
+        "precision": "bfloat16",
+        "windows": windows,
+        "ours": {"cpu": 4.0, "median": 4.0},
+        "work": work | {"matrix_product_gflops": 9},
+    }
+    assert f"2048 x 2048, {kind}, bfloat16" in tiled_inference.table(found, 2048, 64)[0]["question"]
 
 
 def test_the_rows_say_what_was_met_and_what_was_done(monkeypatch):
