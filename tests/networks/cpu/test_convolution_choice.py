@@ -40,6 +40,7 @@ def measured(monkeypatch, tmp_path):
         return MEASURED, {"256 x 256": [2.0, 1.0]}
 
     monkeypatch.setattr(convolution_choice, "measure", once)
+    monkeypatch.setattr(convolution_choice, "has_matrix_units", lambda: False)
     return counted
 
 
@@ -114,6 +115,18 @@ def test_in_bfloat16_it_is_used_where_that_was_measured_alone(measured, wide, tm
     assert [dtype for _, dtype in measured] == list(USUAL)
     said = [json.loads(path.read_text()) for path in (tmp_path / "cache" / "unet2015").iterdir()]
     assert {each["machine"]["precision"] for each in said} == {"float32", "bfloat16"}
+
+
+def test_with_matrix_units_bfloat16_is_summed_over_the_window_and_nothing_measured(
+    measured, wide, monkeypatch
+):
+    """Winograd gains nothing there, and rounds worse."""
+    monkeypatch.setattr(convolution_choice, "has_matrix_units", lambda: True)
+    assert way_of(wide, torch.bfloat16, FASTEST) == DIRECT
+    assert not measured
+    assert way_of(wide, torch.float32, FASTEST) == MEASURED
+    monkeypatch.setenv(VARIABLE, "winograd from 262144")
+    assert way_of(wide, torch.bfloat16, FASTEST) == "winograd from 262144"
 
 
 def test_it_is_measured_once_for_a_machine_and_a_number_of_threads(measured, wide, tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from unet2015 import provenance
+from unet2015.device import has_matrix_units
 from unet2015.errors import UNet2015Error, UsageError
 from unet2015.networks.architecture import FASTEST
 from unet2015.networks.cpu.packed_weights import Convolution, can_pack
@@ -34,7 +35,7 @@ from unet2015.safe_files import atomic_path, is_edited, is_signed, read_text, si
 
 DIRECT = "direct"
 USUAL = {torch.float32: f"winograd from {MIN_CHANNEL_PRODUCT}", torch.bfloat16: DIRECT}
-"""The way where nothing is measured. In bfloat16 a processor with matrix units (AMX) gains nothing by it."""
+"""The way where nothing is measured."""
 VARIABLE = "UNET2015_CONVOLUTIONS"
 _TIMED = {torch.float32: ((256, 256), (128, 256), (128, 128)), torch.bfloat16: ((512, 512),)}
 """Channels in and out, the most first: with fewer, or where these gain nothing, Winograd is not used."""
@@ -82,6 +83,8 @@ def way_of(network: UNet, dtype: torch.dtype, wanted: str | None = None) -> str 
         except UsageError as error:
             raise UsageError(f"the environment variable {VARIABLE}: {error}") from error
         return fixed
+    if dtype == torch.bfloat16 and has_matrix_units():
+        return USUAL[dtype]  # with AMX, Winograd gains nothing and rounds worse
     widest = (network.width << network.depth) ** 2
     return _kept(dtype) if widest >= _WIDEST else USUAL[dtype]
 
