@@ -46,11 +46,16 @@ class Geometry:
         """Whether `size` is a legal input side."""
         return size >= self.smallest and (size - self.smallest) % self.factor == 0
 
-    def check(self, *sizes: int) -> None:
-        """Raise `GeometryError`, naming the nearest legal sizes, unless all `sizes` are legal."""
+    @property
+    def smallest_covering(self) -> int:
+        """The smallest legal side of tiles that can cover an image of any size."""
+        return self.input_for(self.factor)
+
+    def check(self, *sizes: int, least: int = 0) -> None:
+        """Raise `GeometryError`, naming the nearest legal sizes from `least` on, unless all are legal."""
         for size in sizes:
             if not self.is_legal(size):
-                nearest = " or ".join(str(legal) for legal in self.nearest_legal(size))
+                nearest = " or ".join(str(legal) for legal in self.nearest_legal(max(size, least)))
                 raise GeometryError(
                     f"an input side of {size} px does not fit the network (legal sides are "
                     f"{self.smallest} + k * {self.factor}); the nearest legal: {nearest}"
@@ -81,6 +86,13 @@ class Geometry:
         Zero if the output is smaller than `factor`: such a tile can only cover a whole image.
         """
         return self.output_size(size) // self.factor * self.factor
+
+
+def smallest_tile(inference: Geometry, training: Geometry) -> int:
+    """Return the side of the smallest tile of a training with which pages of any size can be validated."""
+    if (inference.factor, inference.margin) == (training.factor, training.margin):
+        return inference.smallest_covering
+    return training.smallest  # `inference_tile` takes what covers
 
 
 def inference_tile(inference: Geometry, training: Geometry, tile: int) -> int:

@@ -1,6 +1,8 @@
 """A PNG holds as many pixels as its header declares: no more, and nothing behind them."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -60,3 +62,22 @@ def test_whole_files_are_read(tmp_path, size):
 def test_too_much_or_too_little_is_an_error(tmp_path, pieces, said):
     with pytest.raises(ImageReadError, match=said):
         read(tmp_path / "a.png", png(pieces))
+
+
+def chunk_of(kind, body):
+    return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def test_what_does_not_matter_is_not_printed(tmp_path):
+    """Decoders warn of an interlaced image, and of a damaged colour profile, which is not used."""
+    whole, woven = png([zlib.compress(ROWS)]), png([zlib.compress(interlaced(PAGE))], passes=1)
+    (tmp_path / "profile.png").write_bytes(whole[:33] + chunk_of(b"iCCP", b"x\0\0junk") + whole[33:])
+    (tmp_path / "woven.png").write_bytes(woven)
+    code = (
+        "import sys; from unet2015.images.reader import open_image\n"
+        "for path in sys.argv[1:]:\n"
+        "    with open_image(path) as image: image.read(0, 0, 13, 0, 11)"
+    )
+    paths = sorted(tmp_path.iterdir())
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

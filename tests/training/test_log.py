@@ -82,3 +82,21 @@ def test_a_file_of_nothing_but_damage_is_no_log(tmp_path):
     (tmp_path / "log.jsonl").write_bytes(b"x\ny\n")
     with pytest.raises(DataSetError, match=r"log\.jsonl: not the log of a training"):
         plot_curves({"": tmp_path / "log.jsonl"})
+
+
+def test_a_last_line_that_lacks_only_its_end_counts_and_is_gone_on_from(tmp_path):
+    """As a kill or an editor leaves it."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of(*STEPS)[:-1])
+    assert (inspect_log(path).good, inspect_log(path).damaged) == (STEPS, [])
+    with TrainingLog(tmp_path, step=STEPS[-1]["step"]) as log:
+        log.write(9, loss=0.5)
+    assert read_log(path) == [*STEPS, {"step": 9, "loss": 0.5}]
+    assert path.read_bytes() == lines_of(*STEPS, {"step": 9, "loss": 0.5})
+
+
+@pytest.mark.parametrize("length", range(1, len(lines_of(STEPS[0])) - 1))
+def test_no_part_of_a_line_counts(tmp_path, length):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of(STEPS[0]) + lines_of(CHECK)[:length])
+    assert read_log(path) == STEPS[:1]

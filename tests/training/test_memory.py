@@ -59,3 +59,24 @@ def test_a_tile_that_cannot_cover_the_pages_is_refused_before_the_first_step(
     with pytest.raises(GeometryError, match="cannot cover"):
         train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize("wanted", [180, 186, 190])
+def test_the_tile_that_is_advised_is_one_that_is_taken(tmp_path, small_set, small_settings, wanted):
+    """Tiles of 188 px of the paper's depth are legal, but outputs of 4 px cannot cover pages in phase."""
+    settings = small_settings(network={"depth": 4}, optimisation={"tile": wanted})
+    with pytest.raises(GeometryError, match=r"the nearest legal: 204$"):
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+
+
+@pytest.mark.parametrize("tile", [204, 220])
+def test_memory_for_no_tile_that_covers_is_not_said_to_be_for_one(
+    tmp_path, small_set, small_settings, monkeypatch, tile
+):
+    settings = small_settings(network={"depth": 4}, optimisation={"tile": tile})
+    monkeypatch.setattr(
+        memory, "process_memory", lambda device: memory.activation_bytes(settings, 1, tile) / 10
+    )
+    advice = "a tile of 204 px may fit" if tile > 204 else "no smaller tile covers the pages; take a narrower"
+    with pytest.raises(MemoryLimitError, match=advice):
+        train(*small_set, tmp_path / "run", settings=settings, device="cpu")

@@ -21,7 +21,7 @@ from unet2015.cli.object_options import (
     object_settings,
     views_of,
 )
-from unet2015.cli.options import Axes, Channel, Json, PixelSize, ReplacePixelSize, Scene
+from unet2015.cli.options import AxesOfResults, Channel, Json, PixelSize, ReplacePixelSize, Scene
 from unet2015.cli.output import print_files, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
@@ -74,7 +74,7 @@ def label(
             metavar="SIZE",
         ),
     ] = None,
-    axes: Axes = None,
+    axes: AxesOfResults = None,
     as_json: Json = False,
 ) -> None:
     """Number the objects of maps, and measure them.
@@ -139,7 +139,7 @@ def measure(
     scene: Scene = None,
     pixel_size: PixelSize = None,
     replace_pixel_size: ReplacePixelSize = False,
-    axes: Axes = None,
+    axes: AxesOfResults = None,
     as_json: Json = False,
 ) -> None:
     """Measure the objects of label images.

@@ -15,6 +15,14 @@ Axes = Annotated[
         metavar="AXES",
     ),
 ]
+AxesOfResults = Annotated[
+    str | None,
+    typer.Option(
+        help="Axes of the maps or labels, slowest first, such as TZYX; only where a file does not say or is "
+        "wrong. Those of --images are found: in the file or, where segment --axes gave them, in the record.",
+        metavar="AXES",
+    ),
+]
 Channel = Annotated[
     str | None,
     typer.Option(

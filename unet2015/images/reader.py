@@ -34,6 +34,9 @@ _TAKEN = ", ".join(SUFFIXES) + " and .zarr"
 
 _NAMED = 10
 
+# What matters of a file is said here; without a handler the warnings of decoders would go to stderr.
+logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
+
 _log = logging.getLogger("unet2015")
 
 

@@ -107,7 +107,7 @@ def check_covers(length: int, tile: int, geometry: Geometry) -> None:
         raise GeometryError(
             f"a tile of {tile} px has an output of {output} px, less than the pooling factor "
             f"{geometry.factor}, and cannot cover {length} px in phase; the smallest tile that can: "
-            f"{geometry.input_for(geometry.factor)}"
+            f"{geometry.smallest_covering}"
         )
 
 

@@ -41,7 +41,7 @@ def by_work(geometry: Geometry, shape: tuple[int, int, int], batched: bool) -> l
 
     def sides(length: int) -> dict[int, int]:
         largest = geometry.input_for(min(length, LARGEST_OUTPUT))
-        smallest = min(largest, geometry.input_for(geometry.factor))
+        smallest = min(largest, geometry.smallest_covering)
         counts: dict[int, int] = {}
         for side in range(largest, smallest - 1, -geometry.factor):
             counts[count_tiles(length, side, geometry)] = side  # at last the smallest side for this count

@@ -138,6 +138,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def inspect_log(path: Path) -> LogLines:
     """Return the lines of a log; a last line cut by a kill is left out, and is no damage.
 
+    One that lacks only the end of its line, as a kill or an editor may leave it, counts.
+
     Raises
     ------
     DataSetError
@@ -149,7 +151,8 @@ def inspect_log(path: Path) -> LogLines:
         lines = read_bytes(path).decode("utf-8", "replace").split("\n")
     except OSError as error:
         raise DataSetError(f"{path}: cannot read the log: {error.strerror or error}") from error
-    found = [_parsed(line) for line in lines[:-1]]
+    # A prefix of an object is none, so a last line that is whole lacks no more than its end.
+    found = [_parsed(line) for line in lines[: None if _parsed(lines[-1]) else -1]]
     return LogLines(
         [line for line in found if line is not None],
         [number for number, line in enumerate(found, 1) if line is None],

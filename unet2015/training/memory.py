@@ -6,7 +6,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from unet2015.device import process_memory
 from unet2015.errors import MemoryLimitError
-from unet2015.geometry import inference_tile
+from unet2015.geometry import inference_tile, smallest_tile
 from unet2015.networks import build, geometry, training_geometry
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.plan import TilePlan
@@ -63,8 +63,11 @@ def check_memory(settings: TrainingSettings, data: TrainingSet, device: torch.de
         advice = f"a batch of {max(1, int(0.7 * free / one))} may fit (--batch)"
     else:
         # What is kept grows with the area.
-        side = shape.nearest_legal(max(shape.smallest, int(rule.tile * (0.7 * free / one) ** 0.5)))[0]
-        advice = f"a tile of {side} px may fit (--tile), or a narrower network (--width)"
+        wanted = int(rule.tile * (0.7 * free / one) ** 0.5)
+        side = shape.nearest_legal(max(smallest_tile(inference, shape), wanted))[0]
+        narrower = "a narrower network (--width)"
+        smaller = f"a tile of {side} px may fit (--tile), or {narrower}"
+        advice = smaller if side < rule.tile else f"no smaller tile covers the pages; take {narrower}"
     raise MemoryLimitError(
         f"a step with batch = {rule.batch} and tile = {rule.tile} needs {_gib(one * rule.batch)} of memory "
         f"at least, but {device} has {_gib(free)} free; {advice}"

@@ -8,6 +8,7 @@ from typing import Any
 from unet2015 import networks
 from unet2015.arguments import file_path
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
+from unet2015.geometry import smallest_tile
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
 from unet2015.models.shipped import find_model, warn_of_doubts
@@ -124,7 +125,9 @@ def check_network(settings: TrainingSettings) -> None:
     GeometryError
         It does not; the message names the nearest sides that it takes.
     """
-    networks.training_geometry(settings.network).check(settings.optimisation.tile)
+    shape = networks.training_geometry(settings.network)
+    least = smallest_tile(networks.geometry(settings.network), shape)
+    shape.check(settings.optimisation.tile, least=least)
     if why := networks.inexact(settings.network):
         _log.warning("tiles of this network will differ from the whole image: %s", why)
 

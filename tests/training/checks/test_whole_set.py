@@ -319,3 +319,14 @@ def test_labels_whose_pages_are_in_another_order_are_refused(tmp_path):
         tifffile.imwrite(pair[-1], array, metadata={"axes": axes}, ome=True, photometric="minisblack")
     problems = inspect_set([tuple(pair)], TrainingSettings()).problems
     assert any("its pages are Z 3 x T 2" in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize(("kind", "meant"), [("instances", "background"), ("membrane", "membrane")])
+def test_ignoring_the_value_of_the_background_is_said_once_and_why(report, kind, meant):
+    found = report([CELLS] * 4, labels={"kind": kind, "ignore": 0})
+    (error,) = [problem.message for problem in found.problems if problem.severity == "error"]
+    assert f"the ignore value is 0, which means {meant}" in error
+    assert "leave out --ignore 0" in error
+    warnings = {problem.message for problem in found.problems if problem.severity == "warning"}
+    assert all("the ignore value is 0" in one for one in warnings if "cells" in one), warnings
+    assert not any("numbered 1" in one for one in warnings)

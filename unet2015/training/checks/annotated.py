@@ -27,6 +27,16 @@ def hold_only_zero(kind: LabelKind) -> str:
     return "hold nothing but membrane" if kind == "membrane" else "hold no cell"
 
 
+def zero_ignored(kind: LabelKind) -> str:
+    """Say what becomes of labels whose class 0 is the value to ignore."""
+    meant = "membrane" if kind == "membrane" else "background"
+    return (
+        f"the ignore value is 0, which means {meant}, so none is left and every annotated pixel is cells; if "
+        f"0 is {meant}, leave out --ignore 0; if not, give what is not annotated another value, and the "
+        f"{meant} 0"
+    )
+
+
 def file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:
     """Say what a file lacks: annotated pixels, pixels of the ignore value, of a second class, or on pages."""
     present = np.flatnonzero(frequencies.sum(axis=0))
@@ -39,6 +49,9 @@ def file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, nam
         what = "background or membrane" if present[0] == 0 else "cells"
         if settings.kind == "classes":
             what = f"class {present[0]}"
+        elif settings.ignore == 0:
+            yield f"{name}: {zero_ignored(settings.kind)}"
+            return
         yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
     yield from _blank_pages(frequencies, settings.kind, name)
 

@@ -124,7 +124,7 @@ def inspect_labels(
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
     whole = [*file_notes(labels, frequencies, settings, name), *ignored_cell(labels, areas, settings, name)]
-    return LabelReport([], [*whole, *_background(areas, notes, name), *notes], frequencies)
+    return LabelReport([], [*whole, *_background(areas, [*whole, *notes], name), *notes], frequencies)
 
 
 def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> list[str]:
@@ -233,7 +233,7 @@ def _scattered(cells: _Instances, place: str) -> Iterator[str]:
 
 
 def _background(pages: Sequence[LabelAreas], notes: Sequence[str], name: str) -> Iterator[str]:
-    """Say if the background may have a number, unless `not_annotated` has asked about one."""
+    """Say if the background may have a number, unless another note has asked about --ignore."""
     if not any("--ignore" in note for note in notes) and (found := describe_background(pages)):
         yield f"{name}: {found}"
 

@@ -11,7 +11,7 @@ from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, sizes_of
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
-from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero
+from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.page_names import Files, describe_held_out, page_names, shortened_pages
@@ -91,7 +91,11 @@ def set_problems(
         yield _error(f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
         return
     if present.size == 1:
-        yield _error("all labels of the set are of one class; there is nothing to tell apart")
+        why = zero_ignored(settings.labels.kind)
+        lost = settings.labels.ignore == 0 and settings.labels.kind != "classes"
+        yield _error(
+            f"all labels of the set are of one class; {why if lost else 'there is nothing to tell apart'}"
+        )
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
         yield _warning(f"no pixel of the set is of class {listed(absent)}")
     training, held_out = split_pages(settings.validation, len(pages), files)
