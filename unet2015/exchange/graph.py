@@ -22,7 +22,7 @@ _LARGEST = 1 << 15
 class _FreeGeometry(Geometry):
     """A geometry that lets a tracer try any size; what runs the graph must give it legal ones."""
 
-    def check(self, *sizes: int) -> None:
+    def check(self, *sizes: int, least: int = 0) -> None:
         """Do nothing: comparing sizes would make a tracer take those of its example for the only ones."""
 
 

@@ -10,6 +10,7 @@ from unet2015.images.image import Image
 from unet2015.wording import listed
 
 _NAMED = 3
+LOST = "a lost or saturated frame?"
 
 
 def constant_pages(image: Image) -> Iterator[tuple[int, list[int], float]]:
@@ -53,4 +54,4 @@ def notes_on_constant(
         by_text.setdefault(what, []).append(page)
     for what, where in by_text.items():
         place = f"page{'s' * (len(where) > 1)} {listed(where, _NAMED)}: "
-        yield f"{place * (pages > 1)}{what}; a lost or saturated frame?"
+        yield f"{place * (pages > 1)}{what}; {LOST}"

@@ -40,6 +40,16 @@ def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     )
 
 
+def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Return, for a record, that the scale was not compared; most images without a pixel size are right."""
+    if info.pixel_size_nm is None or pixel_size(image.calibration) is not None:
+        return ()
+    return (
+        f"the model was trained on pixels of {info.pixel_size_nm:.4g} nm; this image does not say its pixel "
+        "size, so whether what it shows is of the same scale was not checked (--pixel-size gives it)",
+    )
+
+
 def _other_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:
     if info.mapping.method != "integer-range" or info.dtype != image.dtype.name:
         return ()

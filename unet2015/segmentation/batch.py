@@ -19,6 +19,7 @@ from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.run import FileResult, run_jobs
+from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
 from unet2015.tiling.progress import Lines, reporting
@@ -107,7 +108,7 @@ def segment_files(
             write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
             if not one:
                 write_failures(out, failures)
-    results = with_other_channels(results, jobs)
+    results = with_copies(with_other_channels(results, jobs))
     earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
     if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.object_output import join_results  # it measures

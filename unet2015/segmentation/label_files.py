@@ -29,6 +29,7 @@ from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, say_channels
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 from unet2015.segmentation.record_beside import place_of_record
+from unet2015.segmentation.same_files import with_copies
 
 _NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"
 
@@ -101,6 +102,7 @@ def measure_files(
     results = opening.with_channels(
         all_done(named_results(list(opening.partners)), work.measure, notes, told)
     )
+    results = with_copies(results, opening.partners)
     if not single:
         failed = join_results(target, results, "measure")
         results += [ObjectResult(path, error=error) for path, error in failed]

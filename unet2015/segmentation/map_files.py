@@ -50,6 +50,7 @@ from unet2015.segmentation.record_beside import (
     place_of_record,
     source_of,
 )
+from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
@@ -138,6 +139,7 @@ def label_files(
     work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
     results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
+    results = with_copies(results, work.opening.partners)
     results += [ObjectResult(path, error=error) for path, error in join_results(folder, results, "label")]
     return results
 

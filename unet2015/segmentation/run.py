@@ -14,7 +14,7 @@ from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.training_pages import trained_pages
-from unet2015.models.unlike import notes_on
+from unet2015.models.unlike import notes_on, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out
@@ -146,6 +146,7 @@ def _run(
         lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
         for note in (*notes_on(image, segmenter.info), *lost):
             heard.say(job.input, note)
+        heard.notes += unchecked_scale(image, segmenter.info)  # for the record and --json alone
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:

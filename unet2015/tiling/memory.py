@@ -216,7 +216,7 @@ def _given_sides(
     tile: int, shape: tuple[int, int, int], best: Geometry, geometry: Geometry
 ) -> tuple[int, int]:
     """Return the sides of a tile that the user gives: along a short axis the smallest that cover it."""
-    geometry.check(tile, least=min(geometry.smallest_covering, geometry.input_for(max(shape[1:]))))
+    geometry.check(tile, least=geometry.smallest_covering)
     fit = best if best.is_legal(tile) else geometry
     return min(tile, fit.input_for(shape[1])), min(tile, fit.input_for(shape[2]))
 
