@@ -149,6 +149,7 @@ def calls(place):
         "average": set(),
         "skip_empty": FLAG,
         "fill_value": {"none"},
+        "map_each": {"none"},
     }
     return {
         "Markers": (

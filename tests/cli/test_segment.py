@@ -187,3 +187,15 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on_inside_the_image(segment,
     assert segment("--tile", "44", "--device", "cpu").status == 0
     assert tiles < len(seen) < 9 + tiles, "finished parts must not be computed again"
     assert sorted(path.name for path in (data / "out").iterdir()) == ["a.classes.tif", "a.record.json"]
+
+
+def test_each_page_is_mapped_by_itself_where_that_is_asked_for(segment, data, model):
+    loaded = unet2015.load_model(model)
+    info = loaded.info.model_copy(update={"mapping": Mapping(method="standardise")})
+    save_model(model, loaded.network, info)
+    assert segment("--map-each", "page", "--device", "cpu").status == 0
+    record = json.loads((data / "out" / "a.record.json").read_text())
+    assert (record["settings"]["map_each"], record["mapping"]["each"]) == ("page", "page")
+    refused = segment("--map-each", "frame")
+    assert refused.status == 2
+    assert "'file', 'page'" in refused.err

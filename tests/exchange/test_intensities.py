@@ -109,6 +109,24 @@ def test_the_mapping_of_an_image_can_be_fixed_for_all(about, tmp_path):
     assert np.allclose(mapped_by(chosen, raw[1:]), expected, rtol=0, atol=3e-7)
 
 
+@pytest.mark.parametrize("ends", [{}, {"low": (1,), "high": (99,)}], ids=["standardise", "percentiles"])
+def test_a_model_that_maps_each_page_takes_one_page(ends, tmp_path):
+    method = "image-percentiles" if ends else "standardise"
+    about, by_file = info(method, each="page", **ends), info(method, **ends)
+    chosen = choose_intensities(about)
+    assert (chosen.scale, "over all its pixels" in chosen.takes) == (None, True)
+    assert "of each page" in chosen.takes or "each page minus" in chosen.takes
+    assert whole_image_steps(about, chosen) == whole_image_steps(by_file, choose_intensities(by_file))
+    raw = np.random.default_rng(0).integers(300, 500, (2, 30, 40), np.uint16)
+    tifffile.imwrite(tmp_path / "i.tif", raw, photometric="minisblack", metadata={"axes": "ZYX"})
+    with pytest.raises(UsageError, match=r"i\.tif: has 2 pages, each of which .* give an image of one page"):
+        choose_intensities(about, image=tmp_path / "i.tif")
+    tifffile.imwrite(tmp_path / "i.tif", raw[1])
+    fixed = choose_intensities(about, image=tmp_path / "i.tif")
+    expected = choose_intensities(by_file, image=tmp_path / "i.tif")
+    assert fixed.as_dict() == expected.as_dict()
+
+
 def test_an_image_unlike_those_trained_on_is_said_and_kept(tmp_path, caplog):
     raw = np.random.default_rng(0).integers(0, 200, (2, 30, 40), np.uint8)
     names = {"Channel": {"Name": ["GFP", "DAPI"]}}

@@ -67,5 +67,5 @@ def test_what_is_black_in_the_tiles_themselves_is_said(tmp_path):
         for number, band in enumerate(image.bands(0)):
             areas.add(0, number * image.band_rows, band)
         offset, _ = intensity_scale(Mapping(method="standardise", fill_value=0), image)
-    assert list(areas.found(None)) == [(0, 2 * 30 * 10 / (90 * 90))]
+    assert list(areas.found(None)) == [(0, 2 * 30 * 10 / (90 * 90), [0])]
     assert offset.tolist() == [pytest.approx(tile[:, 10:].mean(), rel=1e-13)]

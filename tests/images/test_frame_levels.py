@@ -34,7 +34,7 @@ def test_a_film_that_bleaches_is_said_with_its_extreme_frames(mapping, dtype):
     first, last = (np.percentile(frames[page], (0.2, 99.8)) for page in (9, 0))
     for (low, high), page in ((first, 9), (last, 0)):
         assert f"{low:g} to {high:g} on page {page}" in note
-    assert "files of their own" in note
+    assert '--map-each page (map_each="page" in Python)' in note
 
 
 def test_a_lamp_that_flickers_and_a_brighter_background_are_said():

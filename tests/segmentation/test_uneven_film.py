@@ -49,11 +49,17 @@ def test_a_training_set_is_checked_for_it(tmp_path):
     labels = tmp_path / "labels.tif"
     cells = np.stack([SCENE] * 3).astype(np.uint8)
     tifffile.imwrite(labels, cells, imagej=True, metadata={"axes": "TYX"})
-    for film, found in ((BLEACHED, 1), (EVEN, 0)):
+    by_file, by_page = {"method": "standardise"}, {"method": "standardise", "each": "page"}
+    fixed = {"method": "training-percentiles"}
+    plain, also = '[mapping] each = "page" maps', '[mapping] method = "standardise", each = "page" maps'
+    for film, mapping, advice in (
+        *((BLEACHED, by_file, plain), (EVEN, by_file, None)),
+        *((BLEACHED, by_page, None), (BLEACHED, fixed, also)),
+    ):
         images = tmp_path / "images.tif"
         tifffile.imwrite(images, film, imagej=True, metadata={"axes": "TYX"})
-        settings = TrainingSettings.model_validate(
-            {"labels": {"kind": "mask"}, "mapping": {"method": "standardise"}}
-        )
+        settings = TrainingSettings.model_validate({"labels": {"kind": "mask"}, "mapping": mapping})
         report = inspect_set([(images, labels)], settings)
-        assert sum(SAID in problem.message for problem in report.problems) == found
+        said = [problem.message for problem in report.problems if SAID in problem.message]
+        assert len(said) == (advice is not None)
+        assert all(advice in message for message in said)

@@ -209,7 +209,9 @@ def test_network_and_mapping_come_from_the_model(begun, tmp_path, caplog):
     assert chosen.network == start.model.info.network
     assert "U-Net (paper) of width 2 and depth 2, as in begun/model.safetensors" in caplog.text
     assert choose_settings("quick", CPU, {"network": {"width": 2}}, start).network.width == 2
-    (tmp_path / "mine.toml").write_text("[network]\nwidth = 2\n[mapping]\nmethod = 'standardise'\nlow = 3\n")
+    (tmp_path / "mine.toml").write_text(
+        "[network]\nwidth = 2\n[mapping]\nmethod = 'standardise'\nlow = 3\neach = 'file'\n"
+    )
     assert choose_settings(tmp_path / "mine.toml", CPU, None, start).network.depth == 2
 
 
@@ -221,6 +223,7 @@ def test_network_and_mapping_come_from_the_model(begun, tmp_path, caplog):
             "network.width = 16, but the network comes from begun/model.safetensors, where it is 2",
         ),
         ("[network]\ndepth = 3", "network.depth = 3, .* it is 2; leave network.depth out"),
+        ("[mapping]\neach = 'page'", "mapping.each = 'page', .* it is 'file'; leave mapping.each out"),
         ("[mapping]\nmethod = 'integer-range'", "mapping.method = 'integer-range', .* 'standardise'"),
         (
             "[labels]\nkind = 'classes'\nclasses = 3",
@@ -346,7 +349,11 @@ def test_percentiles_of_the_mapping_are_those_of_the_model(begun):
     info = read_model_file(begun / "model.safetensors").info
     image = {"method": "image-percentiles", "low": (2.0,), "high": (98.0,)}
     one = mapping_settings(info.model_copy(update={"mapping": info.mapping.model_copy(update=image)}))
-    assert (one.method, one.low, one.high) == ("image-percentiles", 2, 98)
+    assert (one.method, one.low, one.high, one.each) == ("image-percentiles", 2, 98, "file")
+    for method in (image, {"method": "standardise"}):
+        given = {"mapping": info.mapping.model_copy(update=method | {"each": "page", "fill_value": 4.0})}
+        one = mapping_settings(info.model_copy(update=given))
+        assert (one.method, one.each, one.fill_value) == (method["method"], "page", 4)
     fixed = {"mapping": info.mapping.model_copy(update={"method": "fixed", "low": (5.0,), "high": (9.0,)})}
     said = {"settings": {"mapping": {"method": "training-percentiles", "low": 3, "high": 90}}}
     for training, low in ((said, 3), ({}, 1), ({"settings": 7}, 1)):

@@ -162,6 +162,30 @@ def test_pages_say_how_much_their_image_varies_as_the_network_sees_it(pairs, met
     data.close()
 
 
+@pytest.mark.parametrize("method", ["standardise", "image-percentiles"])
+def test_pages_that_are_mapped_by_themselves_vary_by_themselves(pairs, method):
+    path = pairs[2][0]
+    stack = tifffile.imread(path)
+    faded = (stack // np.array([1, 4, 9])[:, None, None]).astype(stack.dtype)
+    tifffile.imwrite(path, faded, photometric="minisblack")
+    data = load(pairs, mapping={"method": method, "each": "page"}, validation={"pages": "0"})
+    assert data.mapping.of_each_page
+    found = []
+    for page in data.training:
+        values = page.source.read(0, 0, 20, 0, 24)
+        assert page.deviation == pytest.approx((values.std(),), rel=1e-4)
+        found.append(values)
+    data.close()
+    assert len(found) == 4
+    whole = load(pairs, mapping={"method": method}, validation={"pages": "0"})
+    same = [
+        np.array_equal(page.source.read(0, 0, 20, 0, 24), values)
+        for page, values in zip(whole.training, found, strict=True)
+    ]
+    whole.close()
+    assert same == [True, False, False, False]  # a file of one page, and the three pages of a stack
+
+
 def test_annotated_pixels_are_counted_and_pages_without_any_are_not_drawn(pairs):
     path = pairs[2][1]
     labels = tifffile.imread(path)

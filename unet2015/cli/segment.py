@@ -26,7 +26,7 @@ from unet2015.cli.object_options import (
 )
 from unet2015.cli.options import Axes, Channel, Device, Json, PixelSize, ReplacePixelSize, Scene
 from unet2015.cli.output import echo, print_files, print_json, show_messages
-from unet2015.settings.choices import Averaging, Precision
+from unet2015.settings.choices import Averaging, MapEach, Precision
 
 if TYPE_CHECKING:
     from unet2015.segmentation.file_plan import FilePlan
@@ -101,6 +101,14 @@ FillValue = Annotated[
         metavar="VALUE",
     ),
 ]
+MapEachOption = Annotated[
+    MapEach | None,
+    typer.Option(
+        help="What is mapped by its own mean and deviation, or percentiles: all pages of a file together, or "
+        "every page by itself, as for films that bleach.  [default: the model's, mostly file]",
+        show_default=False,
+    ),
+]
 Tiled = Annotated[
     bool | None,
     typer.Option(
@@ -153,6 +161,7 @@ def segment(
     batch: Batch = None,
     skip_empty: SkipEmpty = False,
     fill_value: FillValue = None,
+    map_each: MapEachOption = None,
     tiled: Tiled = None,
     pyramid: Pyramid = False,
     dask: Dask = None,
@@ -186,6 +195,7 @@ def segment(
         threshold=None if threshold is None else parse_threshold(threshold),
         skip_empty=skip_empty,
         fill_value=fill_value,
+        map_each=map_each,
         axes=axes,
         channel=channel,
         scene=scene,

@@ -103,9 +103,8 @@ def choose_intensities(
         least, most = offset[0], offset[0] + 1 / gain[0]
         words = f"{info.dtype}; {least:.0f} and {most:.0f} become 0 and 1"
         return Intensities((offset, gain), f"raw intensities of {words}")
-    return Intensities(
-        None, f"mapped intensities: {info.mapping.in_words()}, over all pixels of all its pages"
-    )
+    over = "all its pixels" if info.mapping.of_each_page else "all pixels of all its pages"
+    return Intensities(None, f"mapped intensities: {info.mapping.in_words()}, over {over}")
 
 
 def _bits(info: ModelInfo) -> int:
@@ -169,7 +168,12 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
     with open_image(path, axes) as image:
         if image.channels != info.in_channels:
             raise UsageError(f"{path}: has {image.channels} channels, but the model takes {info.in_channels}")
-        offset, gain = intensity_scale(info.mapping, image)
+        if info.mapping.of_each_page and image.pages > 1:
+            raise UsageError(
+                f"{path}: has {image.pages} pages, each of which this model maps by itself; give an image of "
+                "one page"
+            )
+        offset, gain = (side.reshape(-1) for side in intensity_scale(info.mapping, image))
         dtype, notes = image.dtype, notes_on(image, info)
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.images.image import Image
+from unet2015.settings.choices import MapEach
+from unet2015.wording import listed
 
 Mask = npt.NDArray[np.bool_]
 
@@ -18,6 +20,9 @@ _LEAST_SHARE = 0.01
 """Of the pixels of a file: what is less changes mean and deviation little."""
 _AT_BORDER = 0.9
 """Of the pixels of the value: a dark background has more of them between its objects."""
+
+_NAMED = 3
+"""Of the pages with such areas, where pages are mapped by themselves."""
 
 
 def left_out(
@@ -79,16 +84,27 @@ class BorderAreas:
             known: Mask | None = None if bare is None else np.asarray(bare.all(axis=0))
             self._found[page, row] = [_counted(band, value, known) for value in self._values]
 
-    def found(self, besides: float | None) -> Iterator[tuple[float, float]]:
-        """Yield each value that covers areas, but one that is left out, and its share of all pixels."""
-        counts = np.array(list(self._found.values()), np.int64).sum(axis=0)
-        for value, (area, every) in zip(self._values, counts.tolist(), strict=True):
-            if value == besides or every == self._size:  # nothing else could be spoilt
-                continue
-            if area >= max(_LEAST_SHARE * self._size, _AT_BORDER * every):
-                yield float(value), area / self._size
+    def found(
+        self, besides: float | None, each: MapEach = "file"
+    ) -> Iterator[tuple[float, float, list[int]]]:
+        """Yield each value that covers areas, but one that is left out, and its share of the pixels.
 
-    def notes(self, besides: float | None, advice: str) -> Iterator[str]:
+        Where pages are mapped by themselves: its share on the page where that is largest, and all such pages.
+        """
+        pages = self._image.pages if each == "page" else 1
+        size = self._size // pages
+        counts = np.zeros((pages, len(self._values), 2), np.int64)
+        for (page, _), found in self._found.items():
+            counts[page if each == "page" else 0] += found
+        area, every = counts[..., 0], counts[..., 1]
+        # A page or file that is all of one value has nothing else that could be spoilt.
+        covered = (every < size) & (area >= np.maximum(_LEAST_SHARE * size, _AT_BORDER * every))
+        for number, value in enumerate(self._values):
+            where = np.flatnonzero(covered[:, number]).tolist()
+            if where and value != besides:
+                yield float(value), float(area[where, number].max()) / size, where
+
+    def notes(self, besides: float | None, advice: str, each: MapEach = "file") -> Iterator[str]:
         """Say what may be no image, and what it does.
 
         Parameters
@@ -97,13 +113,21 @@ class BorderAreas:
             The value that is left out already.
         advice : str
             What leaves a value out, with a place for it.
+        each : {"file", "page"}
+            What is mapped by itself. A lost frame then spoils no other.
         """
-        for value, share in self.found(besides):
+        for value, share, pages in self.found(besides, each):
             shown = f"{value:.9g}"
+            if each == "page":
+                many = len(pages) > 1
+                of = f"{'up to ' * many}{share:.1%} of the pixels of page{'s' * many} {listed(pages, _NAMED)}"
+                area, cause, where = "areas at the border", "registration, stitching", "of the page"
+            else:
+                of, area = f"{share:.1%} of the pixels", "areas at the border or whole pages"
+                cause, where = "registration, stitching, lost frames", "everywhere"
             yield (
-                f"{share:.1%} of the pixels are {shown}, in areas at the border or whole pages; if there is "
-                "no image (registration, stitching, lost frames), they spoil the mapping of intensities of "
-                "all others, and with it the result everywhere: leave them out with "
+                f"{of} are {shown}, in {area}; if there is no image ({cause}), they spoil the mapping of "
+                f"intensities of all others, and with it the result {where}: leave them out with "
                 f"{advice.format(shown)}; if this is the background, they belong to the image"
             )
 

@@ -61,8 +61,14 @@ class FrameLevels:
                 if values.size:
                     self._ends[page, channel] = np.percentile(values, _ENDS)
 
-    def notes(self) -> Iterator[str]:
-        """Say which two frames differ most, where they differ much."""
+    def notes(self, by_page: str) -> Iterator[str]:
+        """Say which two frames differ most, where they differ much.
+
+        Parameters
+        ----------
+        by_page : str
+            What maps each page by itself.
+        """
         axes, shape = self._image.page_axes, self._image.page_shape
         if not len(self._ends):
             return
@@ -81,7 +87,7 @@ class FrameLevels:
             yield (
                 f"the frames differ in brightness{where}: nearly all pixels are {first}, and {last}. Their "
                 "intensities are mapped together, so that cells may seem larger or smaller, or be lost, from "
-                "frame to frame; save the frames as files of their own, each of which is mapped by itself"
+                f"frame to frame; {by_page} maps each frame by itself, for films whose frames all have cells"
             )
 
     def _span(self, page: int, channel: int) -> float:

@@ -1,4 +1,4 @@
-"""What may spoil a mapping that is measured over a whole file, seen while the file is read."""
+"""What may spoil a mapping that is measured over a file or its pages, seen while the file is read."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from unet2015.images.border_areas import BorderAreas
 from unet2015.images.frame_levels import FrameLevels
 from unet2015.images.image import Image
+from unet2015.settings.choices import MapEach
 
 
 class Looks:
@@ -19,25 +20,30 @@ class Looks:
         Whose bands will come, as often as they are read.
     fill_value : float or None
         Of pixels that the mapping leaves out.
+    each : {"file", "page"}
+        Over what it is measured; frames that are mapped by themselves may differ in brightness.
     """
 
-    def __init__(self, image: Image, fill_value: float | None) -> None:
-        self._fill_value = fill_value
+    def __init__(self, image: Image, fill_value: float | None, each: MapEach = "file") -> None:
+        self._fill_value, self._each = fill_value, each
         self._areas = BorderAreas(image)
         self._levels = FrameLevels(image, fill_value)
 
     def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
         """Look at a band, (channels, rows, width), that begins at `row` of a page."""
         self._areas.add(page, row, band)
-        self._levels.add(page, row, band)
+        if self._each == "file":
+            self._levels.add(page, row, band)
 
-    def notes(self, advice: str) -> Iterator[str]:
+    def notes(self, leave_out: str, by_page: str) -> Iterator[str]:
         """Say what was seen.
 
         Parameters
         ----------
-        advice : str
+        leave_out : str
             What leaves a value out, with a place for it.
+        by_page : str
+            What maps each page by itself.
         """
-        yield from self._areas.notes(self._fill_value, advice)
-        yield from self._levels.notes()
+        yield from self._areas.notes(self._fill_value, leave_out, self._each)
+        yield from self._levels.notes(by_page)

@@ -1,30 +1,29 @@
-"""The intensity mapping: one rule for a whole image, chosen once and stored in the model.
+"""The intensity mapping: one rule for all images, chosen once and stored in the model.
 
 The network's input is ``(raw - offset) * gain``, with one offset and gain for each channel of the
 image, so that a result does not depend on the tiling. The paper leaves the mapping open. Mappings that depend
 on the image (``standardise``, ``image-percentiles``) are measured over all pages of the file together. So a
-page of a stack is mapped differently from the same page in its own file.
+page of a stack is mapped differently from the same page in its own file; unless the mapping is of each page,
+which then has an offset and a gain of its own, as its own file would have.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError, UsageError
-from unet2015.images.border_areas import left_out
-from unet2015.images.checked_bands import bands, check_values
+from unet2015.images.checked_bands import check_values
 from unet2015.images.image import Image
 from unet2015.images.looks import Looks
-from unet2015.images.moments import mean_and_deviation
-from unet2015.images.percentiles import exact_percentiles
+from unet2015.images.measured import measured_moments, measured_percentiles
 from unet2015.settings import Mapping, MappingSettings
 
-_ADVICE = "--fill-value {0} (fill_value={0} in Python)"
+_LEAVE_OUT = "--fill-value {0} (fill_value={0} in Python)"
+_BY_PAGE = '--map-each page (map_each="page" in Python)'
 Scale = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""Offset and gain of each channel."""
+"""Offset and gain of each channel, (channels,); of a mapping of each page (pages, channels)."""
 
 
 def choose_mapping(
@@ -67,10 +66,15 @@ def choose_mapping(
             _integer_range(image)
         return Mapping(method="integer-range")
     if method == "standardise":
-        return Mapping(method="standardise", fill_value=settings.fill_value)
+        return Mapping(method="standardise", fill_value=settings.fill_value, each=settings.each)
     if method == "image-percentiles":
-        ends = {"low": (settings.low,), "high": (settings.high,)}
-        return Mapping(method="image-percentiles", fill_value=settings.fill_value, **ends)
+        return Mapping(
+            method="image-percentiles",
+            low=(settings.low,),
+            high=(settings.high,),
+            fill_value=settings.fill_value,
+            each=settings.each,
+        )
     first = images[0]
     for image in images:
         if (image.channels, image.dtype) != (first.channels, first.dtype):
@@ -78,17 +82,18 @@ def choose_mapping(
                 f"{image.name}: expected {first.channels} channels of {first.dtype} as in {first.name}, but "
                 f"it has {image.channels} of {image.dtype}; percentiles over all images need the same"
             )
-    low, high = _percentiles(list(zip(images, chosen, strict=True)), (settings.low, settings.high))
+    low, high = measured_percentiles(list(zip(images, chosen, strict=True)), (settings.low, settings.high))
     return Mapping(method="fixed", low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
 def intensity_scale(mapping: Mapping, image: Image, looks: Looks | None = None) -> Scale:
     """Return offset and gain that make network input of an image: ``(raw - offset) * gain``.
 
-    Percentiles, mean and standard deviation are over all pages; memory is bounded by a band of rows.
+    Percentiles, mean and standard deviation are over all pages or, of a mapping of each page, over every page
+    alone, with the numbers that it would have as an image; memory is bounded by a band of rows.
     Percentiles are exact, and so are the sums of integers. If the two intensities are equal, or the standard
-    deviation is 0 (a constant image), the gain is 0, so that the input is 0 everywhere. Pixels of which all
-    channels have the mapping's fill value do not count.
+    deviation is 0 (a constant image or page), the gain is 0, so that the input is 0 everywhere. Pixels of
+    which all channels have the mapping's fill value do not count.
 
     Parameters
     ----------
@@ -101,21 +106,30 @@ def intensity_scale(mapping: Mapping, image: Image, looks: Looks | None = None) 
 
     Returns
     -------
-    offset, gain : numpy.ndarray of float64, shape (channels,)
+    offset, gain : numpy.ndarray of float64, shape (channels,) or (pages, channels)
+        The latter of a mapping of each page.
 
     Raises
     ------
     ImageValueError
         The mapping does not fit the image's type or channels, or NaN or infinity is among its pixels.
     """
+    if not mapping.of_each_page:
+        return _scale_over(mapping, image, range(image.pages), looks)
+    found = [_scale_over(mapping, image, [page], looks) for page in range(image.pages)]
+    return np.array([offset for offset, _ in found]), np.array([gain for _, gain in found])
+
+
+def _scale_over(mapping: Mapping, image: Image, pages: Sequence[int], looks: Looks | None) -> Scale:
+    """Return offset and gain of each channel, measured over the given pages."""
     if mapping.method == "standardise":
-        mean, deviations = _moments(mapping, image, looks)
+        mean, deviations = measured_moments(image, pages, mapping.fill_value, looks)
         return mean, _inverse(deviations, image)
     if mapping.method == "integer-range":
         low, high = (np.full(image.channels, value, np.float64) for value in _integer_range(image))
     elif mapping.method == "image-percentiles":
         both = (mapping.low[0], mapping.high[0])
-        low, high = _percentiles([(image, range(image.pages))], both, mapping.fill_value, looks)
+        low, high = measured_percentiles([(image, pages)], both, mapping.fill_value, looks)
     else:
         low, high = np.array(mapping.low, np.float64), np.array(mapping.high, np.float64)
         if len(low) != image.channels or len(high) != image.channels:
@@ -127,7 +141,7 @@ def intensity_scale(mapping: Mapping, image: Image, looks: Looks | None = None) 
 
 
 def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt.NDArray[np.float64]:
-    """Return the standard deviation of an image as the network sees it, over all of its pages.
+    """Return the standard deviation of an image as the network sees it, over all pages that are mapped alike.
 
     With it, a change of intensity can be given in deviations of the image, whatever the mapping.
 
@@ -142,8 +156,9 @@ def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt
 
     Returns
     -------
-    numpy.ndarray of float64, shape (channels,)
-        1 for ``standardise``, also for a constant image; otherwise 0 if the network sees only one value.
+    numpy.ndarray of float64, shape (channels,) or (pages, channels)
+        1 for ``standardise``, also for a constant image; otherwise 0 if the network sees only one value. Of
+        each page, if the mapping is.
 
     Raises
     ------
@@ -153,8 +168,9 @@ def deviation(image: Image, mapping: Mapping, scale: Scale | None = None) -> npt
     if mapping.method == "standardise":
         return np.ones(image.channels)
     _, gain = intensity_scale(mapping, image) if scale is None else scale
-    _, raw = _moments(mapping, image)
-    mapped: npt.NDArray[np.float64] = raw * gain
+    together = [[page] for page in range(image.pages)] if mapping.of_each_page else [range(image.pages)]
+    raw = np.array([measured_moments(image, pages, mapping.fill_value)[1] for pages in together])
+    mapped: npt.NDArray[np.float64] = raw.reshape(gain.shape) * gain
     return mapped
 
 
@@ -173,7 +189,7 @@ class MappedImage:
     Attributes
     ----------
     image : Image
-    offset, gain : numpy.ndarray of float64, shape (channels,)
+    offset, gain : numpy.ndarray of float64, shape (channels,) or (pages, channels)
         As `intensity_scale` returns them.
     notes : tuple of str
         What may spoil the mapping: see `Looks`; nothing where `scale` is given.
@@ -186,9 +202,10 @@ class MappedImage:
 
     def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
         self.image = image
-        looks = Looks(image, mapping.fill_value) if scale is None and mapping.of_each_image else None
+        measured = scale is None and mapping.of_each_image
+        looks = Looks(image, mapping.fill_value, mapping.each) if measured else None
         self.offset, self.gain = intensity_scale(mapping, image, looks) if scale is None else scale
-        self.notes = () if looks is None else tuple(looks.notes(_ADVICE))
+        self.notes = () if looks is None else tuple(looks.notes(_LEAVE_OUT, _BY_PAGE))
         # Float32 holds integers of 8 and 16 bits exactly, but not the small differences from a mean: all else
         # is mapped in float64.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
@@ -196,7 +213,7 @@ class MappedImage:
         # The difference of the largest float64 and its negative is infinite, that of their quarters is not.
         # Only such a large range has so small a gain.
         huge = (self.gain < 2.0**-900) & (image.dtype == np.float64)
-        self._factor = np.where(huge, 4.0, 1.0)[:, None, None] if huge.any() else None
+        self._factor = np.where(huge, 4.0, 1.0) if huge.any() else None
 
     def read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.float32]:
         """Read a region of one page as network input.
@@ -227,10 +244,12 @@ class MappedImage:
         """Make network input of pixels of a page: the second half of `read`."""
         check_values(raw, self.image, page)
         values: npt.NDArray[Any] = raw.astype(self._work)
-        offset, gain = (one.astype(self._work)[:, None, None] for one in (self.offset, self.gain))
+        offset = self._of(page, self.offset).astype(self._work)
+        gain = self._of(page, self.gain).astype(self._work)
         if self._factor is not None:
-            values /= self._factor
-            offset, gain = offset / self._factor, gain * self._factor
+            factor = self._of(page, self._factor)
+            values /= factor
+            offset, gain = offset / factor, gain * factor
         np.subtract(values, offset, out=values)
         np.multiply(values, gain, out=values)
         if values.dtype == np.float32:
@@ -243,6 +262,11 @@ class MappedImage:
                 "from the others that single precision does not hold it next to them; replace it"
             )
         return mapped
+
+    @staticmethod
+    def _of(page: int, values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Return those of a page, (channels, 1, 1), of values of the image or of each page."""
+        return (values if values.ndim == 1 else values[page])[:, None, None]
 
 
 def _integer_range(image: Image) -> tuple[int, int]:
@@ -265,33 +289,3 @@ def _inverse(span: npt.NDArray[np.float64], image: Image) -> npt.NDArray[np.floa
         )
     gain: npt.NDArray[np.float64] = np.divide(1.0, span, out=np.zeros_like(span), where=span > 0)
     return gain
-
-
-def _percentiles(
-    images: Sequence[tuple[Image, Sequence[int]]],
-    percents: tuple[float, float],
-    fill_value: float | None = None,
-    looks: Looks | None = None,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return two percentiles of each channel over the given pages of all images."""
-    dtype, channels = images[0][0].dtype, images[0][0].channels
-
-    def blocks(channel: int) -> Iterator[npt.NDArray[Any]]:
-        for image, pages in images:
-            for page in pages:
-                for number, band in enumerate(bands(image, page, looks)):
-                    out = left_out(image, fill_value, page, number * image.band_rows, band)
-                    yield band[channel] if out is None else band[channel][~out[channel]]
-
-    found = [exact_percentiles(partial(blocks, channel), dtype, percents) for channel in range(channels)]
-    both = np.stack(found, axis=1)
-    return both[0], both[1]
-
-
-def _moments(
-    mapping: Mapping, image: Image, looks: Looks | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return mean and standard deviation of each channel, without what the mapping leaves out."""
-    pages = (bands(image, page, looks) for page in range(image.pages))
-    without = partial(left_out, image, mapping.fill_value)
-    return mean_and_deviation(pages, image.dtype, image.channels, without)

@@ -2,9 +2,10 @@
 
 A task is one part of an image (see :mod:`unet2015.tiling.plan`), or one file where there are at least
 as many files as workers. A worker reads the input and writes its results itself, so all paths must lead
-to the same files on all machines; each task sends only a few kilobytes between them. A part has the same
-bytes on any worker, and is whole or absent: if a worker is killed, another does its task again, and a run
-that was killed goes on with or without Dask.
+to the same files on all machines; each task sends only a few kilobytes between them, and 16 bytes for each
+page and channel where pages are mapped by themselves. A part has the same bytes on any worker, and is whole
+or absent: if a worker is killed, another does its task again, and a run that was killed goes on with or
+without Dask.
 """
 
 import logging

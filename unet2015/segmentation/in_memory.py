@@ -22,7 +22,7 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, PRODUCTS, ProbabilityMap, check_finite
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
-from unet2015.settings.choices import Averaging, Precision, ThresholdName
+from unet2015.settings.choices import Averaging, MapEach, Precision, ThresholdName
 from unet2015.tiling.engine import RunOptions, run
 from unet2015.tiling.progress import reporting, tile_bar, unnamed
 from unet2015.tiling.sinks import ArraySink
@@ -46,6 +46,7 @@ def segment(
     average: Averaging = "none",
     skip_empty: bool = False,
     fill_value: float | None = None,
+    map_each: MapEach | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[Any]:
     """Segment an image with the overlap-tile strategy (paper, Fig. 2; doi:10.1007/978-3-319-24574-4_28).
@@ -96,6 +97,10 @@ def segment(
         The value of pixels where there is no image, as after registration or stitching: pixels of which all
         channels have it do not count in the mean and deviation, or the percentiles, by which the model maps
         the intensities of the image. Default: the model's own, which is mostly none.
+    map_each : {"file", "page"}, optional
+        Measure the mean and deviation, or the percentiles, over all pages together, or over each page alone,
+        as for films that bleach: then each page is segmented as if it were an image of its own. Default: as
+        the model does, which is mostly ``file``; an array counts as a file.
     progress : callable, optional
         Called with the number of tiles that are done, and of all; the work waits for it.
 
@@ -124,6 +129,7 @@ def segment(
         threshold=threshold,
         skip_empty=skip_empty,
         fill_value=fill_value,
+        map_each=map_each,
         axes=axes,
         channel=channel,
         scene=scene,

@@ -15,13 +15,13 @@ from unet2015.images.pixel_size import GivenSize
 from unet2015.images.reader import open_image
 from unet2015.images.writer import Layout
 from unet2015.segmentation.products import MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap, views_in_order
-from unet2015.settings.choices import Averaging, LabelType, Precision, ThresholdName
+from unet2015.settings.choices import Averaging, LabelType, MapEach, Precision, ThresholdName
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import checked_again, parse_settings
 
 _MAY_BE_ABSENT = (
     *("objects", "views", "channel", "scene"),
-    *("pixel_size", "replace_pixel_size", "label_type", "fill_value"),
+    *("pixel_size", "replace_pixel_size", "label_type", "fill_value", "map_each"),
 )
 """Not in a record where they are not given, as in records from before there were any."""
 
@@ -35,8 +35,8 @@ class SegmentOptions:
 
     Attributes
     ----------
-    tile, batch, max_memory, device, precision, average, threshold, skip_empty, fill_value, axes, channel
-    scene
+    tile, batch, max_memory, device, precision, average, threshold, skip_empty, fill_value, map_each, axes
+    channel, scene
         As for :func:`unet2015.segment`; a text for `max_memory` becomes bytes.
     pixel_size : float or tuple of float, optional
         Side of a pixel in micrometres, or height and width, for files that do not say it. A file that says
@@ -75,6 +75,7 @@ class SegmentOptions:
     channel: int | str | None = None
     scene: int | str | None = None
     fill_value: float | None = None
+    map_each: MapEach | None = None
     pixel_size: float | tuple[float, float] | None = None
     replace_pixel_size: bool = False
     products: tuple[str, ...] = (MAIN.name,)
@@ -158,7 +159,7 @@ class SegmentOptions:
         products = [name for name in PRODUCTS if name == MAIN.name or said[name]]
         objects = parse_settings(ObjectSettings, said["objects"], "objects") if "objects" in said else None
         given = {name: said[name] for name in names}
-        later = ("channel", "scene", "pixel_size", "label_type", "fill_value")
+        later = ("channel", "scene", "pixel_size", "label_type", "fill_value", "map_each")
         given |= {name: said.get(name) for name in later}
         given |= {"replace_pixel_size": said.get("replace_pixel_size", False)}
         given |= {"views": said.get("views", ())}
@@ -181,10 +182,19 @@ def checked_objects(value: Any) -> ObjectSettings:
 
 def checked_label_type(value: Any) -> LabelType:
     """Return a type of labels; raise `ArgumentError` for anything else."""
-    found = text(value, "label_type")
-    if found not in get_args(LabelType):
-        raise ArgumentError(f"label_type: expected {' or '.join(get_args(LabelType))}, got {found!r}")
-    return cast(LabelType, found)
+    return cast(LabelType, _one_of(get_args(LabelType), value, "label_type"))
+
+
+def checked_map_each(value: Any) -> MapEach:
+    """Return what is mapped by itself; raise `ArgumentError` for anything else."""
+    return cast(MapEach, _one_of(get_args(MapEach), value, "map_each"))
+
+
+def _one_of(words: tuple[str, ...], value: Any, name: str) -> str:
+    found = text(value, name)
+    if found not in words:
+        raise ArgumentError(f"{name}: expected {' or '.join(words)}, got {found!r}")
+    return found
 
 
 def checked_names(value: Any, name: str) -> tuple[str, ...]:
@@ -203,6 +213,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threshold": lambda value: value if isinstance(value, str) else number(value, "threshold", nan=True),
     "skip_empty": partial(flag, name="skip_empty"),
     "fill_value": partial(number, name="fill_value", low=-_LARGEST, high=_LARGEST),
+    "map_each": checked_map_each,
     "axes": partial(text, name="axes", wanted="letters of TZCYXI"),
     "products": partial(checked_names, name="products"),
     "views": partial(checked_names, name="views"),

@@ -8,14 +8,15 @@ from unet2015.memory import system_total
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.unlike import channel_advice
 from unet2015.settings import Mapping
+from unet2015.settings.choices import MapEach
 from unet2015.tiling.memory import PlanMemoryError, mib
 
 _BESIDES = "parts of the file that must be decoded whole and lists of pages"
 _SMALLER = "save the image in smaller tiles or chunks, or split it"
 
 
-def mapping_with(info: ModelInfo, fill_value: float | None) -> Mapping:
-    """Return a model's mapping with another fill value, if one is given.
+def mapping_with(info: ModelInfo, fill_value: float | None, map_each: MapEach | None) -> Mapping:
+    """Return a model's mapping with what is given: another fill value, and what is mapped by itself.
 
     Raises
     ------
@@ -23,14 +24,14 @@ def mapping_with(info: ModelInfo, fill_value: float | None) -> Mapping:
         The mapping measures nothing of an image.
     """
     mapping = info.mapping
-    if fill_value is None:
-        return mapping
-    if not mapping.of_each_image:
-        raise UsageError(
-            f"fill_value: this model maps all images alike ({mapping.in_words()}), whatever lies in their "
-            "areas without image; leave it out"
-        )
-    return mapping.model_copy(update={"fill_value": fill_value})
+    given = {"fill_value": fill_value, "each": map_each}
+    changed = {name: value for name, value in given.items() if value is not None}
+    if changed and not mapping.of_each_image:
+        alike = f"this model maps all images alike ({mapping.in_words()}), whatever"
+        if fill_value is not None:
+            raise UsageError(f"fill_value: {alike} lies in their areas without image; leave it out")
+        raise UsageError(f"map_each: {alike} is on their pages; leave it out")
+    return mapping.model_copy(update=changed)
 
 
 def check_image(image: Image, info: ModelInfo) -> None:

@@ -74,7 +74,7 @@ class Segmenter:
     convolutions : str or None
         How convolutions are computed, which decides how results are rounded; None where there is one way.
     mapping : Mapping
-        The model's, with the fill value of the options where they have one.
+        The model's, with the fill value of the options, and what they map by itself, where they say so.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Segmenter:
             options = replace(options, objects=objects)
         self.options = options
         self.threshold, self.threshold_name = choose_threshold(self.model, options.threshold)
-        self.mapping = mapping_with(self.info, options.fill_value)
+        self.mapping = mapping_with(self.info, options.fill_value, options.map_each)
         self.device = choose_device(options.device)
         pixel_bytes = sum(PRODUCTS[name].pixel_bytes(self.info.classes) for name in options.computed)
         self._written = Written(TILE, pixel_bytes)

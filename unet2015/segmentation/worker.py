@@ -96,7 +96,7 @@ class ImageTask:
     plan : TilePlan
         The plan that the client made.
     scale : tuple of ndarray
-        Offset and gain of the whole image.
+        Offset and gain of the whole image, or of each page.
     open_store : callable
         Opens the store where the parts are kept.
     """

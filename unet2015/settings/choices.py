@@ -14,6 +14,8 @@ LabelKind = Literal["instances", "mask", "membrane", "classes"]
 """What the values of a label image mean; see :class:`unet2015.settings.LabelSettings`."""
 Gaps = Literal["background", "everywhere"]
 """Where the second term of the weight map is added; see :class:`unet2015.settings.WeightMapSettings`."""
+MapEach = Literal["file", "page"]
+"""What is mapped by itself; see :class:`unet2015.settings.Mapping`."""
 LabelType = Literal["uint16", "uint32"]
 """The type of instance labels."""
 RegionFormat = Literal["imagej", "geojson", "both"]

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from unet2015.settings.choices import Gaps, LabelKind
+from unet2015.settings.choices import Gaps, LabelKind, MapEach
 from unet2015.settings.frozen import Frozen, Growing, NotNegative, Percent, Positive, Weight
 from unet2015.settings.network import Network, NetworkSettings
 from unet2015.settings.recipe import (
@@ -18,7 +18,7 @@ from unet2015.settings.recipe import (
 class MappingSettings(Growing):
     """How the mapping of intensities is chosen from the training images (open in the paper)."""
 
-    later: ClassVar[tuple[str, ...]] = ("fill_value",)
+    later: ClassVar[tuple[str, ...]] = ("fill_value", "each")
 
     method: Literal["standardise", "auto", "integer-range", "image-percentiles", "training-percentiles"] = (
         "standardise"
@@ -33,22 +33,27 @@ class MappingSettings(Growing):
     fill_value: float | None = Field(None, allow_inf_nan=False)
     """``standardise`` and ``image-percentiles``: the value of pixels where there is no image, as after
     registration; they do not count. Default: all pixels count."""
+    each: MapEach = "file"
+    """``standardise`` and ``image-percentiles``: what is measured over all pages of a ``file`` together, or
+    over every ``page`` alone, as for films that bleach."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        if self.fill_value is not None and self.method not in ("standardise", "image-percentiles"):
+        given = {"fill_value": self.fill_value is not None, 'each = "page"': self.each == "page"}
+        unfit = [name for name, is_given in given.items() if is_given]
+        if unfit and self.method not in ("standardise", "image-percentiles"):
             raise ValueError(
-                f'fill_value is for method = "standardise" and "image-percentiles", not for "{self.method}"'
+                f'{unfit[0]} is for method = "standardise" and "image-percentiles", not for "{self.method}"'
             )
         return self
 
 
 class Mapping(Growing):
-    """How raw intensities become network input: one rule for the whole image, stored in the model."""
+    """How raw intensities become network input: one rule for all images, stored in the model."""
 
-    later: ClassVar[tuple[str, ...]] = ("fill_value",)
+    later: ClassVar[tuple[str, ...]] = ("fill_value", "each")
 
     method: Literal["integer-range", "image-percentiles", "fixed", "standardise"]
     """``fixed``: the same two intensities for every image, as percentiles of the training set.
@@ -59,22 +64,37 @@ class Mapping(Growing):
     """The same for 1."""
     fill_value: float | None = Field(None, allow_inf_nan=False)
     """The value of pixels that do not count in what is measured of each image, as there is no image."""
+    each: MapEach = "file"
+    """Whether all pages of a ``file`` are measured together, or every ``page`` alone."""
+
+    @model_validator(mode="after")
+    def _measures(self) -> Self:
+        if self.each == "page" and not self.of_each_image:
+            raise ValueError(f'each = "page" goes with what is measured, not with the mapping {self.method}')
+        return self
 
     @property
     def of_each_image(self) -> bool:
         """Whether each image is read as a whole before the first of its tiles."""
         return self.method in ("standardise", "image-percentiles")
 
+    @property
+    def of_each_page(self) -> bool:
+        """Whether every page is mapped as if it were an image of its own."""
+        return self.each == "page"
+
     def in_words(self) -> str:
         """Return the rule in words."""
         without = "" if self.fill_value is None else f", without its pixels of value {self.fill_value:g}"
+        one = "page" if self.of_each_page else "image"
         if self.method == "standardise":
-            return f"each image minus its mean, divided by its standard deviation{without}"
+            return f"each {one} minus its mean, divided by its standard deviation{without}"
         if self.method == "integer-range":
             return "the range of the pixels' type becomes 0 to 1"
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (self.low, self.high)]
-        what = "percentiles {} and {} of each image" if self.method == "image-percentiles" else "{} and {}"
-        return what.format(*ends) + without + " become 0 and 1"
+        percentiles = self.method == "image-percentiles"
+        said = "percentiles {} and {} of each " + one if percentiles else "{} and {}"
+        return said.format(*ends) + without + " become 0 and 1"
 
 
 class LabelSettings(Growing):

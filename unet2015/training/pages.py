@@ -50,7 +50,8 @@ class TrainingPage:
     weights : ndarray
         (H, W) float32, Eq. 2; empty for a page that is only validated on.
     deviation : tuple of float
-        Standard deviation of each channel of the whole mapped image: the unit of gray variation.
+        Standard deviation of each channel of the whole mapped image or, where each page is mapped by itself,
+        of the page: the unit of gray variation.
     annotated : int
         Number of annotated pixels.
     """
@@ -210,15 +211,15 @@ def _training_pages(
     pages = zip(labelled.classes, labelled.counts, strict=True)
     for image in images:
         mapped = MappedImage(image, mapping)
-        spread = tuple(deviation(image, mapping, (mapped.offset, mapped.gain)).tolist())
-        for number in range(image.pages):
+        spread = deviation(image, mapping, (mapped.offset, mapped.gain))
+        for number, own in enumerate(np.broadcast_to(spread, (image.pages, image.channels)).tolist()):
             classes, counts = next(pages)
             yield TrainingPage(
                 name=f"{image.name} page {number}",
                 source=PageSource(mapped, number),
                 classes=classes,
                 weights=np.empty((0, 0), np.float32),
-                deviation=spread,
+                deviation=tuple(own),
                 annotated=int(counts.sum()),
             )
 

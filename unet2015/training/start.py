@@ -18,6 +18,7 @@ from unet2015.settings import (
     AnyNetworkSettings,
     FineTuningSettings,
     LabelSettings,
+    Mapping,
     MappingSettings,
     TrainingSettings,
     parse_settings,
@@ -243,11 +244,12 @@ def refuse_conflicts(start: Start, given: dict[str, dict[str, Any]]) -> None:
         It names the first key, its value and that of the model.
     """
     info = start.model.info
-    own = {"network": info.network.model_dump(), "mapping": mapping_settings(info).model_dump()}
-    ends = () if own["mapping"]["method"] in ("standardise", "integer-range") else ("low", "high")
+    own = {"network": info.network.model_dump(), "mapping": dict(mapping_settings(info))}
+    meant = ["method", "fill_value", "each"]
+    meant += [] if own["mapping"]["method"] in ("standardise", "integer-range") else ["low", "high"]
     for section, values in given.items():
         for key, value in values.items():
-            if section == "mapping" and (key not in ("method", "fill_value", *ends) or value == "auto"):
+            if section == "mapping" and (key not in meant or value == "auto"):
                 continue  # percentiles without meaning, or the choice left to others
             if value != own[section].get(key):
                 raise SettingsError(
@@ -265,13 +267,18 @@ def mapping_settings(info: ModelInfo) -> MappingSettings:
     mapping = info.mapping
     if mapping.method == "image-percentiles":
         low, high = mapping.low[0], mapping.high[0]
-        return MappingSettings(method="image-percentiles", low=low, high=high, fill_value=mapping.fill_value)
+        return MappingSettings(low=low, high=high, **_shared(mapping))
     if mapping.method != "fixed":
-        return MappingSettings(method=mapping.method, fill_value=mapping.fill_value)
+        return MappingSettings(**_shared(mapping))
     settings = info.training.get("settings")
     said = settings.get("mapping") if isinstance(settings, dict) else None
     ends = {key: said[key] for key in ("low", "high") if key in said} if isinstance(said, dict) else {}
     return parse_settings(MappingSettings, {"method": "training-percentiles", **ends}, "the start's record")
+
+
+def _shared(mapping: Mapping) -> dict[str, Any]:
+    """Return what a mapping and the settings that choose it have in common."""
+    return mapping.model_dump(include={"method", "fill_value", "each"})
 
 
 def fine_tuned(model: Model) -> str:

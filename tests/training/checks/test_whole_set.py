@@ -250,6 +250,17 @@ def test_percentiles_that_make_a_sparse_image_blank(report, method):
         assert "standardise" in message
 
 
+def test_percentiles_of_each_page_name_the_pages_that_they_make_blank(report):
+    stack = RNG.integers(20, 90, (3, *CELLS.shape)).astype(np.uint16)
+    stack[1] = np.where(RNG.random(CELLS.shape) < 1e-3, 9000, 50)
+    stack[1, 0, 0] = 9000
+    rule = {"method": "image-percentiles", "high": 99}
+    found = report([np.stack([CELLS] * 3)], [stack], mapping=rule | {"each": "page"})
+    (message,) = said(found, "warning", "blank image")
+    assert "the percentiles 1 and 99 are both 50 on page 1, so" in message
+    assert not said(report([np.stack([CELLS] * 3)], [stack], mapping=rule), "warning", "blank image")
+
+
 def test_images_of_any_size_go_together(report):
     large = np.zeros((200, 150), np.uint8)
     large[20:60, 20:60], large[90:140, 30:80] = 1, 2

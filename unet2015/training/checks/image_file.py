@@ -43,7 +43,7 @@ def read_all(
     Mirrored and turned copies of a page have the same digest.
     `done` is called after each page.
     """
-    looks = Looks(image, mapping.fill_value)
+    looks = Looks(image, mapping.fill_value, mapping.each)
     lows: list[float] = []
     highs: list[float] = []
     constant: list[tuple[int, list[int], float]] = []
@@ -74,12 +74,12 @@ def read_all(
         for note in notes_on_constant(constant, image.pages, image.channels):
             problems.append(Problem("warning", image.name, f"{note} Leave out what holds nothing"))
     if mapping.method != "integer-range" and not (mapping.method == "auto" and image.dtype == np.uint8):
-        for note in looks.notes(_advice(mapping)):
+        for note in looks.notes(_setting(mapping, "fill_value = {0}"), _setting(mapping, 'each = "page"')):
             problems.append(Problem("warning", image.name, note))
     return digests
 
 
-def _advice(mapping: MappingSettings) -> str:
-    """Return the setting that leaves a value out."""
+def _setting(mapping: MappingSettings, wanted: str) -> str:
+    """Return a setting of mappings that measure, with one of these where the mapping is none."""
     fits = mapping.method in ("standardise", "image-percentiles")
-    return "[mapping] " + ("" if fits else 'method = "standardise", ') + "fill_value = {0}"
+    return "[mapping] " + ("" if fits else 'method = "standardise", ') + wanted

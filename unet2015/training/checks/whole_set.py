@@ -142,13 +142,16 @@ def _mapping_problems(
         advice = 'sparse bright pixels need mapping.method = "standardise", or a higher percentile'
         if mapping.method == "image-percentiles":
             for image in images:
-                offset, gain = intensity_scale(mapping, image)
-                if blank := np.flatnonzero(gain == 0).tolist():
+                offset, gain = map(np.atleast_2d, intensity_scale(mapping, image))
+                pages, channels = np.nonzero(gain == 0)
+                if pages.size:
+                    own, blank = sorted(set(pages.tolist())), sorted(set(channels.tolist()))
+                    where = f" on page{'s' * (len(own) > 1)} {listed(own)}" if mapping.of_each_page else ""
                     yield Problem(
                         "warning",
                         image.name,
-                        f"{what} are both {offset[blank[0]]:g}{_of_channels(image, blank)}, so the network "
-                        f"would see a blank image; {advice}",
+                        f"{what} are both {offset[pages[0], channels[0]]:g}{_of_channels(image, blank)}"
+                        f"{where}, so the network would see a blank image; {advice}",
                     )
         elif settings.method == "training-percentiles" and mapping.low == mapping.high:
             yield _warning(
