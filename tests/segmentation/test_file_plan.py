@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from unet2015.segmentation import estimate, file_plan
+from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
@@ -130,3 +131,31 @@ def test_the_peak_of_several_is_that_of_two_where_two_are_segmented_at_a_time(
 def test_a_plan_says_what_an_image_takes_beside_another(model, small, options, shares):
     (one,) = plan_files([small], small.parent / "out", model, options)
     assert (0 < one.beside < one.memory) == shares
+
+
+def test_the_disk_counts_tables_outlines_and_previews(tmp_path, model):
+    """Of many small objects, with all views: no file is larger than was said."""
+    rng, path = np.random.default_rng(0), tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, rng.integers(0, 255, (300, 310), np.uint8), resolution=(20000, 20000, "CENTIMETER")
+    )
+    views = ("parquet", "imagej", "geojson", "overlay", "overlay-jpeg")
+    options = SegmentOptions(device="cpu", objects=ObjectSettings(smallest=0), views=views)
+    (plan,) = plan_files([path], tmp_path / "o", model, options)
+    (result,) = segment_files([path], tmp_path / "o", model, options)
+    assert result.objects["objects"] > 100
+    sizes = {one.name: one.stat().st_size for one in (tmp_path / "o").iterdir()}
+    drawn = sum(size for name, size in sizes.items() if name.endswith((".png", ".jpg")))
+    assert drawn > 0.5 * 300 * 310
+    (alone,) = plan_files([path], tmp_path / "p", model, replace(options, views=()))
+    assert drawn <= plan.disk - alone.disk
+    with (tmp_path / "o" / "a.geojson").open() as file:
+        text = file.read()
+    corners = text.count("],[")
+    grows = sum(
+        size for name, size in sizes.items() if name.endswith((".csv", ".parquet", ".zip", ".geojson"))
+    )
+    said = plan.as_dict()["objects"]
+    most = said["disk_bytes_per_object"] * result.objects["objects"] + said["disk_bytes_per_corner"] * corners
+    assert grows <= most < 10 * grows
+    assert f"up to {plan.disk_per_object} bytes an object" in plan.describe()

@@ -14,6 +14,7 @@ from unet2015.models.unlike import notes_on
 from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
 from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
+from unet2015.segmentation.object_sizes import corner_bytes, object_bytes, preview_bytes
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
 from unet2015.segmentation.records import check_before
@@ -33,8 +34,11 @@ class FilePlan:
     plan : TilePlan or None
         None if the file was refused.
     memory, disk : int
-        Bytes: the peak of the process (on a GPU: of the device); and the uncompressed results, with the
-        finished parts that are kept while they are made.
+        Bytes: the peak of the process (on a GPU: of the device); and the uncompressed maps, labels and
+        previews, with the finished parts that are kept while they are made.
+    disk_per_object, disk_per_corner : int
+        The most bytes of the disk that come on top for each object, in tables and outlines, and for each
+        corner of its outline.
     seconds : float
         About how long it will take, from a short measurement.
     object_seconds : float
@@ -55,6 +59,8 @@ class FilePlan:
     seconds: float = 0.0
     object_seconds: float = 0.0
     beside: int = 0
+    disk_per_object: int = 0
+    disk_per_corner: int = 0
     error: UNet2015Error | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,15 +82,22 @@ class FilePlan:
         if not self.object_seconds:
             return {}
         return {
-            "objects": {"seconds": round(self.object_seconds, 1), "memory_bytes_per_object": OBJECT_BYTES}
+            "objects": {
+                "seconds": round(self.object_seconds, 1),
+                "memory_bytes_per_object": OBJECT_BYTES,
+                "disk_bytes_per_object": self.disk_per_object,
+                "disk_bytes_per_corner": self.disk_per_corner,
+            }
         }
 
     def _describe_objects(self) -> list[str]:
         if not self.object_seconds:
             return []
         time = in_words(self.object_seconds)
+        corners = f", and {self.disk_per_corner} a corner of its outline" * bool(self.disk_per_corner)
         return [
-            f"  objects      {time} of the time; beside the memory about {OBJECT_BYTES} bytes for each object"
+            f"  objects      {time} of the time; beside the memory about {OBJECT_BYTES} bytes an object",
+            f"               beside the disk up to {self.disk_per_object} bytes an object{corners}",
         ]
 
     def describe(self) -> str:
@@ -176,14 +189,16 @@ def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimato
         estimator.seconds(image, plan) + after,
         after,
         segmenter.own_memory(image, plan) if may_share(job.options, plan) else 0,
+        0 if objects is None else object_bytes(job, image),
+        corner_bytes(job),
     )
 
 
 def _disk(job: Job, image: Image, plan: TilePlan, classes: int) -> int:
-    """Return the bytes that results and kept parts may take."""
+    """Return the bytes that results and kept parts may take, beside what grows with the objects."""
     names = job.options.computed
     bytes_a_pixel = sum(PRODUCTS[name].pixel_bytes(classes) for name in names)
     bytes_a_pixel += 0 if job.options.objects is None else LABEL_BYTES
     maps = image.pages * image.height * image.width * bytes_a_pixel
     smaller = maps // 3 if job.options.pyramid else 0
-    return maps + smaller + (maps if len(plan.parts) > 1 else 0)
+    return maps + smaller + (maps if len(plan.parts) > 1 else 0) + preview_bytes(job, image)

@@ -25,7 +25,7 @@ from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import CHANNELS, IN_PIXELS, Table, describe_summary, summary_of
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.record_beside import axes_of_source, say_other_source
+from unet2015.segmentation.record_beside import SourceRecord, axes_of_source, say_other_source
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -153,8 +153,9 @@ class Opening:
             raise DataSetError(f"{path}: {self._why_alone(path)}")
         _log.info("%s: intensities of %s", path, partner)
         watch = Unchanged(partner)
-        say_other_source(path, partner, watch, say)
-        axes = axes_of_source(path, watch)
+        beside = SourceRecord.beside(path)
+        say_other_source(beside, partner, watch, say)
+        axes = axes_of_source(beside, watch)
         if axes is not None:
             _log.info("%s: read with the axes %s, as for its segmentation", partner, axes)
         opened = open_image(partner, axes, channel=self.channel, scene=self.scene)

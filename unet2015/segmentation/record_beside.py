@@ -1,6 +1,7 @@
 """The record beside a result: what it says of a map or of labels that somebody goes on with."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,22 +126,42 @@ def _axes_in(record: dict[str, Any]) -> str | None:
     return axes if isinstance(axes, str) else None
 
 
-def axes_of_source(path: Path, watch: Unchanged) -> str | None:
+@dataclass(frozen=True)
+class SourceRecord:
+    """What the record beside a map or labels says of their image; read once.
+
+    Attributes
+    ----------
+    path : Path
+        The map or the labels.
+    found : tuple of (Path, dict) or None
+        Place and contents of the record that names it.
+    """
+
+    path: Path
+    found: tuple[Path, dict[str, Any]] | None
+
+    @classmethod
+    def beside(cls, path: Path) -> "SourceRecord":
+        """Read the record beside a map or labels."""
+        return cls(path, find_record(record_places(path), path))
+
+
+def axes_of_source(beside: SourceRecord, watch: Unchanged) -> str | None:
     """Return the axes with which the image of a map or of labels was read, where the user gave them.
 
     None where the file's own were taken, or where the record beside the map is not of this image.
 
     Parameters
     ----------
-    path : Path
-        The map or the labels.
+    beside : SourceRecord
+        Of the map or the labels.
     watch : Unchanged
         Of the file of the image.
     """
-    found = find_record(record_places(path), path)
-    if found is None or is_edited(found[1]):
+    if beside.found is None or is_edited(beside.found[1]):
         return None
-    record = found[1]
+    record = beside.found[1]
     source = record.get(SOURCE) if "command" in record else record | {"axes": _axes_in(record)}
     if not isinstance(source, dict) or source.get("input_sha256") != watch.sha256:
         return None
@@ -148,13 +169,13 @@ def axes_of_source(path: Path, watch: Unchanged) -> str | None:
     return axes if isinstance(axes, str) else None
 
 
-def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> None:
+def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: Say) -> None:
     """Say where the record of a segmentation names another image than the one whose intensities are measured.
 
     Parameters
     ----------
-    path : Path
-        The map or the labels.
+    beside : SourceRecord
+        Of the map or the labels.
     image : Path
         The image.
     watch : Unchanged
@@ -162,7 +183,8 @@ def say_other_source(path: Path, image: Path, watch: Unchanged, say: Say) -> Non
     say : callable
         Takes what is said.
     """
-    found = find_record(record_places(path), path) or _record_of_later(path)
+    path = beside.path
+    found = beside.found or _record_of_later(path)
     if found is None:
         if damaged := describe_damaged(record_places(path)):
             say(path, f"{damaged}; which image it is of, is not known")
