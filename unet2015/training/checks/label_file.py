@@ -12,6 +12,7 @@ from unet2015.errors import LabelError
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.checks.annotated import file_notes, ignored_cell, not_annotated
+from unet2015.training.checks.outlines import Outlines
 from unet2015.training.labels import (
     IGNORED,
     MASK_ADVICE,
@@ -29,6 +30,7 @@ _NAMED = 5  # ids that a message lists
 _ADVICE = f"for a mask {MASK_ADVICE}"
 _HALVED = 10  # one cell in so many is worth a word
 _NUMBERS = "Give the file in which every cell has one number"
+_ONE = "a single cell, so the weight map has no gaps to stress"
 _SINGLE = {
     "instances": f"; if this is a mask of many cells, {MASK_ADVICE}",
     "mask": "; in a mask, cells that touch are one: if these are several, give each its own id (instances)",
@@ -80,8 +82,7 @@ def inspect_labels(
         As for `make_targets`. Default: decided by this file alone.
     keep : callable, optional
         Called for each page without a problem, with the result of `make_targets`, the number of pixels of
-        each class, and the area of each cell as it is labelled (before a separation border is drawn), so
-        that these need not be computed again.
+        each class, and the area of each cell as it is labelled (before a separation border is drawn).
     """
     if numbered is None:
         numbered = settings.kind == "instances" and holds_ids(labels, settings)
@@ -94,6 +95,7 @@ def inspect_labels(
     notes: list[str] = []
     border: list[tuple[int, _Instances]] = []
     areas: list[LabelAreas] = []
+    outlines = Outlines(settings.kind)
     for number, page in enumerate(stack):
         place = f"{name}, page {number}" if labels.ndim == 3 else name
         try:
@@ -102,10 +104,8 @@ def inspect_labels(
             problems.append(str(error))
             continue
         if targets.cells.max() == 1:
-            notes.append(
-                f"{place}: a single cell, so the weight map has no gaps to stress"
-                + _SINGLE.get(settings.kind, "")
-            )
+            notes.append(f"{place}: {_ONE}{_SINGLE.get(settings.kind, '')}")
+        outlines.add(targets.cells)
         sizes = np.bincount(targets.cells.ravel())[1:]
         if settings.kind == "instances":
             drawn = draw_border(targets) if settings.separation_border else targets
@@ -123,7 +123,8 @@ def inspect_labels(
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
-    whole = [*file_notes(labels, frequencies, settings, name), *ignored_cell(labels, areas, settings, name)]
+    whole = [*file_notes(labels, frequencies, settings, name), *outlines.notes(name)]
+    whole += ignored_cell(labels, areas, settings, name)
     return LabelReport([], [*whole, *_background(areas, [*whole, *notes], name), *notes], frequencies)
 
 
