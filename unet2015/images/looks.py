@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from unet2015.images.appearance import Appearance, AppearanceMeter
 from unet2015.images.border_areas import BorderAreas
 from unet2015.images.frame_levels import FrameLevels
 from unet2015.images.image import Image
@@ -12,7 +13,7 @@ from unet2015.settings.choices import MapEach
 
 
 class Looks:
-    """Looks for areas without image, and for frames of another brightness.
+    """Looks for areas without image, for frames of another brightness, and at what the image looks like.
 
     Parameters
     ----------
@@ -28,12 +29,18 @@ class Looks:
         self._fill_value, self._each = fill_value, each
         self._areas = BorderAreas(image)
         self._levels = FrameLevels(image, fill_value)
+        self._meter = AppearanceMeter(image, fill_value)
 
     def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
         """Look at a band, (channels, rows, width), that begins at `row` of a page."""
         self._areas.add(page, row, band)
         if self._each == "file":
             self._levels.add(page, row, band)
+            self._meter.add(page, row, band)
+
+    def appearance(self) -> Appearance | None:
+        """Return what an image of one channel looks like, as a whole; None where it is not known."""
+        return self._meter.found()
 
     def notes(self, leave_out: str, by_page: str) -> Iterator[str]:
         """Say what was seen.

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageValueError, UsageError
+from unet2015.images.appearance import Judge
 from unet2015.images.checked_bands import check_values
 from unet2015.images.image import Image
 from unet2015.images.looks import Looks
@@ -185,12 +186,16 @@ class MappedImage:
         The rule; for ``standardise`` and ``image-percentiles`` the image is read as a whole here.
     scale : tuple of ndarray, optional
         Offset and gain, where they are known from before.
+    judge : callable, optional
+        Adds to the notes, where something is known of what the image looks like.
 
     Attributes
     ----------
     image : Image
     offset, gain : numpy.ndarray of float64, shape (channels,) or (pages, channels)
         As `intensity_scale` returns them.
+    appearance : (Appearance, float or None) or None
+        What the image looks like, if that was measured here; the gain if it is by the deviation.
     notes : tuple of str
         What may spoil the mapping: see `Looks`; nothing where `scale` is given.
 
@@ -200,18 +205,22 @@ class MappedImage:
         As `intensity_scale`.
     """
 
-    def __init__(self, image: Image, mapping: Mapping, scale: Scale | None = None) -> None:
+    def __init__(
+        self, image: Image, mapping: Mapping, scale: Scale | None = None, judge: Judge | None = None
+    ) -> None:
         self.image = image
         measured = scale is None and mapping.of_each_image
         looks = Looks(image, mapping.fill_value, mapping.each) if measured else None
         self.offset, self.gain = intensity_scale(mapping, image, looks) if scale is None else scale
         self.notes = () if looks is None else tuple(looks.notes(_LEAVE_OUT, _BY_PAGE))
-        # Float32 holds integers of 8 and 16 bits exactly, but not the small differences from a mean: all else
-        # is mapped in float64.
+        found = None if looks is None else looks.appearance()
+        gain = self.gain.item() if found and mapping.method == "standardise" else None
+        self.appearance = (found, gain) if found else None
+        self.notes += tuple(judge(found, gain)) if judge and found else ()
+        # Float32 holds integers of 8 and 16 bits exactly, but not their small differences from a mean.
         exact = image.dtype.kind != "f" and image.dtype.itemsize <= 2 and mapping.method != "standardise"
         self._work = np.float32 if exact else np.float64
-        # The difference of the largest float64 and its negative is infinite, that of their quarters is not.
-        # Only such a large range has so small a gain.
+        # No difference of quarters of float64 is infinite. Only a range as large has so small a gain.
         huge = (self.gain < 2.0**-900) & (image.dtype == np.float64)
         self._factor = np.where(huge, 4.0, 1.0) if huge.any() else None
 

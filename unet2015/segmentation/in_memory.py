@@ -178,7 +178,7 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
         No plan fits into the memory.
     """
     plan = segmenter.plan(image)
-    source = MappedImage(image, segmenter.mapping)
+    source = MappedImage(image, segmenter.mapping, judge=segmenter.judge)
     sink = ArraySink(plan, segmenter.info.classes, threads=segmenter.device.type == "cuda")
     with tile_bar(plan, image.name) as progress:
         options = RunOptions(skip_empty=segmenter.options.skip_empty)

@@ -64,7 +64,7 @@ def computation_of(
     """Return what an image is computed from; without `scale`, the mapping may read the whole image."""
     times = Times()
     with times.measure("map"):
-        source = MappedImage(image, segmenter.mapping, scale)
+        source = MappedImage(image, segmenter.mapping, scale, segmenter.judge)
     return Computation(segmenter, source, plan, times)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import file_path
 from unet2015.device import choose_device, process_memory, record_name
+from unet2015.images.appearance import Appearance
 from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
 from unet2015.memory import process_free, system_total
 from unet2015.models import load_model
+from unet2015.models.appearance import notes_on_appearance
 from unet2015.models.as_it_is import checked_model
 from unet2015.models.model_file import Model
 from unet2015.networks import inexact
@@ -126,6 +128,10 @@ class Segmenter:
     def _predictor(self, convolutions: str | None) -> Predictor:
         given = self.options
         return Predictor(self.model.network, self.device, given.precision, given.average, convolutions)
+
+    def judge(self, found: Appearance, gain: float | None) -> Iterator[str]:
+        """Say in what an image is far from all that the model was trained on (see `MappedImage`)."""
+        return notes_on_appearance(found, gain, self.info)
 
     def check(self, image: Image) -> None:
         """Raise `ImageValueError` if channels or type of an image do not fit the model."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unet2015.errors import DataSetError
 from unet2015.images.image import Image
 from unet2015.images.mapping import MappedImage, choose_mapping, deviation
+from unet2015.models.appearance import appearance_record
 from unet2015.settings import Mapping, TrainingSettings, WeightMapSettings
 from unet2015.tiling.reading import PixelReader
 from unet2015.training.dataset import pages_of_each, split_pages
@@ -99,6 +100,8 @@ class TrainingSet:
         Axes of the images that were given, for files that do not say them.
     held_out_seen : sequence of str
         Names of those held-out pages that were trained on, too, as the check of the set has found them.
+    appearance : dict
+        What all pages look like, for the record.
     """
 
     training: list[TrainingPage]
@@ -115,6 +118,7 @@ class TrainingSet:
     identity: dict[str, Any]
     axes: str | None = None
     held_out_seen: Sequence[str] = ()
+    appearance: dict[str, Any] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close the image files."""
@@ -172,12 +176,9 @@ def load_training_set(
         mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
         if labelled is None:
             labelled = LabelledPages.read(pairs, images, settings.labels, reading.axes, set(chosen))
-        pages = list(_training_pages(images, mapping, labelled))
-        taught = [i for i in chosen if pages[i].annotated]
-        if not taught:
-            raise DataSetError(
-                "no pixel of the training pages is annotated; annotate some, or hold out other pages"
-            )
+        sources = [MappedImage(image, mapping) for image in images]
+        pages = list(_training_pages(sources, mapping, labelled))
+        taught = _annotated(chosen, pages)
         weights, training = _weighed(pages, taught, labelled, settings.weight_map)
         digests = [(image.sha256, digest) for image, digest in zip(images, labelled.digests, strict=True)]
         failed.pop_all()
@@ -202,15 +203,16 @@ def load_training_set(
         | reading.part,
         axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
         held_out_seen=held_out_seen,
+        appearance=appearance_record(source.appearance for source in sources if source.appearance),
     )
 
 
 def _training_pages(
-    images: Sequence[Image], mapping: Mapping, labelled: LabelledPages
+    sources: Sequence[MappedImage], mapping: Mapping, labelled: LabelledPages
 ) -> Iterator[TrainingPage]:
     pages = zip(labelled.classes, labelled.counts, strict=True)
-    for image in images:
-        mapped = MappedImage(image, mapping)
+    for mapped in sources:
+        image = mapped.image
         spread = deviation(image, mapping, (mapped.offset, mapped.gain))
         for number, own in enumerate(np.broadcast_to(spread, (image.pages, image.channels)).tolist()):
             classes, counts = next(pages)
@@ -222,6 +224,13 @@ def _training_pages(
                 deviation=tuple(own),
                 annotated=int(counts.sum()),
             )
+
+
+def _annotated(chosen: Sequence[int], pages: Sequence[TrainingPage]) -> list[int]:
+    """Return those of the chosen pages that have annotated pixels; raise `DataSetError` if none has."""
+    if found := [i for i in chosen if pages[i].annotated]:
+        return found
+    raise DataSetError("no pixel of the training pages is annotated; annotate some, or hold out other pages")
 
 
 def _weighed(

@@ -7,6 +7,7 @@ from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
 from unet2015.images.pixel_size import common_width
+from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
@@ -119,6 +120,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["encoder_weights"] = state.encoder
     if data.held_out_seen:
         record[HELD_OUT_SEEN] = list(data.held_out_seen)
+    if data.appearance:
+        record[APPEARANCE] = data.appearance
     if state.start:
         record[START] = state.start
     rule = state.settings["optimisation"]
