@@ -14,6 +14,13 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or what + 's'}"
 
 
+def sides_in_words(height: float, width: float, unit: str = "nm") -> str:
+    """Return the size of a pixel in words: ``4 nm``, or ``2 nm high and 4 nm wide``."""
+    if f"{height:.4g}" == f"{width:.4g}":
+        return f"{width:.4g} {unit}"
+    return f"{height:.4g} {unit} high and {width:.4g} {unit} wide"
+
+
 def cut(text: str, most: int) -> str:
     """Return the first `most` characters of a text, and dots where it goes on."""
     return text if len(text) <= most else text[:most] + "..."

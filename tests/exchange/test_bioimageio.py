@@ -50,6 +50,11 @@ def test_the_description_is_the_stored_one(halo):
     assert yaml.safe_load(to_yaml(found)) == found
 
 
+def test_height_and_width_of_a_pixel_are_told_apart():
+    axes = described(training={"pixel_height_nm": 9.0})["inputs"][0]["axes"]
+    assert {axis["id"]: axis["scale"] for axis in axes if "scale" in axis} == {"y": 9.0, "x": 4.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "steps"),
     [

@@ -187,6 +187,29 @@ def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, 
 
 
 @pytest.mark.parametrize(
+    ("height", "size", "words"),
+    [
+        (None, "0.016,0.004", "pixels of 4 nm, but these are of 16 nm high and 4 nm wide"),
+        (None, "0.001,0.004", "pixels of 4 nm, but these are of 1 nm high and 4 nm wide"),
+        (None, "0.005,0.004", None),
+        (16.0, "0.016,0.004", None),
+        (16.0, "0.004,0.004", "pixels of 16 nm high and 4 nm wide, but these are of 4 nm"),
+        ("16", "0.004,0.004", None),
+    ],
+)
+def test_the_height_of_pixels_counts_as_their_width(tmp_path, make_model, caplog, height, size, words):
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    record = {} if height is None else {"pixel_height_nm": height}
+    changed = loaded.info.model_copy(update={"pixel_size_nm": 4.0, "training": record})
+    save_model(tmp_path / "m.safetensors", loaded.network, changed)
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0])
+    options = SegmentOptions(pixel_size=tuple(map(float, size.split(","))), device="cpu")
+    segment_files([tmp_path / "a.tif"], tmp_path / "out", tmp_path / "m.safetensors", options)
+    assert ("the model was trained on pixels of" in caplog.text) == (words is not None)
+    assert (words or "") in caplog.text
+
+
+@pytest.mark.parametrize(
     ("channel", "trained", "said"),
     [
         ("1", {"channel": "1", "channel_names": ["GFP"]}, None),

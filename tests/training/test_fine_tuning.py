@@ -303,7 +303,7 @@ def test_images_unlike_those_of_the_start_are_said(
         device="cpu",
     )
     assert "to start from: the model was trained on channel 2 of its images" in caplog.text
-    assert "to start from: the model was trained on pixels of 4 nm, but these are 500 nm wide" in caplog.text
+    assert "to start from: the model was trained on pixels of 4 nm, but these are of 500 nm" in caplog.text
 
 
 @pytest.mark.parametrize("values", [{"freeze": "encoder"}, {"encoder_rate": 0.1}])

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from unet2015.errors import ModelError
+from unet2015.images.axes import UNCALIBRATED, Calibration
 from unet2015.training.loop import train
 from unet2015.training.record import _files, _other_training, _record
 from unet2015.training.state import State
 
 
-@pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
-def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bits, said):
-    dtype, names = np.dtype(np.uint8), ("DAPI", "GFP")
-    images = [SimpleNamespace(bits=each, dtype=dtype, channel_names=names) for each in bits]
+def recorded(images):
+    """Return the record of a training on such images."""
     data = SimpleNamespace(
         files=[],
         training=[],
@@ -26,6 +25,7 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
         images=images,
         identity={"pairs": []},
         axes=None,
+        appearance={},
     )
     state = SimpleNamespace(
         settings={"optimisation": {}},
@@ -37,12 +37,27 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
         processes=1,
         encoder={},
     )
-    result = SimpleNamespace(as_dict=dict, learned=True)
-    assert _record(data, state, result, "cpu").get("bits") == said
-    assert _record(data, state, result, "cpu")["channel_names"] == ["DAPI", "GFP"]
+    return _record(data, state, SimpleNamespace(as_dict=dict, learned=True), "cpu")
+
+
+def image(bits=8, names=("DAPI", "GFP"), calibration=UNCALIBRATED):
+    return SimpleNamespace(bits=bits, dtype=np.dtype(np.uint8), channel_names=names, calibration=calibration)
+
+
+@pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])
+def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bits, said):
+    images = [image(each) for each in bits]
+    assert recorded(images).get("bits") == said
+    assert recorded(images)["channel_names"] == ["DAPI", "GFP"]
     for other in ((), ("GFP", "DAPI")):
-        data.images = [*images, SimpleNamespace(bits=8, dtype=dtype, channel_names=other)]
-        assert "channel_names" not in _record(data, state, result, "cpu")
+        assert "channel_names" not in recorded([*images, image(names=other)])
+
+
+@pytest.mark.parametrize(("height", "said"), [(0.5, None), (0.50001, None), (2.0, 2000.0)])
+def test_the_height_of_pixels_is_said_where_they_are_not_square(height, said):
+    calibration = Calibration(pixel_size_y=height, pixel_size_x=0.5, unit="um")
+    assert recorded([image(calibration=calibration)]).get("pixel_height_nm") == said
+    assert "pixel_height_nm" not in recorded([image(calibration=calibration), image()])
 
 
 def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():

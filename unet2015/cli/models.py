@@ -30,10 +30,11 @@ def models(as_json: Json = False) -> None:
 
 
 def _rows(model: "ShippedModel") -> dict[str, str]:
+    from unet2015.models.trained_scale import trained_scale
     from unet2015.networks import describe
 
     info, record = model.info, model.info.training
-    pixel = "" if info.pixel_size_nm is None else f", {info.pixel_size_nm:g} nm a pixel"
+    pixel = (scale := trained_scale(info)) and f", {scale} a pixel"
     rows = {
         "for": info.summary,
         "images": f"{info.modality}{pixel}, {info.dtype or 'any type'}, axes {info.axes}",

@@ -9,6 +9,7 @@ from unet2015.exchange.graph import Halo
 from unet2015.exchange.intensities import Intensities
 from unet2015.file_names import on_one_line
 from unet2015.models.model_file import Model, ModelInfo
+from unet2015.models.trained_scale import trained_scale
 
 PAPER = "Ronneberger, Fischer, Brox 2015, doi:10.1007/978-3-319-24574-4_28"
 _MEASURES = {
@@ -64,7 +65,7 @@ def _warning(model: Model, intensities: Intensities) -> list[str]:
 
 def _rows(model: Model, intensities: Intensities) -> dict[str, str]:
     info = model.info
-    pixel = "" if info.pixel_size_nm is None else f"trained at {info.pixel_size_nm:g} nm"
+    pixel = (scale := trained_scale(info)) and f"trained at {scale}"
     threshold = (
         "" if info.threshold is None else f"{info.threshold:g}: a higher probability of class 1 is class 1"
     )
@@ -178,8 +179,8 @@ def _at_threshold(info: ModelInfo, measured: Any) -> Iterator[str]:
 def _not_for(info: ModelInfo) -> Iterator[str]:
     kind = info.modality or "those of its training"
     yield f"- Images of another kind than {kind}: look at the result before you use it."
-    if info.pixel_size_nm is not None:
-        yield f"- Pixels far from {info.pixel_size_nm:g} nm: bring the images to that size first."
+    if scale := trained_scale(info):
+        yield f"- Pixels far from {scale}: bring the images to that size first."
     yield "- Counts, sizes or diagnoses without a look at the pictures."
 
 

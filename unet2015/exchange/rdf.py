@@ -19,6 +19,7 @@ from unet2015.exchange.intensities import Intensities
 from unet2015.file_names import shown
 from unet2015.geometry import Geometry
 from unet2015.models.model_file import Model, ModelInfo
+from unet2015.models.trained_scale import trained_sides
 
 VERSION, WITH_PAD = "0.5.0", "0.5.12"
 """Of the format: the first that has all that is declared. The way in which blocks are padded came late."""
@@ -95,7 +96,8 @@ def _cited(info: ModelInfo) -> Iterator[dict[str, str]]:
 
 
 def _space(axis: str, size: dict[str, Any], info: ModelInfo, **more: Any) -> dict[str, Any]:
-    pixel = {} if info.pixel_size_nm is None else {"unit": "nanometer", "scale": info.pixel_size_nm}
+    sides = trained_sides(info)
+    pixel = {} if sides is None else {"unit": "nanometer", "scale": sides["yx".index(axis)]}
     return {"type": "space", "id": axis, "size": size} | pixel | more
 
 

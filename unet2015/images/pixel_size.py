@@ -150,13 +150,13 @@ def sizes_of(images: Iterable[Image]) -> dict[tuple[float, float], str]:
     return found
 
 
-def common_width(images: Iterable[Image]) -> float | None:
-    """Return the width of a pixel of all images in micrometres; None if they differ, or one does not say."""
+def common_size(images: Iterable[Image]) -> tuple[float, float] | None:
+    """Return height and width of a pixel of all images in µm; None if they differ, or one does not say."""
     sizes = [pixel_size(image.calibration) for image in images]
     known = [size for size in sizes if size is not None]
     if not known or len(known) < len(sizes) or not all(alike(size, known[0]) for size in known):
         return None
-    return known[0][1]
+    return known[0]
 
 
 def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -8,6 +8,8 @@ from unet2015.images.channel import describe_channels
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models.model_file import ModelInfo
+from unet2015.models.trained_scale import trained_scale, trained_sides
+from unet2015.wording import sides_in_words
 
 _ALIKE = 1.5
 """How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""
@@ -29,14 +31,16 @@ def notes_on_start(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
 def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     size = pixel_size(image.calibration)
-    if size is None or info.pixel_size_nm is None:
+    if size is None or (trained := trained_sides(info)) is None:
         return ()
-    width = 1000 * size[1]
-    if 1 / _ALIKE <= width / info.pixel_size_nm <= _ALIKE:
+    sides = 1000 * size[0], 1000 * size[1]
+    ratios = [side / known for side, known in zip(sides, trained, strict=True)]
+    if all(1 / _ALIKE <= ratio <= _ALIKE for ratio in ratios):
         return ()
     return (
-        f"the model was trained on pixels of {info.pixel_size_nm:.4g} nm, but these are {width:.4g} nm wide; "
-        "what it has learned may be of another size here: scale the image, or see that its pixel size is so",
+        f"the model was trained on pixels of {trained_scale(info)}, but these are of "
+        f"{sides_in_words(*sides)}; what it has learned may be of another size here: scale the image, or see "
+        "that its pixel size is so",
     )
 
 
@@ -45,7 +49,7 @@ def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     if info.pixel_size_nm is None or pixel_size(image.calibration) is not None:
         return ()
     return (
-        f"the model was trained on pixels of {info.pixel_size_nm:.4g} nm; this image does not say its pixel "
+        f"the model was trained on pixels of {trained_scale(info)}; this image does not say its pixel "
         "size, so whether what it shows is of the same scale was not checked (--pixel-size gives it)",
     )
 

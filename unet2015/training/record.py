@@ -1,14 +1,16 @@
 """The record of a training in its model file, and whether that file can still be read."""
 
 import logging
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.images.pixel_size import common_width
+from unet2015.images.pixel_size import common_size
 from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
+from unet2015.models.trained_scale import PIXEL_HEIGHT
 from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
@@ -28,7 +30,7 @@ def model_info(
     data: TrainingSet, settings: TrainingSettings, state: State, result: Validation, device: str
 ) -> ModelInfo:
     """Return what a model says beside its weights: how it is used, and the record of its training."""
-    classes, width = settings.labels.classes, common_width(data.images)
+    classes, size = settings.labels.classes, common_size(data.images)
     return ModelInfo(
         in_channels=data.channels,
         classes=classes,
@@ -40,7 +42,7 @@ def model_info(
         learned=result.learned,
         ended=False,
         training=_record(data, state, result, device),
-        pixel_size_nm=None if width is None else round(1000 * width, 6),
+        pixel_size_nm=None if size is None else _nanometres(size[1]),
         **model_thresholds(result),
     )
 
@@ -91,6 +93,10 @@ def is_good_model(path: Path, state: State, axes: str | None) -> bool:
     return False
 
 
+def _nanometres(micrometres: float) -> float:
+    return round(1000 * micrometres, 6)
+
+
 def _record(data: TrainingSet, state: State, result: Validation, device: str) -> dict[str, Any]:
     record = {
         "settings": state.settings,
@@ -114,6 +120,9 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["channel_names"] = list(*named)
     if data.axes is not None:
         record["axes"] = data.axes
+    size = common_size(data.images)
+    if size is not None and not math.isclose(*size, rel_tol=1e-3):
+        record[PIXEL_HEIGHT] = _nanometres(size[0])
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
         record["bits"] = sorted({image.bits for image in data.images})
     if state.encoder:
