@@ -1,5 +1,7 @@
 """The settings of objects that a training chooses, on maps of which the best are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,22 @@ def test_specks_are_left_out(chosen):
     assert 2 <= found.smallest < classes.sum() / 4
     assert measured["panoptic_quality"] == 1
     assert measured["plain"] < 0.5
+
+
+def test_few_objects_take_the_lowest_least_size_that_is_as_good(chosen):
+    def page(places, shape):
+        p, classes = discs(places, shape=shape)
+        p = np.where(classes, np.maximum(p, 0.6), 0.1)
+        p[::9, ::9] = np.where(ndimage.binary_dilation(classes)[::9, ::9], p[::9, ::9], 0.9)
+        return p, classes
+
+    area = page(APART, (64, 96))[1].sum() / 4
+    few, measured = chosen(page(APART, (64, 96)))
+    assert measured["objects"] == 4
+    assert few.smallest == max(2, round(0.05 * area))
+    many, measured = chosen(page([(y, x) for y in (16, 48) for x in range(16, 170, 32)], (64, 180)))
+    assert measured["objects"] == 10
+    assert few.smallest < many.smallest
 
 
 def test_touching_cells_are_divided_where_that_scores_better(chosen):
@@ -203,6 +221,23 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     train(images, labels, tmp_path / "run", settings=settings, device="cpu", resume=True)
     assert len(calls) == 1
     assert read_model_file(tmp_path / "run" / "model.safetensors").info == model.info
+
+
+@pytest.mark.parametrize(("objects", "said"), [(1, "1 object alone"), (9, "9 objects alone"), (10, None)])
+def test_a_least_size_that_few_objects_chose_is_said_to_be_so(
+    small_settings, monkeypatch, caplog, objects, said
+):
+    measured = {"panoptic_quality": 0.5, "plain": 0.25, "objects": objects}
+    monkeypatch.setattr(completion, "choose_objects", lambda *_: (ObjectSettings(smallest=678), measured))
+    info = ModelInfo(class_names=("background", "cell"), mapping=Mapping(method="standardise"))
+    network = SimpleNamespace(inference_tile=lambda tile: tile)
+    model, data = SimpleNamespace(network=network), SimpleNamespace(validation=[])
+    found = completion._with_objects(model, info, small_settings(), data, CPU)
+    assert found.objects.smallest == 678
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert bool(warned) == bool(said)
+    if said:
+        assert f"objects: the least size of 678 px was chosen by {said}" in warned[0]
 
 
 def test_cells_that_no_border_divides_are_not_compared(small_settings, caplog):

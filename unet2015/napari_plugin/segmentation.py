@@ -21,6 +21,7 @@ from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
 from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import number_image
 from unet2015.objects.table import Table, describe_summary, summary_of
+from unet2015.objects.too_small import describe_left_out, summary_of_left_out
 from unet2015.segmentation.in_memory import to_arrays
 from unet2015.segmentation.object_output import maps_to_label, measured_under
 from unet2015.segmentation.options import SegmentOptions
@@ -152,6 +153,9 @@ def _objects(
     tables = measure_labels(
         found, image, measured, writer=rows, dtype=found.dtype, progress=lambda pages: check()
     )
+    left = summary_of_left_out(found.too_small, settings.smallest)
+    if note := describe_left_out(left, found.pages):
+        _log.warning("%s: %s", image.name, note)
     if pixel_size(image.calibration) is None:
         _log.warning(
             "%s: the layer has no unit of length, so the table is in pixels; set its scale and units first "

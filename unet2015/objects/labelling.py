@@ -12,6 +12,7 @@ from unet2015.images.image import Image
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import KEPT
+from unet2015.objects.too_small import TooSmall
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
 
@@ -177,6 +178,11 @@ class MadeLabels:
     def pages(self) -> int:
         """Number of pages."""
         return len(self._numbers)
+
+    @property
+    def too_small(self) -> list[TooSmall]:
+        """What was left out of each page as too small."""
+        return [page.too_small for page in self._numbers]
 
     @property
     def largest(self) -> int:

@@ -16,6 +16,7 @@ from unet2015.objects.components import Components, Numbers, Wholes, label_strip
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
 from unet2015.objects.progress import Progress, Share, nobody
 from unet2015.objects.runs import KEPT, Runs
+from unet2015.objects.too_small import TooSmall
 from unet2015.settings.objects import ObjectSettings
 
 
@@ -36,9 +37,12 @@ class PageNumbers:
     ----------
     areas : ndarray of int64, shape (objects,)
         Pixels of each object; object 1 first.
+    too_small : TooSmall
+        What was left out as too small; not what lies outside the frame.
     """
 
     areas: Numbers
+    too_small: TooSmall
     _page: Page
     _settings: ObjectSettings
     _rows: int
@@ -155,10 +159,8 @@ def _numbered(
     pieces = [piece for _, _, piece in divided]
     areas = np.concatenate([wholes.areas[singles], *(piece.areas for piece in pieces)])
     inner = np.concatenate([wholes.inner[singles], *(piece.inner for piece in pieces)])
-    keep = areas >= settings.smallest
-    if settings.frame:
-        keep &= inner
-    order = np.flatnonzero(keep)
+    large, within = areas >= settings.smallest, inner if settings.frame else np.ones(len(areas), bool)
+    order, small = np.flatnonzero(large & within), areas[~large & within]
     if pieces:
         first = np.concatenate([wholes.first[singles], *(piece.first for piece in pieces)])
         order = order[np.argsort(first[order])]  # else they are in this order already
@@ -173,7 +175,9 @@ def _numbered(
     ]
     of_part = of_whole[wholes.owner][wholes.of_part]
     bases, runs = components.bases, components.runs
-    return PageNumbers(areas[order], page, settings, rows, of_part, bases, runs, parted)
+    kept = areas[order]
+    too_small = TooSmall.of(small, int(kept.sum()), settings.smallest)
+    return PageNumbers(kept, too_small, page, settings, rows, of_part, bases, runs, parted)
 
 
 @dataclass(frozen=True)

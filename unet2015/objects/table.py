@@ -96,10 +96,10 @@ def table_of(
     return table
 
 
-def summary_of(tables: Iterable[Table]) -> dict[str, float | int | None]:
+def summary_of(tables: Iterable[Table]) -> dict[str, Any]:
     """Return count, total and median area of objects; areas in micrometres too, if all are calibrated."""
     tables = list(tables)
-    found: dict[str, float | int | None] = {"objects": sum(len(table["label"]) for table in tables)}
+    found: dict[str, Any] = {"objects": sum(len(table["label"]) for table in tables)}
     for column in ("area_px", "area_um2"):
         if tables and all(column in table for table in tables):
             areas = np.concatenate([table[column] for table in tables])

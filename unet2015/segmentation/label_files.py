@@ -22,7 +22,7 @@ from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
 from unet2015.objects.stored_labels import StoredLabels
-from unet2015.objects.table import Table, check_pyarrow, told_channels, with_channels, write_table
+from unet2015.objects.table import Table, check_pyarrow, summary_of, told_channels, with_channels, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
 from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
@@ -144,8 +144,8 @@ class _Measuring:
     channels: list[tuple[str, ...]] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
 
-    def measure(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        """Measure a label image; return the files that were written, and the tables of its pages."""
+    def measure(self, path: Path, name: str) -> tuple[list[Path], dict[str, Any]]:
+        """Measure a label image; return the files that were written, and the summary of its objects."""
         watch = Unchanged(path)
         self.inputs[os.path.realpath(path)] = watch.sha256
         tables = _measured(path, self.opening, self.say)
@@ -153,13 +153,13 @@ class _Measuring:
         if self.single:
             self.tables += tables
             self.channels += [self.opening.channels.get(path, ())] * len(tables)
-            return [], tables
+            return [], summary_of(tables)
         said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.size.as_record()
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
         written = [self.target / f"{name}{ending}" for ending in endings]
         for table in written:
             _write(table, tables, said)
-        return written, tables
+        return written, summary_of(tables)
 
 
 def _told(work: _Measuring, path: Path) -> list[Table]:

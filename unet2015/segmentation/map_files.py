@@ -27,7 +27,8 @@ from unet2015.objects.doubts import describe_covering
 from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import Counted, MadeLabels, number_image
 from unet2015.objects.progress import row_bar
-from unet2015.objects.table import Table, write_table
+from unet2015.objects.table import summary_of, write_table
+from unet2015.objects.too_small import describe_left_out, summary_of_left_out
 from unet2015.safe_files import (
     Guard,
     RecordedOutput,
@@ -168,8 +169,8 @@ class _Labelling:
     notes: Repeated
     label_type: LabelType | None = None
 
-    def label(self, path: Path, name: str) -> tuple[list[Path], list[Table]]:
-        """Find the objects of a map; return the files that were written, and the tables of its pages."""
+    def label(self, path: Path, name: str) -> tuple[list[Path], dict[str, Any]]:
+        """Find the objects of a map; return the files that were written, and the summary of the objects."""
         watch = Unchanged(path)
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with ExitStack() as stack:
@@ -188,10 +189,12 @@ class _Labelling:
             measured = measured_under(maps, shown)
             places = _places(self.folder, name, path, image, self.views)
             target = places[LABELS.name]
-            guards = _guards([*places.values()], said)
+            _guards([*places.values()], said)
             others = [RecordedOutput(self.folder / f"{name}{ending}", "label", {}) for ending in _ENDINGS]
             stack.enter_context(claim_outputs(places[TABLE.name], [p for one in others for p in one.paths]))
             labels = number_image(maps, chosen, self.max_memory, progress, self.label_type)
+            left = self._left_out(path, labels, chosen)
+            guards = _guards([*places.values()], said | left)
             with _label_writer(target, image, labels, guards[target], self.notes.say) as writer:
                 tables = measure_labels(
                     labels, image, measured, writer=writer, dtype=labels.dtype, progress=progress
@@ -206,7 +209,14 @@ class _Labelling:
             write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
         if earlier := left_by_earlier_run([one.paths[0] for one in others], places.values()):
             self.notes.say(places[LABELS.name], describe_earlier(earlier))
-        return [*places.values()], tables
+        return [*places.values()], summary_of(tables) | left
+
+    def _left_out(self, path: Path, labels: MadeLabels, chosen: ObjectSettings) -> dict[str, Any]:
+        """Return, for summary and record, what was left out as too small; say it where it is much."""
+        left = summary_of_left_out(labels.too_small, chosen.smallest)
+        if note := describe_left_out(left, labels.pages):
+            self.notes.say(path, note)
+        return left
 
 
 @contextmanager

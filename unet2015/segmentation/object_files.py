@@ -22,7 +22,7 @@ from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
-from unet2015.objects.table import CHANNELS, IN_PIXELS, Table, describe_summary, summary_of
+from unet2015.objects.table import CHANNELS, IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.record_beside import SourceRecord, axes_of_source, say_other_source
@@ -210,7 +210,7 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
 
 def all_done(
     jobs: dict[str, Path],
-    work: Callable[[Path, str], tuple[list[Path], list[Table]]],
+    work: Callable[[Path, str], tuple[list[Path], dict[str, Any]]],
     notes: Repeated,
     progress: Callable[[str, int, int], object] | None,
 ) -> list[ObjectResult]:
@@ -221,7 +221,7 @@ def all_done(
     jobs : dict of Path
         The files by the names of their results.
     work : callable
-        Takes file and name; returns the files that it wrote, and the tables of the pages.
+        Takes file and name; returns the files that it wrote, and the summary of the objects.
     notes : Repeated
         What `work` says.
     progress : callable, optional
@@ -243,12 +243,11 @@ def all_done(
     return results
 
 
-def _done(path: Path, work: Callable[[], tuple[list[Path], list[Table]]]) -> ObjectResult:
+def _done(path: Path, work: Callable[[], tuple[list[Path], dict[str, Any]]]) -> ObjectResult:
     """Do the work of one file; any error is its result."""
     try:
-        outputs, tables = work()
+        outputs, summary = work()
     except Exception as error:
         return ObjectResult(path, error=failure_of(error, path))
-    summary = summary_of(tables)
     _log.info("%s: %s", path, describe_summary(summary))
     return ObjectResult(path, tuple(outputs), summary)

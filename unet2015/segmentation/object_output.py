@@ -27,6 +27,7 @@ from unet2015.objects.table import (
     told_channels,
     write_table,
 )
+from unet2015.objects.too_small import summary_of_left_out
 from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run, record_of
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
@@ -75,7 +76,7 @@ def write_objects(
     Returns
     -------
     dict
-        Number of objects, total and median area.
+        Number of objects, total and median area, and what was left out as too small.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def write_objects(
         write_table(job.outputs.products[TABLE.name], tables)
         places = {name: job.outputs.products[name] for name in job.options.views}
         write_views(places, Counted(labels, progress), tables, image)
-    return summary_of(tables) | names_of(image)
+    return summary_of(tables) | summary_of_left_out(labels.too_small, settings.smallest) | names_of(image)
 
 
 def names_of(image: Image) -> dict[str, Any]:

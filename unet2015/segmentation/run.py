@@ -16,6 +16,7 @@ from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.training_pages import trained_pages
 from unet2015.models.unlike import notes_on, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
+from unet2015.objects.too_small import describe_left_out
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out
 from unet2015.segmentation.jobs import Job
@@ -171,7 +172,7 @@ def _run(
             kept = folder if single or len(plan.parts) > 1 else None
             with named_after(job.outputs, made.outputs):
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
-            for note in _notes_on_results(made, found, image):
+            for note in _notes_on_results(made, found, image, objects):
                 heard.say(job.input, note)
             said = {} if objects is None else {"objects": objects}
             said |= _trained_on(segmenter, job, watched.sha256, image)
@@ -186,7 +187,9 @@ def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> di
     return {TRAINED_ON: sorted(pages)} if pages else {}
 
 
-def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:
+def _notes_on_results(
+    job: Job, found: Summary, image: Image, objects: dict[str, Any] | None
+) -> Iterator[str]:
     """Say what is to be known of the results of a job, which are written."""
     yield from notes_on_constant(constant_pages(image), image.pages, image.channels)
     yield from found.notes(job.options.tile)
@@ -194,6 +197,8 @@ def _notes_on_results(job: Job, found: Summary, image: Image) -> Iterator[str]:
         yield _BIG
     if job.options.objects is not None and pixel_size(image.calibration) is None:
         yield IN_PIXELS
+    if objects is not None and (note := describe_left_out(objects, image.pages)):
+        yield note
 
 
 def write_products(

@@ -8,9 +8,10 @@ import torch
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
-from unet2015.training.object_choice import choose_objects
+from unet2015.training.object_choice import FEW_OBJECTS, choose_objects
 from unet2015.training.pages import TrainingSet
 from unet2015.training.thresholds import rand_threshold
+from unet2015.wording import counted
 
 _JOINED = (
     "objects: not compared, and as in the paper: without a separation border cells that touch are one part "
@@ -64,5 +65,13 @@ def _with_objects(
     quality, plain = measured["panoptic_quality"], measured["plain"]
     before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
     _log.info("objects: %s; panoptic quality %.3f on held-out pages%s", objects.describe(), quality, before)
+    many = measured.get("objects", FEW_OBJECTS)
+    if many < FEW_OBJECTS:
+        _log.warning(
+            "objects: the least size of %d px was chosen by %s alone; in use smaller ones are left out, also "
+            "those that have shrunk: hold out more pages, or give segment --smallest where there may be some",
+            objects.smallest,
+            counted(many, "object"),
+        )
     training = info.training | {"objects": measured}
     return info.model_copy(update={"objects": objects, "training": training})

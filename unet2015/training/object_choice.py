@@ -27,6 +27,9 @@ _CRUMB = 0.05
 """True parts smaller than this share of their page's median: the separation border has torn them off."""
 _SMALLEST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Objects smaller than these shares of a small true object (the 5th percentile) may be left out."""
+FEW_OBJECTS = 10
+"""Of fewer true objects the smallest says little of how small others may be: the least size is then the
+lowest one that is as good, not the middle of those."""
 _LEVELS, _BLURS = (0.6, 0.8, 0.9), (1.0, 2.0, 4.0)
 _THRESHOLDS, _CENTRES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Levels and blurs of markers, and thresholds; all are tried together. Where markers divide what touches, a
@@ -76,7 +79,8 @@ def choose_objects(
     -------
     settings : ObjectSettings
     measured : dict
-        ``panoptic_quality`` with these settings, ``plain`` with the defaults, and ``pages``.
+        ``panoptic_quality`` with these settings, ``plain`` with the defaults, and ``pages``; with a least
+        size also ``objects``, the number of true objects by which it was chosen.
         None in place of both if no page has objects, or the network's output is not finite.
     """
     maps = list(_maps(network, pages, device, tile, most))
@@ -86,6 +90,8 @@ def choose_objects(
     plain = search.quality
     search.run()
     measured = {"panoptic_quality": round(search.quality, 6), "plain": round(plain, 6), "pages": len(maps)}
+    if search.best.smallest:
+        measured["objects"] = search.objects
     return search.best, measured
 
 
@@ -98,6 +104,8 @@ class _Search:
         The best so far.
     quality : float
         Their panoptic quality.
+    objects : int
+        How many true objects there are.
     """
 
     def __init__(self, maps: Sequence[Map], threshold: float) -> None:
@@ -105,11 +113,13 @@ class _Search:
         self._known: dict[ObjectSettings, float] = {}
         self.best = ObjectSettings()
         self.quality = self._quality(self.best)
+        areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in maps])
+        self._areas = areas[areas > 0]
+        self.objects = len(self._areas)
 
     def run(self) -> None:
         """Try all there is."""
-        areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in self._maps])
-        small = float(np.percentile(areas[areas > 0], 5))
+        small = float(np.percentile(self._areas, 5))
         sizes = sorted({max(2, round(share * small)) for share in _SMALLEST})
         for _ in range(_ROUNDS):
             sized = self._try([{"smallest": size} for size in sizes])
@@ -119,7 +129,7 @@ class _Search:
         if self.best.threshold is not None or self.best.markers is not None:
             self._centre("threshold", list(_CENTRES))
         if self.best.smallest:
-            self._centre("smallest", sizes)
+            self._centre("smallest", sizes, lowest=self.objects < FEW_OBJECTS)
         self._try([{"fill_holes": False}])
         self._try([{"connectivity": 2}])
 
@@ -147,11 +157,14 @@ class _Search:
         self.best, self.quality = others[chosen], scores[chosen]
         return True
 
-    def _centre(self, name: str, values: Sequence[float]) -> None:
-        """Move a setting into the middle of the values around it that are as good, given in rising order."""
+    def _centre(self, name: str, values: Sequence[float], *, lowest: bool = False) -> None:
+        """Move a setting into the middle of the values around it that are as good, given in rising order.
+
+        Or, if wanted, to the lowest of all that are as good.
+        """
         others = [self.best.model_copy(update={name: value}) for value in values]
         scores = np.array([self._quality(one) for one in others])
-        middle = middle_of_best(scores, SAME)
+        middle = int(np.argmax(scores >= scores.max() - SAME)) if lowest else middle_of_best(scores, SAME)
         self.best, self.quality = others[middle], float(scores[middle])
 
     def _quality(self, settings: ObjectSettings) -> float:
