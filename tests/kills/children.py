@@ -1,5 +1,6 @@
 """Forked children that are killed: at a drawn call of the system, or after a drawn time."""
 
+import importlib
 import json
 import os
 import signal
@@ -109,6 +110,7 @@ def _watch(event: str, arguments: Any) -> None:
 
 def prepare() -> None:
     """Make this process one whose children can be killed; only for a process that does nothing else."""
+    importlib.import_module("zarr")  # once, as it takes a child 2 seconds, which a kill would fall into
     os.fsync = lambda handle: None  # a kill, unlike a power cut, loses nothing that was written
     torch.set_num_threads(1)  # a forked child cannot use threads that its parent started
     for kind, name in ((PartWriter, "append"), (ImageWriter, "write")):

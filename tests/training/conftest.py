@@ -72,13 +72,35 @@ def nothing_chosen(monkeypatch):
     monkeypatch.setattr(loop, "complete_model", lambda *_: None)
 
 
+def try_fewer_objects(monkeypatch):
+    """Have a training choose its objects among 10 settings, not 60, which take longer than its steps."""
+    from unet2015.training import object_choice
+
+    for name, values in {
+        "_SMALLEST": (0.1, 0.5),
+        "_LEVELS": (0.8,),
+        "_BLURS": (2.0,),
+        "_THRESHOLDS": (0.4, 0.6),
+        "_CENTRES": (0.3, 0.5, 0.7),
+    }.items():
+        monkeypatch.setattr(object_choice, name, values)
+
+
+@pytest.fixture(autouse=True)
+def fewer_objects(monkeypatch):
+    """The choice itself has tests of its own, in ``test_object_choice.py``, with all settings."""
+    try_fewer_objects(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def ended_run(tmp_path_factory, small_settings):
     """A finished training on the small set, to be read only; its newest checkpoints are of steps 6 and 8."""
     from unet2015.training.loop import train
 
     folder = tmp_path_factory.mktemp("ended")
-    train(*write_small_set(folder / "set"), folder / "run", settings=small_settings(), device="cpu")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        try_fewer_objects(monkeypatch)
+        train(*write_small_set(folder / "set"), folder / "run", settings=small_settings(), device="cpu")
     return folder / "run"
 
 

@@ -19,6 +19,11 @@ from unet2015.training.object_choice import choose_objects
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def fewer_objects():
+    """All settings are tried here."""
+
+
 def discs(places, radius=7, shape=(64, 96)):
     """Probability of round cells that falls towards their rims, and their classes."""
     y, x = np.indices(shape)
