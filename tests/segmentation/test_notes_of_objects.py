@@ -17,7 +17,7 @@ MASK = (CELLS > 0).astype(np.uint8)
 def files(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, page in (("a", MASK), ("b", CELLS), ("c", MASK), ("d", MASK[:-1])):
+    for name, page in (("a", MASK), ("b", CELLS), ("c", MASK[::-1]), ("d", MASK[:-1])):
         tifffile.imwrite(folder / f"{name}.tif", page)
     return folder
 

@@ -4,16 +4,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from unet2015.images.constant import LOST
 from unet2015.images.copies import copies
 from unet2015.segmentation.object_files import ObjectResult
-from unet2015.segmentation.run import FileResult
 from unet2015.wording import counted
 
+if TYPE_CHECKING:  # torch comes with it
+    from unet2015.segmentation.run import FileResult
+
 _log = logging.getLogger("unet2015")
-_Result = TypeVar("_Result", bound=FileResult | ObjectResult)
+_Result = TypeVar("_Result", bound="FileResult | ObjectResult")
 
 
 def with_copies(
@@ -55,7 +57,7 @@ def _notes(paths: Sequence[Path], partners: Mapping[Path, Path | None]) -> dict[
     }
 
 
-def _is_empty(result: FileResult | ObjectResult) -> bool:
+def _is_empty(result: "FileResult | ObjectResult") -> bool:
     """Tell whether nothing is counted of a file: it has no objects, or is a lost frame."""
     no_objects = result.objects is not None and not result.objects.get("objects")
     return no_objects or any(LOST in note for note in result.notes)
