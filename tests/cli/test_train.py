@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from unet2015.cli.options import changes
+from unet2015.models import doubts
 from unet2015.models.model_file import read_model_file
 from unet2015.settings import load_settings
 from unet2015.training.chosen_settings import choose_settings
@@ -27,6 +28,7 @@ attempts = 1
 def train(cli, data, monkeypatch):
     """Train a very small network for two steps, which are taken to be enough."""
     monkeypatch.setattr(Validation, "learned", True)
+    monkeypatch.setattr(doubts, "LEAST_QUALITY", 0)
     (data / "tiny.toml").write_text(TINY)
 
     def call(*more):

@@ -88,7 +88,8 @@ def train(
     The settings decide everything that is not an option. RUN_DIR gets model.safetensors (the best on the
     held-out pages), checkpoints, log.jsonl and the settings. The path of the model is printed. If the
     first validation shows that nothing is learned, the training begins again with the next seed. If
-    nothing is learned in the end, or one of several classes is not, the exit status is 3.
+    nothing is learned in the end, one of several classes is not, or next to no object is found, the exit
+    status is 3.
 
     On N GPUs: torchrun --nproc-per-node N -m unet2015 train ... Each step then shows N tiles, one on
     each GPU, and follows the mean of their gradients; steps and learning rate do not change. To show as
@@ -99,7 +100,7 @@ def train(
     """
     with loading():
         from unet2015.errors import OtherProcessError
-        from unet2015.models.doubts import lost_classes
+        from unet2015.models.doubts import not_found
         from unet2015.training.chosen_settings import choose_settings
         from unet2015.training.loop import train as run
         from unet2015.training.processes import process_group
@@ -143,7 +144,7 @@ def train(
     echo_path(model.path)
     if find_spec("matplotlib") is not None:  # an extra
         _draw_curves(out)
-    if model.info.learned is False or lost_classes(model.info.training):
+    if model.info.learned is False or not_found(model.info.training):
         raise typer.Exit(3)
 
 

@@ -1,13 +1,18 @@
 """What must be known of the measures of a model, by the record of its training."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from unet2015.models.training_pages import why_too_good
 from unet2015.wording import listed
 
 NOT_FOUND = "not_found"
 """Key of the classes, in the record of a validation, that are found no better than by chance."""
+LEAST_QUALITY, LEAST_TRUE = 0.05, 5
+"""Below this panoptic quality a model does not find objects, if so many true ones are on the held-out pages:
+of 5, a single match gives about 0.1. Even a training of 8 steps has reached 0.13."""
+_POOR_AUC = 0.8
+"""Below this AUC, parts that are not found are no question of how they are divided."""
 _NAMED = 5  # classes that a message lists before it says how many more
 
 
@@ -22,9 +27,25 @@ def doubts_of_measures(record: Mapping[str, Any]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        That classes are not found, or that held-out pages were trained on.
+        That classes or objects are not found, or that held-out pages were trained on.
     """
-    return tuple(filter(None, (lost_classes(record), why_too_good(record))))
+    return (*not_found(record), *filter(None, (why_too_good(record),)))
+
+
+def not_found(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which classes the model does not find, and that it finds no objects, where that is a failure.
+
+    It is one where labels are of single objects, or pixels are hardly found either. Masks of vessels or
+    tissue have parts that no model finds as such, though it may find each pixel.
+    """
+    lost = lost_objects(record) if _about_objects(record) else ""
+    return tuple(filter(None, (lost_classes(record), lost)))
+
+
+def doubts_of_objects(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what must be known where objects are made, beside what is said at each use."""
+    said = lost_objects(record)
+    return (said,) if said and said not in doubts_of_measures(record) else ()
 
 
 def lost_classes(record: Mapping[str, Any]) -> str:
@@ -34,3 +55,34 @@ def lost_classes(record: Mapping[str, Any]) -> str:
     if not isinstance(lost, list) or not lost:
         return ""
     return f"this model has not learned to find each class, by its held-out pages: {listed(lost, _NAMED)}"
+
+
+def lost_objects(record: Mapping[str, Any]) -> str:
+    """Return that the model finds next to no true object, in words; empty where it does, or is not known."""
+    said = record.get("objects")
+    if not isinstance(said, dict):
+        return ""
+    quality = said.get("panoptic_quality")
+    true, matched, called = (said.get(name) for name in ("true", "matched", "called"))
+    if not (_is_number(quality) and _is_number(true) and _is_number(matched) and _is_number(called)):
+        return ""
+    if true < LEAST_TRUE or not quality < LEAST_QUALITY:
+        return ""
+    return (
+        f"this model has not learned to find objects: of {true:,} on its held-out pages it finds {matched:,} "
+        f"among {called:,} that it makes (panoptic quality {quality:.3f}), so its objects mean little; "
+        "see whether images and labels lie upon each other, or train it longer"
+    )
+
+
+def _about_objects(record: Mapping[str, Any]) -> bool:
+    """Return whether labels are of single objects, or pixels hardly found."""
+    settings, measured = record.get("settings"), record.get("validation")
+    labels = settings.get("labels") if isinstance(settings, dict) else None
+    kind = labels.get("kind") if isinstance(labels, dict) else None
+    auc = measured.get("auc") if isinstance(measured, dict) else None
+    return kind == "instances" or (_is_number(auc) and auc < _POOR_AUC)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

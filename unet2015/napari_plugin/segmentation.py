@@ -16,6 +16,7 @@ from unet2015.images.array_image import ArrayImage
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
+from unet2015.models.doubts import doubts_of_objects
 from unet2015.models.unlike import notes_on
 from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
 from unet2015.objects.files import measure_labels
@@ -128,6 +129,7 @@ def segment_layer(
             made = to_arrays(segmenter, image, (MAIN.name, ProbabilityMap.name))
         labels, tables = None, None
         if objects is not None:
+            notes += doubts_of_objects(loaded.info.training)
             labels, tables = _objects(image, segmenter, made, lambda: progress(1, 1))
     classes, probability = made[MAIN.name], made[ProbabilityMap.name]
     summary = "" if tables is None else describe_summary(summary_of(tables))

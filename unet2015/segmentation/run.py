@@ -13,6 +13,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import TRAINED_ON
+from unet2015.models.doubts import doubts_of_objects
 from unet2015.models.training_pages import trained_pages
 from unet2015.models.unlike import notes_on, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
@@ -99,6 +100,9 @@ def run_job(
         Takes what is said about the image. Default: it is logged.
     """
     heard = _Heard(warn, segmenter.model.doubts)
+    if job.options.objects is not None:
+        for doubt in doubts_of_objects(segmenter.info.training):
+            heard.say(job.input, doubt)
     try:
         objects = _run(segmenter, job, plan, elsewhere, heard)
     except Exception as error:

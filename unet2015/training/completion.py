@@ -8,8 +8,10 @@ import torch
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
+from unet2015.training.log import read_log
 from unet2015.training.object_choice import FEW_OBJECTS, choose_objects
 from unet2015.training.pages import TrainingSet
+from unet2015.training.run_folder import LOG
 from unet2015.training.thresholds import rand_threshold
 from unet2015.wording import counted
 
@@ -17,6 +19,8 @@ _JOINED = (
     "objects: not compared, and as in the paper: without a separation border cells that touch are one part "
     "of the map; compare them with `unet2015 evaluate objects`"
 )
+LAST_LOOK = "last_validation"
+"""Key of the last validation in the record of a training, where that network had not learned."""
 _log = logging.getLogger("unet2015")
 
 
@@ -37,7 +41,7 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
         Device that computes.
     """
     model = read_model_file(path)
-    info = model.info.model_copy(update={"ended": True})
+    info = _with_last_look(model.info.model_copy(update={"ended": True}), path.parent / LOG)
     if settings.labels.kind == "membrane" and "rand" not in info.thresholds:
         tile = model.network.inference_tile(settings.optimisation.tile)
         found = rand_threshold(model.network, data.training, device, tile)
@@ -48,6 +52,25 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
         info = _with_objects(model, info, settings, data, device)
     if info != model.info:
         save_model(path, model.network, info)
+
+
+def _with_last_look(info: ModelInfo, log: Path) -> ModelInfo:
+    """Say and record that the last network, after that of the model, had learned nothing any more."""
+    looks = [line for line in read_log(log) if "validation_learned" in line]
+    if not looks or not info.learned or looks[-1]["validation_learned"] is not False:
+        return info
+    step, why = looks[-1]["step"], list(looks[-1].get("validation_why", ()))
+    found, kept = {"step": step, "why": why}, info.training.get("step")
+    if step == kept or info.training.get(LAST_LOOK) == found:
+        return info
+    _log.warning(
+        "the model that is kept is of step %s, as the network of step %s has not learned any more (%s); look "
+        "at results of this model with care",
+        kept,
+        step,
+        "; ".join(why),
+    )
+    return info.model_copy(update={"training": info.training | {LAST_LOOK: found}})
 
 
 def _with_objects(

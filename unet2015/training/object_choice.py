@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.measure import label
 
+from unet2015.metrics.object_counts import ObjectMatches
 from unet2015.metrics.objects import match_pages
 from unet2015.networks import Network
 from unet2015.objects.instances import label_page
@@ -79,8 +80,9 @@ def choose_objects(
     -------
     settings : ObjectSettings
     measured : dict
-        ``panoptic_quality`` with these settings, ``plain`` with the defaults, and ``pages``; with a least
-        size also ``objects``, the number of true objects by which it was chosen.
+        ``panoptic_quality`` with these settings, ``plain`` with the defaults, ``pages``, and how many
+        objects are ``true``, how many are made (``called``), and how many of both are ``matched``; with a
+        least size also ``objects``, the number of true objects by which it was chosen.
         None in place of both if no page has objects, or the network's output is not finite.
     """
     maps = list(_maps(network, pages, device, tile, most))
@@ -92,7 +94,7 @@ def choose_objects(
     measured = {"panoptic_quality": round(search.quality, 6), "plain": round(plain, 6), "pages": len(maps)}
     if search.best.smallest:
         measured["objects"] = search.objects
-    return search.best, measured
+    return search.best, measured | search.counts()
 
 
 class _Search:
@@ -133,6 +135,16 @@ class _Search:
         self._try([{"fill_holes": False}])
         self._try([{"connectivity": 2}])
 
+    def counts(self) -> dict[str, int]:
+        """Return how many objects are true, made, and both, with the best settings."""
+        found = _match(self._maps, self._used(self.best), self.best)
+        matched = sum(one.tp for one in found)
+        return {
+            "true": matched + sum(one.fn for one in found),
+            "called": matched + sum(one.fp for one in found),
+            "matched": matched,
+        }
+
     def _divisions(self) -> list[dict[str, Any]]:
         """Return thresholds with and without markers; the model's own threshold is None."""
         thresholds = [None, *_THRESHOLDS]
@@ -169,19 +181,26 @@ class _Search:
 
     def _quality(self, settings: ObjectSettings) -> float:
         """Return the panoptic quality; a later round asks for much that an earlier one has measured."""
-        threshold = self._threshold if settings.threshold is None else settings.threshold
+        threshold = self._used(settings)
         key = settings.model_copy(update={"threshold": threshold})
         if key not in self._known:
             self._known[key] = _quality(self._maps, threshold, settings)
         return self._known[key]
 
+    def _used(self, settings: ObjectSettings) -> float:
+        return self._threshold if settings.threshold is None else settings.threshold
+
 
 def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> float:
-    counts = [match_pages(truth, label_page(values, threshold, settings)) for values, truth in maps]
+    counts = _match(maps, threshold, settings)
     true = sum(one.tp + one.fn for one in counts)
     found = sum(one.tp + one.fp for one in counts)
     shared = sum(pair.iou for one in counts for pair in one.pairs)
     return 2 * shared / (true + found)
+
+
+def _match(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> list[ObjectMatches]:
+    return [match_pages(truth, label_page(values, threshold, settings)) for values, truth in maps]
 
 
 def _maps(
