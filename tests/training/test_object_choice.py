@@ -70,10 +70,10 @@ def test_few_objects_take_the_lowest_least_size_that_is_as_good(chosen):
 
     area = page(APART, (64, 96))[1].sum() / 4
     few, measured = chosen(page(APART, (64, 96)))
-    assert measured["objects"] == 4
+    assert measured["true"] == 4
     assert few.smallest == max(2, round(0.05 * area))
     many, measured = chosen(page([(y, x) for y in (16, 48) for x in range(16, 170, 32)], (64, 180)))
-    assert measured["objects"] == 10
+    assert measured["true"] == 10
     assert few.smallest < many.smallest
 
 
@@ -206,12 +206,12 @@ def test_only_some_pages_are_used(chosen, answers):
 def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     small_set, small_settings, tmp_path, monkeypatch, caplog
 ):
-    calls = []
+    calls, measured = [], {"panoptic_quality": 0.5, "plain": 0.25, "true": 12}
     caplog.set_level("INFO", "unet2015")
 
     def choose(*arguments):
         calls.append(arguments)
-        return ObjectSettings(smallest=7, markers=MarkerSettings()), {"panoptic_quality": 0.5, "plain": 0.25}
+        return ObjectSettings(smallest=7, markers=MarkerSettings()), dict(measured)
 
     monkeypatch.setattr(completion, "choose_objects", choose)
     settings = small_settings(optimisation={"steps": 60, "learning_rate": 3e-3})
@@ -219,7 +219,7 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     model = train(images, labels, tmp_path / "run", settings=settings, device="cpu")
     assert model.info.learned
     assert model.info.objects == ObjectSettings(smallest=7, markers=MarkerSettings())
-    assert model.info.training["objects"] == {"panoptic_quality": 0.5, "plain": 0.25}
+    assert model.info.training["objects"] == measured
     assert (
         "objects: smaller than 7 px left out, divided where they touch (markers above 0.8, blur 2 px); "
         "panoptic quality 0.500 on held-out pages; as in the paper 0.250" in caplog.text
@@ -233,7 +233,7 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
 def test_a_least_size_that_few_objects_chose_is_said_to_be_so(
     small_settings, monkeypatch, caplog, objects, said
 ):
-    measured = {"panoptic_quality": 0.5, "plain": 0.25, "objects": objects}
+    measured = {"panoptic_quality": 0.5, "plain": 0.25, "true": objects}
     monkeypatch.setattr(completion, "choose_objects", lambda *_: (ObjectSettings(smallest=678), measured))
     info = ModelInfo(class_names=("background", "cell"), mapping=Mapping(method="standardise"))
     network = SimpleNamespace(inference_tile=lambda tile: tile)

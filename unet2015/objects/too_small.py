@@ -11,9 +11,9 @@ from unet2015.wording import listed
 
 LEFT_OUT = "left_out"
 """Where a summary of objects has it."""
-_OF_KEPT, _OF_LEAST, _SPECK = 0.2, 0.25, 16
-"""Left-out pixels that matter, as a share of those of the objects of their page; the share of the least size,
-and the pixels, below which a part is a speck and does not count to them."""
+_OF_KEPT, _PARTS_OF_LEAST, _SPECK = 0.2, 4, 16
+"""Left-out pixels that matter, as a share of those of the objects of their page; the part of the least size
+(a fourth), and the pixels, below which a part is a speck and does not count to them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TooSmall:
     @classmethod
     def of(cls, areas: NDArray[np.int64], kept: int, smallest: int) -> Self:
         """Return it of the pixels of each part that was left out; `smallest` is the least size."""
-        large = areas[areas >= max(_SPECK, _OF_LEAST * smallest)]
+        large = areas[areas >= max(_SPECK, -(-smallest // _PARTS_OF_LEAST))]
         pixels, of_large = int(areas.sum()), int(large.sum())
         return cls(len(areas), pixels, len(large), of_large, int(large.max(initial=0)), kept)
 

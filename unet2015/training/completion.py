@@ -88,13 +88,12 @@ def _with_objects(
     quality, plain = measured["panoptic_quality"], measured["plain"]
     before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
     _log.info("objects: %s; panoptic quality %.3f on held-out pages%s", objects.describe(), quality, before)
-    many = measured.get("objects", FEW_OBJECTS)
-    if many < FEW_OBJECTS:
+    if objects.smallest and measured["true"] < FEW_OBJECTS:
         _log.warning(
             "objects: the least size of %d px was chosen by %s alone; in use smaller ones are left out, also "
-            "those that have shrunk: hold out more pages, or give segment --smallest where there may be some",
+            "those that have shrunk: hold out more pages, or give `segment` a smaller one where such may be",
             objects.smallest,
-            counted(many, "object"),
+            counted(measured["true"], "object"),
         )
     training = info.training | {"objects": measured}
     return info.model_copy(update={"objects": objects, "training": training})

@@ -81,8 +81,7 @@ def choose_objects(
     settings : ObjectSettings
     measured : dict
         ``panoptic_quality`` with these settings, ``plain`` with the defaults, ``pages``, and how many
-        objects are ``true``, how many are made (``called``), and how many of both are ``matched``; with a
-        least size also ``objects``, the number of true objects by which it was chosen.
+        objects are ``true``, how many are made (``called``), and how many of both are ``matched``.
         None in place of both if no page has objects, or the network's output is not finite.
     """
     maps = list(_maps(network, pages, device, tile, most))
@@ -92,8 +91,6 @@ def choose_objects(
     plain = search.quality
     search.run()
     measured = {"panoptic_quality": round(search.quality, 6), "plain": round(plain, 6), "pages": len(maps)}
-    if search.best.smallest:
-        measured["objects"] = search.objects
     return search.best, measured | search.counts()
 
 
@@ -106,8 +103,6 @@ class _Search:
         The best so far.
     quality : float
         Their panoptic quality.
-    objects : int
-        How many true objects there are.
     """
 
     def __init__(self, maps: Sequence[Map], threshold: float) -> None:
@@ -117,7 +112,6 @@ class _Search:
         self.quality = self._quality(self.best)
         areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in maps])
         self._areas = areas[areas > 0]
-        self.objects = len(self._areas)
 
     def run(self) -> None:
         """Try all there is."""
@@ -131,7 +125,7 @@ class _Search:
         if self.best.threshold is not None or self.best.markers is not None:
             self._centre("threshold", list(_CENTRES))
         if self.best.smallest:
-            self._centre("smallest", sizes, lowest=self.objects < FEW_OBJECTS)
+            self._centre("smallest", sizes, lowest=len(self._areas) < FEW_OBJECTS)
         self._try([{"fill_holes": False}])
         self._try([{"connectivity": 2}])
 
