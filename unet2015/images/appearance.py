@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.images.border_areas import left_out
+from unet2015.images.border_areas import Mask
 from unet2015.images.image import Image
 
 Floats = npt.NDArray[np.float64]
@@ -87,18 +87,16 @@ Judge = Callable[[Appearance, float | None], Iterable[str]]
 class AppearanceMeter:
     """Measures what a file of one channel looks like, while it is read.
 
-    The bands in which it is read do not matter, nor how often; pixels that a mapping leaves out do not count.
+    The bands in which it is read do not matter.
 
     Parameters
     ----------
     image : Image
         Whose bands will come.
-    fill_value : float or None
-        Of pixels that do not count.
     """
 
-    def __init__(self, image: Image, fill_value: float | None = None) -> None:
-        self._image, self._fill_value = image, fill_value
+    def __init__(self, image: Image) -> None:
+        self._image = image
         pieces = [(0, image.width)]
         if image.width > _PIECES * _PIECE:
             starts = np.linspace(0, image.width - _PIECE, _PIECES).astype(int).tolist()
@@ -109,13 +107,17 @@ class AppearanceMeter:
         self._parts: list[Floats] = []
         self._pages: dict[int, Page | None] = {}
 
-    def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
-        """Look at a band, (1, rows, width), that begins at `row` of a page; bands come in order."""
-        if page in self._pages or self._image.channels > 1:
-            return
+    def wants(self, page: int) -> bool:
+        """Whether a page is to be looked at: of one channel, and as long as it is not known."""
+        return page not in self._pages and self._image.channels == 1
+
+    def add(self, page: int, row: int, band: npt.NDArray[Any], out: Mask | None) -> None:
+        """Look at a band, (1, rows, width), that begins at `row` of a page; bands come in order.
+
+        Pixels of `out`, which a mapping leaves out, do not count.
+        """
         if row == 0:
             self._parts = []
-        out = left_out(self._image, self._fill_value, page, row, band)
         rows = np.s_[-row % self._stride :: self._stride]
         for start, stop in self._pieces:
             part = band[0, rows, start:stop].astype(np.float64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unet2015.images.border_areas import left_out
+from unet2015.images.border_areas import Mask
 from unet2015.images.image import Image
 
 _ENDS = (0.2, 99.8)
@@ -26,31 +26,31 @@ _SHIFT = 0.5
 class FrameLevels:
     """Notes the lowest and highest intensities of each frame while an image is read.
 
-    Pages along Z are not compared: stacks are darker at their ends. A band counts once, however often the
-    image is read.
+    Pages along Z are not compared: stacks are darker at their ends.
 
     Parameters
     ----------
     image : Image
         Whose bands will come.
-    fill_value : float or None
-        Of pixels that do not count.
     """
 
-    def __init__(self, image: Image, fill_value: float | None = None) -> None:
+    def __init__(self, image: Image) -> None:
         self._image = image
-        self._fill_value = fill_value
         self._stride = max(1, int((image.height * image.width / _SAMPLE) ** 0.5))
         self._parts: list[list[npt.NDArray[Any]]] = []
         self._ends = np.full((image.pages if image.size("T") > 1 else 0, image.channels, 2), np.nan)
 
-    def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
-        """Look at a band, (channels, rows, width), that begins at `row` of a page; bands come in order."""
-        if not len(self._ends) or not np.isnan(self._ends[page, 0, 0]):
-            return
+    def wants(self, page: int) -> bool:
+        """Whether a page is to be looked at: of a film, and as long as it is not known."""
+        return len(self._ends) > 0 and bool(np.isnan(self._ends[page, 0, 0]))
+
+    def add(self, page: int, row: int, band: npt.NDArray[Any], out: Mask | None) -> None:
+        """Look at a band, (channels, rows, width), that begins at `row` of a page; bands come in order.
+
+        Pixels of `out` do not count.
+        """
         if row == 0:
             self._parts = [[] for _ in band]
-        out = left_out(self._image, self._fill_value, page, row, band)
         rows = np.s_[-row % self._stride :: self._stride, :: self._stride]
         for channel, plane in enumerate(band):
             kept = plane[rows] if out is None else plane[rows][~out[channel][rows]]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unet2015.images.appearance import Appearance, AppearanceMeter
-from unet2015.images.border_areas import BorderAreas
+from unet2015.images.border_areas import BorderAreas, left_out
 from unet2015.images.frame_levels import FrameLevels
 from unet2015.images.image import Image
 from unet2015.settings.choices import MapEach
@@ -26,17 +26,19 @@ class Looks:
     """
 
     def __init__(self, image: Image, fill_value: float | None, each: MapEach = "file") -> None:
-        self._fill_value, self._each = fill_value, each
+        self._image, self._fill_value, self._each = image, fill_value, each
         self._areas = BorderAreas(image)
-        self._levels = FrameLevels(image, fill_value)
-        self._meter = AppearanceMeter(image, fill_value)
+        self._levels, self._meter = FrameLevels(image), AppearanceMeter(image)
 
     def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
         """Look at a band, (channels, rows, width), that begins at `row` of a page."""
         self._areas.add(page, row, band)
-        if self._each == "file":
-            self._levels.add(page, row, band)
-            self._meter.add(page, row, band)
+        if self._each != "file":
+            return
+        wanting = [one for one in (self._levels, self._meter) if one.wants(page)]
+        out = left_out(self._image, self._fill_value, page, row, band) if wanting else None
+        for one in wanting:
+            one.add(page, row, band, out)
 
     def appearance(self) -> Appearance | None:
         """Return what an image of one channel looks like, as a whole; None where it is not known."""
