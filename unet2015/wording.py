@@ -14,11 +14,9 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or what + 's'}"
 
 
-def sides_in_words(height: float, width: float, unit: str = "nm") -> str:
-    """Return the size of a pixel in words: ``4 nm``, or ``2 nm high and 4 nm wide``."""
-    if f"{height:.4g}" == f"{width:.4g}":
-        return f"{width:.4g} {unit}"
-    return f"{height:.4g} {unit} high and {width:.4g} {unit} wide"
+def pages_listed(numbers: Sequence[int], most: int = 8) -> str:
+    """Return pages by their numbers, the first of them as `listed`: ``page 1``, ``pages 1, 2 and 4 more``."""
+    return f"page{'s' * (len(numbers) > 1)} {listed(numbers, most)}"
 
 
 def cut(text: str, most: int) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from unet2015.images.image import Image
 from unet2015.settings.choices import MapEach
-from unet2015.wording import listed
+from unet2015.wording import pages_listed
 
 Mask = npt.NDArray[np.bool_]
 
@@ -119,8 +119,9 @@ class BorderAreas:
         for value, share, pages in self.found(besides, each):
             shown = f"{value:.9g}"
             if each == "page":
-                many = len(pages) > 1
-                of = f"{'up to ' * many}{share:.1%} of the pixels of page{'s' * many} {listed(pages, _NAMED)}"
+                of = (
+                    f"{'up to ' * (len(pages) > 1)}{share:.1%} of the pixels of {pages_listed(pages, _NAMED)}"
+                )
                 area, cause, where = "areas at the border", "registration, stitching", "of the page"
             else:
                 of, area = f"{share:.1%} of the pixels", "areas at the border or whole pages"

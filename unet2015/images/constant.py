@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.images.image import Image
-from unet2015.wording import listed
+from unet2015.wording import pages_listed
 
 _NAMED = 3
 LOST = "a lost or saturated frame?"
@@ -53,5 +53,5 @@ def notes_on_constant(
             what = f"all pixels of channel {', '.join(map(str, equal))} are equal"
         by_text.setdefault(what, []).append(page)
     for what, where in by_text.items():
-        place = f"page{'s' * (len(where) > 1)} {listed(where, _NAMED)}: "
+        place = f"{pages_listed(where, _NAMED)}: "
         yield f"{place * (pages > 1)}{what}; {LOST}"

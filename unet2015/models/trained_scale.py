@@ -3,7 +3,6 @@
 import math
 
 from unet2015.models.model_file import ModelInfo
-from unet2015.wording import sides_in_words
 
 PIXEL_HEIGHT = "pixel_height_nm"
 """Where the record of a training has the height, if pixels are not square."""
@@ -17,6 +16,13 @@ def trained_sides(info: ModelInfo) -> tuple[float, float] | None:
     if not isinstance(height, int | float) or not 0 < height < math.inf:
         height = info.pixel_size_nm
     return float(height), info.pixel_size_nm
+
+
+def sides_in_words(height: float, width: float) -> str:
+    """Return the size of a pixel, given in nanometres: ``4 nm``, or ``2 nm high and 4 nm wide``."""
+    if f"{height:.4g}" == f"{width:.4g}":
+        return f"{width:.4g} nm"
+    return f"{height:.4g} nm high and {width:.4g} nm wide"
 
 
 def trained_scale(info: ModelInfo) -> str:

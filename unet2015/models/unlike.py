@@ -8,8 +8,7 @@ from unet2015.images.channel import describe_channels
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.trained_scale import trained_scale, trained_sides
-from unet2015.wording import sides_in_words
+from unet2015.models.trained_scale import sides_in_words, trained_scale, trained_sides
 
 _ALIKE = 1.5
 """How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.wording import listed
+from unet2015.wording import pages_listed
 
 LEFT_OUT = "left_out"
 """Where a summary of objects has it."""
@@ -97,7 +97,7 @@ def describe_left_out(summary: Mapping[str, Any], pages: int) -> str | None:
     if not much:
         return None
     numbers = [page["page"] for page in much]
-    where = f"page{'s' * (len(numbers) > 1)} {listed(numbers)}: " if pages > 1 else ""
+    where = f"{pages_listed(numbers)}: " if pages > 1 else ""
     parts, left, kept = (
         sum(page[name] for page in much) for name in ("parts", "total_area_px", "objects_area_px")
     )

@@ -15,7 +15,7 @@ from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, ze
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.page_names import Files, describe_held_out, page_names, shortened_pages
-from unet2015.wording import listed
+from unet2015.wording import listed, pages_listed
 
 _FEWER = 3
 """How many times less of a page than of the median page cells must cover to be noticed."""
@@ -146,7 +146,7 @@ def _mapping_problems(
                 pages, channels = np.nonzero(gain == 0)
                 if pages.size:
                     own, blank = sorted(set(pages.tolist())), sorted(set(channels.tolist()))
-                    where = f" on page{'s' * (len(own) > 1)} {listed(own)}" if mapping.of_each_page else ""
+                    where = f" on {pages_listed(own)}" if mapping.of_each_page else ""
                     yield Problem(
                         "warning",
                         image.name,
