@@ -225,8 +225,9 @@ def absent_frame(bench: Bench) -> None:
 def scale_of_prediction(bench: Bench) -> None:
     truth = np.where(squares() > 0, 255, 0).astype(np.uint8)
     bench.tiff("t.tif", truth)
+    found = np.where(np.roll(truth, 2, axis=1) > 0, 140, 60).astype(np.uint8)
     said = []
-    for name, pixels in (("a.tif", truth), ("b.tif", (truth / 255).astype(np.float32))):
+    for name, pixels in (("a.tif", found), ("b.tif", (found / 255).astype(np.float32))):
         bench.tiff(name, pixels)
         said.append(bench.run("evaluate", "em", "--labels", "t.tif", "--prediction", name, "--json"))
     bench.check(said[0].out == said[1].out and said[0].status == 0, "the same measures", said)

@@ -76,8 +76,8 @@ def draw(random: Random) -> tuple[Combination, expected.Maps]:
 def _draw(random: Random) -> tuple[Combination, expected.Maps] | None:
     """Draw a combination; None where the network is dead, that is, gives the same everywhere."""
     image = inputs.draw(random)
-    skip = random.random() < 0.15
-    if skip:
+    skip, gaps = random.random() < 0.15, random.random() < 0.2
+    if skip or gaps:
         image = with_gaps(random, image)
     count = image.pixels.shape[image.axes.index("C")] if "C" in image.axes else 1
     channel = random.randrange(count) if "C" in image.axes and random.random() < 0.4 else None
@@ -90,7 +90,10 @@ def _draw(random: Random) -> tuple[Combination, expected.Maps] | None:
     options = _options(random, target, model, skip)
     if inputs.untold(image):
         options["axes"] = image.axes
-    made = expected.maps(used, model, average, options.get("precision") == "bfloat16", skip)
+    told = _told_of_mapping(random, model, image)
+    options |= told
+    half = options.get("precision") == "bfloat16"
+    made = expected.maps(used, _with_mapping(model, told), average, half, skip)
     if made.probabilities[:, 1].std() < 1e-3:
         return None
     model, of_class, threshold, settings = decide(random, model, made.probabilities)
@@ -171,8 +174,27 @@ def _options(random: Random, target: str, model: Model, skip: bool) -> dict[str,
     return chosen
 
 
+def _told_of_mapping(random: Random, model: Model, image: Drawn) -> dict[str, Any]:
+    """Draw what is said of the mapping, if it measures each image, in place of what the model says."""
+    told: dict[str, Any] = {}
+    if model.info.mapping.of_each_image:
+        if random.random() < 0.3:
+            told["map_each"] = random.choice(["page", "page", "file"])
+        if random.random() < 0.3:
+            told["fill_value"] = float(image.pixels.flat[0])  # that of the gaps, where there are any
+    return told
+
+
+def _with_mapping(model: Model, told: Mapping[str, Any]) -> Model:
+    """Return a model that says itself what is said of the mapping."""
+    said = {{"map_each": "each"}.get(name, name): value for name, value in told.items()}
+    mapping = model.info.mapping.model_copy(update=said)
+    return replace(model, info=model.info.model_copy(update={"mapping": mapping}))
+
+
 WORDS = {
     "axes": "--axes", "tile": "--tile", "batch": "--batch", "max_memory": "--max-memory",
+    "fill_value": "--fill-value", "map_each": "--map-each",
     "precision": "--precision", "skip_empty": "--skip-empty", "pyramid": "--pyramid",
 }  # fmt: skip
 """How the command calls options."""
@@ -186,7 +208,8 @@ def _words(options: Mapping[str, Any]) -> list[str]:
         elif name == "products":
             words.append("--probability")
         else:
-            words += [WORDS[name]] if value is True else [WORDS[name], str(value)]
+            # One word, as a number below 0 would be taken for an option.
+            words.append(WORDS[name] if value is True else f"{WORDS[name]}={value}")
     return words
 
 

@@ -50,19 +50,35 @@ class Maps:
 
 def mapped(raw: np.ndarray, mapping: Mapping) -> np.ndarray:
     """Return network input of (pages, channels, H, W)."""
+    if mapping.of_each_page:
+        return np.concatenate([_mapped(page[None], mapping) for page in raw])
+    return _mapped(raw, mapping)
+
+
+def _mapped(raw: np.ndarray, mapping: Mapping) -> np.ndarray:
+    """Return network input of pages that are mapped alike."""
     values = raw.astype(np.float64)
-    over = 0, 2, 3
-    if mapping.method == "standardise":
-        low, gap = values.mean(over), values.std(over)
+    used = values.swapaxes(0, 1)[:, _counted(raw, mapping)]  # (channels, pixels)
+    if not used.size:
+        low = gap = np.zeros(raw.shape[1])
+    elif mapping.method == "standardise":
+        low, gap = used.mean(1), used.std(1)
     elif mapping.method == "integer-range":
         low, gap = np.zeros(raw.shape[1]), np.full(raw.shape[1], np.iinfo(raw.dtype).max)
     elif mapping.method == "image-percentiles":
-        ends = np.percentile(values, [mapping.low[0], mapping.high[0]], axis=over)
+        ends = np.percentile(used, [mapping.low[0], mapping.high[0]], axis=1)
         low, gap = ends[0], ends[1] - ends[0]
     else:
         low, gap = np.array(mapping.low), np.array(mapping.high) - np.array(mapping.low)
     gain = np.divide(1, gap, out=np.zeros_like(gap, dtype=np.float64), where=gap != 0)
     return ((values - low[:, None, None]) * gain[:, None, None]).astype(np.float32)
+
+
+def _counted(raw: np.ndarray, mapping: Mapping) -> np.ndarray:
+    """Return which pixels (pages, H, W) decide: all but those of which every channel has the fill value."""
+    if mapping.fill_value is None:
+        return np.ones_like(raw[:, 0], bool)
+    return np.asarray((raw != mapping.fill_value).any(1))
 
 
 def maps(image: Drawn, model: Model, average: str, half: bool = False, skip: bool = False) -> Maps:

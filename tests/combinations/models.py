@@ -1,6 +1,7 @@
 """Drawn models: a network of the table with drawn weights, and how it reads intensities."""
 
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,12 @@ def _mapping(random: Random, pixels: np.ndarray, channels: int, unit_range: bool
     elif method == "fixed":
         middle, spread = float(pixels.mean()), float(pixels.std()) or 1.0
         ends = (middle - spread,) * channels, (middle + spread,) * channels
-    return Mapping(method=method, low=ends[0], high=ends[1])
+    more: dict[str, Any] = {}
+    if method in ("standardise", "image-percentiles"):
+        more["each"] = random.choice(["file", "file", "file", "page"])
+        if random.random() < 0.1:
+            more["fill_value"] = float(pixels.flat[0])
+    return Mapping(method=method, low=ends[0], high=ends[1], **more)
 
 
 LEAST = 20
