@@ -119,6 +119,20 @@ def test_a_folder_of_nothing_else_says_what_it_leaves_out(tmp_path, caplog):
     assert "z.svs" in caplog.text
 
 
+def test_a_folder_whose_folders_hold_images_says_how_to_give_them(tmp_path):
+    for name in ("exp[1]/.hidden/a.tif", "exp[1]/text/a.txt", "exp[1]/x/c.tif", "exp[1]/y/b.tif"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(TIFF)
+    with pytest.raises(UsageError, match="folders in it hold some") as caught:
+        find_images([tmp_path / "exp[1]"])
+    said = str(caught.value)
+    assert f"such as {tmp_path / 'exp[1]' / 'x'}; give such a folder, or '" in said
+    assert [path.name for path in find_images([said.split("'")[1]])] == ["c.tif", "b.tif"]
+    with pytest.raises(UsageError) as caught:
+        find_images([tmp_path / "exp[1]" / "text"])
+    assert "hold" not in str(caught.value)
+
+
 def test_a_pattern_with_an_ending_stands_for_images_of_that_ending(tmp_path, caplog):
     for name in ("a.svs", "b.svs", "c.tif"):
         (tmp_path / name).write_bytes(TIFF)

@@ -73,6 +73,20 @@ def test_results_of_several_sets_go_with_the_truth_of_their_set(tmp_path):
     assert found.classes[1].dice == 1
 
 
+def test_results_in_several_folders_go_with_a_truth_in_one_where_names_tell_which(tmp_path):
+    for name, value in (("truth/a", 1), ("truth/b", 0), ("result/x/a", 1), ("result/y/b", 0)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.eye(9, dtype=np.uint8) * value)
+    found = evaluate_pixels(tmp_path / "truth", tmp_path / "result")
+    assert (len(found.comparison.pages), found.classes[1].dice) == (2, 1)
+    assert [one.name for one, _ in found.comparison.pairing.unlike] == ["a.tif", "b.tif"]
+    (tmp_path / "result" / "y" / "a.tif").write_bytes((tmp_path / "truth" / "a.tif").read_bytes())
+    with pytest.raises(
+        DataSetError, match=r"truth/a.tif: .* each of .*x/a.tif, .*y/a.tif; give the files of"
+    ):
+        evaluate_pixels(tmp_path / "truth", tmp_path / "result")
+
+
 def test_a_stack_and_its_pages_as_files_get_advice_that_helps(tmp_path):
     for name in ("truth/man_seg1.tif", "truth/man_seg2.tif", "film.labels.tif"):
         (tmp_path / "truth").mkdir(exist_ok=True)

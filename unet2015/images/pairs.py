@@ -11,7 +11,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +26,10 @@ from unet2015.wording import listed
 _ADVICE = (
     "give a pattern in quotes that leaves out those that are not meant, or name the files of both sides "
     "alike, with the same words, such as _mask, added to all of a side or to none"
+)
+_ADVICE_ON_FOLDERS = (
+    "give the files of one folder at a time, or name the folders of both sides alike, as in images/exp1 and "
+    "labels/exp1"
 )
 
 
@@ -148,49 +151,6 @@ def pair_by_name(first: Mapping[Path, str], second: Mapping[Path, str], images: 
     )
 
 
-def pair_by_folders(
-    first: Mapping[Path, str], second: Mapping[Path, str], images: int | None = None
-) -> Pairing | None:
-    """Pair files of several folders of each side, such as exp1/images and exp2/images with exp*/labels.
-
-    For files that `pair_by_name` does not pair. Parameters and errors are the same. A folder that all files
-    of a side have at one level says what the side is, and is left out of the names.
-
-    Returns
-    -------
-    Pairing or None
-        None where the other folders do not tell the files apart on both sides, in the same words.
-    """
-    names = _without_roles(first), _without_roles(second)
-    folders = [{os.path.dirname(name) for name in side.values()} for side in names]
-    if min(map(len, folders)) < 2 or not folders[0] & folders[1] or names == (first, second):
-        return None
-    found = pair_by_name(*names, images)
-    return found if found.pairs else None
-
-
-def _without_roles(names: Mapping[Path, str]) -> dict[Path, str]:
-    parts = {path: Path(name).parts for path, name in names.items()}
-    if len({len(levels) for levels in parts.values()}) != 1:
-        return dict(names)
-    told = [len(set(level)) > 1 for level in zip(*parts.values(), strict=True)][:-1]
-    return {path: os.path.join(*compress(levels, [*told, True])) for path, levels in parts.items()}
-
-
-def stack_advice(first: Sequence[Path], second: Sequence[Path]) -> str:
-    """Return what helps where one file of a side may be a stack, of which the other has pages as files.
-
-    Empty where it is not so: where each side has several files, or both have one.
-    """
-    few, many = sorted((first, second), key=len)
-    if len(few) != 1 or len(many) < 2:
-        return ""
-    return (
-        f"; if {few[0].name} is a stack, and the others are of its pages, no name helps: save its pages as "
-        f"single files, too, or the others as one stack with as many pages as {few[0].name}"
-    )
-
-
 def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     """Return the pairs of all rules, and those of files that no rule pairs but for words such as mask."""
     _check_partners(rules.pairs, rules.seen)
@@ -287,4 +247,6 @@ def listed_files(paths: Sequence[Path]) -> str:
 
 def _refuse(path: Path, candidates: Sequence[Path]) -> NoReturn:
     others = listed_files(sorted(candidates, key=natural_order))
-    raise DataSetError(f"{path}: by their names it could belong to each of {others}; {_ADVICE}")
+    one_name = len({other.name for other in candidates}) == 1
+    advice = _ADVICE_ON_FOLDERS if one_name else _ADVICE
+    raise DataSetError(f"{path}: by their names it could belong to each of {others}; {advice}")

@@ -181,7 +181,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
             what = (
-                f"no image in this folder ({_TAKEN})"
+                f"no image in this folder ({_TAKEN}){_in_folders(path)}"
                 if path.is_dir()
                 else "this link leads nowhere"
                 if path.is_symlink()
@@ -207,6 +207,16 @@ def _without_figures(inputs: Sequence[str | Path], files: list[Path]) -> list[Pa
         )
     _log.warning("figures that this program drew, such as those of a training, are left out: %s", names)
     return [path for path in files if path not in figures]
+
+
+def _in_folders(folder: Path) -> str:
+    """Say that folders in a folder hold images, and how to give these; empty where none does."""
+    with suppress(OSError):
+        for below in sorted(folder.iterdir(), key=natural_order):
+            if not below.name.startswith(".") and below.is_dir() and any(map(_is_image, below.iterdir())):
+                pattern = Path(glob.escape(str(folder)), "*", "*")
+                return f"; folders in it hold some, such as {below}; give such a folder, or '{pattern}'"
+    return ""
 
 
 def _folders(item: str | Path) -> str:

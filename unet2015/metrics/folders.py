@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
+from unet2015.images.folder_pairs import pair_files, stack_advice
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
-from unet2015.images.pairs import (
-    Pairing,
-    listed_files,
-    named_files,
-    pair_by_folders,
-    pair_by_name,
-    stack_advice,
-)
+from unet2015.images.pairs import Pairing, listed_files, named_files
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.result_records import notes_on_pairs
@@ -134,9 +128,7 @@ def compare_folders(
     axes = None if axes is None else text(axes, "axes")
     progress = callback(progress, "progress")
     names = named_files(truth, wanted, truth=True), named_files(result, wanted)
-    pairing = pair_by_name(*names)
-    if not pairing.pairs:
-        pairing = pair_by_folders(*names) or pairing
+    pairing = pair_files(*names)
     if not pairing.pairs:
         raise DataSetError(
             f"by their names no file of {truth} ({listed_files(pairing.first_alone)}) belongs to one of "

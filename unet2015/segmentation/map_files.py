@@ -14,6 +14,7 @@ import numpy as np
 from unet2015.arguments import callback, file_path, file_paths, memory, no_file_name
 from unet2015.images.display import display_of_labels
 from unet2015.images.earlier_runs import without_earlier
+from unet2015.images.folder_pairs import with_folders
 from unet2015.images.image import Image
 from unet2015.images.layout import flavour_of
 from unet2015.images.notes import Repeated, Say
@@ -137,7 +138,7 @@ def label_files(
     )
     told = callback(progress, "progress")
     jobs = named_results(best_maps(without_earlier(find_images(given), given)))
-    work = replace(work, opening=work.opening.pair({path: name for name, path in jobs.items()}))
+    work = replace(work, opening=work.opening.pair(with_folders({path: name for name, path in jobs.items()})))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
     results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
     results = with_copies(results, work.opening.partners)

@@ -1,12 +1,14 @@
 """Which maps are meant, what their results are called, and which images belong to them: by names."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unet2015.errors import UsageError
+from unet2015.errors import DataSetError, UsageError
 from unet2015.images.beside_results import is_result, without_results, without_segmented
-from unet2015.images.pairs import listed_files, named_files, pair_by_name
+from unet2015.images.folder_pairs import pair_files
+from unet2015.images.pairs import listed_files, named_files
 from unet2015.images.result_names import (
     CLASSES_ZARR,
     LABELS_ZARR,
@@ -16,7 +18,7 @@ from unet2015.images.result_names import (
     stem_of,
 )
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
-from unet2015.segmentation.record_beside import is_changed, place_of_record
+from unet2015.segmentation.record_beside import SourceRecord, is_changed, place_of_record
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
@@ -102,15 +104,38 @@ def _one_name(one: Path, other: Path) -> str:
 def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Path, Path | None]:
     """Return maps or label images, by their names, each with its image; None where there is none.
 
+    Names that are alike, with the folders before them, count first; then what the record of a file says of
+    its image; then what names have in common.
+
     Raises
     ------
     DataSetError
-        By the names, several images could belong to one.
+        By the names, several images could belong to one, and no record says which.
     """
     if images is None:
         return dict.fromkeys(files)
     own = {path.resolve() for path in files}  # labels may lie beside their images
     found = named_files(images)
     others = {path: found[path] for path in without_results([*found]) if path.resolve() not in own}
-    pairing = pair_by_name(files, others, 1)
-    return dict.fromkeys(files) | dict(pairing.pairs)
+    by_name: dict[Path, Path] = {}
+    failure = None
+    try:
+        by_name.update(pair_files(files, others, 1).pairs)
+    except DataSetError as error:
+        failure = error
+    places = {os.path.realpath(path): path for path in others}
+    partners: dict[Path, Path | None] = {}
+    for path, name in files.items():
+        partner = by_name.get(path)
+        if partner is None or others[partner] != _bare(name):
+            partner = SourceRecord.beside(path).image_among(places) or partner
+        if partner is None and failure is not None:
+            raise failure
+        partners[path] = partner
+    return partners
+
+
+def _bare(name: str) -> str:
+    """Return the name of the image of a result, by that of the result without the ending of its file."""
+    endings = [Path(ending).stem for ending in (*_MAPS, LABELS.ending)]
+    return next((name.removesuffix(one) for one in endings if name.endswith(one)), name)

@@ -112,9 +112,15 @@ class Opening:
         """Say why there is no image of a file, and what to do."""
         labels = next((one for one, image in self.beside.items() if path in (one, image)), None)
         if labels is None:
+            source = SourceRecord.beside(path).source
+            advice = (
+                "name both alike, with the same folders"
+                if source is None
+                else f"by its record it was made from {source['input']}, which is not among them: give that"
+            )
             return (
-                f"by the names no image of {self.images} belongs to it; name them alike, or leave out the "
-                "images to measure shapes alone"
+                f"by the names no image of {self.images} belongs to it; {advice}, or leave out the images to "
+                "measure shapes alone"
             )
         image = self.beside[labels]
         pattern = pattern_of_labels(labels, image)

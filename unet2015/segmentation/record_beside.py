@@ -1,6 +1,7 @@
 """The record beside a result: what it says of a map or of labels that somebody goes on with."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,29 @@ class SourceRecord:
         """Read the record beside a map or labels."""
         return cls(path, find_record(record_places(path), path))
 
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """The ``input`` and ``input_sha256`` of the image, also of a result of an earlier run; else None."""
+        found = self.found or _record_of_later(self.path)
+        if found is None or is_edited(found[1]):
+            return None
+        source = _source_in(found[1], self.path)
+        return source if isinstance(source, dict) and isinstance(source.get("input"), str) else None
+
+    def image_among(self, images: Mapping[str, Path]) -> Path | None:
+        """Return the image that the record names; None where it is not among some, by their real paths.
+
+        An image that has moved is known by its name and its bytes.
+        """
+        if (source := self.source) is None:
+            return None
+        place = os.path.realpath(source["input"])
+        if place in images:
+            return images[place]
+        name, digest = os.path.basename(place), source.get("input_sha256")
+        moved = (image for image in images.values() if image.name == name)
+        return next((image for image in moved if _has_digest(image, digest)), None)
+
 
 def axes_of_source(beside: SourceRecord, watch: Unchanged) -> str | None:
     """Return the axes with which the image of a map or of labels was read, where the user gave them.
@@ -191,7 +215,7 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
         return
     place, record = found
     earlier = path.name not in record["outputs"]
-    source = record.get(SOURCE) if "command" in record else input_of(record, path.name)  # of label: a map
+    source = _source_in(record, path)
     made_from = source.get("input_sha256") if isinstance(source, dict) else None
     if not isinstance(made_from, str) and not earlier:
         return
@@ -209,6 +233,18 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
             f"{'of an earlier run, and ' * earlier}was made from {source.get('input')} by its record, whose "
             f"SHA-256 is not that of {image}, where intensities are measured; see that they belong together",
         )
+
+
+def _source_in(record: dict[str, Any], path: Path) -> Any:
+    """Return what a record says of the image of a result; what `label` was given is a map."""
+    return record.get(SOURCE) if "command" in record else input_of(record, path.name)
+
+
+def _has_digest(path: Path, digest: object) -> bool:
+    try:
+        return digest_of(path) == digest
+    except OSError:
+        return False  # opening it will say why
 
 
 def _record_of_later(path: Path) -> tuple[Path, dict[str, Any]] | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from unet2015.errors import DataSetError
 from unet2015.images.beside_results import without_results, without_their_images
-from unet2015.images.pairs import Pairing, listed_files, pair_by_folders, pair_by_name, stack_advice
+from unet2015.images.folder_pairs import pair_by_folders, stack_advice, with_folders
+from unet2015.images.pairs import Pairing, listed_files, pair_by_name
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import LABELS, shared_stem
 from unet2015.wording import listed
@@ -106,7 +107,7 @@ def _paired(images: Sequence[Path], labels: Sequence[Path]) -> Pairing:
     if twice is None or len(images) == len(labels) == 1:
         return pair_by_name(_stems(images), _stems(labels), 0)
     untold = f"{twice}, and their folders do not tell which is meant"
-    names = _with_folders(images), _with_folders(labels)
+    names = with_folders(_stems(images)), with_folders(_stems(labels))
     failure = None
     try:
         found = pair_by_name(*names, 0)
@@ -136,12 +137,6 @@ def _twice(files: Sequence[Path], what: str) -> str | None:
 
 def _stems(files: Sequence[Path]) -> dict[Path, str]:
     return {path: unicodedata.normalize("NFC", shared_stem(path)) for path in files}
-
-
-def _with_folders(files: Sequence[Path]) -> dict[Path, str]:
-    root = os.path.commonpath([path.absolute().parent for path in files])
-    names = {path: path.absolute().relative_to(root).with_name(shared_stem(path)) for path in files}
-    return {path: unicodedata.normalize("NFC", str(name)) for path, name in names.items()}
 
 
 def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
