@@ -101,6 +101,17 @@ def maps(image: Drawn, model: Model, average: str, half: bool = False, skip: boo
     return Maps(axes, pages.shape[:-3], raw, found, tolerance, empty)
 
 
+def dead(made: Maps, model: Model) -> bool:
+    """Return whether a network gives nearly the same everywhere, or whatever it sees.
+
+    The latter still shows a pattern where the network pads.
+    """
+    page = mapped(made.raw[:1], model.info.mapping)
+    turned = np.ascontiguousarray(page[..., ::-1, ::-1])
+    first, second = (whole(model.network, pixels, "none")[0][0, 1] for pixels in (page, turned))
+    return bool(made.probabilities[:, 1].std() < 1e-3 or np.abs(first - second).max() < 1e-3)
+
+
 class Half(torch.nn.Module):
     """A network of which torch computes every layer in bfloat16, the last one, too."""
 

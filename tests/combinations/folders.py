@@ -158,10 +158,11 @@ def _model(random: Random, images: Mapping[str, Drawn]) -> tuple[Model, np.ndarr
     """Draw a model that is not dead on any image; also return its probabilities (pixels, classes)."""
     while True:
         model = models.draw(random, next(iter(images.values())).pixels, 1)
-        made = [expected.maps(one, model, "none").probabilities for one in images.values()]
-        if all(one[:, 1].std() > 1e-3 for one in made):
+        made = [expected.maps(one, model, "none") for one in images.values()]
+        if not any(expected.dead(one, model) for one in made):
+            of_all = [one.probabilities for one in made]
             return model, np.concatenate(
-                [one.transpose(0, 2, 3, 1).reshape(-1, one.shape[1]) for one in made]
+                [one.transpose(0, 2, 3, 1).reshape(-1, one.shape[1]) for one in of_all]
             )
 
 
