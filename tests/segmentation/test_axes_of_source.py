@@ -33,12 +33,13 @@ def means(path):
         return [(row["page"], row["label"], row["intensity_mean"]) for row in csv.DictReader(file)]
 
 
-def test_measure_and_label_take_the_axes_of_the_segmentation(file, tmp_path, make_model):
-    out, labelled = tmp_path / "out", tmp_path / "labelled"
+@pytest.mark.parametrize("target", ["out", "out/w.zarr"])
+def test_measure_and_label_take_the_axes_of_the_segmentation(file, target, tmp_path, make_model):
+    out, labelled = tmp_path / target, tmp_path / "labelled"
     options = SegmentOptions(axes="CTYX", channel="0", objects=ObjectSettings())
     (result,) = segment_files([file], out, make_model(tmp_path / "m.safetensors"), options)
     assert result.error is None
-    expected = means(out / "w.objects.csv")
+    expected = means(tmp_path / "out" / "w.objects.csv")
     assert {page for page, *_ in expected} == {"0", "1"}
     (measured,) = measure_files(out, tmp_path / "m.csv", images=file, channel="0")
     assert measured.error is None
@@ -51,14 +52,15 @@ def test_measure_and_label_take_the_axes_of_the_segmentation(file, tmp_path, mak
     assert means(tmp_path / "n.csv") == expected
 
 
-def test_another_image_is_read_as_its_file_says(tmp_path, make_model):
+@pytest.mark.parametrize("target", ["out", "out/w.zarr"])
+def test_another_image_is_read_as_its_file_says(target, tmp_path, make_model):
     film, other = tmp_path / "w.tif", tmp_path / "other" / "w.tif"
     other.parent.mkdir()
     tifffile.imwrite(film, PLANES[0], photometric="minisblack")
     tifffile.imwrite(other, PLANES[1], photometric="minisblack", metadata={"axes": "ZYX"})
     options = SegmentOptions(axes="TYX", objects=ObjectSettings())
-    (result,) = segment_files([film], tmp_path / "out", make_model(tmp_path / "m.safetensors"), options)
+    (result,) = segment_files([film], tmp_path / target, make_model(tmp_path / "m.safetensors"), options)
     assert result.error is None
-    (measured,) = measure_files(tmp_path / "out", tmp_path / "m.csv", images=other)
+    (measured,) = measure_files(tmp_path / target, tmp_path / "m.csv", images=other)
     notes = [str(measured.error), *measured.notes]
     assert any("SHA-256" in note or "axes" in note for note in notes)

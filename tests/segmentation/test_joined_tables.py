@@ -15,6 +15,7 @@ from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.object_files import ObjectResult
 from unet2015.segmentation.object_output import join_results
+from unet2015.settings.objects import ObjectSettings
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((5, 5), np.uint16))
 
@@ -135,3 +136,17 @@ def test_rows_of_an_earlier_run_that_go_are_said(tmp_path, caplog) -> None:
     (tmp_path / "c.objects.csv").unlink()
     join_results(tmp_path, [done(tmp_path, "b")], "measure")
     assert "run before" not in caplog.text
+
+
+def test_a_table_of_one_run_alone_says_what_makes_one_of_all(tmp_path, caplog) -> None:
+    for folder in ("l", "m"):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / f"{folder}.tif", CELLS)
+    measure_files(tmp_path / "l", tmp_path / "o")
+    measure_files(tmp_path / "m", tmp_path / "o")
+    assert "those of the run before are in l.objects.csv" in caplog.text
+    assert "unet2015 measure, with all label images as input" in caplog.text  # these tables are no labels
+    label_files([tmp_path / "l" / "l.tif"], tmp_path / "p", ObjectSettings(of_class=1))
+    label_files([tmp_path / "m" / "m.tif"], tmp_path / "p", ObjectSettings(of_class=1))
+    assert "unet2015 measure, with this folder as input" in caplog.text
+    assert all(one.error is None for one in measure_files(tmp_path / "p", tmp_path / "q"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tifffile
+import zarr
 
 from unet2015.safe_files import read_record
 from unet2015.segmentation.batch import segment_files
@@ -69,3 +70,38 @@ def test_a_record_that_does_not_say_of_what_left_over_results_are_is_said(left, 
         caplog.clear()
         assert use(image)[0].error is None
         assert "which does not say of which image; see that it belongs to" in caplog.text
+
+
+def test_labels_inside_ome_zarr_know_the_image_that_they_are_of(tmp_path, model, stack):
+    images = tmp_path / "a.tif", tmp_path / "other" / "a.tif"
+    images[1].parent.mkdir()
+    for image, page in zip(images, stack[:2], strict=True):
+        tifffile.imwrite(image, page)
+    segment_files([images[0]], tmp_path / "r.zarr", model, SegmentOptions(objects=ObjectSettings()))
+    label_files([tmp_path / "r.zarr"], tmp_path / "again", images=images[0])
+    for place in ("r.zarr", "r.zarr/labels/labels", "again"):
+        for image, said in zip(images, (False, True), strict=True):
+            table = tmp_path / f"{place.replace('/', '-')} {said}.csv"
+            (result,) = measure_files(tmp_path / place, table, image)
+            assert result.error is None
+            assert any("whose SHA-256 is not that of" in note for note in result.notes) == said
+
+
+def test_a_class_map_inside_ome_zarr_takes_what_its_record_says(tmp_path, model, stack, caplog):
+    tifffile.imwrite(tmp_path / "a.tif", stack[0])
+    options = SegmentOptions(objects=ObjectSettings(smallest=30, connectivity=2), threshold=0.45)
+    segment_files([tmp_path / "a.tif"], tmp_path / "r.zarr", model, options)
+    classes = tmp_path / "r.zarr" / "labels" / "classes"
+    (whole,) = label_files([tmp_path / "r.zarr"], tmp_path / "whole")
+    (inside,) = label_files([classes], tmp_path / "inside")
+    assert inside.objects["objects"] == whole.objects["objects"]
+    said = json.loads((tmp_path / "inside" / "r.labels.record.json").read_text())
+    assert said["settings"]["smallest"] == 30
+    assert "as its record says" not in caplog.text
+    plane = zarr.open_group(classes)["0"]
+    plane[:9, :9] = 1 - plane[:9, :9]
+    (result,) = label_files([tmp_path / "r.zarr"], tmp_path / "again")
+    assert any(f"to count it, give {classes}" in note for note in result.notes)
+    (result,) = label_files([classes], tmp_path / "corrected")
+    assert any("is not as its record says it was written" in note for note in result.notes)
+    assert not any("to count it" in note for note in result.notes)

@@ -246,11 +246,16 @@ def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> Non
         raise ImageWriteError(f"{said}; the table of each image is there") from error
     if channels is not None:
         say_channels(path, channels)
-    _say_gone(path, before.get("tables"), tables)
+    # What `measure` leaves are tables alone.
+    all_labels = "all label images" if command == "measure" else "this folder"
+    _say_gone(path, before.get("tables"), tables, all_labels)
 
 
-def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]]) -> None:
-    """Say which tables of an earlier run, which are still there, have no rows in the new one of all files."""
+def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]], all_labels: str) -> None:
+    """Say which tables of an earlier run, which are still there, have no rows in the new one of all files.
+
+    `all_labels` says what a table of all is made of.
+    """
     names = {table.name for table in tables}
     earlier = before if isinstance(before, list) else []
     gone = [
@@ -259,9 +264,10 @@ def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]]) 
     if gone:
         _log.warning(
             "%s: has the objects of this run alone; those of the run before are in %s; one table of all that "
-            "lies there: unet2015 measure, with this folder as input",
+            "lies there: unet2015 measure, with %s as input",
             path,
             listed(gone),
+            all_labels,
         )
 
 

@@ -1,4 +1,7 @@
-"""The record beside a result: what it says of a map or of labels that somebody goes on with."""
+"""The record beside a result: what it says of a map or of labels that somebody goes on with.
+
+Of a label image inside OME-Zarr it is the record beside the image around it.
+"""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +11,7 @@ from typing import Any
 
 from unet2015.errors import ImageValueError
 from unet2015.images.notes import Say
-from unet2015.images.result_names import record_places
+from unet2015.images.result_names import CLASSES, image_around, meant_inside, record_places
 from unet2015.safe_files import (
     EDITED,
     Unchanged,
@@ -35,6 +38,7 @@ def record_beside(path: Path) -> dict[str, Any]:
     ImageValueError
         Somebody has changed it, or it cannot be read.
     """
+    path = image_around(path)
     found = find_record(record_places(path), path) or _renamed(path)
     if found is None:
         if damaged := describe_damaged(record_places(path)):
@@ -71,20 +75,30 @@ def _renamed(path: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def place_of_record(path: Path) -> Path | None:
     """Return where the record is that names a map; None if there is none."""
+    path = image_around(path)
     found = find_record(record_places(path), path)
     return None if found is None else found[0]
 
 
 def describe_change(path: Path, digest: str) -> str | None:
     """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
-    written = record_beside(path).get("outputs", {}).get(path.name)
-    if written in (None, digest):
+    around = image_around(path)
+    written = record_beside(path).get("outputs", {}).get(around.name)
+    if written in (None, digest if around == path else digest_of(around)):
         return None
+    inside = meant_inside(path, CLASSES)
+    if inside != path:
+        return (
+            "is not as its record says it was written; its probabilities are taken, so that what somebody "
+            f"corrected in the class map within does not count; to count it, give {inside}; if nobody "
+            "changed anything on purpose, segment it again"
+        )
     return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
 
 
 def is_changed(path: Path) -> bool:
     """Whether a result is not what its record says was written."""
+    path = image_around(path)
     found = find_record(record_places(path), path)
     return found is not None and found[1]["outputs"][path.name] != digest_of(path)
 
@@ -145,7 +159,8 @@ class SourceRecord:
     @classmethod
     def beside(cls, path: Path) -> "SourceRecord":
         """Read the record beside a map or labels."""
-        return cls(path, find_record(record_places(path), path))
+        around = image_around(path)
+        return cls(path, find_record(record_places(around), around))
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -207,14 +222,14 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
     say : callable
         Takes what is said.
     """
-    path = beside.path
+    path, around = beside.path, image_around(beside.path)
     found = beside.found or _record_of_later(path)
     if found is None:
-        if damaged := describe_damaged(record_places(path)):
+        if damaged := describe_damaged(record_places(around)):
             say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
-    earlier = path.name not in record["outputs"]
+    earlier = around.name not in record["outputs"]
     source = _source_in(record, path)
     made_from = source.get("input_sha256") if isinstance(source, dict) else None
     if not isinstance(made_from, str) and not earlier:
@@ -237,7 +252,7 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
 
 def _source_in(record: dict[str, Any], path: Path) -> Any:
     """Return what a record says of the image of a result; what `label` was given is a map."""
-    return record.get(SOURCE) if "command" in record else input_of(record, path.name)
+    return record.get(SOURCE) if "command" in record else input_of(record, image_around(path).name)
 
 
 def _has_digest(path: Path, digest: object) -> bool:
@@ -249,6 +264,7 @@ def _has_digest(path: Path, digest: object) -> bool:
 
 def _record_of_later(path: Path) -> tuple[Path, dict[str, Any]] | None:
     """Return place and record of a later run, which knows a result as one of an earlier run."""
+    path = image_around(path)
     for place in record_places(path):
         record = read_record(place)
         if record is not None and path.name in (record.get("earlier") or {}):
