@@ -23,7 +23,7 @@ ENDINGS = (*_MAPS, ROIS, OVERLAY, OVERLAY_JPEG, TABLE, PARQUET, GEOJSON)
 _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 """Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
 _TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
-_IMAGES = (CLASSES, PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
+_IMAGES = tuple(ending for ending in ENDINGS if ending.endswith((".tif", ".png", ".jpg")))
 
 
 def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:

@@ -17,12 +17,13 @@ from unet2015.images.result_names import (
     name_before,
     stem_of,
 )
-from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, ProbabilityMap
+from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
 from unet2015.segmentation.record_beside import SourceRecord, is_changed, place_of_record
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""
-_MADE = (*(product.ending for product in OBJECT_PRODUCTS.values()), LABELS_ZARR)
+_OTHERS = (product.ending for product in PRODUCTS.values() if product.ending not in _MAPS)
+_MADE = (*_OTHERS, *(product.ending for product in OBJECT_PRODUCTS.values()), LABELS_ZARR)
 _log = logging.getLogger("unet2015")
 
 
