@@ -227,6 +227,27 @@ class TestPages:
             assert bool(held_out) == (fraction > 0)
             assert len(held_out) == pytest.approx(fraction * total, abs=1)
 
+    @given(st.integers(1, 60), st.floats(0, 0.999), st.data())
+    def test_copies_are_never_on_both_sides(self, total, fraction, data):
+        copies = data.draw(st.lists(st.sampled_from([None, b"a", b"b", 0]), min_size=total, max_size=total))
+        training, held_out = split_pages(ValidationSettings(fraction=fraction), total, (), copies)
+        assert sorted([*training, *held_out]) == list(range(total))
+        assert training
+        sides = [{copies[page] for page in side} - {None} for side in (training, held_out)]
+        assert not sides[0] & sides[1]
+        images = len({*copies} - {None}) + copies.count(None)
+        measured = len(sides[1]) + sum(copies[page] is None for page in held_out)
+        if images > 1:
+            assert bool(held_out) == (fraction > 0)
+            assert measured == pytest.approx(fraction * images, abs=1)
+        assert split_pages(ValidationSettings(fraction=fraction), total, (), [None] * total) == (
+            split_pages(ValidationSettings(fraction=fraction), total)
+        )
+
+    def test_named_pages_are_held_out_though_they_are_copies(self):
+        named = ValidationSettings(pages="0,2-3")
+        assert split_pages(named, 6, (), [b"a", b"a"] * 3) == ([1, 4, 5], [0, 2, 3])
+
     def test_named_pages_are_held_out_from_anywhere(self):
         assert split_pages(ValidationSettings(pages="0,2-3"), 6) == ([1, 4, 5], [0, 2, 3])
 

@@ -10,7 +10,9 @@ from unet2015.exchange.card import model_card
 from unet2015.exchange.intensities import Intensities
 from unet2015.models.model_file import read_model_file
 from unet2015.report.measures import alert
-from unet2015.training.checks.training_set import inspect_set
+from unet2015.report.run import report_run
+from unet2015.settings import ValidationSettings
+from unet2015.training.checks.training_set import check_pairs, inspect_set
 from unet2015.training.loop import train
 from unet2015.training.start import find_start
 
@@ -85,6 +87,37 @@ def test_the_same_pixels_on_both_sides_are_kept_too(tmp_path, small_set, short):
     tifffile.imwrite(small_set[0], pages, photometric="minisblack")
     kept = train(*small_set, tmp_path / "run", settings=short("2-3"), device="cpu")
     assert [name.endswith(" page 3") for name in kept.info.training["held_out_trained_on"]] == [True]
+
+
+def test_copies_are_never_split_where_none_are_named(tmp_path, small_set, small_settings, caplog):
+    """Page 2 is trained on by place, and its labels have been kept so; page 0 is not."""
+    pages = tifffile.imread(small_set[0])
+    assert len(pages) == 4
+    pages[0] = pages[3]
+    tifffile.imwrite(small_set[0], pages, photometric="minisblack")
+    settings = small_settings(optimisation={"steps": 1}, validation={"fraction": 0.25, "attempts": 1})
+    with caplog.at_level(logging.INFO, "unet2015"):
+        kept = train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    said = kept.info.training
+    assert [name[-7:] for name in said["held_out"]] == [" page 0", " page 3"]
+    assert (said["training_pages"], said["validation_pages"]) == (2, 2)
+    assert "held_out_trained_on" not in said
+    assert not [one for one in kept.doubts if "too good" in one]
+    assert "where one copy is held out, all are" in caplog.text
+    shown = report_run(tmp_path / "run", device="cpu").read_text()
+    assert "page 0" in shown
+    assert "page 2" not in shown
+
+
+def test_a_page_that_is_trained_on_as_others_are_copies_gets_its_labels(tmp_path, small_set, short):
+    pages = tifffile.imread(small_set[0])
+    pages[0] = pages[1] = pages[3]
+    tifffile.imwrite(small_set[0], pages, photometric="minisblack")
+    settings = short("3").model_copy(update={"validation": ValidationSettings(fraction=0.5, attempts=1)})
+    kept = train(*small_set, tmp_path / "run", settings=settings, device="cpu").info.training
+    assert (kept["training_pages"], kept["validation_pages"]) == (1, 3)
+    assert len(inspect_set([small_set], settings).held_out) == 3
+    assert check_pairs([small_set], settings).labelled is None, "page 2 was to be held out"
 
 
 def test_no_page_held_out_is_not_called_held_out(tmp_path, small_set, small_settings, begun, caplog):

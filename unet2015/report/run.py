@@ -22,12 +22,12 @@ from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.kept import other_model
 from unet2015.report.measures import alert, measured_on, measures, other_settings, summary
-from unet2015.report.training_files import training_files
+from unet2015.report.training_files import held_out_pages, training_files
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
-from unet2015.training.dataset import Labels, read_labels, size_difference, split_pages
+from unet2015.training.dataset import Labels, read_labels, size_difference
 from unet2015.training.labels import IGNORED, Targets, make_targets
 from unet2015.training.log import inspect_log
 from unet2015.training.pages import PageSource
@@ -266,8 +266,7 @@ def _segmented(folder: Path, model: Model, device: str) -> list[_Page]:
         ]
         places = [(image, labels, number) for image, labels in images for number in range(image.pages)]
         files = [(Path(image.name), image.pages) for image, _ in images]
-        training, held_out = split_pages(settings.validation, len(places), files)
-        chosen = held_out or training
+        chosen = held_out_pages(model, settings, files) or list(range(len(places)))
         if len(chosen) > MOST_PAGES:
             chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, MOST_PAGES).astype(int)]
         # A file holds many pages: its labels are read, and its mapping is chosen, once.

@@ -1,4 +1,4 @@
-"""The files that a training was made on, where they are still as they were."""
+"""The files that a training was made on, where they are still as they were; and its held-out pages."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,11 @@ from typing import Any
 from unet2015.errors import DataSetError, ModelError
 from unet2015.models.model_file import Model
 from unet2015.models.tensors import load_tensors
+from unet2015.models.training_pages import HELD_OUT
 from unet2015.safe_files import sha256
+from unet2015.settings import TrainingSettings
+from unet2015.training.dataset import split_pages
+from unet2015.training.page_names import Files, page_names
 from unet2015.training.run_folder import CHECKPOINTS, checkpoints
 
 
@@ -42,3 +46,11 @@ def _digests(files: Any) -> set[str]:
     if not isinstance(files, list) or not all(isinstance(pair, dict) for pair in files):
         return set()
     return {str(pair.get(f"{side}_sha256")) for pair in files for side in ("image", "labels")}
+
+
+def held_out_pages(model: Model, settings: TrainingSettings, files: Files) -> list[int]:
+    """Return the held-out pages, by their names in the record; where it has others, those of the settings."""
+    names, said = page_names(files), model.info.training.get(HELD_OUT)
+    if isinstance(said, list) and {*said} <= {*names}:
+        return [page for page, name in enumerate(names) if name in said]
+    return split_pages(settings.validation, len(names), files)[1]

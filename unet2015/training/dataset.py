@@ -1,6 +1,7 @@
 """The pages of a set: the labels of an image, and which pages are held out."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,15 @@ def size_difference(image: Image, labels: Labels) -> str | None:
     )
 
 
-def split_pages(validation: ValidationSettings, total: int, files: Files = ()) -> tuple[list[int], list[int]]:
+def split_pages(
+    validation: ValidationSettings, total: int, files: Files = (), copies: Sequence[Hashable] = ()
+) -> tuple[list[int], list[int]]:
     """Return the pages for training and those held out; the last pages are held out if none are named.
 
     A share above zero holds out at least one page, and leaves at least one; a set with a single page
     is used for training only. `files` are needed where `validation.pages` names some (see `select_pages`).
+    `copies` has for each page what its copies share, or None: copies count as one page, at the place of the
+    last, and if none are named, all of them are trained on, or all are held out.
 
     Raises
     ------
@@ -90,8 +95,12 @@ def split_pages(validation: ValidationSettings, total: int, files: Files = ()) -
     if validation.pages is not None:
         held_out = select_pages(validation.pages, total, files)
     else:
-        count = max(round(validation.fraction * total), int(validation.fraction > 0))
-        held_out = list(range(total - min(count, total - 1), total))
+        found: dict[Hashable, list[int]] = {}
+        for page, shared in zip_longest(range(total), copies):
+            found.setdefault(page if shared is None else (shared,), []).append(page)
+        images = sorted(found.values(), key=max)
+        count = max(round(validation.fraction * len(images)), int(validation.fraction > 0))
+        held_out = sorted(chain(*images[len(images) - min(count, len(images) - 1) :]))
     training = sorted(set(range(total)) - set(held_out))
     if not training:
         raise SettingsError(

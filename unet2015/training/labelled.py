@@ -47,6 +47,13 @@ class LabelledPages:
         """Return the targets of a page to train on, and free its cells: its weight map replaces them."""
         return Targets(self.classes[page], self.cells.pop(page))
 
+    def only(self, pages: Sequence[int]) -> "LabelledPages | None":
+        """Keep the cells of the pages to train on alone; None where those of one are not there."""
+        if not {*pages} <= self.cells.keys():
+            return None
+        self.cells = {page: self.cells[page] for page in pages}
+        return self
+
     @classmethod
     def joined(cls, parts: Iterable["LabelledPages"]) -> "LabelledPages":
         """Return the pages of several files, one file after the other."""

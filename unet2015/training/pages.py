@@ -137,6 +137,7 @@ def load_training_set(
     reading: Reading | None = None,
     labelled: LabelledPages | None = None,
     held_out_seen: Sequence[str] = (),
+    held_out: Sequence[int] | None = None,
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
@@ -157,6 +158,8 @@ def load_training_set(
         cells are used up. Default: the labels are read here.
     held_out_seen : sequence of str, optional
         What it has found of held-out pages that are trained on, too.
+    held_out : sequence of int, optional
+        Which pages it has chosen to hold out. Default: those of the settings, also where pages are copies.
 
     Raises
     ------
@@ -172,7 +175,9 @@ def load_training_set(
         images = [pool.add(image, reading) for image, _ in pairs]
         files = [(path, image.pages) for (path, _), image in zip(pairs, images, strict=True)]
         names = page_names(files)
-        chosen, held_out = split_pages(settings.validation, len(names), files)
+        if held_out is None:
+            _, held_out = split_pages(settings.validation, len(names), files)
+        chosen = sorted({*range(len(names))} - {*held_out})
         mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
         if labelled is None:
             labelled = LabelledPages.read(pairs, images, settings.labels, reading.axes, set(chosen))
@@ -197,7 +202,7 @@ def load_training_set(
         identity={
             "pairs": [list(both) for both in digests],
             "pages": [count for _, count in files],
-            "held_out": held_out,
+            "held_out": [*held_out],
             "axes": [image.file_axes for image in images],
         }
         | reading.part,

@@ -31,6 +31,23 @@ def test_the_eight_copies_of_a_page_are_alike_in_any_bands_and_no_other_page(dty
         assert digest(page[::-1]) != digest(page)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, ">u2", np.float32])
+def test_copies_are_told_from_mirrored_ones_in_any_bands(dtype):
+    page = (RANDOM.random((2, 9, 9)) * 100).astype(dtype)
+
+    def exact(page, rows=3):
+        found = TurnedDigest()
+        for top in range(0, page.shape[1], rows):
+            found.update(page[:, top : top + rows])
+        return found.digests()
+
+    assert {exact(page, rows) for rows in (1, 3, 20)} == {exact(page)}
+    assert exact(page).turned == digest(page)
+    turned = [exact(turn(page)).exact for turn in TURNS]
+    assert turned.count(exact(page).exact) == 1
+    assert exact(page.astype(page.dtype.newbyteorder("="))) == exact(page)
+
+
 def test_equal_sums_of_other_values_are_no_copy():
     one = np.array([[[1, 3], [3, 1]]], np.uint8)
     other = np.array([[[2, 2], [2, 2]]], np.uint8)

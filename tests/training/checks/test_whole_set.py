@@ -207,10 +207,53 @@ def test_pages_on_which_perhaps_not_every_cell_was_annotated(report, shares, nam
 def test_the_same_image_on_both_sides_of_the_split(report):
     images = [noise() for _ in range(6)]
     images[5] = images[4] = images[1]
-    (message,) = said(report([CELLS] * 6, images, validation={"pages": "4,3,0"}), "warning", "the same image")
+    split = report([CELLS] * 6, images, validation={"pages": "4,3,0"})
+    (message,) = said(split, "warning", "the same image is trained on and held out")
     assert "t1.tif and t4.tif" in message
     assert "t5.tif" not in message  # is trained on, as is t1.tif
-    assert not said(report([CELLS] * 6, images, validation={"pages": "1,4-5"}), "warning", "same image")
+    whole = report([CELLS] * 6, images, validation={"pages": "1,4-5"})
+    assert not said(whole, "warning", "the same image is trained on and held out")
+
+
+def test_copies_on_one_side_are_said_to_count_again(report):
+    images = [noise() for _ in range(8)]
+    images[1] = images[0]
+    images[7] = images[6]
+    found = report([CELLS] * 8, images, validation={"pages": "6-7"})
+    assert said(found, "warning", "the same image") == [
+        f"the same image is {side} more than once, and counts again each time: {names}; leave its copies out"
+        for side, names in (("trained on", "t0.tif and t1.tif"), ("held out", "t6.tif and t7.tif"))
+    ]
+
+
+def test_copies_that_teach_nothing_or_are_mirrored_on_purpose_are_no_news(report):
+    images = [noise(20, 20) for _ in range(8)]
+    images[1] = np.fliplr(images[0])
+    images[2] = images[3] = np.full((20, 20), 7, np.uint8)
+    cells = [CELLS[:20, :20].copy() for _ in range(8)]
+    images[5] = images[4]
+    cells[5][:] = 255  # nobody annotated it
+    found = report(cells, images, labels={"ignore": 255}, validation={"pages": "6-7"})
+    assert not said(found, "warning", "the same image")
+
+
+def test_copies_of_held_out_pages_are_held_out_with_them(report):
+    images = [noise(20, 20) for _ in range(10)]
+    images[0], images[4] = np.rot90(images[9]), images[3]
+    found = report([CELLS[:20, :20]] * 10, images)
+    assert found.held_out == ["t0.tif", "t8.tif", "t9.tif"]
+    assert (found.held_out_seen, found.held_out_pages) == ([], [0, 8, 9])
+    together, again = said(found, "warning", "the same image")
+    assert "where one copy is held out, all are" in together
+    assert "too good: t0.tif and t9.tif; " in together
+    assert "trained on more than once, and counts again each time: t3.tif and t4.tif;" in again
+
+
+def test_a_set_of_one_image_and_its_copies_holds_out_none(report):
+    found = report([CELLS] * 5, [noise()] * 5)
+    assert found.held_out == []
+    assert said(found, "warning", "no page is held out")
+    assert said(found, "warning", "t0.tif and t1.tif and t2.tif and t3.tif and t4.tif")
 
 
 @pytest.mark.parametrize(

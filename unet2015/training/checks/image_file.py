@@ -10,7 +10,7 @@ from unet2015.images.image import Image
 from unet2015.images.looks import Looks
 from unet2015.settings import MappingSettings
 from unet2015.training.checks.problem import Problem
-from unet2015.training.checks.turned import TurnedDigest
+from unet2015.training.checks.turned import PageDigest, TurnedDigest
 
 _MOST_UNFIT = 2**32
 """Bytes of pixels that are read of an image whose labels do not go with it."""
@@ -37,17 +37,16 @@ def read_all(
     mapping: MappingSettings,
     problems: list[Problem],
     done: Callable[[], object] = lambda: None,
-) -> list[bytes | None]:
-    """Read all pixels, a band at a time; return a digest of each page, None if all its pixels are equal.
+) -> list[PageDigest | None]:
+    """Read all pixels, a band at a time; return the digests of each page, None if all its pixels are equal.
 
-    Mirrored and turned copies of a page have the same digest.
     `done` is called after each page.
     """
     looks = Looks(image, mapping.fill_value, mapping.each)
     lows: list[float] = []
     highs: list[float] = []
     constant: list[tuple[int, list[int], float]] = []
-    digests: list[bytes | None] = []
+    digests: list[PageDigest | None] = []
     for page in range(image.pages):
         digest = TurnedDigest()
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
@@ -65,7 +64,7 @@ def read_all(
         highs.append(float(high.max()))
         if equal := np.flatnonzero(low == high).tolist():
             constant.append((page, equal, float(low[equal[0]])))
-        digests.append(digest.digest() if lows[-1] < highs[-1] else None)
+        digests.append(digest.digests() if lows[-1] < highs[-1] else None)
         done()
     if min(lows) == max(highs):
         message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"

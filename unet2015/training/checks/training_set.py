@@ -15,6 +15,7 @@ from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings, ValidationSettings
 from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
+from unet2015.training.checks.copied_pages import PageFacts, copies_of, on_both_sides
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.labels_beside import read_beside
@@ -28,7 +29,8 @@ from unet2015.training.checks.problem import (
     problem_of,
 )
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
-from unet2015.training.checks.whole_set import PageFacts, held_out_names, on_both_sides, set_problems
+from unet2015.training.checks.turned import PageDigest
+from unet2015.training.checks.whole_set import set_problems
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import Targets, components, holds_ids
@@ -56,6 +58,8 @@ class SetReport:
     held_out_seen : sequence of str
         Names of those held-out pages that are trained on, too: their pixels by this training, or the pages by
         the model that it starts from, or by one before.
+    held_out_pages : sequence of int
+        Which pages are held out, counted over the whole set.
     """
 
     problems: list[Problem]
@@ -64,6 +68,7 @@ class SetReport:
     failures: Sequence[tuple[Path, UNet2015Error]] = ()
     contents: SetContents | None = None
     held_out_seen: Sequence[str] = ()
+    held_out_pages: Sequence[int] = ()
 
 
 def inspect_set(
@@ -116,27 +121,27 @@ def inspect_set(
                 if pair.refused_as_mask:
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
-        held_out: list[str] = []
+        held_out, training, measured = list[str](), list[int](), list[int]()
         seen: set[str] = set()
         if not errors_of(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
             problems += set_problems(images, files, facts, settings)
-            training, measured = split_pages(settings.validation, len(facts), files)
+            training, measured = split_pages(settings.validation, len(facts), files, copies_of(facts))
             seen = {*on_both_sides([facts[i] for i in training], [facts[i] for i in measured])}
             if start is not None:
                 before = leaks(files, images, measured, start, reading.scene)
                 problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
                 seen |= {*before}
-            held_out = held_out_names(files, settings.validation)
+            held_out = [facts[i].name for i in measured]
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not errors_of(problems)
         failures = [failure for pair in found for failure in pair.failures]
-        joined = LabelledPages.joined(kept) if whole else None
+        joined = LabelledPages.joined(kept).only(training) if whole else None
         contents = None if errors_of(problems) else _contents(found)
         in_order = [name for name in held_out if name in seen]
-        return SetReport(problems, held_out, joined, failures, contents, in_order)
+        return SetReport(problems, held_out, joined, failures, contents, in_order, measured)
     finally:
         pool.close()
 
@@ -180,7 +185,7 @@ class _Pair:
     image_problems: list[Problem] = field(default_factory=list)
     label_problems: list[Problem] = field(default_factory=list)
     failures: list[tuple[Path, UNet2015Error]] = field(default_factory=list)
-    digests: list[bytes | None] = field(default_factory=list)
+    digests: list[PageDigest | None] = field(default_factory=list)
     frequencies: npt.NDArray[np.int64] | None = None
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""

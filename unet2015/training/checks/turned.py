@@ -1,6 +1,7 @@
-"""A digest of a page that is the same for its mirrored and turned copies."""
+"""Digests of a page: one that is the same for its copies, one also for mirrored and turned copies."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,21 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 
 Sums = npt.NDArray[np.uint64]
+
+
+class PageDigest(NamedTuple):
+    """What pages with the same pixels have in common.
+
+    Attributes
+    ----------
+    exact : bytes
+        The same for pages with equal pixels.
+    turned : bytes
+        The same also where one is mirrored or turned.
+    """
+
+    exact: bytes
+    turned: bytes
 
 
 class TurnedDigest:
@@ -22,10 +38,14 @@ class TurnedDigest:
     def __init__(self) -> None:
         self._rows: list[Sums] = []
         self._columns: Sums | None = None
+        self._channels: list[hashlib.blake2b] = []
 
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""
         native = band.astype(band.dtype.newbyteorder("="), order="C", copy=False)
+        self._channels = self._channels or [hashlib.blake2b(digest_size=16) for _ in native]
+        for channel, rows in zip(self._channels, native, strict=True):
+            channel.update(rows)
         bits = native.view(f"u{band.dtype.itemsize}").astype(np.uint64)
         mixed = (bits + np.uint64(1)) * _ODD
         mixed ^= mixed >> _HALF
@@ -34,8 +54,12 @@ class TurnedDigest:
         below = mixed.sum(axis=1, dtype=np.uint64)
         self._columns = below if self._columns is None else self._columns + below
 
+    def digests(self) -> PageDigest:
+        """Return both digests of the page."""
+        return PageDigest(b"".join(channel.digest() for channel in self._channels), self.digest())
+
     def digest(self) -> bytes:
-        """Return the digest of the page."""
+        """Return the digest that mirrored and turned copies share."""
         if self._columns is None:
             return b""
         sides = []

@@ -1,44 +1,23 @@
 """Problems that show only when all files of a training set are compared."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from unet2015.errors import SettingsError, UNet2015Error
+from unet2015.errors import UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, sizes_of
-from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings, ValidationSettings
+from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
+from unet2015.training.checks.copied_pages import PageFacts, copies_of, notes_on_copies
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import pages_of_each, split_pages
-from unet2015.training.page_names import Files, describe_held_out, page_names, shortened_pages
+from unet2015.training.page_names import Files, describe_held_out, shortened_pages
 from unet2015.wording import listed, pages_listed
 
 _FEWER = 3
 """How many times less of a page than of the median page cells must cover to be noticed."""
-
-
-@dataclass(frozen=True)
-class PageFacts:
-    """One page of a set.
-
-    Attributes
-    ----------
-    name : str
-        As `page_names` gives it.
-    frequencies : ndarray of int64, shape (classes,)
-        Annotated pixels of each class.
-    digest : bytes or None
-        Equal for pages with equal pixels, also where one is mirrored or turned; None if all pixels of the
-        page have one value.
-    """
-
-    name: str
-    frequencies: npt.NDArray[np.int64]
-    digest: bytes | None
 
 
 def _warning(message: str) -> Problem:
@@ -49,15 +28,6 @@ def _warning(message: str) -> Problem:
 def _error(message: str) -> Problem:
     """Return an error of the whole set."""
     return Problem("error", "", message)
-
-
-def held_out_names(files: Files, validation: ValidationSettings) -> list[str]:
-    """Return the names of the held-out pages; none where the settings do not fit the set."""
-    names = page_names(files)
-    try:
-        return [names[page] for page in split_pages(validation, len(names), files)[1]]
-    except SettingsError:
-        return []
 
 
 def set_problems(
@@ -98,7 +68,7 @@ def set_problems(
         )
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
         yield _warning(f"no pixel of the set is of class {listed(absent)}")
-    training, held_out = split_pages(settings.validation, len(pages), files)
+    training, held_out = split_pages(settings.validation, len(pages), files, copies_of(pages))
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
         yield from _empty_pages(pages, settings.labels, len(files))
@@ -106,6 +76,8 @@ def set_problems(
         yield from _split_problems(
             [pages[i] for i in training], [pages[i] for i in held_out], settings.labels
         )
+        plain = split_pages(settings.validation, len(pages), files)[1]
+        yield from map(_warning, notes_on_copies(pages, training, held_out, plain))
     if len(training) == 1:
         yield _warning(f"only one page, of {len(pages)}, is left for training")
     if not held_out:
@@ -208,7 +180,7 @@ def _range(shares: Collection[float]) -> str:
 def _split_problems(
     training: Sequence[PageFacts], held_out: Sequence[PageFacts], labels: LabelSettings
 ) -> Iterator[Problem]:
-    """Say what one side of the split lacks, and which images are on both sides."""
+    """Say what one side of the split lacks."""
     learned = sum((page.frequencies for page in training), np.zeros(labels.classes, np.int64))
     measured = sum((page.frequencies for page in held_out), np.zeros(labels.classes, np.int64))
     names = describe_held_out([page.name for page in held_out])
@@ -236,7 +208,6 @@ def _split_problems(
             f"no held-out page holds {_any_of(missing, labels)} ({names}), so nothing shows how well it is "
             f"found; {choose}"
         )
-    yield from _twice(training, held_out)
 
 
 def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
@@ -247,22 +218,6 @@ def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
             ours, theirs = (", ".join(one.channel_names) for one in (image, named[0]))
             message = f"its channels are named {ours}, but those of {named[0].name} {theirs}"
             yield Problem("warning", image.name, f"{message}; see that each is the same in all images")
-
-
-def on_both_sides(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> dict[str, str]:
-    """Return, by the names of held-out pages, annotated ones to train on with the same pixels, or turned."""
-    known = [page for page in training if page.digest is not None and page.frequencies.any()]
-    seen = {page.digest: page.name for page in reversed(known)}
-    return {page.name: seen[page.digest] for page in held_out if page.digest in seen}
-
-
-def _twice(training: Sequence[PageFacts], held_out: Sequence[PageFacts]) -> Iterator[Problem]:
-    if found := on_both_sides(training, held_out):
-        twice = [f"{trained} and {measured}" for measured, trained in found.items()]
-        yield _warning(
-            f"the same image is trained on and held out (perhaps mirrored or turned), so what is measured "
-            f"on it is too good: {listed(twice)}; leave one of them out, or hold out both"
-        )
 
 
 def _class_name(number: int, labels: LabelSettings) -> str:
