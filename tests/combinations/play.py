@@ -72,29 +72,29 @@ def _again(bench: Bench, one: Combination, found: Mapping[str, Path], source: Pa
     chosen = [] if one.channel is None else ["--channel", name_of(one.image, one.channel)]
     sized = [] if one.given_size is None else ["--pixel-size", ",".join(map(str, one.given_size))]
     with_images = ["--images", source.name, *chosen, *scene_words(one.image)]
-    if "probability" in found and found["probability"].suffix == ".tif":
+    tiff = found["labels"].suffix == ".tif"
+    if "probability" in found:
         bench.run("label", found["probability"].relative_to(bench.folder), "-o", "counted", *with_images)
         if functions:
             by_python.label(bench, one, found["probability"], source)
-        labels = next((bench.folder / "counted").glob("*.labels*.tif"))
+        (labels,) = (bench.folder / "counted").glob("*.labels*.tif" if tiff else "*.labels.zarr")
         first, second = results.read(found["labels"], "labels/labels"), results.read(labels, "labels/labels")
         bench.same("pixels of labels by label", int((first.pixels != second.pixels).sum()), 0)
         bench.calibrated("labels by label", second, one.calibration)
-        if "tiled" not in one.options and 1 not in one.image.pixels.shape:
+        if tiff and "tiled" not in one.options and 1 not in one.image.pixels.shape:
             bench.same("bytes of labels by label", labels.read_bytes() == found["labels"].read_bytes(), True)
-    if found["labels"].suffix == ".tif":
-        labels = found["labels"].relative_to(bench.folder)
-        bench.run("measure", labels, "-o", "measured.csv", *with_images, *sized)
-        if functions:
-            by_python.measure(bench, one, found["labels"], source)
-        rows, again = _rows(found["objects"]), _rows(bench.folder / "measured.csv")
-        bench.same("objects by measure", len(again), len(rows))
-        for row, other in zip(rows, again, strict=True):
-            for key in other:
-                if key != "image" and other[key] != row[key]:
-                    # The axes of a line are the roots of roundings.
-                    scale = max(abs(float(row[key])), 1.0)
-                    bench.close(f"{key} by measure", float(other[key]), float(row[key]), 1e-7, scale)
+    labels = found["labels"].relative_to(bench.folder)
+    bench.run("measure", labels, "-o", "measured.csv", *with_images, *sized)
+    if functions:
+        by_python.measure(bench, one, found["labels"], source)
+    rows, again = _rows(found["objects"]), _rows(bench.folder / "measured.csv")
+    bench.same("objects by measure", len(again), len(rows))
+    for row, other in zip(rows, again, strict=True):
+        for key in other:
+            if key != "image" and other[key] != row[key]:
+                # The axes of a line are the roots of roundings.
+                scale = max(abs(float(row[key])), 1.0)
+                bench.close(f"{key} by measure", float(other[key]), float(row[key]), 1e-7, scale)
 
 
 def _results(bench: Bench, one: Combination) -> dict[str, Path]:
