@@ -1,4 +1,4 @@
-"""Images and their labels in one folder, as Cellpose and others save them."""
+"""Images and their labels in one folder, as Cellpose and others save them; results given as images."""
 
 import glob
 from pathlib import Path
@@ -8,8 +8,13 @@ import pytest
 import tifffile
 
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
+from unet2015.images.result_records import record_of_result
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.in_memory import segment
 from unet2015.segmentation.jobs import find_inputs
 from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import ObjectSettings
 
 LABELS = np.kron(np.array([[1, 0], [0, 2]], np.uint16), np.ones((8, 8), np.uint16))
 
@@ -57,3 +62,23 @@ def test_images_given_as_labels_get_a_pattern_that_works(folder, tmp_path, name)
     assert labels_beside_images(place.glob("*.tif")).keys() == {*map(Path, glob.glob(pattern))}
     done = measure_files(pattern, tmp_path / "n", images=place)
     assert [one.error for one in done] == [None] * len(done)
+
+
+@pytest.mark.parametrize("target", ["results", "results/a.classes.zarr"])
+def test_results_that_are_given_as_images_are_said_to_be_results(tmp_path, model, stack, caplog, target):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", stack[0])
+    options = SegmentOptions(products=("classes", "probability"), objects=ObjectSettings())
+    (image,) = segment_files([tmp_path / "in"], tmp_path / target, model, options)
+    again = segment_files([tmp_path / "results"], tmp_path / "again", model)
+    said = "is a result of this program, by the record beside it, and no image"
+    assert not any(said in note for note in image.notes)
+    for one in again:
+        assert one.error is None
+        assert sum(said in note for note in one.notes) == 1
+        assert said in record_of_result(one.outputs[0])["notes"][0]
+    caplog.clear()
+    segment(tmp_path / "in" / "a.tif", model)
+    assert said not in caplog.text
+    segment(again[0].input, model)
+    assert said in caplog.text

@@ -25,6 +25,19 @@ def record_of_result(path: Path) -> dict[str, Any] | None:
     return None if record is None or is_edited(record) else record
 
 
+def describe_result(path: Path) -> str | None:
+    """Return what is said of a result that is given as an image; None for other files.
+
+    It is not refused, as somebody may mean to segment a probability map.
+    """
+    if record_of_result(path) is None:
+        return None
+    return (
+        "is a result of this program, by the record beside it, and no image; it is segmented as one all the "
+        "same. unet2015 label counts the objects of maps, unet2015 measure those of labels"
+    )
+
+
 def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
     """Return what is to be known before results are measured together, by their records.
 
