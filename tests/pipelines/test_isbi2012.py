@@ -165,7 +165,7 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["tests.pipelines.loaded"])  # torch is loaded once
+    forkserver.set_forkserver_preload(["tests.pipelines.killed"])  # torch is loaded once
     done: dict[Path, int] = {}
     for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif", "result.json"):
         process = forkserver.Process(target=run_to_kill, args=(words(killed), data.PIXELS))

@@ -1,6 +1,6 @@
 """Starts the processes of a training as torchrun does, but forks them: torch is loaded once for all.
 
-So are 800 modules more that it loads as a network runs without data for the first time, in 2 to 3 seconds.
+So is its compiler, 800 modules more, which `torch.nn.parallel.DistributedDataParallel` loads.
 
 Reads a job a line from standard input, as JSON: ``arguments`` of the command line, ``size``, ``out``
 (a folder that gets standard output and error of each process, and the tiles that it read), and
@@ -14,15 +14,14 @@ import signal
 import sys
 from pathlib import Path
 
+import torch._dynamo
 import torch.utils.tensorboard
 from torch.distributed import TCPStore
 
 from unet2015.cli import main, train
 from unet2015.errors import ImageReadError
 from unet2015.models import doubts
-from unet2015.settings import TrainingSettings
 from unet2015.training import loop
-from unet2015.training.memory import activation_bytes
 from unet2015.training.validation import Validation
 
 
@@ -77,6 +76,5 @@ def start(job):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    activation_bytes(TrainingSettings(), 1, 252)
     for line in sys.stdin:
         print(json.dumps(start(json.loads(line))), flush=True)

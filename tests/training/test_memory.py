@@ -4,16 +4,27 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from tests.networks.others import EVERY, registered
 from unet2015.errors import GeometryError, MemoryLimitError
-from unet2015.networks import build
+from unet2015.networks import build, training_geometry
 from unet2015.training import memory
+from unet2015.training.encoder import freeze as freeze_encoder
 from unet2015.training.loop import train
 
 
-@pytest.mark.parametrize(("width", "dropout"), [(2, 0.0), (3, 0.5)])
-def test_what_is_kept_without_data_is_what_a_real_step_keeps(small_settings, width, dropout):
-    settings = small_settings(network={"width": width, "dropout": dropout})
-    network = build(settings.network, 1, 2).train()
+@pytest.mark.parametrize("freeze", ["none", "encoder"])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(("entry", "example"), EVERY)
+def test_what_is_kept_without_data_is_what_a_real_step_keeps(entry, example, dropout, freeze, small_settings):
+    said = example.model_dump() | ({"dropout": dropout} if hasattr(example, "dropout") else {})
+    with registered():
+        tuned = {"freeze": freeze if entry.encoder else "none"}
+        settings = small_settings(mapping={"method": "integer-range"}, fine_tuning=tuned)
+        settings = settings.model_copy(update={"network": example.model_validate(said)})
+        tile = training_geometry(settings.network).nearest_legal(61)[-1]
+        network = build(settings.network, 1, 2)
+        found = memory.activation_bytes(settings, 1, tile)
+    freeze_encoder(network, settings.fine_tuning)
     weights = {parameter.data_ptr() for parameter in network.parameters()}
     kept = {}
 
@@ -24,9 +35,9 @@ def test_what_is_kept_without_data_is_what_a_real_step_keeps(small_settings, wid
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = network(torch.zeros(1, 1, 60, 60))
-    assert scores.grad_fn is not None
-    assert memory.activation_bytes(settings, 1, 60) == sum(kept.values())
+        scores = network.train().training_scores(torch.zeros(1, 1, tile, tile))
+    assert scores[0].grad_fn is not None
+    assert found == sum(kept.values())
 
 
 @pytest.mark.slow

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from unet2015.networks.architecture import Network
+from unet2015.networks.operations import Operations
 
 _measured: "weakref.WeakKeyDictionary[Network, int]" = weakref.WeakKeyDictionary()
 
@@ -32,7 +32,7 @@ def live_values(network: Network, call: Callable[[Tensor], object], side: int) -
     return _measured[network]
 
 
-class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class LiveBytes(Operations):  # type: ignore[no-untyped-call]
     """Follows how many bytes of what operations give out are alive; views of one storage count once.
 
     Attributes
@@ -42,7 +42,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.live = self.peak = 0
         self._seen: set[int] = set()
 

@@ -12,6 +12,7 @@ from unet2015.settings import TrainingSettings
 from unet2015.tiling.plan import TilePlan
 from unet2015.training.encoder import freeze
 from unet2015.training.pages import TrainingSet
+from unet2015.training.shapes import Shapes
 
 
 def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> int:
@@ -24,15 +25,16 @@ def activation_bytes(settings: TrainingSettings, channels: int, tile: int) -> in
         network = build(settings.network, channels, settings.labels.classes)
         freeze(network, settings.fine_tuning)  # keeps less
         image = torch.empty(1, channels, tile, tile)
-    own = {id(parameter) for parameter in network.parameters()}
+    own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        if id(tensor) not in own:
-            kept[tensor.untyped_storage()._cdata] = tensor  # several views of a map are kept once
+        key = tensor.untyped_storage()._cdata
+        if key not in own:
+            kept[key] = tensor  # several views of a map are kept once
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
+    with Shapes(), saved_tensors_hooks(keep, lambda tensor: tensor):
         scores = network.train().training_scores(image)
     del scores
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unet2015.device import has_matrix_units
 from unet2015.matrices import product
+from unet2015.training.uncompiled import Optimizer
 
 # From Jordan et al.: five turns of this polynomial map singular values from 0.001 ... 1 to 0.7 ... 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -199,7 +200,7 @@ def _is_for_half(weight: Tensor) -> bool:
     )
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Muon for the hidden matrices of a network, Adam for the rest, both with the same rate.
 
     Parameters

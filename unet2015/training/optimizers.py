@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unet2015.networks import Network
 from unet2015.settings import OptimisationSettings
+from unet2015.training import uncompiled
 from unet2015.training.encoder import RATE_FACTOR
 from unet2015.training.muon import Muon
 from unet2015.training.schedules import momentum
@@ -22,13 +23,13 @@ Weights = Iterable[Tensor] | Iterable[dict[str, Any]]
 """Of a network, in its order; in groups where their rates differ (`unet2015.training.encoder`)."""
 
 OPTIMIZERS: dict[str, Callable[[Weights, Rule], torch.optim.Optimizer]] = {
-    "sgd": lambda weights, rule: torch.optim.SGD(
+    "sgd": lambda weights, rule: uncompiled.SGD(
         weights, rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay, nesterov=rule.nesterov
     ),
-    "adam": lambda weights, rule: torch.optim.Adam(
+    "adam": lambda weights, rule: uncompiled.Adam(
         weights, rule.learning_rate, rule.betas, weight_decay=rule.weight_decay
     ),
-    "adamw": lambda weights, rule: torch.optim.AdamW(
+    "adamw": lambda weights, rule: uncompiled.AdamW(
         weights, rule.learning_rate, rule.betas, weight_decay=rule.weight_decay
     ),
     "muon": lambda weights, rule: Muon(
