@@ -65,7 +65,8 @@ def test_images_given_as_labels_get_a_pattern_that_works(folder, tmp_path, name)
 
 
 @pytest.mark.parametrize("target", ["results", "results/a.classes.zarr"])
-def test_results_that_are_given_as_images_are_said_to_be_results(tmp_path, model, stack, caplog, target):
+def test_results_that_are_given_as_images_are_said_to_be_results(tmp_path, make_model, stack, caplog, target):
+    model = make_model(tmp_path / "m.safetensors", method="standardise")
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "a.tif", stack[0])
     options = SegmentOptions(products=("classes", "probability"), objects=ObjectSettings())
