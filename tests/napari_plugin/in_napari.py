@@ -175,10 +175,10 @@ def test_work_can_be_cancelled_and_goes_on_in_a_thread(qtbot, panel, viewer, sai
     begun, cancelled, steps = Event(), Event(), []
     segment = panel_module.segment_layer
 
-    def slow(layer, model, objects, threshold, progress):
+    def slow(layer, **given):
         begun.set()
         cancelled.wait(WAIT)
-        return segment(layer, model, objects, threshold, progress)
+        return segment(layer, **given)
 
     viewer.add_image(stack[0])
     panel.stepped.connect(lambda *step: steps.append(step))
@@ -198,6 +198,32 @@ def test_work_can_be_cancelled_and_goes_on_in_a_thread(qtbot, panel, viewer, sai
     assert steps[-1][0] == steps[-1][1]
 
 
+@pytest.mark.parametrize("each", ["the model's", "the whole layer", "each page by itself"])
+def test_each_page_can_be_mapped_by_itself(qtbot, panel, viewer, said, tmp_path, make_model, stack, each):
+    path = make_model(tmp_path / "m2.safetensors", method="standardise")
+    film = (stack // np.array([1, 3, 9])[:, None, None]).astype(np.uint8)
+    viewer.add_image(film, name="film", axis_labels=("t", "y", "x"))
+    panel.objects.setChecked(False)
+    panel.probability.setChecked(True)
+    assert panel.map_each.currentText() == "the model's"
+    panel.map_each.setCurrentText(each)
+    press(qtbot, panel, path)
+    tifffile.imwrite(tmp_path / "film.tif", film, imagej=True, metadata={"axes": "TYX"})
+    page = each == "each page by itself"
+    options = SegmentOptions(products=("probability",), map_each="page" if page else None)
+    (result,) = segment_files([tmp_path / "film.tif"], tmp_path / "out", path, options)
+    assert np.array_equal(viewer.layers["film probability"].data, tifffile.imread(result.outputs[1]))
+    assert any("the frames differ in brightness" in words for _, words in said) != page
+
+
+def test_a_model_that_maps_all_images_alike_says_so(qtbot, panel, viewer, said, model, stack):
+    viewer.add_image(stack, name="film")
+    panel.map_each.setCurrentText("each page by itself")
+    press(qtbot, panel, model)
+    ((severity, message),) = said
+    assert (severity, "maps all images alike" in message) == ("error", True)
+
+
 def test_what_is_unsure_is_a_warning(qtbot, panel, viewer, said, model, stack):
     viewer.add_image(stack[0])
     press(qtbot, panel, model)
@@ -206,7 +232,7 @@ def test_what_is_unsure_is_a_warning(qtbot, panel, viewer, said, model, stack):
 
 
 def test_an_unforeseen_error_is_told(qtbot, panel, viewer, said, monkeypatch, model, stack):
-    def broken(*_):
+    def broken(*_, **given):
         raise ZeroDivisionError("three")
 
     viewer.add_image(stack[0], name="page")

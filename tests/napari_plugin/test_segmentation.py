@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.errors import ImageValueError, ModelError
+from unet2015.errors import ImageValueError, ModelError, UsageError
 from unet2015.images.reader import read_pages
 from unet2015.models import load_model
 from unet2015.models.model_file import save_model
@@ -47,6 +47,29 @@ def test_all_is_as_the_command_gives_it(tmp_path, layer, model, stack, stack_fil
             assert [str(value) for value in column.tolist()] == said
     assert found.summary.startswith(f"{len(rows)} objects, ")
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("each", [None, "file", "page"])
+def test_each_page_is_mapped_as_the_command_maps_it(tmp_path, layer, make_model, stack, each):
+    path = make_model(tmp_path / "m2.safetensors", method="standardise")
+    film = (stack // np.array([1, 3, 9])[:, None, None]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "film.tif", film, imagej=True, metadata={"axes": "TYX"})
+    options = SegmentOptions(products=("probability",), map_each=each)
+    (result,) = segment_files([tmp_path / "film.tif"], tmp_path / "out", path, options)
+    found = segment_layer(layer(film, axis_labels=("t", "y", "x")), str(path), None, map_each=each)
+    expected = tifffile.imread(result.outputs[1])
+    assert np.array_equal(found.probability, expected)
+    other = segment_layer(
+        layer(film, axis_labels=("t", "y", "x")), str(path), None, map_each=None if each == "page" else "page"
+    )
+    assert abs(other.probability - expected).max() > 0.01
+    bleached = [note for note in found.notes if "the frames differ in brightness" in note]
+    assert bool(bleached) == (each != "page")
+
+
+def test_pages_are_not_mapped_by_a_model_that_maps_all_alike(layer, model, stack):
+    with pytest.raises(UsageError, match="map_each: this model maps all images alike"):
+        segment_layer(layer(stack), str(model), None, map_each="page")
 
 
 def test_the_labels_of_one_page_are_the_index(layer, model, stack):

@@ -85,6 +85,13 @@ def test_images_that_have_moved_are_known_by_their_bytes(segmented, images, tmp_
         assert levels(results) == {"a/t0": 10, "a/t1": 30}
 
 
+def test_an_image_that_has_changed_since_is_known_by_its_place_and_said(segmented, images, tmp_path, caplog):
+    changed = images / "a" / "t0.tif"
+    tifffile.imwrite(changed, np.full(LABELS.shape, 90, np.uint8))
+    assert levels(measure_files(segmented / "a", tmp_path / "m", images)) == {"a/t0": 90, "a/t1": 30}
+    assert f"whose SHA-256 is not that of {changed}" in caplog.text
+
+
 def test_results_in_one_folder_go_with_images_in_several(images, tmp_path, model):
     given = [images / f"{name}.tif" for name in ("a/t0", "a/t1", "b/u0")]
     assert all(one.error is None for one in segment_files(given, tmp_path / "out", model, OPTIONS))

@@ -1,5 +1,6 @@
 """The panel in napari: choose a layer and a model, segment, and see the results as layers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +28,6 @@ from unet2015.napari_plugin.layers import placement
 from unet2015.napari_plugin.segmentation import (
     Cancelled,
     ClassNeededError,
-    Progress,
     Segmented,
     segment_layer,
 )
@@ -83,6 +83,12 @@ class SegmentPanel(QWidget):
         self.smallest = QSpinBox(minimum=-1, maximum=_LARGEST, value=-1)
         self.smallest.setSpecialValueText(_OWN)
         self.smallest.setSuffix(" px")
+        self.map_each = QComboBox()
+        for words, value in ((_OWN, None), ("the whole layer", "file"), ("each page by itself", "page")):
+            self.map_each.addItem(words, value)
+        self.map_each.setToolTip(
+            "Over what brightness is measured: each page by itself for a film that bleaches; --map-each"
+        )
         self.objects = QCheckBox("objects and their table", checked=True)
         self.classes = QCheckBox("class map", checked=True)
         self.probability = QCheckBox("probability map")
@@ -102,6 +108,7 @@ class SegmentPanel(QWidget):
         self._form.addRow("Class of objects", self.of_class)
         self._form.addRow("Threshold", self.threshold)
         self._form.addRow("Smallest object", self.smallest)
+        self._form.addRow("Intensities over", self.map_each)
         for box in (self.objects, self.classes, self.probability):
             self._form.addRow("", box)
         whole = QVBoxLayout(self)
@@ -132,7 +139,16 @@ class SegmentPanel(QWidget):
         self.progress.show()
         threshold = self.threshold.value()
         work = partial(
-            _segmented, layer, model, self._settings(), None if threshold < 0 else threshold, self._report
+            _segmented,
+            layer,
+            partial(
+                segment_layer,
+                model=model,
+                objects=self._settings(),
+                threshold=None if threshold < 0 else threshold,
+                progress=self._report,
+                map_each=self.map_each.currentData(),
+            ),
         )
         self._worker = create_worker(work)
         self._worker.returned.connect(partial(self._show, layer))
@@ -254,12 +270,10 @@ def _row(*widgets: Any) -> Any:
     return row
 
 
-def _segmented(
-    layer: Any, model: str, objects: ObjectSettings | None, threshold: float | None, progress: Progress
-) -> Segmented | Refused | None:
+def _segmented(layer: Any, segment: Callable[[Any], Segmented]) -> Segmented | Refused | None:
     """Return what became of a layer; None if it was cancelled."""
     try:
-        return segment_layer(layer, model, objects, threshold, progress)
+        return segment(layer)
     except Cancelled:
         return None
     except Exception as error:

@@ -28,6 +28,7 @@ from unet2015.segmentation.object_output import maps_to_label, measured_under
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import MAIN, ProbabilityMap
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.settings.choices import MapEach
 from unet2015.settings.objects import ObjectSettings
 from unet2015.tiling.progress import reporting, unnamed
 
@@ -94,6 +95,8 @@ def segment_layer(
     objects: ObjectSettings | None,
     threshold: float | None = None,
     progress: Progress = lambda done, tiles: None,
+    *,
+    map_each: MapEach | None = None,
 ) -> Segmented:
     """Segment a layer.
 
@@ -109,6 +112,9 @@ def segment_layer(
         Probability above which a pixel is of class 1, with two classes. Default: the model's own.
     progress : callable
         Called while it works.
+    map_each : {"file", "page"}, optional
+        What is mapped by itself, where the model maps each image by itself: the whole layer, or each page of
+        it. Default: as the model says.
 
     Raises
     ------
@@ -124,7 +130,7 @@ def segment_layer(
         image = LayerImage(layer)
         check_channels(layer, image, loaded.info.in_channels)
         notes += notes_on(image, loaded.info)
-        segmenter = Segmenter(loaded, SegmentOptions(objects=objects, threshold=threshold))
+        segmenter = Segmenter(loaded, SegmentOptions(objects=objects, threshold=threshold, map_each=map_each))
         with reporting(unnamed(progress)):
             made = to_arrays(segmenter, image, (MAIN.name, ProbabilityMap.name))
         labels, tables = None, None
