@@ -12,13 +12,17 @@ from tests.exchange.conftest import small_model
 from tests.networks.others import PointwiseSettings
 from unet2015.errors import ModelError, UsageError
 from unet2015.exchange import ExportOptions, export_model
+from unet2015.exchange.formats import run_pt2
 from unet2015.exchange.graph import ModelGraph
 from unet2015.exchange.intensities import choose_intensities
 from unet2015.exchange.rdf import whole_image_steps
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapping import MappedImage
-from unet2015.models.model_file import ModelInfo
+from unet2015.models.appearance import appearance_record
+from unet2015.models.model_file import ModelInfo, read_model_file
+from unet2015.segmentation.in_memory import segment
 from unet2015.settings import Mapping
+from unet2015.synthetic import em_page
 
 pytestmark = pytest.mark.usefixtures("others")
 
@@ -224,3 +228,54 @@ def test_the_card_says_what_the_graph_takes(tmp_path):
     tile = np.load(tmp_path / "test-input.npy")
     assert (tile == tile.round()).all()  # as pixels are
     assert 60 < tile.mean() < 120
+
+
+@pytest.mark.parametrize("by_image", [False, True])
+def test_a_model_file_maps_as_the_graphs_of_its_export(tmp_path, by_image):
+    raw = np.random.default_rng(0).integers(300, 500, (2, 60, 60), np.uint16)
+    for name, page in zip("ab", raw, strict=True):
+        tifffile.imwrite(tmp_path / f"{name}.tif", page)
+    model = small_model(PointwiseSettings())
+    model = replace(model, info=model.info.model_copy(update={"mapping": Mapping(method="standardise")}))
+    given = {"image": tmp_path / "a.tif"} if by_image else {"mean": (390.0,), "deviation": (50.0,)}
+    options = ExportOptions(formats=("safetensors", "pt2"), **given)
+    report = export_model(model, tmp_path / "out", options)
+    loaded = read_model_file(tmp_path / "out" / "model.safetensors")
+    assert loaded.info.mapping.method == "fixed"
+    assert json.loads((tmp_path / "out" / "model.json").read_text())["mapping"]["method"] == "fixed"
+    low, gap = (raw[0].mean(), raw[0].std()) if by_image else (390.0, 50.0)
+    assert np.allclose(
+        (loaded.info.mapping.low[0], loaded.info.mapping.high[0]), (low, low + gap), rtol=1e-12
+    )
+    found = segment(tmp_path / "b.tif", loaded, probabilities=True)  # of another image, by the same numbers
+    graph = run_pt2(tmp_path / "out" / "model.pt2", [raw[1][None, None].astype(np.float32)])[0][0, 1]
+    assert np.allclose(found, graph, rtol=0, atol=1e-6)
+    assert max(report.differences.values()) < 1e-5
+
+
+def test_what_spoils_the_mapping_of_the_image_is_said(tmp_path, caplog):
+    raw = np.random.default_rng(0).integers(300, 500, (60, 60), np.uint16)
+    raw[:20] = 0
+    tifffile.imwrite(tmp_path / "i.tif", raw)
+    chosen = choose_intensities(info("standardise"), image=tmp_path / "i.tif")
+    assert any("33.3% of the pixels are 0, in areas at the border" in note for note in chosen.notes)
+    assert any("leave them out with an image (--image) without them" in note for note in chosen.notes)
+    assert all(note in caplog.text for note in chosen.notes)
+    film = np.stack([raw[20:], raw[20:] // 9])
+    tifffile.imwrite(tmp_path / "f.tif", film, imagej=True, metadata={"axes": "TYX"})
+    notes = choose_intensities(info("standardise"), image=tmp_path / "f.tif").notes
+    assert any("the frames differ in brightness" in note for note in notes)
+    fixed = info("integer-range", None)
+    assert choose_intensities(fixed, image=tmp_path / "i.tif").notes == ()
+
+
+def test_an_image_that_looks_unlike_those_trained_on_is_said(tmp_path):
+    about, trained = (
+        info("standardise"),
+        MappedImage(ArrayImage(em_page(256, 256)[0]), Mapping(method="standardise")),
+    )
+    learned = about.model_copy(update={"training": {"appearance": appearance_record([trained.appearance])}})
+    tifffile.imwrite(tmp_path / "n.tif", np.random.default_rng(0).integers(90, 110, (256, 256), np.uint8))
+    assert choose_intensities(about, image=tmp_path / "n.tif").notes == ()
+    (note,) = choose_intensities(learned, image=tmp_path / "n.tif").notes
+    assert "is noise from pixel to pixel" in note

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from unet2015.errors import ModelError
@@ -153,16 +154,18 @@ def run_torchscript(path: Path, images: Sequence[Array]) -> list[Array]:
 
 def write_safetensors(source: Source, path: Path) -> None:
     """Write a model file in single precision, and its description beside it."""
-    info = source.model.info
+    info = source.intensities.of_model(source.model.info)
     save_model(path, source.model.network, info)
     write_json(path.with_suffix(".json"), info.model_dump(mode="json"))
 
 
 def run_safetensors(path: Path, source: Source, images: Sequence[Array]) -> list[Array]:
-    """Read the file as a model, and put the intensities before it, which it has only as settings."""
-    graph = ModelGraph(read_model_file(path).network)
-    whole = source.traced.graph
-    for name in ("scaled", "whole", "rest", "gain") if whole.scaled else ():
-        setattr(graph, name, getattr(whole, name))
+    """Return what the model of a file gives for each image, which is as a graph takes it."""
+    loaded = read_model_file(path)
+    scale, mapping = source.intensities.scale, loaded.info.mapping
+    if scale is not None and mapping.method == "fixed":  # the numbers of the file, not of the graph
+        low, high = np.array(mapping.low), np.array(mapping.high)
+        scale = low, 1 / (high - low)
+    graph = ModelGraph(loaded.network, scale)
     with torch.inference_mode():
         return [graph(torch.from_numpy(image)).numpy() for image in images]

@@ -1,6 +1,6 @@
 """What a graph takes: raw intensities, where the mapping is the same for every image, else mapped ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,22 @@ import numpy.typing as npt
 
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
+from unet2015.images.looks import Looks
 from unet2015.images.mapping import Scale, intensity_scale
 from unet2015.images.notes import say
 from unet2015.images.reader import open_image
+from unet2015.models.appearance import notes_on_appearance
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.unlike import notes_on
 from unet2015.safe_files import sha256
+from unet2015.settings import Mapping
 from unet2015.wording import counted
 
+_ADVICE = (
+    "an image (--image) without them",
+    "no graph with fixed numbers follows that; unet2015 segment --map-each page",
+)
+"""What leaves areas without image out, and what maps each page by itself."""
 _MOST_LOST = 1e-3
 """Of the network's input, where a graph takes raw pixels: of a deviation, or of the range."""
 
@@ -53,6 +61,14 @@ class Intensities:
             found |= {"offset": self.scale[0].tolist(), "gain": self.scale[1].tolist()}
         found |= {"image_sha256": self.image_sha256} if self.image_sha256 else {}
         return found | ({"notes": list(self.notes)} if self.notes else {})
+
+    def of_model(self, info: ModelInfo) -> ModelInfo:
+        """Return what a model file says that maps as the graphs do: the same numbers for every image."""
+        if self.scale is None or self.source == "model":
+            return info
+        offset, gain = self.scale
+        fixed = Mapping(method="fixed", low=tuple(offset.tolist()), high=tuple((offset + 1 / gain).tolist()))
+        return info.model_copy(update={"mapping": fixed})
 
 
 def choose_intensities(
@@ -173,8 +189,9 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
                 f"{path}: has {image.pages} pages, each of which this model maps by itself; give an image of "
                 "one page"
             )
-        offset, gain = (side.reshape(-1) for side in intensity_scale(info.mapping, image))
-        dtype, notes = image.dtype, notes_on(image, info)
+        looks = Looks(image, info.mapping.fill_value, info.mapping.each)
+        offset, gain = (side.reshape(-1) for side in intensity_scale(info.mapping, image, looks))
+        dtype, notes = image.dtype, (*notes_on(image, info), *_doubts(info, looks, gain))
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
     _check_not_coarse((offset, gain), dtype, "--image")
@@ -186,6 +203,16 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (offset, offset + 1 / gain)]
         takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
     return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path), notes)
+
+
+def _doubts(info: ModelInfo, looks: Looks, gain: npt.NDArray[np.float64]) -> Iterator[str]:
+    """Say what may spoil the mapping of an image, which is to hold for every image."""
+    if not info.mapping.of_each_image:
+        return
+    yield from looks.notes(*_ADVICE)
+    if (found := looks.appearance()) is not None:
+        by_deviation = info.mapping.method == "standardise"
+        yield from notes_on_appearance(found, gain.item() if by_deviation else None, info)
 
 
 def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:
