@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.folder_pairs import stack_advice
 from unet2015.images.pairs import named_files, pair_by_name
 from unet2015.training.pairing import pair_images
 
@@ -214,6 +215,9 @@ def test_names_that_two_rules_pair_in_two_ways_are_refused() -> None:
         DataSetError, match=r"in several ways: a/d--1.tif with d-1_m.tif or a/d-2.tif with d-2_m"
     ):
         pair_by_name(side("a", ["d--1.tif", "d-2.tif"]), side("b", ["d-1_m.tif", "d-2_m.tif"]))
+    inside = {Path(f"{name}.zarr/labels/cells"): name for name in ("d-1_m", "d-2_m")}
+    with pytest.raises(DataSetError, match=r"d--1.tif with d-1_m.zarr/labels/cells or"):
+        pair_by_name(side("a", ["d--1.tif", "d-2.tif"]), inside)
 
 
 words = st.lists(st.sampled_from(["a", "gt", "mask", "1", "2", "10", "img"]), min_size=1, max_size=4)
@@ -301,6 +305,11 @@ def test_pairs_whose_names_differ_are_told() -> None:
     pairing = pair_by_name(side("a", ["t0.tif", "t1.tif"]), side("b", ["t0.tif", "mask_t1.tif"]))
     assert pairing.unlike == ((Path("a/t1.tif"), Path("b/mask_t1.tif")),)
     assert pair_by_name(side("a", ["x/t0.tif"]), side("b", ["x/t0.png"])).unlike == ()
+
+
+def test_a_single_file_of_labels_inside_ome_zarr_is_named_with_the_image_around_it() -> None:
+    alone, pages = [Path("im/one.zarr/labels/cells")], [Path("a/1.tif"), Path("a/2.tif")]
+    assert "with as many pages as one.zarr/labels/cells" in stack_advice(alone, pages)
 
 
 def test_an_ome_tiff_goes_with_the_file_of_its_name(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import tifffile
 import torch
 
+from unet2015.images.result_names import shown_name
 from unet2015.images.result_records import notes_on_results, notes_on_truth, record_of_result
 from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import ModelInfo, build_network, save_model
-from unet2015.safe_files import signed
+from unet2015.safe_files import digest_of, signed
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
@@ -150,6 +151,47 @@ def test_truth_that_this_program_made_or_that_is_the_result_itself_is_said(tmp_p
     assert "(1 file): b.tif;" in note
     made.write_bytes(drawn.read_bytes())  # corrected
     assert notes_on_truth([(made, other)]) == ()
+
+
+def inside(folder: Path, name: str, **changes: object) -> Path:
+    """Write an OME-Zarr result with labels inside and a record beside it; return the labels."""
+    path = folder / f"{name}.classes.zarr"
+    (path / "labels" / "labels").mkdir(parents=True)
+    (path / "labels" / "labels" / "zarr.json").write_text("{}")
+    said = {
+        "model_sha256": "a" * 64,
+        "settings": SETTINGS,
+        "outputs": {path.name: digest_of(path)},
+        **changes,
+    }
+    (folder / f"{name}.record.json").write_text(json.dumps(signed(said)))
+    return path / "labels" / "labels"
+
+
+def test_labels_inside_ome_zarr_are_named_with_the_image_around_them(tmp_path: Path) -> None:
+    made = [inside(tmp_path, "a", trained_on=[0]), inside(tmp_path, "b", model_sha256="b" * 64)]
+    names = [f"{name}.classes.zarr/labels/labels" for name in "ab"]
+    other, learned = notes_on_results(made)
+    assert f"model {'a' * 12} for {names[0]}, {'b' * 12} for {names[1]}" in other
+    assert learned.endswith(f"too good: {names[0]}")
+    (note,) = notes_on_truth([(made[0], made[1])])
+    assert f"(1 file): {names[0]};" in note
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("im/one.zarr/labels/cells", "one.zarr/labels/cells"),
+        ("im/plate.zarr/A/1/0/labels/cells", "plate.zarr/A/1/0/labels/cells"),
+        ("im/plate.ZARR/A/1/0", "plate.ZARR/A/1/0"),
+        ("all.zarr/im/one.ome.zarr/labels/cells", "one.ome.zarr/labels/cells"),
+        ("all.zarr/one.zarr", "one.zarr"),
+        ("one.zarr", "one.zarr"),
+        ("im/labels/cells.tif", "cells.tif"),
+    ],
+)
+def test_what_lies_inside_ome_zarr_is_shown_from_there_on(path: str, expected: str) -> None:
+    assert shown_name(Path(path)) == expected
 
 
 @pytest.mark.parametrize("kind", ["instances", "classes"])

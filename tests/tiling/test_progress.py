@@ -53,6 +53,15 @@ def test_a_line_a_minute_where_there_is_no_terminal(terminal, clock, caplog):
 
 
 @pytest.mark.parametrize("terminal", [False], indirect=True)
+def test_a_line_on_labels_inside_ome_zarr_says_of_which_image(terminal, clock, caplog):
+    name = "a/one.zarr/labels/cells: objects"
+    with caplog.at_level(logging.INFO, "unet2015"), Bar(9, name, "row") as bar:
+        clock[0] += 61
+        bar.update()
+    assert caplog.messages[0].startswith("one.zarr/labels/cells: objects: 1 of 9 rows")
+
+
+@pytest.mark.parametrize("terminal", [False], indirect=True)
 def test_what_was_done_before_tells_nothing_about_the_time_left(terminal, clock, caplog):
     with caplog.at_level(logging.INFO, "unet2015"), Bar(1000, "a", "tile") as bar:
         bar.update(900)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from unet2015.errors import DataSetError, UsageError
 from unet2015.training.pairing import find_pairs, pair_images
@@ -41,6 +42,14 @@ def test_the_only_pair_of_several_files_is_told_where_its_names_differ(make, cap
     caplog.set_level("INFO", "unet2015")
     assert names(pair_images([images], [labels])) == [("img1.tif", "mask1.tif")]
     assert "paired by what their names have in common: img1.tif with mask1.tif" in caplog.text
+
+
+def test_labels_inside_ome_zarr_are_told_with_the_image_around_them(tmp_path):
+    for name in ("one", "two"):
+        zarr.create_group(tmp_path / f"{name}.zarr/labels/cells")
+    found = find_pairs([str(tmp_path / "*.zarr")], [str(tmp_path / "*.zarr/labels/cells")])
+    said = "one.zarr with one.zarr/labels/cells, two.zarr with two.zarr/labels/cells"
+    assert found.by_likeness == f"paired by what their names have in common: {said}"
 
 
 def test_several_go_together_by_name(make, caplog):

@@ -8,6 +8,7 @@ from itertools import compress
 from pathlib import Path
 
 from unet2015.images.pairs import Pairing, pair_by_name
+from unet2015.images.result_names import shown_name
 
 
 def pair_files(first: Mapping[Path, str], second: Mapping[Path, str], images: int | None = None) -> Pairing:
@@ -79,7 +80,8 @@ def stack_advice(first: Sequence[Path], second: Sequence[Path]) -> str:
     few, many = sorted((first, second), key=len)
     if len(few) != 1 or len(many) < 2:
         return ""
+    name = shown_name(few[0])
     return (
-        f"; if {few[0].name} is a stack, and the others are of its pages, no name helps: save its pages as "
-        f"single files, too, or the others as one stack with as many pages as {few[0].name}"
+        f"; if {name} is a stack, and the others are of its pages, no name helps: save its pages as "
+        f"single files, too, or the others as one stack with as many pages as {name}"
     )

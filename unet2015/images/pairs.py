@@ -20,7 +20,7 @@ from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import bases_of_labels, exact_words
 from unet2015.images.reader import find_images, natural_order
-from unet2015.images.result_names import meant_inside, results_meant, shared_stem
+from unet2015.images.result_names import meant_inside, results_meant, shared_stem, shown_name
 from unet2015.wording import listed
 
 _ADVICE = (
@@ -155,8 +155,9 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     """Return the pairs of all rules, and those of files that no rule pairs but for words such as mask."""
     _check_partners(rules.pairs, rules.seen)
     if rules.pairs and not rules.sure:
-        names = {one.name: (one, other) for one, other in sorted(rules.pairs, reverse=True)}
-        shown = " or ".join(f"{one} with {other.name}" for one, other in list(names.values())[-1:-3:-1])
+        names = {shown_name(one): (one, other) for one, other in sorted(rules.pairs, reverse=True)}
+        two = list(names.values())[-1:-3:-1]
+        shown = " or ".join(f"{one} with {shown_name(other)}" for one, other in two)
         raise DataSetError(f"by their names files go together in several ways: {shown}; {_ADVICE}")
     of_kinds, taken = rules.of_kinds(), {path for pair in rules.seen for path in pair}
     found = rules.sure | {pair for pair in of_kinds if not taken & {*pair}}

@@ -108,6 +108,15 @@ def image_around(path: Path) -> Path:
     return path.parent.parent if inside else path
 
 
+def shown_name(path: Path) -> str:
+    """Return the name of an image or of labels for a message: inside OME-Zarr, the path from there on.
+
+    So ``one.zarr/labels/cells``, as labels of every image may be named ``cells``.
+    """
+    around = next((place for place in (path, *path.parents) if place.suffix.lower() == ".zarr"), path)
+    return str(path.relative_to(around.parent))
+
+
 def labels_inside(path: Path | None) -> str:
     """Return, for a message, where the labels of an OME-Zarr result lie; empty where there are none."""
     place = None if path is None else path / "labels" / "labels"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unet2015.images.result_names import image_around, record_places
+from unet2015.images.result_names import image_around, record_places, shown_name
 from unet2015.safe_files import digest_of, is_edited, record_of
 from unet2015.wording import counted, cut, listed
 
@@ -53,7 +53,7 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
     """
     found = {path: record for path in paths if (record := record_of_result(path)) is not None}
     made = {path: _segmentation(record) for path, record in found.items()}
-    seen = [path.name for path, record in made.items() if isinstance(record.get(TRAINED_ON), list)]
+    seen = [shown_name(path) for path, record in made.items() if isinstance(record.get(TRAINED_ON), list)]
     notes = [_differences({path: _decided(found[path], made[path]) for path in found})]
     if seen:
         notes.append(
@@ -79,8 +79,8 @@ def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
         Files; one that is its own truth says nothing here.
     """
     pairs = [(true, found) for true, found in pairs if os.path.realpath(true) != os.path.realpath(found)]
-    made = [true.name for true, _ in pairs if is_unchanged_result(true)]
-    same = [true.name for true, found in pairs if _same_bytes(true, found)]
+    made = [shown_name(true) for true, _ in pairs if is_unchanged_result(true)]
+    same = [shown_name(true) for true, found in pairs if _same_bytes(true, found)]
     notes = []
     if made:
         notes.append(
@@ -136,7 +136,7 @@ def _differences(decided: Mapping[Path, Mapping[str, str]]) -> str:
         by_value: dict[str, list[str]] = defaultdict(list)
         for path, said in decided.items():
             if name in said:
-                by_value[said[name]].append(path.name)
+                by_value[said[name]].append(shown_name(path))
         if len(by_value) > 1:
             ways = [f"{cut(value, 60)} for {listed(files, _NAMED)}" for value, files in by_value.items()]
             differ.append(f"{name} {listed(ways, _NAMED)}")

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from unet2015.file_names import on_one_line, shown
+from unet2015.images.result_names import shown_name
 from unet2015.tiling.plan import TilePlan
 
 INTERVAL = 60.0
@@ -115,7 +116,8 @@ class Bar:
         self, total: int, name: str, unit: str, *, first: int = 0, silent: bool = False, leave: bool = False
     ) -> None:
         self._name, self._unit, self._done, self._total = name, unit, first, total
-        label, shows = on_one_line(shown(Path(name).name)), True if silent or sys.stderr is None else None
+        label = on_one_line(shown(shown_name(Path(name))))
+        shows = True if silent or sys.stderr is None else None
         options: dict[str, Any] = {"initial": first, "leave": leave, "disable": shows, "smoothing": 0.05}
         self._bar = tqdm(total=total or None, desc=label, unit=unit, **options)
         self._lines, self._note = None if silent else Lines(label, unit), ""

@@ -12,7 +12,7 @@ from unet2015.images.beside_results import without_results, without_their_images
 from unet2015.images.folder_pairs import pair_by_folders, stack_advice, with_folders
 from unet2015.images.pairs import Pairing, listed_files, pair_by_name
 from unet2015.images.reader import find_images
-from unet2015.images.result_names import LABELS, shared_stem
+from unet2015.images.result_names import LABELS, shared_stem, shown_name
 from unet2015.wording import listed
 
 _log = logging.getLogger("unet2015")
@@ -143,7 +143,7 @@ def _likeness(pairs: Sequence[tuple[Path, Path]]) -> str:
     unlike = [(image, label) for image, label in pairs if shared_stem(image) != shared_stem(label)]
     if not unlike:
         return ""
-    shown = listed([f"{image.name} with {label.name}" for image, label in unlike], _SHOWN)
+    shown = listed([f"{shown_name(image)} with {shown_name(label)}" for image, label in unlike], _SHOWN)
     return f"paired by what their names have in common: {shown}"
 
 
