@@ -17,7 +17,7 @@ from unet2015.settings import Mapping
 from unet2015.settings.objects import ObjectSettings
 
 ROUNDING = 2e-5
-"""How far probabilities may be off: rounding, of a mapped image and of tiles."""
+"""How far probabilities may be off: rounding, of a mapped image and of tiles, of inputs up to 10."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def maps(image: Drawn, model: Model, average: str, half: bool = False, skip: boo
     raw = pages.reshape(-1, *pages.shape[-3:])
     read = mapped(raw, model.info.mapping)
     found = np.concatenate([whole(model.network, page[None], average)[0] for page in read])
-    tolerance = ROUNDING
+    tolerance = ROUNDING * max(1.0, float(np.abs(read).max()) / 10)
     if half:
         rough = [whole(Half(model.network), page[None], average)[0] for page in read]
         tolerance += 2 * float(np.abs(np.concatenate(rough) - found).max())
