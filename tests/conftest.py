@@ -49,6 +49,26 @@ def small_settings():
     return make
 
 
+def try_fewer_objects(monkeypatch):
+    """Have a training choose its objects among 10 settings, not 60, which take longer than its steps."""
+    from unet2015.training import object_choice
+
+    for name, values in {
+        "_SMALLEST": (0.1, 0.5),
+        "_LEVELS": (0.8,),
+        "_BLURS": (2.0,),
+        "_THRESHOLDS": (0.4, 0.6),
+        "_CENTRES": (0.3, 0.5, 0.7),
+    }.items():
+        monkeypatch.setattr(object_choice, name, values)
+
+
+@pytest.fixture
+def fewer_objects(monkeypatch):
+    """Have trainings choose their objects among few settings, where a test is not about the choice."""
+    try_fewer_objects(monkeypatch)
+
+
 @pytest.fixture
 def small_set(tmp_path):
     """Four pages of squares with dark outlines, as two TIFF files: images and membrane labels."""

@@ -23,7 +23,7 @@ attempts = 1
 
 
 @pytest.fixture
-def coloured(data, monkeypatch):
+def coloured(data, fewer_objects, monkeypatch):
     """The training set with its images as the second of two channels."""
     stack = tifffile.imread(data / "images" / "a.tif")
     both = np.stack([np.zeros_like(stack), stack], 1)

@@ -25,7 +25,7 @@ attempts = 1
 
 
 @pytest.fixture
-def train(cli, data, monkeypatch):
+def train(cli, data, fewer_objects, monkeypatch):
     """Train a very small network for two steps, which are taken to be enough."""
     monkeypatch.setattr(Validation, "learned", True)
     monkeypatch.setattr(doubts, "LEAST_QUALITY", 0)

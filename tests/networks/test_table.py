@@ -211,6 +211,7 @@ def test_without_a_margin_tiles_are_still_large(length):
 # From training to probabilities
 
 
+@pytest.mark.usefixtures("fewer_objects")
 @pytest.mark.parametrize(("entry", "chosen"), EVERY)
 def test_every_network_is_trained_fine_tuned_kept_and_used(
     tmp_path, small_set, small_settings, entry, chosen

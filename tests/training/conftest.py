@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import write_small_set
+from tests.conftest import try_fewer_objects, write_small_set
 from unet2015.geometry import Geometry
 from unet2015.networks import NETWORKS
 from unet2015.settings import OptimisationSettings
@@ -70,20 +70,6 @@ def nothing_chosen(monkeypatch):
     from unet2015.training import loop
 
     monkeypatch.setattr(loop, "complete_model", lambda *_: None)
-
-
-def try_fewer_objects(monkeypatch):
-    """Have a training choose its objects among 10 settings, not 60, which take longer than its steps."""
-    from unet2015.training import object_choice
-
-    for name, values in {
-        "_SMALLEST": (0.1, 0.5),
-        "_LEVELS": (0.8,),
-        "_BLURS": (2.0,),
-        "_THRESHOLDS": (0.4, 0.6),
-        "_CENTRES": (0.3, 0.5, 0.7),
-    }.items():
-        monkeypatch.setattr(object_choice, name, values)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import logging
 import pytest
 import torch
 
+from tests.conftest import write_small_set
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.settings import load_settings
@@ -16,14 +17,15 @@ from unet2015.training.processes import ProcessGroup
 from unet2015.training.validation import Validation
 from unet2015.training.validation_steps import first_validation, is_validation_step
 
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
+
 
 class Killed(BaseException):
     """Ends a training as a kill does."""
 
 
-@pytest.fixture
-def plateau(monkeypatch):
-    """Make the attempts with these seeds fail at each validation, and note every one."""
+def failing(monkeypatch):
+    """Return what makes the attempts with given seeds fail at each validation, and notes every one."""
     seen, bad = [], set()
     real = loop.Training._validate
 
@@ -39,6 +41,24 @@ def plateau(monkeypatch):
         return seen
 
     return of
+
+
+@pytest.fixture
+def plateau(monkeypatch):
+    """Make the attempts with these seeds fail at each validation, and note every one."""
+    return failing(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, small_settings):
+    """A training that began again and that nothing befell."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = small_settings(validation={"attempts": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "complete_model", lambda *_: None)
+        failing(patch)(0)
+        train(*write_small_set(folder / "set"), folder / "run", settings=settings, device="cpu")
+    return folder / "run"
 
 
 def end_of(run):
@@ -111,11 +131,10 @@ WAYS = {
 @pytest.mark.parametrize(("name", "time"), WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
-    tmp_path, small_set, small_settings, plateau, name, time, before
+    tmp_path, small_set, small_settings, plateau, whole, name, time, before
 ):
     plateau(0)
     settings = small_settings(validation={"attempts": 2})
-    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
     module = loop if name == "validate" else course
     real, calls = getattr(module, name), []
 
@@ -135,15 +154,14 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
         with pytest.raises(Killed):
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
-    assert same(tmp_path / "whole", tmp_path / "parts")
+    assert same(whole, tmp_path / "parts")
     assert read_model_file(tmp_path / "parts" / "model.safetensors").info.training["seed"] == 1
 
 
 @pytest.mark.slow
-def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, small_settings, plateau):
+def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, small_settings, plateau, whole):
     plateau(0)
     settings = small_settings(validation={"attempts": 2})
-    train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProcessGroup, "any", lambda self, stop, again, *rest: (again, again, *rest))
         with pytest.raises(KeyboardInterrupt):
@@ -152,7 +170,7 @@ def test_interrupted_at_the_validation_that_begins_again(tmp_path, small_set, sm
         "step-00000000.safetensors"
     ]
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
-    assert same(tmp_path / "whole", tmp_path / "parts")
+    assert same(whole, tmp_path / "parts")
 
 
 def test_what_has_learned_nothing_says_so_in_model_and_messages(

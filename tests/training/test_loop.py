@@ -73,6 +73,7 @@ def test_a_model_of_masks_tells_cells_from_background(tmp_path, small_set, small
     assert set(model.info.thresholds) == {"f1"}
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 def test_the_heap_is_kept_while_training_and_changes_no_bit(tmp_path, small_set, small_settings, monkeypatch):
     entered = []
 
@@ -131,6 +132,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(
     assert one.info.ended is other.info.ended is True
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 def test_a_training_follows_from_its_seed(tmp_path, small_set, small_settings):
     runs = [
@@ -152,6 +154,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(small_set, small_sett
     assert equal(good, tensors(small_run))
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, ended_run, number):
@@ -188,6 +191,7 @@ def test_under_nohup_a_hang_up_changes_nothing():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small_settings):
     step, tried = loop.Training._step, []
@@ -214,6 +218,7 @@ def test_a_second_training_into_the_folder_is_refused(tmp_path, small_set, small
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2])
 def test_the_loss_of_tiles_that_teach_nothing_is_null(tmp_path, small_set, small_settings, batch):
@@ -238,6 +243,7 @@ def test_the_loss_of_tiles_that_teach_nothing_is_null(tmp_path, small_set, small
     assert logged == ([None] * 8 if batch == 1 else [1.0, None] * 4)
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 def test_held_out_pages_are_named_in_messages_log_and_record(tmp_path, small_set, small_settings, caplog):
     settings = small_settings(validation={"pages": "1,3"})
     with caplog.at_level(logging.INFO, "unet2015"):
@@ -268,6 +274,7 @@ def test_all_files_of_a_batch_are_named(tmp_path, small_set, small_settings):
             train(*small_set, tmp_path / "run", settings=settings, device="cpu")
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 def test_kill_9_and_resume(tmp_path, small_set, small_settings):
     settings = small_settings(optimisation={"steps": 60})
@@ -376,12 +383,14 @@ def test_several_classes(tmp_path, small_settings):
     assert model.info.threshold is None
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 def test_bfloat16_trains(tmp_path, small_set, small_settings):
     settings = small_settings(optimisation={"precision": "bfloat16"})
     train(*small_set, tmp_path / "run", settings=settings, device="cpu")
     assert all(tensor.dtype == torch.float32 for tensor in tensors(tmp_path / "run").values())
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 def test_the_loss_falls_on_the_paper_s_recipe(tmp_path, small_set, small_settings):
     settings = small_settings(
@@ -537,6 +546,7 @@ def test_an_open_log_drops_what_comes_after_the_checkpoint_and_a_cut_line(tmp_pa
     assert lines(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": 1.0}]
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 def test_gray_values_shift_in_deviations_of_the_mapped_image(
     tmp_path, small_set, small_settings, monkeypatch
 ):

@@ -62,6 +62,7 @@ def test_where_bfloat16_fails_float32_is_taken(network, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bfloat16"), (2.0, "float32")])
 def test_auto_says_what_it_chose_and_keeps_it(
     tmp_path, small_set, small_settings, monkeypatch, caplog, half, chosen

@@ -22,6 +22,8 @@ from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.state import State, _parse, torch_seed
 
+pytestmark = pytest.mark.usefixtures("nothing_chosen")
+
 
 class Killed(BaseException):
     """Ends a training as a kill does: nothing is saved."""
