@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.networks.cpu.networks import winograd_from
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of
+from unet2015.networks.cpu import layers
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
@@ -82,6 +83,7 @@ def copies_of(compute):
     """The tensors that a computation has of a network's parameters."""
     tensors = [*compute._head.parameters()]
     tensors += [each for pair in compute._upsample.weights for each in pair]
+    tensors += [each for one in compute._layers.composed if one for each in (one.weight, one.bias)]
     pairs = (*compute._layers.contract, *compute._layers.expand)
     for layer in (part for pair in pairs for part in pair):
         for part in [layer.raised, layer.skip] if hasattr(layer, "raised") else [layer]:
@@ -95,8 +97,9 @@ def copies_of(compute):
 
 @pytest.mark.parametrize("least", [1, 300, 10**9])
 @pytest.mark.parametrize("variant", ["paper", "release"])
-def test_the_copies_of_the_weights_are_counted(variant, least):
-    network = UNet(1, 2, 8, 3, variant)
+def test_the_copies_of_the_weights_are_counted(monkeypatch, variant, least):
+    network = UNet(1, 2, 16, 3, variant)
+    monkeypatch.setattr(layers, "has_matrix_units", lambda: True)
     with winograd_from(least):
         single, half = (copies_of(RowStripUNet(network, dtype)) for dtype in (torch.float32, torch.bfloat16))
         said = weight_values(network)

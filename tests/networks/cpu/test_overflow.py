@@ -93,7 +93,7 @@ def bounds_and_largest(network, image, **small):
             bounds.append(found[-1])
             check(self, *found)
 
-    compute._layers = Watching(layers.contract, layers.expand, layers.packed)
+    compute._layers = Watching(layers.contract, layers.expand, layers.composed, layers.packed)
     hooks = [
         block[2].register_forward_hook(lambda module, inputs, output: largest.append(float(output.max())))
         for block in [*network.contract, *reversed(network.expand)]

@@ -8,7 +8,9 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
+from unet2015.device import has_matrix_units
 from unet2015.networks.cpu import winograd
+from unet2015.networks.cpu.composed import ComposedConvolution, composed
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution, can_pack
 from unet2015.networks.cpu.winograd_layers import (
     WinogradConcatConvolution,
@@ -81,6 +83,12 @@ class ConvolutionFactory:
             Convolution(parts[1], bias, self.packed, relu=False),
         )
 
+    def composed(self, up: nn.Module, concat: AnyConcatConvolution) -> ComposedConvolution | None:
+        """Return an up-convolution and the convolution after it as one, where that is known to be faster."""
+        if self.dtype != torch.bfloat16 or not self.packed or not has_matrix_units():
+            return None
+        return composed(self.copy(up), concat) if isinstance(concat, ConcatConvolution) else None
+
     def _uses_winograd(self, weight: Tensor) -> bool:
         channels_out, channels_in = weight.shape[:2]
         if not is_worthwhile(channels_in, channels_out, self.dtype, self.winograd_from):
@@ -91,10 +99,14 @@ class ConvolutionFactory:
 
 @dataclass(frozen=True)
 class Layers:
-    """The convolutions of each level, down and up, two for each block."""
+    """The convolutions of each level, down and up, two for each block.
+
+    Where there are `composed` ones, they stand for the up-convolution and the first of `expand`.
+    """
 
     contract: list[tuple[AnyConvolution, AnyConvolution]]
     expand: list[tuple[AnyConcatConvolution, AnyConvolution]]
+    composed: list[ComposedConvolution | None]
     packed: bool
 
     @classmethod
@@ -110,13 +122,19 @@ class Layers:
             (factory.concat_convolution(block[0], raised), factory.convolution(block[2]))
             for block, raised in zip(_blocks(network.expand), network.raised, strict=True)
         ]
-        return cls(contract, expand, factory.packed)
+        linear = network.variant == "paper"  # that of the release has a ReLU after the up-convolution
+        compose = [
+            factory.composed(up, first) if linear else None
+            for up, (first, _) in zip(network.upsample, expand, strict=True)
+        ]
+        return cls(contract, expand, compose, factory.packed)
 
     def plain(self) -> "Layers":
         """Return the same layers by torch's public functions."""
         return Layers(
             [(first.plain(), second.plain()) for first, second in self.contract],
             [(first.plain(), second.plain()) for first, second in self.expand],
+            [None] * len(self.expand),
             False,
         )
 

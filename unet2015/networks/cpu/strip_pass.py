@@ -126,9 +126,12 @@ class StripPass:
         bound = self.upsample.bounds[level](float(self.largest_output[level + 1]))
         self.layers.check_expand(bound, float(self.largest_read[level + 1]), level)
         concat, second = self.layers.expand[level]
+        composed = self.layers.composed[level]
 
         def compute(low: int, high: int) -> Tensor:
             below = outputs.rows(before_upsampling(low), before_upsampling(before_block(high)))
+            if composed is not None:
+                return second(composed(below, skip.rows(low, before_block(high))))
             raised = self.upsample(level, below)
             if self.network.variant == "release":
                 raised = functional.relu_(raised)
