@@ -12,6 +12,9 @@ from unet2015.models.trained_scale import sides_in_words, trained_scale, trained
 
 _ALIKE = 1.5
 """How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""
+_COLOURS = "red", "green", "blue"
+_NUMBER = re.compile(r"(?:c|ch|channel)?[\W_]*(?:[0-9]+[\W_]+)*([0-9]+)", re.IGNORECASE)
+"""A name of a channel that is no more than its number."""
 
 
 def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
@@ -89,18 +92,41 @@ def _other_type(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
 
 def _other_channels(image: Image, info: ModelInfo) -> tuple[str, ...]:
-    """Say where an image is of another channel, or where its channels have other names."""
+    """Say where an image is of another channel, or where its channels have other names or none."""
     trained = info.training.get("channel_names")
     if (found := _other_channel(image, info)) or not isinstance(trained, list):
         return found
     names = list(image.channel_names)
-    if not names or len(names) != len(trained) or names == trained:
+    if image.channels != len(trained) or names == trained:
         return ()
     said = [", ".join(str(name)[:99] or "(no name)" for name in each) for each in (trained, names)]
+    if names:
+        return (
+            f"the model was trained on channels named {said[0]}, but this image has {said[1]}; see that each "
+            "is what it was trained on",
+        )
+    if len(trained) == 1 or _is_in_colours(image) or _tell_nothing([str(name)[:99] for name in trained]):
+        return ()
     return (
-        f"the model was trained on channels named {said[0]}, but this image has {said[1]}; see that each is "
-        "what it was trained on",
+        f"the model was trained on channels named {said[0]}, in this order, but which channels this image "
+        "has, in which order, is not known; see that they are the same",
     )
+
+
+def _is_in_colours(image: Image) -> bool:
+    """Whether each pixel has red, green and blue, as far as the file shows: the order is always this."""
+    return image.channels == len(_COLOURS) and (image.axes.endswith("C") or image.stack_channels == 1)
+
+
+def _tell_nothing(names: list[str]) -> bool:
+    """Whether names are the colours of pixels, or number the channels in their order, from 0 or 1."""
+    if len(names) == len(_COLOURS):
+        pairs = zip(names, _COLOURS, strict=True)
+        if all(name.lower() in (colour, colour[0]) for name, colour in pairs):
+            return True
+    found = [_NUMBER.fullmatch(name) for name in names]
+    numbers = [int(match[1]) for match in found if match]
+    return numbers in ([*range(len(names))], [*range(1, len(names) + 1)])
 
 
 def _other_channel(image: Image, info: ModelInfo) -> tuple[str, ...]:
