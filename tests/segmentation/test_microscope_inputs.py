@@ -13,8 +13,11 @@ from unet2015.errors import UsageError
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
+from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
+from unet2015.settings.objects import ObjectSettings
 
 SHAPE = (1, 2, 2, 60, 70)
 
@@ -91,3 +94,40 @@ def test_the_command_takes_a_scene_and_inspect_lists_them(tmp_path, model, capsy
     status, said = call("segment", path, "-o", tmp_path / "out", "--model", model, "--scene", "1:b")
     assert (status, said.out.strip()) == (0, str(tmp_path / "out" / "a.classes.ome.tif"))
     assert json.loads((tmp_path / "out" / "a.record.json").read_text())["settings"]["scene"] == "1:b"
+
+
+@pytest.mark.parametrize("ending", ["czi", "lif", "nd2"])
+def test_whoever_goes_on_with_a_scene_measures_that_scene(tmp_path, model, ending):
+    first, second = ("well 0", "well 1") if ending == "nd2" else ("A1", "B2")
+    path, out = tmp_path / f"cells.{ending}", tmp_path / "out"
+    write(path, [pixels(SHAPE, "u1", seed) for seed in (1, 2)], names=(first, second))
+    options = SegmentOptions(channel="GFP", scene=1, objects=ObjectSettings(), products=("probability",))
+    (result,) = segment_files([path], out, model, options)
+    assert result.error is None
+    expected = (out / "cells.objects.csv").read_text().splitlines()
+    made = f"was made from scene 1 of {path} by its record, but intensities are measured in scene"
+    for scene, other in (
+        (None, False),
+        ("1", False),
+        (second, False),
+        (f"1:{second}", False),
+        ("0", True),
+        (first, True),
+    ):
+        to = tmp_path / str(scene).replace(":", "")
+        both = {"images": path, "channel": "GFP", "scene": scene}
+        for use in (
+            lambda to=to, both=both: measure_files(out / "cells.labels.ome.tif", to / "m", **both),
+            lambda to=to, both=both: label_files([out / "cells.probability.ome.tif"], to / "l", **both),
+            lambda to=to, both=both: measure_files(to / "l", to / "n", **both),
+        ):
+            (done,) = use()
+            assert done.error is None
+            assert any(made in note for note in done.notes) == other
+            table = next(one for one in done.outputs if one.name == "cells.objects.csv")
+            rows = [row.split(",") for row in table.read_text().splitlines()]
+            means = [row[rows[0].index("intensity_mean")] for row in rows]
+            wanted = [row.split(",")[expected[0].split(",").index("intensity_mean")] for row in expected]
+            assert (means == wanted) != other
+            record = json.loads(table.with_suffix(".record.json").read_text())
+            assert (record["image"], record["scene"]) == (str(path), scene or "1")

@@ -102,7 +102,8 @@ class CziImage(SceneImage):
                 metadata = self._document.raw_metadata
             root, notes = _parsed(metadata)
             names = [_scene_name(root, number) for number in blocks]
-            self._scene = list(blocks)[choose_scene(names, scene, path)]
+            number = choose_scene(names, scene, path)
+            self._scene = list(blocks)[number]
             self._bounds = bounds.get(self._scene, total)
             said, self._first, self._gaps = _describe(blocks[self._scene], self._bounds, root, path)
             self._tiles = blocks[self._scene].planes
@@ -110,6 +111,7 @@ class CziImage(SceneImage):
             self._filter = {"scene": self._scene} if self._scene in bounds else {}
             said = replace(said, notes=notes + said.notes)
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
+            self.scene = number
             self._open = stack.pop_all()
 
     @property

@@ -90,6 +90,8 @@ class Image(ABC):
         What the file calls its channels, "" where it does not; empty if it names none.
     reader : str or None
         The library beyond those in every record that reads the file, with its version.
+    scene : int or None
+        Of a file of a microscope, which of its images this is, from 0; else None.
     stack_channels : int
         How many channels ImageJ has of the file; not those of a pixel of 8-bit colours, which are none there.
         Of one channel that was taken alone, those of its file.
@@ -112,6 +114,7 @@ class Image(ABC):
         self.origin: dict[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None
+        self.scene: int | None = None
         self.stack_channels = self.channels
         names = plain_names(header.channel_names)
         self.channel_names = names if len(names) == self.channels else ()

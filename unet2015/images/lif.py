@@ -60,13 +60,15 @@ class LifImage(SceneImage):
         with file_of(path, "LIF"), liffile.LifFile(path) as file:
             kind, top = file.type.name, file.xml_element.iterfind("./Element")
             images = [found for element in top for found in _images(element)]
-            _, element = images[choose_scene([name for name, _ in images], scene, path)]
+            number = choose_scene([name for name, _ in images], scene, path)
+            _, element = images[number]
             block = file.memory_blocks[element.find("./Memory").get("MemoryBlockID")]
             offset, size = int(block.offset), int(block.size)
         if kind != "LIF" or offset < 0:
             raise ImageReadError(f"{path}: the pixels lie in other files, which is not supported; {_EXPORT}")
         described, strides, self._blue_first = _describe(element, path)
         super().__init__(path, described, axes, labels=labels, library=_LIBRARY)
+        self.scene = number
         shape = (*described.sizes, described.height, described.width, described.samples)
         item = np.dtype(described.dtype).newbyteorder("<")
         needed = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + item.itemsize

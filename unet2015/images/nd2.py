@@ -77,6 +77,7 @@ class Nd2Image(SceneImage):
             note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
             said = replace(said, notes=(*((note,) if missing else ()), *said.notes))
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
+            self.scene = number
             self._open = stack.pop_all()
         self._last: tuple[int, npt.NDArray[Any]] | None = None
 

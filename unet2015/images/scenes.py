@@ -212,8 +212,8 @@ def choose_scene(names: Sequence[object], scene: str | None, path: Path) -> int:
     there = f"it holds {count}: {listed(every, _NAMED)}"
     if scene is None:
         raise ImageValueError(
-            f"{path}: {there}; segment and inspect take one with --scene, Python with scene=; for other "
-            "commands save it as OME-TIFF"
+            f"{path}: {there}; segment, label, measure, check, train and inspect take one with --scene, "
+            "Python with scene=; for other commands save it as OME-TIFF"
         )
     shown = repr(scene[:99])
     said = f"{len(meant)} are meant by {shown}: give number and name" if meant else f"none is {shown}"

@@ -107,7 +107,8 @@ def measure_files(
         failed = join_results(target, results, "measure")
         results += [ObjectResult(path, error=error) for path, error in failed]
     elif work.tables:
-        said = {"inputs": work.inputs} | size.as_record()
+        measured = {os.path.realpath(path): said for path, said in opening.measured.items()}
+        said = {"inputs": work.inputs} | ({"images": measured} if measured else {}) | size.as_record()
         _write(target, _told(work, target), said)
         results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
@@ -154,7 +155,7 @@ class _Measuring:
             self.tables += tables
             self.channels += [self.opening.channels.get(path, ())] * len(tables)
             return [], summary_of(tables)
-        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.size.as_record()
+        said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.as_record(path)
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
         written = [self.target / f"{name}{ending}" for ending in endings]
         for table in written:

@@ -46,13 +46,9 @@ from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
-from unet2015.segmentation.record_beside import (
-    channels_of_source,
-    describe_change,
-    place_of_record,
-    source_of,
-)
+from unet2015.segmentation.record_beside import channels_of_source, describe_change, place_of_record
 from unet2015.segmentation.same_files import with_copies
+from unet2015.segmentation.source_record import source_of
 from unet2015.segmentation.view_libraries import checked_views
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
@@ -184,7 +180,7 @@ class _Labelling:
             maps = maps_of(image, path, chosen, self.notes, progress)
             said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
             shown, other = self.opening.image_of(path, image, stack, self.notes.say)
-            said |= self.opening.as_record(shown) | source_of(path, self.opening.partners.get(path), other)
+            said |= self.opening.as_record(path) | source_of(path, self.opening.partners.get(path), other)
             image.stack_channels = channels_of_source(path)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
             measured = measured_under(maps, shown)

@@ -18,7 +18,8 @@ from unet2015.images.result_names import (
     stem_of,
 )
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
-from unet2015.segmentation.record_beside import SourceRecord, is_changed, place_of_record
+from unet2015.segmentation.record_beside import is_changed, place_of_record
+from unet2015.segmentation.source_record import SourceRecord
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
 """Endings of maps, the better one first: it also tells how certain an object is."""

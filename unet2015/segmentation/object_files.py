@@ -25,7 +25,12 @@ from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import CHANNELS, IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.record_beside import SourceRecord, axes_of_source, say_other_source
+from unet2015.segmentation.source_record import (
+    SourceRecord,
+    chosen_of_source,
+    describe_other_scene,
+    say_other_source,
+)
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -72,6 +77,8 @@ class Opening:
         Those of the files that are named as labels of another of them, each with that one.
     channels : dict
         The names of the channels of each of these that was opened.
+    measured : dict
+        For the record of each file: its image, and what of that was measured.
 
     Raises
     ------
@@ -87,6 +94,7 @@ class Opening:
     partners: dict[Path, Path | None] = field(default_factory=dict)
     beside: dict[Path, Path] = field(default_factory=dict)
     channels: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    measured: dict[Path, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks: dict[str, Callable[[Any], object]] = {
@@ -161,11 +169,18 @@ class Opening:
         watch = Unchanged(partner)
         beside = SourceRecord.beside(path)
         say_other_source(beside, partner, watch, say)
-        axes = axes_of_source(beside, watch)
-        if axes is not None:
-            _log.info("%s: read with the axes %s, as for its segmentation", partner, axes)
-        opened = open_image(partner, axes, channel=self.channel, scene=self.scene)
+        chosen = chosen_of_source(beside, watch)
+        if self.scene is not None:
+            if note := describe_other_scene(partner, str(self.scene), chosen):
+                say(path, note)
+            chosen["scene"] = str(self.scene)
+        elif chosen:
+            said = " and the ".join(f"{name} {value}" for name, value in chosen.items())
+            _log.info("%s: read with the %s, as for its segmentation", partner, said)
+        opened = open_image(partner, chosen.get("axes"), channel=self.channel, scene=chosen.get("scene"))
         self.channels[path] = opened.channel_names
+        of = {} if self.channel is None else {"channel": str(self.channel)}
+        self.measured[path] = {"image": os.path.realpath(partner)} | of | chosen
         image = stack.enter_context(ordered_like(opened, like))
         _compare(like, image, say)
         return image, watch
@@ -179,13 +194,9 @@ class Opening:
             for one in results
         ]
 
-    def as_record(self, image: Image | None) -> dict[str, Any]:
-        """Return for a record which image was measured, and the pixel size that was given."""
-        if image is None:
-            return self.size.as_record()
-        chosen = {"channel": self.channel, "scene": self.scene}
-        said = {name: value for name, value in chosen.items() if value is not None}
-        return {"image": os.path.realpath(image.name)} | said | self.size.as_record()
+    def as_record(self, path: Path) -> dict[str, Any]:
+        """Return for the record of a file which image was measured, and the pixel size that was given."""
+        return self.measured.get(path, {}) | self.size.as_record()
 
 
 def _compare(labels: Image, image: Image | None, say: Say) -> None:
