@@ -23,7 +23,7 @@ def look(array, axes="YX", mapping=STANDARDISE):
 def numbers(array, axes="YX"):
     found, gain = look(array, axes)
     pages = [end for page in found.pages for end in (page.skewness, page.relief)]
-    return [*pages, *found.noises(), *found.reaches(), found.deviation * gain]
+    return [*pages, *found.noises(), *found.reaches(), found.deviation * gain.item()]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,6 @@ def test_nothing_is_said_of_what_cannot_be_known():
         (np.full_like(TISSUE, 7), "YX", STANDARDISE),
         (np.stack([TISSUE] * 3), "CYX", STANDARDISE),
         (TISSUE, "YX", Mapping(method="integer-range")),
-        (np.stack([TISSUE] * 2), "TYX", Mapping(method="standardise", each="page")),
     ):
         assert MappedImage(ArrayImage(array, axes), mapping).appearance is None
     found, gain = look(TISSUE, mapping=PERCENTILES)
@@ -118,3 +117,22 @@ def test_a_file_is_read_no_more_often_for_it(monkeypatch):
     monkeypatch.setattr(image, "read", lambda *where: reads.append(where) or real(*where))
     assert MappedImage(image, STANDARDISE).appearance is not None
     assert sum(where[2] - where[1] for where in reads) == len(TISSUE)
+
+
+def test_of_a_mapping_of_each_page_each_page_is_as_a_file_of_its_own():
+    noise = np.random.default_rng(0).normal(100, 7, TISSUE.shape).round().astype(np.uint8)
+    film = np.stack([TISSUE, np.full_like(TISSUE, 9), TISSUE // 3, noise])
+    for method in (STANDARDISE, PERCENTILES):
+        by_page = method.model_copy(update={"each": "page"})
+        found, gain = look(film, "TYX", by_page)
+        parts = found.parts(gain)
+        assert [part.page for part in parts] == [0, 2, 3]  # one page is of one value
+        for part in parts:
+            whole, gain_alone = look(film[part.page], mapping=method)
+            (alone,) = whole.parts(gain_alone)
+            assert (part.spread is None) == (alone.spread is None) == (method is PERCENTILES)
+            names = ("noise", "reach", "skewness", "relief", "spread")
+            one, other = ([getattr(each, name) or 0 for name in names] for each in (part, alone))
+            assert one == pytest.approx(other, rel=1e-9)
+        (single,) = look(TISSUE, mapping=by_page)[0].parts(gain)
+        assert single.page is None

@@ -184,3 +184,42 @@ def test_a_model_whose_record_does_not_say_it_stays_silent(record):
 
 def test_pages_that_cannot_be_looked_at_leave_no_record():
     assert appearance_record([]) == {}
+
+
+BY_PAGE = STANDARDISE.model_copy(update={"each": "page"})
+
+
+def specked(seed):
+    image = cells(seed)
+    image[5:180:50, 7:180:60] = 60_000
+    return image
+
+
+def test_where_each_page_is_mapped_by_itself_odd_pages_are_said_once():
+    film = np.stack([cells(11), empty(), cells(12), 1000 - cells(13), specked(14), empty(10), cells(15)])
+    learned = CELLS.training["appearance"]
+    for record in (learned, trained_on([np.stack([cells(seed) for seed in range(4)])], BY_PAGE)):
+        training = record if isinstance(record, dict) else record.training["appearance"]
+        info = CELLS.model_copy(update={"mapping": BY_PAGE, "training": {"appearance": training}})
+        noise, specks, inverted = said(film, info, "TYX")
+        assert noise.startswith("on pages 1, 5: 9")
+        assert NOISE in noise
+        assert "fields without cells" in noise
+        assert noise.endswith("leave out pages without cells")
+        assert specks.startswith(f"on page 4: {SPECKS}")
+        assert inverted.startswith(f"on page 3: {INVERTED}")
+        assert said(film[[0, 2, 6]], info, "TYX") == []
+    assert said(film[[0, 1, 2, 6]], CELLS, "TYX") == [], "of a file as a whole the empty page is one of four"
+
+
+def test_a_training_on_pages_that_are_mapped_alone_keeps_the_same_numbers():
+    pages = [cells(seed) for seed in range(4)]
+    film = trained_on([np.stack(pages)], BY_PAGE).training
+    for name, ends in film["appearance"].items():
+        assert ends == pytest.approx(CELLS.training["appearance"][name], abs=2e-4)
+
+
+def test_a_file_of_one_page_is_not_called_by_its_page():
+    info = CELLS.model_copy(update={"mapping": BY_PAGE})
+    (note,) = said(empty(), info)
+    assert not note.startswith("on page")

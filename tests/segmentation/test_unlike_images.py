@@ -128,3 +128,16 @@ def test_workers_elsewhere_say_it(model, files, tmp_path):
     here = segment_files(files, tmp_path / "here", model, TILE)
     there = segment_files(files, tmp_path / "there", model, TILE, dask="local:2")
     assert notes_of(there) == notes_of(here) == EACH
+
+
+def test_of_a_film_whose_pages_are_mapped_alone_odd_pages_are_said_once(model, tmp_path, caplog):
+    film = np.stack([OTHER, bad_images()["empty"], OTHER[::-1], bad_images()["empty"], OTHER // 2])
+    tifffile.imwrite(tmp_path / "film.tif", film, imagej=True, metadata={"axes": "TYX"})
+    by_page = SegmentOptions(tile=60, device="cpu", map_each="page")
+    for _ in (False, True):
+        (result,) = segment_files([tmp_path / "film.tif"], tmp_path / "out", model, by_page)
+        (note,) = [note for note in result.notes if SAID["empty"] in note]
+        assert note.startswith("on pages 1, 3: ")
+    caplog.clear()
+    segment(film, model, axes="TYX", map_each="page")
+    assert "on pages 1, 3: " in caplog.text

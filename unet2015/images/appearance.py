@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unet2015.images.border_areas import Mask
 from unet2015.images.image import Image
+from unet2015.settings.choices import MapEach
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,6 +57,33 @@ class Page:
     relief: float
 
 
+Gain = float | npt.NDArray[np.float64] | None
+"""Of a mapping by the deviation of all pixels; of one of each page (pages, 1). None of other mappings."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one offset and gain map: a file, by the median of its pages, or one of its pages.
+
+    Attributes
+    ----------
+    page : int or None
+        Its number; None for a file.
+    noise, reach, skewness, relief : float
+        As those of `Page`, but the noise as a share of the deviation that is mapped, and the reach in the
+        deviation of the noise.
+    spread : float or None
+        What is left of the contrast to all but extreme pixels, if the mapping is by the deviation.
+    """
+
+    page: int | None
+    noise: float
+    reach: float
+    skewness: float
+    relief: float
+    spread: float | None
+
+
 @dataclass(frozen=True)
 class Appearance:
     """A file, as one mapping takes it.
@@ -66,13 +94,38 @@ class Appearance:
         Those that have enough pixels, not all of one value.
     deviation : float
         Of all of them together, without what is extreme, in the unit of the file.
+    numbers : tuple of int
+        Of these pages, where each of several is mapped by itself; else empty.
     """
 
     pages: tuple[Page, ...]
     deviation: float
+    numbers: tuple[int, ...] = ()
+
+    def parts(self, gain: Gain) -> list[Part]:
+        """Return what is mapped by itself: the file, or each of its pages."""
+        if not self.numbers:
+            both = [(page.skewness, page.relief) for page in self.pages]
+            noise, reach = (float(np.median(each)) for each in (self.noises(), self.reaches()))
+            skewed, relief = np.median(both, axis=0).tolist()
+            spread = None if gain is None else self.deviation * float(np.ravel(gain)[0])
+            return [Part(None, noise, reach, skewed, relief, spread)]
+        gains = None if gain is None else np.ravel(gain)
+        spreads = [
+            None if gains is None else 4 * page.deviation * float(gains[number])
+            for number, page in zip(self.numbers, self.pages, strict=True)
+        ]
+        return [
+            Part(number, noise, reach, page.skewness, page.relief, spread)
+            for number, page, noise, reach, spread in zip(
+                self.numbers, self.pages, self.noises(), self.reaches(), spreads, strict=True
+            )
+        ]
 
     def noises(self) -> list[float]:
-        """Return which share of the deviation of the file is noise of single pixels, on each page."""
+        """Return which share of the deviation that is mapped is noise of single pixels, on each page."""
+        if self.numbers:
+            return [page.noise / page.deviation for page in self.pages]
         return [4 * page.noise / self.deviation for page in self.pages]
 
     def reaches(self) -> list[float]:
@@ -80,7 +133,7 @@ class Appearance:
         return [page.reach / page.noise if page.noise else float("inf") for page in self.pages]
 
 
-Judge = Callable[[Appearance, float | None], Iterable[str]]
+Judge = Callable[[Appearance, Gain], Iterable[str]]
 """Says what is odd about an image, given what it looks like, and the gain if that is by the deviation."""
 
 
@@ -93,10 +146,12 @@ class AppearanceMeter:
     ----------
     image : Image
         Whose bands will come.
+    each : {"file", "page"}
+        Over what the mapping is measured.
     """
 
-    def __init__(self, image: Image) -> None:
-        self._image = image
+    def __init__(self, image: Image, each: MapEach = "file") -> None:
+        self._image, self._each = image, each
         pieces = [(0, image.width)]
         if image.width > _PIECES * _PIECE:
             starts = np.linspace(0, image.width - _PIECE, _PIECES).astype(int).tolist()
@@ -138,7 +193,11 @@ class AppearanceMeter:
         deviations = np.array([page.deviation for page in pages])
         unit = float(max(np.abs(means).max(), deviations.max()))  # squares must neither overflow nor vanish
         deviation = 4 * unit * float(np.sqrt(np.var(means / unit) + np.square(deviations / unit).mean()))
-        return Appearance(pages, deviation) if 0 < deviation < np.inf else None
+        if not 0 < deviation < np.inf:
+            return None
+        numbers = tuple(number for number, page in self._pages.items() if page is not None)
+        by_page = self._each == "page" and self._image.pages > 1
+        return Appearance(pages, deviation, numbers if by_page else ())
 
 
 def _measured(rows: Floats) -> Page | None:

@@ -28,20 +28,19 @@ class Looks:
     def __init__(self, image: Image, fill_value: float | None, each: MapEach = "file") -> None:
         self._image, self._fill_value, self._each = image, fill_value, each
         self._areas = BorderAreas(image)
-        self._levels, self._meter = FrameLevels(image), AppearanceMeter(image)
+        self._levels, self._meter = FrameLevels(image), AppearanceMeter(image, each)
 
     def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:
         """Look at a band, (channels, rows, width), that begins at `row` of a page."""
         self._areas.add(page, row, band)
-        if self._each != "file":
-            return
-        wanting = [one for one in (self._levels, self._meter) if one.wants(page)]
+        lookers = (self._levels, self._meter) if self._each == "file" else (self._meter,)
+        wanting = [one for one in lookers if one.wants(page)]
         out = left_out(self._image, self._fill_value, page, row, band) if wanting else None
         for one in wanting:
             one.add(page, row, band, out)
 
     def appearance(self) -> Appearance | None:
-        """Return what an image of one channel looks like, as a whole; None where it is not known."""
+        """Return what an image of one channel looks like; None where it is not known."""
         return self._meter.found()
 
     def notes(self, leave_out: str, by_page: str) -> Iterator[str]:

@@ -194,7 +194,7 @@ class MappedImage:
     image : Image
     offset, gain : numpy.ndarray of float64, shape (channels,) or (pages, channels)
         As `intensity_scale` returns them.
-    appearance : (Appearance, float or None) or None
+    appearance : (Appearance, ndarray or None) or None
         What the image looks like, if that was measured here; the gain if it is by the deviation.
     notes : tuple of str
         What may spoil the mapping: see `Looks`; nothing where `scale` is given.
@@ -214,7 +214,7 @@ class MappedImage:
         self.offset, self.gain = intensity_scale(mapping, image, looks) if scale is None else scale
         self.notes = () if looks is None else tuple(looks.notes(_LEAVE_OUT, _BY_PAGE))
         found = None if looks is None else looks.appearance()
-        gain = self.gain.item() if found and mapping.method == "standardise" else None
+        gain = self.gain if mapping.method == "standardise" else None
         self.appearance = (found, gain) if found else None
         self.notes += tuple(judge(found, gain)) if judge and found else ()
         # Float32 holds integers of 8 and 16 bits exactly, but not their small differences from a mean.

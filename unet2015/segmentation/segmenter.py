@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import file_path
 from unet2015.device import choose_device, process_memory, record_name
-from unet2015.images.appearance import Appearance
+from unet2015.images.appearance import Appearance, Gain
 from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
 from unet2015.memory import process_free, system_total
@@ -129,7 +129,7 @@ class Segmenter:
         given = self.options
         return Predictor(self.model.network, self.device, given.precision, given.average, convolutions)
 
-    def judge(self, found: Appearance, gain: float | None) -> Iterator[str]:
+    def judge(self, found: Appearance, gain: Gain) -> Iterator[str]:
         """Say in what an image is far from all that the model was trained on (see `MappedImage`)."""
         return notes_on_appearance(found, gain, self.info)
 
