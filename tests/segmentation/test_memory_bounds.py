@@ -22,7 +22,7 @@ from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
-from unet2015.training.checks import training_set
+from unet2015.training.checks import pair as training_pair
 from unet2015.training.checks.training_set import inspect_set
 
 LITTLE = 2**26
@@ -213,7 +213,7 @@ def test_a_huge_sparse_image_is_not_read_without_labels_of_its_size(tmp_path, mo
     for file in (tmp_path / "b.tif", small):
         tifffile.imwrite(file, np.zeros((64, 64), np.uint8))
     read = []
-    monkeypatch.setattr(training_set, "read_all", lambda image, *rest: read.append(image.path) or [])
+    monkeypatch.setattr(training_pair, "read_all", lambda image, *rest: read.append(image.path) or [])
     problems = inspect_set([(path, labels), (small, labels)], TrainingSettings()).problems
     assert read == [small]
     assert {problem.file for problem in problems if problem.severity == "error"} == {str(path), str(labels)}
