@@ -6,6 +6,7 @@ import pytest
 import tifffile
 import zarr
 
+from tests.images.test_ome import block, ome, pixels, pointer, write
 from unet2015.safe_files import read_record
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
@@ -105,3 +106,32 @@ def test_a_class_map_inside_ome_zarr_takes_what_its_record_says(tmp_path, model,
     (result,) = label_files([classes], tmp_path / "corrected")
     assert any("is not as its record says it was written" in note for note in result.notes)
     assert not any("to count it" in note for note in result.notes)
+
+
+def test_an_image_that_is_read_with_another_companion_file_is_said(tmp_path, model):
+    image = tmp_path / "in" / "set.ome.tif"
+    image.parent.mkdir()
+    write(image, pointer())
+    companion = image.with_name("set.companion.ome")
+    options = SegmentOptions(objects=ObjectSettings(), products=("probability",))
+    note = "lie in another file (companion.ome) were not there, or were others"
+
+    def said(out):
+        (made,) = segment_files([image], out / "s", model, options)
+        assert made.error is None
+        (of_map,) = label_files(made.outputs[1:2], out / "l", images=image)
+        assert of_map.error is None
+        return [out / "s", out / "l"]
+
+    def notes(folder):
+        (result,) = measure_files(folder, folder.with_name(f"m{len([*folder.parent.iterdir()])}"), image)
+        return any(note in one for one in (*result.notes, str(result.error)))
+
+    before = said(tmp_path / "without")
+    assert [notes(folder) for folder in before] == [False, False]
+    companion.write_text(ome(pixels(block("set.ome.tif", "urn:uuid:1", 0, 6))))
+    assert [notes(folder) for folder in before] == [True, True]
+    after = said(tmp_path / "with")
+    assert [notes(folder) for folder in after] == [False, False]
+    companion.write_text(companion.read_text() + "\n")
+    assert [notes(folder) for folder in after] == [True, True]

@@ -28,6 +28,7 @@ from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.source_record import (
     SourceRecord,
     chosen_of_source,
+    describe_other_companion,
     describe_other_scene,
     say_other_source,
 )
@@ -178,6 +179,8 @@ class Opening:
             said = " and the ".join(f"{name} {value}" for name, value in chosen.items())
             _log.info("%s: read with the %s, as for its segmentation", partner, said)
         opened = open_image(partner, chosen.get("axes"), channel=self.channel, scene=chosen.get("scene"))
+        if note := describe_other_companion(beside, watch, opened):
+            say(path, note)
         self.channels[path] = opened.channel_names
         of = {} if self.channel is None else {"channel": str(self.channel)}
         self.measured[path] = {"image": os.path.realpath(partner)} | of | chosen

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unet2015.images.image import Image
 from unet2015.images.notes import Say
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import image_around, record_places
@@ -23,6 +24,7 @@ from unet2015.segmentation.record_beside import record_beside
 
 SOURCE = "source"
 """A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
+_COMPANION = "companion_sha256"
 _CHOSEN = ("axes", "scene")
 """What the user may have said of the image."""
 
@@ -42,7 +44,7 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[s
     record = record_beside(path)
     said = {name: record.get(name) for name in ("input", "input_sha256")}
     if "command" not in record and isinstance(said["input_sha256"], str):
-        return {SOURCE: said | _chosen_in(record)}
+        return {SOURCE: said | {_COMPANION: record.get(_COMPANION)} | _chosen_in(record)}
     if image is None or watch is None:
         return {}
     return {SOURCE: {"input": os.path.realpath(image), "input_sha256": watch.sha256}}
@@ -115,14 +117,40 @@ def chosen_of_source(beside: SourceRecord, watch: Unchanged) -> dict[str, str]:
     watch : Unchanged
         Of the file of the image.
     """
+    return _texts(_made_of(beside, watch))
+
+
+def _made_of(beside: SourceRecord, watch: Unchanged) -> dict[str, Any]:
+    """Return what a record says of the image of a file; empty where it is not of this image."""
     if beside.found is None or is_edited(beside.found[1]):
         return {}
     record = beside.found[1]
-    made = {"input_sha256": record.get("input_sha256")} | _chosen_in(record)
+    made = {name: record.get(name) for name in ("input_sha256", _COMPANION)} | _chosen_in(record)
     source = record.get(SOURCE) if "command" in record else made
     if not isinstance(source, dict) or source.get("input_sha256") != watch.sha256:
         return {}
-    return _texts(source)
+    return source
+
+
+def describe_other_companion(beside: SourceRecord, watch: Unchanged, image: Image) -> str | None:
+    """Return in words that a result is of an image that was read with another companion file, or without.
+
+    Parameters
+    ----------
+    beside : SourceRecord
+        Of the map or the labels.
+    watch : Unchanged
+        Of the file of the image.
+    image : Image
+        The image, as it is read now.
+    """
+    made = _made_of(beside, watch)
+    if _COMPANION not in made or made[_COMPANION] == image.companion:
+        return None
+    return (
+        f"was made when the metadata of {image.name} that lie in another file (companion.ome) were not "
+        "there, or were others, by its record; its pages may be other planes of the image: segment that again"
+    )
 
 
 def describe_other_scene(image: Path, given: str, chosen: Mapping[str, str]) -> str | None:
