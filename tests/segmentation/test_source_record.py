@@ -12,6 +12,7 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import ObjectSettings
 
 
@@ -133,5 +134,8 @@ def test_an_image_that_is_read_with_another_companion_file_is_said(tmp_path, mod
     assert [notes(folder) for folder in before] == [True, True]
     after = said(tmp_path / "with")
     assert [notes(folder) for folder in after] == [False, False]
+    record = tmp_path / "with" / "s" / "set.record.json"
+    assert replay(record).differences == {}
     companion.write_text(companion.read_text() + "\n")
+    assert [*replay(record).differences] == ["companion file"]
     assert [notes(folder) for folder in after] == [True, True]

@@ -334,6 +334,30 @@ def test_other_images_do_not_resume(small_set, small_settings, small_run):
         train(*small_set, small_run, settings=small_settings(), device="cpu", resume=True)
 
 
+def test_another_companion_file_of_an_image_does_not_resume(small_set, small_settings, tmp_path):
+    pixels = tifffile.imread(small_set[0])
+    depth, height, width = pixels.shape
+    image = small_set[0].with_name("images.ome.tif")
+    about = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1">{}</OME>'
+    pointer = about.format('<BinaryOnly MetadataFile="images.companion.ome" UUID="urn:uuid:2"/>')
+    tifffile.imwrite(image, pixels, description=pointer, metadata=None, photometric="minisblack")
+    companion = image.with_name("images.companion.ome")
+    companion.write_text(
+        about.format(
+            f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="{width}" '
+            f'SizeY="{height}" SizeZ="{depth}" SizeC="1" SizeT="1"><Channel ID="Channel:0:0" '
+            f'SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="{depth}"><UUID FileName="images.ome.tif">'
+            "urn:uuid:1</UUID></TiffData></Pixels></Image>"
+        )
+    )
+    given, settings = (image, small_set[1], tmp_path / "run"), small_settings()
+    train(*given, settings=settings, device="cpu")
+    train(*given, settings=settings, device="cpu", resume=True)  # it is done
+    companion.write_text(companion.read_text() + "\n")
+    with pytest.raises(DataSetError, match=r"begun with other companion files .* of the images"):
+        train(*given, settings=settings, device="cpu", resume=True)
+
+
 def test_a_run_is_no_folder_with_the_name_of_a_model(small_set, small_settings, tmp_path):
     with pytest.raises(UsageError, match=r"model\.safetensors: .* give a folder for the run"):
         train(*small_set, tmp_path / "model.safetensors", settings=small_settings(), device="cpu")

@@ -27,6 +27,7 @@ class _Record(BaseModel):
     input: str
     input_name: str | None = None
     input_sha256: str
+    companion_sha256: str | None = None
     model: str
     model_sha256: str
     settings: dict[str, Any]

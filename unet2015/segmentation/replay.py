@@ -137,6 +137,7 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
         named = Path(said["input_name"] or said["input"]).name
         opened.name = str(source.with_name(named or source.name))
         segmenter.check(opened)
+        companion = opened.companion
         plan = _plan(said["plan"], opened, loaded, path)
         if not segmenter.admits(opened, plan):
             raise MemoryLimitError(
@@ -157,7 +158,8 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     beside = {
         name: _beside(path.parent / Path(name).name, digest) for name, digest in said["outputs"].items()
     }
-    return Replay(path, outputs, _differences(said, segmenter), said["signed"], beside)
+    others = _differences(said, segmenter) | _other_companion(said["companion_sha256"], companion)
+    return Replay(path, outputs, others, said["signed"], beside)
 
 
 def _beside(path: Path, digest: str) -> str:
@@ -212,6 +214,11 @@ def _differences(said: dict[str, Any], segmenter: Segmenter) -> dict[str, tuple[
     return {
         name: (str(then.get(name)), str(now.get(name))) for name in names if then.get(name) != now.get(name)
     }
+
+
+def _other_companion(then: object, now: str | None) -> dict[str, tuple[str, str]]:
+    """Return whether the companion file of an OME-TIFF is another one, or has come or gone since."""
+    return {} if then == now else {"companion file": (str(then), str(now))}
 
 
 def _plan(said: dict[str, Any], image: Image, model: Model, path: Path) -> TilePlan:

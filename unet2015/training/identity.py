@@ -18,6 +18,8 @@ def identity_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str 
         ``identity`` of a `unet2015.training.pages.TrainingSet`: that of a checkpoint, and that of today.
         Checkpoints of before do not have the axes, which are not compared then.
     """
+    if then.get("companions") != now.get("companions") and then.get("pairs") == now.get("pairs"):
+        return "other companion files (companion.ome) of the images, which say where their planes are"
     if _without_axes(then) != _without_axes(now):
         return (
             "other images or labels, another --channel or --scene, other pairs of them, in another order, "

@@ -199,17 +199,24 @@ def load_training_set(
         images=list(images),
         pool=pool,
         held_out=[names[i] for i in held_out],
-        identity={
-            "pairs": [list(both) for both in digests],
-            "pages": [count for _, count in files],
-            "held_out": [*held_out],
-            "axes": [image.file_axes for image in images],
-        }
-        | reading.part,
+        identity=_identity(images, digests, held_out) | reading.part,
         axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
         held_out_seen=held_out_seen,
         appearance=appearance_record(source.appearance for source in sources if source.appearance),
     )
+
+
+def _identity(
+    images: Sequence[PooledImage], digests: Sequence[tuple[str, str]], held_out: Sequence[int]
+) -> dict[str, Any]:
+    """Return what tells a set from others; companion files only where there are some."""
+    companions = [image.companion for image in images]
+    return {
+        "pairs": [list(both) for both in digests],
+        "pages": [image.pages for image in images],
+        "held_out": [*held_out],
+        "axes": [image.file_axes for image in images],
+    } | ({"companions": companions} if any(companions) else {})
 
 
 def _training_pages(
