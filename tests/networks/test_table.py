@@ -127,7 +127,15 @@ def test_a_network_that_is_not_in_the_table_is_refused_by_name():
 def own_modules():
     """Names of the modules that belong to single networks, or to a family of them."""
     names = {path.stem for path in (PACKAGE / "networks").glob("*.py")} | {"cpu"}
-    shared = {"architecture", "cpu_training", "gpu", "gpu_training", "initialisation", "overview"}
+    shared = {
+        "architecture",
+        "cpu_training",
+        "gpu",
+        "gpu_training",
+        "initialisation",
+        "operations",
+        "overview",
+    }
     return names - {"__init__", *shared}
 
 
