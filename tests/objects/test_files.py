@@ -139,6 +139,31 @@ def test_parquet_holds_what_csv_holds(maps, tmp_path):
         assert [str(value) for value in values] == [row[name] for row in rows]
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape", "columns"),
+    [
+        ("ZYX", (6,), []),
+        ("TZYX", (1, 6), []),  # some formats cannot tell a single time
+        ("TZYX", (2, 3), ["t", "z"]),
+        ("ZTYX", (3, 2), ["t", "z"]),
+        ("ITZYX", (3, 1, 2), ["z", "i"]),
+    ],
+)
+def test_a_table_has_the_place_of_a_page_along_several_axes(maps, tmp_path, axes, shape, columns):
+    pages = np.concatenate([maps, maps[::-1]])
+    pages[4] = 0  # a page without objects has the columns, too
+    image = ArrayImage(pages.reshape(*shape, 70, 90), axes, name="a.tif")
+    tables = measure_labels(number_image(Maps(image, threshold=0.5), ObjectSettings()), image)
+    assert all([name for name in table if name in ("t", "z", "i")] == columns for table in tables)
+    write_table(tmp_path / "a.csv", tables)
+    with (tmp_path / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["page"] for row in rows} == set("01235")
+    for row in rows:
+        place = dict(zip(axes.lower(), np.unravel_index(int(row["page"]), shape), strict=False))
+        assert {name: int(row[name]) for name in columns} == {name: place[name] for name in columns}
+
+
 def test_any_numbers_are_labels_and_stay_what_they_are(maps):
     stored = np.stack([label_objects(page, 0.5) for page in maps]).astype(np.uint32)
     renamed = np.where(stored > 0, stored * 1_000_003, 0).astype(np.uint32)

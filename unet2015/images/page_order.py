@@ -1,6 +1,26 @@
-"""Whether the pages of two images go together by their numbers."""
+"""Where pages lie, and whether those of two images go together by their numbers."""
+
+import numpy as np
 
 from unet2015.images.image import Image
+
+
+def page_place(like: Image, page: int) -> dict[str, int]:
+    """Return the place of a page along each of its axes, from 0."""
+    place = np.unravel_index(page, like.page_shape) if like.page_axes else ()
+    return {letter: int(at) for letter, at in zip(like.page_axes, place, strict=True)}
+
+
+def places_of_pages(like: Image) -> list[dict[str, int]]:
+    """Return of each page its place along the axes, from 0, where they have several; else nothing.
+
+    An axis of length 1 does not count, as some formats cannot tell it.
+    """
+    along = {letter for letter in like.page_axes if like.size(letter) > 1}
+    if len(along) < 2:
+        return [{}] * like.pages
+    whole = (page_place(like, page) for page in range(like.pages))
+    return [{letter: at for letter, at in place.items() if letter in along} for place in whole]
 
 
 def other_order(one: Image, other: Image) -> str | None:

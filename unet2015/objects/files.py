@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, ImageValueError
 from unet2015.images.image import Image
-from unet2015.images.page_order import other_order
+from unet2015.images.page_order import other_order, places_of_pages
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_names import image_around
 from unet2015.images.writer import RowWriter
@@ -105,7 +105,7 @@ def measure_labels(
     # Label images inside OME-Zarr all have one name.
     name, columns = image_around(Path(like.name)).name, tuple(n for one in intensities for n in one.names)
     size, tables = pixel_size(like.calibration), []
-    for page in range(labels.pages):
+    for page, place in enumerate(places_of_pages(like)):
         known = labels.names(page)
         measures = PageMeasures(labels.height, labels.width, len(known), len(columns))
         for row, strip in Counted(labels, progress).strips(page):
@@ -114,7 +114,7 @@ def measure_labels(
             measures.add(strip, planes)
             if writer is not None:
                 writer.write(strip.astype(dtype))
-        tables.append(table_of(name, page, known, measures.finish(progress), size, columns))
+        tables.append(table_of(name, page, known, measures.finish(progress), size, columns, place))
     return tables
 
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
+from unet2015.images.page_order import page_place
 from unet2015.objects.labelling import Labels
 from unet2015.objects.outlines import Outline, Ring, outlines
-from unet2015.objects.table import Table
+from unet2015.objects.table import PLACES, Table
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _LARGEST = 2**15
 """ImageJ's regions of whole numbers end here; beyond, they are paths of floats."""
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0
-_NO_MEASURES = ("image", "page", "label")
+_NO_MEASURES = ("image", "page", *PLACES, "label")
 
 
 class _Regions(Protocol):
@@ -161,12 +162,6 @@ def stack_position(like: Image, page: int) -> dict[str, int]:
         return {"position": page + 1}
     place = page_place(like, page)
     return {f"{letter.lower()}_position": place[letter] + 1 for letter in like.page_axes}
-
-
-def page_place(like: Image, page: int) -> dict[str, int]:
-    """Return the place of a page along each of its axes, from 0."""
-    place = np.unravel_index(page, like.page_shape) if like.page_axes else ()
-    return {letter: int(at) for letter, at in zip(like.page_axes, place, strict=True)}
 
 
 @contextmanager

@@ -26,6 +26,8 @@ IN_PIXELS = (
     "no pixel size in a known unit of length, so that the table is in pixels alone; --pixel-size gives one"
 )
 """What is said of an image without a `pixel_size`."""
+PLACES = ("t", "z", "i")
+"""Columns with the place of a page along each axis of pages, where an image has several such axes."""
 CHANNELS = "channels"
 """Column of a table of several images whose channels have other names."""
 _ROWS = 2**14
@@ -38,6 +40,7 @@ def table_of(
     measures: "Measures",
     size: tuple[float, float] | None,
     channels: Sequence[str],
+    place: Mapping[str, int],
 ) -> Table:
     """Return the table of a page's objects.
 
@@ -55,6 +58,8 @@ def table_of(
         Height and width of a pixel in micrometres.
     channels : sequence of str
         Of each channel of the intensities what its columns begin with.
+    place : mapping of int
+        As of `places_of_pages`.
 
     Returns
     -------
@@ -68,6 +73,7 @@ def table_of(
     table: Table = {
         "image": np.full(count, image, object),
         "page": np.full(count, page),
+        **{name: np.full(count, place[name.upper()]) for name in PLACES if name.upper() in place},
         "label": names,
         "area_px": area,
         "centroid_y_px": measures.centroid[:, 0],
