@@ -13,11 +13,15 @@ TURNS = [
 ]
 
 
-def digest(page, rows=3):
+def digests(page, rows=3):
     found = TurnedDigest()
     for top in range(0, page.shape[1], rows):
         found.update(page[:, top : top + rows])
-    return found.digest()
+    return found.digests()
+
+
+def digest(page, rows=3):
+    return digests(page, rows).turned
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
@@ -34,18 +38,10 @@ def test_the_eight_copies_of_a_page_are_alike_in_any_bands_and_no_other_page(dty
 @pytest.mark.parametrize("dtype", [np.uint8, ">u2", np.float32])
 def test_copies_are_told_from_mirrored_ones_in_any_bands(dtype):
     page = (RANDOM.random((2, 9, 9)) * 100).astype(dtype)
-
-    def exact(page, rows=3):
-        found = TurnedDigest()
-        for top in range(0, page.shape[1], rows):
-            found.update(page[:, top : top + rows])
-        return found.digests()
-
-    assert {exact(page, rows) for rows in (1, 3, 20)} == {exact(page)}
-    assert exact(page).turned == digest(page)
-    turned = [exact(turn(page)).exact for turn in TURNS]
-    assert turned.count(exact(page).exact) == 1
-    assert exact(page.astype(page.dtype.newbyteorder("="))) == exact(page)
+    assert {digests(page, rows) for rows in (1, 3, 20)} == {digests(page)}
+    turned = [digests(turn(page)).exact for turn in TURNS]
+    assert turned.count(digests(page).exact) == 1
+    assert digests(page.astype(page.dtype.newbyteorder("="))) == digests(page)
 
 
 def test_equal_sums_of_other_values_are_no_copy():

@@ -1,6 +1,7 @@
 """Digests of a page: one that is the same for its copies, one also for mirrored and turned copies."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +39,10 @@ class TurnedDigest:
     def __init__(self) -> None:
         self._rows: list[Sums] = []
         self._columns: Sums | None = None
-        self._channels: list[hashlib.blake2b] = []
 
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""
         native = band.astype(band.dtype.newbyteorder("="), order="C", copy=False)
-        self._channels = self._channels or [hashlib.blake2b(digest_size=16) for _ in native]
-        for channel, rows in zip(self._channels, native, strict=True):
-            channel.update(rows)
         bits = native.view(f"u{band.dtype.itemsize}").astype(np.uint64)
         mixed = (bits + np.uint64(1)) * _ODD
         mixed ^= mixed >> _HALF
@@ -56,13 +53,12 @@ class TurnedDigest:
 
     def digests(self) -> PageDigest:
         """Return both digests of the page."""
-        return PageDigest(b"".join(channel.digest() for channel in self._channels), self.digest())
-
-    def digest(self) -> bytes:
-        """Return the digest that mirrored and turned copies share."""
         if self._columns is None:
-            return b""
-        sides = []
-        for sums in (np.concatenate(self._rows, axis=1), self._columns):
-            sides.append(min(sums.tobytes(), np.ascontiguousarray(sums[:, ::-1]).tobytes()))
-        return hashlib.blake2b(b"".join(sorted(sides)), digest_size=16).digest()
+            return PageDigest(b"", b"")
+        sides = np.concatenate(self._rows, axis=1), self._columns
+        either = [min(sums.tobytes(), np.ascontiguousarray(sums[:, ::-1]).tobytes()) for sums in sides]
+        return PageDigest(_digest(sums.tobytes() for sums in sides), _digest(sorted(either)))
+
+
+def _digest(parts: Iterable[bytes]) -> bytes:
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
