@@ -39,7 +39,7 @@ from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
 from benchmarks.out_of_core import pieces, write_model
 from unet2015.device import thread_count
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions

@@ -15,7 +15,7 @@ from pipelines.em.measures import values
 from pipelines.em.settings import AblationSettings
 from unet2015.device import choose_device
 from unet2015.geometry import Geometry
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import open_image, read_pages
 from unet2015.metrics import evaluate_em
 from unet2015.models.model_file import read_model_file

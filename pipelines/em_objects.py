@@ -27,7 +27,7 @@ from pipelines.em_scales import NAME
 from unet2015 import load_model, segment
 from unet2015.errors import DataSetError
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import read_pages
 from unet2015.metrics.object_counts import ObjectScores
 from unet2015.metrics.objects import match_objects, object_scores

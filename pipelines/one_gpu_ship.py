@@ -23,7 +23,7 @@ from pipelines.em.measures import DESCRIPTION
 from pipelines.on_device.sets import find_split, label_settings, load
 from unet2015.errors import DataSetError
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.models import ModelDescription, ship_model
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.models.shipped import FOLDER

@@ -15,7 +15,8 @@ from pipelines.cells.frames import DATA_SETS, IGNORE, first_frames
 from pipelines.em.slices import FOLDS, SLICES, held_out, trained_on
 from unet2015.errors import DataSetError
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage, choose_mapping
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import choose_mapping
 from unet2015.settings import TrainingSettings
 from unet2015.training.deform import DevicePages
 from unet2015.training.labels import balanced_weights, class_frequencies, make_targets

@@ -17,7 +17,7 @@ from unet2015.exchange.graph import ModelGraph
 from unet2015.exchange.intensities import choose_intensities
 from unet2015.exchange.rdf import whole_image_steps
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.models.appearance import appearance_record
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.segmentation.in_memory import segment

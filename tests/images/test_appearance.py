@@ -5,7 +5,7 @@ import pytest
 
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.settings import Mapping
 from unet2015.synthetic import em_page
 

@@ -5,7 +5,8 @@ import pytest
 
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.border_areas import BorderAreas
-from unet2015.images.mapping import MappedImage, deviation, intensity_scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import deviation, intensity_scale
 from unet2015.settings import Mapping, MappingSettings
 
 STANDARDISE = Mapping(method="standardise")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from unet2015.images.border_areas import BorderAreas
-from unet2015.images.mapping import MappedImage, intensity_scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import intensity_scale
 from unet2015.images.reader import open_image
 from unet2015.settings import Mapping
 from unet2015.training.pool import ImagePool

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from unet2015.errors import ImageValueError
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage, choose_mapping, deviation, intensity_scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import choose_mapping, deviation, intensity_scale
 from unet2015.settings import Mapping, MappingSettings
 
 STANDARDISE = Mapping(method="standardise", each="page")

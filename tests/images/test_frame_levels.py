@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.settings import Mapping
 
 STANDARDISE = Mapping(method="standardise")

@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage, choose_mapping, deviation, intensity_scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import choose_mapping, deviation, intensity_scale
 from unet2015.images.percentiles import exact_percentiles
 from unet2015.images.reader import open_image
 from unet2015.settings import Mapping, MappingSettings

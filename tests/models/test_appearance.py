@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.models.appearance import appearance_record, notes_on_appearance
 from unet2015.models.model_file import ModelInfo
 from unet2015.settings import Mapping

@@ -83,7 +83,7 @@ def test_a_run_that_is_resumed_says_what_the_first_one_found(standard, tmp_path,
             segment_files([file], out, standard, options)
     assert list(out.glob(".*"))
     with monkeypatch.context() as patched:
-        patched.setattr("unet2015.images.mapping.intensity_scale", None)  # it is not measured again
+        patched.setattr("unet2015.images.mapped_image.intensity_scale", None)  # it is not measured again
         (result,) = segment_files([file], out, standard, options)
     assert sum(SAID in note for note in result.notes) == 1
 

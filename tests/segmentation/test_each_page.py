@@ -123,7 +123,7 @@ def test_a_run_that_goes_on_does_not_measure_again(files, make_model, tmp_path, 
     (work,) = (tmp_path / "out").glob(".*.parts")
     assert np.shape(json.loads((work / "job.json").read_text())["offset"]) == (4, 1)
     with monkeypatch.context() as patched:
-        patched.setattr("unet2015.images.mapping.intensity_scale", None)
+        patched.setattr("unet2015.images.mapped_image.intensity_scale", None)
         (result,) = segment_files([files[0]], tmp_path / "out", model, PAGE)
     assert result.error is None
     as_its_frames(tmp_path / "out", files, model, tmp_path)

@@ -12,7 +12,7 @@ import tifffile
 import torch
 
 from unet2015.errors import ImageReadError, ImageWriteError
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.models.model_file import Model, ModelInfo, read_model_file, save_model
 from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import atomic_path, claim, leftovers
@@ -83,7 +83,7 @@ def test_an_interrupted_image_goes_on_inside(tmp_path, monkeypatch, image, model
     assert 2 <= kept <= 4
     seen = interrupt_at(monkeypatch, -1)
     # The mapping is known, so that the image is not read as a whole once more.
-    monkeypatch.setattr("unet2015.images.mapping.intensity_scale", None)
+    monkeypatch.setattr("unet2015.images.mapped_image.intensity_scale", None)
     segment_files([image], tmp_path / "out", model, TILE)
     assert len(seen) == 32 - 4 * kept
     one, other = (tmp_path / folder / "a.classes.tif" for folder in ("whole", "out"))

@@ -119,7 +119,7 @@ def test_a_resumed_run_says_it(model, files, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             segment_files(empty, tmp_path / "out", model, TILE)
     # The mapping is known, so that the image is not measured once more.
-    monkeypatch.setattr("unet2015.images.mapping.intensity_scale", None)
+    monkeypatch.setattr("unet2015.images.mapped_image.intensity_scale", None)
     assert notes_of(segment_files(empty, tmp_path / "out", model, TILE)) == {"empty": ["empty"]}
 
 

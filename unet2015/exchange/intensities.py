@@ -1,7 +1,8 @@
 """What a graph takes: raw intensities, where the mapping is the same for every image, else mapped ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from unet2015.errors import UsageError
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.looks import Looks
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.mapping import Scale, intensity_scale
 from unet2015.images.notes import say
 from unet2015.images.reader import open_image
@@ -189,9 +190,10 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
                 f"{path}: has {image.pages} pages, each of which this model maps by itself; give an image of "
                 "one page"
             )
-        looks = Looks(image, info.mapping.fill_value, info.mapping.each)
-        offset, gain = (side.reshape(-1) for side in intensity_scale(info.mapping, image, looks))
-        dtype, notes = image.dtype, (*notes_on(image, info), *_doubts(info, looks, gain))
+        judge = partial(notes_on_appearance, info=info)
+        mapped = MappedImage(image, info.mapping, judge=judge, advice=_ADVICE)
+        offset, gain = mapped.offset.reshape(-1), mapped.gain.reshape(-1)
+        dtype, notes = image.dtype, (*notes_on(image, info), *mapped.notes)
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
     _check_not_coarse((offset, gain), dtype, "--image")
@@ -203,16 +205,6 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (offset, offset + 1 / gain)]
         takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
     return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path), notes)
-
-
-def _doubts(info: ModelInfo, looks: Looks, gain: npt.NDArray[np.float64]) -> Iterator[str]:
-    """Say what may spoil the mapping of an image, which is to hold for every image."""
-    if not info.mapping.of_each_image:
-        return
-    yield from looks.notes(*_ADVICE)
-    if (found := looks.appearance()) is not None:
-        by_deviation = info.mapping.method == "standardise"
-        yield from notes_on_appearance(found, gain.item() if by_deviation else None, info)
 
 
 def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:

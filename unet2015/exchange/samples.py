@@ -9,7 +9,7 @@ import torch
 from unet2015.exchange.intensities import Intensities
 from unet2015.geometry import Geometry
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.models.model_file import Model
 from unet2015.settings import Mapping
 from unet2015.synthetic import em_page

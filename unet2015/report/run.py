@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unet2015.device import choose_device, usual_torch
 from unet2015.errors import DataSetError, UNet2015Error, UsageError
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.objects.instances import label_page

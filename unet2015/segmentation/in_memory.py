@@ -13,7 +13,7 @@ from unet2015.arguments import callback, device_name, flag, memory
 from unet2015.device import usual_torch
 from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage
+from unet2015.images.mapped_image import MappedImage
 from unet2015.images.notes import say
 from unet2015.models import warn_of_doubts
 from unet2015.models.model_file import Model

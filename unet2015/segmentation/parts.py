@@ -16,7 +16,8 @@ from itertools import chain
 from typing import Any, Protocol
 
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage, Scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import Scale
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import PartStore, PartWriter, Store
 from unet2015.segmentation.segmenter import Segmenter

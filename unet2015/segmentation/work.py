@@ -20,7 +20,8 @@ from typing import Any, Self
 import numpy as np
 
 from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, UsageError, WorkerError
-from unet2015.images.mapping import MappedImage, Scale
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import Scale
 from unet2015.provenance import versions
 from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, record_of, remove, write_json
 from unet2015.segmentation.jobs import Outputs

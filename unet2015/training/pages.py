@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError
 from unet2015.images.image import Image
-from unet2015.images.mapping import MappedImage, choose_mapping, deviation
+from unet2015.images.mapped_image import MappedImage
+from unet2015.images.mapping import choose_mapping, deviation
 from unet2015.models.appearance import appearance_record
 from unet2015.settings import Mapping, TrainingSettings, WeightMapSettings
 from unet2015.tiling.reading import PixelReader
