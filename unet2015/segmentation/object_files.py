@@ -25,13 +25,7 @@ from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import CHANNELS, IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.source_record import (
-    SourceRecord,
-    chosen_of_source,
-    describe_other_companion,
-    describe_other_scene,
-    say_other_source,
-)
+from unet2015.segmentation.source_record import SourceRecord, say_other_source
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
@@ -170,16 +164,17 @@ class Opening:
         watch = Unchanged(partner)
         beside = SourceRecord.beside(path)
         say_other_source(beside, partner, watch, say)
-        chosen = chosen_of_source(beside, watch)
+        made = beside.made_of(watch)
+        chosen = made.chosen
         if self.scene is not None:
-            if note := describe_other_scene(partner, str(self.scene), chosen):
+            if note := made.describe_other_scene(partner, str(self.scene)):
                 say(path, note)
             chosen["scene"] = str(self.scene)
         elif chosen:
             said = " and the ".join(f"{name} {value}" for name, value in chosen.items())
             _log.info("%s: read with the %s, as for its segmentation", partner, said)
         opened = open_image(partner, chosen.get("axes"), channel=self.channel, scene=chosen.get("scene"))
-        if note := describe_other_companion(beside, watch, opened):
+        if note := made.describe_other_companion(opened):
             say(path, note)
         self.channels[path] = opened.channel_names
         of = {} if self.channel is None else {"channel": str(self.channel)}

@@ -104,80 +104,60 @@ class SourceRecord:
         moved = (image for image in images.values() if image.name == name)
         return next((image for image in moved if _has_digest(image, digest)), None)
 
+    def made_of(self, watch: Unchanged) -> "MadeOf":
+        """Return how the image of `watch` was read; empty where the record is not of that."""
+        if self.found is None or is_edited(self.found[1]):
+            return MadeOf({})
+        record = self.found[1]
+        made = {name: record.get(name) for name in ("input_sha256", _COMPANION)} | _chosen_in(record)
+        source = record.get(SOURCE) if "command" in record else made
+        if not isinstance(source, dict) or source.get("input_sha256") != watch.sha256:
+            return MadeOf({})
+        return MadeOf(source)
 
-def chosen_of_source(beside: SourceRecord, watch: Unchanged) -> dict[str, str]:
-    """Return the ``axes`` and ``scene`` with which the image of a map or of labels was read.
 
-    Without those that the user did not give; empty where the record beside the map is not of this image.
+@dataclass(frozen=True)
+class MadeOf:
+    """How the image of a map or of labels was read, by the record of its segmentation.
 
-    Parameters
+    Attributes
     ----------
-    beside : SourceRecord
-        Of the map or the labels.
-    watch : Unchanged
-        Of the file of the image.
+    said : mapping
+        What the record says of it.
     """
-    return _texts(_made_of(beside, watch))
 
+    said: Mapping[str, Any]
 
-def _made_of(beside: SourceRecord, watch: Unchanged) -> dict[str, Any]:
-    """Return what a record says of the image of a file; empty where it is not of this image."""
-    if beside.found is None or is_edited(beside.found[1]):
-        return {}
-    record = beside.found[1]
-    made = {name: record.get(name) for name in ("input_sha256", _COMPANION)} | _chosen_in(record)
-    source = record.get(SOURCE) if "command" in record else made
-    if not isinstance(source, dict) or source.get("input_sha256") != watch.sha256:
-        return {}
-    return source
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The ``axes`` and the ``scene``, without those that the user did not give."""
+        return _texts(self.said)
 
+    def describe_other_companion(self, image: Image) -> str | None:
+        """Return in words that `image` is read now with another companion file, or without; else None."""
+        if _COMPANION not in self.said or self.said[_COMPANION] == image.companion:
+            return None
+        return (
+            f"was made when the metadata of {image.name} that lie in another file (companion.ome) were not "
+            "there, or were others, by its record; its pages may be other planes of the image: segment that "
+            "again"
+        )
 
-def describe_other_companion(beside: SourceRecord, watch: Unchanged, image: Image) -> str | None:
-    """Return in words that a result is of an image that was read with another companion file, or without.
-
-    Parameters
-    ----------
-    beside : SourceRecord
-        Of the map or the labels.
-    watch : Unchanged
-        Of the file of the image.
-    image : Image
-        The image, as it is read now.
-    """
-    made = _made_of(beside, watch)
-    if _COMPANION not in made or made[_COMPANION] == image.companion:
-        return None
-    return (
-        f"was made when the metadata of {image.name} that lie in another file (companion.ome) were not "
-        "there, or were others, by its record; its pages may be other planes of the image: segment that again"
-    )
-
-
-def describe_other_scene(image: Path, given: str, chosen: Mapping[str, str]) -> str | None:
-    """Return in words that a result is of another scene of its image than the one that is given.
-
-    Parameters
-    ----------
-    image : Path
-        The image.
-    given : str
-        Which scene of it.
-    chosen : mapping
-        As `chosen_of_source` returns it.
-    """
-    made_of = chosen.get("scene")
-    if made_of in (None, given):
-        return None
-    numbers = []
-    for scene in (made_of, given):
-        with open_image(image, chosen.get("axes"), scene=scene) as opened:
-            numbers.append(opened.scene)
-    if numbers[0] == numbers[1]:  # by its number, and by its name
-        return None
-    return (
-        f"was made from scene {made_of} of {image} by its record, but intensities are measured in scene "
-        f"{given}; see that they belong together"
-    )
+    def describe_other_scene(self, image: Path, given: str) -> str | None:
+        """Return in words that `given` is another scene of an image than that of the record; else None."""
+        made_of = self.chosen.get("scene")
+        if made_of in (None, given):
+            return None
+        numbers = []
+        for scene in (made_of, given):
+            with open_image(image, self.chosen.get("axes"), scene=scene) as opened:
+                numbers.append(opened.scene)
+        if numbers[0] == numbers[1]:  # by its number, and by its name
+            return None
+        return (
+            f"was made from scene {made_of} of {image} by its record, but intensities are measured in scene "
+            f"{given}; see that they belong together"
+        )
 
 
 def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: Say) -> None:
