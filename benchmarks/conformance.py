@@ -20,6 +20,7 @@ import numpy.typing as npt
 from benchmarks.command import options
 from benchmarks.conformance_table import write_page
 from benchmarks.machine import RESULTS, keep_result
+from benchmarks.opencv_in_java import is_here, opencv_in_java
 from unet2015 import segment
 from unet2015.errors import UNet2015Error
 from unet2015.exchange import ExportOptions, export_model
@@ -36,7 +37,7 @@ CASES = {"on-grid": (272, 304), "off-grid": (270, 300)}
 BORDER = 96
 """Pixels from the border of an image that mirroring reaches, at most."""
 THERE = Path(".venv-exchange/bin/python")
-FORMATS = ("onnx", "pt2", "torchscript", "bioimageio")
+FORMATS = ("onnx", "opencv", "pt2", "torchscript", "bioimageio")
 
 
 def lacking() -> str:
@@ -151,8 +152,11 @@ def measure(bioimageio: str, openvino: str) -> dict[str, Any]:
             versions |= {
                 key: value for key, value in said["versions"].items() if key not in ("torch", "onnxruntime")
             }
-            for key, answer in said["answers"].items():
-                rows[f"{tool}: {key}"] = compared(folder, key, answer, ours)
+            rows |= _rows(folder, tool, said, ours)
+        if is_here():
+            said = opencv_in_java(folder)
+            versions |= said["versions"]
+            rows |= _rows(folder, "java", said, ours)
     return {
         "model": "em-membrane",
         "images": CASES,
@@ -162,6 +166,11 @@ def measure(bioimageio: str, openvino: str) -> dict[str, Any]:
         "rows": rows,
         "networks": each_network(),
     }
+
+
+def _rows(folder: Path, tool: str, said: dict[str, Any], ours: dict[str, Array]) -> dict[str, Any]:
+    answers = said["answers"].items()
+    return {f"{tool}: {key}": compared(folder, key, answer, ours) for key, answer in answers}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

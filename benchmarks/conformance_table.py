@@ -15,7 +15,9 @@ ROWS = {
     "torch.jit": ("PyTorch", "`model.torchscript.pt`, one tile"),
     "openvino: float32": ("OpenVINO", "`model.onnx`, one tile, asked for float32"),
     "openvino: as it comes": ("OpenVINO", "`model.onnx`, one tile, its own choice of precision"),
-    "opencv: one tile": ("OpenCV", "`model.onnx`, one tile"),
+    "opencv: one tile": ("OpenCV 5", "`model.onnx`, one tile"),
+    "java: model": ("OpenCV 4 in Java, which QuPath has", "`model.onnx`, one tile"),
+    "java: model-opencv": ("OpenCV 4 in Java", "`model-opencv.onnx`, one tile of another size than stated"),
     "bioimageio: valid, one tile": ("bioimageio.core", "`model.bioimageio.zip`, ONNX, one tile"),
     "bioimageio: valid, one tile, TorchScript": ("bioimageio.core", "the same, TorchScript"),
     "bioimageio: valid, another size": ("bioimageio.core", "the same, an image of a size that is not legal"),
@@ -36,9 +38,9 @@ ROWS = {
 }
 """What each result is of: program, and what it was given."""
 NOT_RUN = {
-    "QuPath, deepImageJ, ImageJ": "their readers are Java libraries from Maven, which could not be "
-    "reached where this was measured; OpenCV, ONNX Runtime and PyTorch, which run such graphs, were run "
-    "in Python",
+    "QuPath, deepImageJ, ImageJ": "the programs themselves come from Maven and their own sites, which could "
+    "not be reached where this was measured; of what runs graphs in them OpenCV was run in Java, ONNX "
+    "Runtime and PyTorch in Python",
     "ilastik, napari": "no program of theirs was run",
 }
 

@@ -167,6 +167,14 @@ def test_a_list_that_somebody_has_changed_is_left_alone(tmp_path, page, caplog):
     assert not path.exists()
 
 
+def test_what_a_killed_run_left_of_a_list_goes_with_the_next_run(tmp_path):
+    failures = [(tmp_path / "a.tif", ImageReadError("cut short"))]
+    for now in ([], failures):
+        safe_files.temporary_name(tmp_path / "failures.csv").write_bytes(b"input,err")
+        write_failures(tmp_path, now)
+        assert [path.name for path in tmp_path.iterdir()] == ["failures.csv"] * len(now)
+
+
 def test_one_input_with_a_name_for_its_output_makes_no_list(tmp_path, model):
     (tmp_path / "b.tif").write_bytes(b"")
     (result,) = segment_files([tmp_path / "b.tif"], tmp_path / "c.tif", model)

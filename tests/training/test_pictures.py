@@ -45,6 +45,16 @@ def test_a_training_leaves_an_animation_and_a_figure_and_the_report_shows_them(
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
     assert ((run / "examples.png").read_bytes(), (run / "progress.gif").read_bytes()) == before
     assert [path.name for path in sorted((run / "progress").iterdir())] == ["00000004.png", "00000008.png"]
+    # So does one that was killed after its last validation; what is there already stays as it is.
+    (run / "progress.gif").unlink()
+    kept = (run / "examples.png").stat().st_mtime_ns
+    dates = []
+    for _ in range(2):
+        train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+        assert (run / "progress.gif").read_bytes() == before[1]
+        dates.append((run / "progress.gif").stat().st_mtime_ns)
+    assert dates[0] == dates[1]
+    assert (run / "examples.png").stat().st_mtime_ns == kept
     text = report_run(run, device="cpu").read_text(encoding="utf-8")
     assert "data:image/gif;base64," in text
     assert "Image, true classes, found classes" in text

@@ -28,7 +28,8 @@ def export(
         typer.Option(
             "--format",
             help="onnx, pt2 (ExportedProgram), torchscript (which PyTorch calls deprecated), "
-            "safetensors, or bioimageio (a package, and one with a halo); may be repeated.  [default: "
+            "safetensors, opencv (ONNX for OpenCV 4 and QuPath), or bioimageio (a package, and one with a "
+            "halo); may be repeated.  [default: "
             "onnx, pt2 and safetensors]",
             metavar="NAME",
         ),

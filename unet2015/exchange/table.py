@@ -21,6 +21,7 @@ from unet2015.exchange.formats import (
     write_torchscript,
 )
 from unet2015.exchange.samples import Array
+from unet2015.exchange.stated_sides import run_stated_sides, write_stated_sides
 
 _ONNX = ("onnx", "onnxscript", "onnxruntime")
 
@@ -70,6 +71,13 @@ FORMATS: dict[str, Format] = {
         _ONNX,
         lambda source, path: write_onnx(source, source.traced, path),
         lambda path, _, images: run_onnx(path, images),
+    ),
+    "opencv": Format(
+        "model-opencv.onnx",
+        "the same with height and width stated, for OpenCV 4, which QuPath has",
+        _ONNX,
+        write_stated_sides,
+        lambda path, _, images: run_stated_sides(path, images),
     ),
     "pt2": Format(
         "model.pt2",

@@ -26,7 +26,7 @@ def marks(kind: str) -> dict[str, Any]:
 
 
 def write_figure(path: str | Path, content: bytes) -> None:
-    """Write a figure, whole or not at all, with the digest of itself.
+    """Write a figure, whole or not at all, with the digest of itself; one that is there already stays.
 
     Parameters
     ----------
@@ -40,8 +40,19 @@ def write_figure(path: str | Path, content: bytes) -> None:
     ImageWriteError
         It cannot be written, or would replace what is no figure by this program, or was changed since.
     """
+    sealed = _sealed(content)
+    if _holds(Path(path), sealed):
+        return
     with atomic_path(path, figure_guard) as temporary:
-        temporary.write_bytes(_sealed(content))
+        temporary.write_bytes(sealed)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has these bytes."""
+    try:
+        return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False  # writing it will say why
 
 
 def remove_figure(path: Path) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 from unet2015.csv_table import FORMULA, csv_table
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.file_names import RAW
-from unet2015.safe_files import atomic_path, make_folder, only_over, open_regular, read_bytes
+from unet2015.safe_files import (
+    atomic_path,
+    claim_patiently,
+    leftovers,
+    make_folder,
+    only_over,
+    open_regular,
+    read_bytes,
+)
 
 NAME = "failures.csv"
 HEADER = ("input", "error", "reason")
@@ -26,6 +34,17 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
     because the failures themselves are reported as well.
     """
     path = folder / NAME
+    if not failures and not path.exists() and not leftovers(path):
+        return
+    try:
+        make_folder(folder)
+        with claim_patiently(path, [path]):
+            _write(path, failures)
+    except ImageWriteError as error:
+        _log.warning("%s", error)
+
+
+def _write(path: Path, failures: Sequence[tuple[Path, UNet2015Error]]) -> None:
     if path.exists() and not _is_ours(path):
         if failures or _has_header(path):
             _log.warning(
@@ -42,13 +61,9 @@ def write_failures(folder: Path, failures: Sequence[tuple[Path, UNet2015Error]])
     rows = [
         (_as_path(str(name)), type(error).__name__, " ".join(str(error).split())) for name, error in failures
     ]
-    try:
-        make_folder(folder)
-        with atomic_path(path, only_over(_is_ours, "a list of failures by this program")) as temporary:
-            # The list must be written even if a name is not UTF-8.
-            temporary.write_bytes(csv_table([HEADER, *rows]).encode("utf-8", RAW))
-    except ImageWriteError as error:
-        _log.warning("%s", error)
+    with atomic_path(path, only_over(_is_ours, "a list of failures by this program")) as temporary:
+        # The list must be written even if a name is not UTF-8.
+        temporary.write_bytes(csv_table([HEADER, *rows]).encode("utf-8", RAW))
 
 
 def _as_path(name: str) -> str:

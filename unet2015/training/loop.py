@@ -205,8 +205,8 @@ class Training(Course):
                 pass
             if self.writes:
                 complete_model(self.model_path, self.settings, self.data, self.device)
-                if self.pictures is not None:
-                    self.pictures.finish()
+                # None where a run was killed after its last validation.
+                (self.pictures or Pictures(self.folder, (), self.state.step)).finish()
             self.group.wait()  # for the model
         model = read_model_file(self.model_path)
         if self.state.start:
