@@ -1,9 +1,12 @@
+import gc
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import typer.main
 from hypothesis import settings
 
 # A busy machine must not fail a test: no test asserts a time. Nor may a throw of dice: the same commit draws
@@ -15,6 +18,20 @@ settings.load_profile("unet2015")
 os.environ["UNET2015_CONVOLUTIONS"] = "winograd from 16384"
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_finish():
+    """Leave what is loaded by now out of searches for garbage: it is none, and each would look through it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_parser():
+    """Build the parser of a command line once: typer builds it for each, which takes longer than to parse."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,12 @@ def cli(capsys):
     logger.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    """Have no curves drawn at the end of a training, which takes as long as all of its steps."""
+    monkeypatch.setattr("unet2015.report.figures.draw_curves", lambda *_: None)
+
+
 @pytest.fixture
 def installed():
     """Run the installed command in a process of its own."""

@@ -91,10 +91,13 @@ def test_segmenting_loads_only_what_reads_the_image_and_computes(files):
 
 @pytest.fixture
 def unfrozen():
-    """Let the garbage collector look at everything again."""
+    """Let the garbage collector look at everything again, but for what the tests leave out anyway."""
+    frozen = gc.get_freeze_count()
     yield
     gc.enable()
     gc.unfreeze()
+    if frozen:
+        gc.freeze()
 
 
 @pytest.mark.usefixtures("unfrozen")

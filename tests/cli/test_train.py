@@ -8,6 +8,7 @@ import torch
 from unet2015.cli.options import changes
 from unet2015.models import doubts
 from unet2015.models.model_file import read_model_file
+from unet2015.report.figures import draw_curves
 from unet2015.settings import load_settings
 from unet2015.training.chosen_settings import choose_settings
 from unet2015.training.validation import Validation
@@ -41,9 +42,11 @@ def train(cli, data, fewer_objects, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_model_s_path_is_printed_and_the_options_were_used(train, data):
+def test_the_model_s_path_is_printed_and_the_options_were_used(train, data, monkeypatch):
+    monkeypatch.setattr("unet2015.report.figures.draw_curves", draw_curves)
     ended = train("--steps", "2", "--validate", "0", "--device", "cpu")
     assert (ended.status, ended.out) == (0, f"{data / 'run' / 'model.safetensors'}\n")
+    assert (data / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     model = read_model_file(data / "run" / "model.safetensors")
     assert (model.network.width, model.network.depth) == (2, 1)
     assert model.info.pixel_size_nm == 250, "the pixel size that all images declare"

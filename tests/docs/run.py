@@ -40,7 +40,7 @@ def command(words):
 
 def parse(words):
     """Have ``unet2015 WORDS`` parsed, with all its values, but do nothing; raise where it is wrong."""
-    parser = typer.main.get_command(app)
+    parser = typer.main.get_group(app)  # its own, as it is changed
     _silence(parser)
     parser(list(words), prog_name="unet2015", standalone_mode=False)
 
