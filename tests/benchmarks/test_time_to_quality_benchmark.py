@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,7 +53,8 @@ def test_without_the_data_it_says_where_it_looked(tmp_path, capsys):
     assert f"train-volume.tif and train-labels.tif of ISBI 2012 in {tmp_path}" in capsys.readouterr().err
 
 
-def test_a_run_that_fails_in_its_own_process_leaves_no_curve(tmp_path):
+def test_a_run_that_fails_in_its_own_process_leaves_no_curve(tmp_path, monkeypatch, loaded_processes):
+    monkeypatch.setattr(time_to_quality, "multiprocessing", SimpleNamespace(get_context=loaded_processes))
     task = replace(quality_curves.tiny_task(), tiny=False)  # the process trains nothing: its seed is refused
     with pytest.raises(RuntimeError, match="ours, seed -1: ended with status 1"):
         time_to_quality.run_all(["ours"], [-1], task, tmp_path)

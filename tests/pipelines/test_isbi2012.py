@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import runpy
 import sys
 import time
@@ -21,6 +20,7 @@ from pipelines.base.paper import MEASURES
 from pipelines.base.settings import FOLDER
 from pipelines.em import data, measures
 from pipelines.em.slices import held_out, trained_on
+from tests.forks import loaded_context
 from tests.pipelines.killed import run as run_to_kill
 from unet2015.errors import SettingsError
 from unet2015.geometry import unet_geometry
@@ -164,11 +164,9 @@ def test_a_killed_pipeline_goes_on_to_the_same_table(known, tiny_settings, tmp_p
         return ["--data", str(known), "--out", str(out), "--settings", str(settings), "--device", "cpu"]
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["tests.pipelines.killed"])  # torch is loaded once
     done: dict[Path, int] = {}
     for mark in ("fold-4/run/log.jsonl", "fold-4/none/train.probability.tif", "result.json"):
-        process = forkserver.Process(target=run_to_kill, args=(words(killed), data.PIXELS))
+        process = loaded_context().Process(target=run_to_kill, args=(words(killed), data.PIXELS))
         process.start()
         while process.is_alive() and not (killed / mark).exists():
             time.sleep(0.005)

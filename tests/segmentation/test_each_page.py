@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 import unet2015.tiling.plan as plan_module
+from tests.forks import loaded_workers
 from unet2015 import load_model, segment
 from unet2015.errors import ArgumentError, UsageError
 from unet2015.images.reader import open_image
@@ -133,7 +134,8 @@ def test_a_run_that_goes_on_does_not_measure_again(files, make_model, tmp_path, 
 def test_workers_use_the_numbers_of_each_page(files, make_model, tmp_path, monkeypatch):
     small_parts(monkeypatch)
     model = make_model(tmp_path / "m.safetensors", method="standardise")
-    (result,) = segment_files([files[0]], tmp_path / "out", model, PAGE, dask="local:2")
+    with loaded_workers():
+        (result,) = segment_files([files[0]], tmp_path / "out", model, PAGE, dask="local:2")
     assert result.error is None
     as_its_frames(tmp_path / "out", files, model, tmp_path)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.forks import loaded_workers
 from unet2015 import segment
 from unet2015.models.model_file import read_model_file
 from unet2015.segmentation.batch import segment_files
@@ -126,7 +127,8 @@ def test_a_resumed_run_says_it(model, files, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_workers_elsewhere_say_it(model, files, tmp_path):
     here = segment_files(files, tmp_path / "here", model, TILE)
-    there = segment_files(files, tmp_path / "there", model, TILE, dask="local:2")
+    with loaded_workers():
+        there = segment_files(files, tmp_path / "there", model, TILE, dask="local:2")
     assert notes_of(there) == notes_of(here) == EACH
 
 

@@ -1,11 +1,8 @@
 """OME-Zarr out: the pixels of the TIFF, valid metadata, one writer a chunk, whole or absent, resumed."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import zarr
 from ome_zarr_models.v05 import Image, ImageLabel, Labels
 
 import unet2015.tiling.plan as plan_module
+from tests.forks import loaded_context
 from unet2015.errors import ImageWriteError, UsageError
 from unet2015.images import zarr_layout
 from unet2015.images.reader import open_image, read_pages
@@ -184,14 +182,16 @@ def test_a_failure_leaves_nothing_at_the_path_and_is_gone_on_from(tmp_path, job,
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
+import torch
 import unet2015.tiling.plan as plan_module
 from unet2015.images import zarr_layout, zarr_writer
 from unet2015.segmentation import zarr_output
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.options import SegmentOptions
 plan_module.PART_PIXELS, zarr_layout.SMALLEST_LEVEL = 5000, 32
-left, where = int(sys.argv[4]), sys.argv[5]
+image, out, model, left, where = given
+torch.set_num_threads(threads)
 def dying(function):
     def call(*arguments, **options):
         global left
@@ -204,7 +204,7 @@ if where == "write":  # between the rows and the note that they are there
     zarr_output.write_json = dying(zarr_output.write_json)
 else:
     zarr_writer._halved = dying(zarr_writer._halved)
-segment_files([sys.argv[1]], sys.argv[2], sys.argv[3], SegmentOptions(tile=60, device="cpu"))
+segment_files([image], out, model, SegmentOptions(tile=60, device="cpu"))
 """
 
 
@@ -214,10 +214,12 @@ def test_a_killed_run_is_gone_on_from(tmp_path, job, monkeypatch, calls, where):
     image, model = job
     whole = sha256(outcome(segment_files([image], tmp_path / "whole.zarr", model, OPTIONS)))
     out = tmp_path / "out.zarr"
-    command = [sys.executable, "-c", KILLED, *map(str, (image, out, model, calls, where))]
     # With as many threads as here: parts that were computed with others are not gone on with.
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    assert subprocess.run(command, env=os.environ | threads).returncode == -signal.SIGKILL
+    given = {"given": (image, out, model, calls, where), "threads": torch.get_num_threads()}
+    process = loaded_context().Process(target=exec, args=(KILLED, given))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not out.exists()
     (work,) = tmp_path.glob(".*.parts")
     notes = len(list(work.glob("*.part")))

@@ -1,8 +1,6 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
@@ -11,6 +9,7 @@ import pytest
 import tifffile
 import torch
 
+from tests.forks import loaded_context
 from tests.training.conftest import equal
 from unet2015.errors import (
     DataSetError,
@@ -278,22 +277,18 @@ def test_all_files_of_a_batch_are_named(tmp_path, small_set, small_settings):
 @pytest.mark.slow
 def test_kill_9_and_resume(tmp_path, small_set, small_settings):
     settings = small_settings(optimisation={"steps": 60})
-    script = (
-        "import sys\n"
-        "from unet2015 import train\n"
-        "from unet2015.settings import TrainingSettings\n"
-        "train(sys.argv[1], sys.argv[2], sys.argv[3], device='cpu', resume=True,\n"
-        "      settings=TrainingSettings.model_validate_json(sys.argv[4]))\n"
-    )
-    run = tmp_path / "run"
-    command = [sys.executable, "-c", script, *map(str, small_set), str(run), settings.model_dump_json()]
     # As many threads as here: another number may round in another way.
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | threads)
-    while len(lines(run)) < 12 and process.poll() is None:
+    script = f"torch.set_num_threads({torch.get_num_threads()})\ntrain(*files, run, **options)\n"
+    run, options = tmp_path / "run", {"settings": settings, "device": "cpu", "resume": True}
+    given = {"files": small_set, "run": run, "options": options}
+    code = f"import torch\nfrom unet2015.training.loop import train\n{script}"
+    process = loaded_context().Process(target=exec, args=(code, given))
+    process.start()
+    while len(lines(run)) < 12 and process.is_alive():
         time.sleep(0.01)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     train(*small_set, run, settings=settings, device="cpu", resume=True)
     train(*small_set, tmp_path / "whole", settings=settings, device="cpu")
     assert equal(tensors(run), tensors(tmp_path / "whole"))
