@@ -29,6 +29,8 @@ SIDE, KEPT = 44, 28
 """Side of the tiles, and of what is kept of each, in pixels."""
 BOTH = ("classes", "probability")
 PAGE, PAGES, SMALL = (8 * KEPT - 3, 4 * KEPT - 3), (8, 2 * KEPT - 3, 2 * KEPT - 3), (20, 40)
+FEW = (3, *PAGES[1:])
+"""Pages of objects in OME-Zarr, of which each takes as long as a whole other layout."""
 
 
 @dataclass
@@ -255,8 +257,8 @@ def make(folder: Path) -> dict[str, Segmentation | Training]:
     plan.PART_PIXELS = 4 * SIDE * SIDE
     zarr_layout.SMALLEST_LEVEL, zarr_layout._CHUNK, zarr_layout._SHARD = 32, 16, 32
     folder.mkdir(parents=True)
-    page, pages, small = (_image(folder / f"{name}.tif", shape) for name, shape in
-                          (("page", PAGE), ("pages", PAGES), ("small", SMALL)))  # fmt: skip
+    shapes = {"page": PAGE, "pages": PAGES, "small": SMALL, "few": FEW}
+    page, pages, small, few = (_image(folder / f"{name}.tif", shape) for name, shape in shapes.items())
     three = [_image(folder / f"{name}.tif", (2 * KEPT - 3, 4 * KEPT - 3)) for name in "abc"]
     two, many = (_model(folder / f"{classes}.safetensors", classes) for classes in (2, 3))
     one, both = SegmentOptions(tile=SIDE), SegmentOptions(tile=SIDE, products=BOTH)
@@ -275,7 +277,7 @@ def make(folder: Path) -> dict[str, Segmentation | Training]:
         "zarr with channels": Segmentation([pages], "out.zarr", replace(both, axes="ZYX"), many),
         "zarr over earlier": Segmentation([page], "out.zarr", both, two, other),
         "objects": Segmentation([page], "", with_objects, two),
-        "zarr with objects": Segmentation([pages], "out.zarr", replace(with_objects, axes="ZYX"), two),
+        "zarr with objects": Segmentation([few], "out.zarr", replace(with_objects, axes="ZYX"), two),
         "training": Training(*_training_set(folder), _training_settings()),
     }
 
