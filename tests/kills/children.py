@@ -1,5 +1,6 @@
 """Forked children that are killed: at a drawn call of the system, or after a drawn time."""
 
+import gc
 import importlib
 import json
 import os
@@ -113,6 +114,7 @@ def prepare() -> None:
     importlib.import_module("zarr")  # once, as it takes a child 2 seconds, which a kill would fall into
     os.fsync = lambda handle: None  # a kill, unlike a power cut, loses nothing that was written
     torch.set_num_threads(1)  # a forked child cannot use threads that its parent started
+    gc.freeze()  # or each child looks through all modules, and copies their memory to do so
     for kind, name in ((PartWriter, "append"), (ImageWriter, "write")):
         _deadly_after(kind, name)
     _counting(Predictor, "__call__", "tiles", lambda tiles: len(tiles))

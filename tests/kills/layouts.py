@@ -30,7 +30,7 @@ SIDE, KEPT = 44, 28
 BOTH = ("classes", "probability")
 PAGE, PAGES, SMALL = (8 * KEPT - 3, 4 * KEPT - 3), (8, 2 * KEPT - 3, 2 * KEPT - 3), (20, 40)
 FEW = (3, *PAGES[1:])
-"""Pages of objects in OME-Zarr, of which each takes as long as a whole other layout."""
+"""Pages of channels and of objects in OME-Zarr, of which each takes as long as a whole other layout."""
 
 
 @dataclass
@@ -274,7 +274,7 @@ def make(folder: Path) -> dict[str, Segmentation | Training]:
         "several files": Segmentation(three, "", both, two),
         "zarr": Segmentation([page], "out.zarr", one, two),
         "zarr of both": Segmentation([page], "out.zarr", both, two),
-        "zarr with channels": Segmentation([pages], "out.zarr", replace(both, axes="ZYX"), many),
+        "zarr with channels": Segmentation([few], "out.zarr", replace(both, axes="ZYX"), many),
         "zarr over earlier": Segmentation([page], "out.zarr", both, two, other),
         "objects": Segmentation([page], "", with_objects, two),
         "zarr with objects": Segmentation([few], "out.zarr", replace(with_objects, axes="ZYX"), two),

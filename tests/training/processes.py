@@ -8,6 +8,7 @@ Reads a job a line from standard input, as JSON: ``arguments`` of the command li
 of the first validations find a plateau. Answers with the exit statuses as JSON.
 """
 
+import gc
 import json
 import os
 import signal
@@ -77,5 +78,6 @@ def start(job):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    gc.freeze()  # or each child looks through all modules, and copies their memory to do so
     for line in sys.stdin:
         print(json.dumps(start(json.loads(line))), flush=True)
