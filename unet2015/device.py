@@ -134,6 +134,13 @@ def has_matrix_units() -> bool:
     return supported is not None and bool(supported())
 
 
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16: those of AVX-512, or AMX."""
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public
+    return has_matrix_units() or (supported is not None and bool(supported()))
+
+
 def available_memory(device: torch.device) -> int:
     """Return the free memory of `device` in bytes; on a CPU, within the limits of its control group."""
     if device.type == "cuda":

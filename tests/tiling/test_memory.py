@@ -99,7 +99,7 @@ def copies_of(compute):
 @pytest.mark.parametrize("variant", ["paper", "release"])
 def test_the_copies_of_the_weights_are_counted(monkeypatch, variant, least):
     network = UNet(1, 2, 16, 3, variant)
-    monkeypatch.setattr(layers, "has_matrix_units", lambda: True)
+    monkeypatch.setattr(layers, "multiplies_bfloat16", lambda: True)
     with winograd_from(least):
         single, half = (copies_of(RowStripUNet(network, dtype)) for dtype in (torch.float32, torch.bfloat16))
         said = weight_values(network)

@@ -13,8 +13,8 @@ HALF = torch.bfloat16
 
 
 @pytest.fixture(autouse=True)
-def with_matrix_units(monkeypatch):
-    monkeypatch.setattr(layers, "has_matrix_units", lambda: True)
+def with_bfloat16_of_its_own(monkeypatch):
+    monkeypatch.setattr(layers, "multiplies_bfloat16", lambda: True)
     if not (can_pack(HALF) and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")):
         pytest.skip("this torch has no packed transposed convolution in bfloat16")
     assert composed.can_compose(HALF)
@@ -30,7 +30,7 @@ def separate(monkeypatch):
 
     def scores(network, image, *cuts):
         with monkeypatch.context() as changed:
-            changed.setattr(layers, "has_matrix_units", lambda: False)
+            changed.setattr(layers, "multiplies_bfloat16", lambda: False)
             compute = RowStripUNet(network, HALF, *cuts)
             found = compute(image)
         assert compute._layers.composed == [None] * network.depth

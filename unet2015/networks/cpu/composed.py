@@ -2,7 +2,8 @@
 
 In the paper's network no ReLU stands between the two, so they are one linear map. For each pixel and channel
 out it takes 4 products for each channel of the map below; both one after the other take 1 and, as they have
-half of its channels, 4.5. The raised map is neither written, nor read, nor rounded.
+half of its channels, 4.5. The raised map is neither written, nor read, nor rounded. Without matrix
+units, a pixel has the same bits in a map of any size (benchmarks/NOTES.md).
 """
 
 import copy

@@ -8,7 +8,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from unet2015.device import has_matrix_units
+from unet2015.device import multiplies_bfloat16
 from unet2015.networks.cpu import winograd
 from unet2015.networks.cpu.composed import ComposedConvolution, composed
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution, can_pack
@@ -85,7 +85,7 @@ class ConvolutionFactory:
 
     def composed(self, up: nn.Module, concat: AnyConcatConvolution) -> ComposedConvolution | None:
         """Return an up-convolution and the convolution after it as one, where that is known to be faster."""
-        if self.dtype != torch.bfloat16 or not self.packed or not has_matrix_units():
+        if self.dtype != torch.bfloat16 or not self.packed or not multiplies_bfloat16():
             return None
         return composed(self.copy(up), concat) if isinstance(concat, ConcatConvolution) else None
 
