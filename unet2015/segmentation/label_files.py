@@ -28,7 +28,7 @@ from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
 from unet2015.segmentation.object_output import join_results, say_channels
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
-from unet2015.segmentation.record_beside import place_of_record
+from unet2015.segmentation.record_beside import describe_other_labels, place_of_record
 from unet2015.segmentation.same_files import with_copies
 
 _NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"
@@ -149,6 +149,8 @@ class _Measuring:
         """Measure a label image; return the files that were written, and the summary of its objects."""
         watch = Unchanged(path)
         self.inputs[os.path.realpath(path)] = watch.sha256
+        if other := describe_other_labels(path, watch.sha256):
+            self.say(path, other)
         tables = _measured(path, self.opening, self.say)
         watch.check()
         if self.single:

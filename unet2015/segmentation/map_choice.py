@@ -24,6 +24,8 @@ _LAST = 254
 _PLAIN: tuple[list[int], ...] = ([], [1], [255])
 """Values beside 0 of maps that need no choice: of one class, and masks."""
 _ROUNDING = 1e-3
+_LOOKED_AT = 2**20
+"""Pixels of a page at most."""
 _SCALED = (
     "a probability map of whole numbers, 0 to 255 or 65535, must be divided by these and saved as floats"
 )
@@ -76,7 +78,7 @@ def maps_of(
                 f"{path}: objects of class {channel} are wanted, but the map has one channel, the "
                 "probability of class 1; if its pages are classes, name its axes: --axes CYX"
             )
-        highest = _check_probabilities(image, path, progress)
+        highest = _check_probabilities(image, path, notes, progress)
         if image.channels > 1 and settings.threshold is None:  # the highest decides, as in segment
             return Maps(image, channel, None, ClassImage(image), channel)
         threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path, notes)
@@ -143,10 +145,14 @@ def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Rep
     return found
 
 
-def _check_probabilities(image: Image, path: Path, progress: Progress) -> float:
-    """Return the highest value; raise `ImageValueError` unless all are from 0 to 1, up to rounding."""
-    highest = 0.0
-    for page, strip in _strips(image, progress):
+def _check_probabilities(image: Image, path: Path, notes: Repeated, progress: Progress) -> float:
+    """Return the highest value; raise `ImageValueError` unless all are from 0 to 1, up to rounding.
+
+    Pages that add up to 1 everywhere are the classes of one map: refused where no axis says what pages are,
+    else said.
+    """
+    highest, sums = 0.0, _SumOfPages(image)
+    for page, row, strip in _strips(image, progress):
         low, high = float(strip.min()), float(strip.max())
         if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # also where one is not a number
             raise ImageValueError(
@@ -154,16 +160,46 @@ def _check_probabilities(image: Image, path: Path, progress: Progress) -> float:
                 f"{high:g}; give the probability map as it was computed, not scores or a scaled image"
             )
         highest = max(highest, high)
+        sums.add(row, strip)
+    if sums.are_one():
+        said = f"its {image.pages} pages add up to 1 at each pixel, so they look like the classes of one map"
+        advice = "if they are, name the axes (--axes CYX), and with --class the one that objects are"
+        if image.page_axes == "I":
+            raise ImageValueError(f"{path}: {said}; {advice}; if they are pages, name those (--axes ZYX)")
+        notes.say(path, f"{said}, and each was taken for a page of objects; {advice}")
     return highest
 
 
-def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield all strips of an image, each with its page."""
+class _SumOfPages:
+    """Adds up the pages of a map of one channel in some rows, if there are not too many pages."""
+
+    def __init__(self, image: Image) -> None:
+        self._wanted = image.channels == 1 and 2 <= image.pages <= _MOST_CLASSES
+        self._step = -(-image.height * image.width // _LOOKED_AT)
+        self._sums: dict[int, NDArray[np.float64]] = {}
+        self._soft = False  # pages of 0 and 1 alone may be anything
+
+    def add(self, row: int, strip: NDArray[Any]) -> None:
+        """Take the next strip (1, rows, width) of a page, which begins at `row`."""
+        if not self._wanted:
+            return
+        for at in range(-(-row // self._step) * self._step, row + strip.shape[1], self._step):
+            line = strip[0, at - row].astype(np.float64)
+            self._soft = self._soft or bool(((line > _ROUNDING) & (line < 1 - _ROUNDING)).any())
+            self._sums[at] = self._sums.get(at, 0.0) + line
+
+    def are_one(self) -> bool:
+        """Whether all sums are 1, up to rounding."""
+        return self._soft and all(bool((np.abs(sums - 1) <= _ROUNDING).all()) for sums in self._sums.values())
+
+
+def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """Yield all strips of an image, each with its page and its first row."""
     rows = strip_rows(image.height, image.width)
     for page in range(image.pages):
         for row in range(0, image.height, rows):
             stop = min(row + rows, image.height)
-            yield page, image.read(page, row, stop, 0, image.width)
+            yield page, row, image.read(page, row, stop, 0, image.width)
             progress(stop - row)
 
 
@@ -197,7 +233,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
             f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
         )
     values: set[int] = set()
-    for _, strip in _strips(image, progress):
+    for _, _, strip in _strips(image, progress):
         values |= set(np.unique(strip).tolist())
         if len(values) > _MOST_CLASSES:
             raise ImageValueError(

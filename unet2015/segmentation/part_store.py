@@ -165,6 +165,7 @@ class PartWriter:
         self._store, self._part = store, part
         self._bands: list[tuple[int, int, list[str], float, float, int]] = []
         self._stack = ExitStack()
+        self._broken: OSError | None = None
 
     def __enter__(self) -> "PartWriter":
         with ExitStack() as stack:
@@ -174,11 +175,17 @@ class PartWriter:
         return self
 
     def append(self, band: Band) -> None:
-        """Write the next band."""
+        """Write the next band; after one that could not be written, no other is tried."""
+        if self._broken is not None:
+            raise self._broken
         for name, array in band.pixels.items():
             # Floats are mostly noise, which hardly shrinks.
             method = zipfile.ZIP_STORED if array.dtype.kind == "f" else zipfile.ZIP_DEFLATED
-            _save(self._file, f"{len(self._bands)}.{name}", array, method)
+            try:
+                _save(self._file, f"{len(self._bands)}.{name}", array, method)
+            except OSError as error:  # the disk is full
+                self._broken = error
+                raise
         self._bands.append((band.page, band.row, list(band.pixels), band.low, band.high, band.skipped))
 
     @property

@@ -10,6 +10,7 @@ from unet2015.errors import ImageValueError
 from unet2015.images.result_names import CLASSES, image_around, meant_inside, record_places
 from unet2015.safe_files import (
     EDITED,
+    RECORD,
     describe_damaged,
     digest_of,
     find_record,
@@ -17,6 +18,9 @@ from unet2015.safe_files import (
     read_record,
 )
 from unet2015.wording import listed
+
+_RECORDS = 1000
+"""That are looked at for what a file is, where its own record says another thing."""
 
 
 def record_beside(path: Path) -> dict[str, Any]:
@@ -85,6 +89,33 @@ def describe_change(path: Path, digest: str) -> str | None:
             "changed anything on purpose, segment it again"
         )
     return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
+
+
+def describe_other_labels(path: Path, digest: str) -> str | None:
+    """Return in words that labels of a SHA-256 are not those that the record beside them tells of.
+
+    Labels are often corrected by hand, which is no fault; but a file that was exchanged with another one, or
+    lies in the place of another one, looks the same.
+    """
+    around = image_around(path)
+    found = find_record(record_places(path), around)
+    if found is None or is_edited(found[1]):
+        return None
+    now = digest if around == path else digest_of(around)
+    if found[1]["outputs"][around.name] == now:
+        return None
+    for place in sorted(around.parent.glob(f"*{RECORD}"))[:_RECORDS]:
+        record = read_record(place)
+        known = {} if record is None else record["outputs"]
+        if names := [name for name, sha256 in known.items() if sha256 == now and name != around.name]:
+            return (
+                f"holds {names[0]}, by the record {place.name} beside it, and not what its own record says "
+                "was written; see that it belongs to its image"
+            )
+    return (
+        "is not as its record says it was written; that is right where somebody corrected it: see that it "
+        "belongs to its image"
+    )
 
 
 def is_changed(path: Path) -> bool:
