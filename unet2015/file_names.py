@@ -5,7 +5,10 @@ programs the byte goes out as it came in; for readers it is shown as ``\xb5``.
 """
 
 import codecs
+import glob
+import os
 import unicodedata
+from pathlib import Path
 
 RAW = "unet2015.raw_names"
 """An error handler for `str.encode` and text files: such bytes go out as they came, all else escaped."""
@@ -48,3 +51,15 @@ def _bytes_of(letter: str) -> bytes:
 
 
 codecs.register_error(RAW, _raw)
+
+
+def pattern_of(given: str | Path) -> str:
+    """Return a pattern for `glob` in which the folder that it begins with stands for itself.
+
+    So a folder whose name has brackets is found, though brackets stand for one of some characters.
+    """
+    path = Path(given)
+    known = next((above for above in path.parents if above != Path() and above.is_dir()), None)
+    if known is None:
+        return str(given)
+    return os.path.join(glob.escape(str(known)), path.relative_to(known))

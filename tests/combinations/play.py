@@ -166,7 +166,8 @@ def _look_at_objects(
     threshold = one.threshold if one.threshold is not None else one.model.info.objects.threshold
     if probability is None:
         probability = made.probabilities[:, one.of_class]
-        exact = settings.markers is None
+        # All of an area of one value, computed in another order, may lie on the other side of the threshold.
+        exact = settings.markers is None and bool((np.abs(probability - threshold) > 1e-6).all())
     else:
         exact = True
     if exact:

@@ -2,9 +2,12 @@
 
 import logging
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from unet2015.errors import ImageReadError, UsageError
 from unet2015.images.reader import SUFFIXES, find_images
@@ -131,6 +134,18 @@ def test_a_folder_whose_folders_hold_images_says_how_to_give_them(tmp_path):
     with pytest.raises(UsageError) as caught:
         find_images([tmp_path / "exp[1]" / "text"])
     assert "hold" not in str(caught.value)
+
+
+def test_a_folder_with_brackets_at_the_beginning_of_a_pattern_is_that_folder(tmp_path, monkeypatch):
+    for folder in ("s[1]", "s1", "s2"):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "a.tif", np.zeros((4, 4), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("s[1]/*.tif", tmp_path / "s[1]" / "*", "s[1]/**/a.tif"):
+        assert [path.parent.name for path in find_images([pattern])] == ["s[1]"]
+    assert [path.parent.name for path in find_images(["s[12]/*.tif"])] == ["s1", "s2"]
+    shutil.rmtree("s[1]")
+    assert [path.parent.name for path in find_images(["s[1]/*.tif"])] == ["s1"]
 
 
 def test_a_pattern_with_an_ending_stands_for_images_of_that_ending(tmp_path, caplog):

@@ -14,6 +14,7 @@ from unet2015.images.reader import find_images, open_image
 from unet2015.models.tensors import load_tensors
 from unet2015.report.run import report_run
 from unet2015.safe_files import Unchanged, files_below, open_regular, sha256
+from unet2015.safe_files.reading import state_of
 from unet2015.segmentation.replay import replay
 from unet2015.settings import load_settings
 from unet2015.training.log import read_log
@@ -160,6 +161,20 @@ def test_links_that_lead_back_end(tmp_path):
     expected = ["a/c/b/file", "a/c/file", "a/file", "b/a/c/file", "b/a/file", "b/file", "self"]
     assert found == sorted(expected, key=Path)
     assert len(sha256(tmp_path)) == 64
+
+
+def test_what_systems_leave_in_folders_is_no_content(tmp_path):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "0").write_bytes(b"chunk")
+    (tmp_path / ".zattrs").write_text("{}")
+    before, state = sha256(tmp_path), state_of(tmp_path)
+    for name in (".DS_Store", "c/.DS_Store", "c/Thumbs.db", "._c", "c/.nfs0000012", "@eaDir/0@SynoEAStream"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"system")
+        assert (sha256(tmp_path), state_of(tmp_path)) == (before, state)
+    assert [path.name for path in files_below(tmp_path)] == [".zattrs", "0"]
+    (tmp_path / "c" / "note.txt").write_text("mine")
+    assert sha256(tmp_path) != before
 
 
 def test_links_that_multiply_folders_are_an_error(tmp_path, monkeypatch):

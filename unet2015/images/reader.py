@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, ImageValueError, OutOfMemoryError, UsageError
+from unet2015.file_names import pattern_of
 from unet2015.images.channel import ChannelImage
 from unet2015.images.figure_files import is_figure
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, begins_as_image, open_file
@@ -221,7 +222,7 @@ def _in_folders(folder: Path) -> str:
 
 def _folders(item: str | Path) -> str:
     """Say that a pattern matches nothing, or folders, of which none is searched."""
-    folders = sorted(glob.glob(f"{item}{os.sep}", recursive=True), key=natural_order)
+    folders = sorted(glob.glob(f"{pattern_of(item)}{os.sep}", recursive=True), key=natural_order)
     if not folders:
         return "no such file or folder"
     return (
@@ -243,7 +244,7 @@ def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
     if is_zarr(path) or (path.exists() and not path.is_dir()):
         return [path], []
     folder = path.is_dir()
-    matches = path.iterdir() if folder else map(Path, glob.glob(str(item), recursive=True))
+    matches = path.iterdir() if folder else map(Path, glob.glob(pattern_of(item), recursive=True))
     every = sorted(matches, key=natural_order)
     files = [match for match in every if _is_image(match)]
     previews = _previews(item, files)

@@ -21,6 +21,9 @@ _KINDS = {
 _LONGEST_TEXT = 2**28
 _MOST_LINKS = 100_000
 """Links between a few folders can make more paths than anyone can read."""
+_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir", ".@__thumb")
+_BEGIN_OF_SYSTEMS = ("._", ".nfs", ".smbdelete", ".fuse_hidden")
+"""Names in folders of data that are nobody's data: of Finder, Explorer, file servers and their mounts."""
 
 
 def open_regular(path: str | Path) -> BufferedReader:
@@ -116,6 +119,8 @@ def _digest_in_state(path: Path, _state: tuple[int, ...]) -> str:
 def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and below, sorted. Links to folders are followed, but not back upwards.
 
+    What systems and file servers put into folders that somebody looks at, such as ``.DS_Store``, is left out.
+
     Raises
     ------
     OSError
@@ -136,6 +141,8 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...], followed: list[int])
     below = []
     with os.scandir(folder) as entries:
         for entry in entries:
+            if entry.name in _OF_SYSTEMS or entry.name.startswith(_BEGIN_OF_SYSTEMS):
+                continue
             try:
                 inner = entry.is_dir()
             except OSError:  # such as a circle of links
