@@ -60,14 +60,21 @@ def test_integer_predictions_are_probabilities_over_their_range(dtype: type) -> 
     np.testing.assert_array_equal(
         read_proposal(np.array([0, full // 5, full], dtype)), np.float32([0, 0.2, 1])
     )
-    np.testing.assert_array_equal(read_proposal(np.array([0, full // 5], dtype)), np.float32([0, 0.2]))
+    half = np.array([0, full // 5, full * 3 // 5], dtype)
+    np.testing.assert_array_equal(read_proposal(half), np.float32([0, 0.2, 0.6]))
     np.testing.assert_array_equal(read_proposal(np.array([0, 1, 1], dtype)), [0, 1, 1])
 
 
 @pytest.mark.parametrize(
-    "values", [np.array([0, 1, 2], np.uint8), np.array([-1, 1]), np.array([0, 70000], np.int32)]
+    "values",
+    [
+        np.array([0, 1, 2], np.uint8),
+        np.array([0, 40, 100], np.uint8),  # percent
+        np.array([-1, 1]),
+        np.array([0, 70000], np.int32),
+    ],
 )
-def test_instance_labels_are_no_prediction(values: np.ndarray) -> None:
+def test_instance_labels_and_percent_are_no_prediction(values: np.ndarray) -> None:
     with pytest.raises(ImageValueError, match=r"p\.tif.*class map"):
         read_proposal(values, "p.tif")
 

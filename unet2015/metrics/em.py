@@ -21,6 +21,8 @@ from unet2015.metrics.warping import Mismatches
 RADIUS_2016 = 10
 """Radius of the warping error in the organisers' script of 2016."""
 log = logging.getLogger(__name__)
+_DARKEST = 0.4
+"""Part of the range that probabilities as integers reach at least; percent, 0 to 100 of 255, do not."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,11 @@ def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.
     low, high, full = int(values.min()), int(values.max()), int(np.iinfo(values.dtype).max)
     if low >= 0 and high <= 1:
         return values.astype(np.float32)
-    if values.dtype not in (np.uint8, np.uint16) or high / full <= 0.1:
+    if values.dtype not in (np.uint8, np.uint16) or high / full <= _DARKEST:
         raise ImageValueError(
             f"{name}: expected probabilities of cell interior (float in [0, 1], or 8- or 16-bit over their "
-            f"range) or a class map of 0 and 1, got {values.dtype} from {low} to {high}"
+            f"range) or a class map of 0 and 1, got {values.dtype} from {low} to {high}; if percent or another number "
+            "stands for 1, divide by that and save floats"
         )
     log.info("%s: read as probabilities, %d is 1", name, full)
     return (values / full).astype(np.float32)
