@@ -154,8 +154,8 @@ def read_proposal(values: NDArray[Any], name: str = "prediction") -> NDArray[np.
     if values.dtype not in (np.uint8, np.uint16) or high / full <= _DARKEST:
         raise ImageValueError(
             f"{name}: expected probabilities of cell interior (float in [0, 1], or 8- or 16-bit over their "
-            f"range) or a class map of 0 and 1, got {values.dtype} from {low} to {high}; if percent or another number "
-            "stands for 1, divide by that and save floats"
+            f"range) or a class map of 0 and 1, got {values.dtype} from {low} to {high}; if percent or "
+            "another number stands for 1, divide by that and save floats"
         )
     log.info("%s: read as probabilities, %d is 1", name, full)
     return (values / full).astype(np.float32)
