@@ -59,3 +59,38 @@ def test_unpacked_weights_are_those_of_the_network():
                 module
             )
             assert torch.equal(made_of.plain().weight, module.weight)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.Conv2d, torch.nn.ConvTranspose2d])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layers_have_weights_of_their_own_in_whatever_order_the_network_holds_them(kind, order, dtype):
+    module = kind(3, 4, 2).to(memory_format=order)
+    before = module.weight.detach().to(dtype, copy=True), module.bias.detach().to(dtype, copy=True)
+    found = ConvolutionFactory(dtype, packed=False).copy(module)
+    with torch.no_grad():
+        module.weight.zero_()
+        module.bias.zero_()
+    assert all(map(torch.equal, found, before))
+    assert found[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("channels", [1, 16, 35])
+@pytest.mark.parametrize("value", [3.0, float("nan"), float("inf")])
+def test_the_bound_of_many_channels_counts_each_of_them(channels, value):
+    weight, bias = torch.full((channels, 2, 3, 3), 0.5), torch.linspace(-2, 1, channels)
+    weight[-1, 1, 2, 0] = -value
+    found = packed_weights.OutputBound.of_weights(weight, bias)
+    expected = packed_weights.OutputBound.of(weight.abs().sum(dim=(1, 2, 3)), bias)
+    assert repr(found) == repr(expected)
+    assert found.offset == 2
+
+
+@pytest.mark.parametrize("value", [1e29, 2e30, -2e30, float("nan"), float("inf"), -float("inf")])
+def test_weights_too_large_for_winograd_stay_with_the_usual_convolution(value):
+    module = torch.nn.Conv2d(128, 128, 3)
+    with torch.no_grad():
+        module.weight[100, 3, 1, 1] = value
+    factory = ConvolutionFactory(torch.float32, packed_weights.can_pack(torch.float32))
+    usual = isinstance(factory.convolution(module), packed_weights.Convolution)
+    assert usual == (value != 1e29 or not factory.packed)

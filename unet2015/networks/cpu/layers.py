@@ -58,9 +58,9 @@ class ConvolutionFactory:
         """Return copies of weight, channels last, and bias, on the CPU."""
         assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         assert module.bias is not None
-        weight = module.weight.detach().to("cpu", self.dtype, copy=True)
-        bias = module.bias.detach().to("cpu", self.dtype, copy=True)
-        return weight.contiguous(memory_format=torch.channels_last), bias
+        given, bias = module.weight.detach(), module.bias.detach().to("cpu", self.dtype, copy=True)
+        weight = given.to("cpu", self.dtype).contiguous(memory_format=torch.channels_last)
+        return weight.clone() if weight.data_ptr() == given.data_ptr() else weight, bias
 
     def convolution(self, module: nn.Module) -> AnyConvolution:
         """Return a convolution with its ReLU."""
@@ -93,8 +93,11 @@ class ConvolutionFactory:
         channels_out, channels_in = weight.shape[:2]
         if not is_worthwhile(channels_in, channels_out, self.dtype, self.winograd_from):
             return False
-        # NaN is not below anything, and so stays with the usual convolution, too.
-        return self.packed and can_multiply(self.dtype) and bool(weight.abs().max() <= MAX_WEIGHT)
+        if not (self.packed and can_multiply(self.dtype)):
+            return False
+        # NaN makes both NaN, which is not below anything, and so stays with the usual convolution, too.
+        least, most = map(float, torch.aminmax(weight))
+        return -least <= MAX_WEIGHT and most <= MAX_WEIGHT
 
 
 @dataclass(frozen=True)

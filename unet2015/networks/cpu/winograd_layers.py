@@ -43,7 +43,7 @@ class WinogradConvolution:
 
     def __init__(self, weight: Tensor, bias: Tensor, scratch: winograd.Scratch) -> None:
         self.bias, self.scratch = bias, scratch
-        self.bound = OutputBound.of(weight.float().abs().sum(dim=(1, 2, 3)), bias)
+        self.bound = OutputBound.of_weights(weight, bias)
         self.weights = winograd_weights([weight])
 
     def plain(self) -> Convolution:
@@ -69,8 +69,7 @@ class WinogradConcatConvolution:
 
     def __init__(self, raised: Tensor, skip: Tensor, bias: Tensor, scratch: winograd.Scratch) -> None:
         self.bias, self.scratch = bias, scratch
-        sums = [weight.float().abs().sum(dim=(1, 2, 3)) for weight in (raised, skip)]
-        self.bounds = OutputBound.of(sums[0], None), OutputBound.of(sums[1], bias)
+        self.bounds = OutputBound.of_weights(raised, None), OutputBound.of_weights(skip, bias)
         self.weights = winograd_weights([raised, skip])
 
     def plain(self) -> ConcatConvolution:
