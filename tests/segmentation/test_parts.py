@@ -1,5 +1,6 @@
 """Parts: whoever computes them, in whichever order, the whole is the same; what is kept is whole."""
 
+import errno
 import os
 import pickle
 from types import SimpleNamespace
@@ -190,3 +191,29 @@ def test_what_is_no_file_in_the_place_of_a_part_is_made_anew(tmp_path, job, what
     else:
         path.symlink_to(path.name)
     assert run(computation, PartStore(tmp_path, computation.plan)) == expected
+
+
+def test_after_a_band_that_could_not_be_written_no_other_is_tried(tmp_path, job, monkeypatch, recwarn):
+    computation = job()
+    part = computation.plan.parts[0]
+    bands = []
+    compute_parts(computation, [part], bands.append)
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def half_written(file, name, array, method):
+        with file.open(name, "w") as target:
+            target.write(b"a part")
+            raise full
+
+    store, tried = PartStore(tmp_path, computation.plan), []
+    with monkeypatch.context() as patched, pytest.raises(ImageWriteError, match="No space left"):
+        patched.setattr("unet2015.segmentation.part_store._save", half_written)
+        with store.keeping(part) as keep:
+            for band in bands[:1] * 2:
+                with pytest.raises(OSError, match="No space left") as raised:
+                    keep(band)
+                tried.append(raised.value)
+            raise tried[-1]
+    assert tried == [full, full]
+    assert not [str(one.message) for one in recwarn if "Duplicate name" in str(one.message)]
+    assert list(tmp_path.iterdir()) == []
