@@ -25,6 +25,7 @@ from unet2015.report.measures import alert, measured_on, measures, other_setting
 from unet2015.report.training_files import held_out_pages, training_files
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
+from unet2015.settings.shipped import that_count
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.dataset import Labels, read_labels, size_difference
@@ -140,7 +141,7 @@ def report_run(folder: str | Path, out: str | Path | None = None, *, device: str
 def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) -> Section:
     details: dict[str, Any] = {}
     if settings is not None:
-        details["settings"] = settings
+        details["settings"] = that_count(settings)
     if model is not None:
         # What the model file repeats is shown once.
         record = {key: value for key, value in model.info.training.items() if key != "settings"}

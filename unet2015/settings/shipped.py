@@ -82,6 +82,16 @@ def is_shipped(path: str | Path | None) -> bool:
     )
 
 
+def that_count(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings for readers: where epochs are given, without the steps that do not count."""
+    shown = dict(settings)
+    for section, key, _ in _STEPS_OR_EPOCHS:
+        said = settings.get(section)
+        if isinstance(said, dict) and said.get("epochs") is not None:
+            shown[section] = {name: value for name, value in said.items() if name != key}
+    return shown
+
+
 def _check_one_of_both(values: dict[str, Any], name: str) -> None:
     """Refuse a number of steps and of epochs side by side, of which only the second would count."""
     for section, key, what in _STEPS_OR_EPOCHS:
