@@ -136,3 +136,25 @@ def test_a_pass_that_leaves_the_range_has_both_one_after_the_other():
     plain.head.float()
     scores = plain(image.to(HALF))
     assert torch.equal(compute(image).isnan(), scores.isnan())
+
+
+@pytest.mark.parametrize("piece", [1, 5, 8])
+def test_matrix_units_raise_wide_maps_in_pieces(monkeypatch, piece):
+    """As whole maps of some widths run at a quarter of the rate there."""
+    network = made(26, 1, 2, 16, 2)
+    image = image_for(network, 26, (1, 6)).float()
+    compute, real, widths = RowStripUNet(network, HALF), composed.ComposedConvolution._raised, []
+
+    def watched(self, below):
+        widths.append(below.shape[-1])
+        return real(self, below)
+
+    monkeypatch.setattr(composed.ComposedConvolution, "_raised", watched)
+    monkeypatch.setattr(composed, "PIECE", piece)
+    monkeypatch.setattr(composed, "has_matrix_units", lambda: False)
+    whole = compute(image)
+    assert max(widths) > piece + 1
+    widths.clear()
+    monkeypatch.setattr(composed, "has_matrix_units", lambda: True)
+    assert (compute(image) - whole).abs().max() <= 1e-2 * scale_of(whole)
+    assert max(widths) == piece + 1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unet2015.device import has_matrix_units
 from unet2015.networks.cpu.maxima import largest
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution
 
@@ -21,8 +22,12 @@ MIN_CHANNELS = 16
 """Channels out from which on it is worthwhile. With matrix units 8 gain nothing (benchmarks/NOTES.md)."""
 _SMALLEST, _LARGEST = 1e-20, 1e20
 """Of the largest composed weight: beyond, some may be infinite, or all 0, where the factors are not."""
+_LAST = torch.channels_last
 _HEIGHT, _WIDTH = 28, 64
 """Of an input. With one size for all, tiles of all sizes share the packed weights."""
+PIECE = 32
+"""Columns of the map below that matrix units raise at a time. Whole maps of 68 or 128 to 132 columns and 512
+or 1024 channels ran at a quarter of the rate (benchmarks/NOTES.md)."""
 _STRIDE, _CROP, _NO_PADDING, _DILATION, _GROUPS = [2, 2], [2, 2], [0, 0], [1, 1], 1
 
 
@@ -48,10 +53,22 @@ class ComposedConvolution:
 
     def __call__(self, below: Tensor, skip: Tensor) -> Tensor:
         """Return the convolution of both maps, after its ReLU."""
+        height, columns = below.shape[2], below.shape[3] - 1
+        if columns <= PIECE or not has_matrix_units():
+            return self._skip.add_to(self._raised(below), skip)
+        size = (1, len(self.bias), 2 * height - 2, 2 * columns)
+        y = torch.empty(size, dtype=below.dtype, memory_format=_LAST)
+        for start in range(0, columns, PIECE):
+            stop = min(start + PIECE, columns)
+            piece = below[:, :, :, start : stop + 1].contiguous(memory_format=_LAST)
+            y[:, :, :, 2 * start : 2 * stop] = self._raised(piece)
+        return self._skip.add_to(y, skip)
+
+    def _raised(self, below: Tensor) -> Tensor:
         y: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
             below, self.weight, None, _CROP, _NO_PADDING, _STRIDE, _DILATION, _GROUPS, "none", [], ""
         )
-        return self._skip.add_to(y, skip)
+        return y
 
 
 def composed(up: tuple[Tensor, Tensor], concat: ConcatConvolution) -> ComposedConvolution | None:
