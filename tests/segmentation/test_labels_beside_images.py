@@ -10,6 +10,7 @@ import tifffile
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
 from unet2015.images.result_records import record_of_result
 from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.in_memory import segment
 from unet2015.segmentation.jobs import find_inputs
 from unet2015.segmentation.label_files import measure_files
@@ -73,6 +74,9 @@ def test_results_that_are_given_as_images_are_said_to_be_results(tmp_path, make_
     (image,) = segment_files([tmp_path / "in"], tmp_path / target, model, options)
     again = segment_files([tmp_path / "results"], tmp_path / "again", model)
     said = "is a result of this program, by the record beside it, and no image"
+    caplog.clear()
+    plan_files([tmp_path / "results"], tmp_path / "planned", model)
+    assert said in caplog.text
     assert not any(said in note for note in image.notes)
     for one in again:
         assert one.error is None

@@ -1,12 +1,14 @@
 """In what an image is unlike those that a model was trained on, as far as both say it."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 
 from unet2015.images.channel import describe_channels
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
+from unet2015.images.result_records import describe_result
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.trained_scale import sides_in_words, trained_scale, trained_sides
 
@@ -17,10 +19,14 @@ _NUMBER = re.compile(r"(?:c|ch|channel)?[\W_]*(?:[0-9]+[\W_]+)*([0-9]+)", re.IGN
 """A name of a channel that is no more than its number."""
 
 
-def notes_on(image: Image, info: ModelInfo) -> tuple[str, ...]:
-    """Return the notes on an image, and in what it is unlike those that a model was trained on."""
+def notes_on(image: Image, info: ModelInfo, file: Path | None = None) -> tuple[str, ...]:
+    """Return the notes on an image, and in what it is unlike those that a model was trained on.
+
+    Where its file is given, that comes first if it is a result of this program, and no image.
+    """
+    result = None if file is None else describe_result(file)
     unlike = _other_channels(image, info) + _other_bits(image, info) + _other_type(image, info)
-    return image.notes + unlike + _other_scale(image, info)
+    return (() if result is None else (result,)) + image.notes + unlike + _other_scale(image, info)
 
 
 def notes_on_start(image: Image, info: ModelInfo) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def plan_files(
         try:
             check_before(job)
             with options.open(job.input) as image:
-                for note in notes_on(image, segmenter.info):
+                for note in notes_on(image, segmenter.info, job.input):
                     notes.say(job.input, note)
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:

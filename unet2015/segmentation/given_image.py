@@ -15,7 +15,6 @@ from unet2015.images.array_image import ArrayImage
 from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.images.notes import say
-from unet2015.images.result_records import describe_result
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.unlike import notes_on
 from unet2015.safe_files import Unchanged
@@ -63,8 +62,7 @@ def opened_for(given: str | Path | NDArray[Any], options: SegmentOptions, info: 
     named = isinstance(given, str | bytes | os.PathLike)
     watch = Unchanged(file_path(given, "image")) if named else None
     with image_of(given, options, info) as image:
-        result = describe_result(watch.path) if watch is not None else None
-        for note in (*filter(None, [result]), *notes_on(image, info)):
+        for note in notes_on(image, info, None if watch is None else watch.path):
             say(Path(image.name), note)
         yield image
     if watch is not None:

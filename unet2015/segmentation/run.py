@@ -12,7 +12,7 @@ from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
-from unet2015.images.result_records import TRAINED_ON, describe_result
+from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.doubts import doubts_of_objects
 from unet2015.models.training_pages import trained_pages
 from unet2015.models.unlike import notes_on, unchecked_scale
@@ -149,8 +149,7 @@ def _run(
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
         lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
-        result = filter(None, [describe_result(job.input)])
-        for note in (*result, *notes_on(image, segmenter.info), *lost):
+        for note in (*notes_on(image, segmenter.info, job.input), *lost):
             heard.say(job.input, note)
         heard.notes += unchecked_scale(image, segmenter.info)  # for the record and --json alone
         make_folder(job.outputs.main.parent)
