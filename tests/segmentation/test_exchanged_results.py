@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from tests.segmentation.test_map_files import blobs
 from unet2015.errors import ImageValueError
@@ -61,6 +62,30 @@ def test_labels_of_an_image_of_the_same_name_elsewhere_are_said(two, tmp_path):
     (tmp_path / "there" / "a.labels.tif").unlink()
     (note,) = measured((two[0], tmp_path / "there"), tmp_path)
     assert "is not as its record says" in note
+
+
+def test_so_they_are_in_ome_zarr(tmp_path, model, stack):
+    for name, page in zip("ab", stack, strict=False):
+        tifffile.imwrite(tmp_path / f"{name}.tif", page)
+        target = tmp_path / "out" / f"{name}.zarr"
+        segment_files([tmp_path / f"{name}.tif"], target, model, SegmentOptions(objects=ObjectSettings()))
+    two = tmp_path, tmp_path / "out"
+
+    def of_a():
+        (result,) = measure_files(two[1] / "a.zarr", tmp_path / "m", images=tmp_path / "a.tif")
+        return " ".join(note for note in result.notes if "record" in note)
+
+    assert of_a() == ""
+    kept = shutil.copytree(two[1] / "a.zarr", tmp_path / "kept.zarr")
+    labels = zarr.open(two[1] / "a.zarr" / "labels" / "labels" / "0", mode="r+")
+    labels[:] = labels[:] + 1
+    assert "lies in a.zarr, which is not as its record says it was written" in of_a()
+    shutil.rmtree(two[1] / "a.zarr")
+    shutil.copytree(two[1] / "b.zarr", two[1] / "a.zarr")
+    assert "lies in a.zarr, which holds b.zarr, by the record" in of_a()
+    shutil.rmtree(two[1] / "a.zarr")
+    shutil.move(kept, two[1] / "a.zarr")
+    assert of_a() == ""
 
 
 def softmax(classes):

@@ -98,23 +98,25 @@ def describe_other_labels(path: Path, digest: str) -> str | None:
     lies in the place of another one, looks the same.
     """
     around = image_around(path)
-    found = find_record(record_places(path), around)
+    found = find_record(record_places(around), around)
     if found is None or is_edited(found[1]):
         return None
-    now = digest if around == path else digest_of(around)
+    inside = around != path
+    now = digest_of(around) if inside else digest
     if found[1]["outputs"][around.name] == now:
         return None
+    what = f"lies in {around.name}, which " if inside else ""
     for place in sorted(around.parent.glob(f"*{RECORD}"))[:_RECORDS]:
         record = read_record(place)
         known = {} if record is None else record["outputs"]
         if names := [name for name, sha256 in known.items() if sha256 == now and name != around.name]:
             return (
-                f"holds {names[0]}, by the record {place.name} beside it, and not what its own record says "
-                "was written; see that it belongs to its image"
+                f"{what}holds {names[0]}, by the record {place.name} beside it, and not what its own record "
+                "says was written; see that it belongs to its image"
             )
     return (
-        "is not as its record says it was written; that is right where somebody corrected it: see that it "
-        "belongs to its image"
+        f"{what}is not as its record says it was written; that is right where somebody corrected it: see "
+        "that it belongs to its image"
     )
 
 
