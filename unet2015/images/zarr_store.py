@@ -1,4 +1,7 @@
-"""The files of a Zarr folder: only regular ones are read; a link to nowhere is no missing chunk."""
+"""The files of a Zarr folder: only regular ones are read; a link to nowhere is no missing chunk.
+
+They are written without second names, which some file systems do not have (exFAT, FAT, shares).
+"""
 
 import asyncio
 from functools import cache
@@ -28,6 +31,22 @@ def careful_store() -> Any:
             return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     return CarefulStore
+
+
+@cache
+def plain_store() -> Any:
+    """Return the class of a store of a folder to write: `LocalStore`, but that it links no files.
+
+    zarr gives a file that must be new its name by a link. Here nobody else writes into the folder.
+    """
+    from zarr.storage import LocalStore
+
+    class PlainStore(LocalStore):
+        async def set_if_not_exists(self, key: str, value: Any) -> None:
+            if not await self.exists(key):
+                await self.set(key, value)
+
+    return PlainStore
 
 
 def _read(root: Path, key: str, part: Any) -> bytes | None:

@@ -27,6 +27,7 @@ from unet2015.images.ngff_description import WRITTEN, describe_multiscale
 from unet2015.images.zarr_group import zarr_library
 from unet2015.images.zarr_layout import ZarrLayout, ZarrMap
 from unet2015.images.zarr_levels import Block, Each, Shard, blocks, shards_below
+from unet2015.images.zarr_store import plain_store
 from unet2015.safe_files import flush_all
 
 _COLOURS = ((0, 0, 0), (255, 196, 0), (0, 158, 255), (230, 0, 92), (0, 200, 120), (160, 90, 255))
@@ -66,7 +67,7 @@ class ZarrSegmentation:
             paths = (path for item in self.layout.maps for path in self.layout.paths(item.name))
             for place in ("", "labels", *(item.folder for item in self.layout.maps), *paths):
                 (self.folder / place / "zarr.json").unlink(missing_ok=True)
-            root = zarr_library().open_group(self.folder, mode="a", zarr_format=3)
+            root = zarr_library().open_group(plain_store()(self.folder), mode="a", zarr_format=3)
             labels = root.require_group("labels")
             found = [item for item in self.layout.maps if item.label]
             for item in found:
@@ -88,7 +89,7 @@ class ZarrSegmentation:
     def add_label(self, like: Image) -> None:
         """Make the label image of this layout beside those that are there; `like` as for `create`."""
         (item,) = self.layout.maps
-        root = zarr_library().open_group(self.folder, mode="r+", zarr_format=3)
+        root = zarr_library().open_group(plain_store()(self.folder), mode="r+", zarr_format=3)
         labels = root["labels"]
         self._create_label(root, labels.require_group(item.name), item, like)
         names = [name for name in labels.attrs["ome"]["labels"] if name != item.name]
@@ -171,7 +172,7 @@ class ZarrSegmentation:
 
     def _array(self, path: str) -> Any:
         if path not in self._open:
-            opened = zarr_library().open_array(self.folder / path, mode="r+")
+            opened = zarr_library().open_array(plain_store()(self.folder / path), mode="r+")
             # Zeros are written, too: a file that is not there has been lost. (`open_array` does not obey it.)
             self._open[path] = opened.with_config({"write_empty_chunks": True})
         return self._open[path]
