@@ -7,12 +7,14 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from pyarrow import parquet
 
 from unet2015 import safe_files
 from unet2015.errors import GeometryError, ImageReadError, MemoryLimitError, UsageError
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.settings.objects import ObjectSettings
 from unet2015.tiling.memory import PlanMemoryError
 
 
@@ -188,6 +190,20 @@ def test_names_that_are_no_text(tmp_path, model):
     path.write_bytes(b"")
     segment_files([path], tmp_path / "out", model)
     assert b"caf\xe9" in (tmp_path / "out" / "failures.csv").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are bytes on POSIX only")
+def test_tables_of_names_that_are_no_text_are_joined(tmp_path, model, stack):
+    (tmp_path / "in").mkdir()
+    for name in (b"a.tif", b"caf\xe9.tif"):
+        tifffile.imwrite(tmp_path / "in" / os.fsdecode(name), stack[0])
+    options = SegmentOptions(objects=ObjectSettings(), views=("parquet",), threshold=0.0)
+    results = segment_files([tmp_path / "in"], tmp_path / "out", model, options)
+    assert [one.error for one in results] == [None, None]
+    joined = parquet.read_table(tmp_path / "out" / "objects.parquet")
+    with (tmp_path / "out" / "objects.csv").open(encoding="utf-8", errors="surrogateescape") as file:
+        assert len(joined) == len(file.readlines()) - 1 > 0
+    assert set(joined["image"].to_pylist()) == {"a.tif", "caf\\udce9.tif"}
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path, model, stack):

@@ -10,6 +10,7 @@ import torch
 from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
 from unet2015.models.model_file import Model, ModelInfo, build_network, read_model_file, save_model
 from unet2015.models.tensors import load_tensors
+from unet2015.models.trained_scale import trained_sides
 from unet2015.report.measures import measures, summary
 from unet2015.settings import Mapping, NetworkSettings, TrainingSettings, load_settings
 from unet2015.settings.network import PaddedSettings
@@ -179,6 +180,29 @@ def test_a_start_that_nothing_beats_is_kept_and_it_is_said(
     assert "no step was better than begun/model.safetensors" in caplog.text
     one, other = model(begun), model(tmp_path / "run")
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("better", [False, True])
+def test_the_scale_is_that_which_the_weights_have_seen(
+    tmp_path, small_set, small_settings, begun, monkeypatch, told, better
+):
+    loaded = read_model_file(begun / "model.safetensors")
+    seen = {"pixel_height_nm": 6.0, "appearance": {"noise": [1.0, 2.0]}}
+    info = loaded.info.model_copy(update={"training": loaded.info.training | seen, "pixel_size_nm": 4.0})
+    save_model(tmp_path / "start.safetensors", loaded.network, info)
+    if told:
+        options = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um", "axes": "ZYX"}}
+        tifffile.imwrite(small_set[0], tifffile.imread(small_set[0]), **options)
+    scores = iter([0.5, 0.9, 0.6] if better else [0.9, 0.5, 0.6])
+    monkeypatch.setattr(
+        loop, "validate", lambda *_: Validation(next(scores), 0.5, 0.7, constant=False, baseline=0.4, auc=0.9)
+    )
+    start = tmp_path / "start.safetensors"
+    made = train(*small_set, tmp_path / "run", settings=small_settings(), start=start, device="cpu").info
+    assert (made.training["step"] == 0) is not better
+    assert trained_sides(made) == ((500, 500) if told and better else (6, 4))
+    assert (made.training.get("appearance") == seen["appearance"]) is not better
 
 
 def test_another_seed_begins_with_the_start_again(tmp_path, small_set, small_settings, begun, monkeypatch):

@@ -257,13 +257,17 @@ def _join_parquet(
     from pyarrow import parquet
 
     def read(place: Path, more: Mapping[str, str]) -> pyarrow.Table:
-        table = parquet.read_table(place)
+        with place.open("rb") as file:  # pyarrow takes no names with bytes that are no text
+            table = parquet.read_table(file)
         for name, value in more.items():
             table = table.append_column(name, pyarrow.array([value] * len(table), pyarrow.string()))
         return table
 
     column = [pyarrow.field(name, pyarrow.string()) for name in said[0]]
-    schemas = [pyarrow.schema([*parquet.read_schema(table), *column]) for table in tables]
+    schemas = []
+    for table in tables:
+        with table.open("rb") as file:
+            schemas.append(pyarrow.schema([*parquet.read_schema(file), *column]))
     _join_arrow(path, schemas, map(read, tables, said), guard)
 
 

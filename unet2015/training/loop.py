@@ -287,6 +287,7 @@ class Training(Course):
         self.pictures.after(self.state.step, result.threshold, better)
         if better:
             self.state.best, self.state.waited = {"step": self.state.step, **result.as_dict()}, 0
-            info = model_info(self.data, rule, self.state, result, str(self.device))
+            start = None if self.start is None else self.start.model.info
+            info = model_info(self.data, rule, self.state, result, str(self.device), start)
             save_model(self.model_path, self.learner.model, info)
         return False

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.images.pixel_size import common_size
+from unet2015.images.pixel_size import common_size, pixel_size
 from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
-from unet2015.models.trained_scale import PIXEL_HEIGHT
+from unet2015.models.trained_scale import PIXEL_HEIGHT, trained_sides
 from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
@@ -27,10 +27,27 @@ _log = logging.getLogger("unet2015")
 
 
 def model_info(
-    data: TrainingSet, settings: TrainingSettings, state: State, result: Validation, device: str
+    data: TrainingSet,
+    settings: TrainingSettings,
+    state: State,
+    result: Validation,
+    device: str,
+    start: ModelInfo | None = None,
 ) -> ModelInfo:
-    """Return what a model says beside its weights: how it is used, and the record of its training."""
-    classes, size = settings.labels.classes, common_size(data.images)
+    """Return what a model says beside its weights: how it is used, and the record of its training.
+
+    `start` is of the model that the training started from. Before the first step the weights are that one's,
+    so what they have seen is, too; and later its scale, where no new image tells its pixel size.
+    """
+    classes, sides = settings.labels.classes, _sides(data)
+    record = _record(data, state, result, device)
+    if start is not None and (state.step == 0 or not any(pixel_size(one.calibration) for one in data.images)):
+        sides = trained_sides(start)
+    if start is not None and state.step == 0:
+        record.pop(APPEARANCE, None)
+        record |= {name: said for name, said in start.training.items() if name == APPEARANCE}
+    if sides is not None and not math.isclose(*sides, rel_tol=1e-3):
+        record[PIXEL_HEIGHT] = sides[0]
     return ModelInfo(
         in_channels=data.channels,
         classes=classes,
@@ -41,8 +58,8 @@ def model_info(
         axes="YX" if data.channels == 1 else "CYX",
         learned=result.learned,
         ended=False,
-        training=_record(data, state, result, device),
-        pixel_size_nm=None if size is None else _nanometres(size[1]),
+        training=record,
+        pixel_size_nm=None if sides is None else sides[1],
         **model_thresholds(result),
     )
 
@@ -93,8 +110,10 @@ def is_good_model(path: Path, state: State, axes: str | None) -> bool:
     return False
 
 
-def _nanometres(micrometres: float) -> float:
-    return round(1000 * micrometres, 6)
+def _sides(data: TrainingSet) -> tuple[float, float] | None:
+    """Return height and width of the pixels of a training in nanometres, if all images have the same."""
+    size = common_size(data.images)
+    return None if size is None else (round(1000 * size[0], 6), round(1000 * size[1], 6))
 
 
 def _record(data: TrainingSet, state: State, result: Validation, device: str) -> dict[str, Any]:
@@ -120,9 +139,6 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["channel_names"] = list(*named)
     if data.axes is not None:
         record["axes"] = data.axes
-    size = common_size(data.images)
-    if size is not None and not math.isclose(*size, rel_tol=1e-3):
-        record[PIXEL_HEIGHT] = _nanometres(size[0])
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
         record["bits"] = sorted({image.bits for image in data.images})
     if state.encoder:
