@@ -89,7 +89,9 @@ def test_em_says_where_truth_or_prediction_may_be_inverted(cli, tmp_path):
 
 
 def test_em_says_how_integers_are_read(cli, tmp_path):
-    tifffile.imwrite(tmp_path / "p.tif", np.full((2, 32, 32), 51, np.uint8), photometric="minisblack")
+    pages = np.full((2, 32, 32), 51, np.uint8)
+    pages[:, 0] = 250
+    tifffile.imwrite(tmp_path / "p.tif", pages, photometric="minisblack")
     ended = cli(*EM[:-1], tmp_path / "p.tif")
     assert "p.tif: read as probabilities, 255 is 1" in ended.err
 

@@ -9,7 +9,7 @@ import pytest
 from unet2015.errors import ModelError
 from unet2015.images.axes import UNCALIBRATED, Calibration
 from unet2015.training.loop import train
-from unet2015.training.record import _files, _other_training, _record
+from unet2015.training.record import _files, _height, _other_training, _record, _sides
 from unet2015.training.state import State
 
 
@@ -56,8 +56,9 @@ def test_bits_of_a_pixel_are_said_where_they_are_fewer_than_those_of_the_type(bi
 @pytest.mark.parametrize(("height", "said"), [(0.5, None), (0.50001, None), (2.0, 2000.0)])
 def test_the_height_of_pixels_is_said_where_they_are_not_square(height, said):
     calibration = Calibration(pixel_size_y=height, pixel_size_x=0.5, unit="um")
-    assert recorded([image(calibration=calibration)]).get("pixel_height_nm") == said
-    assert "pixel_height_nm" not in recorded([image(calibration=calibration), image()])
+    of_one = _height(_sides(SimpleNamespace(images=[image(calibration=calibration)])))
+    assert of_one.get("pixel_height_nm") == said
+    assert _height(_sides(SimpleNamespace(images=[image(calibration=calibration), image()]))) == {}
 
 
 def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():

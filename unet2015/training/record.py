@@ -46,8 +46,7 @@ def model_info(
     if start is not None and state.step == 0:
         record.pop(APPEARANCE, None)
         record |= {name: said for name, said in start.training.items() if name == APPEARANCE}
-    if sides is not None and not math.isclose(*sides, rel_tol=1e-3):
-        record[PIXEL_HEIGHT] = sides[0]
+    record |= _height(sides)
     return ModelInfo(
         in_channels=data.channels,
         classes=classes,
@@ -108,6 +107,11 @@ def is_good_model(path: Path, state: State, axes: str | None) -> bool:
             f"{path}: cannot remove it: {error.strerror or error}; see that its folder can be written to"
         ) from error
     return False
+
+
+def _height(sides: tuple[float, float] | None) -> dict[str, float]:
+    """Return for the record the height of pixels that are not square."""
+    return {} if sides is None or math.isclose(*sides, rel_tol=1e-3) else {PIXEL_HEIGHT: sides[0]}
 
 
 def _sides(data: TrainingSet) -> tuple[float, float] | None:
