@@ -11,7 +11,8 @@ import torch
 from tests.exchange.conftest import small_model
 from unet2015.errors import ModelError, UsageError
 from unet2015.exchange import ExportOptions, export_model
-from unet2015.exchange.formats import OPSET, run_onnx
+from unet2015.exchange.formats import run_onnx
+from unet2015.exchange.graph import OPSET
 from unet2015.exchange.intensities import choose_intensities
 from unet2015.exchange.samples import answer
 

@@ -13,8 +13,8 @@ from unet2015.errors import ModelError, UsageError
 from unet2015.exchange.card import model_card
 from unet2015.exchange.channels import channel_names
 from unet2015.exchange.folder import MAIN, RECORD_FILE, ExportFolder
-from unet2015.exchange.formats import OPSET, Source
-from unet2015.exchange.graph import ModelGraph, TracedGraph
+from unet2015.exchange.formats import Source
+from unet2015.exchange.graph import OPSET, ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities, choose_intensities
 from unet2015.exchange.samples import (
     LARGEST_DIFFERENCE,

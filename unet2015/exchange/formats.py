@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from unet2015.errors import ModelError
-from unet2015.exchange.graph import INPUT, OUTPUT, ModelGraph, TracedGraph
+from unet2015.exchange.graph import INPUT, OPSET, OUTPUT, ModelGraph, TracedGraph
 from unet2015.exchange.intensities import Intensities
 from unet2015.exchange.samples import Array, Picture
 from unet2015.models.model_file import Model, read_model_file, save_model
@@ -22,8 +22,6 @@ from unet2015.networks import describe
 from unet2015.safe_files import write_json
 from unet2015.wording import reason
 
-OPSET = 18
-"""Of the ONNX operators; ONNX Runtime has it from 1.14 on (February 2023)."""
 INSTALL = "pip install 'unet2015[export]'"
 
 
@@ -62,21 +60,26 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _refused(source: Source, what: str, error: Exception) -> ModelError:
-    kind = describe(source.model.info.network)
-    return ModelError(
-        f"{kind}: torch cannot make {what} of this network: {reason(error)}; choose other formats"
-    )
+@contextmanager
+def refusals(source: Source, what: str) -> Iterator[None]:
+    """Say of errors of torch that it cannot make `what` of the network in `source`; as `quiet` besides."""
+    try:
+        with quiet():
+            yield
+    except OSError:
+        raise
+    except Exception as error:  # torch has dozens of kinds of them
+        kind = describe(source.model.info.network)
+        raise ModelError(
+            f"{kind}: torch cannot make {what} of this network: {reason(error)}; choose other formats"
+        ) from error
 
 
 def write_pt2(source: Source, path: Path) -> None:
     """Write the exported program of PyTorch."""
     made = BytesIO()  # torch's own writer of files ends the process where the disk is full
-    try:
-        with quiet():
-            torch.export.save(source.traced.program, made)
-    except Exception as error:  # torch has dozens of kinds of them
-        raise _refused(source, "an exported program", error) from error
+    with refusals(source, "an exported program"):
+        torch.export.save(source.traced.program, made)
     path.write_bytes(made.getbuffer())
 
 
@@ -89,28 +92,20 @@ def run_pt2(path: Path, images: Sequence[Array]) -> list[Array]:
 
 def write_onnx(source: Source, traced: TracedGraph, path: Path) -> None:
     """Write a graph as ONNX of opset `OPSET`; an error is about the model in `source`."""
-    try:
-        with quiet():
-            made = torch.onnx.export(
-                traced.program,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes={INPUT: traced.sides()},  # for the names of the sides
-                verbose=False,
-            )
-            if made is None:  # as torch's types allow
-                raise RuntimeError("the exporter returned nothing")
-            made.save(path, external_data=False)
-    except OSError:
-        raise
-    except Exception as error:
-        raise _refused(source, "an ONNX graph", error) from error
+    with refusals(source, "an ONNX graph"):
+        traced.onnx.save(path, external_data=False)
 
 
-def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
+def run_onnx(path: Path, images: Sequence[Array], graph: bytes | None = None) -> list[Array]:
     """Return what ONNX Runtime gives for each image, on one thread of a processor.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    images : sequence of ndarray
+    graph : bytes, optional
+        What is run in place of what the file holds.
 
     Raises
     ------
@@ -123,7 +118,8 @@ def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
     chosen.intra_op_num_threads = chosen.inter_op_num_threads = 1
     chosen.log_severity_level = 3  # errors
     try:
-        session = onnxruntime.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"])
+        given = str(path) if graph is None else graph
+        session = onnxruntime.InferenceSession(given, chosen, providers=["CPUExecutionProvider"])
         return [session.run([OUTPUT], {INPUT: image})[0] for image in images]
     except Exception as error:  # its classes have no common base but this
         raise ModelError(
@@ -135,12 +131,9 @@ def run_onnx(path: Path, images: Sequence[Array]) -> list[Array]:
 def write_torchscript(source: Source, traced: TracedGraph, path: Path) -> None:
     """Write a trace of a graph; a size that it would fix is found by the check at two sizes."""
     made = BytesIO()  # as in `write_pt2`
-    try:
-        with quiet(), torch.no_grad():
-            trace: Any = torch.jit.trace
-            torch.jit.save(trace(traced.graph, traced.example(), check_trace=False), made)
-    except Exception as error:
-        raise _refused(source, "TorchScript", error) from error
+    with refusals(source, "TorchScript"), torch.no_grad():
+        trace: Any = torch.jit.trace
+        torch.jit.save(trace(traced.graph, traced.example(), check_trace=False), made)
     path.write_bytes(made.getbuffer())
 
 

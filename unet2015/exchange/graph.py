@@ -15,6 +15,8 @@ from unet2015.networks import Network
 
 INPUT, OUTPUT = "image", "probabilities"
 """What the graph's input and output are called."""
+OPSET = 18
+"""Of the ONNX operators; ONNX Runtime has it from 1.14 on (February 2023)."""
 _LARGEST = 1 << 15
 """The largest side and batch that the graph's description allows."""
 
@@ -136,6 +138,22 @@ class TracedGraph:
         """The exported program; errors are those of torch."""
         with torch.no_grad():
             return torch.export.export(self.graph, (self.example(),), dynamic_shapes={INPUT: self.sides()})
+
+    @cached_property
+    def onnx(self) -> torch.onnx.ONNXProgram:
+        """The graph as ONNX of opset `OPSET`; errors are those of torch."""
+        made = torch.onnx.export(
+            self.program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={INPUT: self.sides()},  # for the names of the sides
+            verbose=False,
+        )
+        if made is None:  # as torch's types allow
+            raise RuntimeError("the exporter returned nothing")
+        return made
 
     def sides(self) -> dict[int, Any]:
         """Return which sides of the image vary, as torch has it: ``16 * k + 12`` for the paper's network."""

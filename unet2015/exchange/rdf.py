@@ -13,8 +13,7 @@ import torch
 from unet2015.errors import ModelError
 from unet2015.exchange.card import PAPER
 from unet2015.exchange.channels import unique_names
-from unet2015.exchange.formats import OPSET
-from unet2015.exchange.graph import INPUT, OUTPUT, Halo
+from unet2015.exchange.graph import INPUT, OPSET, OUTPUT, Halo
 from unet2015.exchange.intensities import Intensities
 from unet2015.file_names import shown
 from unet2015.geometry import Geometry

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unet2015.errors import ModelError
-from unet2015.exchange.formats import Source, run_onnx, write_onnx
+from unet2015.exchange.formats import Source, refusals, run_onnx
 from unet2015.exchange.graph import INPUT, OUTPUT
 from unet2015.exchange.samples import Array
 from unet2015.geometry import Geometry
@@ -31,8 +31,8 @@ def write_stated_sides(source: Source, path: Path) -> None:
     """Write a graph as ONNX for one image of the stated height and width."""
     import onnx
 
-    write_onnx(source, source.traced, path)
-    graph = onnx.load(path)
+    with refusals(source, "an ONNX graph"):
+        graph = source.traced.onnx.model_proto
     if any(node.op_type == "Shape" for node in graph.graph.node):
         raise ModelError(
             f"{path.name}: OpenCV 4 does not read the graph of this network, which computes sizes from the "
@@ -55,16 +55,10 @@ def run_stated_sides(path: Path, images: Sequence[Array]) -> list[Array]:
     """Return what ONNX Runtime gives for each image, the sizes computed anew from it, as OpenCV does."""
     import onnx
 
-    answers = []
+    graph, answers = onnx.load(path), []
     for image in images:
-        graph = onnx.load(path)
         _state(graph, *image.shape[-2:])
-        other = path.with_name(f".{path.name}")
-        try:
-            other.write_bytes(graph.SerializeToString())
-            answers += run_onnx(other, [image])
-        finally:
-            other.unlink(missing_ok=True)
+        answers += run_onnx(path, [image], graph.SerializeToString())
     return answers
 
 

@@ -9,7 +9,6 @@ from unet2015.errors import UsageError
 from unet2015.exchange.bioimageio import HALO_FILE, run_package, write_packages
 from unet2015.exchange.formats import (
     INSTALL,
-    OPSET,
     Source,
     run_onnx,
     run_pt2,
@@ -20,6 +19,7 @@ from unet2015.exchange.formats import (
     write_safetensors,
     write_torchscript,
 )
+from unet2015.exchange.graph import OPSET
 from unet2015.exchange.samples import Array
 from unet2015.exchange.stated_sides import run_stated_sides, write_stated_sides
 
