@@ -11,12 +11,14 @@ def page_place(like: Image, page: int) -> dict[str, int]:
     return {letter: int(at) for letter, at in zip(like.page_axes, place, strict=True)}
 
 
-def places_of_pages(like: Image) -> list[dict[str, int]]:
-    """Return of each page its place along the axes, from 0, where they have several; else nothing.
+def stack_axes(image: Image) -> tuple[str, ...]:
+    """Return the axes of pages along which there are several; some formats cannot tell one of length 1."""
+    return tuple(_steps(image))
 
-    An axis of length 1 does not count, as some formats cannot tell it.
-    """
-    along = {letter for letter in like.page_axes if like.size(letter) > 1}
+
+def places_of_pages(like: Image) -> list[dict[str, int]]:
+    """Return of each page its place along `stack_axes`, from 0, where these are several; else nothing."""
+    along = stack_axes(like)
     if len(along) < 2:
         return [{}] * like.pages
     whole = (page_place(like, page) for page in range(like.pages))

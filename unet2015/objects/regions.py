@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
-from unet2015.images.page_order import page_place
+from unet2015.images.page_order import page_place, stack_axes
 from unet2015.objects.labelling import Labels
 from unet2015.objects.outlines import Outline, Ring, outlines
 from unet2015.objects.table import PLACES, Table
@@ -157,7 +157,7 @@ def stack_position(like: Image, page: int) -> dict[str, int]:
     """
     if like.pages == 1:
         return {}
-    along = [letter for letter in like.page_axes if like.size(letter) > 1]
+    along = stack_axes(like)
     if "I" in along or len(along) + (like.stack_channels > 1) < 2:
         return {"position": page + 1}
     place = page_place(like, page)
