@@ -63,11 +63,27 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(filter(None, notes))
 
 
+def is_as_written(path: Path, record: Mapping[str, Any], digest: str | None = None) -> bool:
+    """Whether a result is still what a record that names it says was written.
+
+    Parameters
+    ----------
+    path : Path
+        The result. Of one within OME-Zarr the record tells of the image around it.
+    record : mapping
+        Its ``outputs`` have its name.
+    digest : str, optional
+        SHA-256 of `path`, where it is known.
+    """
+    around = image_around(path)
+    now = digest if digest is not None and around == path else digest_of(around)
+    return bool(record["outputs"][around.name] == now)
+
+
 def is_unchanged_result(path: Path) -> bool:
     """Whether a record says that this program made a file, and nobody has changed it since."""
     record = record_of_result(path)
-    around = image_around(path)
-    return record is not None and record["outputs"][around.name] == digest_of(around)
+    return record is not None and is_as_written(path, record)
 
 
 def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:

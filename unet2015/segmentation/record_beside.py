@@ -8,6 +8,7 @@ from typing import Any
 
 from unet2015.errors import ImageValueError
 from unet2015.images.result_names import CLASSES, image_around, meant_inside, record_places
+from unet2015.images.result_records import is_as_written, record_of_result
 from unet2015.safe_files import (
     EDITED,
     RECORD,
@@ -77,9 +78,8 @@ def place_of_record(path: Path) -> Path | None:
 
 def describe_change(path: Path, digest: str) -> str | None:
     """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
-    around = image_around(path)
-    written = record_beside(path).get("outputs", {}).get(around.name)
-    if written in (None, digest if around == path else digest_of(around)):
+    record = record_beside(path)
+    if image_around(path).name not in record.get("outputs", {}) or is_as_written(path, record, digest):
         return None
     inside = meant_inside(path, CLASSES)
     if inside != path:
@@ -97,18 +97,16 @@ def describe_other_labels(path: Path, digest: str) -> str | None:
     Labels are often corrected by hand, which is no fault; but a file that was exchanged with another one, or
     lies in the place of another one, looks the same.
     """
-    around = image_around(path)
-    found = find_record(record_places(around), around)
-    if found is None or is_edited(found[1]):
+    record = record_of_result(path)
+    if record is None or is_as_written(path, record, digest):
         return None
+    around = image_around(path)
     inside = around != path
     now = digest_of(around) if inside else digest
-    if found[1]["outputs"][around.name] == now:
-        return None
     what = f"lies in {around.name}, which " if inside else ""
     for place in sorted(around.parent.glob(f"*{RECORD}"))[:_RECORDS]:
-        record = read_record(place)
-        known = {} if record is None else record["outputs"]
+        other = read_record(place)
+        known = {} if other is None else other["outputs"]
         if names := [name for name, sha256 in known.items() if sha256 == now and name != around.name]:
             return (
                 f"{what}holds {names[0]}, by the record {place.name} beside it, and not what its own record "
@@ -122,9 +120,8 @@ def describe_other_labels(path: Path, digest: str) -> str | None:
 
 def is_changed(path: Path) -> bool:
     """Whether a result is not what its record says was written."""
-    path = image_around(path)
-    found = find_record(record_places(path), path)
-    return found is not None and found[1]["outputs"][path.name] != digest_of(path)
+    found = find_record(record_places(image_around(path)), image_around(path))
+    return found is not None and not is_as_written(path, found[1])
 
 
 def channels_of_source(path: Path) -> int:
