@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,17 +37,13 @@ def model_info(
 ) -> ModelInfo:
     """Return what a model says beside its weights: how it is used, and the record of its training.
 
-    `start` is of the model that the training started from. Before the first step the weights are that one's,
-    so what they have seen is, too; and later its scale, where no new image tells its pixel size.
+    `start` is of the model that the training started from.
     """
-    classes, sides = settings.labels.classes, _sides(data)
-    record = _record(data, state, result, device)
-    if start is not None and (state.step == 0 or not any(pixel_size(one.calibration) for one in data.images)):
-        sides = trained_sides(start)
-    if start is not None and state.step == 0:
-        record.pop(APPEARANCE, None)
-        record |= {name: said for name, said in start.training.items() if name == APPEARANCE}
-    record |= _height(sides)
+    classes = settings.labels.classes
+    sides, appearance = _seen(data, state.step, start)
+    record = _record(data, state, result, device) | _height(sides)
+    if appearance:
+        record[APPEARANCE] = appearance
     return ModelInfo(
         in_channels=data.channels,
         classes=classes,
@@ -61,6 +58,22 @@ def model_info(
         pixel_size_nm=None if sides is None else sides[1],
         **model_thresholds(result),
     )
+
+
+def _seen(
+    data: TrainingSet, step: int, start: ModelInfo | None
+) -> tuple[tuple[float, float] | None, Mapping[str, Any] | None]:
+    """Return the height and width of the pixels that weights have seen, in nm, and their `APPEARANCE`.
+
+    Before the first step the weights are those of the start, so what they have seen is, too. Later its scale
+    still counts where no new image tells its pixel size.
+    """
+    if start is None:
+        return _sides(data), data.appearance
+    if step == 0:
+        return trained_sides(start), start.training.get(APPEARANCE)
+    told = any(pixel_size(one.calibration) for one in data.images)
+    return _sides(data) if told else trained_sides(start), data.appearance
 
 
 def is_good_model(path: Path, state: State, axes: str | None) -> bool:
@@ -149,8 +162,6 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["encoder_weights"] = state.encoder
     if data.held_out_seen:
         record[HELD_OUT_SEEN] = list(data.held_out_seen)
-    if data.appearance:
-        record[APPEARANCE] = data.appearance
     if state.start:
         record[START] = state.start
     rule = state.settings["optimisation"]
