@@ -10,7 +10,7 @@ import tifffile
 from unet2015.errors import ImageValueError
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file, save_model
-from unet2015.models.unlike import notes_on, notes_on_start
+from unet2015.models.unlike import notes_on_image, notes_on_start
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import plan_files
 from unet2015.segmentation.in_memory import segment
@@ -228,5 +228,5 @@ def test_the_height_of_pixels_counts_as_their_width(tmp_path, make_model, caplog
 def test_channels_of_other_names_than_the_model_s_are_said(file, model, channel, trained, said):
     info = read_model_file(model).info.model_copy(update={"training": trained})
     with open_image(file, channel=channel) as image:
-        for notes in (notes_on(image, info), notes_on_start(image, info)):
+        for notes in (notes_on_image(image, info), notes_on_start(image, info)):
             assert [said in note for note in notes] == [True] * (said is not None)

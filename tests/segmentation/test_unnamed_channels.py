@@ -9,7 +9,7 @@ import tifffile
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file, save_model
-from unet2015.models.unlike import notes_on, notes_on_start
+from unet2015.models.unlike import notes_on_image, notes_on_start
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.in_memory import segment
 from unet2015.segmentation.options import SegmentOptions
@@ -28,7 +28,7 @@ def named_model(path, make_model, names, channels=2):
 
 def said(image, path):
     info = read_model_file(path).info
-    notes = notes_on(image, info)
+    notes = notes_on_image(image, info)
     assert notes_on_start(image, info) == notes
     return notes
 

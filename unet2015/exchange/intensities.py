@@ -17,7 +17,7 @@ from unet2015.images.notes import say
 from unet2015.images.reader import open_image
 from unet2015.models.appearance import notes_on_appearance
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.unlike import notes_on
+from unet2015.models.unlike import notes_on_image
 from unet2015.safe_files import sha256
 from unet2015.settings import Mapping
 from unet2015.wording import counted
@@ -193,7 +193,7 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
         judge = partial(notes_on_appearance, info=info)
         mapped = MappedImage(image, info.mapping, judge=judge, advice=_ADVICE)
         offset, gain = mapped.offset.reshape(-1), mapped.gain.reshape(-1)
-        dtype, notes = image.dtype, (*notes_on(image, info), *mapped.notes)
+        dtype, notes = image.dtype, (*notes_on_image(image, info), *mapped.notes)
     if not gain.all():
         raise UsageError(f"{path}: all of its pixels are the same; give an image with something on it")
     _check_not_coarse((offset, gain), dtype, "--image")

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"(?:c|ch|channel)?[\W_]*(?:[0-9]+[\W_]+)*([0-9]+)", re.IGN
 """A name of a channel that is no more than its number."""
 
 
-def notes_on(image: Image, info: ModelInfo, file: Path | None = None) -> tuple[str, ...]:
+def notes_on_image(image: Image, info: ModelInfo, file: Path | None = None) -> tuple[str, ...]:
     """Return the notes on an image, and in what it is unlike those that a model was trained on.
 
     Where its file is given, that comes first if it is a result of this program, and no image.

@@ -17,7 +17,7 @@ from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.models import load_model
 from unet2015.models.doubts import doubts_of_objects
-from unet2015.models.unlike import notes_on
+from unet2015.models.unlike import notes_on_image
 from unet2015.napari_plugin.layers import Layer, LayerImage, check_channels
 from unet2015.objects.files import measure_labels
 from unet2015.objects.labelling import number_image
@@ -129,7 +129,7 @@ def segment_layer(
             raise ClassNeededError(loaded.info.class_names)
         image = LayerImage(layer)
         check_channels(layer, image, loaded.info.in_channels)
-        notes += notes_on(image, loaded.info)
+        notes += notes_on_image(image, loaded.info)
         segmenter = Segmenter(loaded, SegmentOptions(objects=objects, threshold=threshold, map_each=map_each))
         with reporting(unnamed(progress)):
             made = to_arrays(segmenter, image, (MAIN.name, ProbabilityMap.name))

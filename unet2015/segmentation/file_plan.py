@@ -10,7 +10,7 @@ from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
-from unet2015.models.unlike import notes_on
+from unet2015.models.unlike import notes_on_image
 from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
 from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
@@ -161,7 +161,7 @@ def plan_files(
         try:
             check_before(job)
             with options.open(job.input) as image:
-                for note in notes_on(image, segmenter.info, job.input):
+                for note in notes_on_image(image, segmenter.info, job.input):
                     notes.say(job.input, note)
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:

@@ -16,7 +16,7 @@ from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.images.notes import say
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.unlike import notes_on
+from unet2015.models.unlike import notes_on_image
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
 
@@ -62,7 +62,7 @@ def opened_for(given: str | Path | NDArray[Any], options: SegmentOptions, info: 
     named = isinstance(given, str | bytes | os.PathLike)
     watch = Unchanged(file_path(given, "image")) if named else None
     with image_of(given, options, info) as image:
-        for note in notes_on(image, info, None if watch is None else watch.path):
+        for note in notes_on_image(image, info, None if watch is None else watch.path):
             say(Path(image.name), note)
         yield image
     if watch is not None:

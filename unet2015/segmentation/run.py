@@ -15,7 +15,7 @@ from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.doubts import doubts_of_objects
 from unet2015.models.training_pages import trained_pages
-from unet2015.models.unlike import notes_on, unchecked_scale
+from unet2015.models.unlike import notes_on_image, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.objects.too_small import describe_left_out
 from unet2015.safe_files import Unchanged, make_folder
@@ -149,7 +149,7 @@ def _run(
         plan = segmenter.plan(image) if plan is None else plan
         identity = identity_of(job, segmenter, watched.sha256, image.companion)
         lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
-        for note in (*notes_on(image, segmenter.info, job.input), *lost):
+        for note in (*notes_on_image(image, segmenter.info, job.input), *lost):
             heard.say(job.input, note)
         heard.notes += unchecked_scale(image, segmenter.info)  # for the record and --json alone
         make_folder(job.outputs.main.parent)
