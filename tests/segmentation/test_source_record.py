@@ -139,3 +139,35 @@ def test_an_image_that_is_read_with_another_companion_file_is_said(tmp_path, mod
     companion.write_text(companion.read_text() + "\n")
     assert [*replay(record).differences] == ["companion file"]
     assert [notes(folder) for folder in after] == [True, True]
+
+
+@pytest.mark.parametrize("ending", ["", ".zarr"])
+def test_results_that_were_renamed_with_their_record_are_still_of_its_image(
+    tmp_path, model, stack, caplog, ending
+):
+    for name, page in (("a", 0), ("b", 1)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stack[page])
+    out, both = tmp_path / "out", SegmentOptions(products=("probability",), objects=ObjectSettings())
+    target = out / "a.classes.zarr" if ending else out
+    segment_files([tmp_path / "a.tif"], target, model, both)
+    folders = [out]
+    if not ending:
+        label_files(out, tmp_path / "l")
+        folders.append(tmp_path / "l")
+    for folder in folders:
+        for file in sorted(folder.iterdir()):
+            file.rename(file.with_name(file.name.replace("a.", "b.", 1)))
+    note = f"was made from {tmp_path / 'a.tif'} by its record, whose SHA-256 is not that of "
+    given = [folder / ("b.classes.zarr" if ending else "b.labels.tif") for folder in folders]
+    ways = [lambda image, one=one: measure_files(one, one.parent / "m", image) for one in given]
+    if not ending:
+        ways.append(lambda image: label_files(out / "b.probability.tif", tmp_path / "k", images=image))
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    for use in ways:
+        for image, said in ((tmp_path / "b.tif", True), (tmp_path / "moved" / "b.tif", False)):
+            caplog.clear()
+            (result,) = use(image)
+            assert result.error is None
+            assert (note + str(image) in caplog.text) == said
+            assert ("SHA-256" in caplog.text) == said

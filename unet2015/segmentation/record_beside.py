@@ -35,7 +35,7 @@ def record_beside(path: Path) -> dict[str, Any]:
         Somebody has changed it, or it cannot be read.
     """
     path = image_around(path)
-    found = find_record(record_places(path), path) or _renamed(path)
+    found = find_record(record_places(path), path) or renamed_record(path)
     if found is None:
         if damaged := describe_damaged(record_places(path)):
             raise ImageValueError(
@@ -60,8 +60,8 @@ def record_of_others(path: Path) -> str:
     return ""
 
 
-def _renamed(path: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return place and record of a map that lies beside it, where that has the map by another name."""
+def renamed_record(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return place and record of a result that lies beside it, where that has its bytes by another name."""
     for place in record_places(path):
         record = read_record(place)
         if record is not None and path.exists() and digest_of(path) in record["outputs"].values():

@@ -20,7 +20,7 @@ from unet2015.safe_files import (
     is_edited,
     read_record,
 )
-from unet2015.segmentation.record_beside import record_beside
+from unet2015.segmentation.record_beside import record_beside, renamed_record
 
 SOURCE = "source"
 """A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
@@ -69,7 +69,8 @@ class SourceRecord:
     path : Path
         The map or the labels.
     found : tuple of (Path, dict) or None
-        Place and contents of the record that names it.
+        Place and contents of the record that names it, or that has its bytes by another name: a result that
+        was renamed together with its record is still of the image that the record tells.
     """
 
     path: Path
@@ -79,7 +80,7 @@ class SourceRecord:
     def beside(cls, path: Path) -> "SourceRecord":
         """Read the record beside a map or labels."""
         around = image_around(path)
-        return cls(path, find_record(record_places(around), around))
+        return cls(path, find_record(record_places(around), around) or renamed_record(around))
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -87,8 +88,15 @@ class SourceRecord:
         found = self.found or _record_of_later(self.path)
         if found is None or is_edited(found[1]):
             return None
-        source = _source_in(found[1], self.path)
+        source = self.source_in(found[1])
         return source if isinstance(source, dict) and isinstance(source.get("input"), str) else None
+
+    def source_in(self, record: dict[str, Any]) -> Any:
+        """Return what a record, its own or a later one, says of its image; what `label` was given is a map."""
+        if "command" in record:
+            return record.get(SOURCE)
+        own = None if self.found is None else next(iter(record["outputs"]), None)  # of one input are all
+        return input_of(record, own or image_around(self.path).name)
 
     def image_among(self, images: Mapping[str, Path]) -> Path | None:
         """Return the image that the record names; None where it is not among some, by their real paths.
@@ -181,8 +189,8 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
             say(path, f"{damaged}; which image it is of, is not known")
         return
     place, record = found
-    earlier = around.name not in record["outputs"]
-    source = _source_in(record, path)
+    earlier = beside.found is None
+    source = beside.source_in(record)
     made_from = source.get("input_sha256") if isinstance(source, dict) else None
     if not isinstance(made_from, str) and not earlier:
         return
@@ -200,11 +208,6 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
             f"{'of an earlier run, and ' * earlier}was made from {source.get('input')} by its record, whose "
             f"SHA-256 is not that of {image}, where intensities are measured; see that they belong together",
         )
-
-
-def _source_in(record: dict[str, Any], path: Path) -> Any:
-    """Return what a record says of the image of a result; what `label` was given is a map."""
-    return record.get(SOURCE) if "command" in record else input_of(record, image_around(path).name)
 
 
 def _has_digest(path: Path, digest: object) -> bool:
