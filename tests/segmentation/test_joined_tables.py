@@ -2,6 +2,7 @@
 
 import csv
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from pyarrow import parquet
 
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import claim, claim_patiently, hidden_prefix
+from unet2015.segmentation.batch import segment_files
+from unet2015.segmentation.joined_results import join_results
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.object_files import ObjectResult
-from unet2015.segmentation.object_output import join_results
+from unet2015.segmentation.options import SegmentOptions
 from unet2015.settings.objects import ObjectSettings
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((5, 5), np.uint16))
@@ -150,3 +153,32 @@ def test_a_table_of_one_run_alone_says_what_makes_one_of_all(tmp_path, caplog) -
     label_files([tmp_path / "m" / "m.tif"], tmp_path / "p", ObjectSettings(of_class=1))
     assert "unet2015 measure, with this folder as input" in caplog.text
     assert all(one.error is None for one in measure_files(tmp_path / "p", tmp_path / "q"))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_that_is_another_than_the_one_of_the_run_is_no_part_of_that_of_all(
+    tmp_path, model, stack_file, ending
+) -> None:
+    out, views = tmp_path / "out", ("parquet",) if ending == "parquet" else ()
+    given = SegmentOptions(objects=ObjectSettings(smallest=5), views=views)
+    (result,) = (one for one in segment_files([stack_file], out, model, given) if one.input == stack_file)
+    table = out / f"stack.objects.{ending}"
+    written, of_all = table.read_bytes(), out / f"objects.{ending}"
+    before = of_all.read_bytes()
+
+    def joined(said: str) -> None:
+        error = dict(join_results(out, [result], "segment"))[of_all]
+        assert str(error).startswith(f"{table}: {said}")
+        assert of_all.read_bytes() == before
+
+    assert not join_results(out, [result], "segment")
+    segment_files([stack_file], out, model, SegmentOptions(objects=ObjectSettings(smallest=500), views=views))
+    before = of_all.read_bytes()
+    joined("has ")  # fewer objects; their record is of that run
+    table.write_bytes(written)
+    joined("was changed since it was written")
+    (out / "stack.record.json").unlink()
+    assert of_all not in dict(join_results(out, [result], "segment"))
+    area = result.objects["total_area_px"] + 1
+    result, before = replace(result, objects=result.objects | {"total_area_px": area}), of_all.read_bytes()
+    joined("has objects of another area than this run found")

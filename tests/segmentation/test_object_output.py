@@ -14,7 +14,7 @@ from unet2015.models import load_model
 from unet2015.objects.instances import Markers, label_objects
 from unet2015.safe_files import signed
 from unet2015.safe_files.writing import temporary_name
-from unet2015.segmentation import object_output
+from unet2015.segmentation import joined_results
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
@@ -200,13 +200,13 @@ def test_a_table_with_somebody_s_notes_stays(tmp_path, model, stack_file):
 
 
 def test_a_table_that_came_meanwhile_stays(tmp_path, model, stack_file, monkeypatch):
-    out, joined = tmp_path / "out", object_output.join_tables
+    out, joined = tmp_path / "out", joined_results.join_tables
 
     def late(path, *more):
         path.write_text("mine")  # after the first look
         joined(path, *more)
 
-    monkeypatch.setattr(object_output, "join_tables", late)
+    monkeypatch.setattr(joined_results, "join_tables", late)
     result, table = segment_files([stack_file], out, model, SegmentOptions(objects=OBJECTS))
     assert result.error is None
     assert (out / "objects.csv").read_text() == "mine"

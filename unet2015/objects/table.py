@@ -1,6 +1,5 @@
 """Tables of objects: one row an object, in pixels and, where the image is calibrated, in micrometres."""
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -177,47 +176,6 @@ def with_channels(table: Table, names: str) -> Table:
     return table | {CHANNELS: np.full(len(table["label"]), names, object)}
 
 
-def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequence[str] | None) -> None:
-    """Write one table with the rows of several; a column that one of them lacks stays empty there.
-
-    Parameters
-    ----------
-    path : Path
-        The new table, .csv or .parquet.
-    tables : sequence of Path
-        Tables of the same kind; at least one.
-    guard : callable
-        Says whether what is at the path may be replaced; see `atomic_path`.
-    channels : sequence of str or None
-        As of `told_channels`: what the column ``channels`` says of the rows of each table.
-
-    Raises
-    ------
-    ImageWriteError
-        The file cannot be written.
-    """
-    said: list[dict[str, str]] = [
-        {} if channels is None else {CHANNELS: channels[i]} for i in range(len(tables))
-    ]
-    if path.suffix.lower() == ".parquet":
-        _join_parquet(path, tables, guard, said)
-        return
-    names: dict[str, None] = {}
-    for table in tables:
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            names |= dict.fromkeys(next(csv.reader(file)))
-    names |= dict.fromkeys(CHANNELS for one in said[:1] for _ in one)
-    with (
-        atomic_path(path, guard) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
-    ):
-        writer = csv.DictWriter(out, list(names), restval="")
-        writer.writeheader()
-        for table, more in zip(tables, said, strict=True):
-            with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer.writerows(row | more for row in csv.DictReader(file))
-
-
 def describe_summary(summary: Mapping[str, Any]) -> str:
     """Return a summary in words."""
     count = summary["objects"]
@@ -247,28 +205,7 @@ def check_pyarrow() -> None:
 
 def _write_parquet(path: Path, tables: Sequence[Table], guard: Guard | None) -> None:
     check_pyarrow()
-    _join_arrow(path, [_arrow(table).schema for table in tables], map(_arrow, tables), guard)
-
-
-def _join_parquet(
-    path: Path, tables: Sequence[Path], guard: Guard | None, said: Sequence[Mapping[str, str]]
-) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    def read(place: Path, more: Mapping[str, str]) -> pyarrow.Table:
-        with place.open("rb") as file:  # pyarrow takes no names with bytes that are no text
-            table = parquet.read_table(file)
-        for name, value in more.items():
-            table = table.append_column(name, pyarrow.array([value] * len(table), pyarrow.string()))
-        return table
-
-    column = [pyarrow.field(name, pyarrow.string()) for name in said[0]]
-    schemas = []
-    for table in tables:
-        with table.open("rb") as file:
-            schemas.append(pyarrow.schema([*parquet.read_schema(file), *column]))
-    _join_arrow(path, schemas, map(read, tables, said), guard)
+    write_arrow(path, [_arrow(table).schema for table in tables], map(_arrow, tables), guard)
 
 
 def _arrow(table: Table) -> "pyarrow.Table":
@@ -284,7 +221,7 @@ def _arrow(table: Table) -> "pyarrow.Table":
     return pyarrow.table(columns)
 
 
-def _join_arrow(
+def write_arrow(
     path: Path, schemas: Sequence["pyarrow.Schema"], tables: Iterable["pyarrow.Table"], guard: Guard | None
 ) -> None:
     """Write tables one after the other; one is in memory at a time."""

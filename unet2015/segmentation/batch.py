@@ -111,7 +111,7 @@ def segment_files(
     results = with_copies(with_other_channels(results, jobs))
     earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
     if (options.objects is not None or earlier) and not is_one_file(out):
-        from unet2015.segmentation.object_output import join_results  # it measures
+        from unet2015.segmentation.joined_results import join_results  # it measures
 
         failed = join_results(out, results, "segment")
         results += [FileResult(path, (), error) for path, error in failed]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
@@ -21,14 +19,11 @@ from unet2015.objects.regions import write_regions
 from unet2015.objects.table import (
     CHANNELS,
     Table,
-    describe_run,
-    join_tables,
     summary_of,
-    told_channels,
     write_table,
 )
 from unet2015.objects.too_small import summary_of_left_out
-from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run, record_of
+from unet2015.safe_files import Guard
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.products import (
     GEOJSON,
@@ -42,16 +37,10 @@ from unet2015.segmentation.products import (
 )
 from unet2015.segmentation.threshold import class_of_objects
 from unet2015.settings.objects import ObjectSettings
-from unet2015.wording import listed, reason
 
 if TYPE_CHECKING:  # torch comes with them
     from unet2015.segmentation.parts import Computation
     from unet2015.segmentation.segmenter import Segmenter
-
-RUN_TABLE = "objects"
-"""The rows of all files of a run: a name without ending."""
-
-_log = logging.getLogger("unet2015")
 
 
 def write_objects(
@@ -174,110 +163,3 @@ def write_views(
     for name in (OVERLAY.name, OVERLAY_JPEG.name):
         if name in places:
             write_overlay(places[name], image, labels, guard=guards.get(places[name]))
-
-
-class Done(Protocol):
-    """What became of one file, of whatever command."""
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """Empty if it failed."""
-
-    @property
-    def objects(self) -> dict[str, Any] | None:
-        """Number, total and median area of its objects."""
-
-
-def join_results(folder: Path, results: Sequence[Done], command: str) -> list[tuple[Path, ImageWriteError]]:
-    """Write tables with the objects of all files of a command into its folder, and say how many there are.
-
-    A table of this name that this program did not write, or that was changed since, stays.
-
-    Returns
-    -------
-    list of (path, ImageWriteError)
-        The tables that could not be written; those of each file are there.
-    """
-    places: list[Path] = []
-    written: list[Path] = []
-    failed: list[tuple[Path, ImageWriteError]] = []
-    for ending in (TABLE.ending, PARQUET.ending):
-        tables = {
-            path: tuple((result.objects or {}).get(CHANNELS, ()))
-            for result in results
-            for path in result.outputs
-            if path.name.endswith(ending)
-        }
-        places.append(folder / (RUN_TABLE + Path(ending).suffix))
-        if not tables:
-            continue
-        try:
-            _join(places[-1], tables, command)
-            written.append(places[-1])
-        except ImageWriteError as error:
-            failed.append((places[-1], error))
-    where = f"the objects of this one are in {written[0]}" if written else "this one has no such table"
-    for name in left_by_earlier_run(places, written) if any(result.outputs for result in results) else ():
-        _log.warning("%s: of an earlier run, and kept; %s", folder / name, where)
-    found = [result.objects for result in results if result.objects is not None]
-    if len(found) > 1:
-        _log.info("%s%s", describe_run(found), f"; all in {written[0]}" if written else "")
-    return failed
-
-
-def _join(path: Path, tables: Mapping[Path, Sequence[str]], command: str) -> None:
-    """Write a table with the rows of others, with a record; raise `ImageWriteError` if it cannot be written.
-
-    `tables` has the channel names of each. Two runs into one folder write it one after the other; that of the
-    last one stays, and its record names the tables whose rows it has.
-    """
-    output = RecordedOutput(path, command, {"tables": [one.name for one in tables]})
-    channels = told_channels([*tables.values()])
-    try:
-        with claim_patiently(path, output.paths):
-            before = record_of(output.paths[1:], path) or {}
-            join_tables(path, [*tables], output, channels)
-    except (OSError, ValueError, TypeError) as error:  # a table of an image may have gone or been changed
-        said = (
-            f"{error}"
-            if isinstance(error, UNet2015Error)
-            else f"{path}: cannot join the tables: {reason(error)}"
-        )
-        raise ImageWriteError(f"{said}; the table of each image is there") from error
-    if channels is not None:
-        say_channels(path, channels)
-    # What `measure` leaves are tables alone.
-    all_labels = "all label images" if command == "measure" else "this folder"
-    _say_gone(path, before.get("tables"), tables, all_labels)
-
-
-def _say_gone(path: Path, before: object, tables: Mapping[Path, Sequence[str]], all_labels: str) -> None:
-    """Say which tables of an earlier run, which are still there, have no rows in the new one of all files.
-
-    `all_labels` says what a table of all is made of.
-    """
-    names = {table.name for table in tables}
-    earlier = before if isinstance(before, list) else []
-    gone = [
-        one for one in earlier if isinstance(one, str) and one not in names and (path.parent / one).exists()
-    ]
-    if gone:
-        _log.warning(
-            "%s: has the objects of this run alone; those of the run before are in %s; one table of all that "
-            "lies there: unet2015 measure, with %s as input",
-            path,
-            listed(gone),
-            all_labels,
-        )
-
-
-def say_channels(path: Path, channels: Sequence[str]) -> None:
-    """Say that the images of a table name their channels otherwise."""
-    names = listed([f"({one})" for one in dict.fromkeys(filter(None, channels))])
-    _log.warning(
-        "%s: its images have channels of other names, %s, so that its columns of intensities are not of the "
-        "same channels in all rows; the column %s says of which they are",
-        path,
-        names,
-        CHANNELS,
-    )

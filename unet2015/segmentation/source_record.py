@@ -92,7 +92,7 @@ class SourceRecord:
         return source if isinstance(source, dict) and isinstance(source.get("input"), str) else None
 
     def source_in(self, record: dict[str, Any]) -> Any:
-        """Return what a record, its own or a later one, says of its image; what `label` was given is a map."""
+        """Return what a record, its own or a later one, says of its image; `label` was given a map."""
         if "command" in record:
             return record.get(SOURCE)
         own = None if self.found is None else next(iter(record["outputs"]), None)  # of one input are all

@@ -1,0 +1,109 @@
+"""One table of the objects of several images, from the tables of each."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from unet2015.objects.table import CHANNELS, write_arrow
+from unet2015.safe_files import Guard, atomic_path
+
+if TYPE_CHECKING:
+    pass
+
+_AREA = "area_px"
+
+
+def _opened(table: Path) -> IO[str]:
+    return table.open(newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def totals_of(table: Path) -> tuple[int, int | None]:
+    """Return how many objects a table has, and their area in pixels; None where it has no such column.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        It cannot be read as a table of objects.
+    """
+    areas = [*(_areas_parquet if _is_parquet(table) else _areas_csv)(table)]
+    return len(areas), None if None in areas else sum(int(area) for area in areas if area is not None)
+
+
+def _areas_csv(table: Path) -> Iterator[str | None]:
+    with _opened(table) as file:
+        yield from (row.get(_AREA) for row in csv.DictReader(file))
+
+
+def _areas_parquet(table: Path) -> Iterator[int | None]:
+    from pyarrow import parquet
+
+    with table.open("rb") as file:  # pyarrow takes no names with bytes that are no text
+        read = parquet.read_table(file)
+    yield from read[_AREA].to_pylist() if _AREA in read.column_names else [None] * len(read)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequence[str] | None) -> None:
+    """Write one table with the rows of several; a column that one of them lacks stays empty there.
+
+    Parameters
+    ----------
+    path : Path
+        The new table, .csv or .parquet.
+    tables : sequence of Path
+        Tables of the same kind; at least one.
+    guard : callable
+        Says whether what is at the path may be replaced; see `atomic_path`.
+    channels : sequence of str or None
+        As of `told_channels`: what the column ``channels`` says of the rows of each table.
+
+    Raises
+    ------
+    ImageWriteError
+        The file cannot be written.
+    """
+    said: list[dict[str, str]] = [
+        {} if channels is None else {CHANNELS: channels[i]} for i in range(len(tables))
+    ]
+    if _is_parquet(path):
+        _join_parquet(path, tables, guard, said)
+        return
+    names: dict[str, None] = {}
+    for table in tables:
+        with _opened(table) as file:
+            names |= dict.fromkeys(next(csv.reader(file)))
+    names |= dict.fromkeys(CHANNELS for one in said[:1] for _ in one)
+    with (
+        atomic_path(path, guard) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
+    ):
+        writer = csv.DictWriter(out, list(names), restval="")
+        writer.writeheader()
+        for table, more in zip(tables, said, strict=True):
+            with _opened(table) as file:
+                writer.writerows(row | more for row in csv.DictReader(file))
+
+
+def _join_parquet(
+    path: Path, tables: Sequence[Path], guard: Guard | None, said: Sequence[Mapping[str, str]]
+) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    def read(place: Path, more: Mapping[str, str]) -> pyarrow.Table:
+        with place.open("rb") as file:  # pyarrow takes no names with bytes that are no text
+            table = parquet.read_table(file)
+        for name, value in more.items():
+            table = table.append_column(name, pyarrow.array([value] * len(table), pyarrow.string()))
+        return table
+
+    column = [pyarrow.field(name, pyarrow.string()) for name in said[0]]
+    schemas = []
+    for table in tables:
+        with table.open("rb") as file:
+            schemas.append(pyarrow.schema([*parquet.read_schema(file), *column]))
+    write_arrow(path, schemas, map(read, tables, said), guard)
