@@ -23,6 +23,9 @@ KINDS = {
     "shard": ("0.5", {"shards": (20, 20)}),
 }
 
+GONE = r"was there when the image was opened, and is not any more, .* see that|is not there"
+"""The second of an array that says no value for chunks that were left out."""
+
 
 def error_of(path):
     """Return what reading an image raises; a pipe that is opened is given back, so that no thread stays."""
@@ -77,3 +80,32 @@ def test_a_pipe_in_place_of_metadata_is_refused(tmp_path, name):
     (path / name).unlink()
     os.mkfifo(path / name)
     assert "a named pipe (FIFO)" in error_of(path)
+
+
+@pytest.mark.parametrize("moved", ["", "0"], ids=["image", "array"])
+@pytest.mark.parametrize(("version", "options"), KINDS.values(), ids=KINDS)
+def test_chunks_of_a_folder_that_is_away_are_no_empty_ones(tmp_path, version, options, moved):
+    pixels = np.random.default_rng(0).integers(1, 200, (40, 20)).astype(np.uint8)
+    path = make(tmp_path / "a.zarr", pixels, version=version, chunks=(10, 20), **options)
+    there, away = path / moved, tmp_path / "away"
+    with open_image(path) as image:
+        there.rename(away)
+        with pytest.raises(ImageReadError, match=GONE):
+            image.read(0, 0, 40, 0, 20)
+        if not moved:
+            there.mkdir()  # a mount point without its disk
+            with pytest.raises(ImageReadError, match=GONE):
+                image.read(0, 0, 40, 0, 20)
+            there.rmdir()
+        away.rename(there)
+        assert np.array_equal(image.read(0, 0, 40, 0, 20).squeeze(), pixels)
+
+
+def test_chunks_that_were_left_out_are_read_as_before(tmp_path):
+    pixels = np.zeros((40, 20), np.uint8)
+    pixels[:10] = 7
+    path = make(tmp_path / "a.zarr", pixels, version="0.5", chunks=(10, 20))
+    left = sorted(one for one in (path / "0").rglob("*") if one.is_file() and one.name != "zarr.json")
+    with open_image(path) as image:
+        assert len(left) == 1, "zarr leaves out chunks of zeros"
+        assert np.array_equal(image.read(0, 0, 40, 0, 20).squeeze(), pixels)

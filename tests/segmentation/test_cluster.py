@@ -14,8 +14,10 @@ import psutil
 import pytest
 import tifffile
 import torch
+import zarr
 
 import unet2015.tiling.plan as plan_module
+from tests.images.test_zarr import make
 from unet2015.errors import UsageError
 from unet2015.images import zarr_layout, zarr_levels
 from unet2015.images.zarr_writer import ZarrSegmentation
@@ -100,6 +102,21 @@ def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, 
     client.wait_for_workers(2, timeout=60)
     assert len(before & set(client.run(os.getpid).values())) == 1
     assert not list((tmp_path / "there").glob(".*"))
+
+
+def test_an_image_that_was_changed_in_place_between_two_runs_is_read_anew(tmp_path, job, dask):
+    _, model = job
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 75)).astype(np.uint8)
+    image = make(tmp_path / "a.zarr", pixels, version="0.5", chunks=(20, 20))
+
+    def digest(out, **more):
+        return digests(segment_files([image], tmp_path / out / "a.tif", model, OPTIONS, **more))
+
+    for out in ("here", "there", "again"):
+        (tmp_path / out).mkdir()
+    before = digest("there", dask=dask)
+    zarr.open_group(image, mode="r+")["0"][...] = pixels[::-1]  # neither time nor place of the folder changes
+    assert digest("again", dask=dask) == digest("here") != before
 
 
 def _arm(flag):

@@ -1,6 +1,7 @@
 """Records: what they say, and that they tell what is done from what is not."""
 
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import read_model_file
+from unet2015.safe_files.records import signed
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.jobs import plan_jobs
 from unet2015.segmentation.label_files import measure_files
@@ -116,3 +118,42 @@ def test_a_table_of_a_run_whose_class_map_has_another_name_is_refused_for_that(t
     (result,) = segment_files([stack_file], tmp_path / "out", model, options)
     said = "stack.objects.csv: exists, and is a result of other options or another command, by the record "
     assert f"{said}stack.record.json, so it is not replaced" in str(result.error)
+
+
+def test_a_result_of_an_image_that_was_read_otherwise_is_made_again(tmp_path, model, stack, caplog):
+    caplog.set_level(logging.INFO)
+    image, out = tmp_path / "a.tif", tmp_path / "out"
+    about = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(image.with_suffix(".ome.tif"), stack[0], ome=True, metadata=about)
+    image.with_suffix(".ome.tif").rename(image)
+    options = SegmentOptions(objects=ObjectSettings())
+    (first,) = (one for one in segment_files([image], out, model, options) if one.input == image)
+    place = out / "a.record.json"
+    good = json.loads(place.read_text())
+    assert good["read_as"] == {"axes": "YX", "pixel_size_um": [0.5, 0.5]}
+    before = {key: value for key, value in good.items() if key not in ("read_as", "record_sha256")}
+
+    def with_objects(**more):
+        return before | {"objects": good["objects"] | more}
+
+    for said, done in (
+        (good, True),
+        (good | {"read_as": {"axes": "YX", "pixel_size_um": None}}, False),
+        (good | {"read_as": {"axes": "YX", "pixel_size_um": [0.5, 0.6]}}, False),
+        (before, True),  # of an earlier version
+        (before | {"axes": "CYX"}, False),
+        (with_objects(total_area_um2=2 * good["objects"]["total_area_um2"]), False),
+        (with_objects(total_area_um2=None), False),
+        (with_objects(total_area_px=0, total_area_um2=0.0), True),
+        ({key: value for key, value in before.items() if key != "objects"}, True),
+    ):
+        place.write_text(
+            json.dumps(signed({key: one for key, one in said.items() if key != "record_sha256"}))
+        )
+        caplog.clear()
+        (again,) = (one for one in segment_files([image], out, model, options) if one.input == image)
+        assert again.error is None
+        assert ("done before" in caplog.text) == done
+        if not done:
+            assert json.loads(place.read_text())["read_as"] == good["read_as"]
+            assert again.objects == first.objects

@@ -5,11 +5,14 @@ They are written without second names, which some file systems do not have (exFA
 
 import asyncio
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unet2015.errors import ImageReadError
 from unet2015.safe_files import open_regular
+
+METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+"""Files that describe arrays and groups, of both formats; all others are chunks."""
 
 
 @cache
@@ -22,8 +25,17 @@ def careful_store() -> Any:
         async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
             return await asyncio.to_thread(self.get_sync, key, prototype=prototype, byte_range=byte_range)
 
+        def __init__(self, root: Path | str, **options: Any) -> None:
+            super().__init__(root, **options)
+            self.metadata: set[str] = set()  # that were found
+
         def get_sync(self, key: str, *, prototype: Any = None, byte_range: Any = None) -> Any:
             data = _read(self.root, key, byte_range)
+            if PurePosixPath(key).name in METADATA:
+                self.metadata.update([] if data is None else [key])
+            elif data is None:
+                _check_there(self.root, key, self.metadata)
+                data = _read(self.root, key, byte_range)  # it may have come back before the look
             wanted = prototype or default_buffer_prototype()
             return None if data is None else wanted.buffer.from_bytes(data)
 
@@ -47,6 +59,21 @@ def plain_store() -> Any:
                 await self.set(key, value)
 
     return PlainStore
+
+
+def _check_there(root: Path, key: str, metadata: set[str]) -> None:
+    """Raise `ImageReadError` if a chunk is missing because its image is: then it was not left out.
+
+    A folder that was moved, and a disk that drops out, take what describes the chunks with them.
+    """
+    above = {str(folder) for folder in PurePosixPath(key).parents}
+    for place in sorted(metadata):
+        if str(PurePosixPath(place).parent) in above and not (root / place).exists():
+            raise ImageReadError(
+                f"{root / place}: was there when the image was opened, and is not any more, so nobody knows "
+                f"whether the chunk {key} is empty; see that the folder and its disk are there, and run the "
+                "command again"
+            )
 
 
 def _read(root: Path, key: str, part: Any) -> bytes | None:

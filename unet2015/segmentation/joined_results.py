@@ -106,7 +106,7 @@ def _check(table: Path, summary: Mapping[str, Any]) -> None:
     objects, area = totals_of(table)
     if record is not None and not is_as_written(table, record):
         change = "was changed since it was written"
-    elif objects != summary["objects"]:
+    elif objects != summary.get("objects", objects):
         change = f"has {objects} objects, but this run found {summary['objects']}: it was written again since"
     elif area is not None and area != summary.get("total_area_px", area):
         change = "has objects of another area than this run found: it was written again since"

@@ -1,11 +1,14 @@
 """The record beside a result, and whether a result is already the wanted one."""
 
+import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
+from unet2015.images.image import Image
+from unet2015.images.pixel_size import pixel_size
 from unet2015.provenance import versions
 from unet2015.safe_files import (
     UNSIGNED,
@@ -27,20 +30,30 @@ from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.threshold import over_model
 from unet2015.settings.objects import ObjectSettings
 
+READ_AS = "read_as"
+"""A key of the record: how the header of the image was understood."""
 CHANNEL_NAMES = "channel_names"
 """A key of the record: what the image calls the channels that were segmented."""
 
 
-def identity_of(
-    job: Job, segmenter: Segmenter, input_sha256: str, companion_sha256: str | None
-) -> dict[str, Any]:
+def identity_of(job: Job, segmenter: Segmenter, input_sha256: str, image: Image) -> dict[str, Any]:
     """Return everything that decides the bytes of the outputs: a part of the record."""
-    companion = {} if companion_sha256 is None else {"companion_sha256": companion_sha256}
+    companion = {} if image.companion is None else {"companion_sha256": image.companion}
     return companion | {
+        READ_AS: read_as(image),
         "input_sha256": input_sha256,
         "model_sha256": segmenter.model.sha256,
         "settings": job.options.as_record(segmenter.threshold),
     }
+
+
+def read_as(image: Image) -> dict[str, Any]:
+    """Return how the header of an image is understood, which another version of the program may not share.
+
+    That are its axes and its pixel size: height and width in micrometres, null where it is not known.
+    """
+    size = pixel_size(image.calibration)
+    return {"axes": image.axes, "pixel_size_um": None if size is None else list(size)}
 
 
 def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, Any]:
@@ -89,11 +102,29 @@ def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
         return (
             record is not None
             and not is_edited(record)
-            and all(record[key] == value for key, value in expected.items())
+            and all(record[key] == value for key, value in expected.items() if key != READ_AS)
+            and _is_read_alike(record, expected.get(READ_AS))
             and all(record["outputs"][path.name] == digest_of(path) for path in outputs.paths)
         )
     except (OSError, KeyError):
         return False
+
+
+def _is_read_alike(record: dict[str, Any], now: dict[str, Any] | None) -> bool:
+    """Whether a result is of an image as it is read now.
+
+    Of a result of an earlier version the areas of its objects tell the pixel size.
+    """
+    if now is None or READ_AS in record:
+        return now in (None, record.get(READ_AS))
+    if record.get("axes") != now["axes"]:
+        return False
+    objects = record.get("objects")
+    area, area_um2 = ((objects or {}).get(f"total_area_{unit}") for unit in ("px", "um2"))
+    if not area:  # no objects
+        return True
+    height, width = now["pixel_size_um"] or (0, 0)
+    return math.isclose(area_um2 or 0, area * height * width, rel_tol=1e-6)
 
 
 def describe_doubt(outputs: Outputs) -> str | None:

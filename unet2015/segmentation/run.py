@@ -147,7 +147,7 @@ def _run(
     watched = Unchanged(job.input)
     with job.options.open(job.input) as image:
         plan = segmenter.plan(image) if plan is None else plan
-        identity = identity_of(job, segmenter, watched.sha256, image.companion)
+        identity = identity_of(job, segmenter, watched.sha256, image)
         lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
         for note in (*notes_on_image(image, segmenter.info, job.input), *lost):
             heard.say(job.input, note)

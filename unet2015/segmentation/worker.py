@@ -3,9 +3,10 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -99,6 +100,9 @@ class ImageTask:
         Offset and gain of the whole image, or of each page.
     open_store : callable
         Opens the store where the parts are kept.
+    run : str
+        Another one for each run, so that a worker that outlives it opens the image anew for the next: no file
+        of it, however it was changed between, is taken for the old one.
     """
 
     model: ModelOnWorkers
@@ -106,6 +110,7 @@ class ImageTask:
     plan: TilePlan
     scale: Scale
     open_store: Callable[[TilePlan], Store]
+    run: str = field(default_factory=lambda: uuid4().hex)
 
 
 def compute(task: ImageTask, index: int) -> Times:
@@ -126,7 +131,7 @@ def compute(task: ImageTask, index: int) -> Times:
 
 def _compute(task: ImageTask, index: int) -> Times:
     segmenter = task.model.load(task.job.options)
-    image = _open(task.job.input, task.job.options)
+    image = _open(task)
     computation, part = computation_of(segmenter, image, task.plan, task.scale), task.plan.parts[index]
     with task.open_store(task.plan).keeping(part) as keep:  # a band is written while the next is computed
         compute_parts(computation, [part], keep)
@@ -139,16 +144,14 @@ def compute_file(model: ModelOnWorkers, task: tuple[Job, TilePlan]) -> FileResul
     return run_job(model.load(job.options), job, plan=plan, warn=lambda path, note: None)
 
 
-def _open(path: Path, options: SegmentOptions) -> Image:
-    """Return an image that stays open, in this thread, until another is opened."""
-    state = path.stat()
-    key = (path, options.axes, options.channel, options.scene, state.st_mtime_ns, state.st_ino)
-    if getattr(_opened, "key", None) != key:
+def _open(task: ImageTask) -> Image:
+    """Return an image that stays open, in this thread, until that of another run is opened."""
+    if getattr(_opened, "run", None) != task.run:
         if getattr(_opened, "image", None) is not None:
             _opened.image.close()
-        _opened.key, _opened.image = None, None
-        _opened.image = options.open(path)
-        _opened.key = key
+        _opened.run, _opened.image = None, None
+        _opened.image = task.job.options.open(task.job.input)
+        _opened.run = task.run
     image: Image = _opened.image
     return image
 
