@@ -72,6 +72,7 @@ ODD = {
     "5-d": np.ones((1, 1, 1, 2, 2)),
     "nan array": np.full((9, 8), np.nan),
     "masked": np.ma.masked_array(np.ones((9, 8)), np.eye(9, 8)),
+    "masked pages": [np.ma.masked_array(np.ones((9, 8)), np.eye(9, 8)), np.ones((9, 8))],
     "complex array": np.ones((9, 8), complex),
     "object array": np.full((9, 8), None),
     "text array": np.full((9, 8), "1"),

@@ -30,11 +30,9 @@ def pixels(value: object, name: str) -> NDArray[Any]:
     ArgumentError
         It is none, or some of its elements are masked.
     """
-    array: Any = value
-    if isinstance(value, np.ma.MaskedArray):
-        if np.ma.is_masked(value):
-            raise ArgumentError(f"{name}: some elements are masked; fill them (array.filled(value)) first")
-        array = value.data
+    if _is_masked(value):
+        raise ArgumentError(f"{name}: some elements are masked; fill them (array.filled(value)) first")
+    array: Any = value.data if isinstance(value, np.ma.MaskedArray) else value
     if isinstance(value, str | bytes | os.PathLike | Mapping | set | frozenset) or value is None:
         raise _expected(name, "an array of numbers", value)
     try:
@@ -50,6 +48,18 @@ def pixels(value: object, name: str) -> NDArray[Any]:
         with np.errstate(over="ignore"):
             array = array.astype(np.float64)
     return array  # type: ignore[no-any-return]
+
+
+def _is_masked(value: object, deep: int = 8) -> bool:
+    """Whether elements are masked in an array, or in one of a list, of which NumPy takes what lies below."""
+    if isinstance(value, np.ma.MaskedArray):
+        return bool(np.ma.is_masked(value))
+    kinds = (np.ma.MaskedArray, list, tuple)
+    return (
+        isinstance(value, list | tuple)
+        and deep > 0
+        and any(_is_masked(one, deep - 1) for one in value if isinstance(one, kinds))
+    )
 
 
 def whole_numbers(value: object, name: str) -> NDArray[Any]:

@@ -99,6 +99,7 @@ def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:
             "the image be mirrored at its border without repeating the edge pixel; else the answer is "
             "another."
         )
+        yield from _exactness(sides.exact)
         return
     more = "any number" if step == 1 else f"k * {step}"
     yield (
@@ -106,9 +107,7 @@ def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:
         f"{margin} pixels smaller on each side. Other sizes give an error or a wrong answer, as the "
         "program has it that runs the graph."
     )
-    if not sides.exact:
-        yield ""
-        yield "This network's answer depends on where tiles end: tiles are not equal to the whole image."
+    yield from _exactness(sides.exact)
     if step > 1:
         yield ""
         yield (
@@ -116,6 +115,12 @@ def _sizes(info: ModelInfo, halo: Halo | None) -> Iterator[str]:
             f"and place tiles at multiples of {step} pixels, also the last one, which runs past the "
             "border. Tiles elsewhere meet the poolings at other pixels and give another answer."
         )
+
+
+def _exactness(exact: bool) -> Iterator[str]:
+    if not exact:
+        yield ""
+        yield "This network's answer depends on where tiles end: tiles are not equal to the whole image."
 
 
 def _training(info: ModelInfo) -> Iterator[str]:
