@@ -157,3 +157,15 @@ def test_a_result_of_an_image_that_was_read_otherwise_is_made_again(tmp_path, mo
         if not done:
             assert json.loads(place.read_text())["read_as"] == good["read_as"]
             assert again.objects == first.objects
+
+
+def test_it_is_said_that_the_result_of_other_pixels_is_replaced(tmp_path, model, stack, caplog):
+    caplog.set_level(logging.INFO)
+    image = tmp_path / "a.tif"
+    for page, said in ((0, False), (1, True)):
+        tifffile.imwrite(image, stack[page])
+        for threshold in (0.5, 0.6):
+            caplog.clear()
+            segment_files([image], tmp_path / "out", model, SegmentOptions(threshold=threshold))
+            assert ("of an image with other bytes, and is replaced" in caplog.text) == said
+            said = False

@@ -127,6 +127,12 @@ def _is_read_alike(record: dict[str, Any], now: dict[str, Any] | None) -> bool:
     return math.isclose(area_um2 or 0, area * height * width, rel_tol=1e-6)
 
 
+def is_of_other_version(outputs: Outputs, input_sha256: str) -> bool:
+    """Whether outputs that are there are, by their record, of an image with other bytes."""
+    record = record_of(outputs.records, outputs.main)
+    return record is not None and record.get("input_sha256") != input_sha256
+
+
 def describe_doubt(outputs: Outputs) -> str | None:
     """Return in words that nobody can tell whether the record of outputs was changed; None if one can."""
     found = find_record(outputs.records, outputs.main)

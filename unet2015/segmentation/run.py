@@ -28,6 +28,7 @@ from unet2015.segmentation.records import (
     check_free,
     describe_doubt,
     identity_of,
+    is_of_other_version,
     outcome_of,
     read_notes,
     read_objects,
@@ -155,14 +156,13 @@ def _run(
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
-                _log.info("%s: done before, with the same model and settings", job.input)
-                if doubt := describe_doubt(job.outputs):
-                    heard.say(job.input, doubt)
-                for note in read_notes(job.outputs):
-                    if note not in heard.notes:
-                        heard.say(job.input, note)
-                return read_objects(job.outputs)
+                return _done_before(job, heard)
             check_free(job)
+            if is_of_other_version(job.outputs, watched.sha256):
+                _log.info(
+                    "%s: the result that lies there is of an image with other bytes, and is replaced",
+                    job.input,
+                )
             plan, same, scale = work.resume(
                 plan, segmenter.convolutions, lambda before: segmenter.admits(image, before)
             )
@@ -182,6 +182,17 @@ def _run(
             said |= _trained_on(segmenter, job, watched.sha256, image)
             work.finish(outcome_of(made, computation, found) | {"notes": heard.notes} | said)
     return objects
+
+
+def _done_before(job: Job, heard: _Heard) -> dict[str, Any] | None:
+    """Say what the record says of a result that is there already; return the summary of its objects."""
+    _log.info("%s: done before, with the same model and settings", job.input)
+    if doubt := describe_doubt(job.outputs):
+        heard.say(job.input, doubt)
+    for note in read_notes(job.outputs):
+        if note not in heard.notes:
+            heard.say(job.input, note)
+    return read_objects(job.outputs)
 
 
 def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> dict[str, Any]:
