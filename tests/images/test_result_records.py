@@ -108,7 +108,7 @@ def segmented(tmp_path: Path) -> Path:
 
 def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path: Path) -> None:
     records = [json.loads((segmented / f"i{number}.record.json").read_text()) for number in (0, 1)]
-    assert [record.get("trained_on") for record in records] == [[0], None]
+    assert [record.get("trained_on", "on none") for record in records] == [[0], "on none"]
     (tmp_path / "t").mkdir()
     for number in (0, 1):
         tifffile.imwrite(
@@ -121,6 +121,25 @@ def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path
     label_files(segmented, tmp_path / "l")
     labels = sorted((tmp_path / "l").glob("*.labels.tif"))
     assert [one.startswith(words) for one in notes_on_results(labels)] == [True], "of labels made of the maps"
+
+
+def test_where_a_model_does_not_name_its_files_that_is_said(tmp_path: Path) -> None:
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=1),
+        mapping=Mapping(method="integer-range"),
+        class_names=("membrane", "cell"),
+        training={"step": 3},
+    )
+    save_model(tmp_path / "m.safetensors", build_network(info), info)
+    tifffile.imwrite(tmp_path / "i0.tif", np.ones((40, 50), np.uint8))
+    segment_files([tmp_path / "i0.tif"], tmp_path / "r", tmp_path / "m.safetensors")
+    assert json.loads((tmp_path / "r" / "i0.record.json").read_text())["trained_on"] is None
+    (tmp_path / "t").mkdir()
+    tifffile.imwrite(tmp_path / "t" / "i0.tif", np.ones((40, 50), np.uint8))
+    (note,) = evaluate_pixels(tmp_path / "t", tmp_path / "r").comparison.on_results
+    assert note.startswith("1 result of a model that does not name the files it was trained on")
+    assert note.endswith("i0.classes.tif")
+    assert notes_on_results([tmp_path / "r" / "i0.classes.tif"]) == (), "counting needs no truth"
 
 
 def untouched(folder: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from unet2015.safe_files import digest_of, is_edited, record_of
 from unet2015.wording import counted, cut, listed
 
 TRAINED_ON = "trained_on"
-"""Key of the pages of an image, in the record of its results, that the model was trained on."""
+"""Key of the pages of an image, in the record of its results, that the model was trained on.
+
+It is null where the model does not name its files, and missing where it was trained on none.
+"""
 _DECIDING = ("threshold", "average", "precision", "skip_empty", "fill_value", "channel", "objects")
 """Settings that decide on a result, and not only on how it is computed."""
 _NAMED = 3
@@ -112,9 +115,26 @@ def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
 
 
 def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
-    """Return what is to be known of figures of (truth, result): `notes_on_results`, then `notes_on_truth`."""
+    """Return what is to be known of figures of (truth, result).
+
+    That are `notes_on_results`, of which results it is not known whether their model was trained on their
+    images, and `notes_on_truth`.
+    """
     pairs = list(pairs)
-    return (*notes_on_results(found for _, found in pairs), *notes_on_truth(pairs))
+    results = [found for _, found in pairs]
+    return (*notes_on_results(results), *_not_known(results), *notes_on_truth(pairs))
+
+
+def _not_known(results: Iterable[Path]) -> Iterator[str]:
+    records = ((path, record_of_result(path)) for path in results)
+    made = [(path, _segmentation(record)) for path, record in records if record is not None]
+    names = [shown_name(path) for path, record in made if record.get(TRAINED_ON, ()) is None]
+    if names:
+        yield (
+            f"{counted(len(names), 'result')} of a model that does not name the files it was trained on, so "
+            "whether these images are among them is not known; if they are, what is measured is too good: "
+            f"{listed(names, _NAMED)}"
+        )
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

@@ -14,7 +14,7 @@ from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import TRAINED_ON
 from unet2015.models.doubts import doubts_of_objects
-from unet2015.models.training_pages import trained_pages
+from unet2015.models.training_pages import names_files, trained_pages
 from unet2015.models.unlike import notes_on_image, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.objects.too_small import describe_left_out
@@ -196,7 +196,9 @@ def _done_before(job: Job, heard: _Heard) -> dict[str, Any] | None:
 
 
 def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> dict[str, Any]:
-    """Return, for the record, which pages of the image the model was trained on, if any are known."""
+    """Return, for the record, which pages of the image the model was trained on; null if it cannot tell."""
+    if not names_files(segmenter.info.training):
+        return {TRAINED_ON: None}
     scene = None if job.options.scene is None else str(job.options.scene)
     pages = trained_pages(segmenter.info.training, sha256, image.pages, scene)
     return {TRAINED_ON: sorted(pages)} if pages else {}
