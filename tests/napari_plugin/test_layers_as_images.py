@@ -106,6 +106,9 @@ def test_results_lie_where_the_layer_lies_without_its_channels(layer):
 def test_channels_that_come_last_are_refused(layer, names):
     with pytest.raises(AxesError, match=r"as the last two axes, but they are named|pages or channels last"):
         LayerImage(layer(np.zeros((20, 20, 2), np.uint8), axis_labels=names))
+    if names[0] == "-3":
+        with pytest.raises(AxesError, match="pages or channels last"):
+            LayerImage(layer(np.zeros((3, 20, 20, 2), np.uint8), axis_labels=("-4", *names)))
     narrow = layer(np.zeros((20, 20, 2), np.uint8), axis_labels=("z", "y", "x"))
     assert LayerImage(narrow).axes == "ZYX"
 

@@ -86,7 +86,8 @@ def axes_of(layer: Layer) -> str:
             f"{' and '.join(names[-2:])}; put {last[0]} first (in numpy: np.moveaxis), and name the axes so"
         )
     shape = np.shape(layer.data[0] if layer.multiscale else layer.data)
-    if not layer.rgb and len(shape) == 3 and names[-1] != "x" and shape[-1] <= _FEW < min(shape[:2]):
+    few = len(shape) > 2 and shape[-1] <= _FEW < min(shape[-3:-1])
+    if few and not layer.rgb and names[-1] != "x":
         raise AxesError(
             f"{layer.name}: a layer of shape {shape} may be pages or channels last; put channels first, or "
             "name its axes (axis_labels): z, y, x"
