@@ -70,6 +70,22 @@ def pointer(name="set.companion.ome", uuid="urn:uuid:1"):
     return ome(f'<BinaryOnly MetadataFile="{name}" UUID="urn:uuid:2"/>', uuid=uuid)
 
 
+def test_metadata_in_another_ome_tiff(tmp_path):
+    path, found = write(tmp_path / "n.ome.tif", pointer("m.ome.tif")), []
+    for uuid in ("urn:uuid:2", "urn:uuid:3"):
+        said = ome(pixels(block("n.ome.tif", "urn:uuid:1", 0, 6)), uuid=uuid)
+        master = write(tmp_path / "m.ome.tif", said)
+        assert reads(path) == ""
+        with open_image(path) as image:
+            assert (image.kind, image.axes_source) == ("ome", "ome")
+            found.append(image.companion)
+    assert len({*found} - {None}) == 2
+    for damaged in (write(tmp_path / "plain.tif", None).read_bytes(), b"II*\0"):
+        master.write_bytes(damaged)
+        with open_image(path) as image:
+            assert "m.ome.tif, which cannot be read (it is a TIFF without metadata" in "".join(image.notes)
+
+
 def test_metadata_in_a_companion_file(tmp_path):
     path = write(tmp_path / "set.ome.tif", pointer())
     (tmp_path / "set.companion.ome").write_text(ome(pixels(block("set.ome.tif", "urn:uuid:1", 0, 6))))

@@ -7,15 +7,20 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
+
+import tifffile
 
 from unet2015.errors import ImageReadError
 from unet2015.images.descriptions import decode_description
 from unet2015.safe_files import open_regular
+from unet2015.wording import first_line
 
 LARGEST_COMPANION = 2**26
 """Bytes of the largest companion file that is read; parsed, it needs some twenty times as much memory."""
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROLOG = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?OME[\s/>]")
 _END = re.compile(r"</(?:[\w.-]+:)?OME\s*>")
@@ -38,7 +43,7 @@ class OmeMetadata:
     notes : tuple of str
         Remarks, such as a companion file that is not there.
     companion : str or None
-        The SHA-256 of the companion file that they come from.
+        The SHA-256 of the companion file that they come from; of an OME-TIFF, of the metadata in it.
     """
 
     images: tuple[ElementTree.Element, ...]
@@ -85,7 +90,10 @@ def find_metadata(description: str, path: Path) -> OmeMetadata:
 
 
 def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, ...], str | None]:
-    """Return the root of the companion file that a TIFF names, and its SHA-256; or why there is none."""
+    """Return the root of the companion file that a TIFF names, and its SHA-256; or why there is none.
+
+    It is OME-XML, or the OME-TIFF of several that has the metadata of all.
+    """
 
     def nothing(why: str) -> tuple[ElementTree.Element, tuple[str, ...], None]:
         note = f"its metadata (axes, pixel size) are in another file, {why}"
@@ -100,7 +108,7 @@ def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, 
             why = "is no regular file" if other.exists() else "is not there"
             return nothing(f"{named}, which {why}; put it beside this one, or give --axes")
         with open_regular(other) as file:
-            data = file.read(LARGEST_COMPANION + 1)
+            data = _metadata_in(file)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return nothing(f"{named}, which cannot be read ({why}); give --axes")
@@ -111,6 +119,24 @@ def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, 
     if _name(root) != "OME" or root.find("{*}Image") is None:
         return nothing(f"{named}, but that declares no image; give --axes")
     return root, (), hashlib.sha256(data).hexdigest()
+
+
+def _metadata_in(file: BinaryIO) -> bytes:
+    """Return the OME-XML of a companion file: its bytes or, of an OME-TIFF, its first ImageDescription.
+
+    Of more than `LARGEST_COMPANION` only as much is returned that this is seen.
+    """
+    data = file.read(LARGEST_COMPANION + 1)
+    if data[:4] not in _TIFF:
+        return data
+    file.seek(0)
+    try:
+        with tifffile.TiffFile(file) as tif:
+            tag = tif.pages.first.tags[270]
+            file.seek(tag.valueoffset)
+            return file.read(min(tag.valuebytecount, LARGEST_COMPANION + 1))
+    except Exception as error:  # of a damaged TIFF, or one without a description
+        raise ValueError(f"it is a TIFF without metadata: {first_line(error)}") from error
 
 
 class _Builder(ElementTree.TreeBuilder):
