@@ -8,7 +8,8 @@ import pytest
 import tifffile
 
 from unet2015.errors import DataSetError
-from unet2015.images.beside_results import without_results
+from unet2015.images import renamed_results
+from unet2015.images.beside_results import results_beside_images, without_results
 from unet2015.images.pairs import named_files
 from unet2015.images.result_names import CLASSES, LABELS
 from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
@@ -19,6 +20,7 @@ from unet2015.training.pairing import find_pairs
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
 RAW = (np.arange(600).reshape(20, 30) % 251).astype(np.uint8)
+KNOWN = "under other names than in the records that know them by SHA-256"
 RESULTS = {".classes": (CELLS > 0).astype(np.uint8), ".labels": CELLS, ".probability": np.float32(CELLS > 0)}
 
 
@@ -143,3 +145,107 @@ def test_a_result_named_as_an_image_is_no_image_until_it_is_changed(tmp_path: Pa
     assert without_results([made]) == [made], "it alone is meant"
     write(tmp_path, t0=RAW)
     assert without_results(files) == files, "somebody's own"
+
+
+def recorded(folder: Path) -> None:
+    """Write the record of results that lie in a folder, as `segmented` does, with their SHA-256."""
+    for name in ("t0", "t1"):
+        outputs = {path.name: sha256(path) for path in folder.glob(f"{name}.*.tif")}
+        said = {"input": str(folder / f"{name}.tif"), "outputs": outputs}
+        (folder / f"{name}.record.json").write_text(json.dumps(signed(said)))
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_renamed_and_copied_results_are_no_images(
+    tmp_path: Path, renamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "unet2015")
+    both = segmented(tmp_path / "d", *RESULTS)
+    recorded(both)
+    for name, now in (("t0.classes.tif", "t0_result.tif"), ("t1.labels.tif", "final.tiff")):
+        (both / now).write_bytes((both / name).read_bytes())
+        if renamed:
+            (both / name).unlink()
+    files = sorted(path for path in both.iterdir() if path.suffix != ".json")
+    assert [path.name for path in without_results(files)] == ["t0.tif", "t1.tif"]
+    (said,) = [one for one in caplog.messages if "SHA-256" in one]
+    names = f"{both / 'final.tiff'} (t0.labels.tif), {both / 't0_result.tif'} (t0.classes.tif)"
+    assert f"are left out, of which {KNOWN}: {names}" in said, "the results of t0 and t1 are the same"
+    write(both, t0_result=RAW)
+    assert both / "t0_result.tif" in without_results(files), "somebody's own"
+
+
+def test_renamed_results_alone_are_taken_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    both = segmented(tmp_path / "d", *RESULTS)
+    recorded(both)
+    files = [(both / f"{name}.classes.tif").rename(both / f"{name}_mine.tif") for name in ("t0", "t1")]
+    assert without_results(files) == files
+    assert f"results of this program, {KNOWN}, are taken as images: {files[0]} (t0" in caplog.text
+    record = both / "t0.record.json"
+    (both / "t1.record.json").unlink()
+    record.write_text(record.read_text().replace("t0.tif", "x.tif"))  # edited, and not believed
+    caplog.clear()
+    assert without_results([*files, both / "t0.tif"]) == [*files, both / "t0.tif"]
+    assert not caplog.messages
+
+
+def test_a_renamed_ome_zarr_result_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    digest = renamed_results.digest_of
+    monkeypatch.setattr(renamed_results, "digest_of", lambda path: read.append(path.name) or digest(path))
+    for name, inside in (("a.classes.zarr", "labels/classes"), ("b.zarr", "labels/cells"), ("c.zarr", "0")):
+        (tmp_path / name / inside).mkdir(parents=True)
+        (tmp_path / name / "zarr.json").write_text(f"{{}}{' ' * len(inside)}")
+    said = {"input": "x.zarr", "outputs": {"a.classes.zarr": sha256(tmp_path / "a.classes.zarr")}}
+    (tmp_path / "a.record.json").write_text(json.dumps(signed(said)))
+    (tmp_path / "a.classes.zarr").rename(tmp_path / "mine.zarr")
+    files = [tmp_path / name for name in ("b.zarr", "c.zarr", "mine.zarr")]
+    assert without_results(files) == files[:2]
+    assert read == ["mine.zarr"], "images are not read for it: they may be large"
+
+
+def test_only_what_may_be_a_result_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    digest = renamed_results.digest_of
+    monkeypatch.setattr(renamed_results, "digest_of", lambda path: read.append(path.name) or digest(path))
+    both = segmented(tmp_path / "d", *RESULTS)
+    write(both, odd=RAW[:7])
+    recorded(both)
+    files = sorted(both.glob("*.tif"))
+    images = [both / name for name in ("odd.tif", "t0.tif", "t1.tif")]
+    assert without_results(files) == images
+    sizes = {path.stat().st_size for path in files if path not in images}
+    assert read == [path.name for path in images if path.stat().st_size in sizes]
+    assert "odd.tif" not in read
+    del read[:]
+    (both / "t0.labels.tif").unlink()
+    without_results(images)
+    assert read == ["odd.tif", "t0.tif", "t1.tif"], "any of them may be those labels"
+    del read[:]
+    without_results(images[:1])
+    assert read == [], "of one file nothing is left out"
+    for name in ("t0", "t1"):
+        (both / f"{name}.record.json").unlink()
+    assert without_results(images) == images
+    assert read == []
+
+
+def test_results_are_known_by_their_names_beside_images(tmp_path: Path) -> None:
+    names = {
+        "a.tif": None,
+        "a.classes.tif": "a.tif",
+        "a.probability.ome.tif": "a.tif",
+        "a.overlay.png": "a.tif",
+        "b.ome.tif": None,
+        "b.labels.ome.tif": "b.ome.tif",
+        "b.ome.classes.tif": "b.ome.tif",
+        "c.zarr": None,
+        "c.classes.zarr": "c.zarr",
+        "d.classes.tif": None,
+        "classes.tif": None,
+    }
+    found = results_beside_images(tmp_path / name for name in names)
+    assert {path.name: image.name for path, image in found.items()} == {
+        name: image for name, image in names.items() if image is not None
+    }
+    assert results_beside_images([tmp_path / "x" / "a.tif", tmp_path / "y" / "a.classes.tif"]) == {}

@@ -44,6 +44,16 @@ def test_labels_beside_their_images_are_said_where_images_are_meant(folder, capl
     assert not caplog.text
 
 
+def test_maps_copied_beside_their_images_are_said_where_images_are_meant(folder, caplog):
+    place = folder("a", "b", "a.classes", "a.probability", "b.classes", "a.labels")
+    assert len(find_inputs([place])) == 6
+    assert (
+        "a.classes.tif is named as a result of a.tif beside it, but is segmented as an image" in caplog.text
+    )
+    assert "as an image, as 2 more files; where only images are meant" in caplog.text
+    assert "a.labels.tif is named as labels of a.tif beside it, but is segmented as an image;" in caplog.text
+
+
 def test_names_that_only_seem_so_are_fine(tmp_path):
     for names in (["a", "b"], ["a_1", "a_2"], ["mask_1", "mask_2"], ["a", "a_gfp"], ["cell", "cells"]):
         assert labels_beside_images([tmp_path / f"{name}.tif" for name in names]) == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import DataSetError
+from unet2015.images.renamed_results import known_results
 from unet2015.images.result_names import (
     CLASSES,
     CLASSES_ZARR,
@@ -17,10 +18,10 @@ from unet2015.images.result_names import (
     record_places,
     stem_of,
 )
-from unet2015.images.result_records import is_unchanged_result
-from unet2015.safe_files import RECORD, read_record
+from unet2015.safe_files import read_record
 from unet2015.wording import listed
 
+_KNOWN = "under other names than in the records that know them by SHA-256"
 _log = logging.getLogger("unet2015")
 _Image = tuple[Path, str]
 """Folder and name of the image of a result."""
@@ -34,30 +35,33 @@ def is_result(path: Path) -> bool:
     return any(map(os.path.exists, record_places(path)))
 
 
-def _are_recorded(files: Iterable[Path]) -> set[Path]:
-    """Return the files, whatever their names, that records beside them know as their results, by SHA-256.
-
-    So are a class map or a weight map to which somebody gave a name of an image.
-    """
-    folders = {path.parent for path in files}
-    some = {folder for folder in folders if next(folder.glob(f"*{RECORD}"), None) is not None}
-    return {path for path in files if path.parent in some and _is_recorded(path)}
-
-
-def _is_recorded(path: Path) -> bool:
-    try:
-        return is_unchanged_result(path)
-    except OSError:
-        return False  # opening it will say why
-
-
 def without_results(files: Sequence[Path]) -> list[Path]:
-    """Leave out results of this program where images are meant, and say so; they stay where all are such."""
-    results = {path for path in files if is_result(path)} | _are_recorded(files)
-    if not results or len(results) == len(files):
+    """Leave out results of this program where images are meant, and say so; they stay where all are such.
+
+    So are those that somebody renamed or copied, such as a class map with a name of an image, where a record
+    in their folder knows their bytes.
+    """
+    results = {path for path in files if is_result(path)}
+    known = {} if len(files) == 1 else known_results([path for path in files if path not in results])
+    results |= known.keys()
+    renamed = [f"{path} ({name})" for path, name in known.items() if path.name != name]
+    if not results:
         return list(files)
-    _log.info("%d results of this program among the images are left out", len(results))
+    if len(results) == len(files):
+        if renamed:
+            _log.warning("results of this program, %s, are taken as images: %s", _KNOWN, listed(renamed))
+        return list(files)
+    those = f", of which {_KNOWN}: {listed(renamed)}" if renamed else ""
+    _log.info("%d results of this program among the images are left out%s", len(results), those)
     return _without(files, results)
+
+
+def results_beside_images(files: Iterable[Path]) -> dict[Path, Path]:
+    """Return those of some files that are named as results of another beside them, each with that image."""
+    files = list(files)
+    images = {(path.parent, name): path for path in files for name in (path.stem, stem_of(path))}
+    beside = ((path, images.get(image)) for path in files if (image := _image_of(path)) is not None)
+    return {path: image for path, image in beside if image is not None}
 
 
 def without_their_images(files: Iterable[Path], wanted: str, *, named: bool) -> list[Path]:

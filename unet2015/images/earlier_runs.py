@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unet2015.errors import DataSetError
+from unet2015.images.labelled_maps import other_map
 from unet2015.images.result_names import (
     LABELS,
+    LABELS_ZARR,
     OVERLAY,
     OVERLAY_JPEG,
     PROBABILITY,
@@ -16,13 +18,16 @@ from unet2015.images.result_names import (
 from unet2015.safe_files import is_of_earlier_run
 from unet2015.wording import listed
 
-_ENDINGS = (PROBABILITY, LABELS, OVERLAY, OVERLAY_JPEG)
-_ADVICE = "segment again with the same options, or give such a file alone to take it"
+_ENDINGS = (PROBABILITY, LABELS, LABELS_ZARR, OVERLAY, OVERLAY_JPEG)
+_ALONE = "or give such a file alone to take it"
+_AGAIN = f"segment again with the same options, {_ALONE}"
 _log = logging.getLogger("unet2015")
 
 
-def without_earlier(files: Sequence[Path], given: Sequence[str | Path]) -> list[Path]:
+def without_earlier(files: Sequence[Path], given: Sequence[str | Path], *, maps: bool = False) -> list[Path]:
     """Leave out results of an earlier run, and name them; a file that alone is given stays.
+
+    So are those that `label` made of maps that a later run has replaced.
 
     Parameters
     ----------
@@ -30,6 +35,8 @@ def without_earlier(files: Sequence[Path], given: Sequence[str | Path]) -> list[
         What the inputs name.
     given : sequence of path
         The inputs: files, folders, patterns.
+    maps : bool
+        Whether maps are meant, and nothing is to be said of what `label` made of them.
 
     Raises
     ------
@@ -38,19 +45,42 @@ def without_earlier(files: Sequence[Path], given: Sequence[str | Path]) -> list[
     """
     if [*map(Path, given)] == list(files) and len(files) == 1:
         return list(files)
-    earlier = [path for path in files if _is_earlier(path)]
-    if not earlier:
-        return list(files)
-    named = listed(earlier)
-    if len(earlier) == len(files):
-        raise DataSetError(
-            f"{named}: of an earlier run, by the record of the last one, which did not make them; {_ADVICE}"
+    results = [path for path in files if name_before(path.name, _ENDINGS) is not None]
+    earlier = [path for path in results if is_of_earlier_run(path, dict.fromkeys(record_places(path)))]
+    labelled = [] if maps else [path for path in results if path not in earlier and _of_replaced(path)]
+    left_out = {*earlier, *labelled}
+    if left_out and len(left_out) == len(files):
+        raise DataSetError("; ".join(filter(None, (_all_earlier(earlier), _all_labelled(labelled)))))
+    if earlier:
+        _log.warning("of an earlier run, and left out: %s; %s", listed(earlier), _AGAIN)
+    if labelled:
+        _log.warning(
+            "of an earlier run, and left out: %s; unet2015 label made them of other maps than those of the "
+            "last run that lie beside them: label these again, %s",
+            listed(labelled),
+            _ALONE,
         )
-    _log.warning("of an earlier run, and left out: %s; %s", named, _ADVICE)
-    return [path for path in files if path not in earlier]
+    return [path for path in files if path not in left_out]
 
 
-def _is_earlier(path: Path) -> bool:
-    if name_before(path.name, _ENDINGS) is None:
-        return False
-    return is_of_earlier_run(path, dict.fromkeys(record_places(path)))
+def _all_earlier(paths: Sequence[Path]) -> str:
+    if not paths:
+        return ""
+    return (
+        f"{listed(paths)}: of an earlier run, by the record of the last one, which did not make them; "
+        f"{_AGAIN}"
+    )
+
+
+def _all_labelled(paths: Sequence[Path]) -> str:
+    if not paths:
+        return ""
+    return (
+        f"{listed(paths)}: of an earlier run, as unet2015 label made them of other maps than those of the "
+        f"last run that lie beside them; label these again, {_ALONE}"
+    )
+
+
+def _of_replaced(path: Path) -> bool:
+    other = other_map(path)
+    return other is not None and other.replaced

@@ -91,8 +91,8 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     if wanted is not None:
         files = without_their_images(files, wanted, named=not truth)
-        files = without_earlier(results_meant(files, wanted), [given])
-        files = without_other_results(files, wanted, named=not truth)
+        files = without_other_results(results_meant(files, wanted), wanted, named=not truth)
+        files = without_earlier(files, [given])
     # Without .ome as well: a.ome.tif goes with a.tif before anything else.
     names = {
         file: file.absolute().relative_to(root.absolute()).with_name(shared_stem(file)) for file in files

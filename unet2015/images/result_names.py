@@ -22,7 +22,8 @@ ENDINGS = (*_MAPS, ROIS, OVERLAY, OVERLAY_JPEG, TABLE, PARQUET, GEOJSON)
 """Endings of all results."""
 _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 """Names of the label images inside an OME-Zarr result, by the endings of the same as TIFF."""
-_TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+"""Endings of TIFF files."""
 _IMAGES = tuple(ending for ending in ENDINGS if ending.endswith((".tif", ".png", ".jpg")))
 
 
@@ -51,7 +52,7 @@ def ome_ending(ending: str) -> str:
 
 def is_ome_name(path: Path) -> bool:
     """Whether a file is named as an OME-TIFF."""
-    return path.suffix.lower() in _TIFF and path.stem.lower().endswith(".ome")
+    return path.suffix.lower() in TIFF and path.stem.lower().endswith(".ome")
 
 
 def stem_of(path: Path) -> str:

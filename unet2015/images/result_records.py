@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unet2015.images.labelled_maps import describe_other_maps
 from unet2015.images.result_names import image_around, record_places, shown_name
 from unet2015.safe_files import digest_of, is_edited, record_of
 from unet2015.wording import counted, cut, listed
@@ -52,12 +53,17 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        That they are not of one model and the same settings; that a model was trained on the images of some.
+        That they are not of one model and the same settings; that `label` made some of other maps than those
+        of now; that a model was trained on the images of some.
     """
+    paths = list(paths)
     found = {path: record for path in paths if (record := record_of_result(path)) is not None}
     made = {path: _segmentation(record) for path, record in found.items()}
     seen = [shown_name(path) for path, record in made.items() if isinstance(record.get(TRAINED_ON), list)]
-    notes = [_differences({path: _decided(found[path], made[path]) for path in found})]
+    notes = [
+        _differences({path: _decided(found[path], made[path]) for path in found}),
+        describe_other_maps(paths),
+    ]
     if seen:
         notes.append(
             f"{len(seen)} of the results are of images that their model was trained on, so what is measured "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UsageError
-from unet2015.images.beside_results import without_results
+from unet2015.images.beside_results import results_beside_images, without_results
 from unet2015.images.pairs import labels_beside_images
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import CLASSES_ZARR, is_ome_name, ome_ending, stem_of
@@ -91,15 +91,19 @@ class Job:
 def find_inputs(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the files that the inputs name, without results of earlier segmentations."""
     found = without_results(find_images(inputs))
-    if beside := labels_beside_images(found):
-        labels, image = next(iter(beside.items()))
-        _log.warning(
-            "%s is named as labels of %s beside it, but is segmented as an image%s; where only images are "
-            "meant, give patterns that leave such files out, or move them",
-            labels,
-            image.name,
-            f", as {counted(len(beside) - 1, 'more file')}" if len(beside) > 1 else "",
-        )
+    labels = labels_beside_images(found)
+    others = {path: image for path, image in results_beside_images(found).items() if path not in labels}
+    for what, beside in (("labels", labels), ("a result", others)):
+        if beside:
+            path, image = next(iter(beside.items()))
+            _log.warning(
+                "%s is named as %s of %s beside it, but is segmented as an image%s; where only images are "
+                "meant, give patterns that leave such files out, or move them",
+                path,
+                what,
+                image.name,
+                f", as {counted(len(beside) - 1, 'more file')}" if len(beside) > 1 else "",
+            )
     return found
 
 

@@ -134,7 +134,7 @@ def label_files(
         None if label_type is None else checked_label_type(label_type),
     )
     told = callback(progress, "progress")
-    jobs = named_results(best_maps(without_earlier(find_images(given), given)))
+    jobs = named_results(best_maps(without_earlier(find_images(given), given, maps=True)))
     work = replace(work, opening=work.opening.pair(with_folders({path: name for name, path in jobs.items()})))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
     results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
