@@ -56,6 +56,16 @@ def test_list_and_record_say_areas_also_when_it_is_done(standard, tmp_path, capl
     assert SAID in caplog.text
 
 
+@pytest.mark.parametrize(("value", "said"), [(0, False), (-1, True), (0.5, True), (256, True), (201, False)])
+def test_a_fill_value_that_no_pixel_can_have_is_said(standard, caplog, value, said):
+    segment(DRAWN, standard, fill_value=value)
+    note = f"no pixel of type uint8 can be {value}, which was to be left out, so nothing is left out"
+    assert (note in caplog.text) == said
+    caplog.clear()
+    segment(DRAWN.astype(np.float32), standard, fill_value=value)
+    assert "can be" not in caplog.text
+
+
 def test_the_fill_value_is_recorded_and_replayed(standard, tmp_path):
     file, out = tmp_path / "a.tif", tmp_path / "out"
     tifffile.imwrite(file, FRAMED)

@@ -565,6 +565,9 @@ def test_validation_by_steps_and_by_epochs_side_by_side_is_refused(tmp_path):
     (tmp_path / "mine.toml").write_text("[validation]\ninterval = 7\n")
     for one in {"interval": 9, "epochs": 1}.items():  # over what a file says
         load_settings(tmp_path / "mine.toml", {"validation": dict([one])})
+    (tmp_path / "mine.toml").write_text("[validation]\nepochs = 4\n")
+    found = load_settings(tmp_path / "mine.toml", {"validation": {"interval": 9}}).validation
+    assert (found.interval, found.epochs) == (9, None)
 
 
 def test_steps_and_epochs_side_by_side_are_refused(tmp_path):

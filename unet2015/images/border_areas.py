@@ -34,7 +34,7 @@ def left_out(
     there. The band begins at `row` of a page.
     """
     bare = image.uncovered(page, row, row + band.shape[1], 0, image.width)
-    if fill_value is None or not _possible(image.dtype, fill_value):
+    if fill_value is None or not is_possible(image.dtype, fill_value):
         return bare
     filled: Mask = (band == image.dtype.type(fill_value)).all(axis=0)
     if not filled.any():
@@ -42,7 +42,7 @@ def left_out(
     return np.broadcast_to(filled, band.shape) if bare is None else bare | filled
 
 
-def _possible(dtype: np.dtype[Any], value: float) -> bool:
+def is_possible(dtype: np.dtype[Any], value: float) -> bool:
     """Whether pixels of a type can have a value."""
     if dtype.kind == "f":
         return bool(abs(value) <= float(np.finfo(dtype).max))
@@ -71,7 +71,7 @@ class BorderAreas:
             values |= {float(limits.min), float(limits.max)}
             values |= set() if limits.min else {float(2**image.bits - 1)}
         kind = image.dtype.type
-        self._values = [kind(value) for value in sorted(values) if _possible(image.dtype, value)]
+        self._values = [kind(value) for value in sorted(values) if is_possible(image.dtype, value)]
         self._found: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def add(self, page: int, row: int, band: npt.NDArray[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unet2015.images.appearance import Appearance, AppearanceMeter
-from unet2015.images.border_areas import BorderAreas, left_out
+from unet2015.images.border_areas import BorderAreas, is_possible, left_out
 from unet2015.images.frame_levels import FrameLevels
 from unet2015.images.image import Image
 from unet2015.settings.choices import MapEach
@@ -53,5 +53,11 @@ class Looks:
         by_page : str
             What maps each page by itself.
         """
+        value, dtype = self._fill_value, self._image.dtype
+        if value is not None and not is_possible(dtype, value):
+            yield (
+                f"no pixel of type {dtype} can be {value:.9g}, which was to be left out, so nothing is left "
+                "out; give the value that the areas without image have"
+            )
         yield from self._areas.notes(self._fill_value, leave_out, self._each)
         yield from self._levels.notes(by_page)

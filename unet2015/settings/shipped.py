@@ -132,8 +132,10 @@ def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, 
     if isinstance(after, dict) and "kind" in after and kind_of_network(after) != kind_of_network(before):
         values = values | {"network": {}}
     given, phases = overrides.get("optimisation", {}), values.get("phase")
-    if isinstance(given, dict) and given.get("steps") is not None and given.get("epochs") is None:
-        overrides = merged({"optimisation": {"epochs": None}}, overrides)  # of a file that counts epochs
+    for section, key, _ in _STEPS_OR_EPOCHS:
+        said = overrides.get(section)
+        if isinstance(said, dict) and said.get(key) is not None and said.get("epochs") is None:
+            overrides = merged({section: {"epochs": None}}, overrides)  # of a file that counts epochs
     if isinstance(given, dict) and isinstance(phases, list):
         own = {key for phase in phases if isinstance(phase, dict) for key in phase} | {"steps", "epochs"}
         if clash := sorted(key for key, value in given.items() if key in own and value is not None):
