@@ -96,7 +96,7 @@ def measure_one(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def repeats_of(side: int) -> int:
     """Return how often a size is timed: the largest once, as it takes minutes."""
-    return 1 if side > 16_384 else 3 if side > 4_096 else 5
+    return 1 if side > 16_384 else 3 if side > 8_192 else 7
 
 
 def measure(sides: Sequence[int], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -158,14 +158,15 @@ def straight_line(sizes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     dict
         ``from_side``: where the comparison begins. ``seconds_per_megapixel``: of the line from there to the
         largest size. ``slopes``: from each size to the next, and ``deviation_percent``, the largest
-        difference of one of them from the line; by the clock, and for ``cpu`` by processor time.
+        difference of one of them from the line; by the clock, and for ``cpu`` by processor time, of the least
+        of all repeats, as what else a machine does only adds to them.
     """
     least = ALIKE * sizes[-1]["read_per_pixel"]
     alike = [all(size["read_per_pixel"] <= least for size in sizes[i:]) for i in range(len(sizes))]
     first = min(alike.index(True), len(sizes) - 2)
     compared = sizes[first:]
     found: dict[str, Any] = {"from_side": compared[0]["side"]}
-    for name, key in (("", "median"), ("cpu_", "cpu")):
+    for name, key in (("", "least"), ("cpu_", "cpu_least")):
         points = [(size["side"] ** 2 / 1e6, size["seconds"][key]) for size in compared]
         pairs = [*pairwise(points), (points[0], points[-1])]
         *slopes, whole = ((t1 - t0) / (n1 - n0) for (n0, t0), (n1, t1) in pairs)
