@@ -153,6 +153,20 @@ def test_bits_that_the_file_declares_are_told_from_values_that_only_fit(cli, tmp
         ]
         return line.partition(" type ")[2].strip()
 
+    for bits in (12, 16, 17, "x"):
+        said = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels '
+            'ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="2" SizeY="2" SizeZ="1" SizeC="1" '
+            f'SizeT="1" SignificantBits="{bits}"><TiffData/></Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"ome{bits}.ome.tif", page, description=said, metadata=None)
+    used = "uint16, of which 12 are used, by its metadata, values 0 to 4011"
+    assert type_of("ome12.ome.tif", "--pixels") == used
+    assert type_of("ome16.ome.tif", "--pixels") == "uint16, values 0 to 4011"
+    for nonsense in (17, "x"):
+        assert type_of(f"ome{nonsense}.ome.tif", "--pixels").endswith(
+            "that the camera has no more, nothing says"
+        )
     assert type_of("fits.tif") == "uint16"
     assert type_of("says.tif") == "uint16, 12 bits of a pixel, as the file says"
     told = "uint16, values 0 to 4011, which fit into 12 bits; that the camera has no more, nothing says"

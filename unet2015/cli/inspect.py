@@ -81,6 +81,7 @@ def _facts(image: "Image", values: tuple[float, float] | None) -> dict[str, Any]
         "width": image.width,
         "dtype": str(image.dtype),
         "bits": image.bits,
+        **({} if image.significant_bits is None else {"significant_bits": image.significant_bits}),
         **({} if values is None else {"values": list(values)}),
         "calibration": asdict(image.calibration),
         "notes": list(image.notes),
@@ -107,11 +108,13 @@ def _type(facts: dict[str, Any]) -> str:
     said, whole = facts["dtype"], 8 * np.dtype(facts["dtype"]).itemsize
     if facts["bits"] < whole:
         said += f", {facts['bits']} bits of a pixel, as the file says"
+    if used := facts.get("significant_bits"):
+        said += f", of which {used} are used, by its metadata" * (used < facts["bits"])
     if "values" not in facts:
         return str(said)
     low, high = facts["values"]
     said += f", values {low:.10g} to {high:.10g}"
-    if said[0] != "u" or high < 1 or (fits := int(high).bit_length()) >= facts["bits"]:
+    if used or said[0] != "u" or high < 1 or (fits := int(high).bit_length()) >= facts["bits"]:
         return str(said)
     return f"{said}, which fit into {fits} bits; that the camera has no more, nothing says"
 

@@ -32,6 +32,8 @@ class Declared:
         What it calls the channels; perhaps not all of them.
     page_axes : str
         The axes of one page with the samples of its pixels, where the header says them: YXC, ZYX.
+    significant_bits : int or None
+        How many bits of a pixel are used, where the header says that.
     """
 
     kind: MetadataKind
@@ -43,6 +45,7 @@ class Declared:
     companion: str | None = None
     channel_names: tuple[str, ...] = ()
     page_axes: str = ""
+    significant_bits: int | None = None
 
     @property
     def planes(self) -> int:

@@ -51,6 +51,8 @@ class ImageHeader:
         The pixels are labels, and may be of type bool.
     bits : int or None
         Bits of a pixel in the file, where they are fewer than those of `dtype`.
+    significant_bits : int or None
+        How many of its bits the file says that the camera has, if it does; the others are 0.
     channel_names : sequence of object
         What the file calls its channels; not used unless there is one for each.
     """
@@ -67,6 +69,7 @@ class ImageHeader:
     companion: str | None = None
     labels: bool = False
     bits: int | None = None
+    significant_bits: int | None = None
     channel_names: Sequence[object] = ()
 
 
@@ -80,7 +83,7 @@ class Image(ABC):
 
     Attributes
     ----------
-    name, path, kind, axes, axes_source, shape, calibration, companion
+    name, path, kind, axes, axes_source, shape, calibration, companion, significant_bits
         As in the header.
     dtype : numpy.dtype
         Type of the pixels, in the machine's byte order.
@@ -108,6 +111,7 @@ class Image(ABC):
         self.shape = tuple(int(size) for size in header.shape)
         self.dtype: np.dtype[Any] = np.dtype(header.dtype).newbyteorder("=")
         self.bits = header.bits or 8 * self.dtype.itemsize
+        self.significant_bits = header.significant_bits
         self.calibration = header.calibration
         told = header.axes_source in ("ome", "--axes", "array")
         self._notes = (*header.notes, *(() if told else describe_narrow(self.axes, self.shape)))

@@ -5,6 +5,7 @@ Source: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -100,7 +101,15 @@ def read_ome(
             f"only {held.size - missing} of them; {_INCOMPLETE}"
         )
     planes, every_note = tuple(held.tolist()), metadata.notes + notes
-    return Declared("ome", lead, sizes, calibration, planes, every_note, metadata.companion, names)
+    declared = Declared("ome", lead, sizes, calibration, planes, every_note, metadata.companion, names)
+    return replace(declared, significant_bits=_significant_bits(pixels, dtype))
+
+
+def _significant_bits(pixels: ElementTree.Element, dtype: str) -> int | None:
+    """Return how many bits the camera has, where that is said and possible for a type of pixel."""
+    said = pixels.get("SignificantBits", "")
+    whole = 8 * np.dtype(dtype).itemsize
+    return int(said) if said.isascii() and said.isdecimal() and 0 < int(said[:9]) <= whole else None
 
 
 def _sizes(

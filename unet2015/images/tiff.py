@@ -90,6 +90,7 @@ class TiffImage(Image):
                     *describe_alpha(page, values, shape[0]),
                 ),
                 bits=int(page.bitspersample),
+                significant_bits=declared.significant_bits,
                 labels=labels,
                 channel_names=() if axes else declared.channel_names,
             )

@@ -25,6 +25,7 @@ def header_of(image: Image) -> ImageHeader:
         companion=image.companion,
         labels=image.dtype.kind == "b",
         bits=image.bits,
+        significant_bits=image.significant_bits,
         channel_names=image.channel_names,
     )
 

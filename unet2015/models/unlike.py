@@ -67,11 +67,24 @@ def _other_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:
         return ()
     trained = info.training.get("bits", [8 * image.dtype.itemsize])
     if not isinstance(trained, list) or image.bits in trained:
-        return ()
+        return _other_significant_bits(image, info)
     said = " and ".join(str(bits)[:9] for bits in trained)
     return (
         f"the model was trained on pixels of {said} bits, but these have {image.bits} bits and are divided "
         f"by {2**image.bits - 1}; see that the same intensity is the same part of the range",
+    )
+
+
+def _other_significant_bits(image: Image, info: ModelInfo) -> tuple[str, ...]:
+    """Say where a camera uses other bits of a pixel than that of the training, and both files tell."""
+    trained, now = info.training.get("significant_bits"), image.significant_bits
+    if now is None or not isinstance(trained, list) or not trained or now in trained:
+        return ()
+    said = " and ".join(str(bits)[:9] for bits in trained)
+    return (
+        f"by its metadata {now} of the {image.bits} bits of a pixel are used, but {said} of those that the "
+        f"model was trained on, and all are divided by {2**image.bits - 1}; see that the same intensity is "
+        "the same number",
     )
 
 

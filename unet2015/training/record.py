@@ -158,6 +158,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["axes"] = data.axes
     if any(image.bits < 8 * image.dtype.itemsize for image in data.images):
         record["bits"] = sorted({image.bits for image in data.images})
+    if significant := {image.significant_bits for image in data.images if image.significant_bits}:
+        record["significant_bits"] = sorted(significant)
     if state.encoder:
         record["encoder_weights"] = state.encoder
     if data.held_out_seen:
