@@ -13,44 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from skimage.measure import label
 
 from unet2015.objects.enclosed import owners
-from unet2015.objects.runs import Runs
+from unet2015.objects.runs import Mask, Numbers, Parts, Runs, label_strip, least_joined
 from unet2015.settings.objects import ObjectSettings
-
-Numbers = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Parts = NDArray[np.integer]
-"""Parts of a strip by themselves: 1, 2, ..., of the type that labelling returns."""
-
-
-def label_strip(inside: Mask, settings: ObjectSettings) -> tuple[Parts, int, int]:
-    """Return the parts of a strip, how many are objects, and how many there are.
-
-    Parameters
-    ----------
-    inside : ndarray of bool, shape (rows, width)
-        Pixels of objects.
-    settings : ObjectSettings
-        Connectivity, and whether holes are looked for. If not, background is not labelled: it is 0.
-
-    Returns
-    -------
-    parts : ndarray of int, shape (rows, width)
-        1, 2, ...; objects come first.
-    objects, count : int
-    """
-    parts, objects = label(inside, connectivity=settings.connectivity, return_num=True)  # type: ignore[no-untyped-call]
-    count = objects
-    if settings.fill_holes:
-        # Parts of background share edges, as in scipy's binary_fill_holes: a diagonal gap is none.
-        ground, more = label(~inside, connectivity=1, return_num=True)  # type: ignore[no-untyped-call]
-        parts = np.where(inside, parts, ground + objects)
-        count += more
-    return parts, int(objects), int(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,57 +99,48 @@ class Components:
         self.runs: dict[int, Runs] = {}
         self._room = kept
 
-    def add(self, inside: Mask) -> Parts:
-        """Take the next strip.
-
-        Parameters
-        ----------
-        inside : ndarray of bool, shape (rows, width)
-            The pixels of objects.
-
-        Returns
-        -------
-        ndarray of int, shape (rows, width)
-            The part of each pixel among those of the strip: 1, 2, ...; 0 is background that is no part.
-        """
-        rows, seen = len(inside), self._seen
-        parts, objects, count = label_strip(inside, self._settings)
-        seen.is_object.append(np.arange(count) < objects)
-        runs = Runs.of(parts, count)
+    def add(self, inside: Mask) -> Runs:
+        """Take the next strip, the pixels of objects (rows, width); return its parts."""
+        (rows, width), seen, frame = inside.shape, self._seen, self._settings.frame
+        runs, meeting = label_strip(inside, self._settings)
+        seen.is_object.append(np.arange(runs.count) < runs.objects)
         seen.areas.append(runs.areas())
-        edges = [parts[:, 0], parts[:, -1]]
-        edges += [parts[0]] if self._row == 0 else []
-        edges += [parts[-1]] if self._row + rows == self._height else []
-        seen.outer.append(_among(edges, count))
-        frame = self._settings.frame
-        seen.inner.append(_among([self._inner(parts)], count) if frame else np.ones(count, bool))
+        top, bottom = max(frame - self._row, 0), min(self._height - frame - self._row, rows)
+        seen.inner.append(
+            runs.meet(top, bottom, frame, width - frame) if frame else np.ones(runs.count, bool)
+        )
         if self._places:
-            self._note_places(parts, objects, count)
+            self._note_places(runs)
         if self._settings.fill_holes:
-            seen.touching.append(_neighbours(parts) + (self._total - 1))
+            one, other = (runs.parts[side] for side in meeting.touching())
+            seen.touching.append(_pairs(np.minimum(one, other), np.maximum(one, other)) + (self._total - 1))
+            first, last = self._row == 0, self._row + rows == self._height
+            edges = (
+                (0, rows, 0, 1),
+                (0, rows, width - 1, width),
+                (0, first, 0, width),
+                (rows - last, rows, 0, width),
+            )
+            seen.outer.append(np.any([runs.meet(*edge) for edge in edges], axis=0))
         if self._last is not None:
-            self._join(self._numbers(parts[0]), inside[0])
+            self._join(self._numbers(runs.row(0)), inside[0])
         self.bases[self._row] = self._total
-        self._last, self._last_inside = self._numbers(parts[-1]), inside[-1].copy()
+        self._last, self._last_inside = self._numbers(runs.row(rows - 1)), inside[-1].copy()
         if len(runs) <= self._room:
             self.runs[self._row] = runs
             self._room -= len(runs)
-        self._row, self._total = self._row + rows, self._total + count
-        return parts
+        self._row, self._total = self._row + rows, self._total + runs.count
+        return runs
 
     def _numbers(self, parts: Parts) -> Numbers:
         """Return the numbers among all parts; where holes are not looked for, background has no meaning."""
         return parts.astype(np.int64) + (self._total - 1)
 
-    def _inner(self, parts: Parts) -> Parts:
-        frame = self._settings.frame
-        top, bottom = max(frame - self._row, 0), max(self._height - frame - self._row, 0)
-        return parts[top:bottom, frame : max(self._width - frame, 0)]
-
-    def _note_places(self, parts: Parts, objects: int, count: int) -> None:
-        self._seen.first.append(first_places(parts, count + 1)[1:] + self._row * self._width)
-        boxes = np.zeros((count, 4), np.int64)
-        for number, (y, x) in enumerate(ndimage.find_objects(parts, objects)):
+    def _note_places(self, runs: Runs) -> None:
+        parts = runs.pixels()
+        self._seen.first.append(first_places(parts, runs.count + 1)[1:] + self._row * self._width)
+        boxes = np.zeros((runs.count, 4), np.int64)
+        for number, (y, x) in enumerate(ndimage.find_objects(parts, runs.objects)):
             boxes[number] = y.start + self._row, y.stop + self._row, x.start, x.stop
         self._seen.boxes.append(boxes)
 
@@ -205,14 +162,10 @@ class Components:
         """Return the wholes; all strips came."""
         assert self._row == self._height
         seen, same = self._seen, _stacked(self._seen.same, 2)
-        links = coo_array((np.ones(len(same), np.bool_), (same[:, 0], same[:, 1])), (self._total,) * 2)
-        count, found = connected_components(links, directed=False)
-        earliest = np.full(count, self._total)
-        np.minimum.at(earliest, found, np.arange(self._total))
-        rank = np.empty(count, np.int64)
-        rank[np.argsort(earliest)] = np.arange(count)
-        whole = rank[found]
-        earliest = np.sort(earliest)
+        least = least_joined(self._total, same[:, 0], same[:, 1])
+        first_part = least == np.arange(self._total)
+        earliest, whole = np.flatnonzero(first_part), (np.cumsum(first_part) - 1)[least]
+        count = len(earliest)
         is_object = _flat(seen.is_object, bool)[earliest]
         areas = np.zeros(count, np.int64)
         np.add.at(areas, whole, _flat(seen.areas, np.int64))
@@ -238,13 +191,6 @@ def first_places(numbers: NDArray[Any], count: int) -> Numbers:
     return first
 
 
-def _among(places: list[Parts], count: int) -> Mask:
-    found = np.zeros(count + 1, bool)
-    for place in places:
-        found[place.ravel()] = True
-    return found[1:]
-
-
 def _any(whole: Numbers, marked: Mask, count: int) -> Mask:
     found = np.zeros(count, bool)
     found[whole[marked]] = True
@@ -260,18 +206,7 @@ def _hulls(whole: Numbers, boxes: Numbers, count: int) -> Numbers:
     return hulls
 
 
-def _neighbours(parts: Parts) -> Numbers:
-    """Return the pairs of parts that share an edge of pixels, each once, the lower number first."""
-    found = []
-    for one, other in ((parts[:, :-1], parts[:, 1:]), (parts[:-1], parts[1:])):
-        differ = one != other
-        first, second = one[differ], other[differ]
-        found.append(_pairs(np.minimum(first, second), np.maximum(first, second)))
-    both = _stacked(found, 2)
-    return _pairs(both[:, 0], both[:, 1])
-
-
-def _pairs(one: Parts, other: Parts) -> Numbers:
+def _pairs(one: NDArray[np.integer], other: NDArray[np.integer]) -> Numbers:
     """Return each pair once, shape (n, 2)."""
     if not len(one):
         return np.zeros((0, 2), np.int64)

@@ -15,7 +15,8 @@ from scipy import ndimage
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from unet2015.objects.components import Components, Mask, Numbers, Parts, Wholes, first_places, label_strip
+from unet2015.objects.components import Components, Wholes, first_places
+from unet2015.objects.runs import Mask, Numbers, Runs
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _TRUNCATE = 4.0
@@ -73,13 +74,13 @@ class MarkerCount:
         self._components = Components(page.height, page.width, bare)
         self._within: list[Numbers] = []
 
-    def add(self, row: int, inside: Mask, parts: Parts, base: int) -> None:
-        """Take a strip that begins at `row`, with the part of each pixel; `base` parts come before it."""
+    def add(self, row: int, inside: Mask, runs: Runs, base: int) -> None:
+        """Take a strip that begins at `row`, with its parts; `base` parts come before it."""
         smooth = blurred(self._page, (row, row + len(inside), 0, self._page.width), self._markers.blur)
-        numbers = self._components.add(inside & (smooth > self._markers.level))
-        within = np.zeros(int(numbers.max(initial=0)), np.int64)
-        marked = numbers > 0
-        within[numbers[marked] - 1] = parts[marked]
+        markers = self._components.add(inside & (smooth > self._markers.level))
+        within, marked = np.zeros(markers.count, np.int64), markers.parts > 0
+        around = np.searchsorted(runs.starts, markers.starts[marked], "right") - 1
+        within[markers.parts[marked] - 1] = runs.parts[around]
         self._within.append(within + (base - 1))
 
     def of(self, wholes: Wholes) -> Numbers:
@@ -140,9 +141,8 @@ def divide(page: Page, settings: ObjectSettings, box: tuple[int, int, int, int],
 
 def _one_object(inside: Mask, settings: ObjectSettings, pixel: tuple[int, int]) -> tuple[Mask, Mask]:
     """Return the pixels of the object with this pixel, and those of its holes."""
-    parts, _, _ = label_strip(inside, settings)
     components = Components(inside.shape[0], inside.shape[1], settings)
-    components.add(inside)
+    parts = components.add(inside).pixels()
     wholes = components.join()
     mine = wholes.of_part[parts[pixel] - 1]
     of_pixel = wholes.of_part[parts - 1]

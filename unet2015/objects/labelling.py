@@ -43,7 +43,7 @@ class Labels(Protocol):
     def names(self, page: int) -> NDArray[np.int64]:
         """Return the labels of a page, as they stand in its file; object 1 first."""
 
-    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.integer]]]:
         """Yield the first row and the objects (1, 2, ..., 0 for none) of each strip."""
 
 
@@ -66,7 +66,7 @@ class Counted:
         """Return the labels of a page, as they stand in its file; object 1 first."""
         return self._labels.names(page)
 
-    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.integer]]]:
         """Yield the first row and the objects of each strip."""
         for row, strip in self._labels.strips(page):
             yield row, strip
@@ -198,7 +198,7 @@ class MadeLabels:
         """Return the labels of a page: 1, 2, ..."""
         return np.arange(1, self._numbers[page].objects + 1)
 
-    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.integer]]]:
         """Yield the first row and the labels of each strip."""
         for row in range(0, self.height, self._rows):
             yield row, self._numbers[page].labels(row)

@@ -110,12 +110,12 @@ class PageMeasures:
         self._halo = np.zeros((2, width), np.int64)  # the last rows: first two of nothing
         self._hulls = Hulls(objects, hull_bytes)
 
-    def add(self, labels: Ints, values: Sequence[NDArray[np.generic]] = ()) -> None:
+    def add(self, labels: NDArray[np.integer], values: Sequence[NDArray[np.generic]] = ()) -> None:
         """Take the next strip.
 
         Parameters
         ----------
-        labels : ndarray of int64, shape (rows, width)
+        labels : ndarray of int, shape (rows, width)
             0 is background.
         values : sequence of ndarray, shape (rows, width)
             The intensities of each channel.
@@ -160,7 +160,7 @@ class PageMeasures:
         which, rows = np.divmod(keys[ends], self._height)
         self._hulls.add(np.stack([index[which], rows, x[starts], x[ends]]))
 
-    def _add_values(self, labels: Ints, values: Sequence[NDArray[np.generic]]) -> None:
+    def _add_values(self, labels: NDArray[np.integer], values: Sequence[NDArray[np.generic]]) -> None:
         inside = labels > 0
         which = labels[inside] - 1
         for channel, plane in enumerate(values):
@@ -169,7 +169,7 @@ class PageMeasures:
             np.minimum.at(self._lowest[channel], which, there)
             np.maximum.at(self._highest[channel], which, there)
 
-    def _add_outlines(self, labels: Ints, last: bool) -> None:
+    def _add_outlines(self, labels: NDArray[np.integer], last: bool) -> None:
         """Count border pixels in all rows of which two more rows on both sides are known."""
         end = [np.zeros((2, self._width), np.int64)] if last else []
         rows = np.concatenate([self._halo, labels, *end])

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from unet2015.errors import MemoryLimitError
 from unet2015.memory import process_free
-from unet2015.objects.components import Components, Numbers, Wholes, label_strip
+from unet2015.objects.components import Components, Wholes
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
 from unet2015.objects.progress import Progress, Share, nobody
-from unet2015.objects.runs import KEPT, Runs
+from unet2015.objects.runs import KEPT, Numbers, Runs, label_strip
 from unet2015.objects.too_small import TooSmall
 from unet2015.settings.objects import ObjectSettings
 
@@ -26,7 +26,7 @@ class _Divided:
 
     box: tuple[int, int, int, int]
     first: int
-    numbers: Numbers
+    numbers: NDArray[np.int32]
 
 
 @dataclass(eq=False)
@@ -46,7 +46,7 @@ class PageNumbers:
     _page: Page
     _settings: ObjectSettings
     _rows: int
-    _of_part: Numbers
+    _of_part: NDArray[np.int32]
     _bases: dict[int, int]
     _runs: dict[int, Runs]
     _divided: list[_Divided] = field(default_factory=list)
@@ -57,21 +57,19 @@ class PageNumbers:
         """How many objects the page has."""
         return len(self.areas)
 
-    def labels(self, row: int) -> NDArray[np.int64]:
+    def labels(self, row: int) -> NDArray[np.int32]:
         """Return the instance labels of the strip that begins at `row`; strips have the height of before.
 
         Returns
         -------
-        ndarray of int64, shape (rows, width)
+        ndarray of int32, shape (rows, width)
             0 is background; objects are 1, 2, ... in the order of their first pixels.
         """
         page, stop = self._page, min(row + self._rows, self._page.height)
         start, runs = self._bases[row], self._runs.get(row)
         if runs is None:
-            parts, _, count = label_strip(page.inside(row, stop, 0, page.width), self._settings)
-            found: NDArray[np.int64] = self._values(start, count)[parts]
-        else:
-            found = runs.filled(self._values(start, runs.count)).reshape(stop - row, page.width)
+            runs, _ = label_strip(page.inside(row, stop, 0, page.width), self._settings)
+        found = runs.filled(np.append(np.int32(0), self._of_part[start : start + runs.count]))
         for index, one in enumerate(self._divided):
             top, bottom, left, right = one.box
             if bottom <= row or top >= stop:
@@ -83,10 +81,6 @@ class PageNumbers:
             region = found[max(top - row, 0) : bottom - row, left:right]
             region[pieces > 0] = np.concatenate([[0], one.numbers])[pieces[pieces > 0]]
         return found
-
-    def _values(self, start: int, count: int) -> Numbers:
-        """Return the number of the object of each part of a strip; the first is for pixels of no part."""
-        return np.concatenate([[0], self._of_part[start : start + count]])
 
 
 def number_page(
@@ -124,9 +118,9 @@ def number_page(
     counted = MarkerCount(page, settings) if settings.markers is not None else None
     for row in range(0, page.height, rows):
         inside = page.inside(row, min(row + rows, page.height), 0, page.width)
-        parts = components.add(inside)
+        runs = components.add(inside)
         if counted is not None:
-            counted.add(row, inside, parts, components.bases[row])
+            counted.add(row, inside, runs, components.bases[row])
         progress(len(inside))
     wholes = components.join()
     several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
@@ -164,9 +158,9 @@ def _numbered(
     if pieces:
         first = np.concatenate([wholes.first[singles], *(piece.first for piece in pieces)])
         order = order[np.argsort(first[order])]  # else they are in this order already
-    numbers = np.zeros(len(areas), np.int64)
+    numbers = np.zeros(len(areas), np.int32)
     numbers[order] = np.arange(1, len(order) + 1)
-    of_whole = np.zeros(len(wholes.areas) + 1, np.int64)  # the last is for -1: background of no object
+    of_whole = np.zeros(len(wholes.areas) + 1, np.int32)  # the last is for -1: background of no object
     of_whole[singles] = numbers[: len(singles)]
     ends = np.cumsum([len(singles), *(len(piece.areas) for piece in pieces)])
     parted = [

@@ -59,7 +59,7 @@ def outlines(labels: Labels, page: int, bottoms: NDArray[np.int64]) -> Iterator[
     bottoms : ndarray of int64, shape (objects,)
         Of each object the row behind its last one, as ``bbox_bottom`` in its table.
     """
-    above = np.zeros((1, labels.width), np.int64)
+    above: NDArray[np.integer] = np.zeros((1, labels.width), np.int64)
     open_corners = np.zeros((0, 4), np.int64)
     for row, strip in labels.strips(page):
         stop = row + len(strip)
@@ -79,7 +79,7 @@ def shoelace(ring: Ring) -> float:
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) / 2
 
 
-def _corners(rows: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+def _corners(rows: NDArray[np.integer], first: int) -> NDArray[np.int64]:
     """Return the corners between the rows of labels; the uppermost ones have y = `first`.
 
     Returns
