@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.networks.cpu.networks import winograd_from
 from unet2015.errors import GeometryError, MemoryLimitError
 from unet2015.networks import architecture_of
-from unet2015.networks.cpu import layers
+from unet2015.networks.cpu import layers, row_blocks
 from unet2015.networks.cpu.memory import weight_values, workspace_values
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
@@ -77,6 +77,18 @@ def test_row_strips_hold_what_they_say(variant, shape, cuts, dtype, least, data)
     if network.depth > 0:
         # In bfloat16 the copies for the head are much of what is said, as there are few channels.
         assert held >= (0.2 if dtype == torch.bfloat16 else 0.4) * said
+
+
+@pytest.mark.parametrize("variant", ["paper", "release"])
+@pytest.mark.parametrize("sides", [(3, 9), (9, 9), (9, 3)])
+def test_blocks_of_columns_hold_no_more_than_is_said(monkeypatch, variant, sides):
+    network = UNet(1, 2, 16, 2, variant).eval()
+    sides = [network.geometry.smallest + 8 * side for side in sides]
+    for least in (10**9, 1):
+        monkeypatch.setattr(row_blocks, "has_matrix_units", lambda: True)
+        monkeypatch.setattr(row_blocks, "LEAST_CHANNELS", least)
+        held, said = held_and_said(network, sides, (100_000, 100), 10**9, torch.bfloat16)
+        assert held <= said
 
 
 def copies_of(compute):

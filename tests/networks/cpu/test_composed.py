@@ -51,15 +51,26 @@ def test_composed_weights_are_those_of_both_convolutions(below):
     found = functional.conv_transpose2d(x, both, stride=2, padding=2)
     expected = functional.conv2d(functional.conv_transpose2d(x, up, stride=2), weight)
     assert (found - expected).abs().max() <= 1e-12 * scale_of(expected)
+    by_phases = functional.conv2d(x, composed.phases(both)).reshape(1, 2, 2, 4, 4, 6)
+    assert torch.allclose(by_phases.permute(0, 3, 4, 1, 5, 2).reshape(found.shape), found, rtol=0, atol=1e-12)
+
+
+@pytest.fixture(params=[False, True], ids=["vectors", "matrix units"])
+def units(request, monkeypatch):
+    """Have an up-convolution and the next composed as with or without matrix units."""
+    composed.can_compose.cache_clear()
+    monkeypatch.setattr(composed, "has_matrix_units", lambda: request.param)
+    yield request.param
+    composed.can_compose.cache_clear()
 
 
 @pytest.mark.parametrize("cuts", [(), (20_000, 8)])
 @pytest.mark.parametrize(("width", "depth"), [(16, 2), (20, 1), (32, 3)])
-def test_scores_are_as_near_as_those_of_one_after_the_other(separate, width, depth, cuts):
+def test_scores_are_as_near_as_those_of_one_after_the_other(units, separate, width, depth, cuts):
     network = made(21, 2, 3, width, depth)
     image = image_for(network, 21, (5, 3)).float()
     exact = network(image)
-    assert None not in composed_of(network)
+    assert all((each._phases is not None) == units for each in composed_of(network))
     found, usual = RowStripUNet(network, HALF, *cuts)(image), separate(network, image, *cuts)
     assert not torch.equal(found, usual)
     assert error_of(found, exact) <= 1.15 * error_of(usual, exact)
@@ -89,6 +100,7 @@ def test_a_torch_whose_transposed_convolution_changed_is_seen_through(monkeypatc
 
     network = made(22, 1, 2, 16, 1)
     image = image_for(network, 22).float()
+    monkeypatch.setattr(composed, "has_matrix_units", lambda: False)  # with them, other convolutions are used
     composed.can_compose.cache_clear()
     monkeypatch.setattr(torch.ops.mkldnn, operator, changed)
     try:
@@ -138,23 +150,22 @@ def test_a_pass_that_leaves_the_range_has_both_one_after_the_other():
     assert torch.equal(compute(image).isnan(), scores.isnan())
 
 
-@pytest.mark.parametrize("piece", [1, 5, 8])
+@pytest.mark.parametrize("piece", [2, 6, 8])
 def test_matrix_units_raise_wide_maps_in_pieces(monkeypatch, piece):
-    """As whole maps of some widths run at a quarter of the rate there."""
+    """As maps of more than 50 columns run at two thirds of the rate there."""
+    monkeypatch.setattr(composed, "has_matrix_units", lambda: True)
     network = made(26, 1, 2, 16, 2)
     image = image_for(network, 26, (1, 6)).float()
-    compute, real, widths = RowStripUNet(network, HALF), composed.ComposedConvolution._raised, []
+    compute, real, widths = RowStripUNet(network, HALF), composed.columns_of, []
 
-    def watched(self, below):
-        widths.append(below.shape[-1])
-        return real(self, below)
+    def watched(x, start, stop):
+        widths.append(stop - start)
+        return real(x, start, stop)
 
-    monkeypatch.setattr(composed.ComposedConvolution, "_raised", watched)
-    monkeypatch.setattr(composed, "PIECE", piece)
-    monkeypatch.setattr(composed, "has_matrix_units", lambda: False)
+    monkeypatch.setattr(composed, "columns_of", watched)
     whole = compute(image)
-    assert max(widths) > piece + 1
+    assert min(widths) > 9
     widths.clear()
-    monkeypatch.setattr(composed, "has_matrix_units", lambda: True)
+    monkeypatch.setattr(composed, "PIECE", piece)
     assert (compute(image) - whole).abs().max() <= 1e-2 * scale_of(whole)
     assert max(widths) == piece + 1

@@ -3,6 +3,7 @@
 import copy
 import threading
 from math import inf
+from unittest import mock
 
 import pytest
 import torch
@@ -20,8 +21,9 @@ from tests.networks.cpu.networks import (
     with_and_without_winograd,
 )
 from unet2015.errors import GeometryError
+from unet2015.networks.cpu import row_blocks as row_blocks_module
 from unet2015.networks.cpu import strip_pass
-from unet2015.networks.cpu.row_blocks import row_blocks
+from unet2015.networks.cpu.row_blocks import columns_per_block, row_blocks
 from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import MIN_BFLOAT16_PRODUCT, tile_geometry
 from unet2015.networks.unet2015 import UNet
@@ -47,6 +49,50 @@ def test_strips_equal_the_network(seed, shape, extra, cuts, count):
     assert found.shape == scores.shape
     assert found.dtype == torch.float64
     assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 2**32),
+    st.tuples(st.integers(1, 4), st.integers(0, 3), st.sampled_from(VARIANTS)),
+    st.tuples(st.integers(0, 4), st.integers(0, 9)),
+    st.integers(1, 20),
+)
+def test_blocks_of_columns_equal_the_network(seed, shape, extra, half):
+    network = made(seed, 2, 3, *shape).double()
+    image = image_for(network, seed, extra)
+    scores = network(image)
+    with mock.patch.object(strip_pass, "columns_per_block", return_value=2 * half):
+        found = RowStripUNet(network, None, 20_000, 30)(image)
+    assert (found - scores).abs().max() <= 1e-12 * scale_of(scores)
+
+
+def test_columns_are_divided_where_matrix_units_gain_by_it(monkeypatch):
+    half, most, least = torch.bfloat16, row_blocks_module.COLUMNS, row_blocks_module.LEAST_CHANNELS
+    for units in (False, True):
+        monkeypatch.setattr(row_blocks_module, "has_matrix_units", lambda units=units: units)
+        assert columns_per_block(1000, least, half) == (most if units else 1000)
+        assert columns_per_block(1000, least - 1, half) == 1000
+        assert columns_per_block(1000, least, torch.float32) == 1000
+
+
+def test_with_matrix_units_wide_maps_are_computed_in_blocks_of_columns(monkeypatch):
+    monkeypatch.setattr(row_blocks_module, "has_matrix_units", lambda: True)
+    network = made(13, 1, 2, 8, 2)
+    image = image_for(network, 13, (2, 20)).float()
+    compute, widths, real = RowStripUNet(network, torch.bfloat16), [], strip_pass.columns_of
+
+    def watched(x, start, stop):
+        widths.append(stop - start)
+        return real(x, start, stop)
+
+    monkeypatch.setattr(strip_pass, "columns_of", watched)
+    whole = compute(image)
+    assert max(widths) == image.shape[-1]
+    widths.clear()
+    monkeypatch.setattr(row_blocks_module, "LEAST_CHANNELS", 8)
+    assert (compute(image) - whole).abs().max() <= 2e-2 * scale_of(whole)
+    assert max(widths) <= row_blocks_module.COLUMNS + 4
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 In the paper's network no ReLU stands between the two, so they are one linear map. For each pixel and channel
 out it takes 4 products for each channel of the map below; both one after the other take 1 and, as they have
 half of its channels, 4.5. The raised map is neither written, nor read, nor rounded. Without matrix
-units, a pixel has the same bits in a map of any size (benchmarks/NOTES.md).
+units, a pixel has the same bits in a map of any size; with them, the same products are a convolution of 2x2
+weights, whose rate depends less on the size of the map (benchmarks/NOTES.md).
 """
 
 import copy
@@ -17,6 +18,7 @@ from torch.nn import functional
 from unet2015.device import has_matrix_units
 from unet2015.networks.cpu.maxima import largest
 from unet2015.networks.cpu.packed_weights import ConcatConvolution, Convolution
+from unet2015.networks.cpu.row_blocks import columns_of, row_blocks
 
 MIN_CHANNELS = 16
 """Channels out from which on it is worthwhile. With matrix units 8 gain nothing (benchmarks/NOTES.md)."""
@@ -25,9 +27,8 @@ _SMALLEST, _LARGEST = 1e-20, 1e20
 _LAST = torch.channels_last
 _HEIGHT, _WIDTH = 28, 64
 """Of an input. With one size for all, tiles of all sizes share the packed weights."""
-PIECE = 32
-"""Columns of the map below that matrix units raise at a time. Whole maps of 68 or 128 to 132 columns and 512
-or 1024 channels ran at a quarter of the rate (benchmarks/NOTES.md)."""
+PIECE = 34
+"""Most columns that matrix units raise at a time, about equal ones (benchmarks/NOTES.md)."""
 _STRIDE, _CROP, _NO_PADDING, _DILATION, _GROUPS = [2, 2], [2, 2], [0, 0], [1, 1], 1
 
 
@@ -45,30 +46,47 @@ class ComposedConvolution:
     """
 
     def __init__(self, weight: Tensor, skip: Convolution, bias: Tensor) -> None:
-        pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_convolution_transpose_weight
-        shape = [1, len(weight), _HEIGHT, _WIDTH]
-        self.weight = pack(weight, _CROP, _NO_PADDING, _STRIDE, _DILATION, _GROUPS, shape)
+        self._phases = None
+        if has_matrix_units():
+            self._phases = Convolution(phases(weight), None, packed=True, relu=False)
+            self.weight = self._phases.weight
+        else:
+            pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_convolution_transpose_weight
+            shape = [1, len(weight), _HEIGHT, _WIDTH]
+            self.weight = pack(weight, _CROP, _NO_PADDING, _STRIDE, _DILATION, _GROUPS, shape)
         self._skip = copy.copy(skip)
         self._skip.bias = self.bias = bias
 
     def __call__(self, below: Tensor, skip: Tensor) -> Tensor:
         """Return the convolution of both maps, after its ReLU."""
-        height, columns = below.shape[2], below.shape[3] - 1
-        if columns <= PIECE or not has_matrix_units():
-            return self._skip.add_to(self._raised(below), skip)
-        size = (1, len(self.bias), 2 * height - 2, 2 * columns)
-        y = torch.empty(size, dtype=below.dtype, memory_format=_LAST)
-        for start in range(0, columns, PIECE):
-            stop = min(start + PIECE, columns)
-            piece = below[:, :, :, start : stop + 1].contiguous(memory_format=_LAST)
-            y[:, :, :, 2 * start : 2 * stop] = self._raised(piece)
+        if self._phases is None:
+            y: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+                below, self.weight, None, _CROP, _NO_PADDING, _STRIDE, _DILATION, _GROUPS, "none", [], ""
+            )
+        else:
+            y = self._raised(below, self._phases)
         return self._skip.add_to(y, skip)
 
-    def _raised(self, below: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
-            below, self.weight, None, _CROP, _NO_PADDING, _STRIDE, _DILATION, _GROUPS, "none", [], ""
-        )
-        return y
+    def _raised(self, below: Tensor, convolve: Convolution) -> Tensor:
+        """Return what the transposed convolution would, from one that has the phases as channels."""
+        channels, height, width = len(self.bias), below.shape[2] - 1, below.shape[3] - 1
+        y = torch.empty(2 * height, 2 * width, channels, dtype=below.dtype)
+        pairs = y.view(height, 2, width, 2 * channels)
+        for start, stop in row_blocks(0, width, PIECE):
+            part = convolve(columns_of(below, start, stop + 1)).permute(0, 2, 3, 1)
+            pairs[:, :, start:stop] = part.view(height, stop - start, 2, 2 * channels).transpose(1, 2)
+        return y.permute(2, 0, 1)[None]
+
+
+def phases(weight: Tensor) -> Tensor:
+    """Return weights (4 channels out, channels below, 2, 2) that give each 2x2 pixels out as channels.
+
+    All four see the same 2x2 pixels below: of its rows i and i + 1, row 2 i + phase takes the composed
+    weights (channels below, channels out, 4, 4) of the places 2 + phase and phase.
+    """
+    below, out = weight.shape[:2]
+    split = weight.reshape(below, out, 2, 2, 2, 2).flip(2, 4).permute(3, 5, 1, 0, 2, 4)
+    return split.reshape(4 * out, below, 2, 2).contiguous(memory_format=_LAST)
 
 
 def composed(up: tuple[Tensor, Tensor], concat: ConcatConvolution) -> ComposedConvolution | None:

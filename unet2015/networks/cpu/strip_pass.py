@@ -1,4 +1,4 @@
-"""One image on its way through the U-Net, strip by strip, and within a strip row block by row block."""
+"""One image on its way through the U-Net, strip by strip, and within a strip block by block."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from unet2015.geometry import after_block, before_block, before_upsampling, crop
 from unet2015.networks.cpu.layers import Layers
 from unet2015.networks.cpu.maxima import largest, pool
 from unet2015.networks.cpu.ring_buffer import Workspace
-from unet2015.networks.cpu.row_blocks import row_blocks, rows_per_block
+from unet2015.networks.cpu.row_blocks import columns_of, columns_per_block, row_blocks, rows_per_block
 from unet2015.networks.cpu.strip_schedule import Rows, Strip
 from unet2015.networks.cpu.up_convolutions import UpConvolutions
 from unet2015.networks.unet2015 import UNet
@@ -67,9 +67,11 @@ class StripPass:
             for level in reversed(range(depth)):
                 self._expand(level, strip.expand[level])
 
-    def _input(self, level: int, start: int, stop: int) -> Tensor:
-        """Return rows of what a level reads on the way down."""
-        return self.image[:, :, start:stop] if level == 0 else self.space.inputs[level - 1].rows(start, stop)
+    def _input(self, level: int, rows: Rows, columns: Rows) -> Tensor:
+        """Return what a level on the way down reads for a block of its map."""
+        start, stop = rows[0], before_block(rows[1])
+        x = self.image[:, :, start:stop] if level == 0 else self.space.inputs[level - 1].rows(start, stop)
+        return columns_of(x, columns[0], before_block(columns[1]))
 
     def _input_width(self, level: int) -> int:
         return self.image.shape[-1] if level == 0 else self.space.inputs[level - 1].width
@@ -91,16 +93,19 @@ class StripPass:
         first, second = self.layers.contract[level]
 
         # A function of its own, so that the maps of one block are freed before the next.
-        def compute(low: int, high: int) -> None:
-            y = second(first(self._input(level, low, before_block(high))))
+        def compute(rows: Rows, columns: Rows) -> None:
+            (low, high), (left, right) = rows, columns
+            y = second(first(self._input(level, rows, columns)))
             begin, end = max(low - border, kept[0]), min(high - border, kept[1])
-            if begin < end:
-                cut = y[:, :, begin + border - low : end + border - low, border : width - border]
-                copied[:, :, begin - kept[0] : end - kept[0]] = cut
-            pool(y, pooled[:, :, (low - start) // 2 : (high - start) // 2], self.layers.packed)
+            first_kept, end_kept = max(left, border), min(right, width - border)
+            if begin < end and first_kept < end_kept:
+                cut = y[:, :, begin + border - low : end + border - low, first_kept - left : end_kept - left]
+                copied[:, :, begin - kept[0] : end - kept[0], first_kept - border : end_kept - border] = cut
+            part = pooled[:, :, (low - start) // 2 : (high - start) // 2, left // 2 : right // 2]
+            pool(y, part, self.layers.packed)
 
-        for low, high in self._row_blocks(start, stop, width, level):
-            compute(low, high)
+        for block in self._blocks(start, stop, width, level):
+            compute(*block)
         self._drop_input(level, stop)
         # Max pooling keeps the maximum of the whole map.
         found = largest(pooled, self.layers.packed)
@@ -114,8 +119,8 @@ class StripPass:
         self.layers.check_contract(float(self.largest_read[depth]), depth)
         first, second = self.layers.contract[-1]
         store = self._output(depth, rows)
-        for low, high in self._row_blocks(*rows, after_block(self._input_width(depth)), depth):
-            store(low, high, second(first(self._input(depth, low, before_block(high)))))
+        for block in self._blocks(*rows, after_block(self._input_width(depth)), depth):
+            store(*block, second(first(self._input(depth, *block))))
         self._drop_input(depth, rows[1])
 
     def _expand(self, level: int, rows: Rows) -> None:
@@ -128,41 +133,47 @@ class StripPass:
         concat, second = self.layers.expand[level]
         composed = self.layers.composed[level]
 
-        def compute(low: int, high: int) -> Tensor:
-            below = outputs.rows(before_upsampling(low), before_upsampling(before_block(high)))
+        def compute(rows: Rows, columns: Rows) -> Tensor:
+            (low, high), (left, right) = ((start, before_block(stop)) for start, stop in (rows, columns))
+            below = outputs.rows(before_upsampling(low), before_upsampling(high))
+            below = columns_of(below, before_upsampling(left), before_upsampling(right))
+            cropped = columns_of(skip.rows(low, high), left, right)
             if composed is not None:
-                return second(composed(below, skip.rows(low, before_block(high))))
+                return second(composed(below, cropped))
             raised = self.upsample(level, below)
             if self.network.variant == "release":
                 raised = functional.relu_(raised)
-            y = concat(raised, skip.rows(low, before_block(high)))
+            y = concat(raised, cropped)
             del raised  # free it before the next map is made
             return second(y)
 
         store = self._output(level, rows)
-        for low, high in self._row_blocks(*rows, after_block(skip.width), level):
-            store(low, high, compute(low, high))
+        for block in self._blocks(*rows, after_block(skip.width), level):
+            store(*block, compute(*block))
         outputs.drop(before_upsampling(rows[1]))
         skip.drop(rows[1])
 
-    def _output(self, level: int, rows: Rows) -> Callable[[int, int, Tensor], None]:
-        """Return what stores the output of a level, row block by row block."""
+    def _output(self, level: int, rows: Rows) -> Callable[[Rows, Rows, Tensor], None]:
+        """Return what stores the output of a level, block by block."""
         if level == 0:
 
-            def store_scores(low: int, high: int, y: Tensor) -> None:
-                self.scores[:, :, low:high] = self.head(y.to(self.scores.dtype))
+            def store_scores(rows: Rows, columns: Rows, y: Tensor) -> None:
+                self.scores[:, :, slice(*rows), slice(*columns)] = self.head(y.to(self.scores.dtype))
 
             return store_scores
         out = self.space.outputs[level - 1].add(rows[1] - rows[0])
 
-        def store(low: int, high: int, y: Tensor) -> None:
+        def store(block: Rows, columns: Rows, y: Tensor) -> None:
             found = largest(y, self.layers.packed)
             self.largest_output[level] = torch.maximum(self.largest_output[level], found)
-            out[:, :, low - rows[0] : high - rows[0]] = y
+            out[:, :, block[0] - rows[0] : block[1] - rows[0], slice(*columns)] = y
 
         return store
 
-    def _row_blocks(self, start: int, stop: int, width: int, level: int) -> Iterator[Rows]:
-        """Yield first and last row of each block of a level's map of `width` pixels."""
-        row_bytes = (self.network.width << level) * width * self.image.dtype.itemsize
-        return row_blocks(start, stop, rows_per_block(self.block_bytes, row_bytes))
+    def _blocks(self, start: int, stop: int, width: int, level: int) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the rows and the columns of each block of a level's map of `width` pixels."""
+        channels, dtype = self.network.width << level, self.image.dtype
+        rows = rows_per_block(self.block_bytes, channels * width * dtype.itemsize)
+        for block in row_blocks(start, stop, rows):
+            for columns in row_blocks(0, width, columns_per_block(width, channels, dtype)):
+                yield block, columns
