@@ -35,3 +35,12 @@ def test_tools_that_differ_are_an_error(monkeypatch):
     )
     with pytest.raises(RuntimeError, match="do not find the same objects"):
         objects.main(["--quick", "--large", "0", "--many", "0"])
+
+
+@pytest.mark.parametrize(("theirs", "said"), [(0.25, True), (0.6, False)])
+def test_the_row_next_to_cc3d_says_why_it_is_missed(theirs, said):
+    took = {"peak_mib": 1.0, "objects": 9}
+    tools = {"unet2015": {"cpu": 0.5, **took}, "cc3d": {"cpu": theirs, **took}}
+    (row,) = objects.table({"side": 8, "tools": tools})
+    assert row["met"] is not said
+    assert ("one compiled pass" in row["note"]) is said
