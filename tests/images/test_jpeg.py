@@ -74,6 +74,12 @@ def test_an_orientation_is_said_and_not_applied(write, order, orientation):
         assert len(image.notes) == (orientation in (3, 6))
         assert all(f"Orientation {orientation}" in note and "as it is stored" in note for note in image.notes)
         assert (image.height, image.width) == GRAY.shape
+    stream = io.BytesIO()
+    Pillow.fromarray(GRAY).save(stream, "PNG", exif=exif(orientation, order))
+    with open_image(write(stream.getvalue(), "a.png")) as image:
+        assert len(image.notes) == (orientation in (3, 6))
+        assert all(f"Orientation {orientation}" in note and "as it is stored" in note for note in image.notes)
+        assert np.array_equal(image.read(0, 0, *GRAY.shape[:1], 0, GRAY.shape[1])[0], GRAY)
 
 
 def test_a_thumbnail_before_the_picture_is_not_the_picture(write):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, LossyLabelsError
+from unet2015.images.exif import describe_turned, orientation_of
 from unet2015.images.jpeg_damage import MARKER, Scan, check_restarts, ends_early, has_more, restarts_due
 from unet2015.images.jpeg_markers import SCAN, begins_frame, is_alone
 from unet2015.images.whole import WholeImage, header_of_page
@@ -29,7 +30,6 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _BLOCK = 2**20
 _MOST_LOOKED_AT = 2**28
 """Samples of a picture that is decoded only to see whether it is damaged."""
-_ORIENTATION = 274
 
 
 class _Frame(NamedTuple):
@@ -84,13 +84,9 @@ class JpegImage(WholeImage):
                 f"{name}: this kind of JPEG is not supported ({frame.samples} samples of {frame.bits} bits, "
                 f"frame {frame.marker:X}); save it as 8 bit gray or RGB, or as PNG or TIFF"
             )
-        turned = (
-            f"its Exif data say that the image is to be turned (Orientation {frame.orientation}); it is read "
-            "as it is stored"
-        )
         further = "behind its end the file has another picture (MPO): left out"
         shape = frame.height, frame.width, frame.samples
-        notes = (turned,) * (frame.orientation != 1) + (further,) * frame.further
+        notes = describe_turned(frame.orientation) + (further,) * frame.further
         header = header_of_page(path, axes, shape, np.uint8, notes=notes)
         super().__init__(header, frame.samples, path.stat().st_size)
         self._more: bool | None = None
@@ -168,7 +164,7 @@ def _walk(path: Path) -> _Frame:
             if begins_frame(marker) and frame is None:
                 frame = _frame(marker, body, path)
             elif marker == _EXIF and body[:6] == b"Exif\0\0":
-                orientation = _orientation(body[6:])
+                orientation = orientation_of(body[6:])
             elif marker == _DRI and len(body) == 2:
                 interval = int.from_bytes(body, "big")
             elif marker == SCAN and frame is not None:
@@ -221,20 +217,3 @@ def _cut(path: Path, size: int) -> ImageReadError:
     return ImageReadError(
         f"{path}: the JPEG ends at byte {size} without its end marker; it was cut short: copy it again"
     )
-
-
-def _orientation(tiff: bytes) -> int:
-    """Return the orientation in Exif data, which are a TIFF; 1 where they do not tell it."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    try:
-        if order is None:
-            return 1
-        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (count,) = struct.unpack_from(f"{order}H", tiff, start)
-        for number in range(count):
-            code, kind, values, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * number)
-            if (code, kind, values) == (_ORIENTATION, 3, 1):
-                return value if 1 <= value <= 8 else 1
-    except struct.error:  # damaged, which does not matter to the pixels
-        pass
-    return 1

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
+from unet2015.images.exif import describe_turned, orientation_of
 from unet2015.images.samples import MASK, NO_ALPHA, is_gray_ramp
 from unet2015.images.whole import WholeImage, header_of_page
 from unet2015.safe_files import open_regular, read_bytes
@@ -21,6 +22,8 @@ _GRAY, _PALETTE, _ALPHA = 0, 3, 4
 _OPAQUE = 255
 _EXPANSION = 1032  # what deflate can make of one byte
 _PIECE = 2**20
+_EXIF = 2**16
+"""Bytes of Exif data that are looked at."""
 _ADAM7 = (
     *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4)),
     *((2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
@@ -59,7 +62,7 @@ class PngImage(WholeImage):
 
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
-        width, height, bits, colour, palette, alphas, pictures = _header(path)
+        width, height, bits, colour, palette, alphas, notes = _header(path)
         self.palette = _colours(palette, bits, name) if colour == _PALETTE and not labels else None
         few = bits in (1, 2, 4) and (colour == _PALETTE or (labels and colour == _GRAY))
         if colour not in _SAMPLES or not (few or bits in (8, 16)):
@@ -74,8 +77,7 @@ class PngImage(WholeImage):
         self._clear = np.flatnonzero(alphas != _OPAQUE) if colour == _PALETTE and not labels else np.empty(0)
         shape = (height, width, _SAMPLES[colour] - bool(colour & _ALPHA))
         dtype = np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16
-        said = f"it is animated, with {pictures} pictures: only the one that still viewers show is read"
-        header = header_of_page(path, axes, shape, dtype, labels=labels, notes=(said,) * (pictures > 1))
+        header = header_of_page(path, axes, shape, dtype, labels=labels, notes=notes)
         super().__init__(header, _SAMPLES[colour], path.stat().st_size)
 
     def _decode(self) -> npt.NDArray[Any]:
@@ -157,8 +159,8 @@ def _as_gray(data: bytes) -> bytes:
     return b"".join(out)
 
 
-def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8], int]:
-    """Return width, height, bits, colour type, palette, alpha of its first colours, and number of pictures.
+def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Return width, height, bits, colour type, palette, alpha of its first colours, and notes.
 
     The file is known to be whole.
     """
@@ -177,7 +179,7 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8
                 f"{path}: the PNG declares {height} x {width} pixels, more than its {size} bytes can become; "
                 "it is damaged: copy it again"
             )
-        position, kind, palette, alphas, pictures = 33, b"", b"", b"", 1
+        position, kind, palette, alphas, pictures, orientation = 33, b"", b"", b"", 1, 1
         while kind != b"IEND":
             file.seek(position)
             chunk = file.read(8)
@@ -186,6 +188,8 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8
                 palette = file.read(min(length, 3 * 256))
             if kind == b"tRNS":
                 alphas = file.read(min(length, 256))
+            if kind == b"eXIf":
+                orientation = orientation_of(file.read(min(length, _EXIF)))
             if kind == b"acTL":
                 pictures = int.from_bytes(file.read(min(length, 4)), "big")
             position += 12 + length
@@ -194,4 +198,6 @@ def _header(path: Path) -> tuple[int, int, int, int, bytes, npt.NDArray[np.uint8
                     f"{path}: expected the PNG to go on to byte {position}, but it ends at byte {size}; it "
                     "was cut short: copy it again"
                 )
-    return width, height, bits, colour, palette, np.frombuffer(alphas, np.uint8), pictures
+    animated = f"it is animated, with {pictures} pictures: only the one that still viewers show is read"
+    notes = (animated,) * (pictures > 1) + describe_turned(orientation)
+    return width, height, bits, colour, palette, np.frombuffer(alphas, np.uint8), notes
