@@ -28,6 +28,7 @@ OF_CHANNELS = ImageHeader(
     companion="12ab",
     labels=True,
     bits=1,
+    significant_bits=1,
     channel_names=("DAPI", "GFP", "RFP"),
 )
 OF_PAGES = replace(
@@ -39,6 +40,8 @@ OF_PAGES = replace(
     bits=12,
     channel_names=["DAPI"],
 )
+UNKNOWN = {"significant_bits": None}
+"""How many bits are used of pixels that are others."""
 
 
 class Said(Image):
@@ -69,12 +72,13 @@ def test_all_that_is_said_about_an_image_is_passed_on():
         (
             ClassImage,
             replace(OF_CHANNELS, dtype=np.dtype("float32"), labels=False, bits=32),
-            {"axes": "ZYX", "shape": (2, 5, 4), "dtype": np.dtype("uint8"), "bits": 8, "channel_names": ()},
+            {"axes": "ZYX", "shape": (2, 5, 4), "dtype": np.dtype("uint8"), "bits": 8, "channel_names": ()}
+            | UNKNOWN,
         ),
         (
             lambda image: PaletteImage(image, GRAYS),
             OF_PAGES,
-            {"dtype": np.dtype("uint8"), "bits": 8, "channel_names": ("DAPI",)},
+            {"dtype": np.dtype("uint8"), "bits": 8, "channel_names": ("DAPI",)} | UNKNOWN,
         ),
         (
             lambda image: PaletteImage(image, COLOURS),
@@ -85,7 +89,8 @@ def test_all_that_is_said_about_an_image_is_passed_on():
                 "dtype": np.dtype("uint8"),
                 "bits": 8,
                 "channel_names": (),
-            },
+            }
+            | UNKNOWN,
         ),
     ],
 )

@@ -51,6 +51,7 @@ class PaletteImage(ImageView):
                     shape=image.shape if gray else (*image.shape, 3),
                     dtype=np.uint8,
                     bits=None,
+                    significant_bits=None,
                     labels=False,
                     notes=(f"the colours of its palette are read, as {what}; as labels, the indices are",),
                 ),

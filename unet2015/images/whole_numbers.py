@@ -60,7 +60,7 @@ class WholeNumbers(ImageView):
     """
 
     def __init__(self, image: Image, advice: str) -> None:
-        super().__init__(image, replace(header_of(image), dtype=np.int64, bits=None))
+        super().__init__(image, replace(header_of(image), dtype=np.int64, bits=None, significant_bits=None))
         self._advice = advice
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:

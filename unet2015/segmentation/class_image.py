@@ -22,7 +22,7 @@ class ClassImage(ImageView):
 
     def __init__(self, probabilities: Image) -> None:
         header = header_without_channels(probabilities)
-        super().__init__(probabilities, replace(header, dtype=np.uint8, bits=None))
+        super().__init__(probabilities, replace(header, dtype=np.uint8, bits=None, significant_bits=None))
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         return class_map(self._image.read(page, y0, y1, x0, x1), None)[None]
