@@ -41,7 +41,8 @@ def recorded(images):
 
 
 def image(bits=8, names=("DAPI", "GFP"), calibration=UNCALIBRATED):
-    return SimpleNamespace(bits=bits, dtype=np.dtype(np.uint8), channel_names=names, calibration=calibration)
+    said = {"bits": bits, "significant_bits": None, "channel_names": names, "calibration": calibration}
+    return SimpleNamespace(dtype=np.dtype(np.uint8), **said)
 
 
 @pytest.mark.parametrize(("bits", "said"), [((8, 8), None), ((4, 8), [4, 8]), ((4, 4), [4])])

@@ -101,7 +101,8 @@ class Components:
 
     def add(self, inside: Mask) -> Runs:
         """Take the next strip, the pixels of objects (rows, width); return its parts."""
-        (rows, width), seen, frame = inside.shape, self._seen, self._settings.frame
+        (rows, width), seen = inside.shape, self._seen
+        frame = min(self._settings.frame, self._height + width)  # nothing is inside a wider one
         runs, meeting = label_strip(inside, self._settings)
         seen.is_object.append(np.arange(runs.count) < runs.objects)
         seen.areas.append(runs.areas())
