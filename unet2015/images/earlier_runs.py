@@ -21,6 +21,8 @@ from unet2015.wording import listed
 _ENDINGS = (PROBABILITY, LABELS, LABELS_ZARR, OVERLAY, OVERLAY_JPEG)
 _ALONE = "or give such a file alone to take it"
 _AGAIN = f"segment again with the same options, {_ALONE}"
+_LABEL_AGAIN = f"label these again, {_ALONE}"
+_OTHER_MAPS = "unet2015 label made them of other maps than those of the last run that lie beside them"
 _log = logging.getLogger("unet2015")
 
 
@@ -50,35 +52,17 @@ def without_earlier(files: Sequence[Path], given: Sequence[str | Path], *, maps:
     labelled = [] if maps else [path for path in results if path not in earlier and _of_replaced(path)]
     left_out = {*earlier, *labelled}
     if left_out and len(left_out) == len(files):
-        raise DataSetError("; ".join(filter(None, (_all_earlier(earlier), _all_labelled(labelled)))))
-    if earlier:
-        _log.warning("of an earlier run, and left out: %s; %s", listed(earlier), _AGAIN)
-    if labelled:
-        _log.warning(
-            "of an earlier run, and left out: %s; unet2015 label made them of other maps than those of the "
-            "last run that lie beside them: label these again, %s",
-            listed(labelled),
-            _ALONE,
+        why = (
+            (earlier, f"by the record of the last one, which did not make them; {_AGAIN}"),
+            (labelled, f"as {_OTHER_MAPS}; {_LABEL_AGAIN}"),
         )
+        raise DataSetError(
+            "; ".join(f"{listed(some)}: of an earlier run, {text}" for some, text in why if some)
+        )
+    for some, text in ((earlier, _AGAIN), (labelled, f"{_OTHER_MAPS}: {_LABEL_AGAIN}")):
+        if some:
+            _log.warning("of an earlier run, and left out: %s; %s", listed(some), text)
     return [path for path in files if path not in left_out]
-
-
-def _all_earlier(paths: Sequence[Path]) -> str:
-    if not paths:
-        return ""
-    return (
-        f"{listed(paths)}: of an earlier run, by the record of the last one, which did not make them; "
-        f"{_AGAIN}"
-    )
-
-
-def _all_labelled(paths: Sequence[Path]) -> str:
-    if not paths:
-        return ""
-    return (
-        f"{listed(paths)}: of an earlier run, as unet2015 label made them of other maps than those of the "
-        f"last run that lie beside them; label these again, {_ALONE}"
-    )
 
 
 def _of_replaced(path: Path) -> bool:
