@@ -3,19 +3,32 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
+from unet2015.file_names import RAW
 from unet2015.objects.table import CHANNELS, write_arrow
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
-    pass
+    import pyarrow
 
 _AREA = "area_px"
 
 
 def _opened(table: Path) -> IO[str]:
     return table.open(newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def _opened_parquet(table: Path) -> BinaryIO:
+    """Open a table for pyarrow, which takes no names with bytes that are no text."""
+    return table.open("rb")
+
+
+def _read_parquet(table: Path) -> "pyarrow.Table":
+    from pyarrow import parquet
+
+    with _opened_parquet(table) as file:
+        return parquet.read_table(file)
 
 
 def totals_of(table: Path) -> tuple[int, int | None]:
@@ -36,10 +49,7 @@ def _areas_csv(table: Path) -> Iterator[str | None]:
 
 
 def _areas_parquet(table: Path) -> Iterator[int | None]:
-    from pyarrow import parquet
-
-    with table.open("rb") as file:  # pyarrow takes no names with bytes that are no text
-        read = parquet.read_table(file)
+    read = _read_parquet(table)
     yield from read[_AREA].to_pylist() if _AREA in read.column_names else [None] * len(read)
 
 
@@ -79,7 +89,7 @@ def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequ
     names |= dict.fromkeys(CHANNELS for one in said[:1] for _ in one)
     with (
         atomic_path(path, guard) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
+        temporary.open("w", newline="", encoding="utf-8", errors=RAW) as out,
     ):
         writer = csv.DictWriter(out, list(names), restval="")
         writer.writeheader()
@@ -89,14 +99,13 @@ def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequ
 
 
 def _join_parquet(
-    path: Path, tables: Sequence[Path], guard: Guard | None, said: Sequence[Mapping[str, str]]
+    path: Path, tables: Sequence[Path], guard: Guard, said: Sequence[Mapping[str, str]]
 ) -> None:
     import pyarrow
     from pyarrow import parquet
 
     def read(place: Path, more: Mapping[str, str]) -> pyarrow.Table:
-        with place.open("rb") as file:  # pyarrow takes no names with bytes that are no text
-            table = parquet.read_table(file)
+        table = _read_parquet(place)
         for name, value in more.items():
             table = table.append_column(name, pyarrow.array([value] * len(table), pyarrow.string()))
         return table
@@ -104,6 +113,6 @@ def _join_parquet(
     column = [pyarrow.field(name, pyarrow.string()) for name in said[0]]
     schemas = []
     for table in tables:
-        with table.open("rb") as file:
+        with _opened_parquet(table) as file:
             schemas.append(pyarrow.schema([*parquet.read_schema(file), *column]))
     write_arrow(path, schemas, map(read, tables, said), guard)
