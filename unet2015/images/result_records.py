@@ -3,9 +3,9 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from unet2015.images.labelled_maps import describe_other_maps
 from unet2015.images.result_names import image_around, record_places, shown_name
@@ -42,6 +42,30 @@ def describe_result(path: Path) -> str | None:
     )
 
 
+class _Recorded(NamedTuple):
+    """What the records say of a result.
+
+    Attributes
+    ----------
+    path : Path
+        The result.
+    record : dict
+        Names it.
+    made : dict
+        Of the segmentation: of labels that were made of a map, that of the map; empty if that is not known.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    made: dict[str, Any]
+
+
+def _recorded(paths: Iterable[Path]) -> list[_Recorded]:
+    """Return what the records say of those results that have one."""
+    found = {path: record for path in paths if (record := record_of_result(path)) is not None}
+    return [_Recorded(path, record, _segmentation(record)) for path, record in found.items()]
+
+
 def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
     """Return what is to be known before results are measured together, by their records.
 
@@ -57,11 +81,13 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
         of now; that a model was trained on the images of some.
     """
     paths = list(paths)
-    found = {path: record for path in paths if (record := record_of_result(path)) is not None}
-    made = {path: _segmentation(record) for path, record in found.items()}
-    seen = [shown_name(path) for path, record in made.items() if isinstance(record.get(TRAINED_ON), list)]
+    return _notes_on(paths, _recorded(paths))
+
+
+def _notes_on(paths: Sequence[Path], recorded: Sequence[_Recorded]) -> tuple[str, ...]:
+    seen = [shown_name(one.path) for one in recorded if isinstance(one.made.get(TRAINED_ON), list)]
     notes = [
-        _differences({path: _decided(found[path], made[path]) for path in found}),
+        _differences({one.path: _decided(one.record, one.made) for one in recorded}),
         describe_other_maps(paths),
     ]
     if seen:
@@ -128,13 +154,12 @@ def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     """
     pairs = list(pairs)
     results = [found for _, found in pairs]
-    return (*notes_on_results(results), *_not_known(results), *notes_on_truth(pairs))
+    recorded = _recorded(results)
+    return (*_notes_on(results, recorded), *_not_known(recorded), *notes_on_truth(pairs))
 
 
-def _not_known(results: Iterable[Path]) -> Iterator[str]:
-    records = ((path, record_of_result(path)) for path in results)
-    made = [(path, _segmentation(record)) for path, record in records if record is not None]
-    names = [shown_name(path) for path, record in made if record.get(TRAINED_ON, ()) is None]
+def _not_known(recorded: Iterable[_Recorded]) -> Iterator[str]:
+    names = [shown_name(one.path) for one in recorded if one.made.get(TRAINED_ON, ()) is None]
     if names:
         yield (
             f"{counted(len(names), 'result')} of a model that does not name the files it was trained on, so "
@@ -150,7 +175,7 @@ def _same_bytes(one: Path, other: Path) -> bool:
 
 
 def _segmentation(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of the segmentation: of labels that were made of a map, that of the map."""
+    """Return the record of the segmentation that a result of this record is of; see `_Recorded`."""
     source = record.get("input")
     if "command" not in record or not isinstance(source, str):
         return record
