@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.images.result_names import image_around, record_places, shown_name
-from unet2015.safe_files import digest_of, is_edited, read_record
+from unet2015.safe_files import digest_of, is_edited, records_naming
 from unet2015.wording import listed
 
 _NAMED = 3
@@ -108,9 +108,7 @@ def _is_that(place: Path, digest: str, *, last: bool) -> bool | None:
 
 def _naming(group: str, path: Path) -> dict[str, Any] | None:
     """Return the record beside a file that has it among ``outputs`` or ``earlier``, and is not edited."""
-    for place in dict.fromkeys(record_places(path)):
-        record = read_record(place)
-        known = None if record is None else record.get(group)
-        if isinstance(known, dict) and isinstance(known.get(path.name), str) and not is_edited(record):
+    for _, record in records_naming(dict.fromkeys(record_places(path)), path, group):
+        if isinstance(record[group][path.name], str) and not is_edited(record):
             return record
     return None

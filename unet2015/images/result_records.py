@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from unet2015.images.labelled_maps import describe_other_maps
 from unet2015.images.result_names import image_around, record_places, shown_name
-from unet2015.safe_files import digest_of, is_edited, record_of
+from unet2015.safe_files import digest_of, find_record, is_edited
 from unet2015.wording import counted, cut, listed
 
 TRAINED_ON = "trained_on"
@@ -24,9 +24,17 @@ _NAMED = 3
 
 def record_of_result(path: Path) -> dict[str, Any] | None:
     """Return the record that names a result; None if there is none, or it was edited."""
-    path = image_around(path)
-    record = record_of(record_places(path), path)
-    return None if record is None or is_edited(record) else record
+    found = find_record_of_result(path)
+    return None if found is None or is_edited(found[1]) else found[1]
+
+
+def find_record_of_result(path: Path, group: str = "outputs") -> tuple[Path, dict[str, Any]] | None:
+    """Return place and contents of the record that names a result, as `find_record`.
+
+    Of a label image inside OME-Zarr it is the record of the image around it.
+    """
+    around = image_around(path)
+    return find_record(record_places(around), around, group)
 
 
 def describe_result(path: Path) -> str | None:

@@ -44,6 +44,7 @@ from unet2015.safe_files.records import (
     read_record,
     record_of,
     record_paths,
+    records_naming,
     signed,
 )
 from unet2015.safe_files.writing import (
@@ -100,6 +101,7 @@ __all__ = [
     "read_text",
     "record_of",
     "record_paths",
+    "records_naming",
     "remove",
     "replace_folder",
     "sha256",

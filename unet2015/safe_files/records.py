@@ -7,7 +7,7 @@ of all else that it says, whatever its spaces and the order of its names.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,24 @@ def record_of(paths: Sequence[Path], main: Path) -> dict[str, Any] | None:
     return None if found is None else found[1]
 
 
-def find_record(paths: Sequence[Path], main: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the path of the record that names an output, and the record; None if there is none."""
-    found = ((path, read_record(path)) for path in paths)
-    return next(((path, record) for path, record in found if record and main.name in record["outputs"]), None)
+def find_record(
+    paths: Iterable[Path], main: Path, group: str = "outputs"
+) -> tuple[Path, dict[str, Any]] | None:
+    """Return the path of the record that names an output, and the record; None if there is none.
+
+    It may be an edited one. For the group ``earlier`` it is that of a later run than made the output.
+    """
+    return next(records_naming(paths, main, group), None)
+
+
+def records_naming(
+    paths: Iterable[Path], main: Path, group: str = "outputs"
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the paths of the records that name an output in a group, and the records."""
+    for path in paths:
+        record = read_record(path)
+        if record is not None and isinstance(named := record.get(group), dict) and main.name in named:
+            yield path, record
 
 
 def describe_damaged(paths: Iterable[Path]) -> str | None:

@@ -8,13 +8,12 @@ from typing import Any
 
 from unet2015.errors import ImageValueError
 from unet2015.images.result_names import CLASSES, image_around, meant_inside, record_places
-from unet2015.images.result_records import is_as_written, record_of_result
+from unet2015.images.result_records import find_record_of_result, is_as_written, record_of_result
 from unet2015.safe_files import (
     EDITED,
     RECORD,
     describe_damaged,
     digest_of,
-    find_record,
     is_edited,
     read_record,
 )
@@ -34,8 +33,7 @@ def record_beside(path: Path) -> dict[str, Any]:
     ImageValueError
         Somebody has changed it, or it cannot be read.
     """
-    path = image_around(path)
-    found = find_record(record_places(path), path) or renamed_record(path)
+    found, path = find_record_beside(path), image_around(path)
     if found is None:
         if damaged := describe_damaged(record_places(path)):
             raise ImageValueError(
@@ -60,8 +58,12 @@ def record_of_others(path: Path) -> str:
     return ""
 
 
-def renamed_record(path: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return place and record of a result that lies beside it, where that has its bytes by another name."""
+def find_record_beside(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return place and contents of the record that names a result, or has its bytes by another name."""
+    return find_record_of_result(path) or _renamed_record(image_around(path))
+
+
+def _renamed_record(path: Path) -> tuple[Path, dict[str, Any]] | None:
     for place in record_places(path):
         record = read_record(place)
         if record is not None and path.exists() and digest_of(path) in record["outputs"].values():
@@ -71,8 +73,7 @@ def renamed_record(path: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def place_of_record(path: Path) -> Path | None:
     """Return where the record is that names a map; None if there is none."""
-    path = image_around(path)
-    found = find_record(record_places(path), path)
+    found = find_record_of_result(path)
     return None if found is None else found[0]
 
 
@@ -120,7 +121,7 @@ def describe_other_labels(path: Path, digest: str) -> str | None:
 
 def is_changed(path: Path) -> bool:
     """Whether a result is not what its record says was written."""
-    found = find_record(record_places(image_around(path)), image_around(path))
+    found = find_record_of_result(path)
     return found is not None and not is_as_written(path, found[1])
 
 

@@ -10,17 +10,16 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import image_around, record_places
+from unet2015.images.result_records import find_record_of_result
 from unet2015.safe_files import (
     EDITED,
     Unchanged,
     describe_damaged,
     digest_of,
-    find_record,
     input_of,
     is_edited,
-    read_record,
 )
-from unet2015.segmentation.record_beside import record_beside, renamed_record
+from unet2015.segmentation.record_beside import find_record_beside, record_beside
 
 SOURCE = "source"
 """A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
@@ -79,16 +78,20 @@ class SourceRecord:
     @classmethod
     def beside(cls, path: Path) -> "SourceRecord":
         """Read the record beside a map or labels."""
-        around = image_around(path)
-        return cls(path, find_record(record_places(around), around) or renamed_record(around))
+        return cls(path, find_record_beside(path))
+
+    @property
+    def known(self) -> tuple[Path, dict[str, Any]] | None:
+        """What was `found`; else place and record of a later run, which knows it as one of an earlier run."""
+        return self.found or find_record_of_result(self.path, "earlier")
 
     @property
     def source(self) -> dict[str, Any] | None:
         """The ``input`` and ``input_sha256`` of the image, also of a result of an earlier run; else None."""
-        found = self.found or _record_of_later(self.path)
-        if found is None or is_edited(found[1]):
+        known = self.known
+        if known is None or is_edited(known[1]):
             return None
-        source = self.source_in(found[1])
+        source = self.source_in(known[1])
         return source if isinstance(source, dict) and isinstance(source.get("input"), str) else None
 
     def source_in(self, record: dict[str, Any]) -> Any:
@@ -183,12 +186,11 @@ def say_other_source(beside: SourceRecord, image: Path, watch: Unchanged, say: S
         Takes what is said.
     """
     path, around = beside.path, image_around(beside.path)
-    found = beside.found or _record_of_later(path)
-    if found is None:
+    if (known := beside.known) is None:
         if damaged := describe_damaged(record_places(around)):
             say(path, f"{damaged}; which image it is of, is not known")
         return
-    place, record = found
+    place, record = known
     earlier = beside.found is None
     source = beside.source_in(record)
     made_from = source.get("input_sha256") if isinstance(source, dict) else None
@@ -215,13 +217,3 @@ def _has_digest(path: Path, digest: object) -> bool:
         return digest_of(path) == digest
     except OSError:
         return False  # opening it will say why
-
-
-def _record_of_later(path: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return place and record of a later run, which knows a result as one of an earlier run."""
-    path = image_around(path)
-    for place in record_places(path):
-        record = read_record(place)
-        if record is not None and path.name in (record.get("earlier") or {}):
-            return place, record
-    return None
