@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import __main__ as every
 from benchmarks import device as devices
-from benchmarks import gpu, gpu_inference, gpu_segmenters, gpu_training
+from benchmarks import gpu, gpu_command, gpu_inference, gpu_segmenters, gpu_training
 from unet2015.networks.unet2015 import UNet
 
 CPU = torch.device("cpu")
@@ -47,12 +47,25 @@ def test_a_part_of_it_has_no_figures_of_the_rest(tmp_path):
     assert "float32" not in result["inference"]
 
 
+@pytest.mark.slow
+def test_the_steps_of_the_command_are_timed_by_optimizer_and_precision(tmp_path):
+    out = tmp_path / "gpu_command.json"
+    assert gpu_command.main(["--device", "cpu", "--quick", "--out", str(out)]) == 0
+    found = json.loads(out.read_text())["trainings"]
+    timed = {f"{optimizer}, {precision}" for optimizer in gpu_command.RECIPES for precision in gpu.PRECISIONS}
+    held_out = {f"adam, {precision}, pages held out" for precision in gpu.PRECISIONS}
+    assert set(found) == timed | held_out
+    assert all(found[title]["seconds"] > 0 and found[title]["from"] == 2 for title in timed)
+    assert not any("seconds" in found[title] for title in held_out)
+
+
 @NO_CUDA
-def test_without_cuda_it_says_so_and_fails(capsys):
-    assert gpu.main([]) == 1
+@pytest.mark.parametrize("module", [gpu, gpu_command])
+def test_without_cuda_it_says_so_and_fails(module, capsys):
+    assert module.main([]) == 1
     assert "needs a GPU with CUDA" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        gpu.main(["--device", "cpu"])
+        module.main(["--device", "cpu"])
     assert "--quick" in capsys.readouterr().err
 
 
