@@ -2,7 +2,7 @@
 
 `settings_table-wide.toml`: a row is named after the means that it takes. Each mean is in half of the rows, so
 what it does is the mean of the rows with it next to the mean of those without. `settings_table-cpu.toml`: the
-rows side by side, seed by seed.
+rows side by side, seed by seed. `one_gpu-cells.toml`: the cells that were not chosen on, with and without.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from pipelines.base.document import table
+from pipelines.base.measured import measured_on_a_gpu
 from pipelines.settings_report import BASE
 
 EM = {"pixel_error": "pixel error", "rand_error": "Rand error", "v_rand": "V_rand", "v_info": "V_info"}
@@ -23,6 +24,13 @@ ENOUGH = {"em-3": 3, "dic-01": 2}
 """How many of them must be better."""
 PIXELS = 0.0005
 """By how much pixel error may be worse."""
+
+SEG = {"seg_at_0.5": "SEG at 0.5", "seg_at_training_threshold": "SEG, threshold of the training frames"}
+SEG |= {"seg_best": "SEG, best threshold", "seg_markers_and_watershed": "markers and watershed"}
+KINDS = {"base": BASE, "": "gray and blur, scale"}
+"""By what a training is called beside split and seed, the recipe."""
+WORTH = 0.02
+"""How much the variation must gain in the mean of the data sets to be taken, as its settings say."""
 
 Values = dict[tuple[str, str], float]
 
@@ -93,6 +101,39 @@ def side_by_side(result: Mapping[str, Any]) -> str:
         lines.append([split, f"{seed}", *figures])
     heads = [f"{measure}: {title}" for measure in DIC.values() for title in titles]
     return f"{_how(result)}\n\n{table(['split', 'seed', *heads], lines)}"
+
+
+def by_seed(result: Mapping[str, Any]) -> str:
+    """Return how cells were measured over 4 flips, each seed of each recipe, and what the rule says."""
+    found: dict[tuple[str, int, str], dict[str, float]] = {}
+    for one in result["cells"]["trainings"].values():
+        row = one["rows"]["flips"] | {"seg_best": one["rows"]["flips"]["best_over_thresholds"]["seg"]}
+        found[one["split"], one["seed"], one["kind"]] = {key: row[key] for key in SEG}
+    lines, gains = [], []
+    for split in dict.fromkeys(key[0] for key in found):
+        seeds = sorted({key[1] for key in found if key[0] == split})
+        for seed in seeds:
+            lines.append([split, f"{seed}", *_figures([found.get((split, seed, kind)) for kind in KINDS])])
+        means = [
+            {key: fmean(found[split, seed, kind][key] for seed in seeds) for key in SEG}
+            if (split, seeds[0], kind) in found
+            else None
+            for kind in KINDS
+        ]
+        lines.append([split, "mean", *_figures(means)])
+        base, varied = means
+        if base is not None and varied is not None:
+            gains.append(varied["seg_best"] - base["seg_best"])
+    heads = [f"{title}: {kind}" for title in SEG.values() for kind in KINDS.values()]
+    gain = fmean(gains)
+    rule = f"Gain at the best threshold, mean of both: {gain:+.4f}; {WORTH} was asked for, so it is "
+    rule += "taken." if gain >= WORTH else "not taken."
+    names = list(result["cells"]["trainings"])
+    return f"{measured_on_a_gpu(result, names)}\n\n{table(['split', 'seed', *heads], lines)}\n\n{rule}"
+
+
+def _figures(recipes: list[dict[str, float] | None]) -> list[str]:
+    return ["" if one is None else f"{one[key]:.4f}" for key in SEG for one in recipes]
 
 
 def _how(result: Mapping[str, Any]) -> str:

@@ -16,9 +16,9 @@ from pipelines.base.command import options
 from pipelines.base.document import Block, bring_up
 from pipelines.base.json_files import read_json
 from pipelines.base.settings import FOLDER
-from pipelines.cells.tables import table_2, table_2_gold, table_2_two_cores
+from pipelines.cells.tables import table_2, table_2_gold, table_2_ours, table_2_two_cores
 from pipelines.em.tables import scales, table_1, table_1_means, table_1_two_cores, tilings
-from pipelines.recipe_tables import recipes, side_by_side
+from pipelines.recipe_tables import by_seed, recipes, side_by_side
 from pipelines.successors.tables import on_a_gpu, successors
 
 RESULTS = FOLDER / "results"
@@ -39,7 +39,8 @@ PARTS = {
     "table 1, Muon, long": ("one_gpu-muon-long", table_1_means),
     "table 2, Muon, long": ("one_gpu-muon-long", table_2_gold),
     "table 1, regular": ("one_gpu-regular", table_1_means),
-    "table 2, regular": ("one_gpu-regular", table_2_gold),
+    "table 2, regular": ("one_gpu-regular", table_2_ours),
+    "cells, three seeds": ("one_gpu-cells", by_seed),
     "recipes": ("settings_table-wide", recipes),
     "recipes, two cores": ("settings_table-cpu", side_by_side),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),

@@ -14,13 +14,14 @@ def measured_on_a_gpu(result: Mapping[str, Any], names: Sequence[str]) -> str:
     counts = " to ".join(f"{count:,}" for count in dict.fromkeys((min(steps), max(steps))))
     fewer = max(lost.get(name, 0) for name in names)
     cut = f" (up to {fewer:,} fewer than planned)" if fewer else ""
+    seeds = {result["settings"]["trainings"][name].get("settings", {}).get("seed") for name in names}
     recipes = " and ".join(dict.fromkeys(result["chosen"][name] for name in names))
     return (
         f"{result['device']}, {result['date']}: width {base['network']['width']}, {counts} "
         f"steps{cut} of one tile of {base['optimisation']['tile']} px each, {recipes}, "
         f"{base['optimisation']['precision']}; {len(result['steps'])} trainings side by side took "
         f"{training['steps']:,} steps in {training['seconds']:.1f} s, the whole run "
-        f"{result['seconds']:.0f} s. One seed."
+        f"{result['seconds']:.0f} s. {'One seed' if len(seeds) == 1 else f'{len(seeds)} seeds'}."
     )
 
 

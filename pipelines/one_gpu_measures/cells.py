@@ -73,6 +73,9 @@ def measure_cells(
         "trained_on": f"{maps.split.train[0]}, {len(maps.split.train[1])} gold frames"
         + (f" and {len(arrays[f'{maps.split.train[0]}/silver-images'])} silver ones" if maps.silver else ""),
         "measured_on": f"{prefix}, {len(pages)} gold frames",
+        "split": maps.split.name,
+        "kind": maps.kind,
+        "seed": maps.seed,
         "silver": maps.silver,
         "chosen_on_training_frames": chosen,
         "rows": rows,
@@ -80,10 +83,11 @@ def measure_cells(
 
 
 def mean_of_directions(trainings: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean SEG over the trainings of a data set, those with silver truth apart."""
+    """Return the mean SEG over the trainings of a data set, each kind and those with silver truth apart."""
     found: dict[str, Any] = {}
     for name, one in trainings.items():
-        key = one["data_set"] + (", gold and silver truth" if one["silver"] else "")
+        kind = one.get("kind", "").removesuffix("silver").strip("-")
+        key = one["data_set"] + (", gold and silver truth" if one["silver"] else "") + (kind and f", {kind}")
         found.setdefault(key, {"trainings": []})["trainings"].append(name)
     for key, group in found.items():
         parts = [trainings[name]["rows"] for name in group["trainings"]]

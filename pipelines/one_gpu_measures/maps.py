@@ -24,6 +24,8 @@ class Maps:
         What it is trained on and measured on.
     silver : bool
         Whether silver truth was trained on too.
+    seed : int or None
+        What the trainings of one kind differ in; None where the settings of this one give none.
     test : dict of str to ndarray, shape (pages, height, width), float32
         By way of averaging, the probability of class 1, 0 to 1.
     train : ndarray of the same kind, or None
@@ -33,8 +35,15 @@ class Maps:
     name: str
     split: PackedSplit
     silver: bool
+    seed: int | None
     test: dict[str, NDArray[np.float32]]
     train: NDArray[np.float32] | None
+
+    @property
+    def kind(self) -> str:
+        """What the training is called beside its split and seed: ``base`` of ``dic-02-base-1``."""
+        kind = self.name.removeprefix(self.split.name)
+        return (kind if self.seed is None else kind.removesuffix(f"-{self.seed}")).strip("-")
 
 
 def read_notes(folder: Path) -> dict[str, Any]:
@@ -84,4 +93,5 @@ def read_maps(path: Path, arrays: Arrays, training: dict[str, Any]) -> tuple[Map
         maps[which][average] = values.astype(np.float32) / np.float32(255)
     train = next(iter(maps["train"].values()), None)
     losses = found.get("losses", np.zeros(0, np.float32))
-    return Maps(path.stem, split, bool(training.get("silver", False)), maps["test"], train), losses
+    silver, seed = bool(training.get("silver", False)), training.get("settings", {}).get("seed")
+    return Maps(path.stem, split, silver, seed, maps["test"], train), losses

@@ -68,11 +68,15 @@ def measure(folder: Path, arrays: Arrays) -> tuple[dict[str, Any], list[Maps]]:
     if not losses:
         raise DataSetError(f"{folder}: none of the trainings of one_gpu.json has left its maps")
     slices, cells = ([m for m in there if (m.split.kind == "em") == yes] for yes in (True, False))
-    chosen = {maps.split.name: choose_for_cells(arrays, maps, settings) for maps in cells if not maps.silver}
+    chosen = {maps.name: choose_for_cells(arrays, maps, settings) for maps in cells if not maps.silver}
+    found = {}
     for maps in cells:
-        if chosen.get(maps.split.name) is None:
+        # Silver truth is not what is measured against: its trainings take what gold truth gave.
+        gold = (m.name for m in cells if m.split == maps.split and not m.silver)
+        taken = chosen.get(next(gold, "") if maps.silver else maps.name)
+        found[maps.name] = measure_cells(arrays, maps, taken, settings)
+        if taken is None:
             missing[f"{maps.name}, thresholds"] = "no map of training frames, which give them"
-    found = {m.name: measure_cells(arrays, m, chosen.get(m.split.name), settings) for m in cells}
     result = {
         "note": "held-out training slices and frames; the published rows are on hidden test sets",
         "em": measure_em(arrays, slices) if slices else {},

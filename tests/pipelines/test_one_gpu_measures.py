@@ -140,6 +140,35 @@ def test_what_is_there_is_measured_and_the_rest_is_named(maps, packed, tmp_path,
     assert all(0 < path.stat().st_size <= LARGEST for path in pictures)
 
 
+def test_trainings_of_several_kinds_and_seeds_choose_each_for_itself_and_have_means_by_kind(
+    maps, packed, tmp_path
+):
+    """A threshold of another training would say nothing of this one."""
+    trainings, bridge = {}, levels(cells())
+    for name, height in (("dic-01-0", 150), ("dic-01-1", 220), ("dic-01-base-0", 150)):
+        trainings[name] = {"split": "dic-01", "settings": {"seed": int(name[-1])}}
+        page = np.where(bridge == 150, height, bridge).astype(np.uint8)
+        found = np.stack([page] * 2)
+        np.savez(maps / f"{name}.npz", **{"test/flips": found, "train/flips": found})
+    notes = json.loads((maps / "one_gpu.json").read_text())
+    notes["settings"]["trainings"] = trainings
+    (maps / "one_gpu.json").write_text(json.dumps(notes))
+    assert run(maps, packed, tmp_path / "out") == 0
+    measured = json.loads((tmp_path / "out" / "result.json").read_text())["cells"]
+    chosen = {name: one["chosen_on_training_frames"] for name, one in measured["trainings"].items()}
+    assert [one["chosen_on"] for one in chosen.values()] == list(trainings)
+    assert 150 / 255 < chosen["dic-01-0"]["threshold"] < 220 / 255 < chosen["dic-01-1"]["threshold"]
+    assert [(one["kind"], one["seed"]) for one in measured["trainings"].values()] == [
+        ("", 0),
+        ("", 1),
+        ("base", 0),
+    ]
+    assert {key: one["trainings"] for key, one in measured["mean"].items()} == {
+        "DIC-C2DH-HeLa": ["dic-01-0", "dic-01-1"],
+        "DIC-C2DH-HeLa, base": ["dic-01-base-0"],
+    }
+
+
 @pytest.mark.slow
 def test_a_picture_is_made_small(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8)

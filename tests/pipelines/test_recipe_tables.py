@@ -6,7 +6,8 @@ import json
 import pytest
 
 from pipelines import results_report as report
-from pipelines.recipe_tables import DIC, EM, MEASURES, effects, is_taken, recipes, side_by_side
+from pipelines.base.settings import FOLDER
+from pipelines.recipe_tables import DIC, EM, MEASURES, SEG, by_seed, effects, is_taken, recipes, side_by_side
 from pipelines.settings_table import WIDE
 from unet2015.settings import load_settings, read_toml
 
@@ -96,6 +97,42 @@ def test_recipes_stand_side_by_side_seed_by_seed_and_what_was_not_trained_is_emp
         "| dic-01 | 0 | 0.5000 | 0.6000 | 0.5100 | 0.6100 | 0.5200 | 0.6200 |",
         "| phc-01 | 1 |  | 0.7000 |  | 0.7100 |  | 0.7200 |",
     ]
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.0199, "not taken"), (0.0201, "taken")])
+def test_seeds_of_cells_stand_with_their_means_and_the_rule_looks_at_the_data_sets_with_a_base(gain, verdict):
+    def one(split, kind, seed, seg):
+        row = dict.fromkeys(SEG, seg) | {"best_over_thresholds": {"seg": seg}}
+        return {"split": split, "kind": kind, "seed": seed, "rows": {"flips": row}}
+
+    drawn = [("dic-01", "", 0, 0.1), ("dic-02", "base", 0, 0.5), ("dic-02", "base", 1, 0.7)]
+    drawn += [("dic-02", "", 0, 0.6 + 2 * gain), ("dic-02", "", 1, 0.6 + 2 * gain)]
+    drawn += [("phc-01", "base", 0, 0.9), ("phc-01", "", 0, 0.9)]
+    trainings = {f"{split}{kind}-{seed}": one(split, kind, seed, seg) for split, kind, seed, seg in drawn}
+    settings = {"base": FOUND["settings"]["base"]}
+    settings["trainings"] = {name: {"settings": {"seed": each["seed"]}} for name, each in trainings.items()}
+    run = {"device": "a GPU", "date": "2026-11-27", "seconds": 2, "training": {"steps": 5, "seconds": 1}}
+    run |= {
+        "steps": dict.fromkeys(trainings, 5),
+        "chosen": dict.fromkeys(trainings, "muon"),
+        "settings": settings,
+    }
+    said = by_seed(run | {"cells": {"trainings": trainings}})
+    assert "2 seeds." in said
+    lines = said.splitlines()
+    assert lines[4] == "| dic-01 | 0 |  | 0.1000 |  | 0.1000 |  | 0.1000 |  | 0.1000 |"
+    assert f"| dic-02 | mean | 0.6000 | {0.6 + 2 * gain:.4f} |" in said
+    assert lines[-1].endswith(f"{gain:+.4f}; 0.02 was asked for, so it is {verdict}.")
+
+
+def test_what_cells_take_where_it_was_not_chosen_is_what_the_wide_trainings_took():
+    given = read_toml(FOLDER / "one_gpu-cells.toml", "")["trainings"]
+    wide = read_toml(FOLDER / "one_gpu-regular.toml", "")["trainings"]["dic-01"]["settings"]["augmentation"]
+    changed = {name: training["settings"].get("augmentation") for name, training in given.items()}
+    assert all(one == (None if "base" in name else wide) for name, one in changed.items())
+    assert {name for name in given if name.startswith("dic-02-base")} == {
+        f"dic-02-base-{s}" for s in range(3)
+    }
 
 
 def test_the_narrow_trainings_are_those_of_the_settings_and_each_seed_has_base_and_choice():
