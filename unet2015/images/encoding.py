@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How files begin: in both orders of bytes, TIFF and BigTIFF."""
+
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
 """Types of the numbers of a tag."""
 

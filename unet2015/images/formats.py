@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error, failure_of
-from unet2015.images import czi, jpeg, lif, nd2, png
+from unet2015.images import czi, encoding, jpeg, lif, nd2, png
 from unet2015.images.image import Image
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.palette import PaletteImage
@@ -62,7 +62,7 @@ FORMATS = (
     Format(
         "TIFF",
         (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm"),
-        begins_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        begins_with(*encoding.SIGNATURES),
         _in_colours(TiffImage),
     ),
     Format("PNG", (".png",), begins_with(png.SIGNATURE), _in_colours(png.PngImage)),

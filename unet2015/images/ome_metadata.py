@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from unet2015.errors import ImageReadError
+from unet2015.images import encoding
 from unet2015.images.descriptions import decode_description
 from unet2015.safe_files import open_regular
 from unet2015.wording import first_line
@@ -20,7 +21,6 @@ from unet2015.wording import first_line
 LARGEST_COMPANION = 2**26
 """Bytes of the largest companion file that is read; parsed, it needs some twenty times as much memory."""
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PROLOG = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?OME[\s/>]")
 _END = re.compile(r"</(?:[\w.-]+:)?OME\s*>")
@@ -127,7 +127,7 @@ def _metadata_in(file: BinaryIO) -> bytes:
     Of more than `LARGEST_COMPANION` only as much is returned that this is seen.
     """
     data = file.read(LARGEST_COMPANION + 1)
-    if data[:4] not in _TIFF:
+    if not data.startswith(encoding.SIGNATURES):
         return data
     file.seek(0)
     try:
