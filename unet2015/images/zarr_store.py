@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unet2015.errors import ImageReadError
+from unet2015.images.zarr_formats import MARKERS
 from unet2015.safe_files import open_regular
 
-METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+METADATA = (*MARKERS, ".zattrs", ".zmetadata")
 """Files that describe arrays and groups, of both formats; all others are chunks."""
 
 
