@@ -124,9 +124,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "augmentation.interpolation": "bicubic", "validation.interval": 200,
     },
     "gpu": {
-        "network.width": 64, "network.dropout": 0.0, "optimisation.optimizer": "adam",
-        "optimisation.learning_rate": 4e-4, "optimisation.warmup": 200, "optimisation.clip": 0.5,
-        "optimisation.steps": 4000, "optimisation.precision": "bfloat16",
+        "network.width": 64, "network.dropout": 0.0, "optimisation.optimizer": "muon",
+        "optimisation.learning_rate": 1e-3, "optimisation.warmup": 100, "optimisation.clip": 0.3,
+        "optimisation.momentum": 0.95, "optimisation.momentum_ramp": 0,
+        "optimisation.steps": 2000, "optimisation.precision": "bfloat16",
         "augmentation.interpolation": "bicubic", "validation.interval": 500,
     },
 }  # fmt: skip
