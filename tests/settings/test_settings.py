@@ -209,7 +209,15 @@ def test_the_training_part_of_an_experiment_s_settings_is_taken(tmp_path: Path) 
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 OF_MANY = [
-    *("one_gpu", "one_gpu-muon", "one_gpu-regular", "one_gpu-quick", "settings_table", "settings_table-wide"),
+    *(
+        "one_gpu",
+        "one_gpu-cells",
+        "one_gpu-muon",
+        "one_gpu-regular",
+        "one_gpu-quick",
+        "settings_table",
+        "settings_table-wide",
+    ),
     "settings_table-cpu",
     *("successors", "successors-gpu", "successors-quick"),
 ]
