@@ -106,10 +106,11 @@ def write_nd2(
     calibrated: bool = True,
     missing: int | None = None,
     colours: bool = False,
+    times: int | None = None,
 ) -> None:
     """Write positions of shape (T, Z, C, Y, X), version 2; without the frame `missing`, if given.
 
-    `colours`: the three channels are the components of one.
+    `colours`: the three channels are the components of one. `times`: so many are declared, 1 without a loop.
     """
     t, z, c, y, x = positions[0].shape
     step = positions[0].dtype.itemsize
@@ -127,9 +128,10 @@ def write_nd2(
     names = [f"well {k}" for k in range(len(positions))]
     place = {"dPosX": 0.0, "dPosY": 0.0, "dPosZ": 0.0}
     points = {f"i{k:010}": {**place, "dPosName": name} for k, name in enumerate(names)}
-    period = {"uiCount": t, "dStart": 0.0, "dPeriod": 3000.0, "dDuration": 3000.0 * t}
+    declared = t if times is None else times
+    period = {"uiCount": declared, "dStart": 0.0, "dPeriod": 3000.0, "dDuration": 3000.0 * t}
     loops = [
-        (1, t, period),
+        (1, declared, period),
         (2, len(positions), {"uiCount": len(positions), "bUseZ": False, "Points": points}),
         (4, z, {"uiCount": z, "dZLow": 0.0, "dZHigh": SCALE[2] * (z - 1), "dZStep": SCALE[2]}),
     ]
@@ -141,8 +143,8 @@ def write_nd2(
     chunks = [("ImageAttributes!", _xml(attributes)), ("ImageMetadataSeq|0!", _xml(picture))]
     if experiment:
         chunks.append(("ImageMetadata!", _xml(experiment)))
-    times = np.arange(len(positions) * t * z, dtype=np.float64)
-    chunks.append(("CustomData|AcqTimesCache!", times.tobytes()))
+    seconds = np.arange(len(positions) * t * z, dtype=np.float64)
+    chunks.append(("CustomData|AcqTimesCache!", seconds.tobytes()))
     frames = [array[i, k].transpose(1, 2, 0) for i in range(t) for array in positions for k in range(z)]
     for number, frame in enumerate(frames):
         if number != missing:

@@ -180,6 +180,16 @@ def test_frames_that_are_not_there_are_said(tmp_path):
         assert np.array_equal(image.read(4, 0, 20, 0, 30), array[1, 1])
 
 
+@pytest.mark.parametrize(("times", "declared"), [(1, 3), (2, 6)])
+def test_frames_that_no_loop_counts_are_said(tmp_path, times, declared):
+    """Such as those of a JOBS recording, whose loops the library does not know."""
+    write_nd2(tmp_path / "a.nd2", [pixels((3, *SHAPE[1:]))], times=times)
+    with open_image(tmp_path / "a.nd2") as image:
+        (note,) = image.notes
+        assert note.startswith(f"it declares {declared} frames, but the file holds {9 - declared} more")
+        assert image.pages == declared
+
+
 def test_planes_that_are_not_there_are_said(tmp_path):
     from pylibCZIrw import czi
 

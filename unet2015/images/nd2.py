@@ -1,5 +1,6 @@
 """ND2 files of Nikon as images, read with the library nd2, which maps them into memory."""
 
+import math
 import re
 import struct
 from collections.abc import Sequence
@@ -75,7 +76,8 @@ class Nd2Image(SceneImage):
             if missing == len(wanted):
                 raise ImageReadError(f"{path}: none of the planes that it declares is there; copy it again")
             note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
-            said = replace(said, notes=(*((note,) if missing else ()), *said.notes))
+            notes = (*((note,) if missing else ()), *_beyond(there, self._counts), *said.notes)
+            said = replace(said, notes=notes)
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
             self.scene = number
             self._open = stack.pop_all()
@@ -165,6 +167,18 @@ def _positions(experiment: Sequence[Any]) -> list[object]:
         if loop.type == "XYPosLoop":
             return [point.name for point in loop.parameters.points]
     return [None]
+
+
+def _beyond(there: set[int], counts: Sequence[int]) -> tuple[str, ...]:
+    """Return the note on frames that no loop of the experiment counts, such as those of a JOBS recording."""
+    declared = math.prod(counts)
+    more = sum(number >= declared for number in there)
+    if not more:
+        return ()
+    return (
+        f"it declares {declared} frame{'s' * (declared > 1)}, but the file holds {more} more, which are left "
+        "out; export it as TIFF with NIS-Elements to have all",
+    )
 
 
 def _frames(path: Path) -> set[int]:
