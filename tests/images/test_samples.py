@@ -300,3 +300,27 @@ def test_colours_of_three_bytes_are_no_numbers_of_24_bits(tmp_path):
     tifffile.imwrite(path, pixels, photometric="rgb")
     with open_image(path) as image:
         assert (image.channels, image.dtype) == (3, np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 300, 767])
+def test_labels_whose_palette_is_damaged_are_read(tmp_path, count):
+    path = tmp_path / "a.tif"
+    colours = np.ones((3, 256), np.uint16)
+    tifffile.imwrite(path, IDS, photometric="palette", colormap=colours, byteorder="<", metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        tag = tif.pages[0].tags[320]
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, tag.offset + 4, count)
+    path.write_bytes(data)
+    with open_image(path, labels=True) as image:
+        np.testing.assert_array_equal(image.read(0, 0, 19, 0, 23)[0], IDS)
+        assert image.label_colours(0) is None or len(image.label_colours(0)) == count // 3
+
+
+def test_labels_know_their_palette(tmp_path):
+    for ending in ("png", "tif"):
+        path = paletted(tmp_path / f"a.{ending}", IDS, COLOURS)
+        with open_image(path, labels=True) as image:
+            np.testing.assert_array_equal(image.label_colours(0), COLOURS)
+        with open_image(path) as image:
+            assert image.label_colours(0) is None

@@ -9,8 +9,9 @@ from unet2015.images.declared import Declared
 from unet2015.images.directories import Plane, open_tiff, read_directories
 from unet2015.images.gdal import describe_gdal
 from unet2015.images.header import read_header
+from unet2015.images.image import Colours
 from unet2015.images.lossy import describe_lossy
-from unet2015.images.palette import Colours, palette_of
+from unet2015.images.palette import label_palettes, palette_of
 from unet2015.images.photometric import is_inverted
 from unet2015.images.planes import planes_of, unlike
 from unet2015.images.samples import check_page
@@ -31,6 +32,8 @@ class TiffContents:
         For each plane whether its values fall where intensities rise.
     palette : ndarray of uint8, shape (N, 3), or None
         As of `TiffImage`.
+    label_palettes : list of (ndarray or None)
+        For each plane the palette of its labels, as of `Image.label_colours`; empty if they are none.
     byte_order : {"<", ">"}
         Of the numbers in the file, as NumPy writes it.
     notes : tuple of str
@@ -41,6 +44,7 @@ class TiffContents:
     planes: list[Plane]
     inverted: list[bool]
     palette: Colours | None
+    label_palettes: list[Colours | None]
     byte_order: Literal["<", ">"]
     notes: tuple[str, ...]
 
@@ -60,6 +64,7 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
                 check_page(page, name, labels=labels, indices=labels or imagej)
             planes = planes_of(declared, pages, tif.filehandle.size, name)
             palette = None if labels or imagej else palette_of(planes, name)
+            named = label_palettes(planes) if labels and not imagej else []
             for page in unlike([plane.page for plane in planes]):
                 page.decode  # noqa: B018 - made now, while the file is open
             meant = [is_inverted(plane.page, imagej=imagej, labels=labels) for plane in planes]
@@ -72,4 +77,5 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
                 f"{path}: cannot read the TIFF: {reason(error)}; it is damaged: copy it again"
             ) from error
     notes += tuple(dict.fromkeys(note for _, more in meant for note in more))
-    return TiffContents(declared, planes, [inverts for inverts, _ in meant], palette, tif.byteorder, notes)
+    inverted = [inverts for inverts, _ in meant]
+    return TiffContents(declared, planes, inverted, palette, named, tif.byteorder, notes)

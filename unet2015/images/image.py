@@ -18,6 +18,8 @@ from unet2015.images.samples import MASK
 AxesSource = Literal["ome", "imagej", "file", "--axes", "array"]
 MetadataKind = Literal["ome", "imagej", "plain"]
 
+Colours = npt.NDArray[np.uint8]
+"""Red, green and blue of each index of a palette, shape (N, 3)."""
 _BAND_PIXELS = 2**22
 
 
@@ -247,6 +249,10 @@ class Image(ABC):
         ndarray of bool, shape (channels, y1 - y0, x1 - x0), or None
             None where all hold one, as far as the file says.
         """
+        return None
+
+    def label_colours(self, page: int) -> Colours | None:
+        """Return the palette of a page of labels; None if there is none, or it is a gray ramp."""
         return None
 
     @abstractmethod

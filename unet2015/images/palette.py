@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.directories import Plane
-from unet2015.images.image import Image
+from unet2015.images.image import Colours, Image
 from unet2015.images.planes import unlike
-from unet2015.images.samples import PALETTE, shows_its_indices
+from unet2015.images.repeated import RepeatedPage
+from unet2015.images.samples import PALETTE, is_stretched_ramp, shows_its_indices
 from unet2015.images.view import ImageView, header_of
 
-Colours = npt.NDArray[np.uint8]
-"""Red, green and blue of each index, shape (N, 3)."""
 _EIGHT_BITS = 256
 _SAVE = "save it as RGB, for example with Fiji: Image > Type > RGB Color"
 
@@ -87,6 +86,24 @@ def palette_of(planes: Sequence[Plane], name: str) -> Colours | None:
         if not same:
             raise ImageReadError(f"{name}: its pages have different colour palettes; {_SAVE}")
     return first
+
+
+def label_palettes(planes: Sequence[Plane]) -> list[Colours | None]:
+    """Return the palette of each plane of labels in a TIFF; None where it has none, or a gray ramp.
+
+    Labels are their indices, so a palette that is missing or damaged is none.
+    """
+    firsts = [plane.page.first if isinstance(plane.page, RepeatedPage) else plane.page for plane in planes]
+    tables = {id(page): _label_colours_of(page) for page in {id(page): page for page in firsts}.values()}
+    return [tables[id(page)] for page in firsts]
+
+
+def _label_colours_of(page: Any) -> Colours | None:
+    table = np.asarray(page.colormap)
+    if table.ndim != 2 or len(table) != 3 or not table.size or table.dtype.kind != "u":
+        return None
+    colours = _colours_of(page)
+    return None if colours is None or is_stretched_ramp(colours) else colours
 
 
 def _colours_of(page: Any) -> Colours | None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.exif import describe_turned, orientation_of
-from unet2015.images.samples import MASK, NO_ALPHA, is_gray_ramp
+from unet2015.images.image import Colours
+from unet2015.images.samples import MASK, NO_ALPHA, is_gray_ramp, is_stretched_ramp
 from unet2015.images.whole import WholeImage, header_of_page
 from unet2015.safe_files import open_regular, read_bytes
 
@@ -64,6 +65,7 @@ class PngImage(WholeImage):
         name = str(path)
         width, height, bits, colour, palette, alphas, notes = _header(path)
         self.palette = _colours(palette, bits, name) if colour == _PALETTE and not labels else None
+        self._label_palette = _label_colours(palette) if colour == _PALETTE and labels else None
         few = bits in (1, 2, 4) and (colour == _PALETTE or (labels and colour == _GRAY))
         if colour not in _SAMPLES or not (few or bits in (8, 16)):
             what = (
@@ -79,6 +81,10 @@ class PngImage(WholeImage):
         dtype = np.bool_ if bits == 1 and labels else np.uint8 if bits <= 8 else np.uint16
         header = header_of_page(path, axes, shape, dtype, labels=labels, notes=notes)
         super().__init__(header, _SAMPLES[colour], path.stat().st_size)
+
+    def label_colours(self, page: int) -> Colours | None:
+        """Return the palette of labels."""
+        return self._label_palette
 
     def _decode(self) -> npt.NDArray[Any]:
         assert self.path is not None
@@ -140,6 +146,12 @@ def _colours(palette: bytes, bits: int, name: str) -> npt.NDArray[np.uint8] | No
     if not len(found):
         raise ImageReadError(f"{name}: the PNG has no colours in its palette; it is damaged: copy it again")
     return None if bits == 8 and is_gray_ramp(found.T) else found
+
+
+def _label_colours(palette: bytes) -> Colours | None:
+    """Return the colours of labels; None for a gray ramp, or where there are none, as labels are indices."""
+    found = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+    return None if not len(found) or is_gray_ramp(found.T) or is_stretched_ramp(found) else found
 
 
 def _as_gray(data: bytes) -> bytes:

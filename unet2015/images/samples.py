@@ -60,6 +60,15 @@ def is_gray_ramp(colours: npt.NDArray[Any]) -> bool:
     return any(bool((colours == index * factor).all()) for factor in (1, 256, 257))
 
 
+def is_stretched_ramp(colours: npt.NDArray[Any]) -> bool:
+    """Whether a palette, shape (N, 3), shows the numbers of 2 or 4 bits as gray from black to white.
+
+    One bit is left out: with black and white alone a file can have them in either order.
+    """
+    step = {4: 85, 16: 17}.get(len(colours))
+    return step is not None and bool((colours == np.arange(len(colours))[:, None] * step).all())
+
+
 def shows_its_indices(page: Any) -> bool:
     """Whether the palette of a TIFF page is a gray ramp."""
     return page.colormap is not None and is_gray_ramp(np.asarray(page.colormap))

@@ -14,7 +14,7 @@ from unet2015.images.contents import read_contents
 from unet2015.images.decoded import Decoded, beyond_kept
 from unet2015.images.directories import Plane
 from unet2015.images.header import merged_axes
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import Colours, Image, ImageHeader
 from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.photometric import invert
 from unet2015.images.planes import listed_bytes
@@ -67,6 +67,7 @@ class TiffImage(Image):
         name = str(path)
         found = read_contents(path, axes, labels)
         self.palette, self._byte_order = found.palette, found.byte_order
+        self._label_palettes = found.label_palettes
         declared, planes, page = found.declared, found.planes, found.planes[0].page
         letter, self._samples = sample_axis(page, axes, declared, name), int(page.samplesperpixel)
         values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
@@ -129,6 +130,12 @@ class TiffImage(Image):
     def kept_bytes(self) -> int:
         """Bytes of the decoded segments that are kept."""
         return self._decoded.nbytes
+
+    def label_colours(self, page: int) -> Colours | None:
+        """Return the palette of a page of labels."""
+        number = int(self._order[page][0])
+        plane = number // self._samples if self._split else number
+        return self._label_palettes[plane] if self._label_palettes else None
 
     def forget(self) -> None:
         """Forget decoded segments."""

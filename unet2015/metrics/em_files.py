@@ -7,10 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from unet2015.images.counterpart import check_counterpart
+from unet2015.images.image import Image
+from unet2015.images.label_colours import Meaning, used_colours
 from unet2015.images.notes import say, say_notes
 from unet2015.images.reader import open_image, pages_of
 from unet2015.metrics.em import read_proposal
 from unet2015.metrics.masks import touching
+from unet2015.metrics.palettes import check_sides
 from unet2015.safe_files import Unchanged
 
 
@@ -26,7 +29,7 @@ def read_em_files(
     ImageValueError
         The prediction holds no probabilities; see `read_proposal`.
     DataSetError
-        Their pages are in another order.
+        Their pages are in another order, or their palettes contradict each other.
     """
     with ExitStack() as stack:
         for path in (labels, prediction, image):
@@ -39,11 +42,21 @@ def read_em_files(
         say_notes(truth, *others)
         for other in others:
             check_counterpart(truth, other)
-        proposal = read_proposal(pages_of(others[0], labels=False), str(prediction))
+        found = pages_of(others[0], labels=False)
+        proposal = read_proposal(found, str(prediction))
         under = None if image is None else pages_of(others[1], labels=False)
         true = pages_of(truth)
+        _check_colours((truth, true), (others[0], found))
         _say_touching(labels, true)
         return true, proposal, under
+
+
+def _check_colours(truth: tuple[Image, NDArray[Any]], found: tuple[Image, NDArray[Any]]) -> None:
+    """Compare palettes, if there are some; what has more than two values is a probability, no class map."""
+    true, result = used_colours(*truth), used_colours(*found)
+    if any(len(one.numbers) > 2 for one in result):
+        result = []
+    check_sides((true, result), [Meaning(least=1)] * 2)
 
 
 def _say_touching(path: Path, labels: NDArray[Any]) -> None:

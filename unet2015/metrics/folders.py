@@ -16,6 +16,7 @@ from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.folder_pairs import pair_files, stack_advice
 from unet2015.images.image import Image
+from unet2015.images.label_colours import UsedColours, page_colours
 from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.pairs import Pairing, listed_files, named_files
 from unet2015.images.reader import open_image
@@ -34,12 +35,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PageResult(Generic[T]):
-    """What was measured on one page of a pair of files."""
+    """What was measured on one page of a pair of files, and what the palettes of the two say."""
 
     truth: Path
     result: Path
     page: int
     measured: T
+    colours: tuple[UsedColours | None, UsedColours | None] = (None, None)
 
     def place(self) -> dict[str, str | int]:
         """Return the first columns of a row: the two files and the page."""
@@ -173,7 +175,8 @@ def _compare(
                 measured = measure(*images)
             except (DataSetError, LabelError) as error:
                 raise type(error)(f"{result} page {page} and {truth}: {error}") from error
-            yield PageResult(truth, result, page, measured)
+            used = [page_colours(*one) for one in zip((true, found), (page, page), images, strict=True)]
+            yield PageResult(truth, result, page, measured, (used[0], used[1]))
     for watch in watches:
         watch.check()
 

@@ -18,6 +18,7 @@ from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import FULL_VALUES, check_no_image
 from unet2015.metrics.overlap import Overlap
+from unet2015.metrics.palettes import check_palettes
 from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
 from unet2015.wording import listed
 
@@ -92,7 +93,8 @@ def evaluate_pixels(
     Raises
     ------
     DataSetError
-        No file has a partner, one could have several, or a folder of masks is compared with classes.
+        No file has a partner, one could have several, a folder of masks is compared with classes, or the
+        palettes of files give a colour to two classes.
     UsageError, ImageReadError
         There are no images, or a folder cannot be read.
     """
@@ -132,10 +134,8 @@ def evaluate_pixels(
             _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
     _check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
     masks = _checked_masks((truth, true), (result, found))
-    pages = tuple(
-        type(page)(page.truth, page.result, page.page, _recoded(page.measured, *masks))
-        for page in compared.pages
-    )
+    check_palettes(compared.pages, (ignore, None), masks, 1 if foreground else None)
+    pages = tuple(replace(page, measured=_recoded(page.measured, *masks)) for page in compared.pages)
     return PixelEvaluation(replace(compared, pages=pages))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unet2015.images.counterpart import same_pixels
 from unet2015.images.image import Image
+from unet2015.images.label_colours import UsedColours, used_colours
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import other_size
 from unet2015.images.reader import pages_of
@@ -29,11 +30,14 @@ class LabelsBeside:
         Why they are not the labels of the image, if they are not.
     notes : tuple of str
         What may be wrong with the file, or with how it goes with the image.
+    colours : list of UsedColours
+        What its palettes say.
     """
 
     pages: Labels
     misfit: str | None
     notes: tuple[str, ...]
+    colours: list[UsedColours]
 
 
 def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool) -> LabelsBeside:
@@ -47,10 +51,11 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool)
     with open_labels(file, axes, cut=cut) as opened:
         made = (_MADE,) if is_unchanged_result(file) else ()
         pages, notes = pages_of(opened), (*opened.notes, *made)
+        colours = used_colours(opened, pages)
         if image is None:
-            return LabelsBeside(pages, None, notes)
+            return LabelsBeside(pages, None, notes, colours)
         misfit = size_difference(image, pages) or order_difference(image, opened)
         if misfit is None and same_pixels(image, opened):
             misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
         found = () if misfit else (other_names(image, opened), other_size(opened, image))
-        return LabelsBeside(pages, misfit, (*notes, *filter(None, found)))
+        return LabelsBeside(pages, misfit, (*notes, *filter(None, found)), colours)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import UNet2015Error, failure_of
+from unet2015.images.label_colours import UsedColours
 from unet2015.objects.progress import Share
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings
@@ -37,6 +38,8 @@ class Pair:
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""
     pixels: int = 0
+    colours: list[UsedColours] = field(default_factory=list)
+    """What the palettes of the labels say."""
     holds_ids: bool = False
     refused_as_mask: bool = False
     fits: bool = False
@@ -103,7 +106,7 @@ class Pair:
             return
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
-        labels = beside.pages
+        labels, self.colours = beside.pages, beside.colours
         if beside.misfit is not None:
             self.label_problems.append(Problem("error", str(self.label_file), beside.misfit))
         else:

@@ -14,6 +14,7 @@ from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.copied_pages import PageFacts, copies_of, on_both_sides
 from unet2015.training.checks.label_fit import LabelFit
 from unet2015.training.checks.pair import Pair
+from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
@@ -107,6 +108,7 @@ def inspect_set(
                 if pair.refused_as_mask:
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
+        problems += palette_problems([one for pair in found for one in pair.colours], settings.labels)
         held_out, training, measured = list[str](), list[int](), list[int]()
         seen: set[str] = set()
         if not errors_of(problems):

@@ -1,0 +1,190 @@
+"""What colours the palettes of label files give to their numbers, and where files contradict each other.
+
+Labels are read by their numbers. But where a program numbers the colours of each file by itself, a number is
+another class in each file.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from unet2015.images.image import Colours, Image
+from unet2015.wording import listed
+
+_NOT_ANNOTATED = -1
+_ALIKE = 8
+"""Most by which red, green and blue of two colours differ that are the same: quantising changes them."""
+_SAVE = "save the files with one palette, in which each class has one number"
+_READ = "labels are read by their numbers, whatever the colours of their palettes"
+
+
+@dataclass(frozen=True, eq=False)
+class UsedColours:
+    """The palette of labels, and the numbers that occur in them.
+
+    Attributes
+    ----------
+    place : str
+        The file, with the page where its pages have palettes of their own.
+    palette : ndarray of uint8, shape (N, 3)
+        The colour of each number.
+    numbers : frozenset of int
+        Those that a pixel has, and that have a colour.
+    """
+
+    place: str
+    palette: Colours
+    numbers: frozenset[int]
+
+    @cached_property
+    def rises(self) -> bool:
+        """Whether the numbers are grays, the brighter the higher: perhaps just a way of display."""
+        used = self.palette[sorted(self.numbers)].astype(int)
+        return bool((used == used[:, :1]).all() and (np.diff(used[:, 0]) > 0).all())
+
+    def agrees(self, other: "UsedColours") -> bool:
+        """Whether two palettes give the same colours to all numbers that either uses, as far as they go."""
+        both = [n for n in self.numbers | other.numbers if n < min(len(self.palette), len(other.palette))]
+        return _alike(self.palette[both], other.palette[both])
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the numbers of labels stand for.
+
+    Attributes
+    ----------
+    ignore : int, optional
+        Marks what is not annotated.
+    least : int, optional
+        In a mask, the numbers from this one on are one class, those below the other. Default: each number
+        is a class.
+    full : int, optional
+        Stands for 1, as 255 in masks of 0 and 255.
+    """
+
+    ignore: int | None = None
+    least: int | None = None
+    full: int | None = None
+
+    def of(self, number: int) -> int:
+        """Return the class that a number stands for."""
+        if number == self.ignore:
+            return _NOT_ANNOTATED
+        if self.least is not None:
+            return int(number >= self.least)
+        return 1 if number == self.full else number
+
+    def is_single(self, number: int) -> bool:
+        """Whether a number is a whole class, which has one colour."""
+        return number != self.ignore and (self.least is None or number == 0)
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """What palettes say that the numbers do not; `certain` where classes would surely be mixed."""
+
+    certain: bool
+    message: str
+
+
+def page_colours(image: Image, number: int, page: npt.NDArray[np.generic]) -> UsedColours | None:
+    """Return what the palette of one page of labels says, given its pixels; None where it has none."""
+    palette = image.label_colours(number)
+    if palette is None:
+        return None
+    found = np.unique(page).astype(int).tolist()
+    place = f"{image.name}, page {number}" if image.pages > 1 else image.name
+    return UsedColours(place, palette, frozenset(one for one in found if 0 <= one < len(palette)))
+
+
+def used_colours(image: Image, pages: Iterable[npt.NDArray[np.generic]]) -> list[UsedColours]:
+    """Return what the palettes of a file of labels say, one for each palette; empty where there is none.
+
+    Parameters
+    ----------
+    image : Image
+        The labels, opened as such.
+    pages : iterable of ndarray
+        The pixels of its pages. They are looked at only where a page has a palette.
+    """
+    found: dict[bytes, UsedColours] = {}
+    for number, page in enumerate(pages):
+        if (one := page_colours(image, number, page)) is not None:
+            key = one.palette.tobytes()
+            first = found.get(key, one)
+            found[key] = replace(first, numbers=first.numbers | one.numbers)
+    every = list(found.values())
+    return [replace(one, place=image.name) for one in every] if len(every) == 1 else every
+
+
+def contradictions(labels: Iterable[tuple[UsedColours, Meaning]]) -> Iterator[Contradiction]:
+    """Say where palettes of labels contradict each other: a colour of two classes, or a class of two colours.
+
+    The first is said, with the number of others.
+    """
+    of_colour: dict[bytes, dict[frozenset[int], UsedColours]] = {}
+    of_class: dict[int, tuple[int, UsedColours]] = {}
+    crossed: list[Contradiction] = []
+    recoloured: list[str] = []
+    for used, meaning in labels:
+        for colour, numbers in _numbers_of(used).items():
+            classes = frozenset(map(meaning.of, numbers))
+            known = of_colour.setdefault(colour, {})
+            for others, other in known.items():
+                if not classes & others and not used.agrees(other):
+                    crossed.append(_crossed(colour, other, used))
+                    break
+            known.setdefault(classes, used)
+        for number in sorted(filter(meaning.is_single, used.numbers)):
+            first, other = of_class.setdefault(meaning.of(number), (number, used))
+            if text := _recoloured((first, other), (number, used)):
+                recoloured.append(text)
+    if crossed:
+        worst = next((one for one in crossed if one.certain), crossed[0])
+        yield Contradiction(worst.certain, _advised(worst.message, len(crossed) - 1, worst.certain))
+    elif recoloured:
+        yield Contradiction(False, _advised(recoloured[0], len(recoloured) - 1, False))
+
+
+def _numbers_of(used: UsedColours) -> dict[bytes, list[int]]:
+    """Return the numbers that occur, by their colour."""
+    found: dict[bytes, list[int]] = {}
+    for number in sorted(used.numbers):
+        found.setdefault(used.palette[number].tobytes(), []).append(number)
+    return found
+
+
+def _crossed(colour: bytes, first: UsedColours, second: UsedColours) -> Contradiction:
+    there, here = (listed(_numbers_of(used)[colour]) for used in (first, second))
+    text = f"the colour #{colour.hex()} is {there} in {first.place}, but {here} in {second.place}"
+    return Contradiction(not (first.rises and second.rises), text)
+
+
+def _recoloured(first: tuple[int, UsedColours], second: tuple[int, UsedColours]) -> str | None:
+    """Say that one class has two colours; None where they are the same. Each file with its number of it."""
+    (other, there), (number, here) = first, second
+    if _alike(there.palette[other], here.palette[number]):
+        return None
+    colours = (f"#{used.palette[n].tobytes().hex()}" for n, used in (first, second))
+    what = f"{number} is " * (number != other)
+    return "the number {other} is {} in {there}, but {what}{} in {here}".format(
+        *colours, other=other, there=there.place, what=what, here=here.place
+    )
+
+
+def _alike(one: Colours, other: Colours) -> bool:
+    return bool((np.abs(one.astype(int) - other.astype(int)) <= _ALIKE).all())
+
+
+def _advised(text: str, others: int, certain: bool) -> str:
+    more = f" (and {others} more such)" * bool(others)
+    if certain:
+        return (
+            f"{text}{more}: {_READ}, so classes would be mixed; {_SAVE}; or, if the numbers are right, "
+            "without palettes"
+        )
+    return f"{text}{more}: {_READ}; see that a number is the same class in all files, else {_SAVE}"
