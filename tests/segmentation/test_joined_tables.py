@@ -16,8 +16,8 @@ from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.joined_results import join_results
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
-from unet2015.segmentation.object_files import ObjectResult
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.results import ObjectResult
 from unet2015.settings.objects import ObjectSettings
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((5, 5), np.uint16))

@@ -26,7 +26,7 @@ from unet2015.cli.output import print_files, show_messages
 from unet2015.cli.unexpected import keep_tracebacks
 
 if TYPE_CHECKING:
-    from unet2015.segmentation.object_files import ObjectResult
+    from unet2015.segmentation.results import ObjectResult
 
 
 def label(

@@ -10,28 +10,14 @@ files matter more than what it prints; `unprinted` tells `unet2015.cli.app` at t
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from unet2015.file_names import on_one_line, shown
 
-
-class FileOutcome(Protocol):
-    """What became of one file: its outputs, or the error."""
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """Empty if the file failed."""
-
-    @property
-    def error(self) -> Exception | None:
-        """None if all went well."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-
+if TYPE_CHECKING:
+    from unet2015.segmentation.results import FileResult
 
 _unprinted: list[OSError] = []
 
@@ -62,7 +48,7 @@ def print_error(error: object) -> None:
     print_message(f"error: {error}")
 
 
-def print_files(results: Sequence[FileOutcome], as_json: bool) -> bool:
+def print_files(results: "Sequence[FileResult]", as_json: bool) -> bool:
     """Print the outputs of each file, or all that is known of it as JSON, and the errors.
 
     Returns

@@ -18,7 +18,8 @@ from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
 from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions, checked_options
-from unet2015.segmentation.run import FileResult, run_jobs
+from unet2015.segmentation.results import FileResult
+from unet2015.segmentation.run import run_jobs
 from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
@@ -114,5 +115,5 @@ def segment_files(
         from unet2015.segmentation.joined_results import join_results  # it measures
 
         failed = join_results(out, results, "segment")
-        results += [FileResult(path, (), error) for path, error in failed]
+        results += [FileResult(path, error=error) for path, error in failed]
     return results

@@ -1,17 +1,12 @@
 """Whether the images of a run name their channels alike: by the records, also of what was done before."""
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from unet2015.safe_files import record_of
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.records import CHANNEL_NAMES
-from unet2015.segmentation.run import FileResult
-from unet2015.wording import counted
-
-_log = logging.getLogger("unet2015")
+from unet2015.segmentation.results import FileResult, with_notes
 
 
 def with_other_channels(results: Sequence[FileResult], jobs: Sequence[Job]) -> list[FileResult]:
@@ -31,12 +26,7 @@ def with_other_channels(results: Sequence[FileResult], jobs: Sequence[Job]) -> l
         for path, names in known.items()
         if names != ours
     }
-    path, note = next(iter(notes.items()))
-    more = f" (and {counted(len(notes) - 1, 'more file')})" * (len(notes) > 1)
-    _log.warning("%s: %s%s", path, note, more)
-    return [
-        replace(one, notes=(*one.notes, notes[one.input])) if one.input in notes else one for one in results
-    ]
+    return with_notes(results, notes, "more file")
 
 
 def _names(results: Sequence[FileResult], jobs: Sequence[Job]) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -23,7 +23,8 @@ from unet2015.segmentation.connection import check_workers, connect
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import Store
 from unet2015.segmentation.parts import Computation
-from unet2015.segmentation.run import FileResult, run_job
+from unet2015.segmentation.results import FileResult
+from unet2015.segmentation.run import run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.worker import ImageTask, ModelOnWorkers, compute, compute_file
 from unet2015.tiling.progress import tile_bar
@@ -122,7 +123,7 @@ def _by_file(
             with job.options.open(job.input) as image:
                 tasks.append((job, replace(segmenter.plan(image))))
         except Exception as error:
-            results[job.input] = FileResult(job.input, (), failure_of(error, job.input))
+            results[job.input] = FileResult(job.input, error=failure_of(error, job.input))
 
     def done(position: int, result: FileResult) -> None:
         results[result.input] = result
@@ -132,7 +133,7 @@ def _by_file(
 
     def failed(position: int, error: UNet2015Error) -> None:
         path = tasks[position][0].input
-        results[path] = FileResult(path, (), error)
+        results[path] = FileResult(path, error=error)
 
     _gather(client, partial(compute_file, model), tasks, done, "a file", failed)
     return [results[job.input] for job in jobs]

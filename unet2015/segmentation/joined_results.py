@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.images.result_records import is_as_written, record_of_result
@@ -11,6 +11,7 @@ from unet2015.objects.joined_tables import join_tables, totals_of
 from unet2015.objects.table import CHANNELS, describe_run, told_channels
 from unet2015.safe_files import RecordedOutput, claim_patiently, left_by_earlier_run, record_of
 from unet2015.segmentation.products import PARQUET, TABLE
+from unet2015.segmentation.results import FileResult
 from unet2015.wording import listed, reason
 
 RUN_TABLE = "objects"
@@ -19,19 +20,9 @@ RUN_TABLE = "objects"
 _log = logging.getLogger("unet2015")
 
 
-class Done(Protocol):
-    """What became of one file, of whatever command."""
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """Empty if it failed."""
-
-    @property
-    def objects(self) -> dict[str, Any] | None:
-        """Number, total and median area of its objects."""
-
-
-def join_results(folder: Path, results: Sequence[Done], command: str) -> list[tuple[Path, ImageWriteError]]:
+def join_results(
+    folder: Path, results: Sequence[FileResult], command: str
+) -> list[tuple[Path, ImageWriteError]]:
     """Write tables with the objects of all files of a command into its folder, and say how many there are.
 
     A table of this name that this program did not write, or that was changed since, stays. So does that of an

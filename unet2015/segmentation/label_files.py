@@ -26,9 +26,10 @@ from unet2015.objects.table import Table, check_pyarrow, summary_of, told_channe
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
 from unet2015.segmentation.joined_results import join_results, say_channels
 from unet2015.segmentation.map_names import named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
+from unet2015.segmentation.object_files import Opening, all_done
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 from unet2015.segmentation.record_beside import describe_other_labels, place_of_record
+from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.same_files import with_copies
 
 _NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"

@@ -43,11 +43,12 @@ from unet2015.safe_files import (
 from unet2015.segmentation.joined_results import join_results
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
-from unet2015.segmentation.object_files import ObjectResult, Opening, all_done
+from unet2015.segmentation.object_files import Opening, all_done
 from unet2015.segmentation.object_output import measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
 from unet2015.segmentation.record_beside import channels_of_source, describe_change, place_of_record
+from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.source_record import source_of
 from unet2015.segmentation.view_libraries import checked_views

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from unet2015.arguments import callback, file_path, number_or_name, text
-from unet2015.errors import DataSetError, UNet2015Error, UsageError, failure_of
+from unet2015.errors import DataSetError, UsageError, failure_of
 from unet2015.images.counterpart import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
@@ -25,31 +25,11 @@ from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import CHANNELS, IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
+from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.source_record import SourceRecord, say_other_source
 from unet2015.tiling.progress import Lines, reporting
 
 _log = logging.getLogger("unet2015")
-
-
-@dataclass(frozen=True)
-class ObjectResult:
-    """What became of one file: outputs and the summary of objects, or the error; and what was said of it."""
-
-    input: Path
-    outputs: tuple[Path, ...] = ()
-    objects: dict[str, Any] | None = None
-    error: UNet2015Error | None = None
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return {
-            "input": str(self.input),
-            "outputs": [str(path) for path in self.outputs],
-            "objects": self.objects,
-            "error": None if self.error is None else str(self.error),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

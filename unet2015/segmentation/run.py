@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unet2015.device import is_out_of_memory
-from unet2015.errors import UNet2015Error, failure_of
+from unet2015.errors import failure_of
 from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
@@ -33,6 +33,7 @@ from unet2015.segmentation.records import (
     read_notes,
     read_objects,
 )
+from unet2015.segmentation.results import FileResult
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.tiff_output import is_bigtiff, write_tiff
@@ -42,39 +43,6 @@ from unet2015.tiling.plan import TilePlan
 
 _BIG = "the results are BigTIFF (--tiled, --pyramid, or large), which ImageJ opens with Bio-Formats alone"
 _log = logging.getLogger("unet2015")
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """The result of one file: its outputs, or the error.
-
-    Attributes
-    ----------
-    input : Path
-    outputs : tuple of Path
-        Empty if the file failed.
-    error : UNet2015Error or None
-    objects : dict or None
-        Number, total and median area of the objects, if they were wanted.
-    notes : tuple of str
-        What was said about the image.
-    """
-
-    input: Path
-    outputs: tuple[Path, ...]
-    error: UNet2015Error | None = None
-    objects: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON; `objects` only where they were wanted."""
-        said = {
-            "input": str(self.input),
-            "outputs": [str(path) for path in self.outputs],
-            "error": None if self.error is None else str(self.error),
-            "notes": list(self.notes),
-        }
-        return said | ({} if self.objects is None else {"objects": self.objects})
 
 
 def run_job(
@@ -109,7 +77,7 @@ def run_job(
     except Exception as error:
         short = isinstance(error, RuntimeError) and is_out_of_memory(error)
         found = failure_of(MemoryError() if short else error, job.input)
-        return FileResult(job.input, (), found, notes=tuple(heard.notes))
+        return FileResult(job.input, error=found, notes=tuple(heard.notes))
     if objects is not None:
         _log.info("%s: %s", job.input, describe_summary(objects))
     return FileResult(job.input, job.outputs.paths, objects=objects, notes=tuple(heard.notes))

@@ -23,7 +23,8 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.segmentation.run import FileResult, run_job
+from unet2015.segmentation.results import FileResult
+from unet2015.segmentation.run import run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.memory import LIBRARIES, default_cap
 from unet2015.tiling.plan import TilePlan

@@ -19,7 +19,8 @@ from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.part_store import Store
 from unet2015.segmentation.parts import computation_of, compute_parts
-from unet2015.segmentation.run import FileResult, run_job
+from unet2015.segmentation.results import FileResult
+from unet2015.segmentation.run import run_job
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.times import Times
