@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import AxesError
-from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.axes import UNCALIBRATED, Calibration, may_be_channels_last
 from unet2015.images.image import AxesSource, Image, ImageHeader
 
 
@@ -44,10 +44,10 @@ class ArrayImage(Image):
         if axes is None:
             if array.ndim not in (2, 3):
                 such = "YX" if array.ndim < 3 else "TZCYX"[-array.ndim :]
-                if array.ndim > 3 and _channels_last(array.shape):
+                if array.ndim > 3 and may_be_channels_last(array.shape):
                     such = "TZYXC"[-array.ndim :]
                 raise AxesError(f"{name}: an array of shape {array.shape} needs axes, such as {such!r}")
-            if _channels_last(array.shape):
+            if may_be_channels_last(array.shape):
                 raise AxesError(
                     f"{name}: an array of shape {array.shape} may be pages or channels last; say which with "
                     "axes, 'IYX' or 'YXC'"
@@ -70,8 +70,3 @@ class ArrayImage(Image):
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         region = self._view[np.unravel_index(page, self.page_shape)][..., y0:y1, x0:x1]
         return np.array(region.reshape(self.channels, y1 - y0, x1 - x0), self.dtype)
-
-
-def _channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether the last axis of an array may be colours: it is short, and the two before it are not."""
-    return len(shape) > 2 and shape[-1] <= 4 < min(shape[-3:-1])

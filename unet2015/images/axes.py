@@ -169,6 +169,11 @@ def match_axes(axes: str, shape: Sequence[int], name: str) -> str:
     return letters
 
 
+def may_be_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether the last axis of an array is as short as channels are, beside two that are longer."""
+    return len(shape) > 2 and shape[-1] <= 4 < min(shape[-3:-1])
+
+
 _NARROW, _MANY = 16, 16
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import whole_numbers
 from unet2015.errors import DataSetError, LabelError
+from unet2015.images.axes import may_be_channels_last
 
 _PAIRS_A_PIXEL = 8
 _MOST_PAIRS = 2**24
@@ -115,11 +116,6 @@ def check_pages(array: NDArray[Any], name: str = "truth") -> None:
             f"are alike, give one, such as {name}[..., 0]; where colours tell cells apart, number them; "
             f"give pages of {array.shape[-1]} columns one by one"
         )
-
-
-def may_be_channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether the last axis is as short as channels are, beside two that are longer."""
-    return len(shape) > 2 and shape[-1] <= 4 < min(shape[-3:-1])
 
 
 def f_score(tp: float, fp: float, fn: float) -> tuple[float, float, float]:

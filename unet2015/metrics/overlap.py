@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import integer, whole_numbers
 from unet2015.errors import LabelError
-from unet2015.metrics.contingency import check_pixels, contingency_table, f_score, may_be_channels_last
+from unet2015.images.axes import may_be_channels_last
+from unet2015.metrics.contingency import check_pixels, contingency_table, f_score
 from unet2015.metrics.masks import MASK_VALUES, far_value, gray_values
 
 _log = logging.getLogger("unet2015")

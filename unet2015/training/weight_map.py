@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unet2015.arguments import integer, items, number, pixels, text
 from unet2015.errors import LabelError, UsageError
+from unet2015.images.axes import may_be_channels_last
 from unet2015.metrics.doubtful_labels import LabelDoubts
 from unet2015.settings import Gaps, LabelKind, LabelSettings, WeightMapSettings, parse_settings
 from unet2015.tiling.progress import Bar
@@ -176,7 +177,7 @@ def _page_weights(
 def _check_shape(labels: npt.NDArray[Any]) -> None:
     if labels.ndim not in (2, 3) or not labels.size:
         raise LabelError(f"labels must be a page (YX) or a stack of pages, not of shape {labels.shape}")
-    if labels.ndim == 3 and labels.shape[-1] <= 4 < min(labels.shape[:2]):
+    if may_be_channels_last(labels.shape):
         raise LabelError(
             f"labels of shape {labels.shape} look like colours, or pages along the last axis; labels are one "
             "number a pixel, and pages come first: np.moveaxis(labels, -1, 0). If these are pages of "
