@@ -146,6 +146,10 @@ class Image(ABC):
         """Lengths along `page_axes`."""
         return tuple(self.size(letter) for letter in self.page_axes)
 
+    def place_of(self, page: int) -> dict[str, int]:
+        """Return the place of a page along each of `page_axes`, from 0."""
+        return dict(zip(self.page_axes, map(int, np.unravel_index(page, self.page_shape)), strict=True))
+
     @property
     def pages(self) -> int:
         """Number of pages: the product of `page_shape`."""

@@ -1,14 +1,6 @@
 """Where pages lie, and whether those of two images go together by their numbers."""
 
-import numpy as np
-
 from unet2015.images.image import Image
-
-
-def page_place(like: Image, page: int) -> dict[str, int]:
-    """Return the place of a page along each of its axes, from 0."""
-    place = np.unravel_index(page, like.page_shape) if like.page_axes else ()
-    return {letter: int(at) for letter, at in zip(like.page_axes, place, strict=True)}
 
 
 def stack_axes(image: Image) -> tuple[str, ...]:
@@ -21,7 +13,7 @@ def places_of_pages(like: Image) -> list[dict[str, int]]:
     along = stack_axes(like)
     if len(along) < 2:
         return [{}] * like.pages
-    whole = (page_place(like, page) for page in range(like.pages))
+    whole = (like.place_of(page) for page in range(like.pages))
     return [{letter: at for letter, at in place.items() if letter in along} for place in whole]
 
 

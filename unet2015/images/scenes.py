@@ -131,10 +131,10 @@ class SceneImage(Image):
 
     def _place(self, channel: int, page: int) -> tuple[tuple[int, ...], int]:
         """Return where the plane of a channel lies along the scene's axes, and which sample of it that is."""
-        index = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
+        index = self.place_of(page)
         place, sample = [0] * self._number_of_axes, channel
         for letter, axis in self._axis_of.items():
-            place[axis] = channel if letter == "C" else int(index[letter])
+            place[axis] = channel if letter == "C" else index[letter]
         if not self._coloured:
             place[self._of_planes], sample = divmod(place[self._of_planes], self._samples)
         return tuple(place), sample

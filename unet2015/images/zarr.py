@@ -141,9 +141,9 @@ class ZarrImage(Image):
 
     def _read_region(self, page: int, ranges: dict[str, tuple[int, int]]) -> npt.NDArray[Any]:
         """Return what of a page lies in these ranges of C, Y and X."""
-        place = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
+        place = self.place_of(page)
         lengths = [stop - start for start, stop in ranges.values()]
-        ranges = ranges | {letter: (int(index), int(index) + 1) for letter, index in place.items()}
+        ranges = ranges | {letter: (index, index + 1) for letter, index in place.items()}
         region = [(0, 1)] * len(self._chunk)  # axes that were left out have length 1
         for letter, axis in zip(self.axes, self._kept, strict=True):
             region[axis] = ranges[letter]

@@ -66,9 +66,9 @@ class LayerImage(Image):
         super().__init__(header)
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
-        places = dict(zip(self.page_axes, np.unravel_index(page, self.page_shape), strict=True))
+        places = self.place_of(page)
         whole = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": slice(self.channels)}
-        region = np.asarray(self._data[tuple(whole.get(one) or int(places[one]) for one in self.axes)])
+        region = np.asarray(self._data[tuple(whole.get(one) or places[one] for one in self.axes)])
         left = [letter for letter in self.axes if letter in "CYX"]
         if "C" not in left:
             return np.array(region[None], self.dtype)

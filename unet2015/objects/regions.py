@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
-from unet2015.images.page_order import page_place, stack_axes
+from unet2015.images.page_order import stack_axes
 from unet2015.objects.labelling import Labels
 from unet2015.objects.outlines import Outline, Ring, outlines
 from unet2015.objects.table import PLACES, Table
@@ -160,7 +160,7 @@ def stack_position(like: Image, page: int) -> dict[str, int]:
     along = stack_axes(like)
     if "I" in along or len(along) + (like.stack_channels > 1) < 2:
         return {"position": page + 1}
-    place = page_place(like, page)
+    place = like.place_of(page)
     return {f"{letter.lower()}_position": place[letter] + 1 for letter in like.page_axes}
 
 
@@ -183,7 +183,7 @@ class _GeoJson:
     def add(self, page: int, outline: Outline, table: Table) -> None:
         """Write an object with its measures."""
         # A TIFF that does not say what its pages are is a time series for Bio-Formats.
-        place = page_place(self._like, page)
+        place = self._like.place_of(page)
         plane = {"c": -1, "z": place.get("Z", 0), "t": place.get("T", place.get("I", 0))}
         pieces = [[[*ring.tolist(), ring[0].tolist()] for ring in polygon] for polygon in outline.polygons]
         one = len(pieces) == 1
