@@ -22,8 +22,17 @@ def pixels(shape: Sequence[int], dtype: str = "u2", seed: int = 1) -> NDArray[np
     return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
 
 
-def write_czi(path: Path, scenes: Sequence[NDArray[np.integer]], *, names: Sequence[str] = ()) -> None:
-    """Write scenes of shape (T, Z, C, Y, X, samples); `names` are those of the scenes in the metadata."""
+def write_czi(
+    path: Path,
+    scenes: Sequence[NDArray[np.integer]],
+    *,
+    names: Sequence[str] = (),
+    bits: Sequence[str] = (),
+) -> None:
+    """Write scenes of shape (T, Z, C, Y, X, samples); `names` are those of the scenes in the metadata.
+
+    `bits` are those in use, of each channel and then of the whole; empty where nothing is said.
+    """
     from pylibCZIrw import czi
 
     with czi.create_czi(str(path)) as file:
@@ -33,7 +42,7 @@ def write_czi(path: Path, scenes: Sequence[NDArray[np.integer]], *, names: Seque
                 file.write(data=array[t, z, c], plane={"T": t, "Z": z, "C": c}, **where)
         y, x, z = (size * 1e-6 for size in SCALE)
         file.write_metadata(
-            document_name="-" * 2000 if names else "a",
+            document_name="-" * 2000 if names or bits else "a",
             channel_names=dict(enumerate(NAMES[: scenes[0].shape[2]])),
             scale_x=x,
             scale_y=y,
@@ -46,6 +55,12 @@ def write_czi(path: Path, scenes: Sequence[NDArray[np.integer]], *, names: Seque
         data = data.replace(b"<Dimensions>", b"<Dimensions>" + said, 1)
         data = data.replace(b"-" * len(said), b"", 1)
         path.write_bytes(data)
+    if bits:
+        start, kind, *ends = path.read_bytes().partition(b"<PixelType>Gray16</PixelType>")
+        parts = ends[0].split(kind)
+        more = [f"<ComponentBitCount>{one}</ComponentBitCount>".encode() if one else b"" for one in bits]
+        data = start + b"".join(kind + one + part for one, part in zip(more, parts, strict=True))
+        path.write_bytes(data.replace(b"-" * sum(map(len, more)), b"", 1))
 
 
 def write_mosaic(path: Path, tiles: Sequence[tuple[int, int, NDArray[np.integer]]]) -> None:
@@ -58,8 +73,17 @@ def write_mosaic(path: Path, tiles: Sequence[tuple[int, int, NDArray[np.integer]
         file.write_metadata(channel_names={0: "DAPI"}, scale_x=5e-7, scale_y=5e-7)
 
 
-def write_lif(path: Path, series: Sequence[tuple[str, NDArray[np.integer]]], tiles: int = 1) -> None:
-    """Write named images of shape (T, Z, C, Y, X); with `tiles`, tiles are in the place of times."""
+def write_lif(
+    path: Path,
+    series: Sequence[tuple[str, NDArray[np.integer]]],
+    tiles: int = 1,
+    *,
+    bits: int | None = None,
+) -> None:
+    """Write named images of shape (T, Z, C, Y, X); with `tiles`, tiles are in the place of times.
+
+    `bits` are those in use. Default: all.
+    """
     elements, blocks = [], []
     for number, (name, array) in enumerate(series):
         step = array.dtype.itemsize
@@ -76,7 +100,7 @@ def write_lif(path: Path, series: Sequence[tuple[str, NDArray[np.integer]]], til
             if n > 1 or k < 3
         )
         channels = "".join(
-            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{8 * step}" '
+            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{bits or 8 * step}" '
             f'NameOfMeasuredQuantity="" Min="0" Max="1" Unit="" LUTName="{NAMES[k]}" IsLUTInverted="0" '
             f'BytesInc="{k * plane}" BitInc="0"/>'
             for k in range(c)
@@ -107,16 +131,19 @@ def write_nd2(
     missing: int | None = None,
     colours: bool = False,
     times: int | None = None,
+    bits: int | None = None,
 ) -> None:
     """Write positions of shape (T, Z, C, Y, X), version 2; without the frame `missing`, if given.
 
     `colours`: the three channels are the components of one. `times`: so many are declared, 1 without a loop.
+    `bits`: so many are in use. Default: all.
     """
     t, z, c, y, x = positions[0].shape
     step = positions[0].dtype.itemsize
     attributes = {
         "uiWidth": x, "uiWidthBytes": x * c * step, "uiHeight": y, "uiComp": c, "uiBpcInMemory": 8 * step,
-        "uiBpcSignificant": 8 * step, "uiSequenceCount": len(positions) * t * z, "eCompression": 2,
+        "uiBpcSignificant": 8 * step if bits is None else bits,
+        "uiSequenceCount": len(positions) * t * z, "eCompression": 2,
     }  # fmt: skip
     count = 1 if colours else c
     probe = {"uiCompCount": c // count, "pFluorescentProbe": {"m_uiColor": 1}}

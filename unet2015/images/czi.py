@@ -4,7 +4,7 @@ Source: "ZISRAW (CZI) File Format", Carl Zeiss Microscopy; https://github.com/ZE
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.declared import possible_bits
 from unet2015.images.decoded import KEPT_BYTES, beyond_kept
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 
@@ -30,6 +31,7 @@ _MOST_TILES = 10_000
 _LEFT_OUT = "the mean and deviation, or percentiles, of the image are those of the other pixels"
 _AXES = "HIVRBTZC"
 """Axes of planes: phase, illumination, view, rotation, block, time, depth, channel."""
+_IMAGE = "./Metadata/Information/Image"
 _PIXELS: dict[str, tuple[str, int]] = {
     "Gray8": ("uint8", 1),
     "Gray16": ("uint16", 1),
@@ -199,6 +201,7 @@ def _describe(
         calibration=_calibration(root),
         channel_names=[_channel_name(root, number) for number in channels] if samples == 1 else (),
         notes=tuple(_gaps(blocks, missing, bare, bounds)),
+        significant_bits=_significant_bits(root, channels, dtype),
     )
     return scene, first, bool(missing or any(bare))
 
@@ -268,7 +271,23 @@ def _scene_name(root: ElementTree.Element | None, number: int) -> str | None:
     return None if found is None else found.get("Name")
 
 
+def _channel(root: ElementTree.Element | None, number: int) -> ElementTree.Element | None:
+    channels = [] if root is None else root.findall(f"{_IMAGE}/Dimensions/Channels/Channel")
+    return channels[number] if number < len(channels) else None
+
+
 def _channel_name(root: ElementTree.Element | None, number: int) -> str | None:
-    place = "./Metadata/Information/Image/Dimensions/Channels/Channel"
-    channels = [] if root is None else root.findall(place)
-    return channels[number].get("Name") if number < len(channels) else None
+    channel = _channel(root, number)
+    return None if channel is None else channel.get("Name")
+
+
+def _significant_bits(
+    root: ElementTree.Element | None, channels: Iterable[int], dtype: npt.DTypeLike
+) -> int | None:
+    """Return how many bits of a pixel the channels use, if all use the same; 0 says nothing."""
+    whole = None if root is None else root.findtext(f"{_IMAGE}/ComponentBitCount")
+    own = [
+        None if (one := _channel(root, k)) is None else one.findtext("ComponentBitCount") for k in channels
+    ]
+    used = {possible_bits(said or whole, dtype) for said in own}
+    return used.pop() if len(used) == 1 else None

@@ -3,9 +3,28 @@
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from unet2015.errors import AxesError
 from unet2015.images.axes import UNCALIBRATED, Calibration, check_letters
 from unet2015.images.image import MetadataKind
+
+_DIGITS = 3
+
+
+def possible_bits(said: object, dtype: npt.DTypeLike) -> int | None:
+    """Return how many bits of a pixel are used, from what a file says: a number or its digits.
+
+    Returns
+    -------
+    int or None
+        None where nothing is said or it cannot be, and for a type of pixel that is no whole number.
+    """
+    kind, digits = np.dtype(dtype), str(said)
+    if kind.kind not in "ui" or len(digits) > _DIGITS or not (digits.isascii() and digits.isdecimal()):
+        return None
+    return int(digits) if 0 < int(digits) <= 8 * kind.itemsize else None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.declared import possible_bits
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 
 _LIBRARY = "liffile"
@@ -155,16 +156,18 @@ def _describe(element: Any, path: Path) -> tuple[Scene, tuple[int, ...], bool]:
     y, x = known["Y"], known["X"]
     samples, step = _channel_steps(places, x.step, itemsize, path)
     tiles = max((one.count for one in found if one.letter == "?"), default=1)
+    dtype = f"{'uf'[kind]}{itemsize}"
     scene = Scene(
         letters="".join(one.letter for one in lead) + "C",
         sizes=(*(one.count for one in lead), len(channels) // samples),
         height=y.count,
         width=x.count,
         samples=samples,
-        dtype=f"{'uf'[kind]}{itemsize}",
+        dtype=dtype,
         calibration=_calibration(known),
         channel_names=[one.get("LUTName") for one in channels] if samples == 1 else (),
         notes=(_NOT_JOINED,) if tiles > 1 else (),
+        significant_bits=possible_bits(bits, dtype),
     )
     inner = places[1] - places[0] if samples > 1 else itemsize
     blue = samples > 1 and channels[0].get("ChannelTag") == _BLUE

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.declared import possible_bits
 from unet2015.images.decoded import beyond_kept
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
 from unet2015.safe_files import open_regular
@@ -152,6 +153,7 @@ def _describe(file: Any, loops: Sequence[tuple[str, int]]) -> Scene:
         calibration=calibration,
         channel_names=names if samples == 1 else (),
         notes=(_COLOURS,) if samples == 3 else (),
+        significant_bits=possible_bits(attributes.bitsPerComponentSignificant, file.dtype),
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
-from unet2015.images.declared import Declared, magnitude
+from unet2015.images.declared import Declared, magnitude, possible_bits
 from unet2015.images.ome_metadata import OmeMetadata, own_images
 
 _UNNAMED, _ELSEWHERE, _MISSING = -1, -2, -3
@@ -102,14 +102,7 @@ def read_ome(
         )
     planes, every_note = tuple(held.tolist()), metadata.notes + notes
     declared = Declared("ome", lead, sizes, calibration, planes, every_note, metadata.companion, names)
-    return replace(declared, significant_bits=_significant_bits(pixels, dtype))
-
-
-def _significant_bits(pixels: ElementTree.Element, dtype: str) -> int | None:
-    """Return how many bits the camera has, where that is said and possible for a type of pixel."""
-    said = pixels.get("SignificantBits", "")
-    whole = 8 * np.dtype(dtype).itemsize
-    return int(said) if said.isascii() and said.isdecimal() and 0 < int(said[:9]) <= whole else None
+    return replace(declared, significant_bits=possible_bits(pixels.get("SignificantBits"), dtype))
 
 
 def _sizes(

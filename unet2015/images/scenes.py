@@ -38,7 +38,7 @@ class Scene:
         Values of a pixel of a plane: 1, or 3 for red, green and blue.
     dtype : dtype_like
         Type of the pixels.
-    calibration, channel_names, notes
+    calibration, channel_names, notes, significant_bits
         As in `ImageHeader`.
     """
 
@@ -51,6 +51,7 @@ class Scene:
     calibration: Calibration = UNCALIBRATED
     channel_names: Sequence[object] = ()
     notes: tuple[str, ...] = ()
+    significant_bits: int | None = None
 
 
 class SceneImage(Image):
@@ -102,6 +103,7 @@ class SceneImage(Image):
                 calibration=scene.calibration,
                 notes=scene.notes,
                 labels=labels,
+                significant_bits=scene.significant_bits,
                 channel_names=() if axes else scene.channel_names,
             )
         )
