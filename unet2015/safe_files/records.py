@@ -25,7 +25,7 @@ _DIGEST = "record_sha256"
 
 def signed(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the digest of itself."""
-    return record | {_DIGEST: _digest_of(record)}
+    return record | {_DIGEST: digest_without(record, _DIGEST)}
 
 
 def is_edited(record: object) -> bool:
@@ -33,7 +33,7 @@ def is_edited(record: object) -> bool:
     if not isinstance(record, dict) or _DIGEST not in record:
         return False
     try:
-        return bool(record[_DIGEST] != _digest_of(record))
+        return bool(record[_DIGEST] != digest_without(record, _DIGEST))
     except RecursionError:
         return True
 
@@ -43,8 +43,9 @@ def is_signed(record: dict[str, Any]) -> bool:
     return _DIGEST in record
 
 
-def _digest_of(record: dict[str, Any]) -> str:
-    said = {name: value for name, value in record.items() if name != _DIGEST}
+def digest_without(said: dict[str, Any], key: str) -> str:
+    """Return the SHA-256 of all that is said for JSON but for one key, which has the digest itself."""
+    said = {name: value for name, value in said.items() if name != key}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -23,7 +23,16 @@ from unet2015.errors import ImageWriteError, MemoryLimitError, UNet2015Error, Us
 from unet2015.images.mapped_image import MappedImage
 from unet2015.images.mapping import Scale
 from unet2015.provenance import versions
-from unet2015.safe_files import claim, hidden_prefix, leftovers, read_text, record_of, remove, write_json
+from unet2015.safe_files import (
+    claim,
+    digest_without,
+    hidden_prefix,
+    leftovers,
+    read_text,
+    record_of,
+    remove,
+    write_json,
+)
 from unet2015.segmentation.jobs import Outputs
 from unet2015.segmentation.publication import is_announced, publish, say_earlier, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
@@ -101,7 +110,7 @@ class Work:
         """
         try:
             job = json.loads(read_text(self._folder / _JOB))
-            if job["sha256"] != _digest(job):  # another mapping would go unnoticed
+            if job["sha256"] != digest_without(job, "sha256"):  # another mapping would go unnoticed
                 raise ValueError("damaged")
             tile = tuple(job["tile"])
             before = TilePlan(plan.pages, plan.height, plan.width, tile, job["batch"], plan.geometry)
@@ -144,7 +153,7 @@ class Work:
         if len(plan.parts) > 1 or single:
             job = plan.as_dict() | {"offset": source.offset.tolist(), "gain": source.gain.tolist()}
             job |= {"convolutions": convolutions, "notes": list(source.notes)}
-            write_json(self._folder / _JOB, job | {"sha256": _digest(job)})
+            write_json(self._folder / _JOB, job | {"sha256": digest_without(job, "sha256")})
         return self._folder
 
     def staged(self) -> Outputs:
@@ -167,12 +176,6 @@ class Work:
 
     def _remove_folder(self) -> None:
         remove(self._folder)
-
-
-def _digest(job: dict[str, Any]) -> str:
-    """Return the SHA-256 of what a job says, apart from the digest itself."""
-    said = {name: value for name, value in job.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _clean(outputs: Sequence[Path], keep: Path | None) -> None:

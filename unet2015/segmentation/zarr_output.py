@@ -6,7 +6,6 @@ parts share no file. The next run computes the parts whose note is missing or do
 a lost or damaged file is never taken for zeros.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,16 @@ from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
 from unet2015.images.zarr_levels import Each
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.safe_files import flush, flush_all, flush_below, read_text, remove, sha256, write_json
+from unet2015.safe_files import (
+    digest_without,
+    flush,
+    flush_all,
+    flush_below,
+    read_text,
+    remove,
+    sha256,
+    write_json,
+)
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.part_store import stamp
 from unet2015.segmentation.parts import Computation, Elsewhere, compute_parts
@@ -155,13 +163,15 @@ class ZarrParts:
             "seen": asdict(self._seen),
             "files": files,
         }
-        write_json(self._note(part), note | {"sha256": _digest(note)})
+        write_json(self._note(part), note | {"sha256": digest_without(note, "sha256")})
 
     def _verified(self, part: Part) -> Summary | None:
         """Return the summary of a part if its note and all files that it names are as they were written."""
         try:
             note = json.loads(read_text(self._note(part)))
-            if note.pop("sha256") != _digest(note) or note["stamp"] != stamp(self.folder, self._plan):
+            if note["sha256"] != digest_without(note, "sha256"):
+                return None
+            if note["stamp"] != stamp(self.folder, self._plan):
                 return None
             return Summary(**note["seen"]) if note["files"] == self._digests(part) else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -181,10 +191,6 @@ class ZarrParts:
 
     def _failure(self, error: OSError) -> ImageWriteError:
         return ImageWriteError(f"{self.image.folder}: cannot write the image: {error.strerror or error}")
-
-
-def _digest(note: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
 
 
 def write_zarr(
