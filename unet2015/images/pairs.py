@@ -9,7 +9,7 @@ import glob
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -186,10 +186,8 @@ def _check_labels_beside(
 ) -> None:
     """Refuse labels that are paired as the image beside them, and an image as the labels beside it."""
     for place, partners in enumerate((found, {other: one for one, other in found.items()})):
-        (words,) = exact_words(sides[place])
-        by_words = {name: path for path, name in words.items()}
-        for path, name in words.items():
-            for base in {by_words[core] for core in bases_of_labels(name) if core in by_words} - {path}:
+        for path, bases in _bases_beside(sides[place]):
+            for base in {*bases} - {path}:
                 wrong = path if place == images else base
                 if wrong in partners and (place == images or path not in partners):
                     _refuse(partners[wrong], [base, path])
@@ -202,14 +200,19 @@ def labels_beside_images(files: Iterable[Path]) -> dict[Path, Path]:
         folders[path.parent][path] = shared_stem(path)
     found: dict[Path, Path] = {}
     for names in folders.values():
-        (words,) = exact_words(names)
-        by_words = {name: path for path, name in words.items()}
-        for path, name in words.items():
-            bases = (by_words[core] for core in bases_of_labels(name) if core in by_words)
-            base = next(bases, path)
+        for path, bases in _bases_beside(names):
+            base = next(iter(bases), path)
             if base != path:
                 found[path] = base
     return found
+
+
+def _bases_beside(names: Mapping[Path, str]) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield each file with those whose labels it may be, by the names of all."""
+    (words,) = exact_words(names)
+    by_words = {name: path for path, name in words.items()}
+    for path, name in words.items():
+        yield path, [by_words[core] for core in bases_of_labels(name) if core in by_words]
 
 
 def pattern_of_labels(labels: Path, image: Path) -> str:
