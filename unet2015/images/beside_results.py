@@ -13,6 +13,8 @@ from unet2015.images.result_names import (
     CLASSES_ZARR,
     ENDINGS,
     LABELS,
+    ImageName,
+    image_of,
     meant_inside,
     name_before,
     record_places,
@@ -23,8 +25,6 @@ from unet2015.wording import listed
 
 _KNOWN = "under other names than in the records that know them by SHA-256"
 _log = logging.getLogger("unet2015")
-_Image = tuple[Path, str]
-"""Folder and name of the image of a result."""
 
 
 def is_result(path: Path) -> bool:
@@ -60,7 +60,7 @@ def results_beside_images(files: Iterable[Path]) -> dict[Path, Path]:
     """Return those of some files that are named as results of another beside them, each with that image."""
     files = list(files)
     images = {(path.parent, name): path for path in files for name in (path.stem, stem_of(path))}
-    beside = ((path, images.get(image)) for path in files if (image := _image_of(path)) is not None)
+    beside = ((path, images.get(image)) for path in files if (image := image_of(path)) is not None)
     return {path: image for path, image in beside if image is not None}
 
 
@@ -82,10 +82,10 @@ def without_their_images(files: Iterable[Path], wanted: str, *, named: bool) -> 
         Nothing says whether a file is an image or a class map.
     """
     files = list(files)
-    beside: dict[_Image, Path] = {}
-    meant: set[_Image] = set()
+    beside: dict[ImageName, Path] = {}
+    meant: set[ImageName] = set()
     for path in files:
-        if (image := _image_of(path)) is not None:
+        if (image := image_of(path)) is not None:
             beside[image] = path
             if _is_wanted(path, wanted):
                 meant.add(image)
@@ -98,7 +98,7 @@ def without_segmented(files: Sequence[Path]) -> list[Path]:
     images = [
         path
         for path in files
-        if _image_of(path) is None
+        if image_of(path) is None
         and any("command" not in record and _is_input(path, record) for record in _records(path))
     ]
     if not images or len(images) == len(files):
@@ -139,7 +139,7 @@ def without_other_results(files: Sequence[Path], wanted: str, *, named: bool) ->
     others = [
         path
         for path in files
-        if _image_of(path) is not None
+        if image_of(path) is not None
         and not _is_wanted(path, wanted)
         and ((some and named) or is_result(path))
     ]
@@ -154,18 +154,13 @@ def without_other_results(files: Sequence[Path], wanted: str, *, named: bool) ->
     return _without(files, others)
 
 
-def _image_of(path: Path) -> _Image | None:
-    name = name_before(path.name, ENDINGS)
-    return None if name is None else (path.parent, name)
-
-
 def _is_wanted(path: Path, wanted: str) -> bool:
     return name_before(path.name, (wanted,)) is not None or meant_inside(path, wanted) != path
 
 
-def _is_image(path: Path, beside: Mapping[_Image, Path], meant: set[_Image], named: bool) -> bool:
+def _is_image(path: Path, beside: Mapping[ImageName, Path], meant: set[ImageName], named: bool) -> bool:
     image = path.parent, stem_of(path)
-    if _image_of(path) is not None or image not in beside:
+    if image_of(path) is not None or image not in beside:
         return False
     records = _records(path)
     if any(

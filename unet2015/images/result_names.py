@@ -25,6 +25,8 @@ _INSIDE: dict[str | None, str] = {CLASSES: "classes", LABELS: "labels"}
 TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 """Endings of TIFF files."""
 _IMAGES = tuple(ending for ending in ENDINGS if ending.endswith((".tif", ".png", ".jpg")))
+ImageName = tuple[Path, str]
+"""Folder and name of the image of a result."""
 
 
 def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:
@@ -40,9 +42,9 @@ def results_meant(files: Iterable[Path], wanted: str) -> list[Path]:
         An ending, such as `LABELS`.
     """
     files = list(files)
-    images = {_image(path, (wanted,)) for path in files} | _images_inside(files, wanted)
+    images = {image_of(path, (wanted,)) for path in files} | _images_inside(files, wanted)
     others = tuple(ending for ending in _IMAGES if ending != wanted)
-    return [path for path in files if (image := _image(path, others)) is None or image not in images]
+    return [path for path in files if (image := image_of(path, others)) is None or image not in images]
 
 
 def ome_ending(ending: str) -> str:
@@ -83,17 +85,19 @@ def record_places(path: Path) -> tuple[Path, ...]:
     return (*record_paths(path, named), *record_paths(path, path.with_suffix("")), *others)
 
 
-def _image(path: Path, endings: Iterable[str]) -> tuple[Path, str] | None:
+def image_of(path: Path, endings: Iterable[str] = ENDINGS) -> ImageName | None:
     """Return folder and name of the image of a result; None if a file has no such ending."""
     name = name_before(path.name, endings)
     return None if name is None else (path.parent, name)
 
 
-def _images_inside(files: Iterable[Path], wanted: str) -> set[tuple[Path, str] | None]:
+def _images_inside(files: Iterable[Path], wanted: str) -> set[ImageName | None]:
     """Return the same for OME-Zarr results with what is wanted inside; other results have either name."""
     inside = [path for path in files if meant_inside(path, wanted) != path]
     return {
-        _image(path, endings) for path in inside for endings in ((CLASSES_ZARR, LABELS_ZARR), (path.suffix,))
+        image_of(path, endings)
+        for path in inside
+        for endings in ((CLASSES_ZARR, LABELS_ZARR), (path.suffix,))
     }
 
 
