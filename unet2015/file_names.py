@@ -7,6 +7,7 @@ programs the byte goes out as it came in; for readers it is shown as ``\xb5``.
 import codecs
 import glob
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -63,3 +64,13 @@ def pattern_of(given: str | Path) -> str:
     if known is None:
         return str(given)
     return os.path.join(glob.escape(str(known)), path.relative_to(known))
+
+
+def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
+    """Return a key by which paths sort with the numbers in them as numbers: t2 before t10.
+
+    Names that differ only in leading zeros are sorted by their characters.
+    """
+    parts = [re.split("([0-9]+)", part) for part in Path(path).parts]
+    # What re.split gives alternates, so texts are compared with texts and numbers with numbers.
+    return [[int(text) if i % 2 else text for i, text in enumerate(part)] for part in parts], str(path)

@@ -87,6 +87,20 @@ def test_what_fails_is_named_and_the_others_go_on(folders: tuple[Path, Path]) ->
     assert [str(error) for error in pixels.comparison.failures] == failures
 
 
+def test_folders_that_are_not_searched_are_named(folders: tuple[Path, Path]) -> None:
+    """As soon as one image lies in a folder, those of its folders are not compared."""
+    truth, result = folders
+    assert evaluate_objects(truth, result).as_dict()["folders_not_searched"] == []
+    write(truth / "day2", c0=CELLS)
+    write(result / "day2", c0_cells=CELLS)
+    said = evaluate_objects(truth, result).as_dict()
+    assert (said["files"], said["folders_not_searched"]) == (2, [f"{truth / 'day2'}", f"{result / 'day2'}"])
+    for name in ("c0", "c1"):
+        (truth / f"{name}.tif").unlink()
+    said = evaluate_objects(truth, result / "day2").as_dict()
+    assert (said["files"], said["folders_not_searched"]) == (1, [])
+
+
 def test_no_pair_and_a_wrong_threshold_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     other = write(tmp_path / "other", x8=CELLS, x9=CELLS)
     with pytest.raises(DataSetError, match=r"c0\.tif.*x8\.tif"):

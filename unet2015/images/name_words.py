@@ -39,8 +39,17 @@ _SURE_KINDS = frozenset(f"{_IMAGE_WORDS} {_LABEL_WORDS}".split())
 """Words that always say what a file is, and never which."""
 _OF_LABELS = frozenset(_LABEL_WORDS.split()) - {"classes", "probability", "probabilities"}
 """Words of files that hold labels or a mask, beside whatever else there is of an image."""
+_OF_LABELS_OR_RESULTS = frozenset(
+    f"{_LABEL_WORDS} roi rois outlines result results res out output prob".split()
+)
 _KINDS = _SURE_KINDS | frozenset(_OTHER_WORDS.split())
 """Words that say what a file is, and not which, where all files of a side have them."""
+
+
+def says_labels_or_results(name: str) -> bool:
+    """Return whether all words of a name say that it holds labels or results, as those of ``labels`` do."""
+    words = [word.lower() for word in _EXACT.findall(name) if word[0].isalpha()]
+    return bool(words) and all(word in _OF_LABELS_OR_RESULTS for word in words)
 
 
 def telling(words: Iterable[str]) -> set[str]:

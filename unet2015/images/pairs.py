@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.file_names import natural_order
 from unet2015.images.beside_results import without_other_results, without_their_images
 from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
 from unet2015.images.name_words import bases_of_labels, exact_words
-from unet2015.images.reader import find_images, natural_order
+from unet2015.images.reader import find_images
 from unet2015.images.result_names import meant_inside, results_meant, shared_stem, shown_name
 from unet2015.wording import listed
 

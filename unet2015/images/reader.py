@@ -3,7 +3,6 @@
 import glob
 import logging
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, ImageValueError, OutOfMemoryError, UsageError
-from unet2015.file_names import pattern_of
+from unet2015.file_names import natural_order, pattern_of
 from unet2015.images.channel import ChannelImage
 from unet2015.images.figure_files import is_figure
+from unet2015.images.folders_below import advice_on_folders, describe_not_searched, not_searched
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, begins_as_image, open_file
 from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
@@ -178,11 +178,13 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
         if others:
             _log.warning("%s", describe_left_out(item, others, _TAKEN))
+        if below := not_searched(item, files, inputs):
+            _log.info("%s", describe_not_searched(item, below))
         if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
             files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:
             what = (
-                f"no image in this folder ({_TAKEN}){_in_folders(path)}"
+                f"no image in this folder ({_TAKEN}){advice_on_folders(path)}"
                 if path.is_dir()
                 else "this link leads nowhere"
                 if path.is_symlink()
@@ -208,16 +210,6 @@ def _without_figures(inputs: Sequence[str | Path], files: list[Path]) -> list[Pa
         )
     _log.warning("figures that this program drew, such as those of a training, are left out: %s", names)
     return [path for path in files if path not in figures]
-
-
-def _in_folders(folder: Path) -> str:
-    """Say that folders in a folder hold images, and how to give these; empty where none does."""
-    with suppress(OSError):
-        for below in sorted(folder.iterdir(), key=natural_order):
-            if not below.name.startswith(".") and below.is_dir() and any(map(_is_image, below.iterdir())):
-                pattern = Path(glob.escape(str(folder)), "*", "*")
-                return f"; folders in it hold some, such as {below}; give such a folder, or '{pattern}'"
-    return ""
 
 
 def _folders(item: str | Path) -> str:
@@ -255,16 +247,6 @@ def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
             files = [match for match in every if _is_image(match) or begins_as_image(match)]
         files = _outermost(files)
     return files, left_out(every, previews.union(files))
-
-
-def natural_order(path: str | Path) -> tuple[list[list[str | int]], str]:
-    """Return a key by which paths sort with the numbers in them as numbers: t2 before t10.
-
-    Names that differ only in leading zeros are sorted by their characters.
-    """
-    parts = [re.split("([0-9]+)", part) for part in Path(path).parts]
-    # What re.split gives alternates, so texts are compared with texts and numbers with numbers.
-    return [[int(text) if i % 2 else text for i, text in enumerate(part)] for part in parts], str(path)
 
 
 def _previews(where: str | Path, files: list[Path]) -> set[Path]:

@@ -15,6 +15,7 @@ from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.folder_pairs import pair_files, stack_advice
+from unet2015.images.folders_below import not_searched
 from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, page_colours
 from unet2015.images.notes import Repeated, Say, say_notes
@@ -63,12 +64,15 @@ class Comparison(Generic[T]):
     on_results : tuple of str
         What the records of the results say that must be known of figures of all: several models or settings,
         images that a model was trained on; truth that this program made.
+    not_searched : tuple of Path
+        Folders with images in or beside those that were compared.
     """
 
     pages: tuple[PageResult[T], ...]
     pairing: Pairing
     failures: tuple[UNet2015Error, ...]
     on_results: tuple[str, ...] = ()
+    not_searched: tuple[Path, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -92,6 +96,7 @@ class Comparison(Generic[T]):
             "result_alone": [str(path) for path in self.pairing.second_alone],
             "unlike_names": [[str(path) for path in pair] for pair in self.pairing.unlike],
             "on_results": list(self.on_results),
+            "folders_not_searched": [str(path) for path in self.not_searched],
         }
 
 
@@ -151,7 +156,9 @@ def compare_folders(
         if progress is not None:
             progress(done, len(pairing.pairs))
     notes.finish()
-    return Comparison(tuple(pages), pairing, tuple(failures), on_results)
+    given = truth, result
+    left = [one for side, files in zip(given, names, strict=True) for one in not_searched(side, files, given)]
+    return Comparison(tuple(pages), pairing, tuple(failures), on_results, tuple(dict.fromkeys(left)))
 
 
 def _compare(
