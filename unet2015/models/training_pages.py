@@ -91,7 +91,7 @@ def why_too_good(record: Mapping[str, Any]) -> str:
     of = f" of {len(pages)}" if isinstance(pages, list) else ""
     return (
         "what was measured on its held-out pages is too good, because this model, or one that it was started "
-        f"from, was trained on {len(seen)}{of} of them: {listed(seen, _NAMED)}"
+        f"from, was trained on {len(seen)}{of} of them, wholly or in part: {listed(seen, _NAMED)}"
     )
 
 

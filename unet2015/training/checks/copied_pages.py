@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.training.checks.page_marks import PageMarks
 from unet2015.training.checks.turned import PageDigest
 from unet2015.wording import listed
 
@@ -20,13 +21,18 @@ class PageFacts:
         As `page_names` gives it.
     frequencies : ndarray of int64, shape (classes,)
         Annotated pixels of each class.
-    digest : PageDigest or None
+    marks : PageMarks or None
         None if all pixels of the page have one value.
     """
 
     name: str
     frequencies: npt.NDArray[np.int64]
-    digest: PageDigest | None
+    marks: PageMarks | None
+
+    @property
+    def digest(self) -> PageDigest | None:
+        """The same for copies; None if all pixels of the page have one value."""
+        return None if self.marks is None else self.marks.digest
 
     @property
     def counts(self) -> bool:

@@ -9,8 +9,8 @@ from unet2015.images.constant import notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.looks import Looks
 from unet2015.settings import MappingSettings
+from unet2015.training.checks.page_marks import PageMarker, PageMarks
 from unet2015.training.checks.problem import Problem
-from unet2015.training.checks.turned import PageDigest, TurnedDigest
 
 _MOST_UNFIT = 2**32
 """Bytes of pixels that are read of an image whose labels do not go with it."""
@@ -37,8 +37,8 @@ def read_all(
     mapping: MappingSettings,
     problems: list[Problem],
     done: Callable[[], object] = lambda: None,
-) -> list[PageDigest | None]:
-    """Read all pixels, a band at a time; return the digests of each page, None if all its pixels are equal.
+) -> list[PageMarks | None]:
+    """Read all pixels, a band at a time; return the marks of each page, None if all its pixels are equal.
 
     `done` is called after each page.
     """
@@ -46,9 +46,9 @@ def read_all(
     lows: list[float] = []
     highs: list[float] = []
     constant: list[tuple[int, list[int], float]] = []
-    digests: list[PageDigest | None] = []
+    marks: list[PageMarks | None] = []
     for page in range(image.pages):
-        digest = TurnedDigest()
+        marker = PageMarker(image.height, image.width)
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for number, band in enumerate(image.bands(page)):
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0
@@ -56,15 +56,15 @@ def read_all(
                 top = number * image.band_rows
                 message = f"{bad} pixels of page {page} from row {top} on are NaN or infinite; replace them"
                 problems.append(Problem("error", image.name, message))
-                return digests
+                return marks
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
             looks.add(page, number * image.band_rows, band)
-            digest.update(band)
+            marker.update(band)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
         if equal := np.flatnonzero(low == high).tolist():
             constant.append((page, equal, float(low[equal[0]])))
-        digests.append(digest.digests() if lows[-1] < highs[-1] else None)
+        marks.append(marker.marks(low, high) if lows[-1] < highs[-1] else None)
         done()
     if min(lows) == max(highs):
         message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
@@ -75,7 +75,7 @@ def read_all(
     if mapping.method != "integer-range" and not (mapping.method == "auto" and image.dtype == np.uint8):
         for note in looks.notes(_setting(mapping, "fill_value = {0}"), _setting(mapping, 'each = "page"')):
             problems.append(Problem("warning", image.name, note))
-    return digests
+    return marks
 
 
 def _setting(mapping: MappingSettings, wanted: str) -> str:

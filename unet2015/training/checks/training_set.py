@@ -11,11 +11,12 @@ from unet2015.objects.progress import Share
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
-from unet2015.training.checks.copied_pages import PageFacts, copies_of, on_both_sides
+from unet2015.training.checks.copied_pages import PageFacts, copies_of
 from unet2015.training.checks.label_fit import LabelFit
 from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
+from unet2015.training.checks.shared_pixels import shared_pixels
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
 from unet2015.training.dataset import pages_of_each, split_pages
@@ -109,15 +110,15 @@ def inspect_set(
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         problems += palette_problems([one for pair in found for one in pair.colours], settings.labels)
-        held_out, training, measured = list[str](), list[int](), list[int]()
-        seen: set[str] = set()
+        held_out, training, measured, seen = list[str](), list[int](), list[int](), set[str]()
         if not errors_of(problems):
             images = [pair.image for pair in found if pair.image is not None]
             files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
             facts = _page_facts(found, page_names(files))
             problems += [*set_problems(images, files, facts, settings), *fit.problems(page_names(files))]
             training, measured = split_pages(settings.validation, len(facts), files, copies_of(facts))
-            seen = {*on_both_sides([facts[i] for i in training], [facts[i] for i in measured])}
+            shared = shared_pixels(facts, images, training, measured)
+            problems, seen = [*problems, *shared.problems], shared.seen
             if start is not None:
                 before = leaks(files, images, measured, start, reading.scene)
                 problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
@@ -183,5 +184,5 @@ def _contents(pairs: Sequence[Pair]) -> SetContents:
 
 def _page_facts(pairs: Sequence[Pair], names: Sequence[str]) -> list[PageFacts]:
     rows = [row for pair in pairs if pair.frequencies is not None for row in pair.frequencies]
-    digests = [digest for pair in pairs for digest in pair.digests]
-    return [PageFacts(*facts) for facts in zip(names, rows, digests, strict=True)]
+    marks = [page for pair in pairs for page in pair.marks]
+    return [PageFacts(*facts) for facts in zip(names, rows, marks, strict=True)]

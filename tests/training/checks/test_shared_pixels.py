@@ -1,0 +1,110 @@
+"""Held-out pages that share pixels with pages trained on are said, and kept with the model."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from unet2015.settings import TrainingSettings
+from unet2015.training.checks.training_set import inspect_set
+from unet2015.training.loop import train
+from unet2015.training.pairing import pair_images
+
+IMAGE = np.random.default_rng(0).normal(2000, 200, (128, 400)).astype(np.uint16)
+OTHER = np.random.default_rng(1).normal(2000, 200, (128, 400)).astype(np.uint16)
+TILES = [IMAGE[:, :128], IMAGE[:, 80:208], OTHER[:, :128], OTHER[:, 200:328]]
+"""Of two images. The first two overlap in 48 columns, the others do not."""
+
+
+def labelled(images):
+    labels = [np.zeros(image.shape[-2:], np.uint8) for image in images]
+    for label in labels:
+        label[10:40, 10:40], label[60:90, 50:90] = 1, 2
+    return labels
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Look at a set of images t0.tif, t1.tif, ..."""
+
+    def look(images, held_out, labels=None, /, **sections):
+        for folder, arrays in (("i", images), ("l", labels or labelled(images))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for number, array in enumerate(arrays):
+                tifffile.imwrite(tmp_path / folder / f"t{number}.tif", array, photometric="minisblack")
+        pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+        given = {"validation": {"pages": held_out}} if held_out else {}
+        return inspect_set(pairs, TrainingSettings.model_validate(sections | given))
+
+    return look
+
+
+def said(report):
+    return [one.message for one in report.problems if "too good" in one.message]
+
+
+def test_a_held_out_page_that_overlaps_one_trained_on_is_said(report):
+    found = report(TILES, "1,3")
+    (message,) = said(found)
+    assert message.startswith("held-out pages overlap pages trained on, as crops of one image do")
+    assert "too good: t1.tif has 128 x 48 px of t0.tif (38% of it); hold out pages" in message
+    assert found.held_out_seen == ["t1.tif"]
+    assert said(report(TILES, "0-1")) == said(report(TILES, "2-3")) == []
+    (both,) = said(report([IMAGE, *TILES, OTHER], "1-4"))
+    assert "t1.tif has 128 x 128 px of t0.tif (100% of it), t2.tif" in both
+    assert "t4.tif has 128 x 128 px of t5.tif (100% of it)" in both
+
+
+def test_so_it_is_where_the_program_chooses_what_is_held_out(report):
+    """All that slide over one image hang together, so that none could be held out: it is said."""
+    slides = [IMAGE[:, left : left + 128] for left in range(0, 272, 64)]
+    found = report(slides, None)
+    (message,) = said(found)
+    assert found.held_out == ["t4.tif"]
+    assert "t4.tif has 128 x 64 px of t3.tif (50% of it)" in message
+
+
+def test_a_little_is_said_but_does_not_spoil_what_the_model_says(report):
+    wide = np.random.default_rng(0).normal(2000, 200, (128, 1000)).astype(np.uint16)
+    found = report([wide[:, :520], wide[:, 480:]], "1")
+    assert "t1.tif has 128 x 40 px of t0.tif (8% of it)" in said(found)[0]
+    assert found.held_out_seen == []
+
+
+def test_pages_of_one_stack_overlap_too(report):
+    stack = np.stack(TILES)
+    (message,) = said(report([stack, OTHER], "1,3", [np.stack(labelled(TILES)), *labelled([OTHER])]))
+    assert "t0.tif page 1 has 128 x 48 px of t0.tif page 0 (38% of it)" in message
+    assert "t0.tif page 3 has 128 x 128 px of t1.tif (100% of it)" in message
+
+
+def test_copies_are_said_once_and_what_nobody_annotated_is_no_news(report):
+    copies = [TILES[0], IMAGE[:, 80:208], TILES[1]]
+    (message,) = said(report(copies, "1"))
+    assert "the same image is trained on and held out" in message
+    labels = labelled(TILES)
+    labels[0][:] = 255
+    assert said(report(TILES, "1", labels, labels={"ignore": 255})) == []
+
+
+def test_an_image_in_another_brightness_is_said(report):
+    image = TILES[0]
+    dark = (255 * ((image - image.min()) / np.ptp(image))).astype(np.uint8)
+    found = report([image, TILES[2], dark], "2")
+    (message,) = said(found)
+    assert message.startswith("the same image is trained on and held out, in another brightness or contrast")
+    assert "too good: t0.tif and t2.tif; leave" in message
+    assert found.held_out_seen == ["t2.tif"]
+    assert said(report([image, TILES[2], dark], "1")) == []
+
+
+@pytest.mark.usefixtures("nothing_chosen")
+def test_a_model_keeps_which_of_its_held_out_pages_overlap(tmp_path, small_settings):
+    for name, arrays in (("images.tif", TILES), ("labels.tif", labelled(TILES))):
+        tifffile.imwrite(tmp_path / name, np.stack(arrays), photometric="minisblack")
+    settings = small_settings(
+        labels={"kind": "instances"}, optimisation={"steps": 1}, validation={"pages": "1,3", "attempts": 1}
+    )
+    kept = train(tmp_path / "images.tif", tmp_path / "labels.tif", tmp_path / "run", settings=settings)
+    assert kept.info.training["held_out_trained_on"] == ["images.tif page 1"]
+    (doubt,) = [one for one in kept.doubts if "too good" in one]
+    assert "was trained on 1 of 2 of them, wholly or in part: images.tif page 1" in doubt

@@ -1,0 +1,88 @@
+"""What is said of held-out pages that share pixels with pages trained on, without being their copies."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from unet2015.images.image import Image
+from unet2015.training.checks.copied_pages import PageFacts, on_both_sides
+from unet2015.training.checks.overlaps import Overlap, covered, overlaps
+from unet2015.training.checks.problem import Problem
+from unet2015.training.checks.rescaled import rescaled
+from unet2015.wording import listed
+
+_MUCH = 0.1
+"""Share of a held-out page that is trained on, from which the model keeps that its measures are too good."""
+
+
+class SharedPixels(NamedTuple):
+    """What was found.
+
+    Attributes
+    ----------
+    problems : list of Problem
+        What is to be said.
+    seen : set of str
+        Names of the held-out pages of which much is trained on, copies too.
+    """
+
+    problems: list[Problem]
+    seen: set[str]
+
+
+def shared_pixels(
+    pages: Sequence[PageFacts], images: Sequence[Image], training: Sequence[int], held_out: Sequence[int]
+) -> SharedPixels:
+    """Find held-out pages that overlap pages trained on, or are the same in another brightness or contrast.
+
+    Parameters
+    ----------
+    pages : sequence of PageFacts
+        Of the whole set.
+    images : sequence of Image
+        Its images; read again where pages seem to share pixels.
+    training, held_out : sequence of int
+        Numbers of pages, by the side that they are on.
+    """
+    sites = [(image, page) for image in images for page in range(image.pages)]
+    trained = [page for page in training if pages[page].counts]
+    copied = on_both_sides([pages[page] for page in trained], [pages[page] for page in held_out])
+    rest = [page for page in held_out if pages[page].counts and pages[page].name not in copied]
+    marks = [page.marks for page in pages]
+    brighter = rescaled([each and each.sample for each in marks], sites, trained, rest)
+    moved = overlaps([each and each.landmarks for each in marks], sites, trained, rest)
+    shares = {
+        page: covered(parts, sites[page][0].height, sites[page][0].width) for page, parts in moved.items()
+    }
+    names = [page.name for page in pages]
+    much = {page for page, share in shares.items() if share >= _MUCH}
+    notes = [*_of_brightness(names, brighter), *_of_overlaps(names, moved, shares)]
+    return SharedPixels(
+        [Problem("warning", "", note) for note in notes],
+        {*copied, *(names[page] for page in {*brighter, *much})},
+    )
+
+
+def _of_brightness(names: Sequence[str], found: Mapping[int, int]) -> Iterator[str]:
+    if found:
+        twice = [f"{names[other]} and {names[page]}" for page, other in found.items()]
+        yield (
+            "the same image is trained on and held out, in another brightness or contrast, so what is "
+            f"measured on it is too good: {listed(twice)}; leave one of them out, or hold out both"
+        )
+
+
+def _of_overlaps(
+    names: Sequence[str], found: Mapping[int, Sequence[Overlap]], shares: Mapping[int, float]
+) -> Iterator[str]:
+    if found:
+        said = [_in_words(names, page, shares[page], parts) for page, parts in found.items()]
+        yield (
+            "held-out pages overlap pages trained on, as crops of one image do, so what is measured on the "
+            f"same pixels is too good: {listed(said)}; hold out pages that share no pixels with others, such "
+            "as those of another image (--validate), or leave out the pages between"
+        )
+
+
+def _in_words(names: Sequence[str], page: int, share: float, parts: Sequence[Overlap]) -> str:
+    where = [f"{part.height} x {part.width} px of {names[part.other]}" for part in parts]
+    return f"{names[page]} has {listed(where, 2)} ({share:.0%} of it)"
