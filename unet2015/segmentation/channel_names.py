@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from unet2015.safe_files import record_of
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.records import CHANNEL_NAMES
 from unet2015.segmentation.results import FileResult, with_notes
@@ -33,7 +32,7 @@ def _names(results: Sequence[FileResult], jobs: Sequence[Job]) -> Iterator[tuple
     """Yield the images that were segmented and whose channels have names, with these."""
     made = {result.input for result in results if result.error is None}
     for job in jobs:
-        record = record_of(job.outputs.records, job.outputs.main) if job.input in made else None
+        record = job.outputs.recorded() if job.input in made else None
         names = (record or {}).get(CHANNEL_NAMES)
         if isinstance(names, list) and any(names):
             yield job.input, tuple(map(str, names))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, UsageError
@@ -61,6 +62,10 @@ class Outputs:
     def files(self) -> tuple[Path, ...]:
         """The paths of all products, and of the record."""
         return (*self.paths, *self.records)
+
+    def recorded(self) -> dict[str, Any] | None:
+        """Read the record that names the main product; None if there is none."""
+        return record_of(self.records, self.main)
 
 
 @dataclass(frozen=True)
@@ -229,9 +234,9 @@ def _in_folder(path: Path, out: Path, options: SegmentOptions, classes: int) -> 
 
 def _known(before: Outputs, now: Outputs, path: Path) -> Outputs:
     """Return `now`; or `before`, their former names, where results or a begun run have these."""
-    if before == now or record_of(now.records, now.main) is not None:
+    if before == now or now.recorded() is not None:
         return now
-    if record_of(before.records, before.main) is None and not any(leftovers(before.main)):
+    if before.recorded() is None and not any(leftovers(before.main)):
         return now
     _log.info("%s: goes on with its earlier results under their former names: %s", path, before.main.name)
     return before

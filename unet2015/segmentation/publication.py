@@ -43,7 +43,6 @@ from unet2015.safe_files import (
     move_new,
     place_for_record,
     read_text,
-    record_of,
     remove,
     replace_folder,
     sha256,
@@ -95,7 +94,7 @@ def publish(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     ImageWriteError
         A file cannot be moved, or would replace somebody's own; the results stay in the folder.
     """
-    earlier = record_of(outputs.records, outputs.main)
+    earlier = outputs.recorded()
     stale = earlier_outputs(earlier, outputs.main.parent, record["outputs"])
     record = signed(record | stale)
     say_earlier(outputs, record)
@@ -154,7 +153,7 @@ def _announced(folder: Path) -> dict[str, Any] | None:
 
 def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
     """Whether all results are here or at their paths, and nothing else would be replaced."""
-    earlier = record_of(outputs.records, outputs.main)
+    earlier = outputs.recorded()
     for name, digest in record["outputs"].items():
         place, path = folder / _FINISHED / name, outputs.main.with_name(name)
         try:
@@ -171,7 +170,7 @@ def _can_move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> bool:
 
 def _move(outputs: Outputs, folder: Path, record: dict[str, Any]) -> None:
     path = outputs.main
-    earlier = record_of(outputs.records, path)
+    earlier = outputs.recorded()
     waiting = {
         name: digest for name, digest in record["outputs"].items() if (folder / _FINISHED / name).exists()
     }

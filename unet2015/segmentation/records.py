@@ -19,7 +19,6 @@ from unet2015.safe_files import (
     is_signed,
     leftovers,
     place_for_record,
-    record_of,
     sha256,
     was_claimed,
 )
@@ -97,7 +96,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
 
 def is_done(outputs: Outputs, expected: dict[str, Any]) -> bool:
     """Whether the outputs are whole and were made as `expected`, according to their record."""
-    record = record_of(outputs.records, outputs.main)
+    record = outputs.recorded()
     try:
         return (
             record is not None
@@ -129,7 +128,7 @@ def _is_read_alike(record: dict[str, Any], now: dict[str, Any] | None) -> bool:
 
 def is_of_other_version(outputs: Outputs, input_sha256: str) -> bool:
     """Whether outputs that are there are, by their record, of an image with other bytes."""
-    record = record_of(outputs.records, outputs.main)
+    record = outputs.recorded()
     return record is not None and record.get("input_sha256") != input_sha256
 
 
@@ -141,13 +140,13 @@ def describe_doubt(outputs: Outputs) -> str | None:
 
 def read_notes(outputs: Outputs) -> list[str]:
     """Return the notes in a record on the results that it is of."""
-    found = (record_of(outputs.records, outputs.main) or {}).get("notes")
+    found = (outputs.recorded() or {}).get("notes")
     return [note for note in found if isinstance(note, str)] if isinstance(found, list) else []
 
 
 def read_objects(outputs: Outputs) -> dict[str, Any] | None:
     """Return what a record says of the objects; None if it says nothing."""
-    found = (record_of(outputs.records, outputs.main) or {}).get("objects")
+    found = (outputs.recorded() or {}).get("objects")
     return found if isinstance(found, dict) else None
 
 
@@ -168,7 +167,7 @@ def check_free(job: Job) -> None:
     Those are outputs that a record names, and that nobody has changed since.
     """
     outputs = job.outputs
-    record = record_of(outputs.records, outputs.main)
+    record = outputs.recorded()
     for path in outputs.paths:
         check_ours(path, record)
     place_for_record(outputs.records, outputs.main)

@@ -29,7 +29,6 @@ from unet2015.safe_files import (
     hidden_prefix,
     leftovers,
     read_text,
-    record_of,
     remove,
     write_json,
 )
@@ -91,7 +90,7 @@ class Work:
             settle(self._outputs)
             self.done = is_done(self._outputs, self._identity)
             if self.done:
-                say_earlier(self._outputs, record_of(self._outputs.records, self._outputs.main) or {})
+                say_earlier(self._outputs, self._outputs.recorded() or {})
             _clean(self._outputs.files, keep=None if self.done else self._folder)
             self._stack = stack.pop_all()
         return self
