@@ -30,7 +30,12 @@ def result(folder: Path, name: str, model: str = "a" * 64, edited: bool = False,
     path = folder / f"{name}.labels.tif"
     tifffile.imwrite(path, CELLS)
     more = {key: changes.pop(key) for key in [*changes] if key in ("trained_on", "command", "input")}
-    said = {"model_sha256": model, "settings": SETTINGS | changes, "outputs": {path.name: "0" * 64}, **more}
+    said = {
+        "model_sha256": model,
+        "settings": SETTINGS | changes,
+        "outputs": {path.name: digest_of(path)},
+        **more,
+    }
     written = signed(said) | ({"model_sha256": "b" * 64} if edited else {})
     (folder / f"{name}.record.json").write_text(json.dumps(written))
     return path
@@ -44,6 +49,38 @@ def test_other_models_and_settings_are_said(tmp_path: Path) -> None:
     assert f"model {'a' * 12} for t0.labels.tif, t1.labels.tif, {'c' * 12} for t2.labels.tif" in note
     assert "threshold 0.5 for t0.labels.tif, t1.labels.tif, 0.9 for t2.labels.tif" in note
     assert "tile" not in note
+
+
+def test_of_settings_that_belong_together_those_are_said_that_differ(tmp_path: Path) -> None:
+    objects = {"smallest": 27, "frame": 0, "connectivity": 1, "fill_holes": False, "markers": "none" * 30}
+    one = result(tmp_path, "a", objects=objects)
+    (note,) = notes_on_results([one, result(tmp_path, "b", objects=objects | {"smallest": 300})])
+    assert note.endswith(": objects smallest 27 for a.labels.tif, 300 for b.labels.tif")
+    (note,) = notes_on_results([one, result(tmp_path, "c", objects=None)])
+    assert note.endswith(": objects given for a.labels.tif, null for c.labels.tif")
+
+
+def test_results_that_are_not_what_their_records_tell_of_are_said_by_evaluate(tmp_path: Path) -> None:
+    truth, folder = tmp_path / "t", tmp_path / "r"
+    for one in (truth, folder):
+        one.mkdir()
+    paths = [result(folder, f"t{k}") for k in range(3)]
+    for k, path in enumerate(paths):
+        tifffile.imwrite(truth / f"t{k}.tif", CELLS, software="drawn")
+        tifffile.imwrite(path, np.roll(CELLS, k))
+        record = folder / f"t{k}.record.json"
+        said = json.loads(record.read_text()) | {"outputs": {path.name: digest_of(path)}}
+        record.write_text(
+            json.dumps(signed({key: said[key] for key in ("model_sha256", "settings", "outputs")}))
+        )
+    assert evaluate_objects(truth, folder).comparison.on_results == ()
+    one, other = (path.read_bytes() for path in paths[:2])
+    paths[0].write_bytes(other)
+    paths[1].write_bytes(one)
+    tifffile.imwrite(paths[2], CELLS * 2)
+    exchanged, changed = evaluate_objects(truth, folder).comparison.on_results
+    assert "t0.labels.tif holds t1.labels.tif, t1.labels.tif holds t0.labels.tif" in exchanged
+    assert changed.startswith("1 result is not as the records say that they were written: t2.labels.tif;")
 
 
 def test_nothing_is_said_where_no_record_tells(tmp_path: Path) -> None:

@@ -157,13 +157,39 @@ def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
 def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     """Return what is to be known of figures of (truth, result).
 
-    That are `notes_on_results`, of which results it is not known whether their model was trained on their
-    images, and `notes_on_truth`.
+    That are `notes_on_results`, which results are not those that their records tell of, of which it is not
+    known whether their model was trained on their images, and `notes_on_truth`.
     """
     pairs = list(pairs)
     results = [found for _, found in pairs]
     recorded = _recorded(results)
-    return (*_notes_on(results, recorded), *_not_known(recorded), *notes_on_truth(pairs))
+    doubts = (*_notes_on(results, recorded), *_not_as_written(recorded), *_not_known(recorded))
+    return (*doubts, *notes_on_truth(pairs))
+
+
+def _not_as_written(recorded: Sequence[_Recorded]) -> Iterator[str]:
+    known = {sha256: name for one in recorded for name, sha256 in one.record["outputs"].items()}
+    exchanged, changed = [], []
+    for one in recorded:
+        around = image_around(one.path)
+        now = digest_of(around)
+        if one.record["outputs"][around.name] == now:
+            continue
+        if now in known:
+            exchanged.append(f"{shown_name(one.path)} holds {known[now]}")
+        else:
+            changed.append(shown_name(one.path))
+    if exchanged:
+        yield (
+            "by their records, results are of other images than their names say, so the figures are of none: "
+            f"{listed(exchanged, _NAMED)}; segment these images again"
+        )
+    if changed:
+        yield (
+            f"{counted(len(changed), 'result is', 'results are')} not as the records say that they were "
+            f"written: {listed(changed, _NAMED)}; where somebody corrected them, the figures are not of the "
+            "model alone; else see that each belongs to its image"
+        )
 
 
 def _not_known(recorded: Iterable[_Recorded]) -> Iterator[str]:
@@ -199,8 +225,16 @@ def _decided(record: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, st
     for place, of, names in (("", made, _DECIDING), ("label's ", record, None)):
         values = of.get("settings")
         if isinstance(values, dict) and not (place and made is record):
-            said |= {f"{place}{name}": json.dumps(values.get(name)) for name in names or values}
+            for name in names or values:
+                said |= _single(f"{place}{name}", values.get(name))
     return said
+
+
+def _single(name: str, value: object) -> dict[str, str]:
+    """Return a setting as text; each of several that belong together by its own name."""
+    if isinstance(value, dict) and value:
+        return {name: "given"} | {f"{name} {key}": json.dumps(one) for key, one in value.items()}
+    return {name: json.dumps(value)}
 
 
 def _differences(decided: Mapping[Path, Mapping[str, str]]) -> str:
