@@ -12,6 +12,7 @@ from unet2015.networks import describe
 from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
 from unet2015.safe_files import UNSIGNED
+from unet2015.settings.lengths import that_count
 from unet2015.training.validation import class_figures
 
 _COLUMNS = {
@@ -59,7 +60,10 @@ def alert(model: Model | None, checks: list[dict[str, Any]]) -> str:
 def other_settings(settings: dict[str, Any] | None, model: Model | None) -> str:
     """Return that settings.json is not what the model says of its training; empty where it is, or unknown."""
     trained = None if model is None else model.info.training.get("settings")
-    if settings is None or not isinstance(trained, dict) or settings == trained:
+    if settings is None or not isinstance(trained, dict):
+        return ""
+    settings, trained = that_count(settings), that_count(trained)
+    if settings == trained:
         return ""
     changed = sorted(key for key in {*settings, *trained} if settings.get(key) != trained.get(key))
     return (

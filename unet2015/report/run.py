@@ -25,7 +25,7 @@ from unet2015.report.measures import alert, measured_on, measures, other_setting
 from unet2015.report.training_files import held_out_pages, training_files
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
-from unet2015.settings.shipped import that_count
+from unet2015.settings.lengths import that_count
 from unet2015.tiling.classes import class_map
 from unet2015.tiling.predictor import Predictor
 from unet2015.training.dataset import Labels, read_labels, size_difference

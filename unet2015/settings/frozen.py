@@ -51,4 +51,8 @@ class Growing(Frozen):
         for name in self.later:
             if getattr(self, name) == type(self).model_fields[name].default:
                 values.pop(name, None)
+        return self._written(values)
+
+    def _written(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what is written of values; some settings leave out more."""
         return values

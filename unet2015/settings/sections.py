@@ -1,11 +1,12 @@
 """The sections of the training settings. Defaults are the paper's; what the paper leaves open is marked."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from unet2015.settings.choices import Gaps, LabelKind, MapEach
 from unet2015.settings.frozen import Frozen, Growing, NotNegative, Percent, Positive, Weight
+from unet2015.settings.lengths import that_count
 from unet2015.settings.network import Network, NetworkSettings
 from unet2015.settings.recipe import (
     AugmentationSettings,
@@ -208,6 +209,9 @@ class TrainingSettings(Growing):
                 '"cross-entropy", "dice" or "focal"'
             )
         return self
+
+    def _written(self, values: dict[str, Any]) -> dict[str, Any]:
+        return that_count(values)
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 
 from unet2015.arguments import file_path
 from unet2015.errors import ArgumentError, SettingsError
+from unet2015.settings.lengths import STEPS_OR_EPOCHS
 from unet2015.settings.names import nearest
 from unet2015.settings.network import kind_of_network
 from unet2015.settings.reading import parse_settings, read_toml
@@ -17,13 +18,6 @@ SHIPPED = ("ronneberger2015", "quick", "gpu")
 """Names of the settings files for the paper's network that come with the package."""
 PUBLISHED = ("padded", "vgg19", "base", "compact", "nested", "attention", "vnet")
 """Names of the others: for each network that came after the paper's, by its kind, its published recipe."""
-
-
-_STEPS_OR_EPOCHS = (
-    ("optimisation", "steps", "how long to train"),
-    ("validation", "interval", "how often to look at the held-out pages"),
-)
-"""A section, its key in steps beside ``epochs``, and what both say."""
 
 
 def load_settings(
@@ -82,19 +76,9 @@ def is_shipped(path: str | Path | None) -> bool:
     )
 
 
-def that_count(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings for readers: where epochs are given, without the steps that do not count."""
-    shown = dict(settings)
-    for section, key, _ in _STEPS_OR_EPOCHS:
-        said = settings.get(section)
-        if isinstance(said, dict) and said.get("epochs") is not None:
-            shown[section] = {name: value for name, value in said.items() if name != key}
-    return shown
-
-
 def _check_one_of_both(values: dict[str, Any], name: str) -> None:
     """Refuse a number of steps and of epochs side by side, of which only the second would count."""
-    for section, key, what in _STEPS_OR_EPOCHS:
+    for section, key, what in STEPS_OR_EPOCHS:
         said = values.get(section)
         if isinstance(said, dict) and said.get(key) is not None and said.get("epochs") is not None:
             raise SettingsError(
@@ -132,7 +116,7 @@ def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, 
     if isinstance(after, dict) and "kind" in after and kind_of_network(after) != kind_of_network(before):
         values = values | {"network": {}}
     given, phases = overrides.get("optimisation", {}), values.get("phase")
-    for section, key, _ in _STEPS_OR_EPOCHS:
+    for section, key, _ in STEPS_OR_EPOCHS:
         said = overrides.get(section)
         if isinstance(said, dict) and said.get(key) is not None and said.get("epochs") is None:
             overrides = merged({section: {"epochs": None}}, overrides)  # of a file that counts epochs

@@ -15,6 +15,7 @@ from unet2015.models.trained_scale import PIXEL_HEIGHT, trained_sides
 from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
+from unet2015.settings.lengths import that_count
 from unet2015.training.identity import same_pages
 from unet2015.training.page_names import short_names
 from unet2015.training.pages import TrainingSet
@@ -181,7 +182,8 @@ def _other_training(record: dict[str, Any], state: State, axes: str | None = Non
 
     `axes` are those that were given. What a record of an earlier version does not tell is not compared.
     """
-    if record.get("settings") != state.settings:
+    settings = record.get("settings")
+    if (that_count(settings) if isinstance(settings, dict) else settings) != state.settings:
         return "with other settings"
     if other := _other_beginning(record, state, axes):
         return other

@@ -18,6 +18,7 @@ from unet2015.models.model_file import check_weights
 from unet2015.models.tensors import load_tensors, save_tensors
 from unet2015.networks import Network
 from unet2015.safe_files import UNSIGNED, make_folder
+from unet2015.settings.lengths import that_count
 from unet2015.training.identity import identity_difference, other_files
 from unet2015.training.learner import Learner
 from unet2015.training.run_folder import checkpoints, remove_checkpoint
@@ -189,6 +190,7 @@ def _parse(text: str, path: Path) -> State:
         wrong = [name for name, kinds in _FIELDS.items() if not isinstance(getattr(state, name), kinds)]
         if wrong or min(state.step, state.phase, state.begun, state.step - state.begun) < 0:
             raise ValueError(f"{wrong[0] if wrong else 'step'} has a value that is not possible")
+        state.settings = that_count(state.settings)
         return state
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the description in the checkpoint cannot be read: {error}") from error
