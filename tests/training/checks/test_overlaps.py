@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.images.array_image import ArrayImage
-from unet2015.training.checks.landmarks import LandmarkFinder
+from unet2015.training.checks.landmarks import LandmarkFinder, places_of_each
 from unet2015.training.checks.overlaps import covered, overlaps
 
 SIDES = st.integers(32, 200)
 
 
-def marks(page, rows=50):
+def marks(page, rows=50, wanted=4096):
     channels = page if page.ndim == 3 else page[None]
-    finder = LandmarkFinder(*channels.shape[1:])
+    finder = LandmarkFinder(*channels.shape[1:], wanted)
     for top in range(0, channels.shape[1], rows):
         finder.update(channels[:, top : top + rows])
     return finder.found()
@@ -157,6 +157,14 @@ def test_a_large_page_has_few_landmarks_and_a_slope_is_no_load():
     assert len(marks(slope).keys) < 1024
     twice = np.concatenate([noise[:512, :512], noise[:512, :512]])
     assert len(marks(twice).keys) == 0, "what is there twice tells no place"
+
+
+def test_pages_of_a_large_set_have_fewer_places_which_are_among_the_others():
+    image = np.random.default_rng(0).normal(100, 9, (512, 512)).astype(np.uint8)
+    few, many = (marks(image, wanted=places_of_each(pages)) for pages in (10**5, 10))
+    assert 200 < len(few.keys) < 300 < 3500 < len(many.keys)
+    assert set(few.keys) <= set(many.keys)
+    assert [places_of_each(pages) * pages <= 2**22 for pages in (1024, 2000, 16384)] == [True] * 3
 
 
 def test_the_least_that_two_usual_pages_share_is_found():

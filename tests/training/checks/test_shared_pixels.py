@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from unet2015.settings import TrainingSettings
+from unet2015.training.checks import landmarks, shared_pixels, training_set
 from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.loop import train
 from unet2015.training.pairing import pair_images
@@ -68,6 +69,15 @@ def test_a_little_is_said_but_does_not_spoil_what_the_model_says(report):
     found = report([wide[:, :520], wide[:, 480:]], "1")
     assert "t1.tif has 128 x 40 px of t0.tif (8% of it)" in said(found)[0]
     assert found.held_out_seen == []
+
+
+def test_the_pages_of_a_large_set_keep_less_and_still_overlap(report, monkeypatch):
+    monkeypatch.setattr(landmarks, "_TOGETHER", 4 * 300)
+    kept = []
+    monkeypatch.setattr(training_set, "shared_pixels", lambda *given: kept.append(given) or look(*given))
+    look = shared_pixels.shared_pixels
+    assert len(said(report(TILES, "1,3"))) == 1
+    assert all(200 < len(page.marks.landmarks.keys) < 400 for page in kept[0][0])
 
 
 def test_pages_of_one_stack_overlap_too(report):

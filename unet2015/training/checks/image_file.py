@@ -36,11 +36,12 @@ def read_all(
     image: Image,
     mapping: MappingSettings,
     problems: list[Problem],
+    places: int,
     done: Callable[[], object] = lambda: None,
 ) -> list[PageMarks | None]:
     """Read all pixels, a band at a time; return the marks of each page, None if all its pixels are equal.
 
-    `done` is called after each page.
+    `places` is how many landmarks of a page are kept; `done` is called after each page.
     """
     looks = Looks(image, mapping.fill_value, mapping.each)
     lows: list[float] = []
@@ -48,7 +49,7 @@ def read_all(
     constant: list[tuple[int, list[int], float]] = []
     marks: list[PageMarks | None] = []
     for page in range(image.pages):
-        marker = PageMarker(image.height, image.width)
+        marker = PageMarker(image.height, image.width, places)
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for number, band in enumerate(image.bands(page)):
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0

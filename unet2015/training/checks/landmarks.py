@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 _RUN = 17
 """Pixels of a run."""
-_WANTED = 4096
-"""Places of a page, where their share of its pixels then lies between the next two."""
+_WANTED, _LEAST = 4096, 256
+"""Places of a page: of a small set, and of any. Their share of its pixels lies between the next two."""
+_TOGETHER = 2**22
+"""Places of all pages of a set, but for those that each must have: 64 MiB."""
 _FEWEST, _MOST = 1 / 1024, 1 / 16
 _BLOCK = 2**17
 """Pixels that are looked at together: what is computed of them stays in the cache."""
@@ -44,6 +46,11 @@ class Landmarks(NamedTuple):
     width: int
 
 
+def places_of_each(pages: int) -> int:
+    """Return how many places to choose on a page of a set of so many: more pages, fewer on each."""
+    return max(_LEAST, min(_WANTED, _TOGETHER // pages))
+
+
 class LandmarkFinder:
     """Takes the bands of a page (channels, rows, columns) from top to bottom.
 
@@ -51,11 +58,13 @@ class LandmarkFinder:
     ----------
     height, width : int
         Of the page.
+    wanted : int
+        About how many places to choose. Those of a smaller number are among those of a larger one.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, wanted: int = _WANTED) -> None:
         self._size = height, width
-        self._least = np.uint32(2**32 - 2**32 * min(_MOST, max(_FEWEST, _WANTED / (height * width))))
+        self._least = np.uint32(2**32 - 2**32 * min(_MOST, max(_FEWEST, wanted / (height * width))))
         self._keys: list[Keys] = []
         self._places: list[Places] = []
         self._row = 0

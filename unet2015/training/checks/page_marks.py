@@ -35,11 +35,14 @@ class PageMarker:
     ----------
     height, width : int
         Of the page.
+    places : int
+        About how many landmarks to keep.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, places: int) -> None:
         self._digest = TurnedDigest()
-        self._landmarks, self._sample = LandmarkFinder(height, width), SampleTaker(height, width)
+        self._landmarks = LandmarkFinder(height, width, places)
+        self._sample = SampleTaker(height, width)
 
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""

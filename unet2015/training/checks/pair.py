@@ -15,6 +15,7 @@ from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.label_fit import FileFit
 from unet2015.training.checks.labels_beside import read_beside
+from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.masks import mask_problems
 from unet2015.training.checks.page_marks import PageMarks
 from unet2015.training.checks.problem import Problem, Severity, errors_of, grouped, problem_of
@@ -34,6 +35,8 @@ class Pair:
     label_problems: list[Problem] = field(default_factory=list)
     failures: list[tuple[Path, UNet2015Error]] = field(default_factory=list)
     marks: list[PageMarks | None] = field(default_factory=list)
+    places: int = places_of_each(1)
+    """How many landmarks of a page are kept."""
     frequencies: npt.NDArray[np.int64] | None = None
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""
@@ -78,7 +81,9 @@ class Pair:
         self.look_at_labels(settings.labels, axes)
         if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
-                self.marks = read_all(self.image, settings.mapping, self.image_problems, self.page_done)
+                self.marks = read_all(
+                    self.image, settings.mapping, self.image_problems, self.places, self.page_done
+                )
                 if self.fit is not None and not errors_of([*self.image_problems, *self.label_problems]):
                     self.fit.compare(self.image)
                 self.image.check_unchanged()

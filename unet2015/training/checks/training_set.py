@@ -13,6 +13,7 @@ from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
 from unet2015.training.checks.copied_pages import PageFacts, copies_of
 from unet2015.training.checks.label_fit import LabelFit
+from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
@@ -165,10 +166,11 @@ def _keep_labels(pairs: Sequence[Pair], validation: ValidationSettings) -> None:
 
 
 def _compared(pairs: Sequence[Pair]) -> LabelFit:
-    """Return what each pair, while it is looked at, compares its labels with."""
+    """Return what each pair, while it is looked at, compares its labels with; say how much it keeps."""
     fit = LabelFit([pair.pages for pair in pairs])
+    places = places_of_each(sum(pair.pages for pair in pairs))
     for number, pair in enumerate(pairs):
-        pair.fit = fit.of_file(number, pair.label_file)
+        pair.fit, pair.places = fit.of_file(number, pair.label_file), places
     return fit
 
 
