@@ -85,6 +85,11 @@ def test_masks_as_foreground(sides):
         evaluate_pixels(*folders, foreground=True)
 
 
+def test_numbers_of_cells_as_foreground_say_nothing(sides, caplog):
+    evaluate_pixels(*sides(((THREE, PLAIN), (THREE, CROSSED))), foreground=True)
+    assert "palette" not in caplog.text
+
+
 def test_membranes(tmp_path):
     save(tmp_path / "a.png", drawn(1, 0), [BLACK, WHITE])
     save(tmp_path / "b.png", drawn(0, 1), [WHITE, BLACK])
