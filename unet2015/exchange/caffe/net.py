@@ -15,6 +15,8 @@ MOST_LAYERS = 10_000
 MOST_BLOBS = 16
 """Of one layer."""
 _MOST_AXES = 32  # as in Caffe
+_VALUES = {5: (4, FOUR_BYTES), 8: (8, EIGHT_BYTES)}
+"""By the field of a blob that has its numbers: the bytes of one, and how one is coded that is not packed."""
 _MOST_MEANS = 1000
 _LONGEST_NAME = 1000
 
@@ -220,11 +222,9 @@ def _blob(message: memoryview, layer: str) -> npt.NDArray[np.float32]:
             legacy[number] = value
         elif number == 7 and isinstance(value, memoryview):
             shape = _shape(value)
-        elif number in (5, 8) and isinstance(value, memoryview):
-            size = {5: 4, 8: 8}[number]
-            if (coding != LENGTH and (coding, number) not in ((FOUR_BYTES, 5), (EIGHT_BYTES, 8))) or len(
-                value
-            ) % size:
+        elif number in _VALUES and isinstance(value, memoryview):
+            size, alone = _VALUES[number]
+            if coding not in (LENGTH, alone) or len(value) % size:
                 raise WireError(f"the numbers of a blob of layer {layer!r} are cut off")
             values.append(np.frombuffer(value, f"<f{size}"))
     lengths = shape if shape is not None else list(legacy.values())
