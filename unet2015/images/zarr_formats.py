@@ -12,6 +12,11 @@ MARKERS = (_THREE, *_TWO)
 """Files by which a folder is a Zarr."""
 
 
+def has_marker(path: Path) -> bool:
+    """Whether a folder has a file by which it is a Zarr."""
+    return any((path / marker).is_file() for marker in MARKERS)
+
+
 def format_of(path: Path) -> int:
     """Return the version whose metadata of a group are read: 3 if there are such."""
     return 3 if os.path.lexists(path / _THREE) else 2

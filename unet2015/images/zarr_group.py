@@ -9,16 +9,14 @@ from unet2015.errors import AxesError, ImageReadError, UNet2015Error, UsageError
 from unet2015.images.declared import Declared
 from unet2015.images.ngff import Multiscale
 from unet2015.images.zarr_bounds import bounded_codecs
-from unet2015.images.zarr_formats import MARKERS, format_of, other_metadata
+from unet2015.images.zarr_formats import format_of, has_marker, other_metadata
 from unet2015.images.zarr_store import careful_store
 from unet2015.wording import first_line
 
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is an image, or claims to be one, rather than a folder of files."""
-    return path.is_dir() and (
-        path.name.lower().endswith(".zarr") or any((path / marker).is_file() for marker in MARKERS)
-    )
+    return path.is_dir() and (path.name.lower().endswith(".zarr") or has_marker(path))
 
 
 def is_inside_zarr(path: Path) -> bool:
@@ -70,7 +68,7 @@ def open_group(path: Path) -> Any:
     except ImageReadError:
         raise
     except Exception as error:  # damaged metadata make zarr fail in any way
-        if not any((path / marker).is_file() for marker in MARKERS):
+        if not has_marker(path):
             raise ImageReadError(
                 f"{path}: expected an OME-Zarr image, but the folder has neither zarr.json nor .zgroup"
             ) from error
