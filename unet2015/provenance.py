@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,11 @@ def versions() -> dict[str, str]:
     # Its own version comes from the code: a checkout may have no metadata, or older metadata.
     found = {"python": platform.python_version(), "unet2015": __version__}
     return found | {name: _version(name) for name in _LIBRARIES}
+
+
+def versions_and_date() -> dict[str, Any]:
+    """Return what the record of an output says of how and when it was made, in UTC."""
+    return {"versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 @cache

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
-from unet2015.provenance import versions
+from unet2015.provenance import versions_and_date
 from unet2015.safe_files import (
     check_ours,
     check_place,
@@ -104,8 +103,7 @@ class ExportFolder:
         before = self._before()
         kept = earlier_outputs(before, self.path, [])
         formats = (before or {}).get("formats", {}) | self.said["formats"]
-        said = self.said | {"formats": formats, "versions": versions()}
-        said["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        said = self.said | {"formats": formats} | versions_and_date()
         said["outputs"] = {file.name: sha256(file) for file in files}
         write_json(self.record, signed(said | kept))
         for file in files:

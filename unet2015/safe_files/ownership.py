@@ -9,12 +9,11 @@ record that somebody has changed is not replaced either, and not believed.
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
-from unet2015.provenance import versions
+from unet2015.provenance import versions_and_date
 from unet2015.safe_files.reading import digest_of, sha256
 from unet2015.safe_files.records import (
     EDITED,
@@ -254,7 +253,7 @@ class RecordedOutput:
         self.check()
         name, before = self._path.name, record_of(self._records, self._path)
         kept = earlier_outputs(before, path.parent, [])
-        said = self._said | {"versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
+        said = self._said | versions_and_date()
         write_json(
             place_for_record(self._records, self._path),
             signed(said | {"outputs": {name: sha256(temporary)}} | kept),

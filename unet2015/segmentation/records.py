@@ -2,14 +2,13 @@
 
 import math
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
-from unet2015.provenance import versions
+from unet2015.provenance import versions_and_date
 from unet2015.safe_files import (
     UNSIGNED,
     check_ours,
@@ -88,8 +87,7 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         "device": segmenter.device_name(),
         **({} if segmenter.convolutions is None else {"convolutions": segmenter.convolutions}),
         "seconds": computation.times.as_dict(),
-        "versions": versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **versions_and_date(),
         "outputs": {path.name: sha256(path) for path in job.outputs.paths},
     }
 
