@@ -79,6 +79,18 @@ def test_a_small_crop_of_a_large_page_is_found_and_a_page_of_which_many_have_par
     assert len(parts) < 5
 
 
+def test_rims_that_many_neighbours_share_add_up():
+    image = np.random.default_rng(0).normal(100, 9, (736, 736)).astype(np.uint8)
+    rims = {}
+    for step in (240, 216):
+        sides = [slice(start, start + 256) for start in (0, step, 2 * step)]
+        crops = [image[rows, columns] for rows in sides for columns in sides]
+        middle = crops.pop(4)
+        rims[step] = found(crops, [middle]).get(0, [])
+    assert rims[240] == [], "16 px are too few"
+    assert covered(rims[216], 256, 256) == pytest.approx(1 - (176 / 256) ** 2)
+
+
 def test_what_is_covered_counts_once():
     image = np.random.default_rng(0).normal(100, 9, (200, 300)).astype(np.uint8)
     trained = [image[:, :150], image[:, 40:160], image[:120, 140:]]
@@ -165,6 +177,7 @@ def test_pages_of_a_large_set_have_fewer_places_which_are_among_the_others():
     assert 200 < len(few.keys) < 300 < 3500 < len(many.keys)
     assert set(few.keys) <= set(many.keys)
     assert [places_of_each(pages) * pages <= 2**22 for pages in (1024, 2000, 16384)] == [True] * 3
+    assert places_of_each(10**9) == 256
 
 
 def test_the_least_that_two_usual_pages_share_is_found():

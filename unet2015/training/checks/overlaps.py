@@ -18,11 +18,11 @@ _EQUAL, _ROUGH = 0.9, 256
 Flat ones say nothing. The rest may be a scale bar, or edges that were filled."""
 _OCCURRENCES = 32
 """Pages in which one place is looked for; crops that slide by a few pixels all have it."""
-_COMPARED, _KEPT = 8, 4
+_COMPARED, _KEPT = 12, 8
 """Pages with which a held-out page is compared at most, and how many of them are kept."""
 _BLOCK = 2**22
 """Pixels that are compared at a time: to read by turns from two files may open them each time."""
-_NEWS = 1 / 16
+_NEWS = 1 / 64
 """Share of a page that a further page must have in common beyond those before."""
 
 Sites = Sequence[tuple[Image, int]]
