@@ -22,6 +22,7 @@ from unet2015.settings import Mapping, NetworkSettings, TrainingSettings
 from unet2015.training.checks.training_set import inspect_set
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
+MORE = ("trained_on", "command", "input", "channel_names")
 SETTINGS = {"threshold": 0.5, "average": "none", "tile": 572, "batch": 1}
 
 
@@ -29,7 +30,7 @@ def result(folder: Path, name: str, model: str = "a" * 64, edited: bool = False,
     """Write labels with a record beside them."""
     path = folder / f"{name}.labels.tif"
     tifffile.imwrite(path, CELLS)
-    more = {key: changes.pop(key) for key in [*changes] if key in ("trained_on", "command", "input")}
+    more = {key: changes.pop(key) for key in [*changes] if key in MORE}
     said = {
         "model_sha256": model,
         "settings": SETTINGS | changes,
@@ -58,6 +59,18 @@ def test_of_settings_that_belong_together_those_are_said_that_differ(tmp_path: P
     assert note.endswith(": objects smallest 27 for a.labels.tif, 300 for b.labels.tif")
     (note,) = notes_on_results([one, result(tmp_path, "c", objects=None)])
     assert note.endswith(": objects given for a.labels.tif, null for c.labels.tif")
+
+
+def test_how_pixels_were_mapped_and_which_channel_it_was_decide(tmp_path: Path) -> None:
+    one, other = result(tmp_path, "a", map_each="page"), result(tmp_path, "b")
+    (note,) = notes_on_results([one, other])
+    assert note.endswith(': map_each "page" for a.labels.tif, null for b.labels.tif')
+    gfp = result(tmp_path, "c", channel="1", channel_names=["GFP"])
+    assert notes_on_results([gfp, result(tmp_path, "d", channel="GFP", channel_names=["GFP"])]) == ()
+    (note,) = notes_on_results([gfp, result(tmp_path, "e", channel="1", channel_names=["BF"])])
+    assert note.endswith(': channel ["GFP"] for c.labels.tif, ["BF"] for e.labels.tif')
+    alike = [result(tmp_path, name, channel="1") for name in "fg"]
+    assert notes_on_results(alike) == ()
 
 
 def test_results_that_are_not_what_their_records_tell_of_are_said_by_evaluate(tmp_path: Path) -> None:

@@ -296,6 +296,19 @@ def test_views_and_tables_of_an_earlier_label_are_said(tmp_path, model, stack_fi
         assert [text in caplog.text for text in said] == [not views] * 2
 
 
+def test_tables_of_an_earlier_measure_are_said(tmp_path, model, stack_file, caplog):
+    segment_files([stack_file], tmp_path / "out", model, SegmentOptions(objects=OBJECTS))
+    for as_parquet in (True, False):
+        caplog.clear()
+        measure_files(tmp_path / "out", tmp_path / "m", parquet=as_parquet)
+        said = (
+            f"stack.objects.parquet is of an earlier run, and kept; the objects of this one are in {tmp_path}"
+        )
+        assert (
+            said.replace(str(tmp_path), str(tmp_path / "m" / "stack.objects.csv")) in caplog.text
+        ) != as_parquet
+
+
 def test_labels_of_another_form_and_tables_of_others_are_told_apart(tmp_path, model, stack_file, caplog):
     """Labels are OME-TIFF or not by the map; a file that no record names is of nobody's run."""
     segment_files([stack_file], tmp_path / "maps", model, SegmentOptions(products=("probability",)))

@@ -17,7 +17,16 @@ TRAINED_ON = "trained_on"
 
 It is null where the model does not name its files, and missing where it was trained on none.
 """
-_DECIDING = ("threshold", "average", "precision", "skip_empty", "fill_value", "channel", "objects")
+_DECIDING = (
+    "threshold",
+    "average",
+    "precision",
+    "skip_empty",
+    "fill_value",
+    "map_each",
+    "channel",
+    "objects",
+)
 """Settings that decide on a result, and not only on how it is computed."""
 _NAMED = 3
 
@@ -226,7 +235,11 @@ def _decided(record: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, st
         values = of.get("settings")
         if isinstance(values, dict) and not (place and made is record):
             for name in names or values:
-                said |= _single(f"{place}{name}", values.get(name))
+                # Which channel it was, where its name is known, and not how it was asked for.
+                known = (
+                    of.get("channel_names") if name == "channel" and values.get(name) is not None else None
+                )
+                said |= _single(f"{place}{name}", known or values.get(name))
     return said
 
 

@@ -23,7 +23,7 @@ from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
 from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, summary_of, told_channels, with_channels, write_table
-from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, make_folder
+from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, left_by_earlier_run, make_folder
 from unet2015.segmentation.joined_results import join_results, say_channels
 from unet2015.segmentation.map_names import named_results
 from unet2015.segmentation.object_files import Opening, all_done
@@ -163,6 +163,10 @@ class _Measuring:
         written = [self.target / f"{name}{ending}" for ending in endings]
         for table in written:
             _write(table, tables, said)
+        places = [self.target / f"{name}{ending}" for ending in (TABLE.ending, PARQUET.ending)]
+        for left in left_by_earlier_run(places, written):
+            kept = f"{self.target / left} is of an earlier run, and kept; "
+            self.say(path, f"{kept}the objects of this one are in {written[0]}")
         return written, summary_of(tables)
 
 
