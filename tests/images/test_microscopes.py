@@ -91,6 +91,17 @@ def test_scans_of_an_lsm(tmp_path, scan, sizes, axes):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "dtype", "bits"),
+    [(2, np.uint16, 12), (1, np.uint16, 8), (0, np.uint16, None), (2, np.uint8, None)],
+)
+def test_bits_that_an_lsm_says_are_used(tmp_path, monkeypatch, kind, dtype, bits):
+    monkeypatch.setattr(flavours, "STACK", flavours.STACK.astype(dtype))
+    flavours.lsm(tmp_path / "a.lsm", DataType=kind)
+    with open_image(tmp_path / "a.lsm") as image:
+        assert (image.dtype, image.significant_bits) == (dtype, bits)
+
+
 def test_an_lsm_whose_header_is_another_files(tmp_path):
     flavours.lsm(tmp_path / "a.lsm", sizes=(2, 4))
     axes, found, notes, _ = facts(tmp_path / "a.lsm")

@@ -5,7 +5,7 @@ RosettaSciIO's ``tiff/_api.py`` (FEI, Zeiss SEM, Gatan, TVIPS); OpenSlide (Aperi
 of ImageJ (NIH Image).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.declared import as_number
 from unet2015.images.resolution import read_resolution
 
+_LSM_BITS = {1: 8, 2: 12}
+"""By the type of data that Zeiss LSM notes; others are varying or no whole numbers."""
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3}
 
 
@@ -23,7 +25,7 @@ class Found:
     """What a maker's tags give: lengths in `unit`, and axes of planes, slowest first, with their lengths.
 
     `first_only`: the directories after the first are other images. `contiguous`: one directory stands for all
-    planes, which lie one after the other.
+    planes, which lie one after the other. `bits`: how many of a pixel are used.
     """
 
     x: object = None
@@ -35,6 +37,7 @@ class Found:
     sizes: tuple[int, ...] = ()
     first_only: bool = False
     contiguous: bool = False
+    bits: int | None = None
     notes: tuple[str, ...] = ()
 
     def calibration(self) -> Calibration:
@@ -66,6 +69,13 @@ def _is(flag: str) -> Callable[[Any], bool]:
     return there
 
 
+def _lsm_bits(info: Mapping[str, Any]) -> int | None:
+    """Return the bits of a pixel where all channels have the same."""
+    kinds = info.get("ChannelDataTypes")
+    found = {int(kind) for kind in (info.get("DataType"),) if kind} if kinds is None else {*map(int, kinds)}
+    return _LSM_BITS.get(found.pop()) if len(found) == 1 else None
+
+
 def _lsm(page: Any) -> Found:
     info = page.tags[34412].value
     axes = tifffile.TIFF.CZ_LSMINFO_SCANTYPE.get(info["ScanType"], "")
@@ -84,10 +94,12 @@ def _lsm(page: Any) -> Found:
     stamps = info.get("TimeStamps")
     if not interval and stamps is not None and len(stamps) > 1:
         interval = float(stamps[-1] - stamps[0]) / (len(stamps) - 1)
+    bits = _lsm_bits(info)
     if not axes.endswith("YX"):
-        return Found(interval=interval, notes=notes)
+        return Found(interval=interval, bits=bits, notes=notes)
     x, y, z = (info.get(f"VoxelSize{letter}") for letter in "XYZ")
-    return Found(x, y, z if "Z" in lead else None, interval if "T" in lead else None, "m", lead, sizes)
+    z, interval = (z if "Z" in lead else None), (interval if "T" in lead else None)
+    return Found(x, y, z, interval, "m", lead, sizes, bits=bits)
 
 
 def _fei(page: Any) -> Found:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from unet2015.errors import ImageReadError
-from unet2015.images.declared import Declared
+from unet2015.images.declared import Declared, possible_bits
 from unet2015.images.makers import MAKERS, UNREAD, Found
 from unet2015.wording import listed
 
@@ -51,6 +51,7 @@ def refine(declared: Declared, pages: list[Any], name: str) -> Declared:
             found = read(first)
         except Exception:  # the tag is damaged or of an unknown version, and is not needed to read the pixels
             found = Found()
+        declared = replace(declared, significant_bits=possible_bits(found.bits, first.dtype))
         return _with(declared, found, len(pages), maker)
     return _unread(declared, first)
 
