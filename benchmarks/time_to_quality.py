@@ -43,11 +43,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import RESULTS, row, write_result
+from benchmarks.machine import RESULTS, cpu_kind, result_of_kind, row, write_result
 from benchmarks.peers import peer, peer_versions
 from benchmarks.quality_curves import Point, Task, read_task, tiny_task, train_ours
 from benchmarks.quality_peers import train_peer
-from unet2015.device import thread_count
+from unet2015.device import has_matrix_units, thread_count
 from unet2015.safe_files import write_json
 
 DATA = Path(os.environ.get("UNET2015_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -167,7 +167,7 @@ def table(times: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         seconds = theirs["median"] if reached else theirs["bound"]
         line = row(
             f"time to quality, processor time of the training until pixel error <= {QUALITY['pixel_error']} "
-            f"and V_rand >= {QUALITY['v_rand']} on slices of ISBI 2012 not trained on, one thread",
+            f"and V_rand >= {QUALITY['v_rand']} on slices of ISBI 2012 not trained on, one thread{_kind()}",
             SIDES[side],
             seconds / mine["median"],
             "x",
@@ -178,6 +178,10 @@ def table(times: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         )
         rows.append(line if reached else line | {"more_than": True})
     return rows
+
+
+def _kind() -> str:
+    return f", {cpu_kind()}" if has_matrix_units() else ""
 
 
 def said(times: dict[str, Any]) -> str:
@@ -236,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sides = [side for side in options.sides if side == "ours" or peer("monai.networks.nets") is not None]
     with tempfile.TemporaryDirectory() as passing:
         answer = measure(sides, seeds, task, options.out or Path(passing))
-    target = (options.out or RESULTS) / "time_to_quality.json"
+    target = (options.out or RESULTS) / f"{result_of_kind('time_to_quality')}.json"
     if options.out or not options.quick:
         write_result(target, __doc__.partition("\n")[0], answer)
         print(f"written to {target}")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import plots, quality_curves, time_to_quality
+from benchmarks.machine import result_of_kind
 from benchmarks.peers import peer
 
 
@@ -23,7 +24,8 @@ def test_quick_run_writes_curves_and_a_picture(tmp_path, monkeypatch, benchmark)
     out = tmp_path / "out"
     arguments = ["--quick", "--out", str(out)]
     assert benchmark.pedantic(time_to_quality.main, args=(arguments,), rounds=1) == 0
-    result = json.loads((out / "time_to_quality.json").read_text())
+    written = out / f"{result_of_kind('time_to_quality')}.json"
+    result = json.loads(written.read_text())
     here = ["ours"] if peer("monai.networks.nets") is None else ["ours", "monai", "nnunet"]
     assert list(result["sides"]) == here
     for side in result["sides"].values():
@@ -39,7 +41,7 @@ def test_quick_run_writes_curves_and_a_picture(tmp_path, monkeypatch, benchmark)
 
     monkeypatch.setattr(time_to_quality, "run_one", None)  # what is there is not done again
     assert time_to_quality.main(arguments) == 0
-    again = json.loads((out / "time_to_quality.json").read_text())
+    again = json.loads(written.read_text())
     assert again["sides"] == result["sides"]
 
     other = json.loads((out / "ours-0.json").read_text())
