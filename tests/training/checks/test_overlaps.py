@@ -80,15 +80,15 @@ def test_a_small_crop_of_a_large_page_is_found_and_a_page_of_which_many_have_par
 
 
 def test_rims_that_many_neighbours_share_add_up():
-    image = np.random.default_rng(0).normal(100, 9, (736, 736)).astype(np.uint8)
+    image = np.random.default_rng(0).normal(100, 9, (1500, 1500)).astype(np.uint8)
     rims = {}
-    for step in (240, 216):
-        sides = [slice(start, start + 256) for start in (0, step, 2 * step)]
+    for step in (494, 480):
+        sides = [slice(start, start + 512) for start in (0, step, 2 * step)]
         crops = [image[rows, columns] for rows in sides for columns in sides]
         middle = crops.pop(4)
         rims[step] = found(crops, [middle]).get(0, [])
-    assert rims[240] == [], "16 px are too few"
-    assert covered(rims[216], 256, 256) == pytest.approx(1 - (176 / 256) ** 2)
+    assert rims[494] == [], "18 px are too few"
+    assert covered(rims[480], 512, 512) == pytest.approx(1 - (448 / 512) ** 2)
 
 
 def test_what_is_covered_counts_once():
