@@ -16,6 +16,9 @@ _SIDE = 32
 _EQUAL, _ROUGH = 0.9, 256
 """Of the pixels of an overlap that differ from their neighbour, how many must be equal: share and number.
 Flat ones say nothing. The rest may be a scale bar, or edges that were filled."""
+_UNMOVED = 0.97
+"""The share where a whole page may be another one, with a scale bar or a time drawn on one of them. Frames
+of a compressed film, whose still parts are equal, differ more where something moves."""
 _OCCURRENCES = 32
 """Pages in which one place is looked for; crops that slide by a few pixels all have it."""
 _COMPARED, _KEPT = 12, 8
@@ -67,6 +70,8 @@ def overlaps(
     marks: Sequence[Landmarks | None], sites: Sites, training: Sequence[int], held_out: Sequence[int]
 ) -> dict[int, list[Overlap]]:
     """Return, by held-out pages, with which pages to train on they overlap, the largest part first.
+
+    A copy is an overlap, too; who tells copies by digests leaves them out.
 
     Where pages overlap that have landmarks in common, their pixels are read again and compared.
 
@@ -140,8 +145,7 @@ class _Known(NamedTuple):
             other = self.pages[page]
             top, bottom = max(0, down), min(own.height, down + other.height)
             left, end = max(0, right), min(own.width, right + other.width)
-            moved = (down, right) != (0, 0) or (own.height, own.width) != (other.height, other.width)
-            if moved and min(bottom - top, end - left) >= _SIDE:
+            if min(bottom - top, end - left) >= _SIDE:
                 yield Overlap(page, down, right, top, bottom, left, end)
 
 
@@ -174,7 +178,8 @@ def _really(one: tuple[Image, int], other: tuple[Image, int], part: Overlap) -> 
         counted = _rough(here) | _rough(there)
         rough += int(np.count_nonzero(counted))
         equal += int(np.count_nonzero(counted & (here == there).all(axis=0)[:, 1:]))
-    return equal >= max(_ROUGH, _EQUAL * rough)
+    whole = (part.height, part.width) == (ours.height, ours.width) == (theirs.height, theirs.width)
+    return equal >= max(_ROUGH, (_UNMOVED if whole else _EQUAL) * rough)
 
 
 def _rough(band: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:

@@ -49,7 +49,8 @@ def shared_pixels(
     rest = [page for page in held_out if pages[page].counts and pages[page].name not in copied]
     marks = [page.marks for page in pages]
     brighter = rescaled([each and each.sample for each in marks], sites, trained, rest)
-    moved = overlaps([each and each.landmarks for each in marks], sites, trained, rest)
+    others = [page for page in rest if page not in brighter]
+    moved = overlaps([each and each.landmarks for each in marks], sites, trained, others)
     shares = {
         page: covered(parts, sites[page][0].height, sites[page][0].width) for page, parts in moved.items()
     }
@@ -77,9 +78,10 @@ def _of_overlaps(
     if found:
         said = [_in_words(names, page, shares[page], parts) for page, parts in found.items()]
         yield (
-            "held-out pages overlap pages trained on, as crops of one image do, so what is measured on the "
-            f"same pixels is too good: {listed(said)}; hold out pages that share no pixels with others, such "
-            "as those of another image (--validate), or leave out the pages between"
+            "held-out pages overlap pages trained on, as crops of one image do, or copies with a scale bar, "
+            f"so what is measured on the same pixels is too good: {listed(said)}; hold out pages that share "
+            "no pixels with others, such as those of another image (--validate), or leave out the pages "
+            "between"
         )
 
 
