@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from unet2015.metrics.partial_truth import (
     describe_far_number,
     ignored_number,
 )
+from unet2015.metrics.several_pieces import describe_pieces, several_pieces
 from unet2015.wording import listed
 
 _NAMED = 5
@@ -37,6 +38,8 @@ class _Page(NamedTuple):
     """What may not be annotated on the page of the truth, or may be and is ignored."""
     ignored: int
     """Pixels with the value of `ignore`."""
+    pieces: tuple[list[int], list[int]]
+    """Of truth and result, the objects in several pieces."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class ObjectEvaluation:
             found += [f"the {name}: {place}: {said}" for place, said in over if said][:1]
             masks = [page for page in pages if page.measured.sides[side].in_pieces]
             if not masks:
+                found += self._in_pieces(side, name, places)
                 continue
             if all(page.measured.sides[side].like_mask for page in pages):
                 what = f"the {name} looks like masks"
@@ -91,6 +95,12 @@ class ObjectEvaluation:
         if not self.scores.true_objects:
             found.append("the truth holds no object, so every measure is 0")
         return found
+
+    def _in_pieces(self, side: int, name: str, places: Sequence[str]) -> Iterator[str]:
+        pieces = [page.measured.pieces[side] for page in self.comparison.pages]
+        objects = (self.scores.true_objects, self.scores.found_objects)[side]
+        if said := describe_pieces(zip(places, pieces, strict=True), objects):
+            yield f"the {name}: {said}"
 
     @property
     def _on_ignored(self) -> Iterator[str]:
@@ -191,7 +201,7 @@ def evaluate_objects(
         ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
         if ignore is None:
             doubt = describe_far_number(true)
-        return _Page(scores, sides, doubt, ignored)
+        return _Page(scores, sides, doubt, ignored, (several_pieces(true), several_pieces(found)))
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold, ignore)

@@ -16,11 +16,13 @@ from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
 from unet2015.images.result_names import labels_inside
+from unet2015.images.result_records import is_unchanged_result
 from unet2015.images.whole_numbers import labels_of
 from unet2015.objects.doubts import describe_covering, describe_volumes
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
+from unet2015.objects.scattered import describe_scattered
 from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, summary_of, told_channels, with_channels, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, left_by_earlier_run, make_folder
@@ -208,6 +210,8 @@ def _doubts(path: Path, labels: Image, tables: Sequence[Table]) -> Iterator[str]
     mask = describe_mask(labels, tables)
     numbered = describe_numbered_background(labels, tables)
     yield from (note for note in (mask, numbered) if note)
+    if mask is None and not is_unchanged_result(path) and (pieces := describe_scattered(labels, tables)):
+        yield pieces
     if place_of_record(path) is not None:  # of what this program made it is known how it is meant
         return
     if numbered is None and (covering := describe_covering(labels, tables)):

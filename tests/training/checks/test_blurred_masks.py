@@ -143,6 +143,15 @@ def test_labels_with_the_pixels_of_their_image_are_refused(tmp_path):
         assert "it has the pixels of its image" in " ".join(map(str, found))
 
 
+def test_empty_labels_of_an_empty_image_are_not_taken_for_it(tmp_path):
+    """As of a lost frame, or of an empty tile."""
+    for name in ("image", "labels"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((64, 64), np.uint8), photometric="minisblack")
+    pair = [(tmp_path / "image.tif", tmp_path / "labels.tif")]
+    found = inspect_set(pair, load_settings(None, {"labels": {"kind": "mask"}})).problems
+    assert "it has the pixels of its image" not in " ".join(map(str, found))
+
+
 @pytest.mark.parametrize("kind", ["mask", "membrane"])
 def test_a_mask_with_a_value_for_what_nobody_annotated_is_sent_to_ignore(tmp_path, kind):
     """A threshold would make its cells background, and what nobody annotated the cells."""

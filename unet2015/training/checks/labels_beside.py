@@ -55,7 +55,8 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool)
         if image is None:
             return LabelsBeside(pages, None, notes, colours)
         misfit = size_difference(image, pages) or order_difference(image, opened)
-        if misfit is None and same_pixels(image, opened):
+        # An empty image has the pixels of its empty labels: other notes speak of it.
+        if misfit is None and (pages != pages.flat[0]).any() and same_pixels(image, opened):
             misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
         found = () if misfit else (other_names(image, opened), other_size(opened, image))
         return LabelsBeside(pages, misfit, (*notes, *filter(None, found)), colours)
