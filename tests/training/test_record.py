@@ -62,6 +62,24 @@ def test_the_height_of_pixels_is_said_where_they_are_not_square(height, said):
     assert _height(_sides(SimpleNamespace(images=[image(calibration=calibration), image()]))) == {}
 
 
+@pytest.mark.parametrize(
+    ("widths", "said"),
+    [
+        ([0.5, 0.5, 0.501], 500),
+        ([0.5, 0.52, 0.51], 1000 * (0.5 * 0.52) ** 0.5),
+        ([0.5, 0.5, None], 500),
+        ([0.5, None], None),
+        ([0.5, 0.76], None),
+        ([None], None),
+    ],
+)
+def test_the_size_of_pixels_is_that_of_most_images_where_they_are_near(widths, said):
+    """A model without a size would say nothing of images of another scale, for all its life."""
+    sizes = [Calibration(pixel_size_y=w, pixel_size_x=w, unit=None if w is None else "um") for w in widths]
+    sides = _sides(SimpleNamespace(images=[image(calibration=each) for each in sizes]))
+    assert sides == (None if said is None else pytest.approx((said, said), rel=1e-6))
+
+
 def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():
     pairs = [(Path(f"set/{day}/i/t0.tif"), Path(f"set/{day}/l/t0.tif")) for day in "ab"]
     data = SimpleNamespace(files=pairs, identity={"pairs": [["1", "2"], ["3", "4"]]})

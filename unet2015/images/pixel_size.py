@@ -14,6 +14,9 @@ MICROMETRE = "µm"
 _SAME = 1e-2
 """By how much, relatively, pixel sizes may differ without a word: microscopes and programs round them."""
 
+_NEAR = 1.5
+"""So many times as large as the smallest may pixels be that have one size for a model (`models.unlike`)."""
+
 
 def pixel_size(calibration: Calibration) -> tuple[float, float] | None:
     """Return height and width of a pixel in micrometres; None if they or their unit are not known."""
@@ -150,13 +153,23 @@ def sizes_of(images: Iterable[Image]) -> dict[tuple[float, float], str]:
     return found
 
 
-def common_size(images: Iterable[Image]) -> tuple[float, float] | None:
-    """Return height and width of a pixel of all images in µm; None if they differ, or one does not say."""
+def usual_size(images: Iterable[Image]) -> tuple[float, float] | None:
+    """Return height and width of a pixel in µm that images have, as far as they say it.
+
+    Where sizes differ by up to half, as of two microscopes, it is the middle of the least and the largest.
+    None if they differ by more, or if half of the images or more do not say it.
+    """
     sizes = [pixel_size(image.calibration) for image in images]
     known = [size for size in sizes if size is not None]
-    if not known or len(known) < len(sizes) or not all(alike(size, known[0]) for size in known):
+    if 2 * len(known) <= len(sizes):
         return None
-    return known[0]
+    if all(alike(size, known[0]) for size in known):
+        return known[0]
+    ends = [(min(side), max(side)) for side in zip(*known, strict=True)]
+    if any(most > _NEAR * least for least, most in ends):
+        return None
+    height, width = (math.sqrt(least * most) for least, most in ends)
+    return height, width
 
 
 def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -20,7 +20,7 @@ def several_pieces(labels: NDArray[Any]) -> list[int]:
     labels : ndarray, shape (height, width)
         Whole numbers, 0 where no object is.
     """
-    parts = label(labels, background=0, connectivity=2)
+    parts = label(labels, background=0, connectivity=2)  # type: ignore[no-untyped-call]
     owners = np.zeros(int(parts.max(initial=0)) + 1, labels.dtype)
     owners[parts.ravel()] = labels.ravel()
     numbers, counts = np.unique(owners[1:], return_counts=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, ModelError
-from unet2015.images.pixel_size import common_size, pixel_size
+from unet2015.images.pixel_size import pixel_size, usual_size
 from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.models.trained_scale import PIXEL_HEIGHT, trained_sides
@@ -129,8 +129,8 @@ def _height(sides: tuple[float, float] | None) -> dict[str, float]:
 
 
 def _sides(data: TrainingSet) -> tuple[float, float] | None:
-    """Return height and width of the pixels of a training in nanometres, if all images have the same."""
-    size = common_size(data.images)
+    """Return height and width of the pixels of a training in nanometres; see `usual_size`."""
+    size = usual_size(data.images)
     return None if size is None else (round(1000 * size[0], 6), round(1000 * size[1], 6))
 
 

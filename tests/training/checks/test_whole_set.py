@@ -66,6 +66,7 @@ def test_images_and_labels_that_declare_other_pixel_sizes_are_said(report, tmp_p
     (sizes,) = said(found, "warning", "the images differ in the size of a pixel")
     first, third = (tmp_path / "i" / f"t{number}.tif" for number in (0, 2))
     assert f"(0.5 x 0.5 µm ({first}), 1 x 1 µm ({third}))" in sizes
+    assert sizes.endswith("; the model will not know which scale it is for")
     assert said(found, "warning", "declares pixels of 1 x 1 µm, but", "t1.tif has 0.5 x 0.5 µm")
     assert len(found.problems) == 2
 

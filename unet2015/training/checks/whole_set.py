@@ -7,7 +7,7 @@ import numpy as np
 from unet2015.errors import UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
-from unet2015.images.pixel_size import in_words, sizes_of
+from unet2015.images.pixel_size import in_words, sizes_of, usual_size
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
 from unet2015.training.checks.copied_pages import PageFacts, copies_of, notes_on_copies
@@ -98,9 +98,10 @@ def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
     yield from _other_names(images)
     if len(sizes := sizes_of(images)) > 1:
         said = ", ".join(f"{in_words(size)} ({name})" for size, name in sorted(sizes.items()))
+        unknown = "" if usual_size(images) else "; the model will not know which scale it is for"
         yield _warning(
             f"the images differ in the size of a pixel ({said}), so the same cell has another size in them; "
-            "see that they are right, and that all images are scaled alike"
+            f"see that they are right, and that all images are scaled alike{unknown}"
         )
 
 
