@@ -9,8 +9,9 @@ import pytest
 import tifffile
 import torch
 
+from unet2015.images.pair_notes import notes_on_pairs, notes_on_truth
 from unet2015.images.result_names import shown_name
-from unet2015.images.result_records import notes_on_results, notes_on_truth, record_of_result
+from unet2015.images.result_records import notes_on_results, record_of_result
 from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import ModelInfo, build_network, save_model
 from unet2015.safe_files import digest_of, signed
@@ -22,7 +23,7 @@ from unet2015.settings import Mapping, NetworkSettings, TrainingSettings
 from unet2015.training.checks.training_set import inspect_set
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
-MORE = ("trained_on", "command", "input", "channel_names")
+MORE = ("trained_on", "chosen_on", "command", "input", "input_sha256", "channel_names")
 SETTINGS = {"threshold": 0.5, "average": "none", "tile": 572, "batch": 1}
 
 
@@ -96,6 +97,30 @@ def test_results_that_are_not_what_their_records_tell_of_are_said_by_evaluate(tm
     assert changed.startswith("1 result is not as the records say that they were written: t2.labels.tif;")
 
 
+def test_images_that_the_model_was_chosen_by_or_that_are_there_twice_are_said_by_evaluate(
+    tmp_path: Path,
+) -> None:
+    said = {"chosen_on": [0], "input_sha256": "f" * 64}
+    paths = [result(tmp_path, "a", **said), result(tmp_path, "b", input_sha256="f" * 64)]
+    paths += [
+        result(tmp_path, "c", input_sha256="e" * 64),
+        result(tmp_path, "d", scene="1", input_sha256="e" * 64),
+    ]
+    tifffile.imwrite(tmp_path / "truth.tif", CELLS, software="drawn")
+    twice, chosen = notes_on_pairs([(tmp_path / "truth.tif", path) for path in paths])
+    assert twice.endswith(" counts several times: a.labels.tif and b.labels.tif")
+    assert chosen.startswith("1 result is of images held out of the training: ")
+    assert chosen.endswith(": a.labels.tif")
+
+
+def test_labels_without_an_object_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    for name, labels in (("empty", 0 * CELLS), ("cells", CELLS)):
+        for side in ("t", "r"):
+            tifffile.imwrite(tmp_path / f"{name}-{side}.tif", labels)
+        found = notes_on_truth([(tmp_path / f"{name}-t.tif", tmp_path / f"{name}-r.tif")])
+        assert ("byte for byte" in " ".join(found)) == (name == "cells")
+
+
 def test_nothing_is_said_where_no_record_tells(tmp_path: Path) -> None:
     bare = tmp_path / "x.labels.tif"
     tifffile.imwrite(bare, CELLS)
@@ -159,13 +184,15 @@ def segmented(tmp_path: Path) -> Path:
 def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path: Path) -> None:
     records = [json.loads((segmented / f"i{number}.record.json").read_text()) for number in (0, 1)]
     assert [record.get("trained_on", "on none") for record in records] == [[0], "on none"]
+    assert [record.get("chosen_on", "by none") for record in records] == [[1], "by none"]
     (tmp_path / "t").mkdir()
     for number in (0, 1):
         tifffile.imwrite(
             tmp_path / "t" / f"i{number}.tif", np.ones((2, 40, 50), np.uint8), photometric="minisblack"
         )
     words = "1 of the results are of images that their model was trained on"
-    (note,) = evaluate_pixels(tmp_path / "t", segmented).comparison.on_results
+    note, chosen = evaluate_pixels(tmp_path / "t", segmented).comparison.on_results
+    assert chosen.startswith("1 result is of images held out of the training")
     assert note.startswith(words)
     assert note.endswith("i0.classes.tif")
     label_files(segmented, tmp_path / "l")

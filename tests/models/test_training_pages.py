@@ -2,7 +2,14 @@
 
 import pytest
 
-from unet2015.models.training_pages import files_of, names_files, trained_pages, why_too_good, why_unknown
+from unet2015.models.training_pages import (
+    chosen_pages,
+    files_of,
+    names_files,
+    trained_pages,
+    why_too_good,
+    why_unknown,
+)
 
 
 def record(*held_out, files=(("a.tif", "1"), ("b.tif", "2")), **more):
@@ -15,6 +22,9 @@ def test_pages_are_known_by_the_digest_of_their_file():
     assert trained_pages(of, "1", 3) == {0, 2}
     assert trained_pages(of, "2", 1) == set(), "it was held out"
     assert trained_pages(of, "3", 1) == set(), "another file"
+    assert [chosen_pages(of, digest, 3) for digest in "123"] == [{1}, {0, 1, 2}, set()]
+    again = record("b.tif", start={"model": "first", "sha256": "f"} | files_of(of))
+    assert chosen_pages(again, "1", 3) == set(), "trained on later"
 
 
 def test_a_file_that_was_there_twice_counts_once_it_was_trained_on():

@@ -78,7 +78,7 @@ def em(
     for the whole stack.
     """
     with loading():
-        from unet2015.images.result_records import notes_on_pairs
+        from unet2015.images.pair_notes import notes_on_pairs
         from unet2015.metrics.em import RADIUS_2016, measured
         from unet2015.metrics.em_files import read_em_files
 

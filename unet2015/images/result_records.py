@@ -1,22 +1,23 @@
 """What the records beside results say of them together: whether one model made all, and of what images."""
 
 import json
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from unet2015.images.labelled_maps import describe_other_maps
 from unet2015.images.result_names import image_around, record_places, shown_name
 from unet2015.safe_files import digest_of, find_record, is_edited
-from unet2015.wording import counted, cut, listed
+from unet2015.wording import cut, listed
 
 TRAINED_ON = "trained_on"
 """Key of the pages of an image, in the record of its results, that the model was trained on.
 
 It is null where the model does not name its files, and missing where it was trained on none.
 """
+CHOSEN_ON = "chosen_on"
+"""Key of those that were held out of the training: the best state and the threshold were chosen by them."""
 _DECIDING = (
     "threshold",
     "average",
@@ -59,7 +60,7 @@ def describe_result(path: Path) -> str | None:
     )
 
 
-class _Recorded(NamedTuple):
+class Recorded(NamedTuple):
     """What the records say of a result.
 
     Attributes
@@ -77,10 +78,10 @@ class _Recorded(NamedTuple):
     made: dict[str, Any]
 
 
-def _recorded(paths: Iterable[Path]) -> list[_Recorded]:
+def recorded_results(paths: Iterable[Path]) -> list[Recorded]:
     """Return what the records say of those results that have one."""
     found = {path: record for path in paths if (record := record_of_result(path)) is not None}
-    return [_Recorded(path, record, _segmentation(record)) for path, record in found.items()]
+    return [Recorded(path, record, _segmentation(record)) for path, record in found.items()]
 
 
 def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
@@ -98,10 +99,11 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
         of now; that a model was trained on the images of some.
     """
     paths = list(paths)
-    return _notes_on(paths, _recorded(paths))
+    return notes_on_recorded(paths, recorded_results(paths))
 
 
-def _notes_on(paths: Sequence[Path], recorded: Sequence[_Recorded]) -> tuple[str, ...]:
+def notes_on_recorded(paths: Sequence[Path], recorded: Sequence[Recorded]) -> tuple[str, ...]:
+    """Return `notes_on_results` of what `recorded_results` has found."""
     seen = [shown_name(one.path) for one in recorded if isinstance(one.made.get(TRAINED_ON), list)]
     notes = [
         _differences({one.path: _decided(one.record, one.made) for one in recorded}),
@@ -138,87 +140,8 @@ def is_unchanged_result(path: Path) -> bool:
     return record is not None and is_as_written(path, record)
 
 
-def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
-    """Return where the truth may be none: a result of this program, or a copy of what is measured by it.
-
-    Parameters
-    ----------
-    pairs : iterable of (truth, result)
-        Files; one that is its own truth says nothing here.
-    """
-    pairs = [(true, found) for true, found in pairs if os.path.realpath(true) != os.path.realpath(found)]
-    made = [shown_name(true) for true, _ in pairs if is_unchanged_result(true)]
-    same = [shown_name(true) for true, found in pairs if _same_bytes(true, found)]
-    notes = []
-    if made:
-        notes.append(
-            f"the truth holds results of this program, by their records, that nobody has changed since "
-            f"({counted(len(made), 'file')}): {listed(made, _NAMED)}; are truth and result exchanged?"
-        )
-    if same:
-        notes.append(
-            f"the truth holds, byte for byte, results that it measures ({counted(len(same), 'file')}): "
-            f"{listed(same, _NAMED)}; what nobody has corrected is perfect by itself"
-        )
-    return tuple(notes)
-
-
-def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
-    """Return what is to be known of figures of (truth, result).
-
-    That are `notes_on_results`, which results are not those that their records tell of, of which it is not
-    known whether their model was trained on their images, and `notes_on_truth`.
-    """
-    pairs = list(pairs)
-    results = [found for _, found in pairs]
-    recorded = _recorded(results)
-    doubts = (*_notes_on(results, recorded), *_not_as_written(recorded), *_not_known(recorded))
-    return (*doubts, *notes_on_truth(pairs))
-
-
-def _not_as_written(recorded: Sequence[_Recorded]) -> Iterator[str]:
-    known = {sha256: name for one in recorded for name, sha256 in one.record["outputs"].items()}
-    exchanged, changed = [], []
-    for one in recorded:
-        around = image_around(one.path)
-        now = digest_of(around)
-        if one.record["outputs"][around.name] == now:
-            continue
-        if now in known:
-            exchanged.append(f"{shown_name(one.path)} holds {known[now]}")
-        else:
-            changed.append(shown_name(one.path))
-    if exchanged:
-        yield (
-            "by their records, results are of other images than their names say, so the figures are of none: "
-            f"{listed(exchanged, _NAMED)}; segment these images again"
-        )
-    if changed:
-        yield (
-            f"{counted(len(changed), 'result is', 'results are')} not as the records say that they were "
-            f"written: {listed(changed, _NAMED)}; where somebody corrected them, the figures are not of the "
-            "model alone; else see that each belongs to its image"
-        )
-
-
-def _not_known(recorded: Iterable[_Recorded]) -> Iterator[str]:
-    names = [shown_name(one.path) for one in recorded if one.made.get(TRAINED_ON, ()) is None]
-    if names:
-        yield (
-            f"{counted(len(names), 'result')} of a model that does not name the files it was trained on, so "
-            "whether these images are among them is not known; if they are, what is measured is too good: "
-            f"{listed(names, _NAMED)}"
-        )
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
-    if one.is_file() and other.is_file():
-        return one.stat().st_size == other.stat().st_size and digest_of(one) == digest_of(other)
-    return False
-
-
 def _segmentation(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of the segmentation that a result of this record is of; see `_Recorded`."""
+    """Return the record of the segmentation that a result of this record is of; see `Recorded`."""
     source = record.get("input")
     if "command" not in record or not isinstance(source, str):
         return record

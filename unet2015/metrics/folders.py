@@ -19,10 +19,10 @@ from unet2015.images.folders_below import not_searched
 from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, page_colours
 from unet2015.images.notes import Repeated, Say, say_notes
+from unet2015.images.pair_notes import notes_on_pairs
 from unet2015.images.pairs import Pairing, listed_files, named_files
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
-from unet2015.images.result_records import notes_on_pairs
 from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.whole_numbers import whole_numbers_of
 from unet2015.safe_files import Unchanged

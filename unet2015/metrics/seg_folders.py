@@ -78,7 +78,7 @@ def evaluate_seg(
         )
 
     from unet2015.images.notes import Repeated
-    from unet2015.images.result_records import notes_on_pairs
+    from unet2015.images.pair_notes import notes_on_pairs
 
     notes = Repeated()
     for note in notes_on_pairs((files[number], masks[number]) for number in files):

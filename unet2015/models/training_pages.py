@@ -50,7 +50,23 @@ def trained_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str
     set of int
         Numbers of pages, from 0; empty where the record names no files.
     """
-    found: set[int] = set()
+    return {page for page, held_out in _pages_of(record, sha256, pages, scene) if not held_out}
+
+
+def chosen_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str | None = None) -> set[int]:
+    """Return which pages of a file were held out when a model, or one before it, was trained.
+
+    It was not trained on them, but its best state, its threshold and the settings of its objects were chosen
+    by them. Parameters are those of `trained_pages`.
+    """
+    found = {page for page, held_out in _pages_of(record, sha256, pages, scene) if held_out}
+    return found - trained_pages(record, sha256, pages, scene)
+
+
+def _pages_of(
+    record: Mapping[str, Any], sha256: str, pages: int, scene: str | None
+) -> Iterator[tuple[int, bool]]:
+    """Yield the pages of a file in each training, and whether they were held out."""
     for one in _records(record):
         if not _names(one) or _other_scene(one.get("scene"), scene):
             continue
@@ -59,8 +75,7 @@ def trained_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str
             if not isinstance(pair, dict) or pair.get("image_sha256") != sha256:
                 continue
             name = pair.get("image")
-            found |= {page for page in range(pages) if not {name, f"{name} page {page}"} & held_out}
-    return found
+            yield from ((page, bool({name, f"{name} page {page}"} & held_out)) for page in range(pages))
 
 
 def why_unknown(record: Mapping[str, Any]) -> str:

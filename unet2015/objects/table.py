@@ -165,10 +165,11 @@ def _cell(value: object) -> object:
 def told_channels(named: Sequence[Sequence[str]]) -> list[str] | None:
     """Return, for each of several images, the names of its channels in one text; None where they are alike.
 
-    Images that name no channels are like all others.
+    Images that name no channels are like those of one channel; several may be in another order.
     """
     texts = ["; ".join(names) for names in named]
-    return texts if len({*texts} - {""}) > 1 else None
+    several = any(len(names) > 1 for names in named)
+    return texts if len({*texts} - (set() if several else {""})) > 1 else None
 
 
 def with_channels(table: Table, names: str) -> Table:

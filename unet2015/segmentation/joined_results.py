@@ -131,7 +131,7 @@ def _say_gone(path: Path, before: object, tables: Collection[Path], all_labels: 
 
 def say_channels(path: Path, channels: Sequence[str]) -> None:
     """Say that the images of a table name their channels otherwise."""
-    names = listed([f"({one})" for one in dict.fromkeys(filter(None, channels))])
+    names = listed([f"({one or 'no names'})" for one in dict.fromkeys(channels)])
     _log.warning(
         "%s: its images have channels of other names, %s, so that its columns of intensities are not of the "
         "same channels in all rows; the column %s says of which they are",

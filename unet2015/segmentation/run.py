@@ -12,9 +12,9 @@ from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
-from unet2015.images.result_records import TRAINED_ON
+from unet2015.images.result_records import CHOSEN_ON, TRAINED_ON
 from unet2015.models.doubts import doubts_of_objects
-from unet2015.models.training_pages import names_files, trained_pages
+from unet2015.models.training_pages import chosen_pages, names_files, trained_pages
 from unet2015.models.unlike import notes_on_image, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.objects.too_small import describe_left_out
@@ -164,12 +164,13 @@ def _done_before(job: Job, heard: _Heard) -> dict[str, Any] | None:
 
 
 def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> dict[str, Any]:
-    """Return, for the record, which pages of the image the model was trained on; null if it cannot tell."""
+    """Return, for the record, which pages the model was trained on or chosen by; null if it cannot tell."""
     if not names_files(segmenter.info.training):
         return {TRAINED_ON: None}
     scene = None if job.options.scene is None else str(job.options.scene)
-    pages = trained_pages(segmenter.info.training, sha256, image.pages, scene)
-    return {TRAINED_ON: sorted(pages)} if pages else {}
+    of = segmenter.info.training, sha256, image.pages, scene
+    found = {TRAINED_ON: sorted(trained_pages(*of)), CHOSEN_ON: sorted(chosen_pages(*of))}
+    return {key: pages for key, pages in found.items() if pages}
 
 
 def _notes_on_results(

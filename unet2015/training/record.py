@@ -153,7 +153,7 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         "date": datetime.now(UTC).date().isoformat(),
     }
     record |= {name: data.identity[name] for name in ("channel", "scene") if name in data.identity}
-    if len(named := {image.channel_names for image in data.images}) == 1 and any(named):
+    if len(named := {names for image in data.images if (names := image.channel_names)}) == 1:
         record["channel_names"] = list(*named)
     if data.axes is not None:
         record["axes"] = data.axes

@@ -87,6 +87,23 @@ def test_images_that_name_a_channel_otherwise_are_said(report, tmp_path, channel
     assert f"named {ours}, but those of {tmp_path / 'i' / 't0.ome.tif'} {theirs}; see that each" in message
 
 
+def test_images_that_name_no_channels_beside_others_that_do_are_said(report, tmp_path):
+    """Saved again by another program, their channels may be in another order."""
+    report([CELLS] * 5)
+    for number in range(5):
+        names = {} if number == 3 else {"Channel": {"Name": ["DAPI", "GFP"]}}
+        path = tmp_path / "i" / f"t{number}.ome.tif"
+        tifffile.imwrite(
+            path, noise(2, *BLANK.shape), ome=True, metadata={"axes": "CYX"} | names, photometric="minisblack"
+        )
+        (tmp_path / "i" / f"t{number}.tif").unlink()
+    found = inspect_set(pair_images([tmp_path / "i"], [tmp_path / "l"]), TrainingSettings())
+    (message,) = said(found, "warning", "do not name their channels")
+    assert (
+        f"({tmp_path / 'i' / 't3.ome.tif'}), but {tmp_path / 'i' / 't0.ome.tif'} does: DAPI, GFP;" in message
+    )
+
+
 def test_held_out_pages_without_cells(report):
     found = report([CELLS] * 4 + [BLANK] * 2, validation={"fraction": 0.34})
     (message,) = said(found, "warning", "no held-out page holds a cell")

@@ -219,6 +219,12 @@ def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
             ours, theirs = (", ".join(one.channel_names) for one in (image, named[0]))
             message = f"its channels are named {ours}, but those of {named[0].name} {theirs}"
             yield Problem("warning", image.name, f"{message}; see that each is the same in all images")
+    nameless = [image.name for image in images if image.channels > 1 and not image.channel_names]
+    if named and nameless:
+        yield _warning(
+            f"some images do not name their channels ({listed(nameless)}), but {named[0].name} does: "
+            f"{', '.join(named[0].channel_names)}; see that all have them in this order"
+        )
 
 
 def _class_name(number: int, labels: LabelSettings) -> str:
