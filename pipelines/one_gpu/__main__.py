@@ -1,6 +1,6 @@
 """Everything that ten minutes of one GPU can give: the paper's tables at full width, in one command.
 
-``python -m pipelines.one_gpu --data FILE.npz --out DIR --seconds 520 [--device cuda] [--quick]``
+``python -m pipelines.one_gpu --data FILE.npz --out DIR --seconds 520 [--device cuda] [--seed N] [--quick]``
 
 FILE is what :mod:`pipelines.device_sets` packs. In this order, bounded by the clock: CPU and GPU are seen to
 agree; the card's bfloat16 peak; some steps of every recipe, of which those that beat the best constant
@@ -60,13 +60,14 @@ def main(words: Sequence[str] | None = None) -> int:
         "--device", default="cuda", help="cuda, or cpu to try the code (default: %(default)s)"
     )
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, help="of trainings that name none (default: the file's)")
     parser.add_argument("--quick", action="store_true", help=f"all stages at tiny size: {QUICK.name}")
     given = parser.parse_args(words)
     clock = Clock(given.seconds)
 
     def work() -> int:
         device = find_device(given.device)
-        plan = Plan(load(given.data), QUICK if given.quick else given.settings)
+        plan = Plan(load(given.data), QUICK if given.quick else given.settings, given.seed)
         torch.backends.cudnn.benchmark = True
         busy = TrainingError(
             f"{given.out}: another run is writing into this folder; wait until it ends, or choose another"

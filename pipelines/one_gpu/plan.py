@@ -60,6 +60,8 @@ class Plan:
         The packed sets.
     path : Path
         The settings file.
+    seed : int, optional
+        Of the trainings whose own settings give none; that of the file otherwise.
 
     Raises
     ------
@@ -69,12 +71,14 @@ class Plan:
         A split does not exist, or the packed file lacks what it needs.
     """
 
-    def __init__(self, arrays: Arrays, path: Path) -> None:
+    def __init__(self, arrays: Arrays, path: Path, seed: int | None = None) -> None:
         self.arrays, self.path, self.given = arrays, path, read_toml(path, str(path))
         self._sets = PackedSets(arrays)
         for table in ("base", "recipes", "trial", "trainings"):
             if not isinstance(self.given.get(table), dict) or not self.given[table]:
                 raise SettingsError(f"{path}: expected a table [{table}], found none")
+        if seed is not None:
+            self.given["base"] = merged(self.given["base"], {"seed": seed})
         self.recipes: dict[str, dict[str, Any]] = self.given["recipes"]
         self.trainings: dict[str, dict[str, Any]] = self.given["trainings"]
         self.longest: int = self.given.get("longest", 60_000)

@@ -11,6 +11,7 @@ from pipelines.base.command import INTERRUPTED
 from pipelines.on_device import trainings
 from pipelines.one_gpu import __main__ as one_gpu
 from pipelines.one_gpu import results, training
+from tests.pipelines.one_gpu.conftest import SETTINGS
 from unet2015 import load_model
 from unet2015.models.tensors import load_tensors
 from unet2015.training.on_device import DeviceTraining
@@ -79,6 +80,19 @@ def test_all_stages_at_the_size_that_is_shipped_for_it(packed, tmp_path, capsys)
     other.write_text(one_gpu.QUICK.read_text().replace("2e-3", "3e-3"))
     assert one_gpu.main([*words[:6], "--settings", str(other)]) == 2
     assert "not mixed; choose another folder" in capsys.readouterr().err
+
+
+def test_a_seed_given_is_that_of_the_settings_and_is_noted(command, settings, whole, tmp_path, capsys):
+    """The same trainings once more with another seed need no second file."""
+    assert command(seed=3) == 0
+    assert notes(tmp_path / "out")["settings"]["base"]["seed"] == 3
+    settings.write_text(SETTINGS.replace("[base]", "[base]\nseed = 3"))
+    assert command(out=tmp_path / "written") == 0
+    found = contents(tmp_path / "out")
+    assert_same(found, contents(tmp_path / "written"))
+    assert (found["em-4.npz/test/none"] != contents(whole)["em-4.npz/test/none"]).any()
+    assert command(seed=4) == 2
+    assert "results of other settings" in capsys.readouterr().err
 
 
 @pytest.mark.slow
