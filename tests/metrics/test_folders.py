@@ -1,6 +1,7 @@
 """Two folders of labels, masks or class maps: pairs, pages, failures, and figures computed by hand."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_folders_that_are_not_searched_are_named(folders: tuple[Path, Path]) -> 
         (truth / f"{name}.tif").unlink()
     said = evaluate_objects(truth, result / "day2").as_dict()
     assert (said["files"], said["folders_not_searched"]) == (1, [])
+
+
+def test_what_is_said_of_folders_is_what_json_has(folders: tuple[Path, Path], caplog) -> None:
+    truth, result = folders
+    caplog.set_level(logging.INFO, "unet2015")
+    write(truth / "monday", c0=CELLS, c1=CELLS)
+    said = evaluate_objects(truth, truth / "monday").as_dict()
+    assert said["folders_not_searched"] == []
+    assert "not searched" not in caplog.text
+    write(truth / "day2", c0=CELLS)
+    said = evaluate_objects(truth, result).as_dict()
+    assert said["folders_not_searched"] == [f"{truth / 'day2'}", f"{truth / 'monday'}"]
+    assert [str(truth / "day2") in line for line in caplog.messages if "not searched" in line] == [True]
 
 
 def test_no_pair_and_a_wrong_threshold_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

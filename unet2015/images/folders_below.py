@@ -1,6 +1,7 @@
 """Folders with images that a folder or a pattern does not search: they are named as files left out are."""
 
 import glob
+import logging
 import os
 from collections.abc import Collection
 from contextlib import suppress
@@ -17,6 +18,32 @@ from unet2015.wording import listed
 _NAMED = 10
 _DEPTH = 2
 """So many levels below are looked at."""
+_log = logging.getLogger("unet2015")
+
+
+class NotSearched:
+    """Folders with images that inputs lead to and that are not searched: each is said, and kept.
+
+    Parameters
+    ----------
+    given : collection of path
+        All inputs: what is one of them, or above one, is not left out.
+
+    Attributes
+    ----------
+    folders : dict
+        Those that were found, in order.
+    """
+
+    def __init__(self, given: Collection[str | Path]) -> None:
+        self._given = given
+        self.folders: dict[Path, None] = {}
+
+    def look(self, item: str | Path, taken: Collection[Path]) -> None:
+        """Look below an input of which these images are taken."""
+        if found := not_searched(item, taken, self._given):
+            _log.info("%s", _describe(item, found))
+            self.folders |= dict.fromkeys(found)
 
 
 def not_searched(item: str | Path, taken: Collection[Path], given: Collection[str | Path] = ()) -> list[Path]:
@@ -56,8 +83,7 @@ def not_searched(item: str | Path, taken: Collection[Path], given: Collection[st
     return found
 
 
-def describe_not_searched(where: object, folders: Collection[Path]) -> str:
-    """Return a line that names folders with images which are not searched; at least one."""
+def _describe(where: object, folders: Collection[Path]) -> str:
     names = listed([str(folder) for folder in folders], _NAMED)
     return f"{where}: folders with images are not searched: {names}; give them as well if they are meant"
 

@@ -19,6 +19,7 @@ from unet2015.file_names import natural_order
 from unet2015.images.beside_results import without_other_results, without_their_images
 from unet2015.images.conventions import Conventions, Edges
 from unet2015.images.earlier_runs import without_earlier
+from unet2015.images.folders_below import NotSearched
 from unet2015.images.name_words import bases_of_labels, exact_words
 from unet2015.images.reader import find_images
 from unet2015.images.result_names import meant_inside, results_meant, shared_stem, shown_name
@@ -54,7 +55,13 @@ class Pairing:
     unlike: tuple[tuple[Path, Path], ...] = ()
 
 
-def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = False) -> dict[Path, str]:
+def named_files(
+    given: str | Path,
+    wanted: str | None = None,
+    *,
+    truth: bool = False,
+    below: NotSearched | None = None,
+) -> dict[Path, str]:
     """Return the images that a path or a pattern names, each with its name without ending.
 
     The name begins with the folders that tell files apart: those below `given`, where it is a folder without
@@ -71,6 +78,8 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
         are left out.
     truth : bool
         Whether truth is meant, so that a name does not make a file a result.
+    below : NotSearched, optional
+        As of `find_images`.
 
     Raises
     ------
@@ -82,12 +91,12 @@ def named_files(given: str | Path, wanted: str | None = None, *, truth: bool = F
     """
     root = Path(given)
     try:
-        files = find_images([given])
+        files = find_images([given], below)
     except UsageError:
-        below = glob.glob(str(Path(glob.escape(str(root))) / "*" / "**"), recursive=True)
-        if not below or not root.is_dir():
+        deeper = glob.glob(str(Path(glob.escape(str(root))) / "*" / "**"), recursive=True)
+        if not deeper or not root.is_dir():
             raise
-        files = find_images([Path(glob.escape(str(root))) / "**" / "*"])
+        files = find_images([Path(glob.escape(str(root))) / "**" / "*"], below)
     else:
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     if wanted is not None:

@@ -15,7 +15,7 @@ from unet2015.errors import ImageReadError, ImageValueError, OutOfMemoryError, U
 from unet2015.file_names import natural_order, pattern_of
 from unet2015.images.channel import ChannelImage
 from unet2015.images.figure_files import is_figure
-from unet2015.images.folders_below import advice_on_folders, describe_not_searched, not_searched
+from unet2015.images.folders_below import NotSearched, advice_on_folders
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, begins_as_image, open_file
 from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
@@ -150,7 +150,7 @@ def check_memory(image: Image) -> None:
         )
 
 
-def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+def find_images(inputs: Sequence[str | Path], below: NotSearched | None = None) -> list[Path]:
     """Return the images that the inputs name: files, folders and patterns, each image once.
 
     A folder stands for the images in it whose names end in one of `SUFFIXES` or .zarr, without hidden ones,
@@ -162,6 +162,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     not searched. Something with the name of an image that is not one, such as a folder without images or a
     broken link, is returned, too: opening it says what is wrong.
 
+    Folders with images that are not searched are named, and added to `below`.
+
     Raises
     ------
     UsageError
@@ -170,6 +172,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
         A folder cannot be read.
     """
     found: dict[Path, None] = {}
+    below = NotSearched(inputs) if below is None else below
     for item in inputs:
         path = Path(item)
         try:
@@ -178,8 +181,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise ImageReadError(f"{path}: cannot read the folder: {error.strerror or error}") from error
         if others:
             _log.warning("%s", describe_left_out(item, others, _TAKEN))
-        if below := not_searched(item, files, inputs):
-            _log.info("%s", describe_not_searched(item, below))
+        below.look(item, files)
         if not files and path.is_dir() and path.suffix.lower() in SUFFIXES:
             files = [path]  # such as `*.tif` gives to a shell; opening it says what it is
         if not files:

@@ -158,12 +158,14 @@ def _decided(record: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, st
         values = of.get("settings")
         if isinstance(values, dict) and not (place and made is record):
             for name in names or values:
-                # Which channel it was, where its name is known, and not how it was asked for.
-                known = (
-                    of.get("channel_names") if name == "channel" and values.get(name) is not None else None
-                )
-                said |= _single(f"{place}{name}", known or values.get(name))
+                said |= _single(f"{place}{name}", _meant_by(of, values, name))
     return said
+
+
+def _meant_by(record: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> object:
+    """Return a setting; of the channel its name, where that is known, and not how it was asked for."""
+    given = settings.get(name)
+    return (record.get("channel_names") or given) if name == "channel" and given is not None else given
 
 
 def _single(name: str, value: object) -> dict[str, str]:

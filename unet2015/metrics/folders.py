@@ -15,7 +15,7 @@ from unet2015.arguments import callback, file_path, text
 from unet2015.errors import DataSetError, LabelError, UNet2015Error, failure_of
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.folder_pairs import pair_files, stack_advice
-from unet2015.images.folders_below import not_searched
+from unet2015.images.folders_below import NotSearched
 from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, page_colours
 from unet2015.images.notes import Repeated, Say, say_notes
@@ -134,7 +134,8 @@ def compare_folders(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     axes = None if axes is None else text(axes, "axes")
     progress = callback(progress, "progress")
-    names = named_files(truth, wanted, truth=True), named_files(result, wanted)
+    below = NotSearched((truth, result))
+    names = named_files(truth, wanted, truth=True, below=below), named_files(result, wanted, below=below)
     pairing = pair_files(*names)
     if not pairing.pairs:
         raise DataSetError(
@@ -156,9 +157,7 @@ def compare_folders(
         if progress is not None:
             progress(done, len(pairing.pairs))
     notes.finish()
-    given = truth, result
-    left = [one for side, files in zip(given, names, strict=True) for one in not_searched(side, files, given)]
-    return Comparison(tuple(pages), pairing, tuple(failures), on_results, tuple(dict.fromkeys(left)))
+    return Comparison(tuple(pages), pairing, tuple(failures), on_results, tuple(below.folders))
 
 
 def _compare(
