@@ -97,6 +97,25 @@ def test_results_that_are_not_what_their_records_tell_of_are_said_by_evaluate(tm
     assert changed.startswith("1 result is not as the records say that they were written: t2.labels.tif;")
 
 
+def test_a_result_that_was_emptied_is_changed_and_not_that_of_another_image(tmp_path: Path) -> None:
+    paths = [result(tmp_path, name) for name in "ab"]
+    tifffile.imwrite(paths[1], 0 * CELLS)
+    record = tmp_path / "b.record.json"
+    said = json.loads(record.read_text()) | {"outputs": {paths[1].name: digest_of(paths[1])}}
+    record.write_text(json.dumps(signed(said)))
+    tifffile.imwrite(tmp_path / "truth.tif", CELLS, software="drawn")
+    pairs = [(tmp_path / "truth.tif", path) for path in paths]
+    assert notes_on_pairs(pairs) == ()
+    cells = paths[0].read_bytes()
+    paths[0].write_bytes(paths[1].read_bytes())
+    (note,) = notes_on_pairs(pairs)
+    assert note.startswith("1 result is not as the records say that they were written: a.labels.tif;")
+    paths[1].write_bytes(cells)
+    exchanged, changed = notes_on_pairs(pairs)
+    assert "so the figures are of none: b.labels.tif holds a.labels.tif;" in exchanged
+    assert changed.startswith("1 result is not as")
+
+
 def test_images_that_the_model_was_chosen_by_or_that_are_there_twice_are_said_by_evaluate(
     tmp_path: Path,
 ) -> None:

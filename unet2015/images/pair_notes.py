@@ -71,7 +71,8 @@ def _not_as_written(recorded: Sequence[Recorded]) -> Iterator[str]:
         now = digest_of(around)
         if one.record["outputs"][around.name] == now:
             continue
-        if now in known:
+        # One without an object is as one that somebody emptied: it says nothing of whose it is.
+        if now in known and _holds_objects(one.path):
             exchanged.append(f"{shown_name(one.path)} holds {known[now]}")
         else:
             changed.append(shown_name(one.path))
