@@ -12,6 +12,24 @@ from unet2015.wording import listed
 _NAMED = 5
 
 
+class InPieces:
+    """Looks at the labels of several files for objects in several pieces."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, list[int]]] = []
+        self._objects = 0
+
+    def look(self, labels: NDArray[Any], place: str) -> None:
+        """Look at whole numbers of any shape, in which each is one object; `place` is such as a file."""
+        numbers, pieces = _pieces(labels)
+        self._objects += len(numbers)
+        self._found.append((place, numbers[pieces > 1].tolist()))
+
+    def describe(self) -> str | None:
+        """Return `describe_pieces` of all."""
+        return describe_pieces(self._found, self._objects)
+
+
 def several_pieces(labels: NDArray[Any]) -> list[int]:
     """Return the numbers of the objects of a page that are in several pieces, which do not touch at corners.
 
@@ -20,12 +38,30 @@ def several_pieces(labels: NDArray[Any]) -> list[int]:
     labels : ndarray, shape (height, width)
         Whole numbers, 0 where no object is.
     """
-    parts = label(labels, background=0, connectivity=2)  # type: ignore[no-untyped-call]
+    numbers, pieces = _pieces(labels)
+    found: list[int] = numbers[pieces > 1].tolist()
+    return found
+
+
+def owners_of_parts(parts: NDArray[np.integer[Any]], labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the number of the object of each connected part, in the order of the parts from 1 on.
+
+    Parameters
+    ----------
+    parts : ndarray of int
+        Number of the part of each pixel; 0 belongs to none.
+    labels : ndarray
+        Number of the object of each pixel, which is one all over a part.
+    """
     owners = np.zeros(int(parts.max(initial=0)) + 1, labels.dtype)
     owners[parts.ravel()] = labels.ravel()
-    numbers, counts = np.unique(owners[1:], return_counts=True)
-    found: list[int] = numbers[counts > 1].tolist()
-    return found
+    return owners[1:]
+
+
+def _pieces(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the numbers of the objects, and of how many pieces each is."""
+    parts = label(labels, background=0, connectivity=labels.ndim)  # type: ignore[no-untyped-call]
+    return np.unique(owners_of_parts(parts, labels), return_counts=True)
 
 
 def describe_pieces(found: Iterable[tuple[str, list[int]]], objects: int) -> str | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unet2015.errors import LabelError
 from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.several_pieces import owners_of_parts
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.checks.annotated import file_notes, ignored_cell, not_annotated
 from unet2015.training.checks.outlines import Outlines
@@ -207,9 +208,7 @@ class _Instances:
 
 def _pieces(cells: Cells, parts: npt.NDArray[np.integer[Any]], count: int) -> Counts:
     """Count the parts of the cells 1 to `count`."""
-    owners = np.zeros(int(parts.max()) + 1, np.int64)
-    owners[parts.ravel()] = cells.ravel()
-    return np.bincount(owners[1:], minlength=count + 1)[1:].astype(np.int64)
+    return np.bincount(owners_of_parts(parts, cells), minlength=count + 1)[1:].astype(np.int64)
 
 
 def _mask_problems(cells: _Instances, place: str) -> Iterator[str]:
