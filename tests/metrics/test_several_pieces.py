@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from unet2015.metrics import evaluate_objects
-from unet2015.metrics.several_pieces import several_pieces
+from unet2015.metrics import evaluate_objects, evaluate_seg
+from unet2015.metrics.several_pieces import InPieces, several_pieces
 from unet2015.objects import scattered
 from unet2015.segmentation.label_files import measure_files
 
@@ -56,9 +56,15 @@ def test_nothing_is_said_of_whole_cells_that_touch(tmp_path, caplog):
     assert "several pieces" not in caplog.text
 
 
-def test_evaluate_names_those_of_either_side(tmp_path):
+def apart():
+    """Eight cells of 11 x 11 px."""
     whole = np.kron(np.arange(1, 9, dtype=np.uint16).reshape(2, 4), np.ones((12, 12), np.uint16))
     whole[:, ::12] = whole[::12] = 0
+    return whole
+
+
+def test_evaluate_names_those_of_either_side(tmp_path):
+    whole = apart()
     tifffile.imwrite(tmp_path / "whole.tif", whole, photometric="minisblack")
     stray = whole.copy()
     stray[0, 0] = 6
@@ -72,3 +78,58 @@ def test_evaluate_names_those_of_either_side(tmp_path):
     (note,) = evaluate_objects(tmp_path / "whole.tif", tmp_path / "stray.tif").notes
     assert note.startswith("the result: 1 of 8 objects")
     assert evaluate_objects(tmp_path / "whole.tif", tmp_path / "whole.tif").notes == []
+
+
+def frames(folder, **labels):
+    folder.mkdir()
+    for name, pages in labels.items():
+        about = {"axes": "ZYX"} if pages.ndim == 3 else {}
+        more = {"photometric": "minisblack", "metadata": about, "software": folder.name}
+        tifffile.imwrite(folder / f"{name}.tif", pages, **more)
+    return folder
+
+
+def test_seg_names_those_of_either_side(tmp_path, caplog):
+    whole, stray = frames(tmp_path / "t", man_seg0=apart(), man_seg1=apart()), apart()
+    stray[0, 0] = 6
+    result = frames(tmp_path / "r", mask0=apart(), mask1=stray)
+    notes = evaluate_seg(whole, result).notes
+    assert notes == (
+        f"{result}: 1 of 16 objects are in several pieces, each of which counts as one: 6 (mask1.tif); see "
+        "that no two cells have one number, and no stray pixels",
+    )
+    assert caplog.messages == [*notes]
+    truth = frames(tmp_path / "s", man_seg0=stray)
+    (whole / "man_seg1.tif").unlink()
+    assert [note.partition(";")[0] for note in evaluate_seg(truth, whole).notes] == [
+        f"{truth}: 1 of 8 objects are in several pieces, each of which counts as one: 6 (man_seg0.tif)"
+    ]
+
+
+def test_seg_says_nothing_of_what_is_one_piece_of_its_frame(tmp_path):
+    """A cell in a volume may be in pieces in a slice, and what is ignored may lie across a cell."""
+    volume = np.stack([apart(), apart(), apart()])
+    volume[0, :12, 5] = 0
+    truth = frames(tmp_path / "t", man_seg0=volume)
+    assert several_pieces(volume[0]) == [1]
+    assert evaluate_seg(truth, frames(tmp_path / "r", mask0=volume)).notes == ()
+    across = apart()
+    across[5] = 99
+    truth = frames(tmp_path / "u", man_seg0=across)
+    result = frames(tmp_path / "q", mask0=apart())
+    assert evaluate_seg(truth, result, ignore=99).notes == ()
+    assert evaluate_objects(truth, result, ignore=99).notes == []
+    across[across == 4] = 6  # which does not touch what is ignored
+    tifffile.imwrite(truth / "man_seg0.tif", across, photometric="minisblack")
+    (note,) = evaluate_seg(truth, result, ignore=99).notes
+    assert note.startswith(f"{truth}: 1 of 7 objects are in several pieces, each of which counts as one: 6 ")
+
+
+def test_masks_are_said_to_be_masks_alone(tmp_path):
+    truth = frames(tmp_path / "t", man_seg0=apart())
+    notes = evaluate_seg(truth, frames(tmp_path / "r", mask0=(apart() > 0).astype(np.uint8))).notes
+    assert ["looks like a mask" in note for note in notes] == [True]
+
+
+def test_nothing_is_looked_at_in_no_file():
+    assert InPieces().describe() is None

@@ -201,7 +201,7 @@ def evaluate_objects(
         ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
         if ignore is None:
             doubt = describe_far_number(true)
-        return _Page(scores, sides, doubt, ignored, (several_pieces(true), several_pieces(found)))
+        return _Page(scores, sides, doubt, ignored, (several_pieces(true, annotated), several_pieces(found)))
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold, ignore)

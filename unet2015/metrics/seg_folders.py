@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer
 from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
+from unet2015.images.result_names import shown_name
 from unet2015.metrics.background import describe_background
 from unet2015.metrics.doubtful_labels import PageDoubts
 from unet2015.metrics.masks import MEANT, check_no_image
 from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, describe_far_number, ignored_number
 from unet2015.metrics.seg import SEGScore, score_frames
+from unet2015.metrics.several_pieces import InPieces
 from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
@@ -95,7 +97,7 @@ def evaluate_seg(
                 progress(done, len(files))
 
     score = score_frames(frames())
-    parts.finish(Path(truth))
+    parts.finish(Path(truth), Path(result))
     notes.finish()
     return replace(score, notes=tuple(notes.warnings()))
 
@@ -115,12 +117,14 @@ class _AnnotatedParts:
         self._ignore, self._say = ignore, say
         self._doubts: list[_Doubt] = []
         self._over: tuple[list[_Doubt], list[_Doubt]] = [], []  # of truth and result
+        self._pieces = InPieces(), InPieces()
+        self._masks = [False, False]  # which say that they are masks, and not in how many pieces
         self._ignored = 0
 
     def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Return the pages of a frame and of its result."""
         true, found = _pages_of(truth, self._say), _pages_of(result, self._say)
-        ignore = self._ignore
+        ignore, annotated, whole = self._ignore, None, found
         texts = [
             describe_far_number(page) if ignore is None else ignored_number(page, ignore) for page in true
         ]
@@ -132,16 +136,22 @@ class _AnnotatedParts:
             true = np.where(annotated, true, 0)
             if true.shape == found.shape:  # else it is refused where both are compared
                 found = np.where(annotated, found, 0)
-        over = (
-            _check_labels(truth, true, self._say, truth=True, numbered=not doubts),
-            _check_labels(result, found, self._say),
+        sides = (
+            (truth, _check_labels(truth, true, self._say, truth=True, numbered=not doubts)),
+            (result, _check_labels(result, found, self._say)),
         )
-        for side, path, text in zip(self._over, (truth, result), over, strict=True):
-            side += [(path, text)] if text else []
+        for side, (path, pages) in enumerate(sides):
+            self._over[side].extend([(path, page.over) for page in pages if page.over][:1])
+            self._masks[side] |= any(page.in_pieces for page in pages)
+        self._pieces[0].look(true, shown_name(truth), annotated)
+        self._pieces[1].look(whole, shown_name(result))
         return true, found
 
-    def finish(self, truth: Path) -> None:
-        """Say what may not be annotated, where nothing was ignored, and where numbers ran over."""
+    def finish(self, truth: Path, result: Path) -> None:
+        """Say what may not be annotated, where nothing was ignored, and where numbers ran over.
+
+        And which objects are in several pieces.
+        """
         for found in (self._doubts, *self._over):
             if found:
                 path, text = found[0]
@@ -149,6 +159,9 @@ class _AnnotatedParts:
                 self._say(path, f"{text}{more}")
         if self._ignore is not None and not self._ignored:
             self._say(truth, f"no pixel has the value {self._ignore}, that of --ignore")
+        for folder, mask, pieces in zip((truth, result), self._masks, self._pieces, strict=True):
+            if not mask and (said := pieces.describe()):
+                self._say(folder, said)
 
 
 def _truth_files(folder: Path) -> dict[int, Path]:
@@ -242,11 +255,8 @@ def _check_labels(
     *,
     truth: bool = False,
     numbered: bool = True,
-) -> str | None:
-    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background.
-
-    Returns what is to be said of numbers that ran over.
-    """
+) -> list[PageDoubts]:
+    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background."""
     for page in labels:
         try:
             check_labels(page, "file", IGNORE_NEGATIVE if truth else "")
@@ -258,4 +268,4 @@ def _check_labels(
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
     if numbered and (found := describe_background([page.areas for page in doubts])):
         say(path, found)
-    return next((page.over for page in doubts if page.over), None)
+    return doubts

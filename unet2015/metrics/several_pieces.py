@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label
+from scipy import ndimage
 
 from unet2015.wording import listed
 
@@ -19,26 +19,34 @@ class InPieces:
         self._found: list[tuple[str, list[int]]] = []
         self._objects = 0
 
-    def look(self, labels: NDArray[Any], place: str) -> None:
-        """Look at whole numbers of any shape, in which each is one object; `place` is such as a file."""
-        numbers, pieces = _pieces(labels)
+    def look(self, labels: NDArray[Any], place: str, annotated: NDArray[np.bool_] | None = None) -> None:
+        """Look at whole numbers of any shape, in which each is one object; `place` is such as a file.
+
+        `annotated` is as for `several_pieces`.
+        """
+        numbers, pieces = _pieces(labels, annotated)
         self._objects += len(numbers)
-        self._found.append((place, numbers[pieces > 1].tolist()))
+        self._found.append((place, _several(numbers, pieces)))
 
     def describe(self) -> str | None:
         """Return `describe_pieces` of all."""
         return describe_pieces(self._found, self._objects)
 
 
-def several_pieces(labels: NDArray[Any]) -> list[int]:
+def several_pieces(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = None) -> list[int]:
     """Return the numbers of the objects of a page that are in several pieces, which do not touch at corners.
 
     Parameters
     ----------
     labels : ndarray, shape (height, width)
         Whole numbers, 0 where no object is.
+    annotated : ndarray of bool, optional
+        Where it is known what the pixels are. Pieces that touch others may be one there.
     """
-    numbers, pieces = _pieces(labels)
+    return _several(*_pieces(labels, annotated))
+
+
+def _several(numbers: NDArray[Any], pieces: NDArray[np.int64]) -> list[int]:
     found: list[int] = numbers[pieces > 1].tolist()
     return found
 
@@ -58,10 +66,21 @@ def owners_of_parts(parts: NDArray[np.integer[Any]], labels: NDArray[Any]) -> ND
     return owners[1:]
 
 
-def _pieces(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _pieces(
+    labels: NDArray[Any], annotated: NDArray[np.bool_] | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the numbers of the objects, and of how many pieces each is."""
+    from skimage.measure import label
+
     parts = label(labels, background=0, connectivity=labels.ndim)  # type: ignore[no-untyped-call]
-    return np.unique(owners_of_parts(parts, labels), return_counts=True)
+    owners = owners_of_parts(parts, labels)
+    whole = np.ones(len(owners), bool)
+    if annotated is not None:
+        beside = ndimage.binary_dilation(~annotated, np.ones((3,) * labels.ndim, bool))
+        whole[np.unique(parts[beside & (parts > 0)]) - 1] = False
+    numbers, places = np.unique(owners, return_inverse=True)
+    pieces = np.bincount(places[whole], minlength=len(numbers))
+    return numbers, pieces + (np.bincount(places[~whole], minlength=len(numbers)) > 0)
 
 
 def describe_pieces(found: Iterable[tuple[str, list[int]]], objects: int) -> str | None:
