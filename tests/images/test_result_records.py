@@ -4,6 +4,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -12,6 +13,7 @@ import torch
 from unet2015.images.pair_notes import notes_on_pairs, notes_on_truth
 from unet2015.images.result_names import shown_name
 from unet2015.images.result_records import notes_on_results, record_of_result
+from unet2015.images.turned import TurnedDigest
 from unet2015.metrics import evaluate_objects, evaluate_pixels
 from unet2015.models.model_file import ModelInfo, build_network, save_model
 from unet2015.safe_files import digest_of, signed
@@ -198,6 +200,65 @@ def segmented(tmp_path: Path) -> Path:
     )
     assert [one.error for one in results] == [None, None]
     return tmp_path / "r"
+
+
+@pytest.fixture
+def knowing(tmp_path: Path) -> Path:
+    """A model that knows the pixels of pages that it was trained on, and that held out the last."""
+    pages = np.random.default_rng(0).integers(0, 200, (3, 40, 50), np.uint8)
+    np.save(tmp_path / "pages.npy", pages)
+    found = []
+    pixels = {"height": 40, "width": 50, "digests": found}
+    for page in pages:
+        digest = TurnedDigest()
+        digest.update(page[None])
+        found.append(digest.digests().short)
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=1),
+        mapping=Mapping(method="standardise"),
+        class_names=("membrane", "cell"),
+        training={
+            "files": [{"image": "a.tif", "image_sha256": "0", "pixels": pixels}],
+            "held_out": ["a.tif page 2"],
+        },
+    )
+    torch.manual_seed(0)
+    save_model(tmp_path / "m.safetensors", build_network(info), info)
+    return tmp_path / "m.safetensors"
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path, page: tifffile.imwrite(path.with_suffix(".tif"), page, compression="zlib"),
+        lambda path, page: tifffile.imwrite(path.with_suffix(".tif"), page.astype(np.uint16)),
+        lambda path, page: tifffile.imwrite(path.with_suffix(".tif"), page.astype(np.float32)),
+        lambda path, page: tifffile.imwrite(path.with_suffix(".tif"), np.rot90(page)),
+        lambda path, page: path.with_suffix(".png").write_bytes(imagecodecs.png_encode(page)),
+    ],
+)
+def test_images_saved_again_are_known_by_their_pixels(knowing: Path, tmp_path: Path, save) -> None:
+    (tmp_path / "i").mkdir()
+    pages = np.load(tmp_path / "pages.npy")
+    for name, page in zip("abcde", (*pages, pages[0] + 1, pages[0, :-1]), strict=True):
+        save(tmp_path / "i" / name, page)
+    segment_files(
+        sorted((tmp_path / "i").iterdir()), tmp_path / "r", knowing, SegmentOptions(products=("classes",))
+    )
+    records = [json.loads((tmp_path / "r" / f"{name}.record.json").read_text()) for name in "abcde"]
+    assert [one.get("trained_on") for one in records] == [[0], [0], None, None, None]
+    assert [one.get("chosen_on") for one in records] == [None, None, [0], None, None]
+
+
+def test_pixels_are_read_again_only_where_pages_have_the_size_of_those(
+    knowing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr("unet2015.segmentation.run.page_digest", lambda *which: read.append(which))
+    tifffile.imwrite(tmp_path / "i.tif", np.load(tmp_path / "pages.npy")[:, 1:], photometric="minisblack")
+    segment_files([tmp_path / "i.tif"], tmp_path / "r", knowing, SegmentOptions(products=("classes",)))
+    assert (tmp_path / "r" / "i.record.json").exists()
+    assert read == []
 
 
 def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_checked_set_is_not_read_again_and_the_same(pairs, labels, monkeypatch
     monkeypatch.delattr(labelled, "read_labels")
     checked = check_pairs(pairs, chosen)
     assert set(checked.labelled.cells) == {0, 2, 4}
-    with closing(load_training_set(pairs, chosen, None, checked.labelled)) as data:
+    with closing(load_training_set(pairs, chosen, None, checked)) as data:
         assert (data.identity, data.hashes, data.class_weights, data.held_out) == (
             expected.identity, expected.hashes, expected.class_weights, expected.held_out,
         )  # fmt: skip

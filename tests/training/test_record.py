@@ -26,6 +26,7 @@ def recorded(images):
         identity={"pairs": []},
         axes=None,
         appearance={},
+        digests=[],
     )
     state = SimpleNamespace(
         settings={"optimisation": {}},
@@ -83,13 +84,13 @@ def test_the_size_of_pixels_is_that_of_most_images_where_they_are_near(widths, s
 
 def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():
     pairs = [(Path(f"set/{day}/i/t0.tif"), Path(f"set/{day}/l/t0.tif")) for day in "ab"]
-    data = SimpleNamespace(files=pairs, identity={"pairs": [["1", "2"], ["3", "4"]]})
+    data = SimpleNamespace(files=pairs, identity={"pairs": [["1", "2"], ["3", "4"]]}, digests=[])
     names = [str(Path(day, side, "t0.tif")) for day in "ab" for side in "il"]
     assert _files(data) == [
         {"image": names[0], "image_sha256": "1", "labels": names[1], "labels_sha256": "2"},
         {"image": names[2], "image_sha256": "3", "labels": names[3], "labels_sha256": "4"},
     ]
-    data = SimpleNamespace(files=pairs[:1], identity={"pairs": [["1", "2"]]})
+    data = SimpleNamespace(files=pairs[:1], identity={"pairs": [["1", "2"]]}, digests=[])
     (only,) = _files(data)
     assert only == {"image": "t0.tif", "image_sha256": "1", "labels": "t0.tif", "labels_sha256": "2"}
 

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -14,6 +15,7 @@ from unet2015.report.run import report_run
 from unet2015.settings import ValidationSettings
 from unet2015.training.checks.training_set import check_pairs, inspect_set
 from unet2015.training.loop import train
+from unet2015.training.pairing import pair_images
 from unet2015.training.start import find_start
 
 NOT_KNOWN = "does not name all files"
@@ -54,6 +56,34 @@ def test_held_out_pages_that_the_start_was_trained_on_are_said(small_set, short,
         assert said("2-3", other) == []
         unknown = not isinstance(record.get("files", []), list) or "held_out" in record
         assert len(problems(small_set, short("2-3"), other, NOT_KNOWN)) == unknown
+
+
+def test_pages_saved_again_are_known_by_their_pixels(tmp_path, small_set, short, begun):
+    """As files of one page each, compressed and with 16 bits: other bytes, the same values."""
+    start = read_model_file(begun / "model.safetensors").info
+    (file,) = start.training["files"]
+    assert (file["pixels"]["height"], file["pixels"]["width"]) == (50, 56)
+    assert len({*file["pixels"]["digests"]}) == 4
+    for folder, path in zip("il", small_set, strict=True):
+        (tmp_path / folder).mkdir()
+        for number, page in enumerate(tifffile.imread(path)):
+            kind = np.uint16 if folder == "i" else np.uint8
+            tifffile.imwrite(tmp_path / folder / f"t{number}.tif", page.astype(kind), compression="zlib")
+    pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+    found = inspect_set(pairs, short("2-3"), start=start)
+    assert found.held_out_seen == ["t2.tif"]
+    assert [one.file for one in found.problems if "was trained on it" in one.message] == ["t2.tif"]
+
+
+def test_pages_that_nobody_annotated_are_not_known_by_their_pixels(tmp_path, small_set, small_settings):
+    labels = tifffile.imread(small_set[1])
+    labels[1] = 7
+    tifffile.imwrite(small_set[1], labels, photometric="minisblack")
+    settings = small_settings(
+        labels={"ignore": 7}, optimisation={"steps": 1}, validation={"pages": "3", "attempts": 1}
+    )
+    kept = train(*small_set, tmp_path / "run", settings=settings, device="cpu").info.training
+    assert [digest is None for digest in kept["files"][0]["pixels"]["digests"]] == [False, True, False, False]
 
 
 def test_a_model_keeps_that_its_measures_are_too_good(tmp_path, small_set, short, begun, caplog):

@@ -1,7 +1,10 @@
-"""Which pages a model was trained on: by its record, and by those of the models that it was started from."""
+"""Which pages a model was trained on: by its record, and by those of the models that it was started from.
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+Files are known by their SHA-256, pages of other files by a digest of their pixels.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from unet2015.wording import listed
 
@@ -10,7 +13,32 @@ FILES, HELD_OUT, START = "files", "held_out", "start"
 HELD_OUT_SEEN = "held_out_trained_on"
 """Key of the names of those held-out pages that were trained on, here or by a model before."""
 
+PIXELS = "pixels"
+"""Key of what a file's entry says of its pages: ``height``, ``width`` and, of each page, ``digests``."""
+
 _NAMED = 5  # pages that a message lists before it says how many more
+
+
+class ImageFile(NamedTuple):
+    """What is known of an image that may have been trained on.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the file.
+    pages : int
+        How many it has.
+    scene : str or None
+        Of a file with several images, which one.
+    digests : sequence of str or None
+        Of the pixels of each page (`PageDigest.short`); None for a page to be known by its file alone. Empty
+        where all are.
+    """
+
+    sha256: str
+    pages: int
+    scene: str | None = None
+    digests: Sequence[str | None] = ()
 
 
 def files_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,51 +59,76 @@ def names_files(record: Mapping[str, Any]) -> bool:
     return all(_names(one) for one in _records(record))
 
 
-def trained_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str | None = None) -> set[int]:
+def page_sizes(record: Mapping[str, Any]) -> set[tuple[int, int]]:
+    """Return heights and widths of pages that can be known by their pixels, also with both exchanged."""
+    found = set[tuple[int, int]]()
+    for one in _records(record):
+        for pair in one[FILES] if _names(one) else ():
+            said = pair.get(PIXELS) if isinstance(pair, dict) else None
+            if isinstance(said, dict):
+                height, width = said.get("height"), said.get("width")
+                if isinstance(height, int) and isinstance(width, int):
+                    found |= {(height, width), (width, height)}
+    return found
+
+
+def trained_pages(record: Mapping[str, Any], image: ImageFile) -> set[int]:
     """Return which pages of a file a model, or one that it was started from, was trained on.
 
     Parameters
     ----------
     record : mapping
-        The record of a training. Files are known by their SHA-256, whatever their names are.
-    sha256 : str
-        Of the image file.
-    pages : int
-        How many pages the file has.
-    scene : str, optional
-        Of a file with several images, which one.
+        The record of a training.
+    image : ImageFile
+        Known by its SHA-256, whatever its name is; its pages also by their digests, in whatever file.
 
     Returns
     -------
     set of int
         Numbers of pages, from 0; empty where the record names no files.
     """
-    return {page for page, held_out in _pages_of(record, sha256, pages, scene) if not held_out}
+    return {page for page, held_out in _pages_of(record, image) if not held_out}
 
 
-def chosen_pages(record: Mapping[str, Any], sha256: str, pages: int, scene: str | None = None) -> set[int]:
+def chosen_pages(record: Mapping[str, Any], image: ImageFile) -> set[int]:
     """Return which pages of a file were held out when a model, or one before it, was trained.
 
     It was not trained on them, but its best state, its threshold and the settings of its objects were chosen
     by them. Parameters are those of `trained_pages`.
     """
-    found = {page for page, held_out in _pages_of(record, sha256, pages, scene) if held_out}
-    return found - trained_pages(record, sha256, pages, scene)
+    found = {page for page, held_out in _pages_of(record, image) if held_out}
+    return found - trained_pages(record, image)
 
 
-def _pages_of(
-    record: Mapping[str, Any], sha256: str, pages: int, scene: str | None
-) -> Iterator[tuple[int, bool]]:
+def _pages_of(record: Mapping[str, Any], image: ImageFile) -> Iterator[tuple[int, bool]]:
     """Yield the pages of a file in each training, and whether they were held out."""
     for one in _records(record):
-        if not _names(one) or _other_scene(one.get("scene"), scene):
+        if not _names(one):
             continue
+        other_scene = _other_scene(one.get("scene"), image.scene)
         held_out = {name for name in one[HELD_OUT] if isinstance(name, str)}
         for pair in one[FILES]:
-            if not isinstance(pair, dict) or pair.get("image_sha256") != sha256:
+            if not isinstance(pair, dict):
                 continue
             name = pair.get("image")
-            yield from ((page, bool({name, f"{name} page {page}"} & held_out)) for page in range(pages))
+            same_file = pair.get("image_sha256") == image.sha256 and not other_scene
+            for page, its in _same_pages(pair, image, same_file=same_file):
+                yield page, bool({name, f"{name} page {its}"} & held_out)
+
+
+def _same_pages(pair: Mapping[str, Any], image: ImageFile, *, same_file: bool) -> Iterator[tuple[int, int]]:
+    """Yield which pages of an image are which of a file that was trained on: all, or those alike."""
+    if same_file:
+        yield from ((page, page) for page in range(image.pages))
+        return
+    said = pair.get(PIXELS)
+    digests = said.get("digests") if isinstance(said, dict) else None
+    if not isinstance(digests, list):
+        return
+    known = {digest: its for its, digest in enumerate(digests) if isinstance(digest, str)}
+    for page, digest in enumerate(image.digests):
+        if digest is not None and digest in known:
+            yield page, known[digest]
 
 
 def why_unknown(record: Mapping[str, Any]) -> str:

@@ -13,8 +13,15 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import CHOSEN_ON, TRAINED_ON
+from unet2015.images.turned import page_digest
 from unet2015.models.doubts import doubts_of_objects
-from unet2015.models.training_pages import chosen_pages, names_files, trained_pages
+from unet2015.models.training_pages import (
+    ImageFile,
+    chosen_pages,
+    names_files,
+    page_sizes,
+    trained_pages,
+)
 from unet2015.models.unlike import notes_on_image, unchecked_scale
 from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.objects.too_small import describe_left_out
@@ -165,11 +172,18 @@ def _done_before(job: Job, heard: _Heard) -> dict[str, Any] | None:
 
 def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> dict[str, Any]:
     """Return, for the record, which pages the model was trained on or chosen by; null if it cannot tell."""
-    if not names_files(segmenter.info.training):
+    training = segmenter.info.training
+    if not names_files(training):
         return {TRAINED_ON: None}
     scene = None if job.options.scene is None else str(job.options.scene)
-    of = segmenter.info.training, sha256, image.pages, scene
-    found = {TRAINED_ON: sorted(trained_pages(*of)), CHOSEN_ON: sorted(chosen_pages(*of))}
+    file = ImageFile(sha256, image.pages, scene)
+    known = trained_pages(training, file) or chosen_pages(training, file)
+    if not known and (image.height, image.width) in page_sizes(training):
+        file = file._replace(digests=[page_digest(image, page).short for page in range(image.pages)])
+    found = {
+        TRAINED_ON: sorted(trained_pages(training, file)),
+        CHOSEN_ON: sorted(chosen_pages(training, file)),
+    }
     return {key: pages for key, pages in found.items() if pages}
 
 

@@ -165,14 +165,14 @@ def train(
         checked = check_pairs(pairs, chosen, reading, silent=silent, start=info)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
-        folder, seen, held_out = make_folder(out), checked.held_out_seen, checked.held_out_pages
+        folder = make_folder(out)
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
         with claim(folder / "training", busy) if group.first else nullcontext():
             if not resume and (checkpoints(folder / CHECKPOINTS) or (folder / MODEL).exists()):
                 raise SettingsError(
                     f"{folder} already holds a training; resume it (--resume), or choose another folder"
                 )
-            with closing(load_training_set(pairs, chosen, reading, checked.labelled, seen, held_out)) as data:
+            with closing(load_training_set(pairs, chosen, reading, checked)) as data:
                 check_memory(chosen, data, target)
                 with reporting(report if group.first else None):
                     return Training(data, chosen, folder, target, group, begun, encoder).run(resume)

@@ -17,6 +17,7 @@ from unet2015.images.mapping import choose_mapping, deviation
 from unet2015.models.appearance import appearance_record
 from unet2015.settings import Mapping, TrainingSettings, WeightMapSettings
 from unet2015.tiling.reading import PixelReader
+from unet2015.training.checks.training_set import SetReport
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.labels import balanced_weights
@@ -103,6 +104,8 @@ class TrainingSet:
         Names of those held-out pages that were trained on, too, as the check of the set has found them.
     appearance : dict
         What all pages look like, for the record.
+    digests : sequence of str or None
+        Of the pixels of each page, as the check of the set has found them; empty without one.
     """
 
     training: list[TrainingPage]
@@ -120,6 +123,7 @@ class TrainingSet:
     axes: str | None = None
     held_out_seen: Sequence[str] = ()
     appearance: dict[str, Any] = field(default_factory=dict)
+    digests: Sequence[str | None] = ()
 
     def close(self) -> None:
         """Close the image files."""
@@ -136,9 +140,7 @@ def load_training_set(
     pairs: Sequence[tuple[Path, Path]],
     settings: TrainingSettings,
     reading: Reading | None = None,
-    labelled: LabelledPages | None = None,
-    held_out_seen: Sequence[str] = (),
-    held_out: Sequence[int] | None = None,
+    checked: SetReport | None = None,
 ) -> TrainingSet:
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
@@ -154,13 +156,10 @@ def load_training_set(
         What the labels hold, the mapping, the weight map, and which pages are held out.
     reading : Reading, optional
         Axes of the images, where the files do not say; the channel to use alone, and the scene.
-    labelled : LabelledPages, optional
-        What the check of the set (`training.checks.training_set.inspect_set`) has read of the labels. Its
-        cells are used up. Default: the labels are read here.
-    held_out_seen : sequence of str, optional
-        What it has found of held-out pages that are trained on, too.
-    held_out : sequence of int, optional
-        Which pages it has chosen to hold out. Default: those of the settings, also where pages are copies.
+    checked : SetReport, optional
+        What the check of the set has found: the labels, whose cells are used up; which pages are held out;
+        and what is known of them. Default: the labels are read here, and the pages held out are those of the
+        settings, also where pages are copies.
 
     Raises
     ------
@@ -176,10 +175,14 @@ def load_training_set(
         images = [pool.add(image, reading) for image, _ in pairs]
         files = [(path, image.pages) for (path, _), image in zip(pairs, images, strict=True)]
         names = page_names(files)
-        if held_out is None:
-            _, held_out = split_pages(settings.validation, len(names), files)
+        held_out = (
+            split_pages(settings.validation, len(names), files)[1]
+            if checked is None
+            else checked.held_out_pages
+        )
         chosen = sorted({*range(len(names))} - {*held_out})
         mapping = choose_mapping(settings.mapping, images, pages_of_each(files, chosen))
+        labelled = None if checked is None else checked.labelled
         if labelled is None:
             labelled = LabelledPages.read(pairs, images, settings.labels, reading.axes, set(chosen))
         sources = [MappedImage(image, mapping) for image in images]
@@ -202,7 +205,8 @@ def load_training_set(
         held_out=[names[i] for i in held_out],
         identity=_identity(images, digests, held_out) | reading.part,
         axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
-        held_out_seen=held_out_seen,
+        held_out_seen=() if checked is None else checked.held_out_seen,
+        digests=() if checked is None else checked.digests,
         appearance=appearance_record(source.appearance for source in sources if source.appearance),
     )
 

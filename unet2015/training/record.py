@@ -12,7 +12,7 @@ from unet2015.images.pixel_size import pixel_size, usual_size
 from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.models.trained_scale import PIXEL_HEIGHT, trained_sides
-from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, START
+from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, PIXELS, START
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.settings.lengths import that_count
@@ -227,11 +227,20 @@ def _said(option: str, value: object) -> str:
     return f"no {option}" if value is None else f"{option} {value}"
 
 
-def _files(data: TrainingSet) -> list[dict[str, str]]:
-    """Return name and SHA-256 of each image and of its labels, which often have the image's name."""
+def _files(data: TrainingSet) -> list[dict[str, Any]]:
+    """Return what is known of each image and its labels, which often have the image's name.
+
+    That are names, SHA-256 and, where the set was checked, by what copies of its pages are known.
+    """
     sides = [[Path(pair[side]) for pair in data.files] for side in (0, 1)]
     names = zip(*map(short_names, sides), strict=True)
-    return [
+    files: list[dict[str, Any]] = [
         {"image": image, "image_sha256": of_image, "labels": labels, "labels_sha256": of_labels}
         for (image, labels), (of_image, of_labels) in zip(names, data.identity["pairs"], strict=True)
     ]
+    first = 0
+    for file, image in zip(files, data.images if data.digests else (), strict=False):
+        digests = list(data.digests[first : first + image.pages])
+        file[PIXELS] = {"height": image.height, "width": image.width, "digests": digests}
+        first += image.pages
+    return files

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.turned import PageDigest
 from unet2015.training.checks.page_marks import PageMarks
-from unet2015.training.checks.turned import PageDigest
 from unet2015.wording import listed
 
 
@@ -38,6 +38,11 @@ class PageFacts:
     def counts(self) -> bool:
         """Whether a copy of the page would count again: pixels are annotated, and are not of one value."""
         return self.digest is not None and bool(self.frequencies.any())
+
+
+def short_digests(pages: Sequence[PageFacts]) -> list[str | None]:
+    """Return for each page by what a model knows its copies later; None if a copy would not count."""
+    return [page.digest.short if page.digest is not None and page.counts else None for page in pages]
 
 
 def copies_of(pages: Sequence[PageFacts]) -> list[bytes | None]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unet2015.images.turned import PageDigest, TurnedDigest
 from unet2015.training.checks.landmarks import LandmarkFinder, Landmarks
 from unet2015.training.checks.rescaled import PageSample, SampleTaker
-from unet2015.training.checks.turned import PageDigest, TurnedDigest
 
 
 class PageMarks(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from unet2015.images.image import Image
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.training_pages import names_files, trained_pages
+from unet2015.models.training_pages import ImageFile, names_files, trained_pages
 from unet2015.models.unlike import notes_on_start
 from unet2015.training.checks.problem import Problem
 from unet2015.training.page_names import Files, page_names
@@ -40,6 +40,7 @@ def leaks(
     held_out: Sequence[int],
     start: ModelInfo,
     scene: str | None,
+    digests: Sequence[str | None],
 ) -> list[str]:
     """Return the names of the held-out pages that the model to start from was trained on, by its record.
 
@@ -57,11 +58,14 @@ def leaks(
         Of the model.
     scene : str or None
         Of files with several images, the one that is used.
+    digests : sequence of str or None
+        Of the pixels of each page of the set; see `ImageFile`.
     """
     names, chosen, first, found = page_names(files), set(held_out), 0, []
     for (_, count), image in zip(files, images, strict=True):
         if chosen & {*range(first, first + count)}:  # a digest is made of the whole file
-            trained = trained_pages(start.training, image.sha256, count, scene)
+            file = ImageFile(image.sha256, count, scene, digests[first : first + count])
+            trained = trained_pages(start.training, file)
             found += [names[first + page] for page in sorted(trained) if first + page in chosen]
         first += count
     return found

@@ -1,8 +1,9 @@
 """Checks of a training set, before the training starts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from unet2015.errors import DataSetError, SettingsError, UNet2015Error
 from unet2015.images.pixel_size import pixel_size
@@ -11,7 +12,7 @@ from unet2015.objects.progress import Share
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
-from unet2015.training.checks.copied_pages import PageFacts, copies_of
+from unet2015.training.checks.copied_pages import PageFacts, copies_of, short_digests
 from unet2015.training.checks.label_fit import LabelFit
 from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.pair import Pair
@@ -48,6 +49,8 @@ class SetReport:
         the model that it starts from, or by one before.
     held_out_pages : sequence of int
         Which pages are held out, counted over the whole set.
+    digests : sequence of str or None
+        Of the pixels of each page; see `short_digests`. Empty if there is an error.
     """
 
     problems: list[Problem]
@@ -57,6 +60,7 @@ class SetReport:
     contents: SetContents | None = None
     held_out_seen: Sequence[str] = ()
     held_out_pages: Sequence[int] = ()
+    digests: Sequence[str | None] = ()
 
 
 def inspect_set(
@@ -111,27 +115,18 @@ def inspect_set(
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
         problems += palette_problems([one for pair in found for one in pair.colours], settings.labels)
-        held_out, training, measured, seen = list[str](), list[int](), list[int](), set[str]()
+        sides = _Sides()
         if not errors_of(problems):
-            images = [pair.image for pair in found if pair.image is not None]
-            files = [(pair.image_file, image.pages) for pair, image in zip(found, images, strict=True)]
-            facts = _page_facts(found, page_names(files))
-            problems += [*set_problems(images, files, facts, settings), *fit.problems(page_names(files))]
-            training, measured = split_pages(settings.validation, len(facts), files, copies_of(facts))
-            shared = shared_pixels(facts, images, training, measured)
-            problems, seen = [*problems, *shared.problems], shared.seen
-            if start is not None:
-                before = leaks(files, images, measured, start, reading.scene)
-                problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
-                seen |= {*before}
-            held_out = [facts[i].name for i in measured]
+            sides = _sides_of(found, settings, fit, reading.scene, start)
+            problems += sides.problems
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not errors_of(problems)
         failures = [failure for pair in found for failure in pair.failures]
-        joined = LabelledPages.joined(kept).only(training) if whole else None
+        joined = LabelledPages.joined(kept).only(sides.training) if whole else None
         contents = None if errors_of(problems) else _contents(found)
-        in_order = [name for name in held_out if name in seen]
-        return SetReport(problems, held_out, joined, failures, contents, in_order, measured)
+        names = [sides.names[page] for page in sides.held_out]
+        in_order = [name for name in names if name in sides.seen]
+        return SetReport(problems, names, joined, failures, contents, in_order, sides.held_out, sides.digests)
     finally:
         pool.close()
 
@@ -150,6 +145,39 @@ def check_pairs(
         said = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {counted(len(errors), 'error')}: {said}")
     return report
+
+
+class _Sides(NamedTuple):
+    """What is found of a set whose files are right, each by itself: its pages by sides, and problems."""
+
+    names: Sequence[str] = ()
+    training: Sequence[int] = ()
+    held_out: Sequence[int] = ()
+    seen: Collection[str] = ()
+    digests: Sequence[str | None] = ()
+    problems: Sequence[Problem] = ()
+
+
+def _sides_of(
+    pairs: Sequence[Pair],
+    settings: TrainingSettings,
+    fit: LabelFit,
+    scene: str | None,
+    start: ModelInfo | None,
+) -> _Sides:
+    images = [pair.image for pair in pairs if pair.image is not None]
+    files = [(pair.image_file, image.pages) for pair, image in zip(pairs, images, strict=True)]
+    names = page_names(files)
+    facts = _page_facts(pairs, names)
+    problems = [*set_problems(images, files, facts, settings), *fit.problems(names)]
+    training, measured = split_pages(settings.validation, len(facts), files, copies_of(facts))
+    shared = shared_pixels(facts, images, training, measured)
+    problems, seen, digests = [*problems, *shared.problems], shared.seen, short_digests(facts)
+    if start is not None:
+        before = leaks(files, images, measured, start, scene, digests)
+        problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
+        seen |= {*before}
+    return _Sides(names, training, measured, seen, digests, problems)
 
 
 def _keep_labels(pairs: Sequence[Pair], validation: ValidationSettings) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unet2015.training.checks.turned import TurnedDigest
+from unet2015.images.turned import TurnedDigest
 
 RANDOM = np.random.default_rng(0)
 TURNS = [
@@ -48,3 +48,17 @@ def test_equal_sums_of_other_values_are_no_copy():
     one = np.array([[[1, 3], [3, 1]]], np.uint8)
     other = np.array([[[2, 2], [2, 2]]], np.uint8)
     assert digest(one) != digest(other)
+
+
+def test_equal_values_are_equal_in_any_type():
+    values = RANDOM.integers(0, 100, (2, 9, 9))
+    kinds = (np.uint8, ">u2", np.int32, np.float16, np.float32, np.float64)
+    assert len({digests(values.astype(kind)) for kind in kinds}) == 1
+    assert digests((values - 50).astype(np.int16)) == digests((values - 50).astype(np.float32))
+    assert digests(values * np.float32(-0.0)) == digests(values * 0)
+    assert digests(values / 255) != digests(values)
+
+
+def test_what_models_keep_stays_the_same():
+    """It is in their files: another way to compute it would know none of their pages."""
+    assert digests(np.arange(24, dtype=np.uint8).reshape(2, 3, 4)).short == "f3784848aac7e7fe"

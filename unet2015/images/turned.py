@@ -1,4 +1,7 @@
-"""Digests of a page: one that is the same for its copies, one also for mirrored and turned copies."""
+"""Digests of a page: one that is the same for its copies, one also for mirrored and turned copies.
+
+They are of values, not of files or types: equal whole numbers are equal with 8 and 16 bits and as floats.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from unet2015.images.image import Image
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
@@ -27,6 +32,11 @@ class PageDigest(NamedTuple):
     exact: bytes
     turned: bytes
 
+    @property
+    def short(self) -> str:
+        """`turned` for records: 16 digits, so that copies of many pages take little room."""
+        return self.turned.hex()[:16]
+
 
 class TurnedDigest:
     """Takes the bands of a page (channels, rows, columns) from top to bottom.
@@ -42,8 +52,10 @@ class TurnedDigest:
 
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""
-        native = band.astype(band.dtype.newbyteorder("="), order="C", copy=False)
-        bits = native.view(f"u{band.dtype.itemsize}").astype(np.uint64)
+        values = band.astype(np.float64, order="C")
+        if band.dtype.kind == "f":
+            values += 0.0  # -0 is 0
+        bits = values.view(np.uint64)
         mixed = (bits + np.uint64(1)) * _ODD
         mixed ^= mixed >> _HALF
         mixed *= _ODD
@@ -58,6 +70,14 @@ class TurnedDigest:
         sides = np.concatenate(self._rows, axis=1), self._columns
         either = [min(sums.tobytes(), np.ascontiguousarray(sums[:, ::-1]).tobytes()) for sums in sides]
         return PageDigest(_digest(sums.tobytes() for sums in sides), _digest(sorted(either)))
+
+
+def page_digest(image: Image, page: int) -> PageDigest:
+    """Return the digests of a page; all of it is read, a band at a time."""
+    digest = TurnedDigest()
+    for band in image.bands(page):
+        digest.update(band)
+    return digest.digests()
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:
