@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.images.result_names import image_around
 from unet2015.images.result_records import is_as_written, record_of_result
 from unet2015.objects.joined_tables import join_tables, totals_of
-from unet2015.objects.table import CHANNELS, describe_run, told_channels
+from unet2015.objects.table import describe_run
 from unet2015.safe_files import RecordedOutput, claim_patiently, left_by_earlier_run, record_of
+from unet2015.segmentation.joined_notes import Together
 from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.results import FileResult
 from unet2015.wording import listed, reason
@@ -21,12 +23,14 @@ _log = logging.getLogger("unet2015")
 
 
 def join_results(
-    folder: Path, results: Sequence[FileResult], command: str
+    folder: Path, results: Sequence[FileResult], command: str, on_results: Sequence[str] = ()
 ) -> list[tuple[Path, ImageWriteError]]:
     """Write tables with the objects of all files of a command into its folder, and say how many there are.
 
     A table of this name that this program did not write, or that was changed since, stays. So does that of an
     image which is no longer as its result says: it is an error, as its rows would be of another run.
+
+    In what the images differ is said, and stands in the record with `on_results`, what was said before.
 
     Returns
     -------
@@ -35,22 +39,20 @@ def join_results(
     """
     places: list[Path] = []
     written: list[Path] = []
+    notes: list[str] = []
     failed: list[tuple[Path, ImageWriteError]] = []
     for ending in (TABLE.ending, PARQUET.ending):
-        tables = {
-            path: result.objects or {}
-            for result in results
-            for path in result.outputs
-            if path.name.endswith(ending)
-        }
+        tables = {path: result for result in results for path in result.outputs if path.name.endswith(ending)}
         places.append(folder / (RUN_TABLE + Path(ending).suffix))
         if not tables:
             continue
         try:
-            _join(places[-1], tables, command)
+            notes += _join(places[-1], tables, command, on_results)
             written.append(places[-1])
         except ImageWriteError as error:
             failed.append((places[-1], error))
+    for note in dict.fromkeys(notes):
+        _log.warning("%s: %s", written[0], note)
     where = f"the objects of this one are in {written[0]}" if written else "this one has no such table"
     for name in left_by_earlier_run(places, written) if any(result.outputs for result in results) else ():
         _log.warning("%s: of an earlier run, and kept; %s", folder / name, where)
@@ -60,32 +62,32 @@ def join_results(
     return failed
 
 
-def _join(path: Path, tables: Mapping[Path, Mapping[str, Any]], command: str) -> None:
+def _join(
+    path: Path, tables: Mapping[Path, FileResult], command: str, on_results: Sequence[str]
+) -> list[str]:
     """Write a table with the rows of others, with a record; raise `ImageWriteError` if it cannot be written.
 
-    `tables` has the summary of each. Two runs into one folder write it one after the other; that of the
-    last one stays, and its record names the tables whose rows it has.
+    `tables` has the result of each. Two runs into one folder write it one after the other; that of the
+    last one stays, and its record names the tables whose rows it has. In what the images differ is returned.
     """
-    output = RecordedOutput(path, command, {"tables": [one.name for one in tables]})
-    channels = told_channels([tuple(summary.get(CHANNELS, ())) for summary in tables.values()])
+    together = Together([(image_around(one.input).name, one.objects or {}) for one in tables.values()])
+    notes = [*on_results, *together.notes]
+    said = {"tables": [one.name for one in tables]} | ({"notes": notes} if notes else {})
+    output = RecordedOutput(path, command, said)
     try:
         with claim_patiently(path, output.paths):
             before = record_of(output.paths[1:], path) or {}
-            for table, summary in tables.items():
-                _check(table, summary)
-            join_tables(path, [*tables], output, channels)
+            for table, result in tables.items():
+                _check(table, result.objects or {})
+            join_tables(path, [*tables], output, together.channels)
     except (OSError, ValueError, TypeError) as error:  # a table of an image may have gone or been changed
-        said = (
-            f"{error}"
-            if isinstance(error, UNet2015Error)
-            else f"{path}: cannot join the tables: {reason(error)}"
-        )
-        raise ImageWriteError(f"{said}; the table of each image is there") from error
-    if channels is not None:
-        say_channels(path, channels)
+        known = isinstance(error, UNet2015Error)
+        why = f"{error}" if known else f"{path}: cannot join the tables: {reason(error)}"
+        raise ImageWriteError(f"{why}; the table of each image is there") from error
     # What `measure` leaves are tables alone.
     all_labels = "all label images" if command == "measure" else "this folder"
     _say_gone(path, before.get("tables"), tables, all_labels)
+    return together.notes
 
 
 def _check(table: Path, summary: Mapping[str, Any]) -> None:
@@ -127,15 +129,3 @@ def _say_gone(path: Path, before: object, tables: Collection[Path], all_labels: 
             listed(gone),
             all_labels,
         )
-
-
-def say_channels(path: Path, channels: Sequence[str]) -> None:
-    """Say that the images of a table name their channels otherwise."""
-    names = listed([f"({one or 'no names'})" for one in dict.fromkeys(channels)])
-    _log.warning(
-        "%s: its images have channels of other names, %s, so that its columns of intensities are not of the "
-        "same channels in all rows; the column %s says of which they are",
-        path,
-        names,
-        CHANNELS,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
-from unet2015.images.result_names import labels_inside
+from unet2015.images.result_names import image_around, labels_inside
 from unet2015.images.result_records import is_unchanged_result
 from unet2015.images.whole_numbers import labels_of
 from unet2015.objects.doubts import describe_covering, describe_volumes
@@ -24,16 +25,18 @@ from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
 from unet2015.objects.scattered import describe_scattered
 from unet2015.objects.stored_labels import StoredLabels
-from unet2015.objects.table import Table, check_pyarrow, summary_of, told_channels, with_channels, write_table
+from unet2015.objects.table import Table, check_pyarrow, summary_of, with_channels, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, left_by_earlier_run, make_folder
-from unet2015.segmentation.joined_results import join_results, say_channels
+from unet2015.segmentation.joined_notes import Together, facts_of
+from unet2015.segmentation.joined_results import join_results
 from unet2015.segmentation.map_names import named_results
-from unet2015.segmentation.object_files import Opening, all_done
+from unet2015.segmentation.object_files import Opening, all_done, say_on_results
 from unet2015.segmentation.products import LABELS, PARQUET, TABLE
 from unet2015.segmentation.record_beside import describe_other_labels, place_of_record
 from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.same_files import with_copies
 
+_log = logging.getLogger("unet2015")
 _NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"
 
 
@@ -102,17 +105,14 @@ def measure_files(
         make_folder(no_file_name(target, "a folder, or one table of all, .csv or .parquet"))
     notes = Repeated()
     work = _Measuring(target, opening, notes.say, single=single, parquet=both)
-    results = opening.with_channels(
-        all_done(named_results(list(opening.partners)), work.measure, notes, told)
-    )
-    results = with_copies(results, opening.partners)
+    jobs = named_results(list(opening.partners))
+    on_results = say_on_results(jobs.values())
+    results = with_copies(all_done(jobs, work.measure, notes, told), opening.partners)
     if not single:
-        failed = join_results(target, results, "measure")
+        failed = join_results(target, results, "measure", on_results)
         results += [ObjectResult(path, error=error) for path, error in failed]
     elif work.tables:
-        measured = {os.path.realpath(path): said for path, said in opening.measured.items()}
-        said = {"inputs": work.inputs} | ({"images": measured} if measured else {}) | size.as_record()
-        _write(target, _told(work, target), said)
+        _write_all(work, on_results)
         results = [one if one.error else replace(one, outputs=(target,)) for one in results]
     return results
 
@@ -133,8 +133,8 @@ class _Measuring:
         Whether one table of all is written in the end.
     tables : list of Table
         Then, those of all pages so far.
-    channels : list of tuple of str
-        For each of them, the names of the channels that were measured.
+    images : list of (str, dict)
+        For each of them, the name of its file and the summary of that.
     inputs : dict of str
         The SHA-256 of each label image so far.
     """
@@ -145,7 +145,7 @@ class _Measuring:
     single: bool
     parquet: bool
     tables: list[Table] = field(default_factory=list)
-    channels: list[tuple[str, ...]] = field(default_factory=list)
+    images: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
 
     def measure(self, path: Path, name: str) -> tuple[list[Path], dict[str, Any]]:
@@ -154,12 +154,13 @@ class _Measuring:
         self.inputs[os.path.realpath(path)] = watch.sha256
         if other := describe_other_labels(path, watch.sha256):
             self.say(path, other)
-        tables = _measured(path, self.opening, self.say)
+        tables, facts = _measured(path, self.opening, self.say)
         watch.check()
+        summary = summary_of(tables) | facts
         if self.single:
             self.tables += tables
-            self.channels += [self.opening.channels.get(path, ())] * len(tables)
-            return [], summary_of(tables)
+            self.images += [(image_around(path).name, summary)] * len(tables)
+            return [], summary
         said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.as_record(path)
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)
         written = [self.target / f"{name}{ending}" for ending in endings]
@@ -169,16 +170,21 @@ class _Measuring:
         for left in left_by_earlier_run(places, written):
             kept = f"{self.target / left} is of an earlier run, and kept; "
             self.say(path, f"{kept}the objects of this one are in {written[0]}")
-        return written, summary_of(tables)
+        return written, summary
 
 
-def _told(work: _Measuring, path: Path) -> list[Table]:
-    """Return the tables of all files with their channels, where these have other names."""
-    channels = told_channels(work.channels)
-    if channels is None:
-        return work.tables
-    say_channels(path, channels)
-    return [with_channels(*both) for both in zip(work.tables, channels, strict=True)]
+def _write_all(work: _Measuring, on_results: Sequence[str]) -> None:
+    """Write the one table of all files, and say in what their images differ."""
+    path, opening, together = work.target, work.opening, Together(work.images)
+    measured = {os.path.realpath(label): image for label, image in opening.measured.items()}
+    notes = [*on_results, *together.notes]
+    said = {"inputs": work.inputs} | ({"images": measured} if measured else {}) | opening.size.as_record()
+    tables, channels = work.tables, together.channels
+    if channels is not None:
+        tables = [with_channels(*both) for both in zip(tables, channels, strict=True)]
+    _write(path, tables, said | ({"notes": notes} if notes else {}))
+    for note in together.notes:
+        _log.warning("%s: %s", path, note)
 
 
 def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:
@@ -189,8 +195,8 @@ def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:
         write_table(path, tables, output)
 
 
-def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
-    """Return the tables of a label image; notes on it and its image are said."""
+def _measured(path: Path, opening: Opening, say: Say) -> tuple[list[Table], dict[str, Any]]:
+    """Return the tables of a label image, and facts about it and its image; notes on both are said."""
     with ExitStack() as stack:
         stored = labels_of(opening.open(path, stack, say), f"{_NO_LABELS}{labels_inside(path)}")
         image, watch = opening.image_of(path, stored, stack, say)
@@ -202,7 +208,7 @@ def _measured(path: Path, opening: Opening, say: Say) -> list[Table]:
         tables = measure_labels(StoredLabels(stored, progress), stored, measured, progress=progress)
         for note in _doubts(path, stored, tables):
             say(path, note)
-    return tables
+        return tables, facts_of(stored, image)
 
 
 def _doubts(path: Path, labels: Image, tables: Sequence[Table]) -> Iterator[str]:

@@ -40,10 +40,11 @@ from unet2015.safe_files import (
     left_by_earlier_run,
     make_folder,
 )
+from unet2015.segmentation.joined_notes import facts_of
 from unet2015.segmentation.joined_results import join_results
 from unet2015.segmentation.map_choice import maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
-from unet2015.segmentation.object_files import Opening, all_done
+from unet2015.segmentation.object_files import Opening, all_done, say_on_results
 from unet2015.segmentation.object_output import measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
@@ -138,10 +139,10 @@ def label_files(
     jobs = named_results(best_maps(without_earlier(find_images(given), given, maps=True)))
     work = replace(work, opening=work.opening.pair(with_folders({path: name for name, path in jobs.items()})))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
-    results = work.opening.with_channels(all_done(jobs, work.label, notes, told))
-    results = with_copies(results, work.opening.partners)
-    results += [ObjectResult(path, error=error) for path, error in join_results(folder, results, "label")]
-    return results
+    on_results = say_on_results(jobs.values())
+    results = with_copies(all_done(jobs, work.label, notes, told), work.opening.partners)
+    failed = join_results(folder, results, "label", on_results)
+    return results + [ObjectResult(path, error=error) for path, error in failed]
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class _Labelling:
             said |= self.opening.as_record(path) | source_of(path, self.opening.partners.get(path), other)
             image.stack_channels = channels_of_source(path)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
-            measured = measured_under(maps, shown)
+            measured, facts = measured_under(maps, shown), facts_of(image, shown)
             places = _places(self.folder, name, path, image, self.views)
             target = places[LABELS.name]
             _guards([*places.values()], said)
@@ -208,7 +209,7 @@ class _Labelling:
             write_views(drawn, Counted(labels, progress), tables, image if shown is None else shown, guards)
         if earlier := left_by_earlier_run([one.paths[0] for one in others], places.values()):
             self.notes.say(places[LABELS.name], describe_earlier(earlier))
-        return [*places.values()], summary_of(tables) | left
+        return [*places.values()], summary_of(tables) | left | facts
 
     def _left_out(self, path: Path, labels: MadeLabels, chosen: ObjectSettings) -> dict[str, Any]:
         """Return, for summary and record, what was left out as too small; say it where it is much."""

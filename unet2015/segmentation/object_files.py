@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
-from unet2015.objects.table import CHANNELS, IN_PIXELS, describe_summary
+from unet2015.objects.table import IN_PIXELS, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.results import ObjectResult
@@ -50,8 +50,6 @@ class Opening:
         The image of each file, or None.
     beside : dict
         Those of the files that are named as labels of another of them, each with that one.
-    channels : dict
-        The names of the channels of each of these that was opened.
     measured : dict
         For the record of each file: its image, and what of that was measured.
 
@@ -68,7 +66,6 @@ class Opening:
     size: GivenSize = field(default_factory=GivenSize)
     partners: dict[Path, Path | None] = field(default_factory=dict)
     beside: dict[Path, Path] = field(default_factory=dict)
-    channels: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     measured: dict[Path, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,21 +153,11 @@ class Opening:
         opened = open_image(partner, chosen.get("axes"), channel=self.channel, scene=chosen.get("scene"))
         if note := made.describe_other_companion(opened):
             say(path, note)
-        self.channels[path] = opened.channel_names
         of = {} if self.channel is None else {"channel": str(self.channel)}
         self.measured[path] = {"image": os.path.realpath(partner)} | of | chosen
         image = stack.enter_context(ordered_like(opened, like))
         _compare(like, image, say)
         return image, watch
-
-    def with_channels(self, results: Sequence[ObjectResult]) -> list[ObjectResult]:
-        """Return results that say the names of the channels whose intensities were measured."""
-        return [
-            replace(one, objects=one.objects | {CHANNELS: list(names)})
-            if one.objects is not None and (names := self.channels.get(one.input))
-            else one
-            for one in results
-        ]
 
     def as_record(self, path: Path) -> dict[str, Any]:
         """Return for the record of a file which image was measured, and the pixel size that was given."""
@@ -203,6 +190,14 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
     )
 
 
+def say_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Say what is to be known of results that are counted together, by their records; return it."""
+    notes = notes_on_results(paths)
+    for note in notes:
+        _log.warning("%s", note)
+    return notes
+
+
 def all_done(
     jobs: dict[str, Path],
     work: Callable[[Path, str], tuple[list[Path], dict[str, Any]]],
@@ -223,8 +218,6 @@ def all_done(
         As of `label_files`.
     """
     results: list[ObjectResult] = []
-    for note in notes_on_results(jobs.values()):
-        _log.warning("%s", note)
     lines = Lines("done", "file")
     try:
         with reporting(callback(progress, "progress")):

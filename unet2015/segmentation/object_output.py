@@ -16,15 +16,11 @@ from unet2015.objects.labelling import Counted, Labels, MadeLabels, Maps, number
 from unet2015.objects.overlay import write_overlay
 from unet2015.objects.progress import row_bar
 from unet2015.objects.regions import write_regions
-from unet2015.objects.table import (
-    CHANNELS,
-    Table,
-    summary_of,
-    write_table,
-)
+from unet2015.objects.table import Table, summary_of, write_table
 from unet2015.objects.too_small import summary_of_left_out
 from unet2015.safe_files import Guard
 from unet2015.segmentation.jobs import Job
+from unet2015.segmentation.joined_notes import facts_of
 from unet2015.segmentation.products import (
     GEOJSON,
     IMAGEJ,
@@ -94,12 +90,8 @@ def write_objects(
         write_table(job.outputs.products[TABLE.name], tables)
         places = {name: job.outputs.products[name] for name in job.options.views}
         write_views(places, Counted(labels, progress), tables, image)
-    return summary_of(tables) | summary_of_left_out(labels.too_small, settings.smallest) | names_of(image)
-
-
-def names_of(image: Image) -> dict[str, Any]:
-    """Return the part of a summary about the channels that were measured: empty without names."""
-    return {CHANNELS: list(image.channel_names)} if image.channel_names else {}
+    left = summary_of_left_out(labels.too_small, settings.smallest)
+    return summary_of(tables) | left | facts_of(image, image)
 
 
 def rows_to_work_on(image: Image, settings: ObjectSettings, views: Sequence[str]) -> int:

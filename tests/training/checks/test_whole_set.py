@@ -87,6 +87,22 @@ def test_images_that_name_a_channel_otherwise_are_said(report, tmp_path, channel
     assert f"named {ours}, but those of {tmp_path / 'i' / 't0.ome.tif'} {theirs}; see that each" in message
 
 
+def test_images_that_use_other_bits_of_their_pixels_are_said(report, tmp_path):
+    report([CELLS] * 5)
+    for number in range(5):
+        used = {} if number == 1 else {"SignificantBits": 14 if number == 3 else 12}
+        path = tmp_path / "i" / f"t{number}.ome.tif"
+        tifffile.imwrite(path, noise().astype(np.uint16), ome=True, metadata={"axes": "YX"} | used)
+        (tmp_path / "i" / f"t{number}.tif").unlink()
+    found = inspect_set(pair_images([tmp_path / "i"], [tmp_path / "l"]), TrainingSettings())
+    (message,) = said(found, "warning", "compare")
+    first, third = (tmp_path / "i" / f"t{number}.ome.tif" for number in (0, 3))
+    assert message == (
+        f"the images differ in bits of a pixel that are used (12 ({first}), 14 ({third})); see that their "
+        "intensities compare"
+    )
+
+
 def test_images_that_name_no_channels_beside_others_that_do_are_said(report, tmp_path):
     """Saved again by another program, their channels may be in another order."""
     report([CELLS] * 5)

@@ -8,6 +8,7 @@ from unet2015.errors import UNet2015Error
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, sizes_of, usual_size
+from unet2015.images.pixel_types import other_types, pixel_type
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
 from unet2015.training.checks.copied_pages import PageFacts, copies_of, notes_on_copies
@@ -86,15 +87,8 @@ def set_problems(
 
 def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
     """Say if images differ in the type of their pixels, in their bits, or in their size."""
-    if len({image.dtype for image in images}) > 1:
-        yield _warning(
-            f"the images differ in pixel type ({_each(images, 'dtype')}); see that their intensities compare"
-        )
-    elif len({image.bits for image in images}) > 1:
-        yield _warning(
-            f"the images differ in bits of a pixel ({_each(images, 'bits')}); see that their intensities "
-            "compare"
-        )
+    if unlike := other_types((image.name, pixel_type(image)) for image in images):
+        yield _warning(f"the images {unlike}; see that their intensities compare")
     yield from _other_names(images)
     if len(sizes := sizes_of(images)) > 1:
         said = ", ".join(f"{in_words(size)} ({name})" for size, name in sorted(sizes.items()))
