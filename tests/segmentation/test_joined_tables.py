@@ -76,6 +76,35 @@ def test_label_and_a_rerun_say_it_too(tmp_path) -> None:
         }
 
 
+@pytest.mark.parametrize("command", ["measure", "single", "label", "segment"])
+@pytest.mark.parametrize("names", ["GFP DAPI", "", "C1 C2"])
+def test_a_channel_by_its_number_is_another_where_names_differ_or_are_not_known(
+    tmp_path, model, caplog, command, names
+) -> None:
+    labels, raw = images(
+        tmp_path, a="C1 C2" if names == "C1 C2" else "DAPI GFP", b=names.replace("C1 C2", "")
+    )
+    if command == "segment":
+        wanted = SegmentOptions(objects=ObjectSettings(), device="cpu", channel=1)
+        segment_files([raw], tmp_path / "o", model, wanted)
+    elif command == "label":
+        for path in labels.iterdir():
+            tifffile.imwrite(path, (CELLS > 0).astype(np.uint8))
+        label_files(labels, tmp_path / "o", images=raw, channel="1")
+    else:
+        measure_files(labels, tmp_path / ("o" if command == "measure" else "o.csv"), raw, channel=1)
+    table = tmp_path / ("o.csv" if command == "single" else "o/objects.csv")
+    told = {row["image"][0]: row.get("channels") for row in rows_of(table)}
+    if names == "C1 C2":  # which tells the number alone
+        assert set(told.values()) <= {None}
+        assert "other names" not in caplog.text
+    elif command != "segment":
+        assert told == {"a": "GFP", "b": "DAPI" if names else ""}
+    if names != "C1 C2":
+        shown = "(DAPI)" if names else "(no names)"
+        assert f"{table}: its images have channels of other names, (GFP), {shown}, so that" in caplog.text
+
+
 def done(folder: Path, name: str) -> ObjectResult:
     """Return the result of a file with a table of one row."""
     path = folder / f"{name}.objects.csv"

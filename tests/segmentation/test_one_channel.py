@@ -60,15 +60,47 @@ def test_files_whose_channels_have_other_names_are_said(tmp_path, make_model, ca
         other = [
             result.input.name[0] for result in results if any("of the same run" in n for n in result.notes)
         ]
-        assert other == ([] if channel == "GFP" else ["b", "c"])
+        assert other == ([] if channel == "GFP" else ["b", "c", "e"])
         said = [one.getMessage() for one in caplog.records if "of the same run" in one.getMessage()]
-        assert len(said) == (channel != "GFP")
+        assert len(said) == 2 * (channel != "GFP")
         if said:
+            words = (
+                "the channel is GFP; see that it is the same" if channel else "they are DAPI, GFP; see that"
+            )
+            assert (
+                f"e.tif: does not name its channels, but in {tmp_path / 'i' / 'a.ome.tif'}, of the same"
+                in (said[1])
+            )
+            assert f"run, {words}" in said[1]
             words = "channel is DAPI" if channel == 1 else "channels are GFP, DAPI"
             assert f"b.ome.tif: its {words}, but in {tmp_path / 'i' / 'a.ome.tif'}, of" in said[0]
             assert said[0].endswith("(and 1 more file)")
     wanted = {1: ["GFP"], "GFP": ["GFP"], None: ["DAPI", "GFP"]}[channel]
     assert record(tmp_path)["channel_names"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("names", "single", "said"),
+    [
+        ("DAPI GFP", False, True),
+        ("C1 C2", False, False),
+        ("Channel:0:0 Channel:0:1", False, False),
+        ("DAPI", True, False),
+    ],
+)
+@pytest.mark.parametrize("channel", [0, None])
+def test_images_without_names_beside_others_are_said_where_that_matters(
+    tmp_path, make_model, names, single, said, channel
+):
+    planes = STACK[0, : 1 if single else 2]
+    about = {"axes": "CYX", "Channel": {"Name": names.split()}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, ome=True, metadata=about, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", planes, imagej=True, metadata={"axes": "CYX"})
+    model = make_model(tmp_path / "m.safetensors", 1 if channel == 0 else len(planes))
+    options = SegmentOptions(channel=None if single else channel, device="cpu")
+    inputs = [tmp_path / "b.tif", tmp_path / "a.ome.tif"]  # the first without names
+    first, second = segment_files(inputs, tmp_path / "o", model, options)
+    assert [any("of the same run" in note for note in one.notes) for one in (first, second)] == [said, False]
 
 
 def test_another_channel_is_another_result(tmp_path, file, model, caplog):

@@ -94,6 +94,22 @@ def test_one_channel_says_nothing(tmp_path, make_model):
     assert said(ArrayImage(PLANES[0], "YX"), path) == ()
 
 
+@pytest.mark.parametrize(("name", "told"), [("GFP", True), ("C2", False), ("", False)])
+@pytest.mark.parametrize("given", ["1", None])
+def test_a_channel_by_its_number_of_an_image_that_does_not_name_it_is_said(
+    tmp_path, make_model, name, told, given
+):
+    path = make_model(tmp_path / "m.safetensors", 1)
+    loaded = read_model_file(path)
+    training = {"channel_names": [name]} if given is None else {"channel": given, "channel_names": [name]}
+    save_model(path, loaded.network, loaded.info.model_copy(update={"training": training}))
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[:2], imagej=True, metadata={"axes": "CYX"})
+    with open_image(tmp_path / "a.tif", channel="1") as image:
+        found = said(image, path)
+    words = "the model was trained on the channel GFP, but whether channel 1 of this image is the same is not"
+    assert [one.startswith(words) for one in found] == [True] * told
+
+
 @pytest.mark.parametrize("names", [["red", "green", "blue"], ["R", "G", "B"], ["DAPI", "GFP", "Cy5"]])
 def test_pictures_in_colours_and_models_of_colours_say_nothing(tmp_path, make_model, names):
     path = named_model(tmp_path / "m.safetensors", make_model, names, channels=3)

@@ -1,5 +1,7 @@
 """One channel of an image, as an image of one channel."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +14,9 @@ from unet2015.images.view import ImageView, header_without_channels
 from unet2015.wording import listed
 
 _NAMED = 40
+_COLOURS = "red", "green", "blue"
+_NUMBER = re.compile(r"(?:c|ch|channel)?[\W_]*(?:[0-9]+[\W_]+)*([0-9]+)", re.IGNORECASE)
+"""A name of a channel that is no more than its number."""
 
 
 class ChannelImage(ImageView):
@@ -95,3 +100,27 @@ def describe_channels(image: Image) -> str:
     if names:
         return listed([f"{i}:{name}" if name else str(i) for i, name in enumerate(names)], _NAMED)
     return "0" if image.channels == 1 else f"0 to {image.channels - 1}"
+
+
+def is_unnamed(image: Image) -> bool:
+    """Whether an image has channels, or one of several, without names: which they are, is not known."""
+    one_of_several = getattr(image, "channel", None) is not None
+    return not any(image.channel_names) and (image.channels > 1 or one_of_several)
+
+
+def tell_nothing(names: Sequence[str]) -> bool:
+    """Whether names are the colours of pixels, or number the channels in their order, from 0 or 1.
+
+    A single name that is a number tells nothing either, nor do names that are all empty.
+    """
+    if not any(names):
+        return True
+    if len(names) == len(_COLOURS):
+        pairs = zip(names, _COLOURS, strict=True)
+        if all(name.lower() in (colour, colour[0]) for name, colour in pairs):
+            return True
+    found = [_NUMBER.fullmatch(name) for name in names]
+    numbers = [int(match[1]) for match in found if match]
+    if len(names) == 1:
+        return len(numbers) == 1
+    return numbers in ([*range(len(names))], [*range(1, len(names) + 1)])

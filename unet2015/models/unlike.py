@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from unet2015.images.channel import describe_channels
+from unet2015.images.channel import describe_channels, is_unnamed, tell_nothing
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import describe_result
 from unet2015.models.model_file import ModelInfo
 from unet2015.models.trained_scale import sides_in_words, trained_scale, trained_sides
 
+_COLOURS = 3
 _ALIKE = 1.5
 """How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""
-_COLOURS = "red", "green", "blue"
-_NUMBER = re.compile(r"(?:c|ch|channel)?[\W_]*(?:[0-9]+[\W_]+)*([0-9]+)", re.IGNORECASE)
-"""A name of a channel that is no more than its number."""
 
 
 def notes_on_image(image: Image, info: ModelInfo, file: Path | None = None) -> tuple[str, ...]:
@@ -119,13 +117,19 @@ def _other_channels(image: Image, info: ModelInfo) -> tuple[str, ...]:
     if image.channels != len(trained) or names == trained:
         return ()
     said = [", ".join(str(name)[:99] or "(no name)" for name in each) for each in (trained, names)]
-    if names:
+    if any(names):
         return (
             f"the model was trained on channels named {said[0]}, but this image has {said[1]}; see that each "
             "is what it was trained on",
         )
-    if len(trained) == 1 or _is_in_colours(image) or _tell_nothing([str(name)[:99] for name in trained]):
+    if not is_unnamed(image) or _is_in_colours(image) or tell_nothing([str(name)[:99] for name in trained]):
         return ()
+    if len(trained) == 1:
+        number = getattr(image, "channel", None)
+        return (
+            f"the model was trained on the channel {said[0]}, but whether channel {number} of this image is "
+            "the same is not known; see that it is",
+        )
     return (
         f"the model was trained on channels named {said[0]}, in this order, but which channels this image "
         "has, in which order, is not known; see that they are the same",
@@ -134,18 +138,7 @@ def _other_channels(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
 def _is_in_colours(image: Image) -> bool:
     """Whether each pixel has red, green and blue, as far as the file shows: the order is always this."""
-    return image.channels == len(_COLOURS) and (image.axes.endswith("C") or image.stack_channels == 1)
-
-
-def _tell_nothing(names: list[str]) -> bool:
-    """Whether names are the colours of pixels, or number the channels in their order, from 0 or 1."""
-    if len(names) == len(_COLOURS):
-        pairs = zip(names, _COLOURS, strict=True)
-        if all(name.lower() in (colour, colour[0]) for name, colour in pairs):
-            return True
-    found = [_NUMBER.fullmatch(name) for name in names]
-    numbers = [int(match[1]) for match in found if match]
-    return numbers in ([*range(len(names))], [*range(1, len(names) + 1)])
+    return image.channels == _COLOURS and (image.axes.endswith("C") or image.stack_channels == 1)
 
 
 def _other_channel(image: Image, info: ModelInfo) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unet2015.csv_table import csv_table
 from unet2015.errors import UsageError
 from unet2015.file_names import RAW
+from unet2015.images.channel import tell_nothing
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
@@ -162,14 +163,16 @@ def _cell(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def told_channels(named: Sequence[Sequence[str]]) -> list[str] | None:
+def told_channels(named: Sequence[Sequence[str]], *, chosen: bool) -> list[str] | None:
     """Return, for each of several images, the names of its channels in one text; None where they are alike.
 
-    Images that name no channels are like those of one channel; several may be in another order.
+    Images that name no channels are like those of one channel, but where each has one of several (`chosen`);
+    several may be in another order. They are like those whose channels are named by their numbers.
     """
-    texts = ["; ".join(names) for names in named]
-    several = any(len(names) > 1 for names in named)
-    return texts if len({*texts} - (set() if several else {""})) > 1 else None
+    texts = ["; ".join(names) if any(names) else "" for names in named]
+    known = chosen or any(len(names) > 1 for names in named)
+    alike = not known or all(map(tell_nothing, named))
+    return texts if len({*texts} - ({""} if alike else set())) > 1 else None
 
 
 def with_channels(table: Table, names: str) -> Table:

@@ -114,6 +114,6 @@ def segment_files(
     if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.joined_results import join_results  # it measures
 
-        failed = join_results(out, results, "segment")
+        failed = join_results(out, results, "segment", chosen=options.channel is not None)
         results += [FileResult(path, error=error) for path, error in failed]
     return results

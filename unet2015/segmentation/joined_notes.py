@@ -37,14 +37,18 @@ class Together:
     ----------
     images : sequence of (name, summary)
         What is known of each. A summary of an earlier version has less.
+    chosen : bool
+        Whether one channel of several was measured.
     """
 
     images: Sequence[tuple[str, Summary]]
+    chosen: bool
 
     @property
     def channels(self) -> list[str] | None:
         """As of `told_channels`."""
-        return told_channels([tuple(summary.get(CHANNELS, ())) for _, summary in self.images])
+        named = [tuple(summary.get(CHANNELS, ())) for _, summary in self.images]
+        return told_channels(named, chosen=self.chosen)
 
     @property
     def notes(self) -> list[str]:

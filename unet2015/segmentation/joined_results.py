@@ -23,7 +23,12 @@ _log = logging.getLogger("unet2015")
 
 
 def join_results(
-    folder: Path, results: Sequence[FileResult], command: str, on_results: Sequence[str] = ()
+    folder: Path,
+    results: Sequence[FileResult],
+    command: str,
+    on_results: Sequence[str] = (),
+    *,
+    chosen: bool = False,
 ) -> list[tuple[Path, ImageWriteError]]:
     """Write tables with the objects of all files of a command into its folder, and say how many there are.
 
@@ -31,6 +36,7 @@ def join_results(
     image which is no longer as its result says: it is an error, as its rows would be of another run.
 
     In what the images differ is said, and stands in the record with `on_results`, what was said before.
+    `chosen` says whether one channel of several was measured.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def join_results(
         if not tables:
             continue
         try:
-            notes += _join(places[-1], tables, command, on_results)
+            notes += _join(places[-1], tables, command, on_results, chosen=chosen)
             written.append(places[-1])
         except ImageWriteError as error:
             failed.append((places[-1], error))
@@ -63,14 +69,15 @@ def join_results(
 
 
 def _join(
-    path: Path, tables: Mapping[Path, FileResult], command: str, on_results: Sequence[str]
+    path: Path, tables: Mapping[Path, FileResult], command: str, on_results: Sequence[str], *, chosen: bool
 ) -> list[str]:
     """Write a table with the rows of others, with a record; raise `ImageWriteError` if it cannot be written.
 
     `tables` has the result of each. Two runs into one folder write it one after the other; that of the
     last one stays, and its record names the tables whose rows it has. In what the images differ is returned.
     """
-    together = Together([(image_around(one.input).name, one.objects or {}) for one in tables.values()])
+    images = [(image_around(one.input).name, one.objects or {}) for one in tables.values()]
+    together = Together(images, chosen)
     notes = [*on_results, *together.notes]
     said = {"tables": [one.name for one in tables]} | ({"notes": notes} if notes else {})
     output = RecordedOutput(path, command, said)

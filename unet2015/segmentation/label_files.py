@@ -109,7 +109,7 @@ def measure_files(
     on_results = say_on_results(jobs.values())
     results = with_copies(all_done(jobs, work.measure, notes, told), opening.partners)
     if not single:
-        failed = join_results(target, results, "measure", on_results)
+        failed = join_results(target, results, "measure", on_results, chosen=opening.channel is not None)
         results += [ObjectResult(path, error=error) for path, error in failed]
     elif work.tables:
         _write_all(work, on_results)
@@ -175,7 +175,11 @@ class _Measuring:
 
 def _write_all(work: _Measuring, on_results: Sequence[str]) -> None:
     """Write the one table of all files, and say in what their images differ."""
-    path, opening, together = work.target, work.opening, Together(work.images)
+    path, opening, together = (
+        work.target,
+        work.opening,
+        Together(work.images, work.opening.channel is not None),
+    )
     measured = {os.path.realpath(label): image for label, image in opening.measured.items()}
     notes = [*on_results, *together.notes]
     said = {"inputs": work.inputs} | ({"images": measured} if measured else {}) | opening.size.as_record()

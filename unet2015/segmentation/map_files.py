@@ -141,7 +141,7 @@ def label_files(
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
     on_results = say_on_results(jobs.values())
     results = with_copies(all_done(jobs, work.label, notes, told), work.opening.partners)
-    failed = join_results(folder, results, "label", on_results)
+    failed = join_results(folder, results, "label", on_results, chosen=channel is not None)
     return results + [ObjectResult(path, error=error) for path, error in failed]
 
 

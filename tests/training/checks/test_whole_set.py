@@ -113,11 +113,30 @@ def test_images_that_name_no_channels_beside_others_that_do_are_said(report, tmp
             path, noise(2, *BLANK.shape), ome=True, metadata={"axes": "CYX"} | names, photometric="minisblack"
         )
         (tmp_path / "i" / f"t{number}.tif").unlink()
-    found = inspect_set(pair_images([tmp_path / "i"], [tmp_path / "l"]), TrainingSettings())
-    (message,) = said(found, "warning", "do not name their channels")
-    assert (
-        f"({tmp_path / 'i' / 't3.ome.tif'}), but {tmp_path / 'i' / 't0.ome.tif'} does: DAPI, GFP;" in message
-    )
+    pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+    third, first = (tmp_path / "i" / f"t{number}.ome.tif" for number in (3, 0))
+    for channel, names, see in (
+        (None, "DAPI, GFP", "all have them in this order"),
+        ("1", "GFP", "the channel is the same in all"),
+    ):
+        found = inspect_set(pairs, TrainingSettings(), Reading(channel=channel))
+        (message,) = said(found, "warning", "do not name their channels")
+        assert message.endswith(f"({third}), but {first} does: {names}; see that {see}")
+
+
+def test_names_that_are_numbers_are_like_none(report, tmp_path):
+    report([CELLS] * 5)
+    for number in range(5):
+        names = {} if number == 3 else {"Channel": {"Name": ["Channel:0:0", "Channel:0:1"]}}
+        path = tmp_path / "i" / f"t{number}.ome.tif"
+        about = {"axes": "CYX"} | names
+        tifffile.imwrite(path, noise(2, *BLANK.shape), ome=True, metadata=about, photometric="minisblack")
+        (tmp_path / "i" / f"t{number}.tif").unlink()
+    pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
+    for channel in (None, "1"):
+        assert not said(
+            inspect_set(pairs, TrainingSettings(), Reading(channel=channel)), "warning", "channel"
+        )
 
 
 def test_held_out_pages_without_cells(report):

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from unet2015.errors import UNet2015Error
+from unet2015.images.channel import is_unnamed, tell_nothing
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, sizes_of, usual_size
@@ -207,17 +208,20 @@ def _split_problems(
 
 def _other_names(images: Sequence[Image]) -> Iterator[Problem]:
     """Say where the channels of an image have other names than those of the first that names them."""
-    named = [image for image in images if image.channel_names]
+    named = [image for image in images if any(image.channel_names)]
     for image in named[1:]:
         if image.channel_names != named[0].channel_names:
             ours, theirs = (", ".join(one.channel_names) for one in (image, named[0]))
             message = f"its channels are named {ours}, but those of {named[0].name} {theirs}"
             yield Problem("warning", image.name, f"{message}; see that each is the same in all images")
-    nameless = [image.name for image in images if image.channels > 1 and not image.channel_names]
-    if named and nameless:
+    nameless = [image.name for image in images if is_unnamed(image)]
+    telling = next((image for image in named if not tell_nothing(image.channel_names)), None)
+    if telling is not None and nameless:
+        names = telling.channel_names
+        see = "all have them in this order" if len(names) > 1 else "the channel is the same in all"
         yield _warning(
-            f"some images do not name their channels ({listed(nameless)}), but {named[0].name} does: "
-            f"{', '.join(named[0].channel_names)}; see that all have them in this order"
+            f"some images do not name their channels ({listed(nameless)}), but {telling.name} does: "
+            f"{', '.join(names)}; see that {see}"
         )
 
 
