@@ -1,5 +1,6 @@
-"""All that is there of a run of :mod:`pipelines.one_gpu`, measured, and what is missing named."""
+"""All that is there of runs of :mod:`pipelines.one_gpu`, measured, and what is missing named."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from pipelines.base.settings import FOLDER, load_experiment
 from pipelines.cells.settings import CellSettings
 from pipelines.on_device.sets import Arrays
 from pipelines.one_gpu_measures.cells import choose_for_cells, mean_of_directions, measure_cells
-from pipelines.one_gpu_measures.maps import Maps, read_maps, read_notes
+from pipelines.one_gpu_measures.maps import Maps, check_seeds, read_maps, read_notes
 from pipelines.one_gpu_measures.slices import measure_em
 from unet2015.device import accelerator_names
 from unet2015.errors import DataSetError
@@ -22,6 +23,21 @@ _KEPT_TOO = ("failed", "cut_short", "seconds", "device", "date", "versions", "se
 def cell_settings() -> CellSettings:
     """Return how objects are made of maps."""
     return load_experiment(CellSettings, FOLDER / "cell_tracking-cpu.toml")
+
+
+def measure_runs(
+    folders: Sequence[Path], arrays: Arrays
+) -> Iterator[tuple[Path, dict[str, Any], list[Maps]]]:
+    """Measure runs one after the other: yield the folder of each and what `measure` returns.
+
+    Raises
+    ------
+    DataSetError
+        Before anything is measured where the runs are not told apart by their seeds; as `measure` otherwise.
+    """
+    check_seeds(folders)
+    for folder in folders:
+        yield folder, *measure(folder, arrays)
 
 
 def measure(folder: Path, arrays: Arrays) -> tuple[dict[str, Any], list[Maps]]:
@@ -50,12 +66,12 @@ def measure(folder: Path, arrays: Arrays) -> tuple[dict[str, Any], list[Maps]]:
     missing: dict[str, str] = {}
     losses: dict[str, list[float]] = {}
     there: list[Maps] = []
-    for name, training in notes["settings"]["trainings"].items():
+    for name in notes["settings"]["trainings"]:
         path = folder / f"{name}.npz"
         if not path.exists():
             missing[name] = "no maps: not trained to the end"
             continue
-        maps, curve = read_maps(path, arrays, training)
+        maps, curve = read_maps(path, arrays, notes)
         losses[name] = means(curve, digits=5)
         if not maps.split.test[1]:
             continue  # trained on all there is
@@ -72,7 +88,7 @@ def measure(folder: Path, arrays: Arrays) -> tuple[dict[str, Any], list[Maps]]:
     found = {}
     for maps in cells:
         # Silver truth is not what is measured against: its trainings take what gold truth gave.
-        gold = (m.name for m in cells if m.split == maps.split and not m.silver)
+        gold = (m.name for m in cells if maps.has_gold_of(m))
         taken = chosen.get(next(gold, "") if maps.silver else maps.name)
         found[maps.name] = measure_cells(arrays, maps, taken, settings)
         if taken is None:

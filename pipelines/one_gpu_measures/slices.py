@@ -12,7 +12,10 @@ from unet2015.metrics.em import evaluate_em
 
 
 def measure_em(arrays: Arrays, trainings: Sequence[Maps]) -> dict[str, Any]:
-    """Return the measures of each fold and of all together, as :mod:`pipelines.isbi2012` has them."""
+    """Return the measures of each fold and of all together, as :mod:`pipelines.isbi2012` has them.
+
+    The trainings are of one seed.
+    """
     truth = arrays["em/labels"]
     folds: dict[str, dict[str, Any]] = {}
     for maps in trainings:
@@ -32,4 +35,4 @@ def measure_em(arrays: Arrays, trainings: Sequence[Maps]) -> dict[str, Any]:
             np.concatenate([maps.test[average] for maps in mine]),
         )
         rows[average] = {"folds": [maps.split.name for maps in mine], **rows_of(found, together)}
-    return {"folds": folds, "rows": rows}
+    return {"seed": trainings[0].seed, "folds": folds, "rows": rows}

@@ -47,9 +47,8 @@ def levels(truth):
     return page
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("packed")
+def pack(folder):
+    """Return a packed file of 30 slices and two sequences, and its arrays."""
     images, labels = em_stack(pages=30, height=64, width=72, seed=3)
     truth = np.stack([cells()] * 2)
     arrays = {"em/images": images, "em/labels": labels}
@@ -59,6 +58,11 @@ def packed(tmp_path_factory):
         arrays |= {f"{prefix}/labels": truth, f"{prefix}/silver-images": truth.astype(np.uint8)}
     np.savez(folder / "sets.npz", **arrays)
     return folder / "sets.npz", arrays
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    return pack(tmp_path_factory.mktemp("packed"))
 
 
 @pytest.fixture
