@@ -2,10 +2,11 @@
 
 They say what the files below ``pipelines/results`` hold: the paper's Tables 1 and 2 beside what
 :mod:`pipelines.one_gpu_measures` found, all folds and directions, what helps against overfitting
-(:mod:`pipelines.recipe_tables`), how much the placing of tiles matters (:mod:`pipelines.ablation`), how the
-shipped model stands other scales (:mod:`pipelines.em_scales`), and the networks that came after the paper's
-(:mod:`pipelines.successors`). Each stands between two markers; nothing else in the document is touched. With
-``--check`` nothing is written: the exit status is 1 where the document does not say what the results say.
+(:mod:`pipelines.recipe_tables`), what seeds change (:mod:`pipelines.seed_tables`), how much the placing of
+tiles matters (:mod:`pipelines.ablation`), how the shipped model stands other scales
+(:mod:`pipelines.em_scales`), and the networks that came after the paper's (:mod:`pipelines.successors`).
+Each stands between two markers; nothing else in the document is touched. With ``--check`` nothing is
+written: the exit status is 1 where the document does not say what the results say.
 """
 
 import sys
@@ -19,6 +20,7 @@ from pipelines.base.settings import FOLDER
 from pipelines.cells.tables import table_2, table_2_gold, table_2_ours, table_2_two_cores
 from pipelines.em.tables import scales, table_1, table_1_means, table_1_two_cores, tilings
 from pipelines.recipe_tables import by_seed, recipes, side_by_side
+from pipelines.seed_tables import seeds
 from pipelines.successors.tables import on_a_gpu, successors
 
 RESULTS = FOLDER / "results"
@@ -41,6 +43,7 @@ PARTS = {
     "table 1, regular": ("one_gpu-regular", table_1_means),
     "table 2, regular": ("one_gpu-regular", table_2_ours),
     "cells, three seeds": ("one_gpu-cells", by_seed),
+    "cells, mean of seeds": ("one_gpu-cells", seeds),
     "recipes": ("settings_table-wide", recipes),
     "recipes, two cores": ("settings_table-cpu", side_by_side),
     "table 1, two cores": ("isbi2012-muon", table_1_two_cores),

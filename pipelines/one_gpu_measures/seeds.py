@@ -30,20 +30,15 @@ class Row:
     values: Mapping[str, float]
 
 
-def seed_of(found: Mapping[str, Any]) -> int:
-    """Return the seed of what was measured; results of the time before it was noted have the first."""
-    return int(found.get("seed") or 0)
-
-
 def _rows(result: Mapping[str, Any]) -> Iterator[Row]:
     em = result["em"]
     for average, ways in em.get("rows", {}).items():
         for way, values in ways.items():
             if way != "folds":
-                yield Row(("em", average, way), seed_of(em), ways["folds"], values)
+                yield Row(("em", average, way), em["seed"], ways["folds"], values)
     trainings = result["cells"]["trainings"]
-    for seed in sorted({seed_of(one) for one in trainings.values()}):
-        mine = {name: one for name, one in trainings.items() if seed_of(one) == seed}
+    for seed in sorted({one["seed"] for one in trainings.values()}):
+        mine = {name: one for name, one in trainings.items() if one["seed"] == seed}
         for group, averages in mean_of_directions(mine).items():
             splits = [mine[name]["split"] for name in averages["trainings"]]
             for average, values in averages.items():

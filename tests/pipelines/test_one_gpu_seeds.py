@@ -1,6 +1,7 @@
 """Runs that differ in their seeds, measured together: each seed, the mean, the smallest and the largest."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("matplotlib")
 
 from pipelines.one_gpu_measures import cells as cell_measures
 from pipelines.one_gpu_measures.seeds import over_seeds
+from pipelines.seed_tables import seeds
 from tests.pipelines.test_one_gpu_measures import cells, levels, pack, run
 
 TRAININGS = {
@@ -101,6 +103,26 @@ def test_each_seed_stands_beside_the_mean_the_smallest_and_the_largest(runs, set
     assert (
         f"pixel_error: {em['pixel_error']['mean']:.4g} ({least:.4g} to {most:.4g}, seeds 0, 1, 2)" in said.out
     )
+
+
+def test_a_table_has_each_seed_the_mean_and_the_range_and_marks_what_is_not_the_papers(runs, sets, tmp_path):
+    _, result = measure(runs, sets, tmp_path)
+    lines = seeds(result).splitlines()
+    assert lines[0] == "|  | seed 0 | seed 1 | seed 2 | mean | smallest | largest |"
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
+        for cells in (line.split("|") for line in lines)
+    }
+    error = result["seeds"]["em"]["rotations"]["at_training_threshold"]["pixel_error"]
+    expected = [*error["by_seed"].values(), error["mean"], error["smallest"], error["largest"]]
+    assert rows["EM, pixel error, 7 rotated versions averaged"] == [f"{value:.4f}" for value in expected]
+    assert len(rows["EM, warping error, 7 rotated versions averaged"][0]) == len("0.001234")
+    seg = result["seeds"]["cells"]["DIC-C2DH-HeLa"]["flips"]["seg_at_training_threshold"]
+    title = "DIC-C2DH-HeLa, threshold of the training frames, 4 flips averaged"
+    assert rows[title][3] == f"{seg['mean']:.4f}"
+    marked = [title for title in rows if re.search("silver|watershed", title)]
+    assert len(marked) == 1 + 4
+    assert all(title.startswith("*not the paper's:*") for title in marked)
 
 
 def test_silver_truth_takes_what_gold_truth_of_its_own_seed_chose(runs, sets, tmp_path):
