@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from unet2015.images.reader import open_image
 
@@ -176,8 +177,23 @@ def test_who_names_a_unit_in_the_tags_means_them(opened):
     assert "not 0.0264583" in notes
     found, notes = opened(None, (20000, 10000), "CENTIMETER", metadata=shaped("um"))
     assert (found.pixel_size_x, found.pixel_size_y, found.unit, notes) == (0.5, 1.0, "um", "")
-    found, _ = opened(None, (96, 96), "INCH", metadata=shaped("furlong"))
-    assert (found.pixel_size_x, found.unit) == (pytest.approx(25400 / 96), "µm"), "no other size is known"
+    found, notes = opened(None, (50, 50), "INCH", metadata=shaped("furlong"))
+    assert (found.pixel_size_x, found.unit) == (pytest.approx(508), "µm"), "no other size is known"
+    assert found.z_spacing is None
+    assert "spacing, 3 furlong, is in no known unit of length: left out" in notes
+
+
+@pytest.mark.parametrize("unit", ["furlong", "inch"])
+def test_a_screens_pixels_per_inch_beside_a_unit_that_is_no_other(opened, unit):
+    found, notes = opened(None, (96, 96), "INCH", metadata=shaped(unit))
+    assert (found.pixel_size_x, found.z_spacing, found.unit) == (None, 3, unit)
+    assert "screen" in notes
+
+
+def test_a_spacing_without_a_unit_is_taken_in_that_of_the_tags(opened):
+    found, notes = opened(None, (20000, 20000), "CENTIMETER", metadata={"axes": "ZYX", "spacing": 3})
+    assert (found.pixel_size_x, found.z_spacing, found.unit) == (0.5, 3, "µm")
+    assert "spacing of 3 has no unit" in notes
 
 
 @pytest.mark.parametrize("unit", ["um", "µm", "micron", "nm", "mm"])
@@ -313,3 +329,96 @@ def test_a_header_for_all_pages_counts_more_than_their_tags(tmp_path):
             )
     with open_image(path) as image:
         assert image.calibration.pixel_size_x == 0.5
+
+
+def ome_lengths(width, height, unit):
+    """Lengths of OME-XML."""
+    return {f"PhysicalSize{letter}": size for letter, size in (("X", width), ("Y", height))} | {
+        f"PhysicalSize{letter}Unit": unit for letter in "XY"
+    }
+
+
+@pytest.fixture
+def declared(tmp_path):
+    """Write lengths into the header of a flavour; return the calibration and the notes that are read."""
+
+    def read(flavour, width, height, unit, spacing=None):
+        path = tmp_path / f"a.{'zarr' if flavour == 'zarr' else 'ome.tif' if flavour == 'ome' else 'tif'}"
+        tags: dict = {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
+        tags["photometric"] = "minisblack"
+        if flavour == "zarr":
+            group = zarr.open_group(path, mode="w", zarr_format=3)
+            group.create_array("0", shape=PIXELS.shape, dtype=PIXELS.dtype, chunks=PIXELS.shape)[...] = PIXELS
+            axes = [{"name": name, "type": "space", "unit": unit} for name in "zyx"]
+            steps = [{"type": "scale", "scale": [spacing or 1, height, width]}]
+            images = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+            group.attrs["ome"] = {"version": "0.5", "multiscales": images}
+        elif flavour == "ome":
+            more = {"axes": "ZYX"} | (
+                {"PhysicalSizeZ": spacing, "PhysicalSizeZUnit": unit} if spacing else {}
+            )
+            tifffile.imwrite(
+                path, PIXELS, metadata=more | ome_lengths(width, height, unit), photometric="minisblack"
+            )
+        elif flavour == "imagej":
+            header = imagej(unit, **({"spacing": spacing} if spacing else {}))
+            tifffile.imwrite(path, PIXELS, description=header.encode(), metadata=None, **tags)
+        else:
+            tifffile.imwrite(
+                path, PIXELS, metadata=shaped(unit) | ({"spacing": spacing} if spacing else {}), **tags
+            )
+        with open_image(path) as image:
+            return image.calibration, " ".join(image.notes)
+
+    return read
+
+
+FLAVOURS = ("ome", "imagej", "plain", "zarr")
+UNITS = {"µm": 1, "mm": 1e-3, "nm": 1e3, "cm": 1e-4}
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize(("per_inch", "unit"), [(72, "µm"), (96, "mm"), (144, "cm"), (192, "nm")])
+def test_a_screens_pixels_are_no_calibration_as_lengths_either(declared, flavour, unit, per_inch):
+    """Bio-Formats writes the resolution tags of any TIFF as lengths: 352.778 µm for 72 pixels per inch."""
+    size = 25400 / per_inch * UNITS[unit]
+    found, notes = declared(flavour, size, size, unit, spacing=3.0)
+    assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+    assert found.z_spacing == pytest.approx(3, rel=1e-6)
+    assert f"is {per_inch} pixels per inch, as programs write for a screen: taken as no calibration" in notes
+
+
+@pytest.mark.parametrize("size", [1e6 / 2834, 264.62, 352.78])
+def test_a_screens_pixels_may_be_rounded(declared, size):
+    assert declared("ome", size, size, "µm")[0].pixel_size_x is None
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_printers_pixels_as_lengths_are_doubtful(declared, flavour):
+    found, notes = declared(flavour, 254 / 3, 254 / 3, "µm")
+    assert found.pixel_size_x == pytest.approx(254 / 3, rel=1e-5)
+    assert notes.count("is 300 pixels per inch, as programs write for printing: doubtful") == 1
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_length_of_a_centimetre_is_no_calibration(declared, flavour):
+    for size, unit in ((25400, "µm"), (1, "cm")):
+        found, notes = declared(flavour, size, size, unit)
+        assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+        assert "taken as no calibration" in notes
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize(
+    ("width", "height", "unit"),
+    [
+        (352.7, 264.6, "µm"),
+        (351.5625, 351.5625, "µm"),
+        (0.352778, 0.352778, "µm"),
+        (352.778, 352.778, "furlong"),
+    ],
+)
+def test_other_lengths_are_taken_without_a_word(declared, flavour, width, height, unit):
+    found, notes = declared(flavour, width, height, unit)
+    assert (found.pixel_size_x, found.pixel_size_y) == pytest.approx((width, height), rel=1e-5)
+    assert not notes

@@ -15,7 +15,14 @@ from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.declared import Declared, magnitude
 from unet2015.images.display import Display
-from unet2015.images.resolution import TOO_SMALL, describe_conflict, describe_screen, read_resolution
+from unet2015.images.resolution import (
+    TOO_SMALL,
+    believed,
+    describe_conflict,
+    describe_screen,
+    describe_spacing,
+    read_resolution,
+)
 
 ORDER = "TZC"
 """The order of planes in a hyperstack, slowest first."""
@@ -143,14 +150,13 @@ def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[Ca
     if unit in _NO_UNIT:
         found, more = read_resolution(tags).calibration()
         if spacing is not None and found.unit:
-            more += (
-                f"the header's spacing of {spacing:g} has no unit; taken in {found.unit} as the pixel size",
-            )
+            more += (describe_spacing(spacing, found.unit),)
         y, x, unit = found.pixel_size_y, found.pixel_size_x, found.unit or ""
-    else:
-        x, y, more = _sizes(tags, unit, values.get("yunit"))
-        spacing = _converted(spacing, values.get("zunit"), unit)
-    return Calibration(y, x, spacing, interval, unit or None, time_unit), (*notes, *more)
+        return Calibration(y, x, spacing, interval, unit or None, time_unit), (*notes, *more)
+    x, y, more = _sizes(tags, unit, values.get("yunit"))
+    spacing = _converted(spacing, values.get("zunit"), unit)
+    found, others = believed(Calibration(y, x, spacing, interval, unit, time_unit))
+    return found, (*notes, *more, *others)
 
 
 def _sizes(
@@ -171,7 +177,7 @@ def _sizes(
     if found.of_a_screen:
         return None, None, (*found.notes, describe_screen(found, unit))
     if factor == 1:
-        return *in_header, found.calibration()[1]
+        return *in_header, found.notes
     in_tags = found.x * factor, None if found.y is None else found.y * factor
     by_tags = (found.unit, unit) == ("cm", "um") or found.x < TOO_SMALL
     taken, other = (in_tags, in_header) if by_tags else (in_header, in_tags)

@@ -10,6 +10,7 @@ from typing import Any
 from unet2015.errors import AxesError, ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration, plain_unit, unit_factor
 from unet2015.images.ngff_placement import read_placement, shortened
+from unet2015.images.resolution import believed
 
 VERSIONS = {"0.4": 2, "0.5": 3}
 """The versions that are read, and the format of Zarr in which each stands."""
@@ -225,4 +226,5 @@ def _calibration(
             notes += (f"the scale of {letter} is in {own}, which is no number of {unit}: left out",)
     interval, time_unit = found.get("T", (None, None))
     calibration = Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit)
-    return calibration, tuple(shifts), notes
+    calibration, more = believed(calibration)
+    return calibration, tuple(shifts), notes + more

@@ -16,6 +16,7 @@ from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.declared import Declared, magnitude, possible_bits
 from unet2015.images.ome_metadata import OmeMetadata, own_images
+from unet2015.images.resolution import believed
 
 _UNNAMED, _ELSEWHERE, _MISSING = -1, -2, -3
 """Instead of the directory of a plane: no TiffData names it, it lies in another file, or it should be in
@@ -243,7 +244,9 @@ def _calibration(
     value = pixels.get("TimeIncrement") or image.get("TimeIncrement") or None
     interval, more = magnitude(value, "TimeIncrement")
     time_unit = _unit(pixels.get("TimeIncrementUnit", "s")) if interval is not None else None
-    return Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit), notes + more
+    calibration = Calibration(lengths["Y"], lengths["X"], lengths["Z"], interval, unit, time_unit)
+    calibration, others = believed(calibration)
+    return calibration, notes + more + others
 
 
 def _unit(unit: str) -> str:

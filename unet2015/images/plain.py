@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from unet2015.images.axes import Calibration, unit_factor
@@ -12,13 +13,14 @@ from unet2015.images.resolution import (
     MICROMETRES,
     TOO_SMALL,
     Resolution,
+    believed,
     describe_conflict,
     describe_screen,
+    describe_spacing,
     read_resolution,
 )
 
 _KNOWN = "TZCYXSI"
-_ROUNDING = 1e-9
 
 
 def read_plain(
@@ -93,54 +95,59 @@ def _lead(shape: tuple[int, ...], page: tuple[int, ...]) -> tuple[int, ...] | No
 
 def _calibration(header: Mapping[str, Any], tags: Mapping[int, Any]) -> tuple[Calibration, tuple[str, ...]]:
     resolution = read_resolution(tags)
-    found, notes = resolution.calibration()
     unit = header.get("unit") if isinstance(header.get("unit"), str) else None
-    y, x = found.pixel_size_y, found.pixel_size_x
-    if unit is not None and resolution.unit is not None:
-        y, x, unit, notes = _sizes(resolution, unit)
-    elif unit is not None:
-        known = tags.get(296) == 1 and header.get("axes")
-        y, x, notes = *((resolution.y, resolution.x) if known else (None, None)), resolution.notes
-    y, x, more = _without_large(y, x, unit)
-    notes += more
     spacing, more = magnitude(header.get("spacing"), "spacing")
     interval, others = magnitude(header.get("finterval"), "finterval")
     time_unit = header.get("tunit", "sec") if interval is not None else None
-    return Calibration(y, x, spacing, interval, unit or found.unit, time_unit), (*notes, *more, *others)
+    lengths, notes = Calibration(z_spacing=spacing, unit=unit), resolution.notes
+    if resolution.unit is not None and unit_factor(unit, "µm") is None:
+        lengths, notes = _by_tags(resolution, lengths)
+    elif resolution.unit is not None:
+        lengths, notes = _sizes(resolution, lengths)
+    elif tags.get(296) == 1 and header.get("axes") and unit is not None:
+        lengths, said = believed(replace(lengths, pixel_size_y=resolution.y, pixel_size_x=resolution.x))
+        notes += said
+    return replace(lengths, time_interval=interval, time_unit=time_unit), (*notes, *more, *others)
 
 
-def _sizes(found: Resolution, unit: str) -> tuple[float | None, float | None, str, tuple[str, ...]]:
-    """Return height and width of a pixel, their unit, and remarks, where header and tags both name a unit.
+def _by_tags(found: Resolution, lengths: Calibration) -> tuple[Calibration, tuple[str, ...]]:
+    """Return the lengths with the size of a pixel in the tags, where the header has no unit that is known."""
+    sized, notes = found.calibration()
+    spacing, unit = lengths.z_spacing, lengths.unit
+    if spacing is not None and sized.unit is not None:
+        if unit is None:
+            notes += (describe_spacing(spacing, sized.unit),)
+        else:
+            notes += (f"the header's spacing, {spacing:g} {unit}, is in no known unit of length: left out",)
+            spacing = None
+    return replace(sized, z_spacing=spacing, unit=sized.unit or unit), notes
+
+
+def _sizes(found: Resolution, lengths: Calibration) -> tuple[Calibration, tuple[str, ...]]:
+    """Return the lengths with the size of a pixel, and remarks, where header and tags both name a unit.
 
     Who names a unit in the tags means them, as our own files do, which have centimetres whatever the unit
     of the header. But tifffile writes inch where it is given none; so beside inch the header's unit is
     taken, unless a pixel would be smaller than a thousandth of it; and beside any unit, if the tags would
     make a pixel of a centimetre. Where both readings may be meant, both are said.
     """
+    unit, factor, inch = lengths.unit, unit_factor("µm", lengths.unit), found.unit == "in"
     assert found.unit is not None
-    factor = unit_factor("µm", unit)
-    scale = MICROMETRES[found.unit] * (1 if factor is None else factor)
-    in_tags = found.y and found.y * scale, found.x and found.x * scale
+    assert unit is not None
+    assert factor is not None
+    scale = MICROMETRES[found.unit] * factor
     widths = [size for size in (found.x, found.y) if size is not None]
-    if factor is None or not widths or math.isclose(scale, 1):
-        return *in_tags, "µm" if factor is None else unit, found.notes
-    inch = found.unit == "in"
+    in_header = replace(lengths, pixel_size_y=found.y, pixel_size_x=found.x)
+    in_tags = replace(
+        lengths, pixel_size_y=found.y and found.y * scale, pixel_size_x=found.x and found.x * scale
+    )
+    notes, taken = found.notes, in_tags
     if inch and found.of_a_screen:
-        return None, None, unit, (*found.notes, describe_screen(found, unit))
-    if widths[0] < TOO_SMALL:
-        return *in_tags, unit, found.notes
-    by_tags = not inch and min(widths) * MICROMETRES[found.unit] < MICROMETRES["cm"]
-    taken, other = (widths[0] * scale, widths[0]) if by_tags else (widths[0], widths[0] * scale)
-    said = describe_conflict(unit, found, taken, other, by_tags=by_tags)
-    return *(in_tags if by_tags else (found.y, found.x)), unit, (*found.notes, said)
-
-
-def _without_large(
-    y: float | None, x: float | None, unit: str | None
-) -> tuple[float | None, float | None, tuple[str, ...]]:
-    """Return height and width of a pixel; if they are a centimetre or more, None, and a remark."""
-    sizes, factor = [size for size in (y, x) if size is not None], unit_factor(unit, "cm")
-    if unit is None or factor is None or not sizes or min(sizes) * factor < 1 - _ROUNDING:
-        return y, x, ()
-    said = f"header and resolution tags say that a pixel is {min(sizes):g} {unit} wide"
-    return None, None, (f"{said}: taken as no calibration",)
+        return lengths, (*notes, describe_screen(found, unit))
+    if widths and not math.isclose(scale, 1) and widths[0] >= TOO_SMALL:
+        by_tags = not inch and min(widths) * MICROMETRES[found.unit] < MICROMETRES["cm"]
+        taken = in_tags if by_tags else in_header
+        both = (widths[0] * scale, widths[0])
+        notes += (describe_conflict(unit, found, *(both if by_tags else both[::-1]), by_tags=by_tags),)
+    taken, said = believed(taken, screens=inch or taken is in_header)
+    return taken, (*notes, *said)

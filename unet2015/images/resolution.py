@@ -5,11 +5,11 @@ where 72 pixels per inch mean that the size is not known.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 
 MICROMETRES = {"in": 25_400.0, "cm": 10_000.0, "mm": 1_000.0, "µm": 1.0}
 """Micrometres in the units that ResolutionUnit has."""
@@ -25,6 +25,7 @@ TOO_SMALL = 1e-3
 """Pixels are not smaller than this in the unit that a header names for them."""
 
 _ROUNDING = 1e-3  # 96 pixels per inch are also written as 3,779 pixels per metre
+_EXACT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,7 @@ class Resolution:
     @property
     def of_a_screen(self) -> bool:
         """Whether these are the pixels of a screen, which say nothing of the image."""
-        found = self._per_inch()
-        return found is not None and any(
-            math.isclose(found, screen, rel_tol=_ROUNDING) for screen in _SCREENS
-        )
+        return _one_of(self._per_inch(), _SCREENS) is not None
 
     def calibration(self) -> tuple[Calibration, tuple[str, ...]]:
         """Return the size of a pixel in micrometres, and remarks on it.
@@ -71,22 +69,55 @@ class Resolution:
             return UNCALIBRATED, self.notes if known else (*self.notes, why)
         if min(self.x, self.y) * factor >= MICROMETRES["cm"]:
             return UNCALIBRATED, (*self.notes, f"{said}: taken as no calibration")
-        per_inch = self._per_inch()
-        if per_inch and any(math.isclose(per_inch, dots, rel_tol=_ROUNDING) for dots in _PRINTERS):
+        if _one_of(self._per_inch(), _PRINTERS) is not None:
             why = f"{said}, as programs write for printing: a pixel of {self.x * factor:g} µm is doubtful"
             return found, (*self.notes, why)
         return found, self.notes
 
     def _per_inch(self) -> float | None:
         """Return pixels per inch; None if they are not known or not the same in x and y."""
-        if (
-            self.unit is None
-            or not self.x
-            or not self.y
-            or not math.isclose(self.x, self.y, rel_tol=_ROUNDING)
-        ):
+        if self.unit is None or not self.x or not self.y:
             return None
-        return MICROMETRES["in"] / (self.x * MICROMETRES[self.unit])
+        return _dots(self.x * MICROMETRES[self.unit], self.y * MICROMETRES[self.unit])
+
+
+def believed(found: Calibration, *, screens: bool = True) -> tuple[Calibration, tuple[str, ...]]:
+    """Return what a header says, without pixels that are a screen's or too large; and remarks.
+
+    Programs write the resolution tags of any file as lengths: Bio-Formats makes 352.778 µm of 72 pixels per
+    inch. So these count as little there as in the tags; see `Resolution.calibration`. Without `screens` only
+    the size is looked at.
+    """
+    factor, x, y = unit_factor(found.unit, "µm"), found.pixel_size_x, found.pixel_size_y
+    sizes = [size for size in (x, y) if size is not None]
+    if factor is None or not sizes:
+        return found, ()
+    per_inch = None if x is None or y is None or not screens else _dots(x * factor, y * factor)
+    said = f"the header says that a pixel is {sizes[0]:g} {found.unit} wide"
+    screen, printer = (_one_of(per_inch, known) for known in (_SCREENS, _PRINTERS))
+    if screen is not None:
+        why = f"{said}; that is {screen:g} pixels per inch, as programs write for a screen"
+    elif min(sizes) * factor > MICROMETRES["cm"] * (1 - _EXACT):
+        why = said
+    elif printer is not None:
+        return found, (
+            f"{said}; that is {printer:g} pixels per inch, as programs write for printing: doubtful",
+        )
+    else:
+        return found, ()
+    return replace(found, pixel_size_y=None, pixel_size_x=None), (f"{why}: taken as no calibration",)
+
+
+def _dots(x: float, y: float) -> float | None:
+    """Return pixels per inch of pixels in micrometres; None if they are not the same in x and y."""
+    return MICROMETRES["in"] / x if math.isclose(x, y, rel_tol=_ROUNDING) else None
+
+
+def _one_of(per_inch: float | None, known: Sequence[float]) -> float | None:
+    """Return the known resolution that this one is, up to rounding; None if it is none of them."""
+    if per_inch is None:
+        return None
+    return next((one for one in known if math.isclose(per_inch, one, rel_tol=_ROUNDING)), None)
 
 
 def read_resolution(tags: Mapping[int, Any], default: int | None = _INCH) -> Resolution:
@@ -121,6 +152,11 @@ def describe_screen(found: Resolution, unit: str) -> str:
     assert found.x is not None
     said = f"the resolution tags say {1 / found.x:g} pixels per {found.unit}, as programs write for a screen"
     return f"{said}, beside unit={unit}: taken as no pixel size"
+
+
+def describe_spacing(spacing: float, unit: str) -> str:
+    """Return the remark on a spacing in z that is taken in the unit of the pixel size."""
+    return f"the header's spacing of {spacing:g} has no unit; taken in {unit} as the pixel size"
 
 
 def describe_conflict(unit: str, found: Resolution, taken: float, other: float, *, by_tags: bool) -> str:
