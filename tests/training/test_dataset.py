@@ -244,6 +244,48 @@ class TestPages:
             split_pages(ValidationSettings(fraction=fraction), total)
         )
 
+    @pytest.mark.parametrize(
+        ("linked", "held_out"),
+        [
+            ([], [8, 9]),
+            ([[8, 9]], [8, 9]),
+            ([[0, 1]], [8, 9]),
+            ([[0, 9]], [0, 9]),
+            ([[7, 8, 9]], [5, 6]),
+            ([[0, 1], [2, 3, 4, 5, 6, 7, 8, 9]], [0, 1]),
+            ([[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]], [5, 6, 7, 8, 9]),  # too many, but half are left
+            ([[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]], [3, 4, 5]),
+            ([[0, 1, 2, 3], [4, 5, 6, 7, 8, 9]], [0, 1, 2, 3]),
+            ([[1, 2, 3, 4, 5, 6, 7, 8, 9]], [0]),
+            ([[*range(10)]], [8, 9]),  # no way
+        ],
+    )
+    def test_pages_that_are_linked_are_on_one_side_as_near_to_the_share_as_may_be(self, linked, held_out):
+        training, found = split_pages(ValidationSettings(fraction=0.2), 10, (), (), linked)
+        assert found == held_out
+        assert training == [page for page in range(10) if page not in held_out]
+        assert split_pages(ValidationSettings(fraction=0), 10, (), (), linked)[1] == []
+
+    def test_a_single_page_is_no_half_of_the_share(self):
+        chain = [[*range(1, 20)]]
+        assert split_pages(ValidationSettings(fraction=0.2), 20, (), (), chain)[1] == [16, 17, 18, 19]
+
+    def test_a_large_group_is_never_held_out_where_little_would_be_left(self):
+        most = ValidationSettings(fraction=0.7)
+        assert split_pages(most, 10, (), (), [[*range(2, 10)]])[1] == [*range(3, 10)]
+
+    @given(st.integers(2, 40), st.floats(0, 0.999), st.data())
+    def test_linked_pages_are_on_both_sides_only_if_they_are_too_many(self, total, fraction, data):
+        group_of = data.draw(st.lists(st.sampled_from(range(6)), min_size=total, max_size=total))
+        groups = [[page for page in range(total) if group_of[page] == one] for one in range(6)]
+        linked = [group for group in groups if len(group) > 1]
+        validation = ValidationSettings(fraction=fraction)
+        training, held_out = split_pages(validation, total, (), (), linked)
+        assert sorted([*training, *held_out]) == [*range(total)]
+        split = [group for group in linked if {*group} & {*training} and {*group} & {*held_out}]
+        if split:
+            assert (training, held_out) == split_pages(validation, total)
+
     def test_named_pages_are_held_out_though_they_are_copies(self):
         named = ValidationSettings(pages="0,2-3")
         assert split_pages(named, 6, (), [b"a", b"a"] * 3) == ([1, 4, 5], [0, 2, 3])

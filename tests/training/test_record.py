@@ -27,6 +27,7 @@ def recorded(images):
         axes=None,
         appearance={},
         digests=[],
+        together=[],
     )
     state = SimpleNamespace(
         settings={"optimisation": {}},

@@ -79,6 +79,7 @@ def check(
                 "pairs": [{"image": str(image), "labels": str(label)} for image, label in pairs],
                 "held_out": report.held_out,
                 "held_out_trained_on": list(report.held_out_seen),
+                "share_pixels": [list(names) for names in report.together],
                 "contents": None if report.contents is None else report.contents.as_dict(chosen.labels),
                 "problems": [asdict(problem) for problem in report.problems],
             }

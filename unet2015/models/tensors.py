@@ -46,6 +46,25 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], description: str)
             file.write(memoryview(data)[end:])
 
 
+def read_description(path: Path) -> str:
+    """Return the JSON text of a file of `save_tensors` alone; whether the file is whole is not seen.
+
+    Raises
+    ------
+    ModelError
+        There is none, or the file cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, _LONGEST_HEADER)))
+        return str(header["__metadata__"][_KEY])
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the file: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path}: not a readable model file (safetensors): {reason(error)}") from error
+
+
 def is_ours(path: Path) -> bool:
     """Whether `save_tensors` wrote a file, which may be damaged since; may raise `OSError`."""
     with open_regular(path) as file:

@@ -13,6 +13,8 @@ FILES, HELD_OUT, START = "files", "held_out", "start"
 HELD_OUT_SEEN = "held_out_trained_on"
 """Key of the names of those held-out pages that were trained on, here or by a model before."""
 
+TOGETHER = "share_pixels"
+"""Key of the names of pages that share pixels, in groups, where that decided which pages are held out."""
 PIXELS = "pixels"
 """Key of what a file's entry says of its pages: ``height``, ``width`` and, of each page, ``digests``."""
 

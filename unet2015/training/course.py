@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.models.model_file import read_model_file
-from unet2015.models.training_pages import HELD_OUT, HELD_OUT_SEEN
+from unet2015.models.training_pages import HELD_OUT, HELD_OUT_SEEN, TOGETHER
 from unet2015.tiling.progress import Bar
 from unet2015.training import run_folder
 from unet2015.training.device_descent import DeviceDescent
@@ -104,6 +104,8 @@ class Course(DeviceDescent):
             begin["steps"] = self.step_kind
         if self.data.held_out_seen:
             begin[HELD_OUT_SEEN] = list(self.data.held_out_seen)
+        if self.data.together:
+            begin[TOGETHER] = [list(names) for names in self.data.together]
         return TrainingLog(self.folder, state.step, begin)
 
     def _note_at_end(

@@ -78,14 +78,21 @@ def size_difference(image: Image, labels: Labels) -> str | None:
 
 
 def split_pages(
-    validation: ValidationSettings, total: int, files: Files = (), copies: Sequence[Hashable] = ()
+    validation: ValidationSettings,
+    total: int,
+    files: Files = (),
+    copies: Sequence[Hashable] = (),
+    linked: Sequence[Sequence[int]] = (),
 ) -> tuple[list[int], list[int]]:
     """Return the pages for training and those held out; the last pages are held out if none are named.
 
     A share above zero holds out at least one page, and leaves at least one; a set with a single page
     is used for training only. `files` are needed where `validation.pages` names some (see `select_pages`).
     `copies` has for each page what its copies share, or None: copies count as one page, at the place of the
-    last, and if none are named, all of them are trained on, or all are held out.
+    last, and if none are named, all of them are trained on, or all are held out. So are the pages of each
+    group of `linked`, where groups are small enough: as many are held out as come near the share, those of
+    the last pages first; where that holds out less than half the share, or more than half of the pages,
+    groups do not count.
 
     Raises
     ------
@@ -100,13 +107,42 @@ def split_pages(
             found.setdefault(page if shared is None else (shared,), []).append(page)
         images = sorted(found.values(), key=max)
         count = max(round(validation.fraction * len(images)), int(validation.fraction > 0))
-        held_out = sorted(chain(*images[len(images) - min(count, len(images) - 1) :]))
+        count = min(count, len(images) - 1)
+        whole = _whole_groups(images, linked, count) if linked and count else []
+        held_out = sorted(chain(*(whole or images[len(images) - count :])))
     training = sorted(set(range(total)) - set(held_out))
     if not training:
         raise SettingsError(
             f"validation pages {validation.pages!r} hold out all {total} pages; leave some for training"
         )
     return training, held_out
+
+
+def _whole_groups(
+    images: Sequence[Sequence[int]], linked: Sequence[Sequence[int]], count: int
+) -> list[Sequence[int]]:
+    """Return about `count` of the images, with all linked to one of them; none if that is too much."""
+    group_of = {page: number for number, group in enumerate(linked) for page in group}
+    found: dict[Hashable, list[Sequence[int]]] = {}
+    for number, image in enumerate(images):
+        its = next((group_of[page] for page in image if page in group_of), None)
+        found.setdefault(("alone", number) if its is None else its, []).append(image)
+    groups = sorted(found.values(), key=lambda group: -max(map(max, group)))
+    taken, left = list[Sequence[int]](), list[list[Sequence[int]]]()
+    for group in groups:
+        if len(taken) + len(group) <= count:
+            taken += group
+        else:
+            left.append(group)
+    half = len(images) // 2
+    for group in left:
+        more = len(taken) + len(group)
+        if more - count < count - len(taken) and more <= half:
+            return [*taken, *group]
+    smallest = min(groups, key=len)
+    if not taken and len(smallest) <= half:
+        return [*smallest]
+    return taken if 2 * len(taken) >= count else []
 
 
 def pages_of_each(files: Files, chosen: Sequence[int]) -> list[list[int]]:

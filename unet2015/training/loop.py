@@ -161,17 +161,17 @@ def train(
             say_place(out, images, labels)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], reading)
+        before = run_folder.held_out_before(out) if resume else None
         info, silent = (begun.model.info if begun else None), not group.first
-        checked = check_pairs(pairs, chosen, reading, silent=silent, start=info)
+        checked = check_pairs(pairs, chosen, reading, silent=silent, start=info, before=before)
         for warning in merged(checked.problems):
             _log.warning("%s", warning)
         folder = make_folder(out)
         busy = UsageError(f"{folder}: another training is running in this folder; wait, or choose another")
         with claim(folder / "training", busy) if group.first else nullcontext():
             if not resume and (checkpoints(folder / CHECKPOINTS) or (folder / MODEL).exists()):
-                raise SettingsError(
-                    f"{folder} already holds a training; resume it (--resume), or choose another folder"
-                )
+                said = "already holds a training; resume it (--resume), or choose another folder"
+                raise SettingsError(f"{folder} {said}")
             with closing(load_training_set(pairs, chosen, reading, checked)) as data:
                 check_memory(chosen, data, target)
                 with reporting(report if group.first else None):

@@ -106,6 +106,8 @@ class TrainingSet:
         What all pages look like, for the record.
     digests : sequence of str or None
         Of the pixels of each page, as the check of the set has found them; empty without one.
+    together : sequence of sequence of str
+        Names of the pages that share pixels, where that decided which pages are held out.
     """
 
     training: list[TrainingPage]
@@ -124,6 +126,7 @@ class TrainingSet:
     held_out_seen: Sequence[str] = ()
     appearance: dict[str, Any] = field(default_factory=dict)
     digests: Sequence[str | None] = ()
+    together: Sequence[Sequence[str]] = ()
 
     def close(self) -> None:
         """Close the image files."""
@@ -207,6 +210,7 @@ def load_training_set(
         axes=None if reading.axes is None else reading.axes.upper().replace("S", "C"),
         held_out_seen=() if checked is None else checked.held_out_seen,
         digests=() if checked is None else checked.digests,
+        together=() if checked is None else checked.together,
         appearance=appearance_record(source.appearance for source in sources if source.appearance),
     )
 

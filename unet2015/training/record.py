@@ -12,7 +12,7 @@ from unet2015.images.pixel_size import pixel_size, usual_size
 from unet2015.models.appearance import APPEARANCE
 from unet2015.models.model_file import ModelInfo, read_model_file
 from unet2015.models.trained_scale import PIXEL_HEIGHT, trained_sides
-from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, PIXELS, START
+from unet2015.models.training_pages import FILES, HELD_OUT, HELD_OUT_SEEN, PIXELS, START, TOGETHER
 from unet2015.provenance import versions
 from unet2015.settings import TrainingSettings
 from unet2015.settings.lengths import that_count
@@ -165,6 +165,8 @@ def _record(data: TrainingSet, state: State, result: Validation, device: str) ->
         record["encoder_weights"] = state.encoder
     if data.held_out_seen:
         record[HELD_OUT_SEEN] = list(data.held_out_seen)
+    if data.together:
+        record[TOGETHER] = [list(names) for names in data.together]
     if state.start:
         record[START] = state.start
     rule = state.settings["optimisation"]

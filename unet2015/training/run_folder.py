@@ -5,16 +5,18 @@ import logging
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from unet2015.arguments import no_file_name
-from unet2015.errors import ImageWriteError, UNet2015Error, UsageError
+from unet2015.errors import ImageWriteError, ModelError, UNet2015Error, UsageError
 from unet2015.images.figure_files import figure_guard
 from unet2015.models.model_file import OF_A_TRAINING
 from unet2015.models.tensors import is_ours as is_tensor_file
-from unet2015.models.tensors import tensors_guard
+from unet2015.models.tensors import read_description, tensors_guard
 from unet2015.safe_files import Guard, claim, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
+from unet2015.training.checks.split import Before
 
 MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
 ANIMATION, FIGURE, CURVES = "progress.gif", "examples.png", "curves.png"
@@ -30,6 +32,17 @@ def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, oldest first."""
     found = (path for path in folder.glob("step-*.safetensors") if not path.is_dir())
     return sorted(path for path in found if re.fullmatch("[0-9]{8,}", path.stem.removeprefix("step-")))
+
+
+def held_out_before(folder: Path) -> Before | None:
+    """Return which pages the training in a folder holds out; None where no checkpoint says it."""
+    for path in reversed(checkpoints(folder / CHECKPOINTS)):
+        with suppress(ModelError, ValueError, TypeError, KeyError, RecursionError):
+            said = json.loads(read_description(path))["identity"]
+            pages, held_out = sum(map(int, said["pages"])), sorted(map(int, said["held_out"]))
+            if {*held_out} < {*range(pages)}:
+                return Before(pages, held_out)
+    return None
 
 
 def frames(folder: Path) -> list[Path]:

@@ -1,11 +1,14 @@
 """Held-out pages that share pixels with pages trained on are said, and kept with the model."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
 
+from unet2015.models.model_file import read_model_file
 from unet2015.settings import TrainingSettings
-from unet2015.training.checks import landmarks, shared_pixels, training_set
+from unet2015.training.checks import landmarks, shared_pixels, split
 from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.loop import train
 from unet2015.training.pairing import pair_images
@@ -14,6 +17,10 @@ IMAGE = np.random.default_rng(0).normal(2000, 200, (128, 400)).astype(np.uint16)
 OTHER = np.random.default_rng(1).normal(2000, 200, (128, 400)).astype(np.uint16)
 TILES = [IMAGE[:, :128], IMAGE[:, 80:208], OTHER[:, :128], OTHER[:, 200:328]]
 """Of two images. The first two overlap in 48 columns, the others do not."""
+
+
+def noise(seed):
+    return np.random.default_rng(100 + seed).normal(2000, 200, (128, 128)).astype(np.uint16)
 
 
 def labelled(images):
@@ -64,6 +71,44 @@ def test_so_it_is_where_the_program_chooses_what_is_held_out(report):
     assert "t4.tif has 128 x 64 px of t3.tif (50% of it)" in message
 
 
+def test_pages_that_share_pixels_are_held_out_together_where_the_program_chooses(report):
+    """Of eight images; the last two overlap, so that one of five cannot be taken from the end alone."""
+    found = report([noise(number) for number in range(8)] + TILES[:2], None)
+    assert found.held_out == ["t8.tif", "t9.tif"]
+    assert (said(found), [*found.together]) == ([], [])
+    found = report([TILES[0], *map(noise, range(8)), TILES[1]], None)
+    assert found.held_out == ["t0.tif", "t9.tif"]
+    (message,) = said(found)
+    assert message.startswith("pages overlap, as crops of one image do, or copies with a scale bar, or are ")
+    assert ": (t0.tif, t9.tif); they are held out together or not at all" in message
+    assert [*map(list, found.together)] == [["t0.tif", "t9.tif"]]
+    assert found.held_out_seen == []
+
+
+def test_where_all_of_one_image_overlap_another_is_held_out(report):
+    slides = [IMAGE[:, left : left + 128] for left in range(0, 272, 40)]
+    found = report([noise(0), noise(1), *slides], None)
+    assert found.held_out == ["t0.tif", "t1.tif"]
+    assert found.held_out_seen == []
+
+
+def test_copies_and_darker_copies_of_a_page_that_overlaps_go_with_it(report):
+    dark = TILES[1] // 2
+    images = [np.fliplr(TILES[0]), dark, *map(noise, range(7)), *TILES[:2]]
+    found = report(images, None)
+    assert found.held_out == ["t7.tif", "t8.tif"], "the four are more than the fifth that is wanted"
+    assert [*map(list, found.together)] == [["t0.tif", "t1.tif", "t9.tif", "t10.tif"]]
+    found = report(
+        [np.fliplr(TILES[0]), dark, *map(noise, range(7)), *TILES[:2]], None, validation={"fraction": 0.3}
+    )
+    assert found.held_out == ["t0.tif", "t1.tif", "t9.tif", "t10.tif"]
+
+
+def test_pages_that_are_named_stay_held_out(report):
+    found = report([TILES[0], *map(noise, range(8)), TILES[1]], "9")
+    assert (found.held_out, found.held_out_seen, [*found.together]) == (["t9.tif"], ["t9.tif"], [])
+
+
 def test_a_little_is_said_but_does_not_spoil_what_the_model_says(report):
     wide = np.random.default_rng(0).normal(2000, 200, (128, 1000)).astype(np.uint16)
     found = report([wide[:, :520], wide[:, 480:]], "1")
@@ -74,7 +119,7 @@ def test_a_little_is_said_but_does_not_spoil_what_the_model_says(report):
 def test_the_pages_of_a_large_set_keep_less_and_still_overlap(report, monkeypatch):
     monkeypatch.setattr(landmarks, "_TOGETHER", 4 * 300)
     kept = []
-    monkeypatch.setattr(training_set, "shared_pixels", lambda *given: kept.append(given) or look(*given))
+    monkeypatch.setattr(split, "shared_pixels", lambda *given: kept.append(given) or look(*given))
     look = shared_pixels.shared_pixels
     assert len(said(report(TILES, "1,3"))) == 1
     assert all(200 < len(page.marks.landmarks.keys) < 400 for page in kept[0][0])
@@ -118,3 +163,56 @@ def test_a_model_keeps_which_of_its_held_out_pages_overlap(tmp_path, small_setti
     assert kept.info.training["held_out_trained_on"] == ["images.tif page 1"]
     (doubt,) = [one for one in kept.doubts if "too good" in one]
     assert "was trained on 1 of 2 of them, wholly or in part: images.tif page 1" in doubt
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """Images and labels of which the first and the last page overlap."""
+    arrays = [TILES[0], *map(noise, range(3)), TILES[1]]
+    for name, pages in (("images.tif", arrays), ("labels.tif", labelled(arrays))):
+        tifffile.imwrite(tmp_path / name, np.stack(pages), photometric="minisblack")
+    return tmp_path / "images.tif", tmp_path / "labels.tif"
+
+
+@pytest.mark.usefixtures("nothing_chosen")
+def test_the_record_says_which_pages_are_on_one_side_as_they_share_pixels(tmp_path, crops, small_settings):
+    settings = small_settings(
+        labels={"kind": "instances"}, optimisation={"steps": 1}, validation={"fraction": 0.4, "attempts": 1}
+    )
+    kept = train(*crops, tmp_path / "run", settings=settings).info.training
+    assert kept["held_out"] == ["images.tif page 0", "images.tif page 4"]
+    assert kept["share_pixels"] == [kept["held_out"]]
+    begin = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert begin["share_pixels"] == kept["share_pixels"]
+
+
+@pytest.mark.usefixtures("nothing_chosen")
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_training_that_is_resumed_holds_out_the_pages_that_it_was_begun_with(
+    tmp_path, crops, small_settings, monkeypatch, earlier
+):
+    """Also where it was begun by a version that knew nothing of pages that share pixels."""
+    settings = small_settings(
+        labels={"kind": "instances"},
+        checkpoint_interval=1,
+        optimisation={"steps": 2},
+        validation={"fraction": 0.4, "attempts": 1},
+    )
+
+    def begin(folder):
+        with monkeypatch.context() as patch:
+            if earlier:
+                patch.setattr(split, "linked_pages", lambda *_: [])
+            train(*crops, tmp_path / folder, settings=settings)
+
+    begin("whole")
+    begin("run")
+    expected = (
+        ["images.tif page 3", "images.tif page 4"] if earlier else ["images.tif page 0", "images.tif page 4"]
+    )
+    (tmp_path / "run" / "checkpoints" / "step-00000002.safetensors").unlink()
+    (tmp_path / "run" / "model.safetensors").unlink()
+    kept = train(*crops, tmp_path / "run", settings=settings, resume=True).info.training
+    whole = read_model_file(tmp_path / "whole" / "model.safetensors").info.training
+    assert kept["held_out"] == whole["held_out"] == expected
+    assert kept.get("share_pixels") == whole.get("share_pixels") == (None if earlier else [expected])

@@ -1,6 +1,6 @@
 """Held-out pages that overlap pages trained on, as crops of one image: the same pixels at another place."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,6 +99,33 @@ def overlaps(
         if found:
             result[page] = found
     return result
+
+
+def overlapping(
+    marks: Sequence[Landmarks | None], sites: Sites, pages: Sequence[int], known: Callable[[int, int], bool]
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs of pages that overlap.
+
+    Parameters
+    ----------
+    marks : sequence of Landmarks or None
+        Of each page of the set; None for pages that are not looked at.
+    sites : sequence of (Image, int)
+        Where to read each page.
+    pages : sequence of int
+        Numbers of the pages to look at, ascending.
+    known : callable
+        Whether two pages need not be compared; asked after each pair that was found.
+    """
+    every = _Known.of({page: places for page in pages if (places := marks[page]) is not None})
+    for page, own in every.pages.items():
+        before = (part for part in every.candidates(own) if part.other < page)
+        compared = 0
+        for part in sorted(before, key=lambda part: -part.height * part.width):
+            if compared < _COMPARED and not known(page, part.other):
+                compared += 1
+                if _really(sites[page], sites[part.other], part):
+                    yield page, part.other
 
 
 def covered(parts: Sequence[Overlap], height: int, width: int) -> float:

@@ -82,6 +82,8 @@ def rescaled(
 ) -> dict[int, int]:
     """Return, by held-out pages, pages to train on that are the same but for brightness or contrast.
 
+    A page may be on both sides: it is not compared with itself.
+
     Where samples go together, all pixels of both pages are read again and compared.
 
     Parameters
@@ -105,8 +107,10 @@ def rescaled(
         if page not in known or (kind := _kind(known[page])) not in tables:
             continue
         alike = np.abs(np.einsum("pcn,cn->pc", tables[kind], plain[page], optimize=True)).min(axis=1)
-        for near in np.argsort(-alike, kind="stable")[:_COMPARED].tolist():
+        for near in np.argsort(-alike, kind="stable")[: _COMPARED + 1].tolist():
             other = of_kind[kind][near]
+            if other == page:
+                continue
             if alike[near] >= _ALIKE and _goes_with(known[page], known[other], sites[page], sites[other]):
                 found[page] = other
                 break

@@ -23,10 +23,13 @@ class SharedPixels(NamedTuple):
         What is to be said.
     seen : set of str
         Names of the held-out pages of which much is trained on, copies too.
+    linked : bool
+        Whether any page on one side shares pixels with one on the other, without being its copy.
     """
 
     problems: list[Problem]
     seen: set[str]
+    linked: bool
 
 
 def shared_pixels(
@@ -60,6 +63,7 @@ def shared_pixels(
     return SharedPixels(
         [Problem("warning", "", note) for note in notes],
         {*copied, *(names[page] for page in {*brighter, *much})},
+        bool(brighter or moved),
     )
 
 

@@ -12,13 +12,13 @@ from unet2015.objects.progress import Share
 from unet2015.settings import TrainingSettings, ValidationSettings
 from unet2015.tiling.progress import Bar
 from unet2015.training.checks.contents import SetContents, contents_of
-from unet2015.training.checks.copied_pages import PageFacts, copies_of, short_digests
+from unet2015.training.checks.copied_pages import PageFacts, short_digests
 from unet2015.training.checks.label_fit import LabelFit
 from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
-from unet2015.training.checks.shared_pixels import shared_pixels
+from unet2015.training.checks.split import Before, choose_split
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
 from unet2015.training.dataset import pages_of_each, split_pages
@@ -51,6 +51,8 @@ class SetReport:
         Which pages are held out, counted over the whole set.
     digests : sequence of str or None
         Of the pixels of each page; see `short_digests`. Empty if there is an error.
+    together : sequence of sequence of str
+        Names of the pages that share pixels, where that decided which pages are held out; see `Split`.
     """
 
     problems: list[Problem]
@@ -61,6 +63,7 @@ class SetReport:
     held_out_seen: Sequence[str] = ()
     held_out_pages: Sequence[int] = ()
     digests: Sequence[str | None] = ()
+    together: Sequence[Sequence[str]] = ()
 
 
 def inspect_set(
@@ -71,6 +74,7 @@ def inspect_set(
     keep_labels: bool = False,
     silent: bool = False,
     start: ModelInfo | None = None,
+    before: Before | None = None,
 ) -> SetReport:
     """Say what is wrong with a training set, and which pages are held out.
 
@@ -91,6 +95,8 @@ def inspect_set(
         Show no progress.
     start : ModelInfo, optional
         Of the model that the training starts from.
+    before : Before, optional
+        Which pages a training that is resumed holds out, where the settings name none.
 
     Raises
     ------
@@ -117,7 +123,7 @@ def inspect_set(
         problems += palette_problems([one for pair in found for one in pair.colours], settings.labels)
         sides = _Sides()
         if not errors_of(problems):
-            sides = _sides_of(found, settings, fit, reading.scene, start)
+            sides = _sides_of(found, settings, fit, reading.scene, start, before)
             problems += sides.problems
         kept = [pair.kept for pair in found if pair.kept is not None]
         whole = kept and len(kept) == len(found) and not errors_of(problems)
@@ -126,7 +132,8 @@ def inspect_set(
         contents = None if errors_of(problems) else _contents(found)
         names = [sides.names[page] for page in sides.held_out]
         in_order = [name for name in names if name in sides.seen]
-        return SetReport(problems, names, joined, failures, contents, in_order, sides.held_out, sides.digests)
+        of_pages = sides.held_out, sides.digests, sides.together
+        return SetReport(problems, names, joined, failures, contents, in_order, *of_pages)
     finally:
         pool.close()
 
@@ -138,9 +145,12 @@ def check_pairs(
     *,
     silent: bool = False,
     start: ModelInfo | None = None,
+    before: Before | None = None,
 ) -> SetReport:
     """Return what `inspect_set` finds, with the labels; a `DataSetError` lists the errors, if any."""
-    report = inspect_set(pairs, settings, reading, keep_labels=True, silent=silent, start=start)
+    report = inspect_set(
+        pairs, settings, reading, keep_labels=True, silent=silent, start=start, before=before
+    )
     if errors := errors_of(report.problems):
         said = "; ".join(map(str, merged(errors)))
         raise DataSetError(f"the training set has {counted(len(errors), 'error')}: {said}")
@@ -155,6 +165,7 @@ class _Sides(NamedTuple):
     held_out: Sequence[int] = ()
     seen: Collection[str] = ()
     digests: Sequence[str | None] = ()
+    together: Sequence[Sequence[str]] = ()
     problems: Sequence[Problem] = ()
 
 
@@ -164,20 +175,22 @@ def _sides_of(
     fit: LabelFit,
     scene: str | None,
     start: ModelInfo | None,
+    before: Before | None,
 ) -> _Sides:
     images = [pair.image for pair in pairs if pair.image is not None]
     files = [(pair.image_file, image.pages) for pair, image in zip(pairs, images, strict=True)]
     names = page_names(files)
     facts = _page_facts(pairs, names)
-    problems = [*set_problems(images, files, facts, settings), *fit.problems(names)]
-    training, measured = split_pages(settings.validation, len(facts), files, copies_of(facts))
-    shared = shared_pixels(facts, images, training, measured)
-    problems, seen, digests = [*problems, *shared.problems], shared.seen, short_digests(facts)
+    split = choose_split(facts, images, files, settings.validation, before)
+    training, measured, shared = split.training, split.held_out, split.shared
+    problems = [*set_problems(images, files, facts, settings, (training, measured)), *fit.problems(names)]
+    problems += [*split.problems, *shared.problems]
+    seen, digests = shared.seen, short_digests(facts)
     if start is not None:
-        before = leaks(files, images, measured, start, scene, digests)
-        problems += [*start_problems(images, start), *leak_problems(before, measured, start)]
-        seen |= {*before}
-    return _Sides(names, training, measured, seen, digests, problems)
+        known = leaks(files, images, measured, start, scene, digests)
+        problems += [*start_problems(images, start), *leak_problems(known, measured, start)]
+        seen |= {*known}
+    return _Sides(names, training, measured, seen, digests, split.together, problems)
 
 
 def _keep_labels(pairs: Sequence[Pair], validation: ValidationSettings) -> None:

@@ -12,7 +12,7 @@ from unet2015.images.pixel_size import in_words, sizes_of, usual_size
 from unet2015.images.pixel_types import other_types, pixel_type
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
-from unet2015.training.checks.copied_pages import PageFacts, copies_of, notes_on_copies
+from unet2015.training.checks.copied_pages import PageFacts, notes_on_copies
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.page_names import Files, describe_held_out, shortened_pages
@@ -33,7 +33,11 @@ def _error(message: str) -> Problem:
 
 
 def set_problems(
-    images: Sequence[Image], files: Files, pages: Sequence[PageFacts], settings: TrainingSettings
+    images: Sequence[Image],
+    files: Files,
+    pages: Sequence[PageFacts],
+    settings: TrainingSettings,
+    sides: tuple[Sequence[int], Sequence[int]],
 ) -> Iterator[Problem]:
     """Say what is wrong with a set.
 
@@ -47,12 +51,8 @@ def set_problems(
         The pages of all images, one after the other.
     settings : TrainingSettings
         What the labels hold, how intensities are mapped, and which pages are held out.
-
-    Raises
-    ------
-    SettingsError
-        The pages to hold out are not in the set, or leave none for training. This is wrong usage, not a
-        problem of the set.
+    sides : tuple of sequences of int
+        Numbers of the pages to train on, and of those held out.
     """
     if len({image.channels for image in images}) > 1:
         yield _error(f"one network takes one number of channels, but there are {_each(images, 'channels')}")
@@ -70,7 +70,7 @@ def set_problems(
         )
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
         yield _warning(f"no pixel of the set is of class {listed(absent)}")
-    training, held_out = split_pages(settings.validation, len(pages), files, copies_of(pages))
+    training, held_out = sides
     yield from _mapping_problems(images, pages_of_each(files, training), settings.mapping)
     if present.size > 1:
         yield from _empty_pages(pages, settings.labels, len(files))
