@@ -56,9 +56,10 @@ class Together:
         channels, found = self.channels, []
         if channels is not None:
             names = listed([f"({one or 'no names'})" for one in dict.fromkeys(channels)])
+            are = "may not be" if "" in channels else "are not"
             found.append(
-                f"its images have channels of other names, {names}, so that its columns of intensities are "
-                f"not of the same channels in all rows; the column {CHANNELS} says of which they are"
+                f"its images have channels of other names, {names}, so that its columns of intensities {are} "
+                f"of the same channels in all rows; the column {CHANNELS} says of which they are"
             )
         rows = [(name, summary) for name, summary in self.images if summary.get("objects")]
         types = [(name, said) for name, summary in rows if isinstance(said := summary.get(INTENSITIES), dict)]
