@@ -99,11 +99,13 @@ def test_json(segment, data, cut_short):
     ended = segment("--json")
     assert ended.status == 1
     whole, cut = json.loads(ended.out)
+    (note,) = whole.pop("notes")
+    assert note.startswith("this image has pixels of ")
+    assert "was not checked" not in ended.err
     assert whole == {
         "input": str(data / "images" / "a.tif"),
         "outputs": [str(data / "out" / "a.classes.tif")],
         "error": None,
-        "notes": [],
     }
     assert cut["outputs"] == []
     assert str(cut_short) in cut["error"]

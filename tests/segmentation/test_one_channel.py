@@ -205,7 +205,17 @@ def test_bits_that_the_model_was_not_trained_on_are_said(tmp_path, make_model, c
 
 @pytest.mark.parametrize(
     ("width", "said"),
-    [(0.5, True), (0.008, True), (0.005, False), (0.003, False), (0.002, True), (0.001, True), (None, False)],
+    [
+        (0.5, True),
+        (0.008, True),
+        (0.006, False),
+        (0.00602, True),
+        (0.005, False),
+        (0.003, False),
+        (0.002, True),
+        (0.001, True),
+        (None, False),
+    ],
 )
 def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, caplog, width, said):
     loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
@@ -214,8 +224,52 @@ def test_pixels_of_another_size_than_the_model_s_are_said(tmp_path, make_model, 
     )
     options = {} if width is None else {"resolution": (1 / width, 1 / width), "metadata": {"unit": "um"}}
     tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0], imagej=True, **options)
+    caplog.set_level("INFO", "unet2015")
     segment(tmp_path / "a.tif", tmp_path / "m.safetensors", device="cpu")
-    assert ("the model was trained on pixels of 4 nm" in caplog.text) == said
+    assert ("the model was trained on pixels of 4 nm, but these" in caplog.text) == said
+    assert ("of the same scale was not checked" in caplog.text) == (width is None)
+
+
+def test_pixels_of_one_and_a_half_times_the_size_are_near(tmp_path, model):
+    info = read_model_file(model).info.model_copy(update={"pixel_size_nm": 650.0})
+    size = {"resolution": (1 / 0.975, 1 / 0.975), "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0], imagej=True, **size)
+    with open_image(tmp_path / "a.tif") as image:
+        assert notes_on_image(image, info) == ()
+
+
+@pytest.mark.parametrize("known", [4.0, None])
+def test_a_scale_that_cannot_be_compared_is_said(tmp_path, make_model, caplog, known):
+    caplog.set_level("INFO", "unet2015")
+    loaded = read_model_file(make_model(tmp_path / "m.safetensors"))
+    changed = loaded.info.model_copy(update={"pixel_size_nm": known})
+    save_model(tmp_path / "m.safetensors", loaded.network, changed)
+    for number, name in enumerate("abc"):
+        size = {"resolution": (250, 250), "metadata": {"unit": "um"}} if name == "c" else {}
+        tifffile.imwrite(tmp_path / f"{name}.tif", STACK[0, number], imagej=True, **size)
+    for _ in range(2):
+        caplog.clear()
+        results = segment_files(
+            [tmp_path / "*.tif"], tmp_path / "o", tmp_path / "m.safetensors", SegmentOptions(device="cpu")
+        )
+        assert [one.input.name for one in results] == ["a.tif", "b.tif", "c.tif"]
+        said = [line for line in caplog.messages if "was not checked" in line]
+        for one in results:
+            kept = json.loads((tmp_path / "o" / f"{one.input.stem}.record.json").read_text())["notes"]
+            assert kept == list(one.notes)
+        if known is None:
+            assert said == []  # most models and images are so
+            assert [len(one.notes) for one in results] == [0, 0, 1]
+            assert (
+                results[2].notes[0].startswith("this image has pixels of 4 nm, but the model does not know")
+            )
+        else:
+            (note,) = results[0].notes
+            assert note.startswith(
+                "the model was trained on pixels of 4 nm; this image does not say its pixel"
+            )
+            assert [one.notes for one in results] == [(note,), (note,), ()]
+            assert said == [f"{tmp_path / 'a.tif'}: {note} (and 1 more file)"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from unet2015.models.trained_scale import sides_in_words, trained_scale, trained
 _COLOURS = 3
 _ALIKE = 1.5
 """How many times as large as those of a model, or as small, pixels may be without a word: 10x is no 20x."""
+_ROUNDED = 1.001
+"""By how much that may be exceeded: files round the size of a pixel."""
 
 
 def notes_on_image(image: Image, info: ModelInfo, file: Path | None = None) -> tuple[str, ...]:
@@ -41,7 +43,7 @@ def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
         return ()
     sides = 1000 * size[0], 1000 * size[1]
     ratios = [side / known for side, known in zip(sides, trained, strict=True)]
-    if all(1 / _ALIKE <= ratio <= _ALIKE for ratio in ratios):
+    if all(max(ratio, 1 / ratio) <= _ALIKE * _ROUNDED for ratio in ratios):
         return ()
     return (
         f"the model was trained on pixels of {trained_scale(info)}, but these are of "
@@ -51,12 +53,26 @@ def _other_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
 
 def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
-    """Return, for a record, that the scale was not compared; most images without a pixel size are right."""
-    if info.pixel_size_nm is None or pixel_size(image.calibration) is not None:
+    """Return, for a record, that the scale was not compared, as only the image or only the model knows it."""
+    size = pixel_size(image.calibration)
+    if size is None:
+        return () if info.pixel_size_nm is None else (scale_not_said(info),)
+    if info.pixel_size_nm is not None:
         return ()
     return (
+        f"this image has pixels of {sides_in_words(1000 * size[0], 1000 * size[1])}, but the model does not "
+        "know those that it was trained on, so whether both are of the same scale was not checked",
+    )
+
+
+def scale_not_said(info: ModelInfo) -> str:
+    """Return what is said of an image that does not say its scale, for a model that knows its own.
+
+    It is no warning: most of such images are right.
+    """
+    return (
         f"the model was trained on pixels of {trained_scale(info)}; this image does not say its pixel "
-        "size, so whether what it shows is of the same scale was not checked (--pixel-size gives it)",
+        "size, so whether what it shows is of the same scale was not checked (--pixel-size gives it)"
     )
 
 

@@ -12,11 +12,12 @@ from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
+from unet2015.models.unlike import scale_not_said
 from unet2015.segmentation.channel_names import with_other_channels
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
 from unet2015.segmentation.failures import write_failures
-from unet2015.segmentation.jobs import find_inputs, is_one_file, plan_jobs
+from unet2015.segmentation.jobs import Job, find_inputs, is_one_file, plan_jobs
 from unet2015.segmentation.options import SegmentOptions, checked_options
 from unet2015.segmentation.results import FileResult
 from unet2015.segmentation.run import run_jobs
@@ -24,6 +25,7 @@ from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
 from unet2015.tiling.progress import Lines, reporting
+from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 
@@ -109,11 +111,22 @@ def segment_files(
             write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
             if not one:
                 write_failures(out, failures)
-    results = with_copies(with_other_channels(results, jobs))
+    results = _told_of_all(results, jobs, segmenter)
     earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
     if (options.objects is not None or earlier) and not is_one_file(out):
         from unet2015.segmentation.joined_results import join_results  # it measures
 
         failed = join_results(out, results, "segment", chosen=options.channel is not None)
         results += [FileResult(path, error=error) for path, error in failed]
+    return results
+
+
+def _told_of_all(results: list[FileResult], jobs: Sequence[Job], segmenter: Segmenter) -> list[FileResult]:
+    """Say what is to be known of all images together; return results with their notes."""
+    results = with_copies(with_other_channels(results, jobs))
+    # Images that do not say their scale, for a model that knows its own: most are right, so it is no warning.
+    note = None if segmenter.info.pixel_size_nm is None else scale_not_said(segmenter.info)
+    if files := [one.input for one in results if note in one.notes]:
+        more = f" (and {counted(len(files) - 1, 'more file')})" * (len(files) > 1)
+        _log.info("%s: %s%s", files[0], note, more)
     return results

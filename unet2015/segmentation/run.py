@@ -127,7 +127,7 @@ def _run(
         lost = () if job.outputs.zarr else left_out(image, job.outputs.main, job.options)
         for note in (*notes_on_image(image, segmenter.info, job.input), *lost):
             heard.say(job.input, note)
-        heard.notes += unchecked_scale(image, segmenter.info)  # for the record and --json alone
+        heard.notes += unchecked_scale(image, segmenter.info)  # no warnings; see `segment_files`
         make_folder(job.outputs.main.parent)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:

@@ -71,6 +71,21 @@ def test_images_and_labels_that_declare_other_pixel_sizes_are_said(report, tmp_p
     assert len(found.problems) == 2
 
 
+@pytest.mark.parametrize("unknown", [0, 2, 3, 5])
+def test_a_model_that_will_not_know_its_scale_as_too_few_images_do_is_said(report, tmp_path, unknown):
+    report([CELLS] * 5)
+    for number in range(5):
+        tifffile.imwrite(
+            tmp_path / "i" / f"t{number}.tif", noise(), **(sized(0.5) if number >= unknown else {})
+        )
+    found = inspect_set(pair_images([tmp_path / "i"], [tmp_path / "l"]), TrainingSettings())
+    messages = said(found, "warning", "the model will not know which scale it is for")
+    assert len(messages) == (unknown == 3)
+    if messages:
+        names = ", ".join(str(tmp_path / "i" / f"t{number}.tif") for number in range(3))
+        assert messages[0].startswith(f"3 of 5 images do not say the size of a pixel ({names}), so")
+
+
 @pytest.mark.parametrize("channel", [None, "1"])
 def test_images_that_name_a_channel_otherwise_are_said(report, tmp_path, channel):
     report([CELLS] * 5)

@@ -8,7 +8,7 @@ from unet2015.errors import UNet2015Error
 from unet2015.images.channel import is_unnamed, tell_nothing
 from unet2015.images.image import Image
 from unet2015.images.mapping import choose_mapping, intensity_scale
-from unet2015.images.pixel_size import in_words, sizes_of, usual_size
+from unet2015.images.pixel_size import in_words, pixel_size, sizes_of, usual_size
 from unet2015.images.pixel_types import other_types, pixel_type
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
 from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
@@ -18,6 +18,7 @@ from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.page_names import Files, describe_held_out, shortened_pages
 from unet2015.wording import listed, pages_listed
 
+_NAMED = 5
 _FEWER = 3
 """How many times less of a page than of the median page cells must cover to be noticed."""
 
@@ -97,6 +98,12 @@ def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
         yield _warning(
             f"the images differ in the size of a pixel ({said}), so the same cell has another size in them; "
             f"see that they are right, and that all images are scaled alike{unknown}"
+        )
+    elif sizes and not usual_size(images):
+        silent = [image.name for image in images if pixel_size(image.calibration) is None]
+        yield _warning(
+            f"{len(silent)} of {len(images)} images do not say the size of a pixel "
+            f"({listed(silent, _NAMED)}), so the model will not know which scale it is for; save them with it"
         )
 
 
