@@ -162,3 +162,18 @@ def test_a_pixel_that_is_no_number_is_no_background(dtype):
 def test_markers_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError, match="markers need a level"):
         Markers(*wrong)
+
+
+def test_a_map_the_other_way_round_is_asked_about(caplog):
+    """As the command `label` asks of a file: the background is one object that reaches all borders."""
+    page = np.zeros((40, 40), np.float32)
+    page[5:15, 5:15] = page[25:35, 20:30] = 0.95
+    assert label_objects(page).max() == 2
+    assert label_objects(np.pad(np.ones((9, 9)), ((0, 0), (1, 0)))).max() == 1
+    assert not caplog.text
+    assert label_objects(1 - page).max() == 1
+    assert "probability: one object reaches all borders and covers 100% of the page" in caplog.text
+    assert "is it the background" in caplog.text
+    caplog.clear()
+    assert label_objects(1 - page, fill_holes=False).max() == 1
+    assert "covers 88% of the page" in caplog.text

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,25 @@ def describe_covering(image: Image, tables: Sequence[Table]) -> str | None:
         return None
     page, most = found[0]
     where = f"page {page}: " if image.pages > 1 else ""
-    more = f" (as on {counted(len(found) - 1, 'more page')})" * (len(found) > 1)
+    return where + _covering(most, f" (as on {counted(len(found) - 1, 'more page')})" * (len(found) > 1))
+
+
+def describe_covering_array(labels: NDArray[Any]) -> str | None:
+    """Return the same note on the labels of one page (H, W), else None."""
+    if 2 * np.count_nonzero(labels) <= labels.size:  # so it is mostly, and found fast
+        return None
+    counts = np.bincount(labels.ravel())
+    counts[0] = 0
+    number = int(np.argmax(counts))
+    borders = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    if 2 * counts[number] <= labels.size or not all((border == number).any() for border in borders):
+        return None
+    return _covering(float(counts[number]) / labels.size)
+
+
+def _covering(share: float, more: str = "") -> str:
     return (
-        f"{where}one object reaches all borders and covers {most:.0%} of the page{more}; is it the "
+        f"one object reaches all borders and covers {share:.0%} of the page{more}; is it the "
         "background, as where objects are 0? Objects must be what is not 0: exchange both values then"
     )
 

@@ -5,6 +5,7 @@ Objects that touch are one part, as in the paper. Markers, which are not in the 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import flag, integer, number, pixels, probability_advice
 from unet2015.errors import ArgumentError, ImageValueError, UsageError
+from unet2015.objects.doubts import describe_covering_array
 from unet2015.objects.numbering import label_type, number_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 _ROUNDING = 1e-3
+
+_log = logging.getLogger("unet2015")
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,10 @@ def label_objects(
         frame=frame,
         markers=None if markers is None else MarkerSettings(level=markers.level, blur=markers.blur),
     )
-    return label_page(probability, threshold, settings)
+    labels = label_page(probability, threshold, settings)
+    if note := describe_covering_array(labels):
+        _log.warning("probability: %s", note)
+    return labels
 
 
 def label_page(probability: NDArray[np.floating], threshold: float, settings: ObjectSettings) -> NDArray[Any]:
