@@ -5,7 +5,10 @@ import json
 import pytest
 
 from unet2015.cli.app import main
+from unet2015.cli.object_options import object_settings
+from unet2015.errors import UsageError
 from unet2015.images.reader import read_pages
+from unet2015.settings.objects import MarkerSettings
 
 OPTIONS = ["--keep-holes", "--frame", "9", "--corners", "--smallest", "3"]
 
@@ -34,3 +37,18 @@ def test_what_objects_are_needs_objects(model, stack_file, tmp_path, capsys, opt
     assert run("segment", stack_file, "--model", model, "-o", tmp_path / "out", *option) == 2
     assert "need --objects" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("0,9", "0.9,2 .* or 0.0,9"), ("1,0", "1.0,2 .* or 1.0,0"), (" 0, 75", "0.75,2")]
+)
+def test_a_level_with_a_decimal_comma_is_refused(text, meant):
+    """Taken as level 0 and a blur of 9 px, hardly anything would be divided."""
+    with pytest.raises(UsageError, match=f"a decimal comma.* {meant}"):
+        object_settings(split=text)
+
+
+def test_levels_that_are_no_decimal_comma_are_taken():
+    for text in ("0.9,2", "0.0,9", "1.0,2"):
+        level, blur = map(float, text.split(","))
+        assert object_settings(split=text).markers == MarkerSettings(level=level, blur=blur)

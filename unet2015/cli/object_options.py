@@ -116,8 +116,16 @@ def _markers(text: str) -> dict[str, float] | None:
 
     if text.strip().lower() == "none":
         return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 2 and parts[0] in ("0", "1") and parts[1].isdecimal():
+        whole, rest = parts
+        raise UsageError(
+            f"--split {text!r}: a level with a decimal comma, or LEVEL,BLUR? A level of {whole} divides "
+            f"nothing or hardly anything; write {whole}.{rest},2 for the first, with a blur such as 2 px, or "
+            f"{whole}.0,{rest} for the second"
+        )
     try:
-        level, blur = map(float, text.split(","))
+        level, blur = map(float, parts)
     except ValueError:
         raise UsageError(
             f"--split {text!r}: expected LEVEL,BLUR such as 0.8,2 (a probability and pixels), or none"
