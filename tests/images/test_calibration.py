@@ -144,3 +144,25 @@ def test_units_of_time_are_called_as_each_format_has_them(unit, symbol, name):
 def test_units_of_length_are_called_as_ome_zarr_has_them(unit, name):
     (axis,) = describe_axes("X", Calibration(pixel_size_x=2.0, unit=unit))
     assert axis["unit"] == name
+
+
+def test_without_a_pixel_size_an_imagej_header_has_no_unit_for_one(tmp_path):
+    """ImageJ would take pixels of 1 micron; the spacing in z keeps its unit."""
+    for known in (Calibration(unit="micron"), Calibration(pixel_size_y=0.5, unit="micron")):
+        assert "unit=" not in describe_imagej("ZYX", (2, 5, 6), known)
+    known = Calibration(z_spacing=2.0, time_interval=3.0, unit="\u00b5m", time_unit="s")
+    lines = describe_imagej("ZYX", (2, 5, 6), known).splitlines()
+    assert "zunit=\\u00B5m" in lines
+    assert not [line for line in lines if line.startswith("unit=")]
+    image = written(tmp_path / "a.tif", "imagej", known)
+    assert image.calibration == known
+    assert image.notes == ()
+
+
+def test_a_spacing_with_a_unit_of_its_own_is_in_that(tmp_path):
+    header = "ImageJ=1.54f\nimages=2\nslices=2\nzunit=nm\nspacing=2000\n"
+    tags = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([PAGE, PAGE]), description=header, metadata=None, **tags)
+    with open_image(tmp_path / "a.tif") as image:
+        assert image.calibration == Calibration(0.5, 0.5, 2.0, None, "µm")
+        assert image.notes == ()

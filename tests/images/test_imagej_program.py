@@ -61,6 +61,8 @@ OTHERWISE = {
         unit="CENTIMETER", resolution=(15313.94, 7656), description=header("unit=micron")
     ),
     "screen": written(unit="INCH", resolution=(96, 96)),
+    "screen beside um": written(unit="INCH", resolution=(96, 96), description=header("unit=um")),
+    "screen in um": written(resolution=(72 / 25400, 72 / 25400), description=header("unit=um")),
     "no unit in the header": written(unit="CENTIMETER", resolution=(40000, 20000), description=header()),
 }
 """Files that are read in another way on purpose: docs/files.md says why."""

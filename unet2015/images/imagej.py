@@ -7,6 +7,7 @@ ImageJ 1.x. ImageJ follows the directories of a compressed stack, so outputs can
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,11 @@ def channel_names(labels: Sequence[str], order: str, sizes: Sequence[int]) -> tu
 def describe_imagej(
     axes: str, shape: tuple[int, ...], calibration: Calibration, display: Display | None = None
 ) -> str:
-    """Return the ImageDescription of a stack whose planes lie along TZC, or I, in this order."""
+    """Return the ImageDescription of a stack whose planes lie along TZC, or I, in this order.
+
+    Without height and width of a pixel there is no unit, in which ImageJ would take both to be 1; the
+    spacing has one of its own then.
+    """
     sizes = dict(zip(axes, shape, strict=True))
     lines = ["ImageJ=1.11a", f"images={math.prod(shape[:-2])}"]
     lines += [
@@ -121,8 +126,10 @@ def describe_imagej(
     ]
     if len(set(axes) & set(ORDER)) > 1 or "T" in axes or "C" in axes:
         lines += ["hyperstack=true", "mode=grayscale"]
+    sized = None not in (calibration.pixel_size_x, calibration.pixel_size_y)
     found = {
-        "unit": calibration.unit,
+        "unit": calibration.unit if sized else None,
+        "zunit": None if sized or calibration.z_spacing is None else calibration.unit,
         "spacing": calibration.z_spacing,
         "finterval": calibration.time_interval,
         "tunit": calibration.time_unit,
@@ -149,10 +156,14 @@ def _calibration(values: Mapping[str, str], tags: Mapping[int, Any]) -> tuple[Ca
     notes += more
     if unit in _NO_UNIT:
         found, more = read_resolution(tags).calibration()
-        if spacing is not None and found.unit:
+        own = _unescape(values.get("zunit", ""))
+        if spacing is not None and own not in _NO_UNIT:
+            found = replace(found, unit=found.unit or own)
+            spacing = _converted(spacing, own, found.unit or own)
+        elif spacing is not None and found.unit:
             more += (describe_spacing(spacing, found.unit),)
-        y, x, unit = found.pixel_size_y, found.pixel_size_x, found.unit or ""
-        return Calibration(y, x, spacing, interval, unit or None, time_unit), (*notes, *more)
+        found = replace(found, z_spacing=spacing, time_interval=interval, time_unit=time_unit)
+        return found, (*notes, *more)
     x, y, more = _sizes(tags, unit, values.get("yunit"))
     spacing = _converted(spacing, values.get("zunit"), unit)
     found, others = believed(Calibration(y, x, spacing, interval, unit, time_unit))
