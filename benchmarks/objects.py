@@ -85,7 +85,7 @@ def label_strips(mask: NDArray[np.uint8]) -> Labels:
     numbers = number_page(MaskPage(mask), ObjectSettings(fill_holes=False), rows)
     found = np.empty(mask.shape, np.uint32)
     for top in range(0, len(mask), rows):
-        found[top : top + rows] = numbers.labels(top)
+        numbers.labels(top, found[top : top + rows])
     return found
 
 

@@ -21,6 +21,8 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
+    if isinstance(value, int | float):  # also by subclasses of NumPy
+        return text
     if isinstance(value, str) and text.startswith(FORMULA):
         text = f"'{text}"
     return '"' + text.replace('"', '""') + '"' if re.search('[,;\t\r\n"]', text) else text

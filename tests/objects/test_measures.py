@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from unet2015.objects import measures
 from unet2015.objects.measures import PageMeasures
 
 PAGES = hnp.arrays(
@@ -67,6 +68,24 @@ def test_strips_do_not_change_a_bit(labels, rows, others):
     one, other = measured(labels, labels[None], rows), measured(labels, labels[None], others)
     for name, value in vars(one).items():
         assert np.array_equal(value, getattr(other, name), equal_nan=True), name
+
+
+def test_pages_too_wide_for_whole_numbers_are_summed_in_floats_alike(monkeypatch):
+    labels = smooth(3, 50)
+    whole = measured(labels, labels[None], 7)
+    monkeypatch.setattr(measures, "_SHORT", 0)
+    for name, value in vars(measured(labels, labels[None], 7)).items():
+        assert np.array_equal(value, getattr(whole, name), equal_nan=True), name
+
+
+def test_sums_over_the_longest_runs_do_not_run_over():
+    width = 2**20
+    page = PageMeasures(2, width, 2)
+    page.add(np.repeat(np.array([[1], [2]], np.int32), width, axis=1))
+    found = page.finish()
+    assert found.area.tolist() == [width] * 2
+    assert found.centroid.tolist() == [[0, (width - 1) / 2], [1, (width - 1) / 2]]
+    assert found.moments[:, 1] == pytest.approx((width**2 - 1) / 12)
 
 
 def test_an_object_at_the_border_says_so():

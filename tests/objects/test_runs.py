@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from unet2015.objects import runs as module
-from unet2015.objects.runs import label_strip, least_joined
+from unet2015.objects.runs import each_once, label_strip, least_joined
 from unet2015.settings.objects import ObjectSettings
 
 WAYS = [(connectivity, holes) for connectivity in (1, 2) for holes in (False, True)]
@@ -60,6 +60,19 @@ def test_runs_give_the_parts_that_pixels_give_and_what_touches(connectivity, hol
                 check(rng.random((rows, width)) < share, connectivity, holes)
         smooth = ndimage.gaussian_filter(rng.random((40, width)), 1.5)
         check(smooth > np.median(smooth), connectivity, holes)
+
+
+def test_wide_strips_are_looked_through_in_another_way_with_the_same_parts(monkeypatch):
+    monkeypatch.setattr(module, "_EXACT", 0)
+    rng = np.random.default_rng(2)
+    for width in range(1, 30):
+        for connectivity, holes in WAYS:
+            check(rng.random((20, width)) < 0.6, connectivity, holes)
+
+
+@given(st.lists(st.integers(0, 50)))
+def test_each_number_comes_once(numbers):
+    assert each_once(np.array(numbers, np.int64)).tolist() == sorted({*numbers})
 
 
 def test_parts_that_meet_a_region_have_pixels_there():

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from tests.objects.whole_page import objects_of
 from unet2015.errors import MemoryLimitError
-from unet2015.objects import numbering
+from unet2015.objects import numbering, runs
 from unet2015.objects.enclosed import owners
 from unet2015.objects.instances import ArrayPage
 from unet2015.objects.numbering import number_page
@@ -89,6 +89,19 @@ def test_strips_may_be_read_in_any_order_and_more_than_once():
     once = [numbers.labels(row) for row in rows]
     again = [numbers.labels(row) for row in reversed(rows)][::-1]
     assert all(map(np.array_equal, once, again))
+
+
+def test_labels_are_written_where_they_are_wanted_a_few_rows_at_a_time(monkeypatch):
+    values = rings(5)
+    values[:, 11] = 1
+    for markers in (None, MarkerSettings(level=0.9, blur=1)):
+        numbers = number_page(ArrayPage(values, 0.5), ObjectSettings(markers=markers), len(values))
+        for pixels in (1, 50, 10_000):
+            monkeypatch.setattr(runs, "_TOGETHER", pixels)
+            place = np.full((len(values) + 2, values.shape[1]), 77, np.uint16)
+            assert numbers.labels(0, place[1:-1]).base is place
+            assert np.array_equal(place[1:-1], numbers.labels(0))
+            assert (place[[0, -1]] == 77).all()
 
 
 def test_an_object_too_large_to_divide_is_refused_by_its_place(monkeypatch):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from unet2015.objects.enclosed import owners
-from unet2015.objects.runs import Mask, Numbers, Parts, Runs, label_strip, least_joined
+from unet2015.objects.runs import Mask, Numbers, Parts, Runs, each_once, label_strip, least_joined
 from unet2015.settings.objects import ObjectSettings
 
 
@@ -213,7 +213,7 @@ def _pairs(one: NDArray[np.integer], other: NDArray[np.integer]) -> Numbers:
         return np.zeros((0, 2), np.int64)
     one = one.astype(np.int64)
     base, span = int(other.min()), int(other.max() - other.min()) + 1
-    codes = np.unique(one * span + (other - base))
+    codes = each_once(one * span + (other - base))
     first, second = np.divmod(codes, span)
     return np.stack([first, second + base], axis=1)
 

@@ -12,6 +12,8 @@ component) in a depth-first search (Hopcroft and Tarjan 1973, doi:10.1145/362248
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.objects.runs import each_once
+
 Numbers = NDArray[np.int64]
 
 
@@ -46,7 +48,7 @@ def owners(is_object: NDArray[np.bool_], outer: NDArray[np.bool_], touching: Num
 
 def _each_once(pairs: Numbers, nodes: int) -> Numbers:
     low, high = pairs.min(axis=1, initial=nodes), pairs.max(axis=1, initial=0)
-    codes = np.unique(low * nodes + high)
+    codes = each_once(low * nodes + high)
     return np.stack(np.divmod(codes, nodes), axis=1)
 
 

@@ -131,8 +131,7 @@ def label_page(probability: NDArray[np.floating], threshold: float, settings: Ob
     """Return the objects of one page as `label_objects` does; the threshold of the settings is not used."""
     page = ArrayPage(probability, threshold)
     numbers = number_page(page, settings, max(page.height, 1))
-    labels: NDArray[Any] = numbers.labels(0).astype(label_type(numbers.objects))
-    return labels
+    return numbers.labels(0, np.empty((page.height, page.width), label_type(numbers.objects)))
 
 
 def _probabilities(value: object) -> NDArray[np.floating]:

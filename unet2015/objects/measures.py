@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from unet2015.objects.components import first_places
 from unet2015.objects.hulls import Hulls
 from unet2015.objects.progress import Progress, Share, nobody
 
@@ -27,6 +25,8 @@ the same object 2 (on an edge) or 10 (at a corner). Source: Benkrid and Crookes 
 _LENGTHS[[5, 7, 15, 17, 25, 27]] = 1
 _LENGTHS[[21, 33]] = math.sqrt(2)
 _LENGTHS[[13, 23]] = (1 + math.sqrt(2)) / 2
+_SHORT = 2**20
+"""Rows and columns up to which all sums over a run fit into 64 bits."""
 HULL_BYTES = 2**28
 """Memory for convex hulls of a page."""
 
@@ -107,7 +107,9 @@ class PageMeasures:
         self._sums = np.zeros((channels, objects))
         self._lowest = np.full((channels, objects), np.inf)
         self._highest = np.full((channels, objects), -np.inf)
-        self._halo = np.zeros((2, width), np.int64)  # the last rows: first two of nothing
+        self._halo: NDArray[np.integer] = np.zeros(
+            (2, width), np.int64
+        )  # the last rows: first two of nothing
         self._hulls = Hulls(objects, hull_bytes)
 
     def add(self, labels: NDArray[np.integer], values: Sequence[NDArray[np.generic]] = ()) -> None:
@@ -120,77 +122,91 @@ class PageMeasures:
         values : sequence of ndarray, shape (rows, width)
             The intensities of each channel.
         """
-        present = np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
-        present = present[present > 0]
-        if len(present):
-            number = np.zeros(int(present[-1]) + 1, np.int64)
-            number[present] = np.arange(1, len(present) + 1)
-            self._add_shapes(number[labels], present - 1)
-            self._add_values(labels, values)
+        runs = _LabelRuns.of(labels)
+        if len(runs.which):
+            self._add_shapes(runs)
+            self._add_values(runs, labels > 0, values)
         self._add_outlines(labels, last=self._row + len(labels) == self._height)
         self._row += len(labels)
 
-    def _add_shapes(self, compact: Ints, index: Ints) -> None:
-        """Add the pixels of a strip, in which the objects `index` have the labels 1, 2, ..."""
-        boxes = np.array(
-            [[y.start, x.start, y.stop, x.stop] for y, x in ndimage.find_objects(compact)], np.int64
-        )
-        boxes[:, ::2] += self._row
-        self._boxes[index, :2] = np.minimum(self._boxes[index, :2], boxes[:, :2])
-        self._boxes[index, 2:] = np.maximum(self._boxes[index, 2:], boxes[:, 2:])
-        y, x = np.nonzero(compact)
-        which = compact[y, x] - 1
-        first = first_places(which, len(index))
+    def _add_shapes(self, runs: "_LabelRuns") -> None:
+        index, y = runs.index, runs.y + self._row
+        order = np.argsort(
+            runs.which, kind="stable"
+        )  # of each object from top to bottom, in a row to the right
+        which, rows, starts, stops = (one[order] for one in (runs.which, y, runs.start, runs.stop))
+        begins = np.append(True, which[1:] != which[:-1])
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(which)) - 1
         new = self._origin[index, 0] < 0
-        self._origin[index[new]] = np.stack([y[first] + self._row, x[first]], axis=1)[new]
-        if not self._hulls.too_many:
-            self._add_extents(which, y, x, index)
-        y += self._row - self._origin[index, 0][which]
-        x -= self._origin[index, 1][which]
-        for total, term in zip(self._counts, (None, y, x, y * y, x * x, y * x), strict=True):
-            total[index] += np.bincount(which, term, len(index))
+        self._origin[index[new]] = np.stack([rows[first], starts[first]], axis=1)[new]
+        boxes = (
+            (rows[first], np.minimum.reduceat(starts, first)),
+            (rows[last] + 1, np.maximum.reduceat(stops, first)),
+        )
+        self._boxes[index, :2] = np.minimum(self._boxes[index, :2], np.stack(boxes[0], axis=1))
+        self._boxes[index, 2:] = np.maximum(self._boxes[index, 2:], np.stack(boxes[1], axis=1))
+        if not self._hulls.too_many:  # the first and last column in each row alone decide the convex hull
+            first = np.flatnonzero(begins | np.append(True, rows[1:] != rows[:-1]))
+            last = np.append(first[1:], len(which)) - 1
+            self._hulls.add(np.stack([index[which[first]], rows[first], starts[first], stops[last] - 1]))
+        self._add_sums(runs, y)
 
-    def _add_extents(self, which: Ints, y: Ints, x: Ints, index: Ints) -> None:
-        """Note first and last column of each object in each row: they alone decide its convex hull."""
-        keys = which * self._height + y + self._row
-        order = np.argsort(keys, kind="stable")  # within a row, x rises
-        keys, x = keys[order], x[order]
-        ends = np.flatnonzero(np.append(keys[1:] != keys[:-1], True))
-        starts = np.concatenate([[0], ends[:-1] + 1])
-        which, rows = np.divmod(keys[ends], self._height)
-        self._hulls.add(np.stack([index[which], rows, x[starts], x[ends]]))
+    def _add_sums(self, runs: "_LabelRuns", y: Ints) -> None:
+        """Add the sums over the pixels of each run; those of 64 bits do not run over."""
+        kind = np.int64 if max(self._height, self._width) <= _SHORT else np.float64
+        from_y, from_x = self._origin[runs.index].T.astype(kind)
+        y, x, n = (
+            y - from_y[runs.which],
+            runs.start - from_x[runs.which],
+            (runs.stop - runs.start).astype(kind),
+        )
+        steps = n * (n - 1) // 2  # the sum of 0, ..., n - 1
+        sum_x, sum_xx = n * x + steps, x * (n * x + 2 * steps) + steps * (2 * n - 1) // 3
+        for total, term in zip(self._counts, (n, n * y, sum_x, n * y * y, sum_xx, sum_x * y), strict=True):
+            total[runs.index] += np.bincount(runs.which, term, len(runs.index))
 
-    def _add_values(self, labels: NDArray[np.integer], values: Sequence[NDArray[np.generic]]) -> None:
-        inside = labels > 0
-        which = labels[inside] - 1
+    def _add_values(
+        self, runs: "_LabelRuns", inside: NDArray[np.bool_], values: Sequence[NDArray[np.generic]]
+    ) -> None:
+        if len(values) == 0:
+            return
+        lengths, index = runs.stop - runs.start, runs.index
+        which, first = np.repeat(runs.which, lengths), np.cumsum(lengths) - lengths
         for channel, plane in enumerate(values):
             there = plane[inside].astype(np.float64)
-            self._sums[channel] += np.bincount(which, there, self._sums.shape[1])
-            np.minimum.at(self._lowest[channel], which, there)
-            np.maximum.at(self._highest[channel], which, there)
+            self._sums[channel, index] += np.bincount(which, there, len(index))
+            np.minimum.at(self._lowest[channel], index[runs.which], np.minimum.reduceat(there, first))
+            np.maximum.at(self._highest[channel], index[runs.which], np.maximum.reduceat(there, first))
 
     def _add_outlines(self, labels: NDArray[np.integer], last: bool) -> None:
         """Count border pixels in all rows of which two more rows on both sides are known."""
-        end = [np.zeros((2, self._width), np.int64)] if last else []
-        rows = np.concatenate([self._halo, labels, *end])
-        self._halo = rows[-4:]
-        if len(rows) < 5:
+        above, rows = len(self._halo), len(self._halo) + len(labels) + (2 if last else 0)
+        page = np.zeros((rows, self._width + 4), labels.dtype)
+        page[:above, 2:-2], page[above : above + len(labels), 2:-2] = self._halo, labels
+        self._halo = page[-4:, 2:-2].copy()
+        if rows < 5:
             return
-        page = np.pad(rows, ((0, 0), (2, 2)))
+        beside, below = page[1:-1, 1:] != page[1:-1, :-1], page[1:] != page[:-1]
         border = np.zeros(page.shape, bool)
-        core = page[1:-1, 1:-1]
-        differ = (core != page[:-2, 1:-1]) | (core != page[2:, 1:-1])
-        differ |= (core != page[1:-1, :-2]) | (core != page[1:-1, 2:])
-        border[1:-1, 1:-1] = differ & (core > 0)
-        y, x = np.nonzero(border[2:-2])
-        y += 2
-        own = page[y, x]
-        code = np.ones(len(y), np.int64)
+        core = border[1:-1, 1:-1]
+        np.logical_or(beside[:, 1:], beside[:, :-1], out=core)
+        core |= below[1:, 1:-1]
+        core |= below[:-1, 1:-1]
+        core &= page[1:-1, 1:-1] > 0
+        places = np.flatnonzero(border[2:-2]) + 2 * page.shape[1]
+        if not len(places):
+            return
+        page, border = page.ravel(), border.ravel()
+        own, code = page[places], np.ones(len(places), np.uint8)
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)):
-            code += (10 if dy and dx else 2) * (border[y + dy, x + dx] & (page[y + dy, x + dx] == own))
-        lengths = _LENGTHS[code]
+            other = places + (dy * (self._width + 4) + dx)
+            code += np.uint8(10 if dy and dx else 2) * (border[other] & (page[other] == own))
+        lengths, low = _LENGTHS[code], int(own.min())
+        own = own.astype(np.int64) - low
         for total, length in zip(self._kinds, np.unique(_LENGTHS[_LENGTHS > 0]), strict=True):
-            total += np.bincount(own[lengths == length], minlength=len(total) + 1)[1:]
+            found = np.bincount(own[lengths == length])
+            total[low - 1 : low - 1 + len(found)] += found
 
     def finish(self, progress: Progress = nobody) -> Measures:
         """Return the measures; all strips came.
@@ -227,3 +243,41 @@ class PageMeasures:
         hulls = self._hulls.areas(share.step)
         found: Floats = np.divide(area, hulls, out=np.full(len(area), np.nan), where=hulls > 0)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class _LabelRuns:
+    """The runs of pixels of one label in a strip, row after row.
+
+    Attributes
+    ----------
+    which : ndarray of int64, shape (runs,)
+        The object of each, numbered from 0 among those of the strip.
+    y, start, stop : ndarray of int64, shape (runs,)
+        Its row in the strip, and its columns, half-open.
+    index : ndarray of int64, shape (objects of the strip,)
+        Their numbers among all objects, from 0, rising.
+    """
+
+    which: Ints
+    y: Ints
+    start: Ints
+    stop: Ints
+    index: Ints
+
+    @classmethod
+    def of(cls, labels: NDArray[np.integer]) -> "_LabelRuns":
+        """Return the runs of a strip; background has none."""
+        flat, width = labels.ravel(), labels.shape[1]
+        begins = np.empty(flat.size + 1, bool)
+        np.not_equal(flat[1:], flat[:-1], out=begins[1:-1])
+        begins[::width] = True
+        places = np.flatnonzero(begins)
+        own = flat[places[:-1]]
+        some = np.flatnonzero(own)
+        which, (y, start) = own[some].astype(np.int64), np.divmod(places[some], width)
+        low = int(which.min(initial=np.iinfo(np.int64).max))
+        there = np.bincount(which - low) > 0
+        number = np.cumsum(there) - 1
+        stop = start + places[some + 1] - places[some]
+        return cls(number[which - low], y, start, stop, np.flatnonzero(there) + (low - 1))

@@ -57,19 +57,31 @@ class PageNumbers:
         """How many objects the page has."""
         return len(self.areas)
 
-    def labels(self, row: int) -> NDArray[np.int32]:
+    def labels(self, row: int, into: NDArray[np.integer] | None = None) -> NDArray[np.integer]:
         """Return the instance labels of the strip that begins at `row`; strips have the height of before.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        into : ndarray of int, shape (rows, width), optional
+            Where they are written, of a type that holds them. Default: a new array of int32.
 
         Returns
         -------
-        ndarray of int32, shape (rows, width)
+        ndarray of int, shape (rows, width)
             0 is background; objects are 1, 2, ... in the order of their first pixels.
         """
         page, stop = self._page, min(row + self._rows, self._page.height)
         start, runs = self._bases[row], self._runs.get(row)
         if runs is None:
             runs, _ = label_strip(page.inside(row, stop, 0, page.width), self._settings)
-        found = runs.filled(np.append(np.int32(0), self._of_part[start : start + runs.count]))
+        values = np.append(np.int32(0), self._of_part[start : start + runs.count])
+        if into is None:
+            found: NDArray[np.integer] = runs.filled(values)
+        else:
+            runs.fill(values, into)
+            found = into
         for index, one in enumerate(self._divided):
             top, bottom, left, right = one.box
             if bottom <= row or top >= stop:
