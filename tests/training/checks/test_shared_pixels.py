@@ -125,6 +125,39 @@ def test_the_pages_of_a_large_set_keep_less_and_still_overlap(report, monkeypatc
     assert all(200 < len(page.marks.landmarks.keys) < 400 for page in kept[0][0])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.float32,
+        lambda page: (page / 65535).astype(np.float32),
+        lambda page: (page / IMAGE.max()).astype(np.float64),
+        lambda page: ((page - IMAGE.mean()) / IMAGE.std()).astype(np.float32),
+        lambda page: page.astype(np.uint32) * 257,
+        np.int32,
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_crops_of_which_one_has_another_type_and_unit(report, change, swapped):
+    crops = [change(tile) if number % 2 == swapped else tile for number, tile in enumerate(TILES)]
+    (message,) = said(report(crops, "1,3"))
+    assert "t1.tif has 128 x 48 px of t0.tif (38% of it); hold out pages" in message
+    bar = crops[1].copy()
+    bar[:20, :20] = bar.min()
+    assert "128 x 48 px" in said(report([crops[0], bar, *crops[2:]], "1,3"))[0]
+    bar[:, :20] = bar.min()
+    assert said(report([crops[0], bar, *crops[2:]], "1,3")) == [], "too little is the same"
+    together = report([crops[0], *map(noise, range(8)), crops[1]], None).together
+    assert [*map(list, together)] == [["t0.tif", "t9.tif"]]
+
+
+def test_crops_of_another_type_with_other_noise_or_gamma_are_no_news(report):
+    """The order of values is the same, but they are not on a line."""
+    root = np.sqrt(TILES[1]).astype(np.float32)
+    again = (TILES[1] + np.random.default_rng(5).normal(0, 20, TILES[1].shape)).astype(np.float32)
+    for other in (root, again):
+        assert said(report([TILES[0], other, *TILES[2:]], "1,3")) == []
+
+
 def test_pages_of_one_stack_overlap_too(report):
     stack = np.stack(TILES)
     (message,) = said(report([stack, OTHER], "1,3", [np.stack(labelled(TILES)), *labelled([OTHER])]))

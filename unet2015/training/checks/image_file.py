@@ -38,10 +38,13 @@ def read_all(
     problems: list[Problem],
     places: int,
     done: Callable[[], object] = lambda: None,
+    *,
+    several_types: bool = False,
 ) -> list[PageMarks | None]:
     """Read all pixels, a band at a time; return the marks of each page, None if all its pixels are equal.
 
-    `places` is how many landmarks of a page are kept; `done` is called after each page.
+    `places` is how many landmarks of a page are kept; `done` is called after each page; `several_types` is
+    whether the images of the set differ in the type of their pixels.
     """
     looks = Looks(image, mapping.fill_value, mapping.each)
     lows: list[float] = []
@@ -49,7 +52,7 @@ def read_all(
     constant: list[tuple[int, list[int], float]] = []
     marks: list[PageMarks | None] = []
     for page in range(image.pages):
-        marker = PageMarker(image.height, image.width, places)
+        marker = PageMarker(image.height, image.width, places, several_types=several_types)
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for number, band in enumerate(image.bands(page)):
             bad = int(np.count_nonzero(~np.isfinite(band))) if band.dtype.kind == "f" else 0

@@ -1,7 +1,8 @@
 """Places of a page that are chosen by what they show, so that pages which overlap choose the same ones.
 
 A place is a run of neighbouring pixels of a row. Which runs are chosen depends on their pixels alone:
-wherever a crop begins, it chooses those runs that the whole image chooses there.
+wherever a crop begins, it chooses those runs that the whole image chooses there. It may depend on which
+pixels are brighter than which alone: then it is the same where values became others, in the same order.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,8 @@ _TOGETHER = 2**22
 _FEWEST, _MOST = 1 / 1024, 1 / 16
 _BLOCK = 2**17
 """Pixels that are looked at together: what is computed of them stays in the cache."""
+_AHEAD = 4
+"""With so many of the pixels after it each is compared, where only their order counts."""
 _STEPS = np.random.default_rng(2015).integers(0, 2**31, 6, np.uint32) * 2 + 1
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
@@ -60,9 +63,13 @@ class LandmarkFinder:
         Of the page.
     wanted : int
         About how many places to choose. Those of a smaller number are among those of a larger one.
+    order_alone : bool
+        Whether only the order of values counts.
     """
 
-    def __init__(self, height: int, width: int, wanted: int = _WANTED) -> None:
+    def __init__(self, height: int, width: int, wanted: int = _WANTED, *, order_alone: bool = False) -> None:
+        self._number = _as_order if order_alone else _as_one
+        self._run = _RUN + _AHEAD if order_alone else _RUN
         self._size = height, width
         self._least = np.uint32(2**32 - 2**32 * min(_MOST, max(_FEWEST, wanted / (height * width))))
         self._keys: list[Keys] = []
@@ -72,10 +79,10 @@ class LandmarkFinder:
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""
         _, height, width = band.shape
-        if width >= _RUN:
+        if width >= self._run:
             rows = max(1, _BLOCK // width)
             for top in range(0, height, rows):
-                self._add(_as_one(band[:, top : top + rows]), self._row + top)
+                self._add(self._number(band[:, top : top + rows]), self._row + top)
         self._row += height
 
     def found(self) -> Landmarks:
@@ -106,6 +113,18 @@ def _as_one(band: npt.NDArray[np.generic]) -> Values:
     mixed: Values = bits[0].astype(np.uint32)
     for number, channel in enumerate(bits[1:]):
         mixed = mixed * _ODD.astype(np.uint32) + channel.astype(np.uint32) + np.uint32(number)
+    return mixed
+
+
+def _as_order(band: npt.NDArray[np.generic]) -> Values:
+    """Return a number for each pixel that tells which of those after it are brighter, and which darker."""
+    width = band.shape[2] - _AHEAD
+    mixed = np.zeros((band.shape[1], width), np.uint32)
+    for channel in band:
+        first = channel[:, :width]
+        for step in range(1, _AHEAD + 1):
+            other = channel[:, step : step + width]
+            mixed = mixed * np.uint32(3) + (other > first) + np.uint32(2) * (other < first)
     return mixed
 
 

@@ -35,6 +35,9 @@ def linked_pages(pages: Sequence[PageFacts], images: Sequence[Image]) -> list[li
     places = [each and each.landmarks for each in marks]
     for one, other in overlapping(places, sites, alone, joined.together):
         joined.join(one, other)
+    order = [each and each.order for each in marks]
+    for one, other in overlapping(order, sites, alone, joined.together, other_types=True):
+        joined.join(one, other)
     copies: dict[bytes, int] = {}
     for number, digest in digests.items():
         joined.join(number, copies.setdefault(digest.turned, number))

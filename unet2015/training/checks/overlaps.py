@@ -28,6 +28,10 @@ _BLOCK = 2**22
 _NEWS = 1 / 64
 """Share of a page that a further page must have in common beyond those before."""
 
+_ROUNDED = 0.25
+"""How far whole numbers may be from the line over the values of another type."""
+
+Floats = npt.NDArray[np.float64]
 Sites = Sequence[tuple[Image, int]]
 """For each page of a set, its image and its number in it."""
 _MIXED = np.array([0x1E3779B97F4A7C15, 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85])
@@ -67,7 +71,12 @@ class Overlap(NamedTuple):
 
 
 def overlaps(
-    marks: Sequence[Landmarks | None], sites: Sites, training: Sequence[int], held_out: Sequence[int]
+    marks: Sequence[Landmarks | None],
+    sites: Sites,
+    training: Sequence[int],
+    held_out: Sequence[int],
+    *,
+    other_types: bool = False,
 ) -> dict[int, list[Overlap]]:
     """Return, by held-out pages, with which pages to train on they overlap, the largest part first.
 
@@ -83,7 +92,10 @@ def overlaps(
         Where to read each page.
     training, held_out : sequence of int
         Numbers of pages, by the side that they are on.
+    other_types : bool
+        Compare pages of another type alone, with values of the one on a line over those of the other.
     """
+    same = _on_a_line if other_types else _really
     known = _Known.of({page: places for page in training if (places := marks[page]) is not None})
     result = {}
     for page in held_out:
@@ -91,8 +103,11 @@ def overlaps(
         if own is None or not len(own.keys):
             continue
         found: list[Overlap] = []
-        for part in _by_news([*known.candidates(own)], own, found):
-            if _really(sites[page], sites[part.other], part):
+        parts = [
+            part for part in known.candidates(own) if not other_types or _unlike(sites, page, part.other)
+        ]
+        for part in _by_news(parts, own, found):
+            if same(sites[page], sites[part.other], part):
                 found.append(part)
             if len(found) == _KEPT:
                 break
@@ -102,7 +117,12 @@ def overlaps(
 
 
 def overlapping(
-    marks: Sequence[Landmarks | None], sites: Sites, pages: Sequence[int], known: Callable[[int, int], bool]
+    marks: Sequence[Landmarks | None],
+    sites: Sites,
+    pages: Sequence[int],
+    known: Callable[[int, int], bool],
+    *,
+    other_types: bool = False,
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of pages that overlap.
 
@@ -116,15 +136,19 @@ def overlapping(
         Numbers of the pages to look at, ascending.
     known : callable
         Whether two pages need not be compared; asked after each pair that was found.
+    other_types : bool
+        As for `overlaps`.
     """
+    same = _on_a_line if other_types else _really
     every = _Known.of({page: places for page in pages if (places := marks[page]) is not None})
     for page, own in every.pages.items():
         before = (part for part in every.candidates(own) if part.other < page)
         compared = 0
         for part in sorted(before, key=lambda part: -part.height * part.width):
-            if compared < _COMPARED and not known(page, part.other):
+            unlike = not other_types or _unlike(sites, page, part.other)
+            if compared < _COMPARED and unlike and not known(page, part.other):
                 compared += 1
-                if _really(sites[page], sites[part.other], part):
+                if same(sites[page], sites[part.other], part):
                     yield page, part.other
 
 
@@ -190,21 +214,64 @@ def _by_news(parts: list[Overlap], own: Landmarks, found: Sequence[Overlap]) -> 
         yield parts.pop(best)
 
 
+def _unlike(sites: Sites, page: int, other: int) -> bool:
+    """Return whether pages are of different types, one of them whole numbers."""
+    types = {sites[page][0].dtype, sites[other][0].dtype}
+    return len(types) == 2 and any(one.kind != "f" for one in types)
+
+
 def _really(one: tuple[Image, int], other: tuple[Image, int], part: Overlap) -> bool:
     """Return whether two pages have the same pixels in a part."""
-    (ours, page), (theirs, number) = one, other
-    if ours.channels != theirs.channels:
-        return False
-    rows = max(1, _BLOCK // part.width)
     rough = equal = 0
-    for top in range(part.top, part.bottom, rows):
-        stop = min(top + rows, part.bottom)
-        here = ours.read(page, top, stop, part.left, part.end)
-        down, right = part.down, part.right
-        there = theirs.read(number, top - down, stop - down, part.left - right, part.end - right)
+    for here, there in _both(one, other, part):
         counted = _rough(here) | _rough(there)
         rough += int(np.count_nonzero(counted))
         equal += int(np.count_nonzero(counted & (here == there).all(axis=0)[:, 1:]))
+    return _enough(rough, equal, one[0], other[0], part)
+
+
+def _on_a_line(one: tuple[Image, int], other: tuple[Image, int], part: Overlap) -> bool:
+    """Return whether the values of a part are a factor times those of another type, plus a sum."""
+    line: tuple[Floats, Floats] | None = None
+    rough = equal = 0
+    swapped = one[0].dtype.kind == "f"  # whole numbers are not rounded
+    for bands in _both(one, other, part):
+        here, there = (band.astype(np.float64) for band in (bands[::-1] if swapped else bands))
+        line = line or _line(here, there)
+        counted = _rough(here) | _rough(there)
+        rough += int(np.count_nonzero(counted))
+        far = np.abs(here - there * line[0] - line[1]).max(axis=0)
+        equal += int(np.count_nonzero(counted & (far[:, 1:] <= _ROUNDED)))
+    return _enough(rough, equal, one[0], other[0], part)
+
+
+def _line(here: Floats, there: Floats) -> tuple[Floats, Floats]:
+    """Return by which factor and sum most values of each channel follow from those of another image."""
+    found = []
+    for channel, its in zip(here, there, strict=True):
+        steps, its_steps = np.diff(channel).ravel(), np.diff(its).ravel()
+        moved = (steps != 0) & (its_steps != 0)
+        slope = float(np.median(steps[moved] / its_steps[moved])) if moved.any() else 1.0
+        found.append((slope, float(np.median(channel - slope * its))))
+    slopes, sums = np.array(found).T[:, :, None, None]
+    return slopes, sums
+
+
+def _both(
+    one: tuple[Image, int], other: tuple[Image, int], part: Overlap
+) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]:
+    """Yield the pixels of a part in both pages, some rows at a time; none of images of other channels."""
+    (ours, page), (theirs, number) = one, other
+    rows = max(1, _BLOCK // part.width)
+    for top in range(part.top, part.bottom, rows) if ours.channels == theirs.channels else ():
+        stop = min(top + rows, part.bottom)
+        here = ours.read(page, top, stop, part.left, part.end)
+        down, right = part.down, part.right
+        yield here, theirs.read(number, top - down, stop - down, part.left - right, part.end - right)
+
+
+def _enough(rough: int, equal: int, ours: Image, theirs: Image, part: Overlap) -> bool:
+    """Return whether so many of the pixels that differ from their neighbour are equal."""
     whole = (part.height, part.width) == (ours.height, ours.width) == (theirs.height, theirs.width)
     return equal >= max(_ROUGH, (_UNMOVED if whole else _EQUAL) * rough)
 

@@ -21,11 +21,15 @@ class PageMarks(NamedTuple):
         Pages that overlap have some of them in common.
     sample : PageSample
         Of a copy in another brightness or contrast, on a line over that of the page.
+    order : Landmarks or None
+        The same as `landmarks` where the values of one page are a factor times those of the other plus a sum;
+        None where all images of the set have one type.
     """
 
     digest: PageDigest
     landmarks: Landmarks
     sample: PageSample
+    order: Landmarks | None = None
 
 
 class PageMarker:
@@ -37,18 +41,25 @@ class PageMarker:
         Of the page.
     places : int
         About how many landmarks to keep.
+    several_types : bool
+        Whether the images of the set differ in the type of their pixels.
     """
 
-    def __init__(self, height: int, width: int, places: int) -> None:
+    def __init__(self, height: int, width: int, places: int, *, several_types: bool = False) -> None:
         self._digest = TurnedDigest()
         self._landmarks = LandmarkFinder(height, width, places)
         self._sample = SampleTaker(height, width)
+        self._order = LandmarkFinder(height, width, places, order_alone=True) if several_types else None
 
     def update(self, band: npt.NDArray[np.generic]) -> None:
         """Take the next rows."""
-        for each in (self._digest, self._landmarks, self._sample):
-            each.update(band)
+        for each in (self._digest, self._landmarks, self._sample, self._order):
+            if each is not None:
+                each.update(band)
 
     def marks(self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> PageMarks:
         """Return what is kept; `low` and `high` are the least and greatest value of each channel."""
-        return PageMarks(self._digest.digests(), self._landmarks.found(), self._sample.found(low, high))
+        order = None if self._order is None else self._order.found()
+        return PageMarks(
+            self._digest.digests(), self._landmarks.found(), self._sample.found(low, high), order
+        )

@@ -37,6 +37,8 @@ class Pair:
     marks: list[PageMarks | None] = field(default_factory=list)
     places: int = places_of_each(1)
     """How many landmarks of a page are kept."""
+    several_types: bool = False
+    """Whether the images of the set differ in the type of their pixels."""
     frequencies: npt.NDArray[np.int64] | None = None
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""
@@ -82,7 +84,12 @@ class Pair:
         if self.image is not None and (self.fits or not is_too_large(self.image, self.image_problems)):
             try:
                 self.marks = read_all(
-                    self.image, settings.mapping, self.image_problems, self.places, self.page_done
+                    self.image,
+                    settings.mapping,
+                    self.image_problems,
+                    self.places,
+                    self.page_done,
+                    several_types=self.several_types,
                 )
                 if self.fit is not None and not errors_of([*self.image_problems, *self.label_problems]):
                     self.fit.compare(self.image)

@@ -54,6 +54,10 @@ def shared_pixels(
     brighter = rescaled([each and each.sample for each in marks], sites, trained, rest)
     others = [page for page in rest if page not in brighter]
     moved = overlaps([each and each.landmarks for each in marks], sites, trained, others)
+    order = [each and each.order for each in marks]
+    for page, parts in overlaps(order, sites, trained, others, other_types=True).items():
+        known = moved.setdefault(page, [])
+        known += [part for part in parts if part.other not in {one.other for one in known}]
     shares = {
         page: covered(parts, sites[page][0].height, sites[page][0].width) for page, parts in moved.items()
     }

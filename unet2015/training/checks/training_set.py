@@ -210,8 +210,10 @@ def _compared(pairs: Sequence[Pair]) -> LabelFit:
     """Return what each pair, while it is looked at, compares its labels with; say how much it keeps."""
     fit = LabelFit([pair.pages for pair in pairs])
     places = places_of_each(sum(pair.pages for pair in pairs))
+    types = {pair.image.dtype for pair in pairs if pair.image is not None}
     for number, pair in enumerate(pairs):
         pair.fit, pair.places = fit.of_file(number, pair.label_file), places
+        pair.several_types = len(types) > 1
     return fit
 
 
