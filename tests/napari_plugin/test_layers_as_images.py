@@ -78,6 +78,17 @@ def test_a_pixel_has_a_size_where_the_unit_is_a_length(layer):
     assert LayerImage(layer(page, **given, shear=np.array([0.5]))).calibration == UNCALIBRATED
 
 
+def test_a_screens_pixels_are_no_pixel_size(layer):
+    """As a reader makes them that takes the resolution tags of any TIFF for a scale."""
+    size = np.full(2, 25400 / 72)
+    found = LayerImage(layer(np.zeros((3, 4), np.uint8), scale=size, units=("micrometer",) * 2))
+    assert (found.calibration.pixel_size_y, found.calibration.pixel_size_x) == (None, None)
+    (note,) = found.notes
+    assert note.startswith(
+        "the layer says that a pixel is 352.778 micrometer wide; that is 72 pixels per inch"
+    )
+
+
 def test_results_lie_where_the_layer_lies_without_its_channels(layer):
     order = np.arange(4.0)
     linear = np.arange(25.0).reshape(5, 5)

@@ -81,7 +81,9 @@ class Resolution:
         return _dots(self.x * MICROMETRES[self.unit], self.y * MICROMETRES[self.unit])
 
 
-def believed(found: Calibration, *, screens: bool = True) -> tuple[Calibration, tuple[str, ...]]:
+def believed(
+    found: Calibration, *, screens: bool = True, by: str = "the header"
+) -> tuple[Calibration, tuple[str, ...]]:
     """Return what a header says, without pixels that are a screen's or too large; and remarks.
 
     Programs write the resolution tags of any file as lengths: Bio-Formats makes 352.778 µm of 72 pixels per
@@ -93,7 +95,7 @@ def believed(found: Calibration, *, screens: bool = True) -> tuple[Calibration, 
     if factor is None or not sizes:
         return found, ()
     per_inch = None if x is None or y is None or not screens else _dots(x * factor, y * factor)
-    said = f"the header says that a pixel is {sizes[0]:g} {found.unit} wide"
+    said = f"{by} says that a pixel is {sizes[0]:g} {found.unit} wide"
     screen, printer = (_one_of(per_inch, known) for known in (_SCREENS, _PRINTERS))
     if screen is not None:
         why = f"{said}; that is {screen:g} pixels per inch, as programs write for a screen"

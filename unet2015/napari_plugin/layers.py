@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from unet2015.errors import AxesError, ImageValueError
 from unet2015.images.axes import UNCALIBRATED, Calibration, unit_factor
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.resolution import believed
 
 _LETTERS = {"t": "T", "time": "T", "z": "Z", "c": "C", "channel": "C", "channels": "C"}
 """What names of axes mean; napari's own names, -3 and the like, mean nothing."""
@@ -59,9 +60,15 @@ class LayerImage(Image):
         if layer.rgb and shape[-1] == 4:  # napari shows an image without transparency so, too
             _check_opaque(self._data, layer.name)
             shape[-1] = 3
-        calibration = _calibration(layer)
+        calibration, notes = believed(_calibration(layer), by="the layer")
         header = ImageHeader(
-            layer.name, axes, tuple(shape), self._data.dtype, axes_source="array", calibration=calibration
+            layer.name,
+            axes,
+            tuple(shape),
+            self._data.dtype,
+            axes_source="array",
+            calibration=calibration,
+            notes=notes,
         )
         super().__init__(header)
 

@@ -166,8 +166,8 @@ def _objects(
         _log.warning("%s: %s", image.name, note)
     if pixel_size(image.calibration) is None:
         _log.warning(
-            "%s: the layer has no unit of length, or is transformed (affine, shear), so the table is in "
-            "pixels; for micrometres set its scale and units alone first",
+            "%s: the layer has no unit of length, no scale that is a pixel size, or is transformed (affine, "
+            "shear), so the table is in pixels; for micrometres set its scale and units alone first",
             image.name,
         )
     return rows.array.reshape(made[MAIN.name].shape), tables
