@@ -68,8 +68,8 @@ def test_old_tifffile_wrote_inch_beside_sizes_in_the_headers_unit(opened, unit):
 @pytest.mark.parametrize("unit", [*MICROMETRE, "nm", "mm", "inch", "cm", "furlong"])
 def test_without_a_unit_of_the_tags_the_headers_is_taken(opened, unit):
     for more in ({"unit": "NONE"}, {"unit": "NONE", "delete": [296]}):
-        found, notes = opened(imagej(unit), (15313.94, 15313.94), **more)
-        assert found.pixel_size_x == pytest.approx(1 / 15313.94)
+        found, notes = opened(imagej(unit), (153.1394, 153.1394), **more)
+        assert found.pixel_size_x == pytest.approx(1 / 153.1394)
         assert found.unit == unit.replace("\\u00B5", "µ")
         assert not notes
 
@@ -422,3 +422,12 @@ def test_other_lengths_are_taken_without_a_word(declared, flavour, width, height
     found, notes = declared(flavour, width, height, unit)
     assert (found.pixel_size_x, found.pixel_size_y) == pytest.approx((width, height), rel=1e-5)
     assert not notes
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_pixel_of_less_than_a_picometre_is_doubtful(declared, flavour):
+    """Metres without their unit: OME-XML has micrometres then."""
+    found, notes = declared(flavour, 1.9e-7, 1.9e-7, "µm")
+    assert found.pixel_size_x == pytest.approx(1.9e-7, rel=1e-5)
+    assert "is 1.9e-07 µm wide, less than a picometre: its unit is doubtful" in notes
+    assert declared(flavour, 2e-6, 2e-6, "µm")[1] == ""

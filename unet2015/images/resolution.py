@@ -26,6 +26,7 @@ TOO_SMALL = 1e-3
 
 _ROUNDING = 1e-3  # 96 pixels per inch are also written as 3,779 pixels per metre
 _EXACT = 1e-9
+_PICOMETRE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def believed(
         return found, (
             f"{said}; that is {printer:g} pixels per inch, as programs write for printing: doubtful",
         )
+    elif min(sizes) * factor < _PICOMETRE:
+        return found, (f"{said}, less than a picometre: its unit is doubtful",)
     else:
         return found, ()
     return replace(found, pixel_size_y=None, pixel_size_x=None), (f"{why}: taken as no calibration",)
