@@ -11,6 +11,7 @@ from unet2015.settings.choices import LabelKind
 Axes = Annotated[
     str | None,
     typer.Option(
+        "--axes",
         help="Axes of the files, slowest first, such as TZCYX; only where a file does not say or is wrong.",
         metavar="AXES",
     ),
@@ -18,6 +19,7 @@ Axes = Annotated[
 AxesOfResults = Annotated[
     str | None,
     typer.Option(
+        "--axes",
         help="Axes of the maps or labels, slowest first, such as TZYX; only where a file does not say or is "
         "wrong. Those of --images are found: in the file or, where segment --axes gave them, in the record.",
         metavar="AXES",
@@ -108,7 +110,7 @@ Validate = Annotated[
         metavar="PAGES",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
 

@@ -19,7 +19,8 @@ def replay(
         typer.Option("--input", help="Where the input is now.  [default: as recorded]", metavar="FILE"),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Where the model is now.  [default: as recorded]", metavar="MODEL")
+        Path | None,
+        typer.Option("--model", help="Where the model is now.  [default: as recorded]", metavar="MODEL"),
     ] = None,
     as_json: Json = False,
 ) -> None:

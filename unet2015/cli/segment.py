@@ -45,7 +45,9 @@ Out = Annotated[
 ]
 ModelFile = Annotated[
     Path,
-    typer.Option(help="Folder of a training, its model file, or a name that models lists.", metavar="MODEL"),
+    typer.Option(
+        "--model", help="Folder of a training, its model file, or a name that models lists.", metavar="MODEL"
+    ),
 ]
 Plan = Annotated[
     bool, typer.Option("--plan", help="Print tiles, memory, disk and time that it would take, and stop.")
