@@ -42,6 +42,7 @@ PARTS = {
     "table 2, Muon, long": ("one_gpu-muon-long", table_2_gold),
     "table 1, regular": ("one_gpu-regular", table_1_means),
     "table 2, regular": ("one_gpu-regular", table_2_ours),
+    "three seeds": ("one_gpu-seeds", seeds),
     "cells, three seeds": ("one_gpu-cells", by_seed),
     "cells, mean of seeds": ("one_gpu-cells", seeds),
     "recipes": ("settings_table-wide", recipes),

@@ -58,7 +58,8 @@ def left_by(folder, seed, sets, trainings, given=True):
     """Return the folder of a run; its seed stands in the settings of the run if it was given."""
     folder.mkdir()
     settings = {"trainings": trainings} | ({"base": {"seed": seed}} if given else {})
-    notes = {"settings": settings, "device": "a GPU", "training": {"seconds": 9.0}}
+    notes = {"settings": settings, "device": "a GPU", "training": {"seconds": 9.0}, "seconds": 10.0 + seed}
+    notes |= {"date": f"2026-01-0{1 + seed // 2}", "steps": dict.fromkeys(trainings, 1800)}
     (folder / "one_gpu.json").write_text(json.dumps(notes))
     for name, training in trainings.items():
         save(folder, training.get("settings", {}).get("seed", seed), sets, name, training)
@@ -107,7 +108,11 @@ def test_each_seed_stands_beside_the_mean_the_smallest_and_the_largest(runs, set
 
 def test_a_table_has_each_seed_the_mean_and_the_range_and_marks_what_is_not_the_papers(runs, sets, tmp_path):
     _, result = measure(runs, sets, tmp_path)
-    lines = seeds(result).splitlines()
+    how, _, *lines = seeds(result).splitlines()
+    assert how == (
+        "a GPU, 2026-01-01, 2026-01-02: 3 runs of 5 trainings side by side, 1,800 steps each; "
+        "the whole runs took 10, 11, 12 s."
+    )
     assert lines[0] == "|  | seed 0 | seed 1 | seed 2 | mean | smallest | largest |"
     rows = {
         cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
