@@ -8,6 +8,7 @@ from unet2015.models.training_pages import (
     files_of,
     names_files,
     page_sizes,
+    to_show,
     trained_pages,
     why_too_good,
     why_unknown,
@@ -51,6 +52,10 @@ def test_pages_of_other_files_are_known_by_their_pixels():
     assert trained_pages(later, other) == {2, 4}
     assert page_sizes(of) == page_sizes(later) == {(40, 50), (50, 40)}
     assert page_sizes(record()) == set()
+    assert "digests" in str(later)
+    assert "digests" not in str(to_show(of)) + str(to_show(later))
+    assert to_show(later)["start"]["files"] == [{"image": "a.tif", "image_sha256": "1"}]
+    assert "digests" in str(of), "it is left as it is"
 
 
 def test_the_models_before_count_too():
@@ -96,6 +101,7 @@ def test_another_scene_of_a_file_is_another_image(then, now, other):
 def test_a_damaged_record_tells_nothing(damaged):
     assert trained_pages(damaged, ImageFile("1", 4, None, ("3", None))) == set()
     assert page_sizes(damaged) == set()
+    assert to_show(damaged).keys() == damaged.keys()
     assert why_too_good(damaged) == ""
     assert files_of(damaged).keys() <= {"files", "held_out"}
 

@@ -65,6 +65,7 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
         assert words in text
     for words in ("torch", "sha256", "training_pages", "cross-entropy", "on the 2 held-out pages"):
         assert words in text
+    assert "digests" not in text
     assert "not drawn" not in text
     assert "was changed after the training" not in text
 

@@ -96,6 +96,18 @@ def test_each_file_has_its_own_digest_though_labels_have_the_names_of_images():
     assert only == {"image": "t0.tif", "image_sha256": "1", "labels": "t0.tif", "labels_sha256": "2"}
 
 
+def test_digests_of_pages_are_kept_by_file_unless_there_are_very_many(monkeypatch):
+    images = [SimpleNamespace(pages=pages, height=4, width=5) for pages in (1, 2)]
+    pairs = [(Path(f"i/t{n}.tif"), Path(f"l/t{n}.tif")) for n in (0, 1)]
+    data = SimpleNamespace(
+        files=pairs, identity={"pairs": [["1", "2"], ["3", "4"]]}, digests=["a", None, "b"], images=images
+    )
+    said = [file["pixels"] for file in _files(data)]
+    assert said == [{"height": 4, "width": 5, "digests": digests} for digests in (["a"], [None, "b"])]
+    monkeypatch.setattr("unet2015.training.record._DIGESTS", 2)
+    assert not any("pixels" in file for file in _files(data))
+
+
 def test_the_model_of_another_training_is_not_taken_for_the_best_one(small_set, small_settings, tmp_path):
     for name, seed in (("run", 0), ("other", 9)):
         train(*small_set, tmp_path / name, settings=small_settings(seed=seed), device="cpu")

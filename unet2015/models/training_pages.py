@@ -56,6 +56,19 @@ def files_of(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def to_show(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record, and those of the models before it, without the digests of pages."""
+    said = dict(record)
+    if isinstance(files := said.get(FILES), list):
+        said[FILES] = [
+            {key: value for key, value in file.items() if key != PIXELS} if isinstance(file, dict) else file
+            for file in files
+        ]
+    if isinstance(before := said.get(START), dict):
+        said[START] = to_show(before)
+    return said
+
+
 def names_files(record: Mapping[str, Any]) -> bool:
     """Return whether a record, and those of the models before it, name the files that were trained on."""
     return all(_names(one) for one in _records(record))

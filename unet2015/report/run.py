@@ -17,6 +17,7 @@ from unet2015.errors import DataSetError, UNet2015Error, UsageError
 from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import Model, read_model_file
+from unet2015.models.training_pages import to_show
 from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
@@ -143,10 +144,9 @@ def _record(settings: dict[str, Any] | None, model: Model | None, path: Path) ->
     if settings is not None:
         details["settings"] = that_count(settings)
     if model is not None:
-        # What the model file repeats is shown once.
-        record = {key: value for key, value in model.info.training.items() if key != "settings"}
-        details["versions"] = record.pop("versions", {})
-        details["training record"] = record
+        record = to_show(model.info.training)
+        record.pop("settings", None)  # What the model file repeats is shown once.
+        details |= {"versions": record.pop("versions", {}), "training record": record}
         about = model.info.model_dump(mode="json", exclude={"training"}, exclude_defaults=True)
         details["model"] = {"file": str(path), "bytes": path.stat().st_size, "sha256": model.sha256, **about}
     text = "All that the training depended on beside its images."

@@ -23,6 +23,8 @@ from unet2015.training.state import State
 from unet2015.training.thresholds import model_thresholds
 from unet2015.training.validation import Validation
 
+_DIGESTS = 2**17
+"""Pages of a set whose digests a model keeps: 3 MiB."""
 _CELLS = ("background", "cell")
 _NAMES = {"instances": _CELLS, "mask": _CELLS, "membrane": ("membrane", "cell")}
 _log = logging.getLogger("unet2015")
@@ -241,7 +243,7 @@ def _files(data: TrainingSet) -> list[dict[str, Any]]:
         for (image, labels), (of_image, of_labels) in zip(names, data.identity["pairs"], strict=True)
     ]
     first = 0
-    for file, image in zip(files, data.images if data.digests else (), strict=False):
+    for file, image in zip(files, data.images if 0 < len(data.digests) <= _DIGESTS else (), strict=False):
         digests = list(data.digests[first : first + image.pages])
         file[PIXELS] = {"height": image.height, "width": image.width, "digests": digests}
         first += image.pages
