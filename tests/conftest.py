@@ -34,6 +34,14 @@ def one_parser():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts():
+    """Do not wait for the disk, 20,000 times: a process that is killed, unlike a power cut, loses nothing."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def data():
     """The folder of the real data sets; the test is skipped where it is absent."""

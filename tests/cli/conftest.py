@@ -1,6 +1,7 @@
 import logging
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,10 +72,13 @@ def refused():
     return check
 
 
+small_stack = cache(em_stack)  # to draw it takes longer than most tests
+
+
 @pytest.fixture
 def data(tmp_path):
     """A small training set: ``images/a.tif`` of 3 pages with pixel sizes, and its membrane labels."""
-    images, labels = em_stack(3, 96, 80, 0)
+    images, labels = small_stack(3, 96, 80, 0)
     for folder, stack in (("images", images), ("labels", labels)):
         (tmp_path / folder).mkdir()
         tifffile.imwrite(
