@@ -48,6 +48,12 @@ def test_a_level_with_a_decimal_comma_is_refused(text, meant):
         object_settings(split=text)
 
 
+@pytest.mark.parametrize("text", ["1,0.8", "0,2.5"])
+def test_a_level_that_divides_nothing_is_refused_as_the_blur_may_be_meant(text):
+    with pytest.raises(UsageError, match="LEVEL comes first"):
+        object_settings(split=text)
+
+
 def test_levels_that_are_no_decimal_comma_are_taken():
     for text in ("0.9,2", "0.0,9", "1.0,2"):
         level, blur = map(float, text.split(","))

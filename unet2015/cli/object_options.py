@@ -124,12 +124,16 @@ def _markers(text: str) -> dict[str, float] | None:
             f"nothing or hardly anything; write {whole}.{rest},2 for the first, with a blur such as 2 px, or "
             f"{whole}.0,{rest} for the second"
         )
+    expected = f"--split {text!r}: expected LEVEL,BLUR such as 0.8,2 (a probability and pixels), or none"
     try:
         level, blur = map(float, parts)
     except ValueError:
+        raise UsageError(expected) from None
+    if parts[0] in ("0", "1"):
         raise UsageError(
-            f"--split {text!r}: expected LEVEL,BLUR such as 0.8,2 (a probability and pixels), or none"
-        ) from None
+            f"{expected}; LEVEL comes first, and one of {parts[0]} divides nothing or hardly anything: write "
+            f"{parts[0]}.0,{parts[1]} if that is meant"
+        )
     return {"level": level, "blur": blur}
 
 
