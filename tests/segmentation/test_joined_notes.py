@@ -150,3 +150,37 @@ def test_the_record_of_a_table_has_what_is_said_of_results_of_other_settings(tmp
         measure_files(tmp_path / "r", target)
         (note,) = notes_of(target if target.suffix else target / "objects.csv")
         assert "objects smallest 1 for a.labels.tif, 9 for b.labels.tif" in note
+
+
+def test_label_compares_the_settings_that_it_takes_and_not_those_of_the_segmentation(
+    tmp_path, model, caplog
+) -> None:
+    written(tmp_path, np.uint8)
+    for name, smallest, threshold in (("a", 1, 0.5), ("b", 9, 0.4)):
+        given = ObjectSettings(smallest=smallest, threshold=threshold)
+        wanted = SegmentOptions(objects=given, device="cpu", products=("probability",))
+        segment_files([tmp_path / "i" / f"{name}.tif"], tmp_path / "r", model, wanted)
+    maps = [tmp_path / "r" / f"{name}.probability.tif" for name in "ab"]
+    caplog.clear()
+    label_files(maps, tmp_path / "o", ObjectSettings(smallest=3, threshold=0.5))
+    assert notes_of(tmp_path / "o" / "objects.csv") == []
+    assert "the same settings" not in caplog.text
+    label_files(maps, tmp_path / "p")
+    (note,) = notes_of(tmp_path / "p" / "objects.csv")
+    assert note.endswith(
+        ": objects threshold 0.5 for a.probability.tif, 0.4 for b.probability.tif; "
+        "objects smallest 1 for a.probability.tif, 9 for b.probability.tif"
+    )
+    assert caplog.messages.count(note) == 1
+    (tmp_path / "alone").mkdir()
+    alone = maps[1].rename(tmp_path / "alone" / "c.tif")  # without its record: nothing tells its settings
+    label_files([maps[0], alone], tmp_path / "q", ObjectSettings(smallest=3))
+    assert notes_of(tmp_path / "q" / "objects.csv") == []  # 0.5 without a record
+    label_files([maps[0], alone], tmp_path / "t", ObjectSettings(threshold=0.4))
+    (note,) = notes_of(tmp_path / "t" / "objects.csv")
+    assert "objects smallest 1 for a.probability.tif, 0 for c.tif" in note
+    with_other = [tmp_path / "alone" / "c.tif", tmp_path / "alone" / "d.tif"]
+    tifffile.imwrite(with_other[1], (CELLS > 0).astype(np.uint8))
+    label_files(with_other, tmp_path / "s")
+    (note,) = notes_of(tmp_path / "s" / "objects.csv")
+    assert note.endswith(": objects threshold 0.5 for c.tif, null for d.tif")

@@ -18,6 +18,7 @@ It is null where the model does not name its files, and missing where it was tra
 """
 CHOSEN_ON = "chosen_on"
 """Key of those that were held out of the training: the best state and the threshold were chosen by them."""
+_OBJECTS = "objects"
 _DECIDING = (
     "threshold",
     "average",
@@ -26,7 +27,7 @@ _DECIDING = (
     "fill_value",
     "map_each",
     "channel",
-    "objects",
+    _OBJECTS,
 )
 """Settings that decide on a result, and not only on how it is computed."""
 _NAMED = 3
@@ -84,13 +85,17 @@ def recorded_results(paths: Iterable[Path]) -> list[Recorded]:
     return [Recorded(path, record, _segmentation(record)) for path, record in found.items()]
 
 
-def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
+def notes_on_results(
+    paths: Iterable[Path], chosen: Mapping[Path, Mapping[str, Any]] | None = None
+) -> tuple[str, ...]:
     """Return what is to be known before results are measured together, by their records.
 
     Parameters
     ----------
     paths : iterable of Path
         The results; those without a record say nothing.
+    chosen : mapping, optional
+        For maps of which objects were made anew: the settings of objects that were taken for each.
 
     Returns
     -------
@@ -99,14 +104,20 @@ def notes_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
         of now; that a model was trained on the images of some.
     """
     paths = list(paths)
-    return notes_on_recorded(paths, recorded_results(paths))
+    return notes_on_recorded(paths, recorded_results(paths), chosen)
 
 
-def notes_on_recorded(paths: Sequence[Path], recorded: Sequence[Recorded]) -> tuple[str, ...]:
+def notes_on_recorded(
+    paths: Sequence[Path],
+    recorded: Sequence[Recorded],
+    chosen: Mapping[Path, Mapping[str, Any]] | None = None,
+) -> tuple[str, ...]:
     """Return `notes_on_results` of what `recorded_results` has found."""
     seen = [shown_name(one.path) for one in recorded if isinstance(one.made.get(TRAINED_ON), list)]
+    decided = {one.path: _decided(one.record, one.made) for one in recorded}
+    anew = {path: _with_objects(decided.get(path, {}), objects) for path, objects in (chosen or {}).items()}
     notes = [
-        _differences({one.path: _decided(one.record, one.made) for one in recorded}),
+        _differences(decided | anew),
         describe_other_maps(paths),
     ]
     if seen:
@@ -160,6 +171,15 @@ def _decided(record: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, st
             for name in names or values:
                 said |= _single(f"{place}{name}", _meant_by(of, values, name))
     return said
+
+
+def _with_objects(decided: Mapping[str, str], objects: Mapping[str, Any]) -> dict[str, str]:
+    """Return what decided on objects of a map: of its segmentation not what was taken for its objects."""
+    of_objects = f"{_OBJECTS} "
+    kept = {name: value for name, value in decided.items() if not f"{name} ".startswith(of_objects)}
+    if objects.get("threshold") is not None:  # as of a probability map, which that of its segmentation left
+        kept.pop("threshold", None)
+    return kept | _single(_OBJECTS, dict(objects))
 
 
 def _meant_by(record: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> object:

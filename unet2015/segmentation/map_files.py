@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,8 @@ def label_files(
     jobs = named_results(best_maps(without_earlier(find_images(given), given, maps=True)))
     work = replace(work, opening=work.opening.pair(with_folders({path: name for name, path in jobs.items()})))
     make_folder(no_file_name(folder, "a folder, for the results of each map"))
-    on_results = say_on_results(jobs.values())
     results = with_copies(all_done(jobs, work.label, notes, told), work.opening.partners)
+    on_results = say_on_results(jobs.values(), work.chosen)
     failed = join_results(folder, results, "label", on_results, chosen=channel is not None)
     return results + [ObjectResult(path, error=error) for path, error in failed]
 
@@ -159,6 +159,8 @@ class _Labelling:
         Takes what is said about a file.
     label_type : {"uint16", "uint32"} or None
         As for `label_files`.
+    chosen : dict
+        What was taken as an object in each map.
     """
 
     folder: Path
@@ -168,6 +170,7 @@ class _Labelling:
     max_memory: int | None
     notes: Repeated
     label_type: LabelType | None = None
+    chosen: dict[Path, dict[str, Any]] = field(default_factory=dict)
 
     def label(self, path: Path, name: str) -> tuple[list[Path], dict[str, Any]]:
         """Find the objects of a map; return the files that were written, and the summary of the objects."""
@@ -181,7 +184,9 @@ class _Labelling:
             rows = image.pages * image.height + rows_to_work_on(image, chosen, self.views)
             progress = stack.enter_context(row_bar(rows, str(path)))
             maps = maps_of(image, path, chosen, self.notes, progress)
-            said |= {"settings": chosen.model_dump(mode="json") | {"threshold": maps.threshold}}
+            settings = chosen.model_dump(mode="json") | {"threshold": maps.threshold}
+            said |= {"settings": settings}
+            self.chosen[path] = settings
             shown, other = self.opening.image_of(path, image, stack, self.notes.say)
             said |= self.opening.as_record(path) | source_of(path, self.opening.partners.get(path), other)
             image.stack_channels = channels_of_source(path)

@@ -190,9 +190,14 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
     )
 
 
-def say_on_results(paths: Iterable[Path]) -> tuple[str, ...]:
-    """Say what is to be known of results that are counted together, by their records; return it."""
-    notes = notes_on_results(paths)
+def say_on_results(
+    paths: Iterable[Path], chosen: Mapping[Path, Mapping[str, Any]] | None = None
+) -> tuple[str, ...]:
+    """Say what is to be known of results that are counted together, by their records; return it.
+
+    `chosen` is as for `notes_on_results`.
+    """
+    notes = notes_on_results(paths, chosen)
     for note in notes:
         _log.warning("%s", note)
     return notes
