@@ -14,10 +14,16 @@ def csv_table(rows: Iterable[Sequence[object]]) -> str:
     OWASP advises ("CSV Injection"): a file may have any name. A text with a comma, or with what separates
     cells in other countries, is quoted.
     """
-    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows)
+    return csv_lines(map(csv_cell, row) for row in rows)
 
 
-def _cell(value: object) -> str:
+def csv_lines(rows: Iterable[Iterable[str]]) -> str:
+    """Return rows of cells, as of `csv_cell`, as lines of CSV."""
+    return "".join(",".join(row) + "\r\n" for row in rows)
+
+
+def csv_cell(value: object) -> str:
+    """Return a value as it stands in CSV."""
     if value is None:
         return ""
     text = str(value)

@@ -11,6 +11,7 @@ import tifffile
 from pyarrow import parquet
 
 from unet2015.errors import ImageWriteError
+from unet2015.objects.joined_tables import join_tables, totals_of
 from unet2015.safe_files import claim, claim_patiently, hidden_prefix
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.joined_results import join_results
@@ -213,3 +214,17 @@ def test_a_table_that_is_another_than_the_one_of_the_run_is_no_part_of_that_of_a
     area = result.objects["total_area_px"] + 1
     result, before = replace(result, objects=result.objects | {"total_area_px": area}), of_all.read_bytes()
     joined("has objects of another area than this run found")
+
+
+def test_a_table_is_joined_as_it_stands_whether_its_cells_are_quoted_or_not(tmp_path) -> None:
+    header = "image,label,area_px\r\n"
+    rows = {"a": "a.tif,1,5\r\na.tif,2,7\r\n", "b": '"b,1.tif",1,3\r\n', "c": "c.tif,1,4\r\n", "d": ""}
+    for name, text in rows.items():
+        (tmp_path / f"{name}.csv").write_bytes((header + text).encode())
+    (tmp_path / "f.csv").write_bytes((header + '"f;1.tif",1,2\r\n').encode())  # needs no quotes
+    (tmp_path / "e.csv").write_bytes(b"image,area_px,label\r\ne.tif,9,1\r\n")  # in another order
+    tables = [tmp_path / f"{name}.csv" for name in "abcdef"]
+    join_tables(tmp_path / "o.csv", tables, lambda temporary, path: None, None)
+    expected = header + "".join(rows.values()) + "e.tif,1,9\r\n" + "f;1.tif,1,2\r\n"
+    assert (tmp_path / "o.csv").read_bytes() == expected.encode()
+    assert [totals_of(tmp_path / f"{name}.csv") for name in "abde"] == [(2, 12), (1, 3), (0, 0), (1, 9)]

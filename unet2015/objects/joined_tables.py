@@ -1,6 +1,7 @@
 """One table of the objects of several images, from the tables of each."""
 
 import csv
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _AREA = "area_px"
+_LETTERS = 2**20
 
 
 def _opened(table: Path) -> IO[str]:
@@ -45,7 +47,9 @@ def totals_of(table: Path) -> tuple[int, int | None]:
 
 def _areas_csv(table: Path) -> Iterator[str | None]:
     with _opened(table) as file:
-        yield from (row.get(_AREA) for row in csv.DictReader(file))
+        rows = csv.reader(file)
+        column = {name: place for place, name in enumerate(next(rows, []))}.get(_AREA)
+        yield from (None if column is None or len(row) <= column else row[column] for row in rows if row)
 
 
 def _areas_parquet(table: Path) -> Iterator[int | None]:
@@ -95,7 +99,22 @@ def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequ
         writer.writeheader()
         for table, more in zip(tables, said, strict=True):
             with _opened(table) as file:
-                writer.writerows(row | more for row in csv.DictReader(file))
+                if not more and _is_plain(file, [*names]):
+                    shutil.copyfileobj(file, out)
+                else:
+                    writer.writerows(row | more for row in csv.DictReader(file))
+
+
+def _is_plain(file: IO[str], names: Sequence[str]) -> bool:
+    """Whether a table has these columns and no quoted cell; the file then stands at its first row."""
+    plain = file.readline() == ",".join(names) + "\r\n"
+    start = file.tell()
+    last = ""
+    while plain and (text := file.read(_LETTERS)):
+        plain, last = '"' not in text, text
+    plain = plain and last[-1:] in ("", "\n")
+    file.seek(start if plain else 0)
+    return plain
 
 
 def _join_parquet(

@@ -4,6 +4,7 @@ Pixels are read once to find the runs, and written when somebody wants them. All
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,6 +256,15 @@ def _followed(least: Numbers) -> Numbers:
         least = further.take(further)
         further = least.take(least)
     return least
+
+
+def runs_of_values(strip: NDArray[np.generic]) -> tuple[Numbers, NDArray[Any]]:
+    """Return where runs of equal pixels begin, counted along the rows across their ends, and their values."""
+    flat = strip.ravel()
+    begins = np.ones(flat.size, bool)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
+    return starts, flat[starts]
 
 
 def each_once(codes: Numbers) -> Numbers:

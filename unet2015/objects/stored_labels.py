@@ -11,6 +11,7 @@ from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import no_channels_in_labels
 from unet2015.objects.labelling import strip_rows
 from unet2015.objects.progress import Progress, nobody
+from unet2015.objects.runs import runs_of_values
 
 _LARGEST = 2**63 - 1
 
@@ -48,7 +49,7 @@ class StoredLabels:
         if page not in self._names:
             found = [np.zeros(0, np.int64)]
             for _, strip in self._read(page):
-                found.append(np.unique(strip))
+                found.append(np.unique(runs_of_values(strip)[1]).astype(np.int64))
                 self._progress(len(strip))
             names = np.unique(np.concatenate(found))
             if len(names) and names[0] < 0:
@@ -58,14 +59,16 @@ class StoredLabels:
             self._names = {page: names[names > 0]}
         return self._names[page]
 
-    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def strips(self, page: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """Yield the first row and the objects of each strip."""
         names = self.names(page)
         for row, strip in self._read(page):
-            objects = np.searchsorted(names, strip) + 1
-            yield row, np.where(strip > 0, objects, 0)
+            starts, values = runs_of_values(strip)
+            objects = np.searchsorted(names, values.astype(np.int64)) + 1
+            numbers = np.where(values > 0, objects, 0).astype(np.int32)
+            yield row, np.repeat(numbers, np.diff(starts, append=strip.size)).reshape(strip.shape)
 
-    def _read(self, page: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def _read(self, page: int) -> Iterator[tuple[int, NDArray[np.integer]]]:
         for row in range(0, self.height, self._rows):
             stop = min(row + self._rows, self.height)
             strip = self._image.read(page, row, stop, 0, self.width)[0]
@@ -74,4 +77,4 @@ class StoredLabels:
                     f"{self._image.name}: page {page}: labels are at most {_LARGEST}, not {most}; number "
                     "them anew"
                 )
-            yield row, strip.astype(np.int64)
+            yield row, strip

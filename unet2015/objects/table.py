@@ -1,6 +1,5 @@
 """Tables of objects: one row an object, in pixels and, where the image is calibrated, in micrometres."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.csv_table import csv_table
+from unet2015.csv_table import csv_cell, csv_lines, csv_table
 from unet2015.errors import UsageError
 from unet2015.file_names import RAW
 from unet2015.images.channel import tell_nothing
@@ -145,22 +144,30 @@ def write_table(path: Path, tables: Sequence[Table], guard: Guard | None = None)
             file.write(csv_table([names]))
             for table in tables:
                 for start in range(0, len(table["label"]), _ROWS):
-                    file.write(csv_table(_rows(table, names, slice(start, start + _ROWS))))
+                    file.write(csv_lines(_rows(table, names, slice(start, start + _ROWS))))
     elif suffix == ".parquet":
         _write_parquet(path, tables, guard)
     else:
         raise UsageError(f"{path}: a table of objects ends in .csv or .parquet")
 
 
-def _rows(table: Table, names: Sequence[str], some: slice) -> Iterator[Sequence[object]]:
+def _rows(table: Table, names: Sequence[str], some: slice) -> Iterator[Sequence[str]]:
     count = len(table["label"][some])
-    columns = [map(_cell, table[name][some].tolist()) if name in table else [None] * count for name in names]
+    columns = [_texts(table[name][some]) if name in table else [""] * count for name in names]
     return zip(*columns, strict=True)
 
 
-def _cell(value: object) -> object:
-    """Return a value for CSV; what is no number is nothing."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _texts(column: NDArray[Any]) -> list[str]:
+    """Return the cells of a column for CSV; what is no number is nothing."""
+    values = column.tolist()
+    if column.dtype.kind not in "iufb":
+        known = {value: csv_cell(value) for value in set(values)}
+        return [known[value] for value in values]
+    texts = [*map(str, values)]
+    if column.dtype.kind == "f":
+        for place in np.flatnonzero(np.isnan(column)).tolist():
+            texts[place] = ""
+    return texts
 
 
 def told_channels(named: Sequence[Sequence[str]], *, chosen: bool) -> list[str] | None:

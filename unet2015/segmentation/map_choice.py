@@ -12,6 +12,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.objects.labelling import Maps, strip_rows
 from unet2015.objects.progress import Progress, nobody
+from unet2015.objects.runs import runs_of_values
 from unet2015.safe_files import UNSIGNED, is_signed
 from unet2015.segmentation.class_image import ClassImage
 from unet2015.segmentation.record_beside import record_beside, record_of_others
@@ -234,7 +235,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
         )
     values: set[int] = set()
     for _, _, strip in _strips(image, progress):
-        values |= set(np.unique(strip).tolist())
+        values |= set(np.unique(runs_of_values(strip)[1]).tolist())
         if len(values) > _MOST_CLASSES:
             raise ImageValueError(
                 f"{path}: has more than {_MOST_CLASSES} different values, so it is no class map; "
