@@ -130,12 +130,25 @@ def test_pixels_of_several_sizes_are_said(tmp_path, model, caplog, command, size
         assert areas == {("a.tif", False), ("b.tif", True)}
 
 
+@pytest.mark.parametrize("command", ["label", "measure", "single"])
+def test_images_with_other_numbers_of_channels_are_said(tmp_path, model, command) -> None:
+    written(tmp_path, np.uint8)
+    colours = np.stack([CELLS * 30, CELLS * 40, CELLS * 50], axis=-1).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "i" / "b.tif", colours, photometric="rgb")
+    found = tables(command, tmp_path, model)
+    said = (
+        "its images have 1 (a.tif) and 3 (b.tif) channels, so that their columns of intensities are others, "
+        "and empty in the rows of some"
+    )
+    assert [notes_of(table) for table in found] == [[said]] * len(found)
+
+
 def test_json_has_what_the_images_are(tmp_path) -> None:
     written(tmp_path, np.uint16, (0.65, None))
     one, other = measure_files(tmp_path / "l", tmp_path / "o", tmp_path / "i")
-    assert one.objects["intensities"] == {"dtype": "uint8", "bits": 8}
+    assert one.objects["intensities"] == {"dtype": "uint8", "bits": 8, "channel_count": 1}
     assert one.objects["pixel_size_um"] == pytest.approx([0.65, 0.65])
-    assert other.objects["intensities"] == {"dtype": "uint16", "bits": 16}
+    assert other.objects["intensities"] == {"dtype": "uint16", "bits": 16, "channel_count": 1}
     assert other.objects["pixel_size_um"] is None
     (shape, _) = measure_files(tmp_path / "l", tmp_path / "p")
     assert "intensities" not in shape.objects

@@ -14,6 +14,7 @@ INTENSITIES = "intensities"
 """Key of a summary: of which type the pixels are whose intensities were measured."""
 PIXEL_SIZE = "pixel_size_um"
 """Key of a summary: height and width of a pixel; null where they are not known."""
+_COUNT = "channel_count"
 _NAMED = 5
 
 Summary = Mapping[str, Any]
@@ -26,7 +27,7 @@ def facts_of(like: Image, measured: Image | None) -> dict[str, Any]:
     if measured is None:
         return found
     names = {CHANNELS: list(measured.channel_names)} if measured.channel_names else {}
-    return found | {INTENSITIES: pixel_type(measured)} | names
+    return found | {INTENSITIES: pixel_type(measured) | {_COUNT: measured.channels}} | names
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class Together:
         if unlike := other_types(types):
             found.append(
                 f"its images {unlike}, so that its columns of intensities do not compare between them"
+            )
+        counts = {said[_COUNT]: name for name, said in reversed(types) if isinstance(said.get(_COUNT), int)}
+        if len(counts) > 1:
+            each = " and ".join(f"{count} ({name})" for count, name in sorted(counts.items()))
+            found.append(
+                f"its images have {each} channels, so that their columns of intensities are others, and "
+                "empty in the rows of some"
             )
         return found + _on_sizes(rows)
 
