@@ -51,6 +51,9 @@ def paired(first: list[str], second: list[str]) -> list[tuple[str, str]]:
         ("a_mask.tif b_labels.tif c.tif", "a.tif b.tif c.tif", [0, 1, 2]),
         ("one.tif", "other.tif", [0]),
         ("exp3_pos_2_mask.tif", "exp3_pos_1.tif exp3_pos_2.tif exp3_pos_3.tif", [1]),
+        ("image2_mask.tif", "image1_ch2.tif image2_ch2.tif image3_ch2.tif", [1]),
+        ("2_mask.tif", "exp2_1.tif exp2_2.tif exp2_3.tif", [1]),
+        ("2_mask.tif", "2.tif 21.tif 3.tif", [0]),
         (
             "2024-01-02_p_0003_cp_masks.png",
             "2024-01-02_p_0001.tif 2024-01-02_p_0002.tif 2024-01-02_p_0003.tif",
@@ -200,6 +203,11 @@ def test_what_tells_files_of_both_sides_apart_pairs_none(
         ("1 (2)_m.tif 2 (2)_m.tif", "1.tif 1 (2).tif 2.tif 2 (2).tif", ["1 (2)_m.tif", "1 (2).tif, 1.tif"]),
         ("a.tif b.tif a_mask.tif b_mask.tif", "a_mask.tif b_mask.tif", ["a.tif, a_mask.tif"]),
         ("C1-1-00.tif C1-1-02.tif", "1 0 2x.tif 1 1 2x.tif 1 2 2x.tif", ["1 1 2x.tif, 1 2 2x.tif"]),
+        ("image2_mask.tif", "image2_ch00.tif image2_ch01.tif image2_ch02.tif",
+         ["image2_mask.tif", "image2_ch00.tif, image2_ch01.tif, image2_ch02.tif"]),
+        ("1.tif", "1_1.tif 1_2.tif", ["1.tif", "1_1.tif, 1_2.tif"]),
+        ("mask2.tif", "img2_t1.tif img2_t2.tif", ["mask2.tif", "img2_t1.tif, img2_t2.tif"]),
+        ("2_mask.tif", "ch1_pos2.tif ch2_pos2.tif", ["2_mask.tif", "ch1_pos2.tif, ch2_pos2.tif"]),
     ],
 )  # fmt: skip
 def test_what_is_unsure_is_refused_with_the_candidates(first: str, second: str, named: list[str]) -> None:

@@ -121,6 +121,26 @@ class Conventions:
                 edges |= {(other, pair[1]) if place == 0 else (pair[0], other) for other in others}
         return frozenset(edges)
 
+    def begun(self, found: Edges) -> Edges:
+        """Return the pairs of a single file with all names that begin with its own, where a partner's does.
+
+        Else those with all names that end so. Words such as mask do not count. So image2_mask may be of each
+        of image2_ch01 and image2_ch02, though one has the number 2 twice. A partner's whole name is no doubt.
+        """
+        edges: set[tuple[Path, Path]] = set()
+        single = [place for place in (0, 1) if len(self._names[place]) == 1]
+        bare = bare_words(*self._names, sure=False) if single else ()
+        for place in single:
+            ((path, core),) = bare[place].items()
+            others = bare[1 - place]
+            partners = {pair[1 - place] for pair in found}
+            begin = {other for other, words in others.items() if words[: len(core)] == core}
+            end = {other for other, words in others.items() if words[-len(core) :] == core}
+            if core not in [others[partner] for partner in partners]:
+                meant = next((some for some in (begin, end) if partners & some), set())
+                edges |= {(other, path) if place else (path, other) for other in meant}
+        return frozenset(edges)
+
     def alike(self, found: Edges) -> Edges:
         """Return the pairs of a file in `found` with one that is not, whose name begins or ends with its own.
 

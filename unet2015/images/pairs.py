@@ -177,6 +177,7 @@ def _agreed(rules: Conventions, equal: Edges) -> dict[Path, Path]:
     _check_partners(found - equal, found | rivals)
     _check_partners(found - rules.exact, found | rules.alike(found))
     _check_partners(found - equal, found | rules.within(found - equal))
+    _check_partners(found - equal, found | rules.begun(found - equal))
     return dict(found)
 
 
