@@ -55,3 +55,15 @@ def test_axes_that_mean_different_things_are_noted(one, other, said):
     assert other_order(one, other) is None
     found = other_names(one, other)
     assert found is None if said is None else found.startswith(said)
+
+
+def test_pages_of_some_kind_of_a_stack_of_times_are_noted():
+    """ImageJ and most programs count slices first; who saved this stack flat may have counted either way."""
+    flat, unusual = image("IYX", 6), image("ZTYX", 3, 2)
+    said = "are taken to go together by their number, where the T of one changes first: see that they do"
+    for one, other in ((flat, unusual), (unusual, flat)):
+        assert other_order(one, other) is None
+        assert other_names(one, other).endswith(said)
+    assert other_names(flat, image("TZYX", 2, 3)) is None
+    assert other_names(flat, image("ZTYX", 6, 1)) is None
+    assert other_names(image("IYX", 1), image("ZTYX", 1, 1)) is None

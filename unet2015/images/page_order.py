@@ -2,6 +2,9 @@
 
 from unet2015.images.image import Image
 
+_UNUSUAL = ("Z", "T")
+"""Axes whose pages other programs may count in another order, as slices of a time come first elsewhere."""
+
 
 def stack_axes(image: Image) -> tuple[str, ...]:
     """Return the axes of pages along which there are several; some formats cannot tell one of length 1."""
@@ -31,14 +34,22 @@ def other_order(one: Image, other: Image) -> str | None:
 def other_names(one: Image, other: Image, called: str | None = None) -> str | None:
     """Return a note where pages go together by number alone, as their axes mean different things; else None.
 
-    Such are frames in one file and slices in the other: ImageJ saves a stack as slices unless told more. The
-    note calls the first image `called`, by default by its name.
+    Such are frames in one file and slices in the other: ImageJ saves a stack as slices unless told more. So
+    are pages without a name where the other file has a stack of times, as most programs count slices first.
+    The note calls the first image `called`, by default by its name.
     """
     first, second = _steps(one), _steps(other)
     mine, theirs = first.keys() - second.keys(), second.keys() - first.keys()
-    if not mine or not theirs or "I" in mine | theirs:
+    if not mine or not theirs:
         return None
-    return f"{_both(one, other, called)}; they are taken to go together by their number: see that they do"
+    how = ""
+    if "I" in mine | theirs:
+        if _UNUSUAL not in (tuple(first), tuple(second)):
+            return None
+        how = f", where the {_UNUSUAL[-1]} of one changes first"
+    return (
+        f"{_both(one, other, called)}; they are taken to go together by their number{how}: see that they do"
+    )
 
 
 def _steps(image: Image) -> dict[str, tuple[int, int]]:
