@@ -1,5 +1,6 @@
 """A label file as it is read, and how it goes with its image."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from unet2015.images.reader import pages_of
 from unet2015.images.result_records import is_unchanged_result
 from unet2015.training.dataset import Labels, open_labels, order_difference, size_difference
 
+_DRAWN = 32
+"""Different rows of pixels that labels have which are not the same in several files by chance."""
 _MADE = (
     "is a result of this program, by its record, and nobody has changed it since: who trains on it, and "
     "measures with it, repeats what another model did, right or wrong; correct it first"
@@ -60,3 +63,11 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool)
             misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
         found = () if misfit else (other_names(image, opened), other_size(opened, image))
         return LabelsBeside(pages, misfit, (*notes, *filter(None, found)), colours)
+
+
+def digest_of_labels(pages: Labels) -> bytes | None:
+    """Return the same for labels with equal pixels; None for simple ones, as a rectangle."""
+    rows = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for page in pages for row in page]
+    if len({*rows}) < _DRAWN:
+        return None
+    return hashlib.blake2b(str((pages.shape, pages.dtype)).encode() + b"".join(rows), digest_size=16).digest()

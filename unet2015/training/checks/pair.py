@@ -14,7 +14,7 @@ from unet2015.settings import LabelSettings, TrainingSettings
 from unet2015.training.checks.image_file import is_too_large, read_all
 from unet2015.training.checks.label_file import inspect_labels
 from unet2015.training.checks.label_fit import FileFit
-from unet2015.training.checks.labels_beside import read_beside
+from unet2015.training.checks.labels_beside import digest_of_labels, read_beside
 from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.masks import mask_problems
 from unet2015.training.checks.page_marks import PageMarks
@@ -43,6 +43,8 @@ class Pair:
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""
     pixels: int = 0
+    label_digest: bytes | None = None
+    """The same for labels with equal pixels; None for simple ones."""
     colours: list[UsedColours] = field(default_factory=list)
     """What the palettes of the labels say."""
     holds_ids: bool = False
@@ -119,6 +121,7 @@ class Pair:
         if self.trained_on is not None:
             self.kept = LabelledPages(digests=[watch.sha256])
         labels, self.colours = beside.pages, beside.colours
+        self.label_digest = digest_of_labels(labels)
         if beside.misfit is not None:
             self.label_problems.append(Problem("error", str(self.label_file), beside.misfit))
         else:

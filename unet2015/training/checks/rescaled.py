@@ -117,6 +117,13 @@ def rescaled(
     return found
 
 
+def likeness(one: PageSample, other: PageSample) -> float:
+    """Return the correlation of two pages, or its opposite, by their samples; 0 for pages of other sizes."""
+    if _kind(one) != _kind(other):
+        return 0.0
+    return float(np.abs(np.einsum("cn,cn->c", _standard(one), _standard(other))).min())
+
+
 def _kind(sample: PageSample) -> tuple[int, ...]:
     """Return what pages have in common that may go together."""
     return (*sample.size, len(sample.values))

@@ -18,6 +18,7 @@ from unet2015.training.checks.landmarks import places_of_each
 from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
+from unet2015.training.checks.same_labels import same_labels
 from unet2015.training.checks.split import Before, choose_split
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
@@ -184,7 +185,7 @@ def _sides_of(
     split = choose_split(facts, images, files, settings.validation, before)
     training, measured, shared = split.training, split.held_out, split.shared
     problems = [*set_problems(images, files, facts, settings, (training, measured)), *fit.problems(names)]
-    problems += [*split.problems, *shared.problems]
+    problems += [*split.problems, *shared.problems, *same_labels(pairs)]
     seen, digests = shared.seen, short_digests(facts)
     if start is not None:
         known = leaks(files, images, measured, start, scene, digests)
