@@ -21,7 +21,7 @@ demo: $(READY)
 
 # Tests run in two halves side by side, one thread each; what the first says is shown after the second. Words go
 # through, in one process: make test TESTS="tests/images -x"
-HALF := $(addprefix tests/,benchmarks docs exchange golden metrics networks objects tiling training)
+HALF := $(addprefix tests/,benchmarks docs exchange golden networks objects tiling training)
 define in_halves
 	@words=$$(mktemp); $(BIN)/python -m pytest $(1) $(HALF) > $$words 2>&1 & other=$$!; \
 	$(BIN)/python -m pytest $(1) $(addprefix --ignore=,$(HALF)); mine=$$?; \

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("others")
 
 @st.composite
 def jobs(draw, geometry, channels=()):
-    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    height, width = draw(st.integers(1, 75)), draw(st.integers(1, 75))
     least = geometry.input_for(geometry.factor)
     # Tiles of a few pixels on a large image make thousands of passes.
-    smallest = max(0, max(height, width) // 8 // geometry.factor)
+    smallest = max(0, max(height, width) // 6 // geometry.factor)
     most = max(smallest, -(-max(height, width) // geometry.factor) + 1)
     return {
         "shape": (draw(st.integers(1, 2)), draw(st.sampled_from(channels or (1, 2))), height, width),

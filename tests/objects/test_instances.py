@@ -71,7 +71,7 @@ def test_labels_have_16_bits_or_where_these_do_not_suffice_32():
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(PAGES)
 @example(np.float32([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]]))
 def test_filled_objects_are_those_of_scipy_one_by_one(page):
