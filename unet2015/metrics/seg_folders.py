@@ -118,7 +118,7 @@ class _AnnotatedParts:
         self._doubts: list[_Doubt] = []
         self._over: tuple[list[_Doubt], list[_Doubt]] = [], []  # of truth and result
         self._pieces = InPieces(), InPieces()
-        self._masks = [False, False]  # which say that they are masks, and not in how many pieces
+        self._masks = [False, False]  # of truth and result
         self._ignored = 0
 
     def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
@@ -159,8 +159,9 @@ class _AnnotatedParts:
                 self._say(path, f"{text}{more}")
         if self._ignore is not None and not self._ignored:
             self._say(truth, f"no pixel has the value {self._ignore}, that of --ignore")
-        for folder, mask, pieces in zip((truth, result), self._masks, self._pieces, strict=True):
-            if not mask and (said := pieces.describe()):
+        for side, folder in enumerate((truth, result)):
+            known = self._masks[side] or self._over[side]  # which say why numbers have several pieces
+            if not known and (said := self._pieces[side].describe()):
                 self._say(folder, said)
 
 
