@@ -252,3 +252,24 @@ def test_large_areas_are_said_in_digits():
     assert describe_summary(summary) == "2 objects, 12345678 px in all, median 10312 px"
     summary |= {"total_area_um2": 445.51, "median_area_um2": 0.37223}
     assert describe_summary(summary) == "2 objects, 445.5 µm² in all, median 0.3722 µm²"
+
+
+def test_what_is_no_number_is_an_empty_cell_of_a_table(tmp_path):
+    table = {
+        "image": np.array(["a,1", "=b"], object),
+        "label": np.array([1, 2]),
+        "solidity": np.array([np.nan, 0.5]),
+        "touches_border": np.array([True, False]),
+    }
+    write_table(tmp_path / "t.csv", [table, {"label": np.array([3])}])
+    expected = 'image,label,solidity,touches_border\r\n"a,1",1,,True\r\n\'=b,2,0.5,False\r\n,3,,\r\n'
+    assert (tmp_path / "t.csv").read_bytes() == expected.encode()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint64])
+def test_stored_labels_are_numbered_in_rising_order_and_background_has_no_number(dtype):
+    page = np.array([[0, 7, 7, 0], [3, 3, 0, 100], [100, 0, 0, 0]], dtype)
+    labels = StoredLabels(ArrayImage(page))
+    assert labels.names(0).tolist() == [3, 7, 100]
+    ((row, strip),) = labels.strips(0)
+    assert (row, strip.tolist()) == (0, [[0, 2, 2, 0], [1, 1, 0, 3], [3, 0, 0, 0]])
