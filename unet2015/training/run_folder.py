@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from unet2015.arguments import no_file_name
 from unet2015.errors import ImageWriteError, ModelError, UNet2015Error, UsageError
@@ -16,7 +17,6 @@ from unet2015.models.tensors import is_ours as is_tensor_file
 from unet2015.models.tensors import read_description, tensors_guard
 from unet2015.safe_files import Guard, claim, only_over, open_regular, read_text
 from unet2015.settings import TrainingSettings
-from unet2015.training.checks.split import Before
 
 MODEL, SETTINGS, LOG = OF_A_TRAINING, "settings.json", "log.jsonl"
 ANIMATION, FIGURE, CURVES = "progress.gif", "examples.png", "curves.png"
@@ -26,6 +26,21 @@ EVENTS, CHECKPOINTS = "tensorboard", "checkpoints"
 
 _log = logging.getLogger("unet2015")
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]{12}\.tmp")
+
+
+class Before(NamedTuple):
+    """Which pages a training was begun with.
+
+    Attributes
+    ----------
+    pages : int
+        How many there were.
+    held_out : sequence of int
+        Those held out, counted over the whole set.
+    """
+
+    pages: int
+    held_out: Sequence[int]
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -11,22 +11,8 @@ from unet2015.training.checks.problem import Problem
 from unet2015.training.checks.shared_pixels import SharedPixels, shared_pixels
 from unet2015.training.dataset import split_pages
 from unet2015.training.page_names import Files, shortened_pages
+from unet2015.training.run_folder import Before
 from unet2015.wording import listed
-
-
-class Before(NamedTuple):
-    """Which pages a training was begun with.
-
-    Attributes
-    ----------
-    pages : int
-        How many there were.
-    held_out : sequence of int
-        Those held out, counted over the whole set.
-    """
-
-    pages: int
-    held_out: Sequence[int]
 
 
 class Split(NamedTuple):

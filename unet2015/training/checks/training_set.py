@@ -19,13 +19,14 @@ from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
 from unet2015.training.checks.same_labels import same_labels
-from unet2015.training.checks.split import Before, choose_split
+from unet2015.training.checks.split import choose_split
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
 from unet2015.training.dataset import pages_of_each, split_pages
 from unet2015.training.labelled import LabelledPages
 from unet2015.training.page_names import page_names
 from unet2015.training.pool import ImagePool, Reading
+from unet2015.training.run_folder import Before
 from unet2015.wording import counted
 
 
