@@ -17,6 +17,7 @@ from unet2015.images.result_names import CLASSES
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import FULL_VALUES, check_no_image
+from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
 from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
@@ -134,6 +135,8 @@ def evaluate_pixels(
             _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
     _check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
     masks = _checked_masks((truth, true), (result, found))
+    if note := describe_numbered_objects(tables):
+        _log.warning("%s: %s", result, note)
     check_palettes(compared.pages, (ignore, None), masks, 1 if foreground else None)
     pages = tuple(replace(page, measured=_recoded(page.measured, *masks)) for page in compared.pages)
     return PixelEvaluation(replace(compared, pages=pages))
