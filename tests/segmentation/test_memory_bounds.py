@@ -213,7 +213,7 @@ def test_a_huge_sparse_image_is_not_read_without_labels_of_its_size(tmp_path, mo
     for file in (tmp_path / "b.tif", small):
         tifffile.imwrite(file, np.zeros((64, 64), np.uint8))
     read = []
-    monkeypatch.setattr(training_pair, "read_all", lambda image, *rest: read.append(image.path) or [])
+    monkeypatch.setattr(training_pair, "read_all", lambda image, *rest, **more: read.append(image.path) or [])
     problems = inspect_set([(path, labels), (small, labels)], TrainingSettings()).problems
     assert read == [small]
     assert {problem.file for problem in problems if problem.severity == "error"} == {str(path), str(labels)}

@@ -1,6 +1,7 @@
 """Copies of a file in a folder are said, as they count again; frames that hold nothing are not."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_only_files_that_look_alike_are_read_whole(tmp_path, monkeypatch):
     assert read == ["b.tif", "e.tif"]
 
 
-def test_a_scale_that_was_not_checked_is_in_the_record_alone(tmp_path, make_model, caplog):
+def test_a_scale_that_was_not_checked_is_in_the_record_and_no_warning(tmp_path, make_model, caplog):
     made = read_model_file(make_model(tmp_path / "m.safetensors"))
     info, path = made.info.model_copy(update={"pixel_size_nm": 4.0}), tmp_path / "n.safetensors"
     save_model(path, made.network, info)
@@ -98,8 +99,10 @@ def test_a_scale_that_was_not_checked_is_in_the_record_alone(tmp_path, make_mode
     for options in (plain, plain, given):
         caplog.clear()
         out = tmp_path / ("o" if options.pixel_size is None else "p")
-        (result,) = segment_files([tmp_path / "a.tif"], out, path, options)
+        with caplog.at_level(logging.INFO, "unet2015"):
+            (result,) = segment_files([tmp_path / "a.tif"], out, path, options)
         record = json.loads((out / "a.record.json").read_text())
         for notes in (result.notes, record["notes"]):
             assert any("pixels of 4 nm" in note for note in notes) == (options.pixel_size is None)
-        assert "4 nm" not in caplog.text
+        said = {one.levelno for one in caplog.records if "4 nm" in one.getMessage()}
+        assert said == ({logging.INFO} if options.pixel_size is None else set())
