@@ -9,6 +9,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.page_order import other_names, other_order
 from unet2015.images.pixel_size import other_size
+from unet2015.images.places import other_place
 
 _STRIP = 2**18
 """Pixels of each image that are compared at a time."""
@@ -29,7 +30,7 @@ def same_pixels(one: Image, other: Image) -> bool:
 
 
 def check_counterpart(one: Image, other: Image, called: str | None = None, *, say: Say = say) -> None:
-    """Check that the pages of two images go together, and say where their axes or pixel sizes differ.
+    """Check that the pages of two images go together, and say where their axes, pixel sizes or places differ.
 
     Parameters
     ----------
@@ -49,6 +50,11 @@ def check_counterpart(one: Image, other: Image, called: str | None = None, *, sa
     """
     if order := other_order(one, other):
         raise DataSetError(f"{other.name}: {order}; save both with their axes in the same order")
-    for note in (other_names(one, other, called), other_size(other, one, called)):
+    differences = (
+        other_names(one, other, called),
+        other_size(other, one, called),
+        other_place(other, one, called),
+    )
+    for note in differences:
         if note:
             say(other.path or Path(other.name), note)

@@ -19,6 +19,7 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.page_order import other_names
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
 from unet2015.images.pixel_size import GivenSize, pixel_size
+from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
@@ -165,7 +166,7 @@ class Opening:
 
 
 def _compare(labels: Image, image: Image | None, say: Say) -> None:
-    """Say the notes on an image, and if labels differ in what pages mean, or in pixel size; theirs counts."""
+    """Say the notes on an image, and where labels differ in pages, place or pixel size; theirs counts."""
     ours, theirs = pixel_size(labels.calibration), None
     if image is not None:
         if same_pixels(labels, image):
@@ -177,6 +178,8 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
         theirs = pixel_size(image.calibration)
         if names := other_names(labels, image):
             say(Path(image.name), names)
+        if place := other_place(labels, image, "its image"):
+            say(Path(labels.name), place)
     if ours is None and theirs is None:
         say(Path(labels.name), IN_PIXELS)
     if image is None or theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):

@@ -86,6 +86,7 @@ class PooledImage(Image):
             self.file_axes = image.axes if alone is None else alone.file_axes
             self.channel = None if alone is None else alone.channel
             self._band_rows, self._decoding_bytes = image.band_rows, image.decoding_bytes
+            self.origin = image.origin
         self._check_memory()
 
     def _check_memory(self) -> None:

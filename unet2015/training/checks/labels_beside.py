@@ -9,6 +9,7 @@ from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, used_colours
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import other_size
+from unet2015.images.places import other_place
 from unet2015.images.reader import pages_of
 from unet2015.images.result_records import is_unchanged_result
 from unet2015.training.dataset import Labels, open_labels, order_difference, size_difference
@@ -61,8 +62,9 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool)
         # An empty image has the pixels of its empty labels: other notes speak of it.
         if misfit is None and (pages != pages.flat[0]).any() and same_pixels(image, opened):
             misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
-        found = () if misfit else (other_names(image, opened), other_size(opened, image))
-        return LabelsBeside(pages, misfit, (*notes, *filter(None, found)), colours)
+        differences = other_names(image, opened), other_size(opened, image), other_place(opened, image)
+        found = () if misfit else tuple(filter(None, differences))
+        return LabelsBeside(pages, misfit, (*notes, *found), colours)
 
 
 def digest_of_labels(pages: Labels) -> bytes | None:
