@@ -12,6 +12,7 @@ from unet2015.training.checks import landmarks, shared_pixels, split
 from unet2015.training.checks.training_set import inspect_set
 from unet2015.training.loop import train
 from unet2015.training.pairing import pair_images
+from unet2015.training.run_folder import Before
 
 IMAGE = np.random.default_rng(0).normal(2000, 200, (128, 400)).astype(np.uint16)
 OTHER = np.random.default_rng(1).normal(2000, 200, (128, 400)).astype(np.uint16)
@@ -34,14 +35,14 @@ def labelled(images):
 def report(tmp_path):
     """Look at a set of images t0.tif, t1.tif, ..."""
 
-    def look(images, held_out, labels=None, /, **sections):
+    def look(images, held_out, labels=None, /, before=None, **sections):
         for folder, arrays in (("i", images), ("l", labels or labelled(images))):
             (tmp_path / folder).mkdir(exist_ok=True)
             for number, array in enumerate(arrays):
                 tifffile.imwrite(tmp_path / folder / f"t{number}.tif", array, photometric="minisblack")
         pairs = pair_images([tmp_path / "i"], [tmp_path / "l"])
         given = {"validation": {"pages": held_out}} if held_out else {}
-        return inspect_set(pairs, TrainingSettings.model_validate(sections | given))
+        return inspect_set(pairs, TrainingSettings.model_validate(sections | given), before=before)
 
     return look
 
@@ -217,6 +218,28 @@ def test_the_record_says_which_pages_are_on_one_side_as_they_share_pixels(tmp_pa
     assert kept["share_pixels"] == [kept["held_out"]]
     begin = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert begin["share_pixels"] == kept["share_pixels"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "held_out", "together"),
+    [
+        ([1, 2], [1, 2], []),
+        ([3, 4], [3, 4], []),
+        ([0, 4], [0, 4], [["t0.tif", "t4.tif"]]),
+        ([1, 2, 5], [0, 4], [["t0.tif", "t4.tif"]]),
+    ],
+    ids=["others", "the last", "those that overlap", "of another set"],
+)
+def test_pages_held_out_before_are_held_out_again(report, monkeypatch, pages, held_out, together):
+    """Groups are not looked for where these are the last ones, which would be held out without groups."""
+    if pages == [3, 4]:
+        monkeypatch.setattr(split, "linked_pages", None)
+    images = [TILES[0], *map(noise, range(3)), TILES[1]]
+    before = Before(5 + (5 in pages), pages)
+    found = report(images, None, before=before, validation={"fraction": 0.4})
+    assert [*found.held_out_pages] == held_out
+    assert [*map(list, found.together)] == together
+    assert len(said(found)) == (4 in held_out)
 
 
 @pytest.mark.usefixtures("nothing_chosen")

@@ -69,20 +69,21 @@ def choose_split(
     copies = copies_of(pages)
     training, held_out = split_pages(validation, len(pages), files, copies)
     split = Split(training, held_out, shared_pixels(pages, images, training, held_out))
-    if validation.pages is not None:
+    own = None if before is None or before.pages != len(pages) else [*before.held_out]
+    if validation.pages is not None or own == held_out:
         return split
     if split.shared.linked:
         groups = linked_pages(pages, images)
         training, measured = split_pages(validation, len(pages), files, copies, groups)
-        if measured != held_out:
+        if measured != held_out and own in (None, measured):
             together = [[pages[page].name for page in group] for group in groups]
             problems = [Problem("warning", "", _in_words(together))]
             shared = shared_pixels(pages, images, training, measured)
-            split = Split(training, measured, shared, together, problems)
-    if before is None or before.pages != len(pages) or [*before.held_out] == [*split.held_out]:
+            return Split(training, measured, shared, together, problems)
+    if own is None:
         return split
-    training = sorted({*range(len(pages))} - {*before.held_out})
-    return Split(training, before.held_out, shared_pixels(pages, images, training, before.held_out))
+    training = sorted({*range(len(pages))} - {*own})
+    return Split(training, own, shared_pixels(pages, images, training, own))
 
 
 def _in_words(together: Sequence[Sequence[str]]) -> str:
