@@ -123,7 +123,7 @@ def test_the_pages_of_a_large_set_keep_less_and_still_overlap(report, monkeypatc
     monkeypatch.setattr(split, "shared_pixels", lambda *given: kept.append(given) or look(*given))
     look = shared_pixels.shared_pixels
     assert len(said(report(TILES, "1,3"))) == 1
-    assert all(200 < len(page.marks.landmarks.keys) < 400 for page in kept[0][0])
+    assert all(200 < len(page.marks.landmarks.keys) < 400 for page in kept[0][0].facts)
 
 
 @pytest.mark.parametrize(

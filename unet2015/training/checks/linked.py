@@ -1,42 +1,34 @@
 """Pages that share pixels: they are kept on one side of the split, where the program chooses it."""
 
-from collections.abc import Sequence
-
-from unet2015.images.image import Image
-from unet2015.training.checks.copied_pages import PageFacts
 from unet2015.training.checks.overlaps import overlapping
 from unet2015.training.checks.rescaled import rescaled
+from unet2015.training.checks.set_pages import SetPages
 
 
-def linked_pages(pages: Sequence[PageFacts], images: Sequence[Image]) -> list[list[int]]:
+def linked_pages(pages: SetPages) -> list[list[int]]:
     """Return groups of pages that overlap, or are the same in another brightness or contrast.
 
     Copies are not looked at again: one of them stands for all, and all are in its group.
 
     Parameters
     ----------
-    pages : sequence of PageFacts
+    pages : SetPages
         Of the whole set.
-    images : sequence of Image
-        Its images; read again where pages seem to share pixels.
 
     Returns
     -------
     list of list of int
         Numbers of two or more pages each, in their order.
     """
-    sites = [(image, page) for image in images for page in range(image.pages)]
-    digests = {i: page.digest for i, page in enumerate(pages) if page.digest is not None and page.counts}
+    facts = pages.facts
+    digests = {i: page.digest for i, page in enumerate(facts) if page.digest is not None and page.counts}
     alone = sorted({digest.exact: number for number, digest in reversed(digests.items())}.values())
-    joined = _Joined(len(pages))
-    marks = [page.marks for page in pages]
-    for one, other in rescaled([each and each.sample for each in marks], sites, alone, alone).items():
+    joined = _Joined(len(facts))
+    for one, other in rescaled(pages.samples, pages.sites, alone, alone).items():
         joined.join(one, other)
-    places = [each and each.landmarks for each in marks]
-    for one, other in overlapping(places, sites, alone, joined.together):
+    for one, other in overlapping(pages.landmarks, pages.sites, alone, joined.together):
         joined.join(one, other)
-    order = [each and each.order for each in marks]
-    for one, other in overlapping(order, sites, alone, joined.together, other_types=True):
+    for one, other in overlapping(pages.orders, pages.sites, alone, joined.together, other_types=True):
         joined.join(one, other)
     copies: dict[bytes, int] = {}
     for number, digest in digests.items():

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from unet2015.images.image import Image
 from unet2015.training.checks.landmarks import Landmarks
+from unet2015.training.checks.rescaled import Sites
 
 _SHARED = 3
 """Places that two pages must share, all with one shift, before their pixels are compared."""
@@ -32,8 +33,6 @@ _ROUNDED = 0.25
 """How far whole numbers may be from the line over the values of another type."""
 
 Floats = npt.NDArray[np.float64]
-Sites = Sequence[tuple[Image, int]]
-"""For each page of a set, its image and its number in it."""
 _MIXED = np.array([0x1E3779B97F4A7C15, 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85])
 """Makes one number of a page, and how it is moved, in 64 bits."""
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from unet2015.images.image import Image
-from unet2015.training.checks.copied_pages import PageFacts, on_both_sides
+from unet2015.training.checks.copied_pages import on_both_sides
 from unet2015.training.checks.overlaps import Overlap, covered, overlaps
 from unet2015.training.checks.problem import Problem
 from unet2015.training.checks.rescaled import rescaled
+from unet2015.training.checks.set_pages import SetPages
 from unet2015.wording import listed
 
 _MUCH = 0.1
@@ -32,36 +32,30 @@ class SharedPixels(NamedTuple):
     linked: bool
 
 
-def shared_pixels(
-    pages: Sequence[PageFacts], images: Sequence[Image], training: Sequence[int], held_out: Sequence[int]
-) -> SharedPixels:
+def shared_pixels(pages: SetPages, training: Sequence[int], held_out: Sequence[int]) -> SharedPixels:
     """Find held-out pages that overlap pages trained on, or are the same in another brightness or contrast.
 
     Parameters
     ----------
-    pages : sequence of PageFacts
+    pages : SetPages
         Of the whole set.
-    images : sequence of Image
-        Its images; read again where pages seem to share pixels.
     training, held_out : sequence of int
         Numbers of pages, by the side that they are on.
     """
-    sites = [(image, page) for image in images for page in range(image.pages)]
-    trained = [page for page in training if pages[page].counts]
-    copied = on_both_sides([pages[page] for page in trained], [pages[page] for page in held_out])
-    rest = [page for page in held_out if pages[page].counts and pages[page].name not in copied]
-    marks = [page.marks for page in pages]
-    brighter = rescaled([each and each.sample for each in marks], sites, trained, rest)
+    facts, sites = pages.facts, pages.sites
+    trained = [page for page in training if facts[page].counts]
+    copied = on_both_sides([facts[page] for page in trained], [facts[page] for page in held_out])
+    rest = [page for page in held_out if facts[page].counts and facts[page].name not in copied]
+    brighter = rescaled(pages.samples, sites, trained, rest)
     others = [page for page in rest if page not in brighter]
-    moved = overlaps([each and each.landmarks for each in marks], sites, trained, others)
-    order = [each and each.order for each in marks]
-    for page, parts in overlaps(order, sites, trained, others, other_types=True).items():
+    moved = overlaps(pages.landmarks, sites, trained, others)
+    for page, parts in overlaps(pages.orders, sites, trained, others, other_types=True).items():
         known = moved.setdefault(page, [])
         known += [part for part in parts if part.other not in {one.other for one in known}]
     shares = {
         page: covered(parts, sites[page][0].height, sites[page][0].width) for page, parts in moved.items()
     }
-    names = [page.name for page in pages]
+    names = [page.name for page in facts]
     much = {page for page, share in shares.items() if share >= _MUCH}
     notes = [*_of_brightness(names, brighter), *_of_overlaps(names, moved, shares)]
     return SharedPixels(

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from unet2015.images.image import Image
 from unet2015.settings import ValidationSettings
-from unet2015.training.checks.copied_pages import PageFacts, copies_of
+from unet2015.training.checks.copied_pages import copies_of
 from unet2015.training.checks.linked import linked_pages
 from unet2015.training.checks.problem import Problem
+from unet2015.training.checks.set_pages import SetPages
 from unet2015.training.checks.shared_pixels import SharedPixels, shared_pixels
 from unet2015.training.dataset import split_pages
 from unet2015.training.page_names import Files, shortened_pages
@@ -39,8 +39,7 @@ class Split(NamedTuple):
 
 
 def choose_split(
-    pages: Sequence[PageFacts],
-    images: Sequence[Image],
+    pages: SetPages,
     files: Files,
     validation: ValidationSettings,
     before: Before | None = None,
@@ -49,10 +48,8 @@ def choose_split(
 
     Parameters
     ----------
-    pages : sequence of PageFacts
+    pages : SetPages
         Of the whole set.
-    images : sequence of Image
-        Its images; read again where pages seem to share pixels.
     files : sequence of (path, pages)
         The image files, with their numbers of pages.
     validation : ValidationSettings
@@ -66,24 +63,24 @@ def choose_split(
         The pages to hold out are not in the set, or leave none for training. This is wrong usage, not a
         problem of the set.
     """
-    copies = copies_of(pages)
-    training, held_out = split_pages(validation, len(pages), files, copies)
-    split = Split(training, held_out, shared_pixels(pages, images, training, held_out))
-    own = None if before is None or before.pages != len(pages) else [*before.held_out]
+    copies, total = copies_of(pages.facts), len(pages.facts)
+    training, held_out = split_pages(validation, total, files, copies)
+    split = Split(training, held_out, shared_pixels(pages, training, held_out))
+    own = None if before is None or before.pages != total else [*before.held_out]
     if validation.pages is not None or own == held_out:
         return split
     if split.shared.linked:
-        groups = linked_pages(pages, images)
-        training, measured = split_pages(validation, len(pages), files, copies, groups)
+        groups = linked_pages(pages)
+        training, measured = split_pages(validation, total, files, copies, groups)
         if measured != held_out and own in (None, measured):
-            together = [[pages[page].name for page in group] for group in groups]
+            together = [[pages.facts[page].name for page in group] for group in groups]
             problems = [Problem("warning", "", _in_words(together))]
-            shared = shared_pixels(pages, images, training, measured)
+            shared = shared_pixels(pages, training, measured)
             return Split(training, measured, shared, together, problems)
     if own is None:
         return split
-    training = sorted({*range(len(pages))} - {*own})
-    return Split(training, own, shared_pixels(pages, images, training, own))
+    training = sorted({*range(total)} - {*own})
+    return Split(training, own, shared_pixels(pages, training, own))
 
 
 def _in_words(together: Sequence[Sequence[str]]) -> str:

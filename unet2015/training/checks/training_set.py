@@ -19,6 +19,7 @@ from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
 from unet2015.training.checks.same_labels import same_labels
+from unet2015.training.checks.set_pages import SetPages
 from unet2015.training.checks.split import choose_split
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
 from unet2015.training.checks.whole_set import set_problems
@@ -183,7 +184,7 @@ def _sides_of(
     files = [(pair.image_file, image.pages) for pair, image in zip(pairs, images, strict=True)]
     names = page_names(files)
     facts = _page_facts(pairs, names)
-    split = choose_split(facts, images, files, settings.validation, before)
+    split = choose_split(SetPages(facts, images), files, settings.validation, before)
     training, measured, shared = split.training, split.held_out, split.shared
     problems = [*set_problems(images, files, facts, settings, (training, measured)), *fit.problems(names)]
     problems += [*split.problems, *shared.problems, *same_labels(pairs)]
