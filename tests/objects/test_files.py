@@ -20,7 +20,7 @@ from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
 from unet2015.objects.labelling import MapPage, Maps, number_image
 from unet2015.objects.stored_labels import StoredLabels
-from unet2015.objects.table import describe_summary, summary_of, write_table
+from unet2015.objects.table import describe_columns, describe_summary, summary_of, write_table
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 MICRONS = Calibration(pixel_size_y=0.65, pixel_size_x=0.65, unit="micron")
@@ -229,6 +229,22 @@ def test_lengths_are_in_micrometres_where_the_unit_is_known(maps, calibration, s
     if size is not None:
         assert table["area_um2"] == pytest.approx(table["area_px"] * size[0] * size[1])
         assert np.isnan(table["perimeter_um"]).all() == (size[0] != size[1])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"),
+    [(0.65, 0.65, 0.65), (0.325, 0.3251, (0.325 * 0.3251) ** 0.5), (1.0, 1.01, 1.01**0.5), (1.0, 1.02, None)],
+)
+def test_perimeters_are_in_micrometres_where_pixels_are_square_but_for_rounding(maps, height, width, side):
+    """As sizes up to 1 % apart are one elsewhere: the side of a square of the same area is taken."""
+    for size in ((height, width), (width, height)):
+        image, labels = made(maps[:1], calibration=Calibration(*size, unit="micron"))
+        (table,) = measure_labels(labels, image)
+        if side is None:
+            assert np.isnan(table["perimeter_um"]).all()
+        else:
+            assert table["perimeter_um"] == pytest.approx(table["perimeter_px"] * side, rel=1e-12)
+        assert (describe_columns(size) is None) == (side is not None)
 
 
 def test_a_summary_has_count_and_areas(maps):

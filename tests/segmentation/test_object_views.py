@@ -283,6 +283,32 @@ def test_a_table_without_micrometres_says_so_once(tmp_path, model, stack, caplog
     assert said() == ([] if image else once)  # else it says that the image has one
 
 
+def test_a_table_without_perimeters_in_micrometres_says_so_once(tmp_path, model, stack, caplog):
+    for number in range(2):
+        flat = CALIBRATED | {"resolution": (4, 2)}
+        tifffile.imwrite(tmp_path / f"{number}.tif", stack[0], photometric="minisblack", **flat)
+    note = (
+        "height and width of a pixel differ by more than 1 %, so that perimeter_um is empty; all other "
+        "columns in µm are there"
+    )
+    commands = [
+        lambda: segment_files(
+            [tmp_path / "0.tif", tmp_path / "1.tif"],
+            tmp_path / "out",
+            model,
+            SegmentOptions(objects=OBJECTS),
+        ),
+        lambda: label_files([tmp_path / "out"], tmp_path / "counted", OBJECTS),
+        lambda: measure_files(tmp_path / "counted", tmp_path / "measures"),
+    ]
+    for command in commands:
+        results = command()
+        assert [note in result.notes for result in results] == [True, True]
+        said = [message.partition(": ")[2] for message in caplog.messages if note in message]
+        assert said == [note, f"{note} (and 1 more file)"]
+        caplog.clear()
+
+
 def test_views_and_tables_of_an_earlier_label_are_said(tmp_path, model, stack_file, caplog):
     segment_files([stack_file], tmp_path / "maps", model, SegmentOptions(products=("probability",)))
     for views in (("parquet", "imagej", "overlay"), ()):

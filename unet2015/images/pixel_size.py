@@ -177,6 +177,17 @@ def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return all(map(_alike_side, one, other))
 
 
+def square_side(size: tuple[float, float]) -> float | None:
+    """Return the side of pixels that are square, but for rounding, and None of others.
+
+    Where height and width differ, it is their geometric mean: that of a square of the same area.
+    """
+    height, width = size
+    if height == width:
+        return height
+    return math.sqrt(height * width) if _alike_side(height, width) else None
+
+
 def _alike_side(known: float | None, other: float | None) -> bool:
     """Return whether a side may be of this length; one that is not known may."""
     return known is None or other is None or math.isclose(known, other, rel_tol=_SAME)

@@ -12,6 +12,7 @@ from unet2015.csv_table import csv_cell, csv_lines, csv_table
 from unet2015.errors import UsageError
 from unet2015.file_names import RAW
 from unet2015.images.channel import tell_nothing
+from unet2015.images.pixel_size import square_side
 from unet2015.safe_files import Guard, atomic_path
 
 if TYPE_CHECKING:
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by their names, in order."""
-IN_PIXELS = (
+_IN_PIXELS = (
     "no pixel size in a known unit of length, so that the table is in pixels alone; --pixel-size gives one"
 )
 """What is said of an image without a `pixel_size`."""
+_NOT_SQUARE = (
+    "height and width of a pixel differ by more than 1 %, so that perimeter_um is empty; all other columns "
+    "in µm are there"
+)
 PLACES = ("t", "z", "i")
 """Columns with the place of a page along each axis of pages, where an image has several such axes."""
 CHANNELS = "channels"
@@ -64,8 +69,8 @@ def table_of(
     -------
     dict of ndarray
         Columns. Those in pixels end in ``_px``, those in micrometres in ``_um`` or ``_um2``. The perimeter
-        has a value in micrometres only for square pixels. The eccentricity is that of the ellipse in
-        micrometres, where `size` is given.
+        has a value in micrometres only where `square_side` has one. The eccentricity is that of the ellipse
+        in micrometres, where `size` is given.
     """
     count = len(names)
     area = measures.area
@@ -89,8 +94,8 @@ def table_of(
         table["area_um2"] = area * (height * width)
         table["centroid_y_um"] = measures.centroid[:, 0] * height
         table["centroid_x_um"] = measures.centroid[:, 1] * width
-        square = bool(np.isclose(height, width, rtol=1e-6))
-        table["perimeter_um"] = measures.perimeter * (height if square else np.nan)
+        square = square_side(size)
+        table["perimeter_um"] = measures.perimeter * (np.nan if square is None else square)
         table["axis_major_um"], table["axis_minor_um"] = measures.axes(height, width)
         table["eccentricity"] = measures.eccentricity(height, width)
     for channel, name in enumerate(channels):
@@ -99,6 +104,13 @@ def table_of(
         table[f"{name}_min"], table[f"{name}_max"] = measures.lowest[channel], measures.highest[channel]
     table["touches_border"] = measures.touches_border
     return table
+
+
+def describe_columns(size: tuple[float, float] | None) -> str | None:
+    """Return what a table lacks whose image has pixels of this height and width in micrometres; else None."""
+    if size is None:
+        return _IN_PIXELS
+    return _NOT_SQUARE if square_side(size) is None else None
 
 
 def summary_of(tables: Iterable[Table]) -> dict[str, Any]:

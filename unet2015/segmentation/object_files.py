@@ -23,7 +23,7 @@ from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
-from unet2015.objects.table import IN_PIXELS, describe_summary
+from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
 from unet2015.segmentation.results import ObjectResult
@@ -180,8 +180,9 @@ def _compare(labels: Image, image: Image | None, say: Say) -> None:
             say(Path(image.name), names)
         if place := other_place(labels, image, "its image"):
             say(Path(labels.name), place)
-    if ours is None and theirs is None:
-        say(Path(labels.name), IN_PIXELS)
+    lacking = describe_columns(ours)
+    if lacking and (ours is not None or theirs is None):
+        say(Path(labels.name), lacking)
     if image is None or theirs is None or (ours is not None and np.allclose(ours, theirs, rtol=1e-3)):
         return
     size = "no pixel size" if ours is None else f"{ours[0]:.4g} x {ours[1]:.4g} µm"

@@ -23,7 +23,7 @@ from unet2015.models.training_pages import (
     trained_pages,
 )
 from unet2015.models.unlike import notes_on_image, unchecked_scale
-from unet2015.objects.table import IN_PIXELS, describe_summary
+from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.objects.too_small import describe_left_out
 from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out
@@ -195,8 +195,9 @@ def _notes_on_results(
     yield from found.notes(job.options.tile)
     if not job.outputs.zarr and is_bigtiff(job.outputs.main):
         yield _BIG
-    if job.options.objects is not None and pixel_size(image.calibration) is None:
-        yield IN_PIXELS
+    lacking = describe_columns(pixel_size(image.calibration))
+    if job.options.objects is not None and lacking:
+        yield lacking
     if objects is not None and (note := describe_left_out(objects, image.pages)):
         yield note
 
