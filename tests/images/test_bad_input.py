@@ -34,6 +34,7 @@ def refused(path, *words, error=ImageReadError):
     assert "\n" not in message
     for word in words:
         assert word in message
+    return message
 
 
 def patch(path, old, new):
@@ -111,6 +112,18 @@ def test_an_imagej_header_that_declares_more(tmp_path, compression):
     tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "ZYX"}, compression=compression)
     patch(path, b"images=10\nslices=10", b"images=12\nslices=12")
     refused(path, "12", "10")
+
+
+@pytest.mark.parametrize("imagej", [True, False])
+@pytest.mark.parametrize("added", [1, 2, 10])
+def test_pages_that_were_added_after_the_header_are_not_said_to_be_missing(tmp_path, imagej, added):
+    """As by `append` of tifffile: nothing was cut short, and another copy would not help."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, imagej=imagej, metadata={"axes": "ZYX"}, compression="zlib")
+    tifffile.imwrite(path, STACK[:added], append="force", metadata=None, compression="zlib")
+    said = refused(path, "declares 10 planes", f"holds {10 + added} pages", f"{added} more", "in one go")
+    assert "cut short" not in said
+    assert "copy" not in said
 
 
 def test_an_imagej_header_that_is_damaged(tmp_path):

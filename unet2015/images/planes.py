@@ -9,6 +9,7 @@ from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.directories import Plane, contiguous_planes, least_counts, make_plane, page_key
 from unet2015.images.repeated import RepeatedPage
+from unet2015.wording import counted
 
 PLANE_BYTES = 768
 """About what a directory, its plane and their lists take in memory, for one strip or tile."""
@@ -86,11 +87,7 @@ def planes_of(declared: Declared, pages: list[Any], size: int, name: str) -> lis
     else:
         planes = contiguous_planes(pages[0], expected, size, name) if len(pages) == 1 else None
         if planes is None:
-            raise ImageReadError(
-                f"{name}: the header declares {expected} planes ({'x'.join(map(str, declared.sizes))}), but "
-                f"the file holds {len(pages)}; it was cut short: copy it again; or its header is another "
-                "file's: save it again from where it comes"
-            )
+            raise ImageReadError(f"{name}: the header declares {_other_number(declared, len(pages))}")
         return planes
     keys = {page_key(page): page for page in unlike(used)}
     if len(keys) > 1:
@@ -101,6 +98,22 @@ def planes_of(declared: Declared, pages: list[Any], size: int, name: str) -> lis
             f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
         )
     return make_planes(used, size, name)
+
+
+def _other_number(declared: Declared, held: int) -> str:
+    """Say how many planes are declared where the file holds another number, and what to do."""
+    planes = f"{declared.planes} planes ({'x'.join(map(str, declared.sizes))})"
+    more = held - declared.planes
+    if more < 0:
+        return (
+            f"{planes}, but the file holds {held}; it was cut short: copy it again; or its header is another "
+            "file's: save it again from where it comes"
+        )
+    return (
+        f"{planes}, but the file holds {counted(held, 'page')}, {more} more: pages were added after the "
+        "header was written, or it is another file's; save all pages again in one go, from where they come, "
+        "or those that were added in a file of their own"
+    )
 
 
 def unlike(pages: list[Any]) -> list[Any]:
