@@ -193,6 +193,25 @@ def test_an_image_of_another_size_is_refused(maps):
         measure_labels(labels, image, [Intensities.of(under, "intensity")])
 
 
+@pytest.mark.parametrize("dtype", [np.uint64, np.int64])
+def test_whole_numbers_that_double_precision_would_round_are_refused(dtype):
+    labels = np.zeros((9, 9), np.uint8)
+    labels[2:4, 2:6] = 1
+    values = np.full((9, 9), 2**53, dtype)
+    values[0, 0] = 2**53 + 1  # of no object
+    stored, image = StoredLabels(ArrayImage(labels)), ArrayImage(values, name="b.tif")
+    (table,) = measure_labels(stored, image, [Intensities.of(image, "intensity")])
+    assert table["intensity_max"].tolist() == [2**53]
+    values[3, 5] = 2**53 + 1
+    said = rf"b\.tif: page 0: .* \(2\*\*53\).* from {2**53} to {2**53 + 1}; .* or measure shapes alone"
+    with pytest.raises(ImageValueError, match=said):
+        measure_labels(stored, image, [Intensities.of(image, "intensity")])
+    values[3, 5] = 2**53 if dtype == np.uint64 else -(2**53) - 1
+    if dtype == np.int64:
+        with pytest.raises(ImageValueError, match=f"from {-(2**53) - 1} to {2**53}"):
+            measure_labels(stored, image, [Intensities.of(image, "intensity")])
+
+
 def test_a_class_map_has_objects_of_its_class_and_cannot_be_divided(maps):
     classes = (maps > 0.5).astype(np.uint8) * 2
     image = ArrayImage(classes, "IYX")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import DataSetError, ImageValueError
+from unet2015.images.checked_bands import EXACT, inexact
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order, places_of_pages
 from unet2015.images.pixel_size import pixel_size
@@ -49,9 +50,19 @@ class Intensities:
         planes = self.image.read(page, *region)
         return [planes[channel] for channel in self.channels]
 
-    def read_finite(self, inside: NDArray[np.bool_], page: int, *region: int) -> list[NDArray[Any]]:
-        """Return what `read` returns; raise `ImageValueError` if pixels of objects are NaN or infinite."""
+    def read_exact(self, inside: NDArray[np.bool_], page: int, *region: int) -> list[NDArray[Any]]:
+        """Return what `read` returns; raise `ImageValueError` if pixels of objects cannot be measured.
+
+        These are NaN or infinite, or whole numbers that double precision would round.
+        """
         planes = self.read(page, *region)
+        beyond = next((ends for plane in planes if (ends := inexact(plane, inside))), None)
+        if beyond is not None:
+            raise ImageValueError(
+                f"{self.image.name}: page {page}: expected whole numbers up to {EXACT} (2**53), which double "
+                f"precision tells apart, but those of objects, from row {region[0]} on, go from {beyond[0]} "
+                f"to {beyond[1]}; subtract what all have in common, or measure shapes alone"
+            )
         if self.image.dtype.kind == "f":
             bad = int(np.count_nonzero([~np.isfinite(plane) & inside for plane in planes]))
             if bad:
@@ -110,7 +121,7 @@ def measure_labels(
         measures = PageMeasures(labels.height, labels.width, len(known), len(columns))
         for row, strip in Counted(labels, progress).strips(page):
             ends = (row, row + len(strip), 0, labels.width)
-            planes = [plane for one in intensities for plane in one.read_finite(strip > 0, page, *ends)]
+            planes = [plane for one in intensities for plane in one.read_exact(strip > 0, page, *ends)]
             measures.add(strip, planes)
             if writer is not None:
                 writer.write(strip.astype(dtype))
