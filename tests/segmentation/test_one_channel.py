@@ -247,13 +247,15 @@ def test_a_scale_that_cannot_be_compared_is_said(tmp_path, make_model, caplog, k
     for number, name in enumerate("abc"):
         size = {"resolution": (250, 250), "metadata": {"unit": "um"}} if name == "c" else {}
         tifffile.imwrite(tmp_path / f"{name}.tif", STACK[0, number], imagej=True, **size)
+    given = [tmp_path / "*.tif"], tmp_path / "o", tmp_path / "m.safetensors", SegmentOptions(device="cpu")
+    plan_files(*given)
+    planned = [line for line in caplog.messages if "was not checked" in line]
     for _ in range(2):
         caplog.clear()
-        results = segment_files(
-            [tmp_path / "*.tif"], tmp_path / "o", tmp_path / "m.safetensors", SegmentOptions(device="cpu")
-        )
+        results = segment_files(*given)
         assert [one.input.name for one in results] == ["a.tif", "b.tif", "c.tif"]
         said = [line for line in caplog.messages if "was not checked" in line]
+        assert said == planned
         for one in results:
             kept = json.loads((tmp_path / "o" / f"{one.input.stem}.record.json").read_text())["notes"]
             assert kept == list(one.notes)

@@ -1,7 +1,7 @@
 """Notes on images, said with the file; the same one on many files at first, and then with their number."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from unet2015.images.image import Image
@@ -22,6 +22,12 @@ def say_notes(*images: Image, say: Say = say) -> None:
     for image in images:
         for note in image.notes:
             say(image.path or Path(image.name), note)
+
+
+def tell_once(files: Sequence[Path], note: str) -> None:
+    """Say something of several files that is no warning, once, with the first of them; nothing of none."""
+    if files:
+        _log.info("%s", _with_number(files, note))
 
 
 class Repeated:

@@ -56,7 +56,7 @@ def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     """Return, for a record, that the scale was not compared, as only the image or only the model knows it."""
     size = pixel_size(image.calibration)
     if size is None:
-        return () if info.pixel_size_nm is None else (scale_not_said(info),)
+        return tuple(filter(None, [scale_not_said(info)]))
     if info.pixel_size_nm is not None:
         return ()
     return (
@@ -66,10 +66,12 @@ def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
 
 
 def scale_not_said(info: ModelInfo) -> str:
-    """Return what is said of an image that does not say its scale, for a model that knows its own.
+    """Return what is said of an image that does not say its scale; empty for a model without one.
 
     It is no warning: most of such images are right.
     """
+    if info.pixel_size_nm is None:
+        return ""
     return (
         f"the model was trained on pixels of {trained_scale(info)}; this image does not say its pixel "
         "size, so whether what it shows is of the same scale was not checked (--pixel-size gives it)"

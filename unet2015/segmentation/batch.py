@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.device import usual_torch
-from unet2015.images.notes import Repeated
+from unet2015.images.notes import Repeated, tell_once
 from unet2015.models import warn_of_doubts
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
@@ -25,9 +24,6 @@ from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
 from unet2015.tiling.progress import Lines, reporting
-from unet2015.wording import counted
-
-_log = logging.getLogger("unet2015")
 
 
 @usual_torch()
@@ -125,8 +121,6 @@ def _told_of_all(results: list[FileResult], jobs: Sequence[Job], segmenter: Segm
     """Say what is to be known of all images together; return results with their notes."""
     results = with_copies(with_other_channels(results, jobs))
     # Images that do not say their scale, for a model that knows its own: most are right, so it is no warning.
-    note = None if segmenter.info.pixel_size_nm is None else scale_not_said(segmenter.info)
-    if files := [one.input for one in results if note in one.notes]:
-        more = f" (and {counted(len(files) - 1, 'more file')})" * (len(files) > 1)
-        _log.info("%s: %s%s", files[0], note, more)
+    if note := scale_not_said(segmenter.info):
+        tell_once([one.input for one in results if note in one.notes], note)
     return results
