@@ -100,6 +100,8 @@ class Image(ABC):
     stack_channels : int
         How many channels ImageJ has of the file; not those of a pixel of 8-bit colours, which are none there.
         Of one channel that was taken alone, those of its file.
+    title : str or None
+        What tables call it; None where its path says it.
     origin : dict
         Where the first pixel lies, for each letter for which the file says so, in the calibration's unit.
     """
@@ -117,6 +119,7 @@ class Image(ABC):
         self.calibration = header.calibration
         told = header.axes_source in ("ome", "--axes", "array")
         self._notes = (*header.notes, *(() if told else describe_narrow(self.axes, self.shape)))
+        self.title: str | None = None
         self.origin: dict[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None

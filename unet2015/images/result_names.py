@@ -1,8 +1,10 @@
 """Names of what a segmentation writes of an image, and which of it is meant where several lie in a folder."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
+from unet2015.images.zarr_formats import has_marker
 from unet2015.safe_files import RECORD, record_paths
 
 CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
@@ -109,8 +111,10 @@ def meant_inside(path: Path, wanted: str | None) -> Path:
 
 def image_around(path: Path) -> Path:
     """Return the OME-Zarr image that a label image of it lies in; the path itself where it lies in none."""
-    inside = path.parent.name == "labels" and path.parent.parent.suffix.lower() == ".zarr"
-    return path.parent.parent if inside else path
+    around = path.parent.parent
+    # A field of a plate, or an image of a collection, has no such ending.
+    inside = path.parent.name == "labels" and (around.suffix.lower() == ".zarr" or has_marker(around))
+    return around if inside else path
 
 
 def shown_name(path: Path) -> str:
@@ -118,8 +122,18 @@ def shown_name(path: Path) -> str:
 
     So ``one.zarr/labels/cells``, as labels of every image may be named ``cells``.
     """
-    around = next((place for place in (path, *path.parents) if place.suffix.lower() == ".zarr"), path)
+    named = (place for place in (path, *path.parents) if place.suffix.lower() == ".zarr")
+    around = next(named, None) or [path, *takewhile(has_marker, path.parents)][-1]
     return str(path.relative_to(around.parent))
+
+
+def table_name(path: Path) -> str:
+    """Return what tables call an image, or the image that labels lie in: inside OME-Zarr as messages do.
+
+    So ``plate.zarr/A/1/0``, as fields of every well are named ``0``, wherever it is named from.
+    """
+    around = image_around(path.absolute())
+    return Path(shown_name(around)).as_posix() if around.is_dir() else path.name
 
 
 def labels_inside(path: Path | None) -> str:

@@ -55,7 +55,7 @@ class ImageView(Image):
         self._image = image
         super().__init__(header)
         self.origin, self.reader = image.origin, image.reader
-        self.stack_channels = image.stack_channels
+        self.stack_channels, self.title = image.stack_channels, image.title
 
     @property
     def band_rows(self) -> int:

@@ -13,7 +13,7 @@ from unet2015.images.checked_bands import EXACT, inexact
 from unet2015.images.image import Image
 from unet2015.images.page_order import other_order, places_of_pages
 from unet2015.images.pixel_size import pixel_size
-from unet2015.images.result_names import image_around
+from unet2015.images.result_names import table_name
 from unet2015.images.writer import RowWriter
 from unet2015.objects.labelling import Counted, Labels
 from unet2015.objects.measures import PageMeasures
@@ -113,8 +113,8 @@ def measure_labels(
         check_same_size(labels, like.name, one.image)
         if one.image is not like and (order := other_order(like, one.image)):
             raise DataSetError(f"{one.image.name}: {order}; save both with their axes in the same order")
-    # Label images inside OME-Zarr all have one name.
-    name, columns = image_around(Path(like.name)).name, tuple(n for one in intensities for n in one.names)
+    name = like.title or table_name(like.path or Path(like.name))
+    columns = tuple(n for one in intensities for n in one.names)
     size, tables = pixel_size(like.calibration), []
     for page, place in enumerate(places_of_pages(like)):
         known = labels.names(page)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, UNet2015Error
-from unet2015.images.result_names import image_around
+from unet2015.images.result_names import table_name
 from unet2015.images.result_records import is_as_written, record_of_result
 from unet2015.objects.joined_tables import join_tables, totals_of
 from unet2015.objects.table import describe_run
@@ -76,7 +76,7 @@ def _join(
     `tables` has the result of each. Two runs into one folder write it one after the other; that of the
     last one stays, and its record names the tables whose rows it has. In what the images differ is returned.
     """
-    images = [(image_around(one.input).name, one.objects or {}) for one in tables.values()]
+    images = [(table_name(one.input), one.objects or {}) for one in tables.values()]
     together = Together(images, chosen)
     notes = [*on_results, *together.notes]
     said = {"tables": [one.name for one in tables]} | ({"notes": notes} if notes else {})

@@ -80,6 +80,8 @@ def named_results(paths: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         around = image_around(path)
+        if around.suffix.lower() != ".zarr":  # fields of all wells are named 0
+            around = path
         endings = (*_MAPS, LABELS.ending, CLASSES_ZARR, LABELS_ZARR)
         name = name_before(around.name, endings) or stem_of(around)
         if name in found:

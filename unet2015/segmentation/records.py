@@ -8,6 +8,7 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
+from unet2015.images.result_names import table_name
 from unet2015.provenance import versions_and_date
 from unet2015.safe_files import (
     UNSIGNED,
@@ -63,7 +64,8 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
         objects = over_model(info, ObjectSettings(), job.options.threshold)
         own = {"model_objects": objects.model_dump(mode="json")}
     resolved = job.input.resolve()
-    named = {} if job.input.name == resolved.name else {"input_name": job.input.name}  # of a link
+    name = table_name(job.input)  # of a link, or inside OME-Zarr
+    named = {} if name == resolved.name else {"input_name": name}
     return own | {
         "input": str(resolved),
         **named,

@@ -133,9 +133,8 @@ def replay(record: str | Path, image: str | Path | None = None, model: str | Pat
     ):
         if watched.sha256 != said["input_sha256"]:
             raise ImageReadError(f"{source}: is not the input of {path}: its SHA-256 differs; {_SAY_IMAGE}")
-        # Tables and regions have the name by which the image was opened then.
-        named = Path(said["input_name"] or said["input"]).name
-        opened.name = str(source.with_name(named or source.name))
+        # Tables have the name that the image had then.
+        opened.title = said["input_name"] or Path(said["input"]).name
         segmenter.check(opened)
         companion = opened.companion
         plan = _plan(said["plan"], opened, loaded, path)
