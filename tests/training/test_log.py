@@ -103,3 +103,53 @@ def test_no_part_of_a_line_counts(tmp_path, length):
     path = tmp_path / "log.jsonl"
     path.write_bytes(lines_of(STEPS[0]) + lines_of(CHECK)[:length])
     assert read_log(path) == STEPS[:1]
+
+
+def logged(*steps):
+    return lines_of(*({"step": step, "loss": 0.5} for step in steps))
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking"),
+    [
+        (None, "steps 1 to 28"),
+        (b"", "steps 1 to 28"),
+        (logged(*range(1, 25)), "steps 25 to 28"),
+        (logged(*range(4, 29)), "steps 1 to 3"),
+        (logged(*range(1, 14), *range(15, 29)), "step 14"),
+        (logged(*range(2, 10), *range(12, 28)), "steps 1, 10 to 11, 28"),
+        (logged(*range(2, 28, 2)), "steps 1, 3, 5, 7, 9 and 9 more"),
+        (logged(*range(1, 29)), None),
+        (logged(*range(1, 40)), None),
+    ],
+)
+def test_steps_that_the_log_has_lost_are_named_where_a_training_goes_on(tmp_path, caplog, there, lacking):
+    path = tmp_path / "log.jsonl"
+    if there is not None:
+        path.write_bytes(there)
+    with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, 28, {"seed": 1}):
+        pass
+    said = (
+        f"{path}: lacks {lacking}, which the training has taken; its curves and its report are without them"
+    )
+    assert [message for message in caplog.messages if "lacks" in message] == ([said] if lacking else [])
+
+
+def test_lines_that_are_damaged_are_not_said_to_be_missing_as_well(tmp_path, caplog):
+    (tmp_path / "log.jsonl").write_bytes(logged(1) + b"x\n" + logged(3))
+    with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, 3):
+        pass
+    assert ["damaged in line 2" in message for message in caplog.messages] == [True]
+
+
+def test_the_report_of_a_log_that_has_lost_steps_says_so(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(logged(*range(29, 61)))
+    assert inspect_log(path).describe(path) == (
+        f"{path}: lacks steps 1 to 28, which the training has taken; its curves and its report are "
+        "without them"
+    )
+    path.write_bytes(lines_of({"step": 0, "seed": 1}) + logged(*range(1, 61)))
+    assert inspect_log(path).describe(path) == ""
+    path.write_bytes(lines_of({"step": 0, "seed": 1}))
+    assert inspect_log(path).describe(path) == ""

@@ -22,13 +22,14 @@ from unet2015.errors import (
 from unet2015.models.model_file import read_model_file
 from unet2015.models.tensors import load_tensors
 from unet2015.settings import OptimisationSettings
-from unet2015.training import completion, loop, losses, muon, steps
+from unet2015.training import completion, course, log, loop, losses, muon, steps
 from unet2015.training.augment import augment
 from unet2015.training.interruption import interruptible
 from unet2015.training.log import read_log
 from unet2015.training.loop import train
 from unet2015.training.page_names import describe_held_out
 from unet2015.training.schedules import learning_rate
+from unet2015.training.state import save_state
 
 
 def tensors(folder):
@@ -563,6 +564,27 @@ def test_an_open_log_drops_what_comes_after_the_checkpoint_and_a_cut_line(tmp_pa
     with loop.TrainingLog(tmp_path, 2) as log:
         log.write(3, loss=1.0)
     assert lines(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": 1.0}]
+
+
+@pytest.mark.usefixtures("nothing_chosen")
+def test_the_log_is_on_the_disk_before_a_checkpoint_of_its_steps(
+    tmp_path, small_set, small_settings, monkeypatch
+):
+    """Else a power cut leaves a checkpoint beside a log without the steps before it."""
+    done = []
+
+    def flushed(path):
+        done.append(("log", lines(path.parent)[-1]["step"]))
+
+    def saved(folder, learner, state):
+        done.append(("checkpoint", state.step))
+        return save_state(folder, learner, state)
+
+    monkeypatch.setattr(log, "flush", flushed)
+    monkeypatch.setattr(course, "save_state", saved)
+    settings = small_settings(optimisation={"steps": 5}, checkpoint_interval=2)
+    train(*small_set, tmp_path / "run", settings=settings, device="cpu")
+    assert done == [(what, step) for step in (2, 4, 5) for what in ("log", "checkpoint")]
 
 
 @pytest.mark.usefixtures("nothing_chosen")

@@ -147,8 +147,9 @@ class Course(DeviceDescent):
             good = is_good_model(self.model_path, self.state, self.data.axes)
             self.state.best = self.state.best if good else {}
 
-    def _save(self) -> None:
+    def _save(self, log: TrainingLog | SilentLog) -> None:
         self._settle()
+        log.sync()
         if not self.learner.is_finite():
             self._stop("the weights are not finite", "the checkpoint")
         save_state(self.folder / CHECKPOINTS, self.learner, self.state)

@@ -5,13 +5,14 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
 from unet2015.errors import DataSetError
-from unet2015.safe_files import atomic_path, make_folder, move_new, read_bytes
+from unet2015.safe_files import atomic_path, flush, make_folder, move_new, read_bytes
 from unet2015.training.run_folder import EVENTS, LOG, log_guard
+from unet2015.wording import listed
 
 _VALIDATION = {
     f"validation_{name}" for name in ("f1", "pixel_error", "threshold", "cross_entropy", "constant")
@@ -21,6 +22,7 @@ _FIGURES = (_VALIDATION - {"validation_constant"}) | {
 }
 """What is a number, or null, wherever it stands."""
 
+_NAMED = 5
 _log = logging.getLogger("unet2015")
 
 
@@ -43,8 +45,10 @@ class TrainingLog:
         log_guard(self._path, self._path)
         earlier = inspect_log(self._path)
         if earlier.damaged:
-            saved = _set_aside(self._path)
-            _log.warning("%s; the whole file is kept as %s", earlier.describe(self._path), saved.name)
+            damage, saved = earlier.describe_damage(self._path), _set_aside(self._path)
+            _log.warning("%s; the whole file is kept as %s", damage, saved.name)
+        if lacking := earlier.describe_lacking(self._path, step):
+            _log.warning("%s", lacking)
         kept = [line for line in earlier.good if line["step"] <= step]
         if begin is not None:
             later = [line for line in kept if line["step"] or (step and _is_before(line))]
@@ -73,6 +77,10 @@ class TrainingLog:
             for name, value in figures.items():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     self._board.add_scalar(name, value, step)
+
+    def sync(self) -> None:
+        """Wait until all lines are on the disk, so that a power cut leaves no checkpoint without them."""
+        flush(self._path)
 
     def __enter__(self) -> Self:
         """Return the log."""
@@ -106,6 +114,9 @@ class SilentLog:
     def write(self, step: int, **figures: Any) -> None:
         """Write nothing."""
 
+    def sync(self) -> None:
+        """Wait for nothing."""
+
     def __enter__(self) -> Self:
         """Return the log."""
         return self
@@ -122,6 +133,28 @@ class LogLines:
     damaged: list[int]
 
     def describe(self, path: Path) -> str:
+        """Say which lines of the file are damaged, and which steps it lacks; empty where none is."""
+        last = max((line["step"] for line in self.good), default=0)
+        return ". ".join(filter(None, [self.describe_damage(path), self.describe_lacking(path, last)]))
+
+    def describe_lacking(self, path: Path, step: int) -> str:
+        """Say which steps up to this one have no line; empty where all have one.
+
+        Each step has a line. Some may be lost with the file, or with its end in a power cut. Damaged lines
+        may be theirs: as many missing steps as there are of these are not said again.
+        """
+        there = sorted(line["step"] for line in self.good if 0 < line["step"] <= step and "loss" in line)
+        gaps = [(one + 1, other - 1) for one, other in pairwise((0, *there, step + 1)) if other > one + 1]
+        lacking = sum(last - first + 1 for first, last in gaps)
+        if lacking <= len(self.damaged):
+            return ""
+        steps = listed([f"{first} to {last}" if last > first else f"{first}" for first, last in gaps], _NAMED)
+        return (
+            f"{path}: lacks step{'s' * (lacking > 1)} {steps}, which the training has taken; its curves and "
+            "its report are without them"
+        )
+
+    def describe_damage(self, path: Path) -> str:
         """Say which lines of the file are damaged; empty where none is."""
         if not self.damaged:
             return ""

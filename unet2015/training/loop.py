@@ -249,7 +249,7 @@ class Training(Course):
                     self._choose_step()
                     prepared = ahead.submit(self._read, self.state.step)
                 if self.writes and not again and (stop or end or over or self._is_checkpoint()):
-                    self._save()
+                    self._save(log)
                 if stop:
                     with suppress(OSError):
                         bar.close()
