@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from unet2015.images.image import Image
@@ -45,13 +46,13 @@ class Together:
     images: Sequence[tuple[str, Summary]]
     chosen: bool
 
-    @property
+    @cached_property
     def channels(self) -> list[str] | None:
         """As of `told_channels`."""
         named = [tuple(summary.get(CHANNELS, ())) for _, summary in self.images]
         return told_channels(named, chosen=self.chosen)
 
-    @property
+    @cached_property
     def notes(self) -> list[str]:
         """In what the images differ, so that rows do not compare."""
         channels, found = self.channels, []
@@ -76,6 +77,11 @@ class Together:
                 "empty in the rows of some"
             )
         return found + _on_sizes(rows)
+
+    def as_record(self, on_results: Sequence[str]) -> dict[str, Any]:
+        """Return the part of the table's record about the notes, after `on_results`, what was said before."""
+        notes = [*on_results, *self.notes]
+        return {"notes": notes} if notes else {}
 
 
 def _on_sizes(rows: Sequence[tuple[str, Summary]]) -> list[str]:

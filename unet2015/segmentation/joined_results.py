@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.errors import ImageWriteError, UNet2015Error
+from unet2015.images.notes import say
 from unet2015.images.result_names import table_name
 from unet2015.images.result_records import is_as_written, record_of_result
 from unet2015.objects.joined_tables import join_tables, totals_of
@@ -58,7 +59,7 @@ def join_results(
         except ImageWriteError as error:
             failed.append((places[-1], error))
     for note in dict.fromkeys(notes):
-        _log.warning("%s: %s", written[0], note)
+        say(written[0], note)
     where = f"the objects of this one are in {written[0]}" if written else "this one has no such table"
     for name in left_by_earlier_run(places, written) if any(result.outputs for result in results) else ():
         _log.warning("%s: of an earlier run, and kept; %s", folder / name, where)
@@ -78,8 +79,7 @@ def _join(
     """
     images = [(table_name(one.input), one.objects or {}) for one in tables.values()]
     together = Together(images, chosen)
-    notes = [*on_results, *together.notes]
-    said = {"tables": [one.name for one in tables]} | ({"notes": notes} if notes else {})
+    said = {"tables": [one.name for one in tables]} | together.as_record(on_results)
     output = RecordedOutput(path, command, said)
     try:
         with claim_patiently(path, output.paths):

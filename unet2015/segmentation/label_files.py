@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any
 from unet2015.arguments import callback, file_path, flag, no_file_name
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
-from unet2015.images.notes import Repeated, Say
+from unet2015.images.notes import Repeated, Say, say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
 from unet2015.images.result_names import labels_inside, table_name
@@ -36,7 +35,6 @@ from unet2015.segmentation.record_beside import describe_other_labels, place_of_
 from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.same_files import with_copies
 
-_log = logging.getLogger("unet2015")
 _NO_LABELS = "give a file in which every object has one number; label makes them of a probability map"
 
 
@@ -175,20 +173,15 @@ class _Measuring:
 
 def _write_all(work: _Measuring, on_results: Sequence[str]) -> None:
     """Write the one table of all files, and say in what their images differ."""
-    path, opening, together = (
-        work.target,
-        work.opening,
-        Together(work.images, work.opening.channel is not None),
-    )
+    opening, together = work.opening, Together(work.images, work.opening.channel is not None)
     measured = {os.path.realpath(label): image for label, image in opening.measured.items()}
-    notes = [*on_results, *together.notes]
     said = {"inputs": work.inputs} | ({"images": measured} if measured else {}) | opening.size.as_record()
     tables, channels = work.tables, together.channels
     if channels is not None:
         tables = [with_channels(*both) for both in zip(tables, channels, strict=True)]
-    _write(path, tables, said | ({"notes": notes} if notes else {}))
+    _write(work.target, tables, said | together.as_record(on_results))
     for note in together.notes:
-        _log.warning("%s: %s", path, note)
+        say(work.target, note)
 
 
 def _write(path: Path, tables: Sequence[Table], said: dict[str, Any]) -> None:
