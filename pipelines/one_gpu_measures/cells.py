@@ -11,7 +11,7 @@ from pipelines.cells.frames import DATA_SETS
 from pipelines.cells.objects import best, by_threshold, score
 from pipelines.cells.settings import CellSettings
 from pipelines.on_device.sets import Arrays
-from pipelines.one_gpu_measures.maps import Maps
+from pipelines.one_gpu_measures.maps import Maps, gold_kind
 from unet2015.objects.instances import Markers
 
 LEVELS, BLURS, CUTS = (0.7, 0.8, 0.9, 0.95), (2.0, 4.0), (0.3, 0.5)
@@ -86,7 +86,7 @@ def mean_of_directions(trainings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the mean SEG over the trainings of a data set, each kind and those with silver truth apart."""
     found: dict[str, Any] = {}
     for name, one in trainings.items():
-        kind = one.get("kind", "").removesuffix("silver").strip("-")
+        kind = gold_kind(one.get("kind", ""))
         key = one["data_set"] + (", gold and silver truth" if one["silver"] else "") + (kind and f", {kind}")
         found.setdefault(key, {"trainings": []})["trainings"].append(name)
     for key, group in found.items():

@@ -49,12 +49,17 @@ class Maps:
     def has_gold_of(self, other: "Maps") -> bool:
         """Return whether `other` is the same training on gold truth alone: it chooses for this one."""
         same = other.split == self.split and other.seed == self.seed
-        return same and not other.silver and other.kind == self.kind.removesuffix("silver").strip("-")
+        return same and not other.silver and other.kind == gold_kind(self.kind)
 
 
 def kind_of(name: str, split: str, seed: int) -> str:
     """Return what a training is called beside its split and seed."""
     return name.removeprefix(split).removesuffix(f"-{seed}").strip("-")
+
+
+def gold_kind(kind: str) -> str:
+    """Return the kind of the same training on gold truth alone: ``base`` of ``base-silver``."""
+    return kind.removesuffix("silver").strip("-")
 
 
 def seed_in(notes: Mapping[str, Any], name: str) -> int:
