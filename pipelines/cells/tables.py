@@ -1,6 +1,6 @@
 """The cell tables of ``docs/results.md``: the paper's Table 2, on a GPU and on two cores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.base.document import table
@@ -22,29 +22,27 @@ SILVER = ", gold and silver truth"
 
 def table_2(result: Mapping[str, Any]) -> str:
     """Return what stands in the document of the paper's Table 2: how it was measured, and the table."""
-    groups, titles = _groups(result)
-    means, rows = result["cells"]["mean"], []
-    for title, values in TABLE_2.items():
-        cells = [[f"{values.get(group, '')}"] + [""] * _more(means[group]) for group in groups]
-        rows.append([f"{title}, hidden test sequences", *(cell for part in cells for cell in part)])
-    rows += _gold(result, groups) + _silver(result, groups)
-    names = [name for group in groups for name in means[group]["trainings"]]
-    return f"{measured_on_a_gpu(result, names)}\n\n{table(titles, rows)}"
+    return _measured(result, _published, _gold, _silver)
 
 
 def table_2_ours(result: Mapping[str, Any]) -> str:
     """Return how it was measured, and all rows but those of others."""
-    groups, titles = _groups(result)
-    names = [name for group in groups for name in result["cells"]["mean"][group]["trainings"]]
-    rows = _gold(result, groups) + _silver(result, groups)
-    return f"{measured_on_a_gpu(result, names)}\n\n{table(titles, rows)}"
+    return _measured(result, _gold, _silver)
 
 
 def table_2_gold(result: Mapping[str, Any]) -> str:
     """Return how it was measured, and the rows of gold truth alone."""
+    return _measured(result, _gold)
+
+
+def _measured(
+    result: Mapping[str, Any], *parts: Callable[[Mapping[str, Any], Sequence[str]], list[list[str]]]
+) -> str:
+    """Return how it was measured, and a table with the rows of each part, given as `_gold`."""
     groups, titles = _groups(result)
     names = [name for group in groups for name in result["cells"]["mean"][group]["trainings"]]
-    return f"{measured_on_a_gpu(result, names)}\n\n{table(titles, _gold(result, groups))}"
+    rows = [row for part in parts for row in part(result, groups)]
+    return f"{measured_on_a_gpu(result, names)}\n\n{table(titles, rows)}"
 
 
 def _groups(result: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -60,6 +58,15 @@ def _groups(result: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 def _averages(result: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
     return [key for key in result["cells"]["mean"][groups[0]] if key != "trainings"]
+
+
+def _published(result: Mapping[str, Any], groups: Sequence[str]) -> list[list[str]]:
+    """Return the rows of others, which have a mean alone."""
+    means, rows = result["cells"]["mean"], []
+    for title, values in TABLE_2.items():
+        cells = [[f"{values.get(group, '')}"] + [""] * _more(means[group]) for group in groups]
+        rows.append([f"{title}, hidden test sequences", *(cell for part in cells for cell in part)])
+    return rows
 
 
 def _gold(result: Mapping[str, Any], groups: Sequence[str]) -> list[list[str]]:
