@@ -17,6 +17,7 @@ Times are those of CUDA events, candidates in turn, after warm-up; medians and s
 """
 
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,21 @@ def lacking() -> str:
     if gpu_count():
         return ""
     return "this benchmark needs a GPU with CUDA; `--device cpu --quick` tries its code without one"
+
+
+def gpu_options(name: str, description: str | None) -> ArgumentParser:
+    """Return a parser as of `options`, with the device that `device_of` gives."""
+    parser = options(name, description, "small sizes")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
+    return parser
+
+
+def device_of(parser: ArgumentParser, given: Namespace) -> torch.device:
+    """Return the device that is given; a CPU without ``--quick`` is wrong usage."""
+    device = torch.device(given.device)
+    if device.type == "cpu" and not given.quick:
+        parser.error("on a CPU the code can only be tried: give --quick as well")
+    return device
 
 
 def measure(
@@ -127,15 +143,12 @@ def inference_rows(inference: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check that results agree, measure, print, and write the result file."""
-    parser = options("gpu", __doc__, "small sizes")
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
+    parser = gpu_options("gpu", __doc__)
     parser.add_argument("--part", choices=PARTS, help="this part alone")
     parser.add_argument("--precision", choices=PRECISIONS, help="this precision alone")
     parser.add_argument("--plain", action="store_true", help="no compiled and no recorded variants")
     given = parser.parse_args(arguments)
-    device = torch.device(given.device)
-    if device.type == "cpu" and not given.quick:
-        parser.error("on a CPU the code can only be tried: give --quick as well")
+    device = device_of(parser, given)
     if device.type != "cpu" and lacking():
         print(lacking(), file=sys.stderr)
         return 1

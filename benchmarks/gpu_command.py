@@ -19,8 +19,7 @@ from typing import Any
 import tifffile
 import torch
 
-from benchmarks.command import options
-from benchmarks.gpu import PRECISIONS, lacking
+from benchmarks.gpu import PRECISIONS, device_of, gpu_options, lacking
 from benchmarks.machine import keep_result
 from unet2015.device import hardware_name
 from unet2015.settings import TrainingSettings, load_settings
@@ -122,12 +121,9 @@ def measure(sizes: Sizes, device: torch.device) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
-    parser = options("gpu_command", __doc__, "small sizes")
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:N; or, with --quick alone, cpu")
+    parser = gpu_options("gpu_command", __doc__)
     given = parser.parse_args(arguments)
-    device = torch.device(given.device)
-    if device.type == "cpu" and not given.quick:
-        parser.error("on a CPU the code can only be tried: give --quick as well")
+    device = device_of(parser, given)
     if device.type != "cpu" and lacking():
         print(lacking(), file=sys.stderr)
         return 1
