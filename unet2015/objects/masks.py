@@ -9,7 +9,7 @@ from unet2015.images.image import Image
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.run_over import describe_run_over
 from unet2015.objects.labelling import Maps, number_image
-from unet2015.objects.table import Table
+from unet2015.objects.table import Table, box_areas
 from unet2015.settings.objects import ObjectSettings
 from unet2015.wording import listed
 
@@ -31,8 +31,8 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
     tables : sequence of Table
         What was measured, for each page.
     """
-    if scattered := _describe_scattered(tables):
-        return scattered
+    if doubt := _describe_image(tables):
+        return doubt
     for page, table in enumerate(tables):
         ids, areas = (np.asarray(table[name], np.int64) for name in ("label", "area_px"))
         if over := describe_run_over(ids, areas, _filled(table)):
@@ -62,7 +62,7 @@ def describe_numbered_background(image: Image, tables: Sequence[Table]) -> str |
     return describe_background(pages)
 
 
-def _describe_scattered(tables: Sequence[Table]) -> str | None:
+def _describe_image(tables: Sequence[Table]) -> str | None:
     filled = np.concatenate([_filled(table) for table in tables])
     if len(filled) < _FEW or np.mean(filled < _SCATTERED) < 0.5:
         return None
@@ -74,6 +74,5 @@ def _describe_scattered(tables: Sequence[Table]) -> str | None:
 
 def _filled(table: Table) -> NDArray[np.float64]:
     """Return which part of its bounding box each object fills."""
-    box = (table["bbox_bottom"] - table["bbox_top"]) * (table["bbox_right"] - table["bbox_left"])
-    found: NDArray[np.float64] = table["area_px"] / box
+    found: NDArray[np.float64] = table["area_px"] / box_areas(table)
     return found

@@ -6,7 +6,7 @@ import numpy as np
 
 from unet2015.images.image import Image
 from unet2015.metrics.several_pieces import describe_pieces, several_pieces
-from unet2015.objects.table import Table
+from unet2015.objects.table import Table, box_areas
 
 _WHOLE = 2**23
 """Pixels of a page, or of the bounding box of an object, that are looked at together."""
@@ -39,11 +39,10 @@ def _of_page(image: Image, page: int, table: Table) -> list[int]:
         return []
     if image.height * image.width <= _WHOLE:
         return several_pieces(image.read(page, 0, image.height, 0, image.width)[0])
-    sides = ("bbox_top", "bbox_bottom", "bbox_left", "bbox_right")
-    boxes = np.column_stack([np.asarray(table[side], np.int64) for side in sides])
-    sizes = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
-    loose = (np.asarray(table["area_px"]) < _LOOSE * sizes) & (sizes <= _WHOLE)
-    numbers = np.asarray(table["label"])
+    sizes = box_areas(table)
+    loose = (table["area_px"] < _LOOSE * sizes) & (sizes <= _WHOLE)
+    boxes = np.column_stack([table[f"bbox_{side}"] for side in ("top", "bottom", "left", "right")])
+    numbers = table["label"]
     return [
         int(number)
         for number, box in zip(numbers[loose], boxes[loose].tolist(), strict=True)

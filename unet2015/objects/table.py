@@ -125,6 +125,13 @@ def summary_of(tables: Iterable[Table]) -> dict[str, Any]:
     return found
 
 
+def box_areas(table: Table) -> NDArray[np.int64]:
+    """Return how many pixels the bounding box of each object has."""
+    height, width = table["bbox_bottom"] - table["bbox_top"], table["bbox_right"] - table["bbox_left"]
+    found: NDArray[np.int64] = height * width
+    return found
+
+
 def write_table(path: Path, tables: Sequence[Table], guard: Guard | None = None) -> None:
     """Write tables one after the other, as CSV or, for a name in .parquet, as Parquet; whole or not at all.
 
