@@ -7,10 +7,27 @@ from typing import Any
 import torch
 
 from unet2015.settings import TrainingSettings, load_settings
+from unet2015.settings.reading import checked_again
 from unet2015.settings.shipped import PUBLISHED, is_shipped
 from unet2015.training.start import Start, refuse_conflicts, take_over
 
 _log = logging.getLogger("unet2015")
+
+
+def settings_of(
+    given: TrainingSettings | str | Path | None, device: torch.device, start: Start | None
+) -> TrainingSettings:
+    """Return settings that are given, checked again, or those of `choose_settings`.
+
+    Raises
+    ------
+    SettingsError
+        As `choose_settings`.
+    """
+    if not isinstance(given, TrainingSettings):
+        return choose_settings(given, device, start=start)
+    chosen = checked_again(given, "settings")
+    return take_over(start, chosen) if start else chosen
 
 
 def choose_settings(

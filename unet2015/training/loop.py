@@ -18,12 +18,11 @@ from unet2015.models.doubts import doubts_of_measures
 from unet2015.models.model_file import Model, read_model_file, save_model
 from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
-from unet2015.settings.reading import checked_again
 from unet2015.tiling.progress import reporting, unnamed
 from unet2015.training import run_folder
 from unet2015.training.checks.problem import merged
 from unet2015.training.checks.training_set import check_pairs
-from unet2015.training.chosen_settings import choose_settings
+from unet2015.training.chosen_settings import settings_of
 from unet2015.training.completion import complete_model
 from unet2015.training.course import Course
 from unet2015.training.drawn import check_encoder
@@ -45,7 +44,6 @@ from unet2015.training.start import (
     check_start,
     find_start,
     fine_tuned,
-    take_over,
 )
 from unet2015.training.validation import Validation, advice, validate
 from unet2015.training.validation_steps import first_validation
@@ -149,10 +147,7 @@ def train(
     with process_group() as group:
         target = group.device(device)
         begun = find_start(start)
-        if not isinstance(settings, TrainingSettings):
-            chosen = choose_settings(settings, target, start=begun)
-        elif (chosen := checked_again(settings, "settings")) and begun:
-            chosen = take_over(begun, chosen)
+        chosen = settings_of(settings, target, begun)
         check_start(begun, chosen, out)
         check_encoder(encoder, begun, chosen)
         check_network(chosen)

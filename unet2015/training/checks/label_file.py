@@ -87,8 +87,6 @@ def inspect_labels(
     """
     if numbered is None:
         numbered = settings.kind == "instances" and holds_ids(labels, settings)
-    # The border is drawn here, because the report says what it does.
-    coding = settings.model_copy(update={"separation_border": False})
     stack = labels if labels.ndim == 3 else labels[None]
     frequencies = np.zeros((len(stack), settings.classes), np.int64)
     problems: list[str] = []
@@ -97,20 +95,14 @@ def inspect_labels(
     border: list[tuple[int, _Instances]] = []
     areas: list[LabelAreas] = []
     outlines = Outlines(settings.kind)
-    for number, page in enumerate(stack):
-        place = f"{name}, page {number}" if labels.ndim == 3 else name
-        try:
-            targets = make_targets(page, coding, place, numbered=numbered)
-        except LabelError as error:
-            problems.append(str(error))
-            continue
+    for number, place, targets in _coded(labels, settings, name, numbered, problems):
         if targets.cells.max() == 1:
             notes.append(f"{place}: {_ONE}{_SINGLE.get(settings.kind, '')}")
         outlines.add(targets.cells)
         sizes = np.bincount(targets.cells.ravel())[1:]
         if settings.kind == "instances":
             drawn = draw_border(targets) if settings.separation_border else targets
-            cells = _Instances.of(page, targets.cells, drawn.cells, sizes)
+            cells = _Instances.of(stack[number], targets.cells, drawn.cells, sizes)
             masks += _mask_problems(cells, place)
             areas.append(LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED))))
             notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
@@ -127,6 +119,24 @@ def inspect_labels(
     whole = [*file_notes(labels, frequencies, settings, name), *outlines.notes(name)]
     whole += ignored_cell(labels, areas, settings, name)
     return LabelReport([], [*whole, *_background(areas, [*whole, *notes], name), *notes], frequencies)
+
+
+def _coded(
+    labels: Labels, settings: LabelSettings, name: str, numbered: bool, problems: list[str]
+) -> Iterator[tuple[int, str, Targets]]:
+    """Yield number, place and targets of each page without a problem; what is wrong is added to `problems`.
+
+    The border is not drawn yet, because the report says what it does.
+    """
+    coding = settings.model_copy(update={"separation_border": False})
+    for number, page in enumerate(labels if labels.ndim == 3 else labels[None]):
+        place = f"{name}, page {number}" if labels.ndim == 3 else name
+        try:
+            targets = make_targets(page, coding, place, numbered=numbered)
+        except LabelError as error:
+            problems.append(str(error))
+        else:
+            yield number, place, targets
 
 
 def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> list[str]:
