@@ -8,6 +8,7 @@ from pathlib import Path
 from unet2015.errors import DataSetError, UsageError
 from unet2015.images.beside_results import is_result, without_results, without_segmented
 from unet2015.images.folder_pairs import pair_files
+from unet2015.images.own_image import own_image
 from unet2015.images.pairs import listed_files, named_files
 from unet2015.images.result_names import (
     CLASSES_ZARR,
@@ -108,8 +109,8 @@ def _one_name(one: Path, other: Path) -> str:
 def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Path, Path | None]:
     """Return maps or label images, by their names, each with its image; None where there is none.
 
-    Names that are alike, with the folders before them, count first; then what the record of a file says of
-    its image; then what names have in common.
+    The image that a label image of OME-Zarr lies in, or names, counts first; then names that are alike, with
+    the folders before them; then what the record of a file says of its image; then what names have in common.
 
     Raises
     ------
@@ -131,7 +132,9 @@ def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Pa
     partners: dict[Path, Path | None] = {}
     for path, name in files.items():
         partner = by_name.get(path)
-        if partner is None or others[partner] != _bare(name):
+        if (known := own_image(path)) is not None and os.path.realpath(known) in places:
+            partner = places[os.path.realpath(known)]
+        elif partner is None or others[partner] != _bare(name):
             partner = SourceRecord.beside(path).image_among(places) or partner
         if partner is None and failure is not None:
             raise failure

@@ -13,9 +13,10 @@ import numpy as np
 
 from unet2015.arguments import callback, file_path, number_or_name, text
 from unet2015.errors import DataSetError, UsageError, failure_of
-from unet2015.images.counterpart import same_pixels
+from unet2015.images.equal_pixels import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated, Say, say_notes
+from unet2015.images.own_image import describe_own_image
 from unet2015.images.page_order import other_names
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
 from unet2015.images.pixel_size import GivenSize, pixel_size
@@ -142,6 +143,8 @@ class Opening:
         watch = Unchanged(partner)
         beside = SourceRecord.beside(path)
         say_other_source(beside, partner, watch, say)
+        if own := describe_own_image(path, partner):
+            say(path, own)
         made = beside.made_of(watch)
         chosen = made.chosen
         if self.scene is not None:

@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from unet2015.images.counterpart import same_pixels
+from unet2015.images.equal_pixels import same_pixels
 from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, used_colours
+from unet2015.images.own_image import describe_own_image
 from unet2015.images.page_order import other_names
 from unet2015.images.pixel_size import other_size
 from unet2015.images.places import other_place
@@ -62,9 +63,16 @@ def read_beside(image: Image | None, file: Path, axes: str | None, *, cut: bool)
         # An empty image has the pixels of its empty labels: other notes speak of it.
         if misfit is None and (pages != pages.flat[0]).any() and same_pixels(image, opened):
             misfit = f"it has the pixels of its image, {image.name}; give the labels, and the image itself"
-        differences = other_names(image, opened), other_size(opened, image), other_place(opened, image)
-        found = () if misfit else tuple(filter(None, differences))
+        found = () if misfit else _differences(image, opened, file)
         return LabelsBeside(pages, misfit, (*notes, *found), colours)
+
+
+def _differences(image: Image, labels: Image, file: Path) -> tuple[str, ...]:
+    """Return in what labels that have the size of their image do not go with it."""
+    found = [other_names(image, labels), other_size(labels, image), other_place(labels, image)]
+    if image.path is not None:
+        found.append(describe_own_image(file, image.path))
+    return tuple(filter(None, found))
 
 
 def digest_of_labels(pages: Labels) -> bytes | None:
