@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from unet2015.metrics import evaluate_objects, evaluate_seg
 from unet2015.metrics.several_pieces import InPieces, several_pieces
-from unet2015.objects import scattered
+from unet2015.objects import labelling
 from unet2015.segmentation.label_files import measure_files
 
 
@@ -37,16 +37,28 @@ def cells():
     return labels
 
 
-@pytest.mark.parametrize("whole", [2**23, 60 * 90 - 1])
+@pytest.mark.parametrize("strip", [2**20, 90 * 7, 1])
 @pytest.mark.parametrize("pages", [1, 2])
-def test_measure_names_them(tmp_path, monkeypatch, caplog, whole, pages):
-    monkeypatch.setattr(scattered, "_WHOLE", whole)
+def test_measure_names_them(tmp_path, monkeypatch, caplog, strip, pages):
+    monkeypatch.setattr(labelling, "STRIP_PIXELS", strip)
     caplog.set_level(logging.INFO, "unet2015")
     tifffile.imwrite(tmp_path / "l.tif", np.stack([cells()] * pages), photometric="minisblack")
     measure_files(tmp_path / "l.tif", tmp_path / "m.csv")
     names = [f"{number}{f' (page {page})' * (pages > 1)}" for page in range(pages) for number in (1, 3)]
     said = f"{2 * pages} of {7 * pages} objects are in several pieces, each of which counts as one: "
     assert f"{said}{', '.join(names)}; see that" in caplog.text
+
+
+def test_measure_names_those_of_large_pages_too(tmp_path, caplog):
+    """Also such as fill more than half of their bounding box: here a cell, and a stray pixel beside it."""
+    labels = np.zeros((3000, 3000), np.uint8)
+    labels[1000:1040, 1000:1040], labels[10:20, 10:20] = 1, 2
+    labels[1039, 1042] = 1
+    tifffile.imwrite(tmp_path / "l.tif", labels, photometric="minisblack", compression="zlib")
+    (result,) = measure_files(tmp_path / "l.tif", tmp_path / "m.csv")
+    assert any(
+        "1 of 2 objects are in several pieces, each of which counts as one: 1;" in n for n in result.notes
+    )
 
 
 def test_nothing_is_said_of_whole_cells_that_touch(tmp_path, caplog):
