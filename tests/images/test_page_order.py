@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.page_order import other_names, other_order
+from unet2015.images.page_order import other_names, other_order, other_way
 
 
 def image(axes, *sizes):
@@ -67,3 +67,21 @@ def test_pages_of_some_kind_of_a_stack_of_times_are_noted():
     assert other_names(flat, image("TZYX", 2, 3)) is None
     assert other_names(flat, image("ZTYX", 6, 1)) is None
     assert other_names(image("IYX", 1), image("ZTYX", 1, 1)) is None
+
+
+def test_pages_of_some_kind_in_the_other_order_of_two_axes():
+    pages = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 5), np.uint8)
+    named = ArrayImage(pages.reshape(2, 3, 4, 5), "TZYX")
+    flat = ArrayImage(pages.reshape(2, 3, 4, 5).swapaxes(0, 1).reshape(6, 4, 5), "IYX")
+    for one, other in ((named, flat), (flat, named)):
+        found = other_way(one, other)
+        for page in range(6):
+            assert np.array_equal(one.read(page, 0, 4, 0, 5), other.read(int(found[page]), 0, 4, 0, 5))
+    for one, other in (
+        (named, named),
+        (flat, flat),
+        (named, image("TIYX", 2, 3)),
+        (flat, image("TIYX", 2, 3)),
+    ):
+        assert other_way(one, other) is None
+    assert other_way(image("ZYX", 6), image("IYX", 6)) is None

@@ -365,6 +365,55 @@ def test_frames_whose_pages_are_in_another_order_are_refused(tmp_path: Path) -> 
         evaluate_seg(tmp_path, tmp_path)
 
 
+def moving() -> np.ndarray:
+    """Return 3 times of 2 slices, in which cells move between times and slices."""
+    return np.stack([np.roll(CELLS, (5 * k, 7 * k), (0, 1)) for k in range(6)]).reshape(3, 2, *CELLS.shape)
+
+
+def stacked(folder: Path, pages: np.ndarray, axes: str | None) -> Path:
+    """Write a stack; without axes as one of pages alone."""
+    folder.mkdir()
+    metadata = None if axes is None else {"axes": axes}
+    flat = pages.reshape(-1, *pages.shape[-2:]) if axes is None else pages
+    tifffile.imwrite(folder / "a.tif", flat, metadata=metadata, photometric="minisblack")
+    return folder
+
+
+OTHERWISE = "fit far better with the two axes counted in the other order"
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_objects, lambda *two: evaluate_pixels(*two, foreground=True)])
+@pytest.mark.parametrize("side", [0, 1])
+def test_pages_of_some_kind_that_fit_in_another_order_are_said(tmp_path, caplog, evaluate, side) -> None:
+    named = stacked(tmp_path / "named", moving(), "TZYX")
+    turned = stacked(tmp_path / "turned", moving().swapaxes(0, 1), None)
+    evaluate(*(named, turned)[:: 1 - 2 * side])
+    (said,) = [message for message in caplog.messages if OTHERWISE in message]
+    pages = (
+        "its pages are I 6, those of its truth T 3 x Z 2",
+        "its pages are T 3 x Z 2, those of its truth I 6",
+    )
+    assert pages[side] in said
+    assert "100% of what is not 0 lies on each other then, now " in said
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "ZTYX"])
+def test_pages_of_some_kind_that_fit_by_their_number_are_not_said_to_fit_otherwise(
+    tmp_path, caplog, axes
+) -> None:
+    pages = moving() if axes == "TZYX" else moving().swapaxes(0, 1)
+    named, plain = stacked(tmp_path / "named", pages, axes), stacked(tmp_path / "plain", pages, None)
+    evaluate_objects(named, plain)
+    poor = stacked(tmp_path / "poor", np.roll(pages, 9, -1), None)
+    evaluate_objects(named, poor)
+    none = stacked(tmp_path / "none", 0 * pages, None)
+    evaluate_objects(named, none)
+    evaluate_objects(none, named)
+    still = [stacked(tmp_path / f"still {one}", pages[:1].repeat(3, 0), one) for one in (axes, None)]
+    evaluate_objects(*still)
+    assert OTHERWISE not in caplog.text
+
+
 def an_image(seed: int = 0, kind: type = np.uint8) -> np.ndarray:
     """Return cells on background with noise, as a microscope sees them."""
     noise = np.random.default_rng(seed).normal(0, 5, CELLS.shape)

@@ -1,5 +1,8 @@
 """Where pages lie, and whether those of two images go together by their numbers."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unet2015.images.image import Image
 
 _UNUSUAL = ("Z", "T")
@@ -50,6 +53,27 @@ def other_names(one: Image, other: Image, called: str | None = None) -> str | No
     return (
         f"{_both(one, other, called)}; they are taken to go together by their number{how}: see that they do"
     )
+
+
+def other_way(one: Image, other: Image) -> NDArray[np.int64] | None:
+    """Return for each page of an image that of another one with which it goes if one is counted otherwise.
+
+    None but where pages of some kind (I) go by number with those along two axes with names. The file may have
+    them along the same axes in the other order. Both images have as many pages.
+    """
+    steps = _steps(one), _steps(other)
+    if sorted(map(len, steps)) != [1, 2]:
+        return None
+    named, unnamed = sorted(steps, key=len, reverse=True)
+    if [*unnamed] != ["I"] or "I" in named:
+        return None
+    lengths = [length for length, _ in named.values()]
+    return np.arange(one.pages).reshape(lengths if named is steps[1] else lengths[::-1]).T.ravel()
+
+
+def describe_pages(one: Image, other: Image, called: str) -> str:
+    """Return in words along which axes the pages of two images lie; the first is `called` so."""
+    return _both(one, other, called)
 
 
 def _steps(image: Image) -> dict[str, tuple[int, int]]:

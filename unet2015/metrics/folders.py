@@ -25,6 +25,7 @@ from unet2015.images.reader import open_image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import no_channels_in_labels
 from unet2015.images.whole_numbers import whole_numbers_of
+from unet2015.metrics.page_fit import PageFit
 from unet2015.safe_files import Unchanged
 from unet2015.wording import counted
 
@@ -175,14 +176,18 @@ def _compare(
         if _size(true) != _size(found):
             raise DataSetError(f"{result}: it has {_size(found)}, but its truth, {truth}, has {_size(true)}")
         check_counterpart(true, found, "its truth", say=say)
+        fit = PageFit(true, found)
         for page in range(true.pages):
             images = [_page(image, page) for image in (true, found)]
             try:
                 measured = measure(*images)
             except (DataSetError, LabelError) as error:
                 raise type(error)(f"{result} page {page} and {truth}: {error}") from error
+            fit.add(page, *images)
             used = [page_colours(*one) for one in zip((true, found), (page, page), images, strict=True)]
             yield PageResult(truth, result, page, measured, (used[0], used[1]))
+        if note := fit.describe():
+            say(result, note)
     for watch in watches:
         watch.check()
 
