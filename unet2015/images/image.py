@@ -100,11 +100,15 @@ class Image(ABC):
     stack_channels : int
         How many channels ImageJ has of the file; not those of a pixel of 8-bit colours, which are none there.
         Of one channel that was taken alone, those of its file.
+    colours_are_shown : bool
+        Whether `label_colours` are those of viewers alone, which each program chooses by itself.
     title : str or None
         What tables call it; None where its path says it.
     origin : dict
         Where the first pixel lies, for each letter for which the file says so, in the calibration's unit.
     """
+
+    colours_are_shown = False
 
     def __init__(self, header: ImageHeader) -> None:
         self.name = name = header.name

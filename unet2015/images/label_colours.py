@@ -33,11 +33,14 @@ class UsedColours:
         The colour of each number.
     numbers : frozenset of int
         Those that a pixel has, and that have a colour.
+    shown : bool
+        The colours are those of viewers alone (OME-Zarr): each program may show a class in its own.
     """
 
     place: str
     palette: Colours
     numbers: frozenset[int]
+    shown: bool = False
 
     @cached_property
     def rises(self) -> bool:
@@ -98,7 +101,8 @@ def page_colours(image: Image, number: int, page: npt.NDArray[np.generic]) -> Us
         return None
     found = np.unique(page).astype(int).tolist()
     place = f"{image.name}, page {number}" if image.pages > 1 else image.name
-    return UsedColours(place, palette, frozenset(one for one in found if 0 <= one < len(palette)))
+    numbers = frozenset(one for one in found if 0 <= one < len(palette))
+    return UsedColours(place, palette, numbers, image.colours_are_shown)
 
 
 def used_colours(image: Image, pages: Iterable[npt.NDArray[np.generic]]) -> list[UsedColours]:
@@ -141,7 +145,7 @@ def contradictions(labels: Iterable[tuple[UsedColours, Meaning]]) -> Iterator[Co
             known.setdefault(classes, used)
         for number in sorted(filter(meaning.is_single, used.numbers)):
             first, other = of_class.setdefault(meaning.of(number), (number, used))
-            if text := _recoloured((first, other), (number, used)):
+            if not (other.shown or used.shown) and (text := _recoloured((first, other), (number, used))):
                 recoloured.append(text)
     if crossed:
         worst = next((one for one in crossed if one.certain), crossed[0])
@@ -161,7 +165,8 @@ def _numbers_of(used: UsedColours) -> dict[bytes, list[int]]:
 def _crossed(colour: bytes, first: UsedColours, second: UsedColours) -> Contradiction:
     there, here = (listed(_numbers_of(used)[colour]) for used in (first, second))
     text = f"the colour #{colour.hex()} is {there} in {first.place}, but {here} in {second.place}"
-    return Contradiction(not (first.rises and second.rises), text)
+    doubtful = (first.rises and second.rises) or first.shown or second.shown
+    return Contradiction(not doubtful, text)
 
 
 def _recoloured(first: tuple[int, UsedColours], second: tuple[int, UsedColours]) -> str | None:

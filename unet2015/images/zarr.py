@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError, UNet2015Error
 from unet2015.images.decoded import Decoded, beyond_kept
-from unet2015.images.image import Image, ImageHeader
+from unet2015.images.image import Colours, Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
 from unet2015.images.zarr_chunks import any_chunk, describe_chunks, stored_shape
+from unet2015.images.zarr_colours import colours_of_labels
 from unet2015.images.zarr_formats import describe_both
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
 from unet2015.safe_files import open_regular, read_bytes
@@ -48,11 +49,15 @@ class ZarrImage(Image):
         The axes are not those of an image, or `axes` do not fit.
     """
 
+    colours_are_shown = True
+
     def __init__(self, path: Path, axes: str | None = None, *, labels: bool = False) -> None:
         name = str(path)
         with damage_is_told(name):
             group = open_group(path)
-            declared = read_multiscale(dict(group.attrs.asdict()), int(group.metadata.zarr_format), name)
+            attributes = dict(group.attrs.asdict())
+            declared = read_multiscale(attributes, int(group.metadata.zarr_format), name)
+            self._label_palette = colours_of_labels(attributes) if labels else None
             arrays = [open_level(group, path, name) for path in declared.paths]
             check_levels(arrays, declared, name)
             both = describe_both(path, group, declared)
@@ -106,6 +111,10 @@ class ZarrImage(Image):
     def kept_bytes(self) -> int:
         """Bytes of the decoded chunks that are kept."""
         return self._decoded.nbytes
+
+    def label_colours(self, page: int) -> Colours | None:
+        """Return the colours that viewers give the numbers of labels."""
+        return self._label_palette
 
     def forget(self) -> None:
         """Forget decoded chunks."""
