@@ -42,6 +42,30 @@ def no_power_cuts():
         yield
 
 
+@pytest.fixture
+def disk(monkeypatch):
+    """What is flushed, and what comes to a name, in order: ("flush", path) and ("name", path)."""
+    done, opened, really_open = [], {}, os.open
+
+    def opening(path, *how, **more):
+        handle = really_open(path, *how, **more)
+        opened[handle] = path
+        return handle
+
+    def naming(really):
+        def name(source, target, **more):
+            really(source, target, **more)
+            done.append(("name", Path(target)))
+
+        return name
+
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append(("flush", Path(opened[handle]))))
+    for way in ("link", "rename", "replace"):
+        monkeypatch.setattr(os, way, naming(getattr(os, way)))
+    return done
+
+
 @pytest.fixture(scope="session")
 def data():
     """The folder of the real data sets; the test is skipped where it is absent."""

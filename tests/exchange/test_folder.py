@@ -40,6 +40,22 @@ def test_the_record_says_what_lies_there(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {*record["outputs"], MINE}
 
 
+def test_files_are_on_the_disk_before_the_record_that_names_them(tmp_path, disk):
+    export_model(pointwise(), tmp_path, SCRIPT)
+    names = sorted(json.loads((tmp_path / MINE).read_text())["outputs"])
+    end = disk[-(2 * len(names) + 4) :]
+    work, temporary = end[0][1].parent, end[len(names)][1]
+    assert work.parent == temporary.parent == tmp_path
+    assert end == [
+        *(("flush", work / name) for name in names),
+        ("flush", temporary),
+        ("name", tmp_path / MINE),
+        ("flush", tmp_path),
+        *(("name", tmp_path / name) for name in names),
+        ("flush", tmp_path),
+    ]
+
+
 def test_an_export_may_be_made_again_and_get_more_formats(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     export_model(pointwise(), tmp_path, SCRIPT)

@@ -56,7 +56,7 @@ def test_blocks_need_nothing_of_one_another_and_cover_all(band, height, width, p
 
 
 @pytest.mark.parametrize("maps", [(CLASSES,), (CLASSES, PROBABILITY)])
-def test_the_same_bytes_whoever_makes_them(tmp_path, monkeypatch, maps):
+def test_the_same_bytes_whoever_makes_them(tmp_path, monkeypatch, disk, maps):
     monkeypatch.setattr(zarr_layout, "SMALLEST_LEVEL", 8)
     monkeypatch.setattr(zarr_levels, "_BLOCK", 2000)
     generator = np.random.default_rng(0)
@@ -82,3 +82,6 @@ def test_the_same_bytes_whoever_makes_them(tmp_path, monkeypatch, maps):
         written.make_levels(each)
     assert len(calls) == 2 * 2 * (1 if len(maps) == 1 else 3)
     assert sha256(tmp_path / "here") == sha256(tmp_path / "there")
+    shards = {shard.path(written.layout) for block in calls for shard in block.shards(written.layout)}
+    flushed = {path for what, path in disk if what == "flush"}
+    assert flushed == {tmp_path / "there" / path for path in shards}, "on the disk of whoever writes them"

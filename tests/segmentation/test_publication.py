@@ -363,7 +363,7 @@ def test_a_chunk_that_goes_as_it_is_written_is_not_taken_for_zeros(tmp_path):
 
 def test_chunks_are_on_the_disk_before_their_note(job, tmp_path, monkeypatch):
     """So that after a power cut a note is never there without them."""
-    synced, notes, write = set(), [], zarr_output.write_json
+    synced, notes, write = [], [], zarr_output.write_json
 
     def noting(path, note):
         image = tmp_path / path.parent.name / "finished" / "a.zarr"
@@ -372,13 +372,32 @@ def test_chunks_are_on_the_disk_before_their_note(job, tmp_path, monkeypatch):
             place for file in files for place in (file, *file.parents) if image in (place, *place.parents)
         }
         assert files
-        assert wanted | {image.parent} <= synced
+        assert wanted | {image.parent} <= {*synced}
+        bytes_there = max(map(synced.index, files))
+        assert all(synced.index(place) > bytes_there for place in wanted - {*files})
         synced.clear()
         notes.append(path)
         write(path, note)
 
-    monkeypatch.setattr(zarr_output, "flush", synced.add)
-    monkeypatch.setattr(zarr_output, "flush_all", synced.update)
+    monkeypatch.setattr(zarr_output, "flush", synced.append)
+    monkeypatch.setattr(zarr_output, "flush_all", synced.extend)
     monkeypatch.setattr(zarr_output, "write_json", noting)
     run(job, tmp_path / "a.zarr")
     assert len(notes) == ROWS
+
+
+def test_results_are_on_the_disk_before_their_record_and_their_names_before_its(job, form, disk):
+    """So that after a power cut a record is never there without what it names."""
+    run(job, form[0])
+    said = disk.index(("name", next(path for what, path in disk if path.name == publication._RECORD)))
+    work, out = disk[said][1].parent, form[1][0].parent
+    assert not [path for _, path in disk[said:] if path.is_relative_to(work / "finished")]
+    end = [(what, path) for what, path in disk[said:] if path == out or path.parent in (work, out)]
+    assert end == [
+        ("name", work / publication._RECORD),
+        ("flush", work),
+        *(("name", path) for path in form[1]),
+        ("flush", out),
+        ("name", out / "a.record.json"),
+        ("flush", out),
+    ]
