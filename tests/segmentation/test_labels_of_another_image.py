@@ -53,6 +53,20 @@ def test_labels_measured_on_another_field(fields, tmp_path, caplog):
     assert f"{cells(one)}: {said(one, other)[0]}" in caplog.text
 
 
+def test_labels_that_are_linked_or_named_from_within(fields, tmp_path, monkeypatch):
+    one = fields[0]
+    folder = tmp_path / "links"
+    folder.mkdir()
+    for number, image in enumerate(fields):
+        (folder / f"cells{number}").symlink_to(cells(image))
+        (folder / f"image{number}").symlink_to(image)
+    monkeypatch.chdir(cells(one).parent)
+    for labels in (folder / "cells0", "cells"):
+        assert notes(labels, folder / "image0", tmp_path / "right") == []
+        found = notes(labels, folder / "image1", tmp_path / "wrong")
+        assert found == said(one, folder / "image1")
+
+
 def test_labels_are_measured_on_their_own_image_among_several(fields, tmp_path):
     one, other = fields
     for label in (one, other):

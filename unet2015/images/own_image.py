@@ -61,11 +61,10 @@ def _own_image(labels: Path) -> tuple[Path, str] | None:
     source = _attributes(labels).get("image-label")
     for key in ("source", "image"):
         source = source.get(key) if isinstance(source, Mapping) else None
-    around = image_around(labels)
-    around = image_around(labels.absolute()) if around == labels else around
-    named = (
-        Path(os.path.normpath(labels / source)) if isinstance(source, str) and "\0" not in source else None
-    )
+    # A link, or a path from within the image, does not show where it lies.
+    place = labels if image_around(labels) != labels else Path(os.path.realpath(labels))
+    around = image_around(place)
+    named = Path(os.path.normpath(place / source)) if isinstance(source, str) and "\0" not in source else None
     for image, why in ((named, "its metadata"), (around, "where it lies")):
         if image is None or _is_one(image, labels) or not _is_image(image):
             continue
