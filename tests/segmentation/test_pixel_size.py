@@ -179,3 +179,45 @@ def test_one_side_that_a_file_says_is_not_replaced_either(tmp_path, said, refuse
     with options.open(tmp_path / "a.ome.tif") as image:
         assert pixel_size(image.calibration) == (0.7, 0.7)
         assert [note for note in image.notes if noted and noted in note] == [*image.notes]
+
+
+SCREEN = 25_400 / 96
+
+
+@pytest.mark.parametrize("flavour", ["imagej", "ome", "zarr"])
+def test_a_size_that_was_given_is_known_of_the_results_though_it_is_a_screens(
+    tmp_path, model, stack, flavour
+):
+    """In a header it is not believed: Bio-Formats writes it of any file. But here a user has said it."""
+    path = tmp_path / {"imagej": "a.tif", "ome": "a.ome.tif", "zarr": "a.zarr"}[flavour]
+    if flavour == "zarr":
+        group = zarr.open_group(path, mode="w", zarr_format=2)
+        group.create_array("0", shape=stack.shape, dtype=stack.dtype)[:] = stack
+        axes = [{"name": name, "type": "space"} for name in "zyx"]
+        scale = [{"type": "scale", "scale": [1, 1, 1]}]
+        datasets = [{"path": "0", "coordinateTransformations": scale}]
+        group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    else:
+        metadata = {"axes": "ZYX"}
+        tifffile.imwrite(path, stack, imagej=flavour == "imagej", metadata=metadata, photometric="minisblack")
+    options = SegmentOptions(pixel_size=SCREEN, objects=ObjectSettings(), products=("classes", "probability"))
+    (made,) = segment_files([path], tmp_path / "maps", model, options)
+    area = made.objects["total_area_um2"]
+    (counted,) = label_files([tmp_path / "maps"], tmp_path / "labels")
+    assert counted.objects["total_area_um2"] == pytest.approx(area)
+    for folder in ("maps", "labels"):
+        (measured,) = measure_files(tmp_path / folder, tmp_path / f"{folder}-measured")
+        assert measured.error is None
+        assert measured.objects["total_area_um2"] == pytest.approx(area)
+        assert "by its record pixels of 264.6 x 264.6 µm were given for it: they are taken" in measured.notes
+
+
+def test_a_recorded_size_is_not_taken_for_what_was_changed_since(tmp_path, model, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    options = SegmentOptions(pixel_size=SCREEN, objects=ObjectSettings())
+    segment_files([tmp_path / "a.tif"], tmp_path / "maps", model, options)
+    labels = tmp_path / "maps" / "a.labels.tif"
+    labels.write_bytes(labels.read_bytes() + b"\0")
+    (measured,) = measure_files(labels, tmp_path / "m.csv")
+    assert measured.error is None
+    assert "total_area_um2" not in measured.objects

@@ -19,7 +19,7 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.own_image import describe_own_image
 from unet2015.images.page_order import other_names
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
-from unet2015.images.pixel_size import GivenSize, pixel_size
+from unet2015.images.pixel_size import GivenSize, in_words, pixel_size
 from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
 from unet2015.images.reordered import ordered_like
@@ -27,6 +27,7 @@ from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
+from unet2015.segmentation.record_beside import recorded_size
 from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.source_record import SourceRecord, say_other_source
 from unet2015.tiling.progress import Lines, reporting
@@ -54,6 +55,8 @@ class Opening:
         Those of the files that are named as labels of another of them, each with that one.
     measured : dict
         For the record of each file: its image, and what of that was measured.
+    sizes : dict
+        The size of the pixels of files that do not say it, where their records have it.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Opening:
     partners: dict[Path, Path | None] = field(default_factory=dict)
     beside: dict[Path, Path] = field(default_factory=dict)
     measured: dict[Path, dict[str, str]] = field(default_factory=dict)
+    sizes: dict[Path, GivenSize] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks: dict[str, Callable[[Any], object]] = {
@@ -116,6 +120,11 @@ class Opening:
         """Open a map or a label image, and say the notes on it."""
         image = stack.enter_context(self.size.applied(open_image(path, self.axes, labels=True)))
         say_notes(image, say=say)
+        if pixel_size(image.calibration) is None and (known := recorded_size(path)).size is not None:
+            # Such as that of a screen, which headers are not believed.
+            self.sizes[path] = known
+            known.applied(image)
+            say(path, f"by its record pixels of {in_words(known.size)} were given for it: they are taken")
         return image
 
     def image_of(
@@ -165,7 +174,7 @@ class Opening:
 
     def as_record(self, path: Path) -> dict[str, Any]:
         """Return for the record of a file which image was measured, and the pixel size that was given."""
-        return self.measured.get(path, {}) | self.size.as_record()
+        return self.measured.get(path, {}) | self.sizes.get(path, self.size).as_record()
 
 
 def _compare(labels: Image, image: Image | None, say: Say) -> None:
