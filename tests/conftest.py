@@ -18,12 +18,14 @@ settings.load_profile("unet2015")
 os.environ["UNET2015_CONVOLUTIONS"] = "winograd from 16384"
 
 ROOT = Path(__file__).parent.parent
+gc.disable()  # what is loaded and collected is no garbage, and every search looks through more of it
 
 
 def pytest_collection_finish():
     """Leave what is loaded by now out of searches for garbage: it is none, and each would look through it."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -116,6 +118,12 @@ def try_fewer_objects(monkeypatch):
 def fewer_objects(monkeypatch):
     """Have trainings choose their objects among few settings, where a test is not about the choice."""
     try_fewer_objects(monkeypatch)
+
+
+@pytest.fixture
+def small_figures(monkeypatch):
+    """Draw the figures of reports with a thirteenth of their pixels, where a test only looks for them."""
+    monkeypatch.setattr("unet2015.report.figures.DPI", 30)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from unet2015.settings import load_settings
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
+pytestmark = pytest.mark.usefixtures("small_figures")
 
 LITTLE = {
     "checkpoint_interval": 3,

@@ -1,5 +1,6 @@
 """Which layers use Winograd, and tiles that are aligned for it have the scores of the whole image."""
 
+from functools import lru_cache
 from unittest import mock
 
 import pytest
@@ -20,10 +21,12 @@ from unet2015.networks.cpu.winograd_layers import (
 )
 from unet2015.networks.unet2015 import UNet
 
+restored = lru_cache(100)(lambda weights: list(weights.restored()))  # once a layer, not once a strip
+
 
 def marked(maps, weights, bias, scratch):
     """A convolution in whose outputs one sees which two by two came out at once."""
-    parts = zip(maps, weights.restored(), strict=True)
+    parts = zip(maps, restored(weights), strict=True)
     sums = [torch.nn.functional.conv2d(x, weight) for x, weight in parts]
     y = torch.relu(sum(sums) + bias[:, None, None])
     y[:, :, 1::2] *= 1.25
