@@ -131,7 +131,7 @@ WAYS = {
 @pytest.mark.parametrize(("name", "time"), WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
-    tmp_path, small_set, small_settings, plateau, whole, name, time, before
+    tmp_path, small_set, small_settings, plateau, whole, caplog, name, time, before
 ):
     plateau(0)
     settings = small_settings(validation={"attempts": 2})
@@ -155,6 +155,7 @@ def test_killed_and_resumed_at_any_moment_the_end_is_the_same(
             train(*small_set, tmp_path / "parts", settings=settings, device="cpu")
     train(*small_set, tmp_path / "parts", settings=settings, device="cpu", resume=True)
     assert same(whole, tmp_path / "parts")
+    assert "lacks step" not in caplog.text
     assert read_model_file(tmp_path / "parts" / "model.safetensors").info.training["seed"] == 1
 
 

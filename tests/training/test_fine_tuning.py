@@ -93,7 +93,9 @@ def test_the_encoder_learns_at_a_lower_rate(tmp_path, small_set, small_settings,
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "muon"])
-def test_resumed_equals_uninterrupted(tmp_path, small_set, small_settings, begun, monkeypatch, optimizer):
+def test_resumed_equals_uninterrupted(
+    tmp_path, small_set, small_settings, begun, monkeypatch, caplog, optimizer
+):
     settings = small_settings(optimisation={"optimizer": optimizer}, fine_tuning={"encoder_rate": 0.1})
     train(*small_set, tmp_path / "whole", settings=settings, start=begun, device="cpu")
     real, count = loop.Training._step, []
@@ -114,6 +116,7 @@ def test_resumed_equals_uninterrupted(tmp_path, small_set, small_settings, begun
         assert all(torch.equal(one[key], other[key]) for key in one)
     logs = [read_log(tmp_path / run / "log.jsonl") for run in ("whole", "parts")]
     assert logs[0] == logs[1]
+    assert "lacks step" not in caplog.text
     assert [line["step"] for line in logs[0] if "validation_f1" in line] == [0, 4, 8]
 
 

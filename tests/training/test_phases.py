@@ -101,6 +101,7 @@ def test_each_phase_has_its_optimizer_rate_and_frozen_weights_and_a_kill_changes
         assert equal(checkpoint(run, 10), checkpoint(parts, 10))
         assert equal(model(run), model(parts))
         assert read_log(parts / "log.jsonl") == lines
+    assert "lacks step" not in caplog.text
 
 
 def looks(monkeypatch, *values):
