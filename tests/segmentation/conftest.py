@@ -73,3 +73,19 @@ def stack_file(tmp_path, stack):
         path, stack, imagej=True, resolution=(4, 4), metadata={"axes": "ZYX", "spacing": 2, "unit": "um"}
     )
     return path
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """An image of two pages and a model, as files, and parts of a few tiles."""
+    monkeypatch.setattr("unet2015.tiling.plan.PART_PIXELS", 5000)
+    torch.manual_seed(0)
+    info = ModelInfo(
+        network=NetworkSettings(width=2, depth=2),
+        mapping=Mapping(method="standardise"),
+        class_names=("background", "cell"),
+    )
+    save_model(tmp_path / "m.safetensors", UNet(1, 2, 2, 2), info)
+    stack = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path / "a.tif", tmp_path / "m.safetensors"

@@ -1,12 +1,10 @@
-"""Dask: a real scheduler and worker processes; the same bytes, killed workers, clear refusals."""
+"""Dask: a real scheduler and worker processes, started as a user does; the same bytes, clear refusals."""
 
 import asyncio
 import multiprocessing
 import os
-import signal
 import sys
 import types
-from contextlib import suppress
 from multiprocessing import spawn
 
 import numpy as np
@@ -16,19 +14,15 @@ import tifffile
 import torch
 import zarr
 
-import unet2015.tiling.plan as plan_module
 from tests.images.test_zarr import make
 from unet2015.errors import UsageError
 from unet2015.images import zarr_layout, zarr_levels
 from unet2015.images.zarr_writer import ZarrSegmentation
-from unet2015.models.model_file import ModelInfo, save_model
-from unet2015.networks.unet2015 import UNet
 from unet2015.safe_files import sha256
 from unet2015.segmentation import connection
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.local_cluster import shared_with_clients
 from unet2015.segmentation.options import SegmentOptions
-from unet2015.settings import Mapping, NetworkSettings
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 pytestmark = pytest.mark.slow
@@ -57,21 +51,6 @@ def dask(client):
         yield client.scheduler.address
 
 
-@pytest.fixture
-def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
-    torch.manual_seed(0)
-    info = ModelInfo(
-        network=NetworkSettings(width=2, depth=2),
-        mapping=Mapping(method="standardise"),
-        class_names=("background", "cell"),
-    )
-    save_model(tmp_path / "m.safetensors", UNet(1, 2, 2, 2), info)
-    stack = np.random.default_rng(0).integers(0, 256, (2, 61, 75)).astype(np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
-    return tmp_path / "a.tif", tmp_path / "m.safetensors"
-
-
 def digests(results):
     assert [result.error for result in results] == [None] * len(results)
     return {path.name: sha256(path) for result in results for path in result.outputs}
@@ -88,22 +67,6 @@ def test_workers_do_not_import_the_program_that_starts_them(client, monkeypatch)
     assert spawn.get_preparation_data("another")["init_main_from_path"] == main.__file__
 
 
-@pytest.mark.parametrize("out", ["out.zarr", "out.tif"])
-def test_the_same_bytes_with_a_worker_killed_in_the_middle(tmp_path, job, dask, client, out):
-    image, model = job
-    (tmp_path / "here").mkdir()
-    (tmp_path / "there").mkdir()
-    expected = digests(segment_files([image], tmp_path / "here" / out, model, ALL))
-    before = set(client.run(os.getpid).values())
-    client.run(_arm, str(tmp_path / "died"))
-    results = segment_files([image], tmp_path / "there" / out, model, ALL, dask=dask)
-    assert digests(results) == expected
-    assert results[0].objects["objects"] > 1
-    client.wait_for_workers(2, timeout=60)
-    assert len(before & set(client.run(os.getpid).values())) == 1
-    assert not list((tmp_path / "there").glob(".*"))
-
-
 def test_an_image_that_was_changed_in_place_between_two_runs_is_read_anew(tmp_path, job, dask):
     _, model = job
     pixels = np.random.default_rng(0).integers(0, 256, (61, 75)).astype(np.uint8)
@@ -117,25 +80,6 @@ def test_an_image_that_was_changed_in_place_between_two_runs_is_read_anew(tmp_pa
     before = digest("there", dask=dask)
     zarr.open_group(image, mode="r+")["0"][...] = pixels[::-1]  # neither time nor place of the folder changes
     assert digest("again", dask=dask) == digest("here") != before
-
-
-def _arm(flag):
-    """Let the first worker that computes a second part die before that is kept."""
-    from unet2015.segmentation import worker as module
-
-    honest, begun = module.compute_parts, []
-
-    def dying(computation, parts, keep):
-        def die(band):
-            with suppress(FileExistsError):  # the other worker has died
-                os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
-                os.kill(os.getpid(), signal.SIGKILL)
-            keep(band)
-
-        begun.extend(parts)
-        honest(computation, parts, die if len(begun) == 2 else keep)
-
-    module.compute_parts = dying
 
 
 def test_the_model_is_loaded_once_by_each_worker(tmp_path, job, dask, client):
