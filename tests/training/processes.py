@@ -2,10 +2,9 @@
 
 So is its compiler, 800 modules more, which `torch.nn.parallel.DistributedDataParallel` loads.
 
-Reads a job a line from standard input, as JSON: ``arguments`` of the command line, ``size``, ``out``
-(a folder that gets standard output and error of each process, and the tiles that it read), and
-``faults``: what happens to a rank as it reads step 4: ``fail``, ``kill`` or ``interrupt``; ``flat``: how many
-of the first validations find a plateau. Answers with the exit statuses as JSON.
+A job has ``arguments`` of the command line, ``size``, ``out`` (a folder that gets standard output and error
+of each process, and the tiles that it read), and ``faults``: what happens to a rank as it reads step 4:
+``fail``, ``kill`` or ``interrupt``; ``flat``: how many of the first validations find a plateau.
 """
 
 import gc
@@ -76,8 +75,9 @@ def start(job):
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in started]
 
 
-if __name__ == "__main__":
+def serve(jobs):
+    """Start the jobs that come through a connection, until None comes; answer with the exit statuses."""
     torch.set_num_threads(1)
     gc.freeze()  # or each child looks through all modules, and copies their memory to do so
-    for line in sys.stdin:
-        print(json.dumps(start(json.loads(line))), flush=True)
+    while (job := jobs.recv()) is not None:
+        jobs.send(start(job))

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.forks import loaded_context
 from tests.training.conftest import equal
 from unet2015.errors import SettingsError, UsageError
 from unet2015.models.model_file import read_model_file
@@ -64,13 +66,17 @@ class Launcher:
 
     def __init__(self, folder, small_set):
         self.folder, self.set = folder, small_set
-        self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("processes.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        self.jobs, theirs = Pipe()
+        code = "from tests.training.processes import serve; serve(jobs)"  # which loads torch's compiler, too
+        self.process = loaded_context().Process(target=exec, args=(code, {"jobs": theirs}))
+        self.process.start()
+        theirs.close()
+
+    def close(self):
+        self.jobs.send(None)
+        self.process.join(60)
+        assert self.process.exitcode == 0
+        self.jobs.close()
 
     def arguments(self, run, *more, interval=3, attempts=1):
         settings = self.folder / f"{interval}-{attempts}.toml"
@@ -86,9 +92,8 @@ class Launcher:
         out.mkdir()
         arguments = self.arguments(run or self.folder / name, *more, attempts=flat + 1)
         job = {"arguments": arguments, "size": size, "out": str(out), "faults": faults or {}, "flat": flat}
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        return Ended(json.loads(self.process.stdout.readline()), out, run or self.folder / name)
+        self.jobs.send(job)
+        return Ended(self.jobs.recv(), out, run or self.folder / name)
 
 
 class Ended:
@@ -116,9 +121,7 @@ def launch(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
     launcher = Launcher(folder, make_set(folder))
     yield launcher
-    launcher.process.stdin.close()
-    assert launcher.process.wait(60) == 0
-    launcher.process.stdout.close()
+    launcher.close()
 
 
 def make_set(folder):

@@ -97,7 +97,7 @@ def test_with_matrix_units_wide_maps_are_computed_in_blocks_of_columns(monkeypat
 
 @pytest.mark.slow
 @with_and_without_winograd
-@settings(max_examples=25)
+@settings(max_examples=10)
 @cases
 def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cuts, count):
     network = made(seed, *shape)
