@@ -20,6 +20,7 @@ from unet2015.images.array_image import ArrayImage
 from unet2015.images.mapped_image import MappedImage
 from unet2015.models.appearance import appearance_record
 from unet2015.models.model_file import ModelInfo, read_model_file
+from unet2015.models.unlike import notes_on_image
 from unet2015.segmentation.in_memory import segment
 from unet2015.settings import Mapping
 from unet2015.synthetic import em_page
@@ -251,6 +252,34 @@ def test_a_model_file_maps_as_the_graphs_of_its_export(tmp_path, by_image):
     graph = run_pt2(tmp_path / "out" / "model.pt2", [raw[1][None, None].astype(np.float32)])[0][0, 1]
     assert np.allclose(found, graph, rtol=0, atol=1e-6)
     assert max(report.differences.values()) < 1e-5
+
+
+@pytest.mark.parametrize("trained", ["uint8", "uint16", None])
+def test_numbers_of_an_image_are_of_its_type_whatever_the_training_had(tmp_path, trained):
+    raw = np.random.default_rng(0).integers(300, 500, (60, 60), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", raw)
+    about = info("standardise", trained)
+    fixed = choose_intensities(about, image=tmp_path / "a.tif").of_model(about)
+    with ArrayImage(raw, "YX") as same:
+        assert notes_on_image(same, fixed) == ()
+    with ArrayImage((raw // 4).astype(np.uint8), "YX") as other:
+        (note,) = notes_on_image(other, fixed)
+    assert "of uint16 as they are, but these pixels are uint8" in note
+
+
+@pytest.mark.parametrize(
+    ("trained", "mean", "deviation", "kept"),
+    [
+        *(("uint8", 126, 38, "uint8"), ("uint8", 1230, 38, None), ("uint8", 126, 498, None)),
+        *(("uint8", -1, 38, None), ("int16", -1, 38, "int16"), ("float32", 1230, 498, "float32")),
+    ],
+)
+def test_numbers_that_are_given_are_of_the_type_of_the_training_if_it_holds_them(
+    trained, mean, deviation, kept
+):
+    about = info("standardise", trained)
+    fixed = choose_intensities(about, mean=(float(mean),), deviation=(float(deviation),)).of_model(about)
+    assert fixed.dtype == kept
 
 
 def test_what_spoils_the_mapping_of_the_image_is_said(tmp_path, caplog):

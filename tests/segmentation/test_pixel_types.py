@@ -70,9 +70,7 @@ def test_fixed_intensities_of_another_type_are_said(
     mapping = Mapping(method="fixed", low=(3.0,), high=(190.0,))
     info = loaded.info.model_copy(update={"dtype": trained, "mapping": mapping})
     segment(scene.astype(given), Model(loaded.network, info))
-    note = (
-        f"the model was trained on {trained}, where it takes the intensities 3 to 190 as they are, but these"
-    )
+    note = f"the model takes the intensities 3 to 190 of {trained} as they are, but these pixels are"
     assert (note in caplog.text) == said
 
 

@@ -47,6 +47,8 @@ class Intensities:
         Of the image from which they come, if they do.
     notes : tuple of str
         What is to be known of that image, and in what it is unlike those that the model was trained on.
+    dtype : str, optional
+        Type of the pixels that offset and gain are of; None where it is not known.
     """
 
     scale: Scale | None
@@ -54,6 +56,7 @@ class Intensities:
     source: str = "model"
     image_sha256: str = ""
     notes: tuple[str, ...] = ()
+    dtype: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it for JSON."""
@@ -69,7 +72,7 @@ class Intensities:
             return info
         offset, gain = self.scale
         fixed = Mapping(method="fixed", low=tuple(offset.tolist()), high=tuple((offset + 1 / gain).tolist()))
-        return info.model_copy(update={"mapping": fixed})
+        return info.model_copy(update={"mapping": fixed, "dtype": self.dtype})
 
 
 def choose_intensities(
@@ -176,7 +179,18 @@ def _given(
         raise UsageError(f"--mean must be finite and --deviation above 0, not {mean} and {deviation}")
     scale = np.array(mean, np.float64), 1 / np.array(deviation, np.float64)
     _check_not_coarse(scale, info.dtype, "--mean and --deviation")
-    return Intensities(scale, _standard(mean, deviation), "--mean and --deviation")
+    return Intensities(
+        scale, _standard(mean, deviation), "--mean and --deviation", dtype=_if_it_holds(info.dtype, scale)
+    )
+
+
+def _if_it_holds(dtype: str | None, scale: Scale) -> str | None:
+    """Return the type of the training's pixels; None where numbers that were given cannot be of it."""
+    if dtype is None or np.dtype(dtype).kind not in "iu":
+        return dtype
+    ends, (offset, gain) = np.iinfo(dtype), scale
+    held = (offset >= ends.min) & (offset <= ends.max) & (1 / gain <= float(ends.max) - ends.min)
+    return dtype if held.all() else None
 
 
 def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
@@ -204,7 +218,7 @@ def _measured(info: ModelInfo, path: Path, axes: str | None) -> Intensities:
     else:
         ends = [", ".join(f"{value:.9g}" for value in end) for end in (offset, offset + 1 / gain)]
         takes = f"raw intensities; {ends[0]} and {ends[1]} become 0 and 1"
-    return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path), notes)
+    return Intensities((offset, gain), takes, f"--image {path.name}", sha256(path), notes, dtype.name)
 
 
 def _standard(mean: Sequence[float], deviation: Sequence[float]) -> str:

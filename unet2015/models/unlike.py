@@ -120,9 +120,9 @@ def _other_type(image: Image, info: ModelInfo) -> tuple[str, ...]:
         return ()
     low, high = (np.array(ends) for ends in (info.mapping.low, info.mapping.high))
     return (
-        f"the model was trained on {info.dtype}, where it takes the intensities {low.min():.4g} to "
-        f"{high.max():.4g} as they are, but these pixels are {image.dtype}; see that the same intensity is "
-        "the same number, else the result means nothing",
+        f"the model takes the intensities {low.min():.4g} to {high.max():.4g} of {info.dtype} as they are, "
+        f"but these pixels are {image.dtype}; see that the same intensity is the same number, else the "
+        "result means nothing",
     )
 
 
