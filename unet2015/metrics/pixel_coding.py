@@ -76,7 +76,7 @@ def _check_counted_from_one(place: object, values: set[int], other: object, othe
 
 def _say_instances(several: object, values: set[int], other: object, others: set[int]) -> None:
     """Say where one side has many values and the other one class: perhaps the first has instance labels."""
-    if others - {0} == {1} and len(values - {0}) > _FEW:
+    if _like_instances(values, others):
         _log.warning(
             "%s holds %s, but %s only 0 and 1: each value is compared as a class; if these are instance "
             "labels, give --foreground (foreground=True) to compare what is not 0, or use evaluate objects",
@@ -84,6 +84,45 @@ def _say_instances(several: object, values: set[int], other: object, others: set
             _said(values),
             other,
         )
+
+
+def _like_instances(values: set[int], others: set[int]) -> bool:
+    return others - {0} == {1} and len(values - {0}) > _FEW
+
+
+def describe_nothing_common(
+    found: set[int], truth: object, true: set[int], masks: Iterable[int | None]
+) -> str | None:
+    """Return a note where result and truth have classes but not one in common, else None.
+
+    Parameters
+    ----------
+    found, true : set of int
+        The values of the result, and those of the truth.
+    truth : object
+        The name of the truth.
+    masks : iterable of int or None
+        Of truth and result the value of masks, if they are such: it is class 1.
+    """
+    theirs, ours = (
+        {1 if value == mask else value for value in values - {0}}
+        for values, mask in zip((true, found), masks, strict=True)
+    )
+    if (
+        not ours
+        or not theirs
+        or ours & theirs
+        or _like_instances(found, true)
+        or _like_instances(true, found)
+    ):
+        return None
+    advice = "see that both number their classes alike"
+    if len(ours) == len(theirs) == 1:
+        advice += ", or give --foreground (foreground=True) to compare what is not 0"
+    return (
+        f"holds {_said(found)}, but {truth} {_said(true)}: they have no class in common, so that each is "
+        f"missing on one side; {advice}"
+    )
 
 
 def say_no_background(place: object, values: set[int], several: bool) -> None:

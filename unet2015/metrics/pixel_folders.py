@@ -20,7 +20,13 @@ from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
-from unet2015.metrics.pixel_coding import check_marks, checked_masks, recoded, say_no_background
+from unet2015.metrics.pixel_coding import (
+    check_marks,
+    checked_masks,
+    describe_nothing_common,
+    recoded,
+    say_no_background,
+)
 from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
 
 _MOST_CLASSES = 256
@@ -113,9 +119,9 @@ def evaluate_pixels(
             _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
     check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
     masks = checked_masks((truth, true), (result, found))
-    if note := describe_numbered_objects(tables):
-        _log.warning("%s: %s", result, note)
     check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
+    if note := describe_numbered_objects(tables) or describe_nothing_common(found, truth, true, masks):
+        _log.warning("%s: %s", result, note)
     measured = tuple(replace(page, measured=recoded(page.measured, *masks)) for page in compared.pages)
     return PixelEvaluation(replace(compared, pages=measured))
 
