@@ -41,3 +41,16 @@ def test_what_the_blocks_of_a_plane_do_not_cover_is_said(blocks, said, tmp_path)
     else:
         assert re.search(said, *notes)
         assert f"up to {max(bare):.2%} of a plane" in notes[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_channels_that_do_not_begin_at_0_are_read(channels, dtype, tmp_path):
+    from pylibCZIrw import czi
+
+    drawn = np.random.default_rng(0).integers(0, 200, (channels, 40, 50)).astype(dtype)
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        for channel, plane in enumerate(drawn, 1):
+            file.write(data=plane[..., None], plane={"Z": 0, "C": channel})
+    with open_image(tmp_path / "a.czi") as image:
+        assert np.array_equal(image.read(0, 0, 40, 0, 50), drawn)

@@ -110,7 +110,9 @@ class CziImage(SceneImage):
             said, self._first, self._gaps = _describe(blocks[self._scene], self._bounds, root, path)
             self._tiles = blocks[self._scene].planes
             self._largest = blocks[self._scene].largest
-            self._filter = {"scene": self._scene} if self._scene in bounds else {}
+            self._filter: dict[str, Any] = {"scene": self._scene} if self._scene in bounds else {}
+            # Unless it is told, the library asks for the type of channel 0, which need not be there.
+            self._filter["pixel_type"] = next(iter(blocks[self._scene].kinds))
             said = replace(said, notes=notes + said.notes)
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
             self.scene = number
