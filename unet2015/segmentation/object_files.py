@@ -164,8 +164,9 @@ class Opening:
             said = " and the ".join(f"{name} {value}" for name, value in chosen.items())
             _log.info("%s: read with the %s, as for its segmentation", partner, said)
         opened = open_image(partner, chosen.get("axes"), channel=self.channel, scene=chosen.get("scene"))
-        if note := made.describe_other_companion(opened):
-            say(path, note)
+        for note in (made.describe_other_companion(opened), made.describe_one_channel(opened)):
+            if note:
+                say(path, note)
         of = {} if self.channel is None else {"channel": str(self.channel)}
         self.measured[path] = {"image": os.path.realpath(partner)} | of | chosen
         image = stack.enter_context(ordered_like(opened, like))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from unet2015.images.image import Image
@@ -26,6 +27,8 @@ SOURCE = "source"
 _COMPANION = "companion_sha256"
 _CHOSEN = ("axes", "scene")
 """What the user may have said of the image."""
+_CHANNEL = "channel"
+"""What the user may have said of it as well; whoever measures may want all channels, so it is not taken."""
 
 
 def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[str, Any]:
@@ -50,13 +53,13 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[s
 
 
 def _chosen_in(record: dict[str, Any]) -> dict[str, str]:
-    """Return the axes and the scene that the user gave for the image of a segmentation."""
+    """Return the axes, the scene and the channel that the user gave for the image of a segmentation."""
     settings = record.get("settings")
-    return _texts(settings) if isinstance(settings, dict) else {}
+    return _texts(settings, *_CHOSEN, _CHANNEL) if isinstance(settings, dict) else {}
 
 
-def _texts(said: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(said[name]) for name in _CHOSEN if isinstance(said.get(name), str | int)}
+def _texts(said: Mapping[str, Any], *names: str) -> dict[str, str]:
+    return {name: str(said[name]) for name in names if isinstance(said.get(name), str | int)}
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class MadeOf:
     @property
     def chosen(self) -> dict[str, str]:
         """The ``axes`` and the ``scene``, without those that the user did not give."""
-        return _texts(self.said)
+        return _texts(self.said, *_CHOSEN)
 
     def describe_other_companion(self, image: Image) -> str | None:
         """Return in words that `image` is read now with another companion file, or without; else None."""
@@ -152,6 +155,16 @@ class MadeOf:
             f"was made when the metadata of {image.name} that lie in another file (companion.ome) were not "
             "there, or were others, by its record; its pages may be other planes of the image: segment that "
             "again"
+        )
+
+    def describe_one_channel(self, image: Image) -> str | None:
+        """Return in words that one channel was segmented where several of `image` are taken; else None."""
+        channel = _texts(self.said, _CHANNEL).get(_CHANNEL)
+        if channel is None or image.channels == 1:
+            return None
+        return (
+            f"was made from channel {channel} of its image, by its record, and all {image.channels} channels "
+            f"are taken here; for that one alone give --channel {quote(channel)} (channel={channel!r})"
         )
 
     def describe_other_scene(self, image: Path, given: str) -> str | None:
