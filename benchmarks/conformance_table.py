@@ -38,10 +38,13 @@ ROWS = {
 }
 """What each result is of: program, and what it was given."""
 NOT_RUN = {
-    "QuPath, deepImageJ, ImageJ": "the programs themselves come from Maven and their own sites, which could "
-    "not be reached where this was measured; of what runs graphs in them OpenCV was run in Java, ONNX "
-    "Runtime and PyTorch in Python",
-    "ilastik, napari": "no program of theirs was run",
+    "QuPath, deepImageJ": "the programs themselves come from Maven and their own sites, which could not be "
+    "reached where this was measured; of what runs graphs in them OpenCV was run in Java, ONNX Runtime and "
+    "PyTorch in Python",
+    "ilastik": "neither it nor its server for networks, tiktorch, is in the registries that could be reached "
+    "where this was measured (PyPI, Debian)",
+    "ImageJ, napari": "neither runs graphs by itself: deepImageJ is what adds them to ImageJ; the panel of "
+    "this program in napari calls the program, and `make napari` compares its labels with the command's",
 }
 
 

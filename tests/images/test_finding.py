@@ -123,7 +123,10 @@ def test_a_folder_of_nothing_else_says_what_it_leaves_out(tmp_path, caplog):
 
 
 def test_a_folder_whose_folders_hold_images_says_how_to_give_them(tmp_path):
-    for name in ("exp[1]/.hidden/a.tif", "exp[1]/text/a.txt", "exp[1]/x/c.tif", "exp[1]/y/b.tif"):
+    for name in (
+        *("exp[1]/.hidden/a.tif", "exp[1]/notes/._a.tif", "exp[1]/text/a.txt"),
+        *("exp[1]/x/c.tif", "exp[1]/y/b.tif"),
+    ):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(TIFF)
     with pytest.raises(UsageError, match="folders in it hold some") as caught:

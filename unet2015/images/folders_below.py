@@ -92,7 +92,7 @@ def advice_on_folders(folder: Path) -> str:
     """Say that folders in a folder without images hold some, and how to give these; empty where none does."""
     with suppress(OSError):
         for below in sorted(folder.iterdir(), key=natural_order):
-            if not below.name.startswith(".") and below.is_dir() and any(map(_is_image, below.iterdir())):
+            if not below.name.startswith(".") and below.is_dir() and any(map(_is_image, _seen(below))):
                 pattern = Path(glob.escape(str(folder)), "*", "*")
                 return f"; folders in it hold some, such as {below}; give such a folder, or '{pattern}'"
     return ""
@@ -101,7 +101,7 @@ def advice_on_folders(folder: Path) -> str:
 def _holds_images(folder: Path, depth: int) -> bool:
     """Return whether a folder holds images, or one of its folders does, where those are `depth` levels."""
     try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        entries = _seen(folder)
     except OSError:
         return False
     if any(entry.name.endswith(RECORD) for entry in entries):
@@ -109,6 +109,11 @@ def _holds_images(folder: Path, depth: int) -> bool:
     if any(map(_is_image, entries)):
         return True
     return depth > 1 and any(_holds_images(entry, depth - 1) for entry in entries if entry.is_dir())
+
+
+def _seen(folder: Path) -> list[Path]:
+    """Return what a folder holds but hidden files, such as the ``._a.tif`` of another system."""
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def _is_image(entry: Path) -> bool:
