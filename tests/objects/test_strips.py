@@ -187,3 +187,15 @@ def test_dividing_many_objects_takes_the_memory_of_one():
     peak(2)  # what is loaded at first use
     few, many = peak(10), peak(110)
     assert many - few < 100 * 56 * 56 * 4  # labels that stay take 8 bytes a pixel; runs and numbers take 2
+
+
+def test_a_checkerboard_of_objects_takes_hundreds_of_bytes_for_each_part_not_thousands():
+    """Each pixel is a part of its own, and touches four others: nothing is a leaf."""
+    page = ArrayPage((np.indices((300, 300)).sum(axis=0) % 2).astype(np.float32), 0.5)
+    number_page(page, ObjectSettings(), 300)  # what is loaded at first use
+    tracemalloc.start()
+    numbers = number_page(page, ObjectSettings(), 300)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert numbers.objects == 300 * 300 // 2
+    assert peak < 360 * 300 * 300
