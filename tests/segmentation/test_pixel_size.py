@@ -12,12 +12,15 @@ from unet2015.cli.app import main
 from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
+from unet2015.metrics.object_folders import evaluate_objects
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
+from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
+from unet2015.training.checks.training_set import inspect_set
 
 CALIBRATED = {"imagej": True, "resolution": (4, 4), "metadata": {"unit": "um", "axes": "ZYX", "spacing": 2}}
 
@@ -221,3 +224,36 @@ def test_a_recorded_size_is_not_taken_for_what_was_changed_since(tmp_path, model
     (measured,) = measure_files(labels, tmp_path / "m.csv")
     assert measured.error is None
     assert "total_area_um2" not in measured.objects
+
+
+@pytest.fixture
+def of_a_screen(tmp_path, model, stack):
+    """Class map and labels of an image that is said to have pixels as large as those of a screen."""
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    options = SegmentOptions(pixel_size=SCREEN, objects=ObjectSettings())
+    segment_files([tmp_path / "a.tif"], tmp_path / "maps", model, options)
+    return tmp_path / "maps"
+
+
+def test_inspect_takes_a_recorded_size_too(of_a_screen, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", str(of_a_screen / "a.labels.tif"), "--json"])
+    assert ended.value.code == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts["calibration"]["pixel_size_y"] == pytest.approx(SCREEN)
+    assert "by its record pixels of 264.6 x 264.6 µm were given for it: they are taken" in facts["notes"]
+
+
+@pytest.mark.parametrize(("size", "said"), [(SCREEN / 1000, True), (None, False)])
+def test_evaluate_and_check_compare_a_recorded_size(of_a_screen, tmp_path, stack, caplog, size, said):
+    labels = of_a_screen / "a.labels.tif"
+    with open_image(labels) as image:
+        pixels = np.stack([image.read(page, 0, image.height, 0, image.width)[0] for page in range(3)])
+    units = {} if size is None else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), size)
+    for name, values in (("truth", pixels), ("image", stack)):
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", values, metadata={"axes": "ZYX"} | units)
+    evaluate_objects(tmp_path / "truth.ome.tif", labels)
+    differ = "declares pixels of 264.6 x 264.6 µm, but its truth has 0.2646 x 0.2646 µm"
+    assert (differ in caplog.text) == said
+    found = inspect_set([(tmp_path / "image.ome.tif", labels)], TrainingSettings()).problems
+    assert any("declares pixels of 264.6 x 264.6 µm" in one.message for one in found) == said

@@ -42,6 +42,7 @@ def inspect(
         from unet2015.errors import UNet2015Error, failure_of
         from unet2015.images.every_pixel import check_pixels
         from unet2015.images.reader import find_images, open_image
+        from unet2015.images.recorded_size import describe_taken, missing_size
 
     show_messages()
     found: list[dict[str, Any]] = []
@@ -50,6 +51,8 @@ def inspect(
         try:
             with open_image(path, axes, scene=scene) as image:
                 values = check_pixels(image) if pixels else None
+                if (known := missing_size(image)).size is not None:
+                    known.applied(image).add_notes(describe_taken(known.size))
                 found.append(_facts(image, values))
         except Exception as error:
             failures.append((path, failure_of(error, path)))

@@ -7,8 +7,8 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
 from unet2015.images.own_image import describe_other_images
 from unet2015.images.page_order import other_names, other_order
-from unet2015.images.pixel_size import other_size
 from unet2015.images.places import other_place
+from unet2015.images.recorded_size import other_size
 
 
 def check_counterpart(one: Image, other: Image, called: str | None = None, *, say: Say = say) -> None:

@@ -131,18 +131,6 @@ def in_words(size: tuple[float, float]) -> str:
     return f"{size[0]:.4g} x {size[1]:.4g} {MICROMETRE}"
 
 
-def other_size(image: Image, other: Image, called: str | None = None) -> str | None:
-    """Return in words that two images declare pixels of different size; None where they do not.
-
-    The other image is `called` so; by default by its name.
-    """
-    ours, theirs = pixel_size(image.calibration), pixel_size(other.calibration)
-    if ours is None or theirs is None or alike(ours, theirs):
-        return None
-    called = called or other.name
-    return f"declares pixels of {in_words(ours)}, but {called} has {in_words(theirs)}; see which is right"
-
-
 def sizes_of(images: Iterable[Image]) -> dict[tuple[float, float], str]:
     """Return the sizes of pixels that images declare, each with the name of the first image that has it."""
     found: dict[tuple[float, float], str] = {}

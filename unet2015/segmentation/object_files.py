@@ -19,15 +19,15 @@ from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.own_image import describe_own_image
 from unet2015.images.page_order import other_names
 from unet2015.images.pairs import labels_beside_images, pattern_of_labels
-from unet2015.images.pixel_size import GivenSize, in_words, pixel_size
+from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
+from unet2015.images.recorded_size import describe_taken, missing_size
 from unet2015.images.reordered import ordered_like
 from unet2015.images.result_records import notes_on_results
 from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
-from unet2015.segmentation.record_beside import recorded_size
 from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.source_record import SourceRecord, say_other_source
 from unet2015.tiling.progress import Lines, reporting
@@ -120,11 +120,10 @@ class Opening:
         """Open a map or a label image, and say the notes on it."""
         image = stack.enter_context(self.size.applied(open_image(path, self.axes, labels=True)))
         say_notes(image, say=say)
-        if pixel_size(image.calibration) is None and (known := recorded_size(path)).size is not None:
-            # Such as that of a screen, which headers are not believed.
+        if (known := missing_size(image)).size is not None:
             self.sizes[path] = known
             known.applied(image)
-            say(path, f"by its record pixels of {in_words(known.size)} were given for it: they are taken")
+            say(path, describe_taken(known.size))
         return image
 
     def image_of(

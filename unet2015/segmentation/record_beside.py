@@ -6,8 +6,7 @@ Of a label image inside OME-Zarr it is the record beside the image around it.
 from pathlib import Path
 from typing import Any
 
-from unet2015.errors import ImageValueError, UsageError
-from unet2015.images.pixel_size import GivenSize
+from unet2015.errors import ImageValueError
 from unet2015.images.result_names import CLASSES, image_around, meant_inside, record_places
 from unet2015.images.result_records import find_record_of_result, is_as_written, record_of_result
 from unet2015.safe_files import (
@@ -20,7 +19,6 @@ from unet2015.safe_files import (
 )
 from unet2015.wording import listed
 
-_SIZE = "pixel_size"
 _RECORDS = 1000
 """That are looked at for what a file is, where its own record says another thing."""
 
@@ -92,21 +90,6 @@ def describe_change(path: Path, digest: str) -> str | None:
             "changed anything on purpose, segment it again"
         )
     return "is not as its record says it was written; if nobody changed it on purpose, segment it again"
-
-
-def recorded_size(path: Path) -> GivenSize:
-    """Return the size of a pixel that was given when a result was made, by the record beside it.
-
-    Of a result that was changed since, or without such a record, it is none.
-    """
-    record = record_of_result(path) or {}
-    settings = record.get("settings")
-    said = record.get(_SIZE, settings.get(_SIZE) if isinstance(settings, dict) else None)
-    try:
-        found = GivenSize.of(said, replaces=False)
-    except UsageError:
-        return GivenSize()
-    return found if found.size is None or is_as_written(path, record) else GivenSize()
 
 
 def describe_other_labels(path: Path, digest: str) -> str | None:

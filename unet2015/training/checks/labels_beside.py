@@ -9,9 +9,9 @@ from unet2015.images.image import Image
 from unet2015.images.label_colours import UsedColours, used_colours
 from unet2015.images.own_image import describe_own_image
 from unet2015.images.page_order import other_names
-from unet2015.images.pixel_size import other_size
 from unet2015.images.places import other_place
 from unet2015.images.reader import pages_of
+from unet2015.images.recorded_size import other_size
 from unet2015.images.result_records import is_unchanged_result
 from unet2015.training.dataset import Labels, open_labels, order_difference, size_difference
 
