@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from unet2015.images.result_names import shown_name
 from unet2015.safe_files import sha256, signed
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
+from unet2015.segmentation.map_files import label_files
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings.objects import ObjectSettings
@@ -71,6 +73,28 @@ def test_label_images_of_one_field_are_measured_into_one_folder(tmp_path):
         "cells.objects.csv",
         "nuclei.objects.csv",
     }
+
+
+@pytest.mark.parametrize("out", ["maps", "maps.zarr"])
+@pytest.mark.parametrize("with_image", [False, True])
+def test_label_and_measure_name_the_field_that_a_result_is_of(tmp_path, model, stack, out, with_image):
+    """All that was made of field 0 of any well is called 0."""
+    path = field(tmp_path / "plate.zarr", "A/1/0", stack[0])
+    options = replace(OBJECTS, products=("classes", "probability"))
+    (made,) = segment_files([path], tmp_path / out, model, options)
+    assert made.error is None
+    maps, images = made.outputs[0], path if with_image else None
+    (counted,) = label_files(maps, tmp_path / "labels", images=images)
+    found = [tmp_path / "labels"]
+    given = maps / "labels" / "labels" if maps.suffix == ".zarr" else maps.with_name("0.labels.tif")
+    for labels in (given, counted.outputs[0]):
+        (measured,) = measure_files(labels, tmp_path / f"{labels.name}-all.csv", images)
+        (again,) = measure_files(labels, tmp_path / f"{labels.name}-folder", images)
+        assert (measured.error, again.error) == (None, None)
+        found += [*measured.outputs, tmp_path / f"{labels.name}-folder"]
+    tables = [table for one in found for table in ([one] if one.is_file() else one.glob("*.csv"))]
+    assert len(tables) == 2 + 2 * 3
+    assert {tuple(images_of(table)) for table in tables} == {("plate.zarr/A/1/0",)}
 
 
 def test_a_replay_calls_a_field_in_the_table_as_its_run_did(tmp_path, model, stack):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unet2015.images.labelled_maps import describe_other_maps
-from unet2015.images.result_names import image_around, record_places, shown_name
+from unet2015.images.result_names import image_around, record_places, shown_name, table_name
 from unet2015.safe_files import digest_of, find_record, is_edited
 from unet2015.wording import cut, listed
 
@@ -18,6 +18,10 @@ It is null where the model does not name its files, and missing where it was tra
 """
 CHOSEN_ON = "chosen_on"
 """Key of those that were held out of the training: the best state and the threshold were chosen by them."""
+SOURCE = "source"
+"""A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
+INPUT_NAME = "input_name"
+"""What tables call the image, where that is not the name of its file: inside OME-Zarr, or by a link."""
 _OBJECTS = "objects"
 _DECIDING = (
     "threshold",
@@ -46,6 +50,17 @@ def find_record_of_result(path: Path, group: str = "outputs") -> tuple[Path, dic
     """
     around = image_around(path)
     return find_record(record_places(around), around, group)
+
+
+def name_in_tables(path: Path) -> str:
+    """Return what tables call a map or labels: by its record a field of a plate, else the file.
+
+    Of an image in a collection (``plate.zarr/A/1/0``) all results are named after its last part alone.
+    """
+    record = record_of_result(path) or {}
+    source = record.get(SOURCE) if "command" in record else record
+    said = source.get(INPUT_NAME) if isinstance(source, dict) else None
+    return said if isinstance(said, str) and "/" in said else table_name(path)
 
 
 def describe_result(path: Path) -> str | None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.images.notes import say
-from unet2015.images.result_names import table_name
-from unet2015.images.result_records import is_as_written, record_of_result
+from unet2015.images.result_records import is_as_written, name_in_tables, record_of_result
 from unet2015.objects.joined_tables import join_tables, totals_of
 from unet2015.objects.table import describe_run
 from unet2015.safe_files import RecordedOutput, claim_patiently, left_by_earlier_run, record_of
@@ -77,7 +76,7 @@ def _join(
     `tables` has the result of each. Two runs into one folder write it one after the other; that of the
     last one stays, and its record names the tables whose rows it has. In what the images differ is returned.
     """
-    images = [(table_name(one.input), one.objects or {}) for one in tables.values()]
+    images = [(name_in_tables(one.input), one.objects or {}) for one in tables.values()]
     together = Together(images, chosen)
     said = {"tables": [one.name for one in tables]} | together.as_record(on_results)
     output = RecordedOutput(path, command, said)

@@ -24,7 +24,7 @@ from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
 from unet2015.images.recorded_size import describe_taken, missing_size
 from unet2015.images.reordered import ordered_like
-from unet2015.images.result_records import notes_on_results
+from unet2015.images.result_records import name_in_tables, notes_on_results
 from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
@@ -120,6 +120,7 @@ class Opening:
         """Open a map or a label image, and say the notes on it."""
         image = stack.enter_context(self.size.applied(open_image(path, self.axes, labels=True)))
         say_notes(image, say=say)
+        image.title = name_in_tables(path)
         if (known := missing_size(image)).size is not None:
             self.sizes[path] = known
             known.applied(image)

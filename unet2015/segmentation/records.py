@@ -8,7 +8,6 @@ from typing import Any
 from unet2015.errors import ImageWriteError
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import pixel_size
-from unet2015.images.result_names import table_name
 from unet2015.provenance import versions_and_date
 from unet2015.safe_files import (
     UNSIGNED,
@@ -25,6 +24,7 @@ from unet2015.safe_files import (
 from unet2015.segmentation.jobs import Job, Outputs, check_names
 from unet2015.segmentation.parts import Computation
 from unet2015.segmentation.segmenter import Segmenter
+from unet2015.segmentation.source_record import input_name
 from unet2015.segmentation.summary import Summary
 from unet2015.segmentation.threshold import over_model
 from unet2015.settings.objects import ObjectSettings
@@ -63,12 +63,9 @@ def outcome_of(job: Job, computation: Computation, found: Summary) -> dict[str, 
     if info.objects is not None:  # `label` takes it from here
         objects = over_model(info, ObjectSettings(), job.options.threshold)
         own = {"model_objects": objects.model_dump(mode="json")}
-    resolved = job.input.resolve()
-    name = table_name(job.input)  # of a link, or inside OME-Zarr
-    named = {} if name == resolved.name else {"input_name": name}
     return own | {
-        "input": str(resolved),
-        **named,
+        "input": str(job.input.resolve()),
+        **input_name(job.input),
         "axes": image.axes,
         "axes_source": image.axes_source,
         "shape": list(image.shape),

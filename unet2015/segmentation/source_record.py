@@ -10,8 +10,8 @@ from typing import Any
 from unet2015.images.image import Image
 from unet2015.images.notes import Say
 from unet2015.images.reader import open_image
-from unet2015.images.result_names import image_around, record_places
-from unet2015.images.result_records import find_record_of_result
+from unet2015.images.result_names import image_around, record_places, table_name
+from unet2015.images.result_records import INPUT_NAME, SOURCE, find_record_of_result
 from unet2015.safe_files import (
     EDITED,
     Unchanged,
@@ -22,8 +22,6 @@ from unet2015.safe_files import (
 )
 from unet2015.segmentation.record_beside import find_record_beside, record_beside
 
-SOURCE = "source"
-"""A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
 _COMPANION = "companion_sha256"
 _CHOSEN = ("axes", "scene")
 """What the user may have said of the image."""
@@ -46,10 +44,17 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[s
     record = record_beside(path)
     said = {name: record.get(name) for name in ("input", "input_sha256")}
     if "command" not in record and isinstance(said["input_sha256"], str):
-        return {SOURCE: said | {_COMPANION: record.get(_COMPANION)} | _chosen_in(record)}
+        more = _texts(record, INPUT_NAME) | _chosen_in(record)
+        return {SOURCE: said | {_COMPANION: record.get(_COMPANION)} | more}
     if image is None or watch is None:
         return {}
-    return {SOURCE: {"input": os.path.realpath(image), "input_sha256": watch.sha256}}
+    return {SOURCE: {"input": os.path.realpath(image), "input_sha256": watch.sha256} | input_name(image)}
+
+
+def input_name(image: Path) -> dict[str, str]:
+    """Return, for a record, what tables call an image; nothing where it is the name of its file."""
+    name = table_name(image)  # of a link, or inside OME-Zarr
+    return {} if name == image.resolve().name else {INPUT_NAME: name}
 
 
 def _chosen_in(record: dict[str, Any]) -> dict[str, str]:
