@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from tests.conftest import write_small_set
+from tests.segmentation.test_fields_of_plates import field
 from unet2015 import train
 from unet2015.errors import DataSetError, ModelError
 from unet2015.images.array_image import ArrayImage
@@ -69,6 +70,20 @@ def test_a_report_holds_curves_measures_overlays_and_the_record(run):
     assert "digests" not in text
     assert "not drawn" not in text
     assert "was changed after the training" not in text
+
+
+@pytest.mark.slow
+def test_pages_of_fields_of_a_plate_are_drawn_and_named_as_tables_name_them(run, tmp_path):
+    """Fields of every well are named 0."""
+    images, labels = (tifffile.imread(run.with_name(f"{name}.tif")) for name in ("images", "labels"))
+    for well in (0, 1):
+        field(tmp_path / "plate.zarr", f"A/{well}/0", images[well], cells=labels[well])
+    fields = str(tmp_path / "plate.zarr" / "A" / "*" / "0")
+    settings = load_settings(None, LITTLE)
+    train(fields, f"{fields}/labels/cells", tmp_path / "run", settings=settings, device="cpu")
+    text = report_run(tmp_path / "run", device="cpu").read_text(encoding="utf-8")
+    assert "not drawn" not in text
+    assert "orst: plate.zarr/A/" in text
 
 
 def of_other_files(path):

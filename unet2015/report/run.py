@@ -16,6 +16,7 @@ from unet2015.device import choose_device, usual_torch
 from unet2015.errors import DataSetError, UNet2015Error, UsageError
 from unet2015.images.mapped_image import MappedImage
 from unet2015.images.reader import open_image
+from unet2015.images.result_names import table_name
 from unet2015.models.model_file import Model, read_model_file
 from unet2015.models.training_pages import to_show
 from unet2015.objects.instances import label_page
@@ -197,19 +198,18 @@ def _pictures(folder: Path, model: Model | None, device: str) -> Section:
     best, median, worst = best_median_worst([page.error for page in pages])
     for at, word in ((best, "best"), (median, "median"), (worst, "worst")):
         ranks.setdefault(at, []).append(word)
-    membrane = model.info.class_names[0] == "membrane"
     pictures = [
         Picture(
             f"{' and '.join(words).capitalize()}: {pages[at].name}",
-            _overlay(pages[at], model, membrane),
+            _overlay(pages[at], model, membrane=model.info.class_names[0] == "membrane"),
             f"Pixel error {pages[at].error:.4f}.",
         )
         for at, words in ranks.items()
     ]
     names = model.info.class_names[1:] if model.info.classes > 2 else ()
-    rows = [Row([page.name, page.error, *(page.f1 if names else ())]) for page in pages]
     columns = ["page", "pixel error", *(f"F1 of {name}" for name in names)]
     how = "Each pixel has its most probable class," if names else "At the model's threshold,"
+    rows = [Row([page.name, page.error, *(page.f1 if names else ())]) for page in pages]
     table = Table("Every page", columns, rows, f"{how} each page by itself.")
     again = f"Segmented again by the model that was kept. {_objects(model)}".strip()
     return Section(title, again, [table], pictures)
@@ -288,7 +288,7 @@ def _segment(
     number: int,
 ) -> _Page:
     image, tile = mapped.image, model.network.inference_tile(settings.optimisation.tile)
-    file = Path(image.name).name
+    file = table_name(image.path or Path(image.name))
     name = file if image.pages == 1 else f"{file} page {number}"
     if other := size_difference(image, labels):
         raise DataSetError(f"the labels of {file}: {other}")

@@ -32,7 +32,7 @@ def training_files(folder: Path, model: Model) -> list[tuple[Path, Path]]:
         if of_model and of_model != set(hashes.values()):
             raise DataSetError(f"{folder}: model.safetensors was trained on other files than its checkpoints")
         for name, digest in hashes.items():
-            if not Path(name).is_file():
+            if not Path(name).exists():  # OME-Zarr is a folder
                 raise DataSetError(f"{name} is not there any more")
             if sha256(name) != digest:
                 raise DataSetError(f"{name} has changed since the training")
