@@ -206,20 +206,22 @@ def test_only_some_pages_are_used(chosen, answers):
 def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
     small_set, small_settings, tmp_path, monkeypatch, caplog
 ):
-    calls, measured = [], {"panoptic_quality": 0.5, "plain": 0.25, "true": 12}
+    calls, compared = [], {"panoptic_quality": 0.75, "plain": 0.5, "true": 12}
+    measured = {"panoptic_quality": 0.5, "plain": 0.25, "true": 20, "truth": "labels"}
     caplog.set_level("INFO", "unet2015")
 
     def choose(*arguments):
         calls.append(arguments)
-        return ObjectSettings(smallest=7, markers=MarkerSettings()), dict(measured)
+        return ObjectSettings(smallest=7, markers=MarkerSettings()), dict(compared)
 
     monkeypatch.setattr(completion, "choose_objects", choose)
+    monkeypatch.setattr(completion, "measure_objects", lambda *_: dict(measured))
     settings = small_settings(optimisation={"steps": 60, "learning_rate": 3e-3})
     images, labels = small_set
     model = train(images, labels, tmp_path / "run", settings=settings, device="cpu")
     assert model.info.learned
     assert model.info.objects == ObjectSettings(smallest=7, markers=MarkerSettings())
-    assert model.info.training["objects"] == measured
+    assert model.info.training["objects"] == measured | {"chosen_on": compared}
     assert (
         "objects: smaller than 7 px left out, divided where they touch (markers above 0.8, blur 2 px); "
         "panoptic quality 0.500 on held-out pages; as in the paper 0.250" in caplog.text
@@ -233,8 +235,10 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
 def test_a_least_size_that_few_objects_chose_is_said_to_be_so(
     small_settings, monkeypatch, caplog, objects, said
 ):
-    measured = {"panoptic_quality": 0.5, "plain": 0.25, "true": objects}
-    monkeypatch.setattr(completion, "choose_objects", lambda *_: (ObjectSettings(smallest=678), measured))
+    compared = {"panoptic_quality": 0.5, "plain": 0.25, "true": objects}
+    measured = compared | {"true": 100, "truth": "labels"}
+    monkeypatch.setattr(completion, "choose_objects", lambda *_: (ObjectSettings(smallest=678), compared))
+    monkeypatch.setattr(completion, "measure_objects", lambda *_: measured)
     info = ModelInfo(class_names=("background", "cell"), mapping=Mapping(method="standardise"))
     network = SimpleNamespace(inference_tile=lambda tile: tile)
     model, data = SimpleNamespace(network=network), SimpleNamespace(validation=[])
@@ -244,11 +248,3 @@ def test_a_least_size_that_few_objects_chose_is_said_to_be_so(
     assert bool(warned) == bool(said)
     if said:
         assert f"objects: the least size of 678 px was chosen by {said}" in warned[0]
-
-
-def test_cells_that_no_border_divides_are_not_compared(small_settings, caplog):
-    caplog.set_level("INFO", "unet2015")
-    settings = small_settings(labels={"kind": "instances", "separation_border": False})
-    info = ModelInfo(class_names=("background", "cell"), mapping=Mapping(method="standardise"))
-    assert completion._with_objects(None, info, settings, None, CPU) is info
-    assert "objects: not compared" in caplog.text

@@ -65,6 +65,9 @@ def test_objects_that_are_never_found_are_a_doubt(shifted):
     drawn = {"objects": measured, "settings": {"labels": {"kind": "instances"}}, "validation": {"auc": 0.9}}
     assert not_found(drawn) == doubts_of_measures(drawn) == (said,)
     assert doubts_of_objects(drawn) == ()  # it is said at each use
+    joined = drawn | {"settings": {"labels": {"kind": "instances", "separation_border": False}}}
+    assert "; cells that touch are one" in lost_objects(joined)
+    assert "cells that touch" not in said
     masks = drawn | {"settings": {"labels": {"kind": "classes"}}}
     assert not_found(masks) == doubts_of_measures(masks) == ()
     assert doubts_of_objects(masks) == (said,)

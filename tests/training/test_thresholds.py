@@ -1,5 +1,7 @@
 """The threshold of the best Rand score, on maps of which it is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,10 +91,13 @@ def test_of_a_large_page_a_window_in_phase_is_taken(found, answers, monkeypatch)
     assert 0.7 < found((p, truth)) < 0.9
     assert shapes[0][0] <= 60
     assert shapes[0][1] <= 60
-    source, part = thresholds.best_window(answers.page_of(p, truth), 16)
+    whole = replace(answers.page_of(p, truth), cells=np.arange(p.size).reshape(p.shape))
+    window = thresholds.best_window(whole, 16)
+    source, part = window.source, window.classes
     assert (source.top % 16, source.left % 16) == (0, 0)
     at = np.s_[source.top : source.top + part.shape[0], source.left : source.left + part.shape[1]]
     assert np.array_equal(part, truth[at])
+    assert np.array_equal(window.cells, whole.cells[at])
     read = source.read(0, 0, part.shape[0], 0, part.shape[1])[0]
     np.testing.assert_allclose(1 / (1 + np.exp(-read)), p[at], atol=1e-6)
 

@@ -73,12 +73,18 @@ def match_objects(truth: ArrayLike, prediction: ArrayLike, threshold: float = 0.
 
 
 def match_pages(
-    truth: NDArray[np.integer], prediction: NDArray[np.integer], threshold: float = 0.5
+    truth: NDArray[np.integer],
+    prediction: NDArray[np.integer],
+    threshold: float = 0.5,
+    annotated: NDArray[np.bool_] | None = None,
 ) -> ObjectMatches:
-    """Match as `match_objects` does, and say nothing of labels that may be none."""
+    """Match as `match_objects` does, and say nothing of labels that may be none.
+
+    `annotated` is as for `score_pages`.
+    """
     pairs: list[ObjectPair] = []
     counts = []
-    for place, page in enumerate(_pages(truth, prediction)):
+    for place, page in enumerate(_pages(truth, prediction, annotated)):
         chosen = matched(page, threshold)
         counts.append(_counts(page, threshold, chosen))
         for k in chosen:

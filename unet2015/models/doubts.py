@@ -68,20 +68,28 @@ def lost_objects(record: Mapping[str, Any]) -> str:
         return ""
     if true < LEAST_TRUE or not quality < LEAST_QUALITY:
         return ""
+    labels = _labels_of(record)
+    joined = labels.get("kind") == "instances" and labels.get("separation_border") is False
+    border = "; cells that touch are one where they are trained without separation_border" if joined else ""
     return (
         f"this model has not learned to find objects: of {true:,} on its held-out pages it finds {matched:,} "
         f"among {called:,} that it makes (panoptic quality {quality:.3f}), so its objects mean little; "
-        "see whether images and labels lie upon each other, or train it longer"
+        f"see whether images and labels lie upon each other, or train it longer{border}"
     )
 
 
 def _about_objects(record: Mapping[str, Any]) -> bool:
     """Return whether labels are of single objects, or pixels hardly found."""
-    settings, measured = record.get("settings"), record.get("validation")
-    labels = settings.get("labels") if isinstance(settings, dict) else None
-    kind = labels.get("kind") if isinstance(labels, dict) else None
+    measured = record.get("validation")
     auc = measured.get("auc") if isinstance(measured, dict) else None
-    return kind == "instances" or (_is_number(auc) and auc < _POOR_AUC)
+    return _labels_of(record).get("kind") == "instances" or (_is_number(auc) and auc < _POOR_AUC)
+
+
+def _labels_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the labels; nothing where the record has none."""
+    settings = record.get("settings")
+    labels = settings.get("labels") if isinstance(settings, dict) else None
+    return labels if isinstance(labels, dict) else {}
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -10,15 +10,13 @@ from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
 from unet2015.training.log import read_log
 from unet2015.training.object_choice import FEW_OBJECTS, choose_objects
+from unet2015.training.object_maps import PARTS, measure_objects
 from unet2015.training.pages import TrainingSet
 from unet2015.training.run_folder import LOG
 from unet2015.training.thresholds import rand_threshold
 from unet2015.wording import counted
 
-_JOINED = (
-    "objects: not compared, and as in the paper: without a separation border cells that touch are one part "
-    "of the map; compare them with `unet2015 evaluate objects`"
-)
+_OF_PARTS = ", of which the connected parts count as true objects, as the labels number none"
 LAST_LOOK = "last_validation"
 """Key of the last validation in the record of a training, where that network had not learned."""
 _log = logging.getLogger("unet2015")
@@ -76,24 +74,31 @@ def _with_last_look(info: ModelInfo, log: Path) -> ModelInfo:
 def _with_objects(
     model: Model, info: ModelInfo, settings: TrainingSettings, data: TrainingSet, device: torch.device
 ) -> ModelInfo:
-    if settings.labels.kind == "instances" and not settings.labels.separation_border:
-        _log.info("%s", _JOINED)
-        return info
     threshold = 0.5 if info.threshold is None else info.threshold
-    tile = model.network.inference_tile(settings.optimisation.tile)
-    found = choose_objects(model.network, data.validation, threshold, device, tile)
-    if found is None:
+    tile, pages = model.network.inference_tile(settings.optimisation.tile), data.validation
+    if (found := choose_objects(model.network, pages, threshold, device, tile)) is None:
         return info
-    objects, measured = found
+    objects, compared = found
+    # A choice takes few pages, and windows of large ones; what is said of it is of all, as `evaluate` has it.
+    measured = measure_objects(model.network, pages, threshold, objects, device, tile)
+    if measured is None:
+        return info
     quality, plain = measured["panoptic_quality"], measured["plain"]
     before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
-    _log.info("objects: %s; panoptic quality %.3f on held-out pages%s", objects.describe(), quality, before)
-    if objects.smallest and measured["true"] < FEW_OBJECTS:
+    of_parts = _OF_PARTS if measured["truth"] == PARTS else ""
+    _log.info(
+        "objects: %s; panoptic quality %.3f on held-out pages%s%s",
+        objects.describe(),
+        quality,
+        of_parts,
+        before,
+    )
+    if objects.smallest and compared["true"] < FEW_OBJECTS:
         _log.warning(
             "objects: the least size of %d px was chosen by %s alone; in use smaller ones are left out, also "
             "those that have shrunk: hold out more pages, or give `segment` a smaller one where such may be",
             objects.smallest,
-            counted(measured["true"], "object"),
+            counted(compared["true"], "object"),
         )
-    training = info.training | {"objects": measured}
+    training = info.training | {"objects": measured | {"chosen_on": compared}}
     return info.model_copy(update={"objects": objects, "training": training})

@@ -27,6 +27,9 @@ class LabelledPages:
         Annotated pixels of each class.
     cells : dict
         By page, for the pages to train on: (H, W) int32.
+    whole : dict
+        By page, for those held out: the cells as they were labelled, without a separation border, (H, W) in
+        the smallest type that holds their numbers; None where the labels number no cells.
     digests : list of str
         SHA-256 of each file.
     """
@@ -34,12 +37,18 @@ class LabelledPages:
     classes: list[NDArray[np.uint8]] = field(default_factory=list)
     counts: list[NDArray[np.int64]] = field(default_factory=list)
     cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
+    whole: dict[int, NDArray[np.unsignedinteger] | None] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
 
     def add(self, targets: Targets, counts: NDArray[np.int64], *, trained_on: bool) -> None:
-        """Add the next page; the cells of a held-out page are not needed."""
+        """Add the next page: a weight map needs the cells apart, a measure needs them whole."""
+        page = len(self.classes)
         if trained_on:
-            self.cells[len(self.classes)] = targets.cells
+            self.cells[page] = targets.cells
+        if targets.whole is None:
+            self.whole[page] = None
+        elif not trained_on:
+            self.whole[page] = targets.whole.astype(np.min_scalar_type(int(targets.whole.max())))
         self.classes.append(targets.classes)
         self.counts.append(counts)
 
@@ -48,8 +57,9 @@ class LabelledPages:
         return Targets(self.classes[page], self.cells.pop(page))
 
     def only(self, pages: Sequence[int]) -> "LabelledPages | None":
-        """Keep the cells of the pages to train on alone; None where those of one are not there."""
-        if not {*pages} <= self.cells.keys():
+        """Keep the cells of the pages to train on alone; None where what is needed of one is not there."""
+        held_out = {*range(len(self.classes))} - {*pages}
+        if not ({*pages} <= self.cells.keys() and held_out <= self.whole.keys()):
             return None
         self.cells = {page: self.cells[page] for page in pages}
         return self
@@ -61,6 +71,7 @@ class LabelledPages:
         for part in parts:
             first = len(whole.classes)
             whole.cells |= {first + page: cells for page, cells in part.cells.items()}
+            whole.whole |= {first + page: cells for page, cells in part.whole.items()}
             whole.classes += part.classes
             whole.counts += part.counts
             whole.digests += part.digests

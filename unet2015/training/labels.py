@@ -34,10 +34,14 @@ class Targets:
         Class of each pixel: background or membrane 0, cells 1 or their class; 255 where ignored.
     cells : ndarray of int32, shape (height, width)
         Cells numbered 1, 2, ...; 0 where there is none. Ignored pixels belong to no cell.
+    whole : ndarray of int32, optional
+        The cells as they were labelled, without a separation border between them; None where the labels
+        number no cells.
     """
 
     classes: npt.NDArray[np.uint8]
     cells: npt.NDArray[np.int32]
+    whole: npt.NDArray[np.int32] | None = None
 
 
 def make_targets(labels: Labels, settings: LabelSettings, name: str, *, numbered: bool = False) -> Targets:
@@ -75,7 +79,7 @@ def draw_border(targets: Targets) -> Targets:
     """Return one page of instances with the separation border; see `separation_border`."""
     cells = separation_border(targets.cells)
     classes = targets.classes * (cells == targets.cells)  # the border is class 0, all else stays
-    return Targets(classes.astype(np.uint8, copy=False), cells)
+    return Targets(classes.astype(np.uint8, copy=False), cells, targets.whole)
 
 
 def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered: bool) -> Targets:
@@ -103,7 +107,8 @@ def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered
         cells = components(classes, connectivity=1)
     if ignored is not None:
         classes[ignored] = IGNORED
-    return Targets(classes, cells.astype(np.int32))
+    cells = cells.astype(np.int32)
+    return Targets(classes, cells, cells if settings.kind == "instances" else None)
 
 
 def components(labels: Labels, connectivity: int) -> npt.NDArray[np.integer[Any]]:

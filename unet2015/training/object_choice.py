@@ -1,22 +1,17 @@
 """What counts as an object of a model: chosen by how well it finds the objects of the held-out pages."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from skimage.measure import label
 
-from unet2015.metrics.object_counts import ObjectMatches
-from unet2015.metrics.objects import match_pages
 from unet2015.networks import Network
-from unet2015.objects.instances import label_page
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 from unet2015.tiling.predictor import Predictor
+from unet2015.training.object_maps import ObjectMap, counts_of, map_of, used_threshold
 from unet2015.training.pages import TrainingPage
 from unet2015.training.thresholds import best_window, middle_of_best, with_cells
-from unet2015.training.validation import segment_page
 
 MOST_PAGES = 4
 """Most pages on which settings are compared, spread evenly over those with objects."""
@@ -24,8 +19,6 @@ LEAST_GAIN = 0.005
 """Panoptic quality that a setting must win over the simpler one."""
 SAME = 0.01
 """Qualities nearer to the best than this count as equal to it."""
-_CRUMB = 0.05
-"""True parts smaller than this share of their page's median: the separation border has torn them off."""
 _SMALLEST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Objects smaller than these shares of a small true object (the 5th percentile) may be left out."""
 FEW_OBJECTS = 10
@@ -38,9 +31,6 @@ lower threshold, which gives whole cells, joins them no longer."""
 _ROUNDS = 2
 """How often sizes and divisions are tried in turn: where all cells are joined at first, leaving out specks
 wins nothing until they are divided."""
-
-Map = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Probabilities and true instance labels of a page; 0 in both where it is not annotated."""
 
 
 def choose_objects(
@@ -64,9 +54,9 @@ def choose_objects(
     network : Network
         Trained, two classes.
     pages : sequence of TrainingPage
-        The held-out pages. True objects are the 4-connected parts of class 1, between which labels have a
-        border; what this border tears off a cell does not count. At most `most` are used, in windows of at
-        most 1024 px.
+        The held-out pages. True objects are their cells as they were labelled. Where labels number none, as
+        masks do, they are the 4-connected parts of class 1, without crumbs. At most `most` pages are used, in
+        windows of at most 1024 px.
     threshold : float
         The model's.
     device : torch.device
@@ -84,8 +74,13 @@ def choose_objects(
         objects are ``true``, how many are made (``called``), and how many of both are ``matched``.
         None in place of both if no page has objects, or the network's output is not finite.
     """
-    maps = list(_maps(network, pages, device, tile, most))
-    if not maps or not all(np.isfinite(values).all() for values, _ in maps):
+    predict, maps = Predictor(network, device), list[ObjectMap]()
+    for page in with_cells(pages, most):
+        one = map_of(predict, network, best_window(page, network.geometry.factor), tile)
+        if one is None:
+            return None
+        maps.append(one)
+    if not maps:
         return None
     search = _Search(maps, threshold)
     plain = search.quality
@@ -105,12 +100,12 @@ class _Search:
         Their panoptic quality.
     """
 
-    def __init__(self, maps: Sequence[Map], threshold: float) -> None:
+    def __init__(self, maps: Sequence[ObjectMap], threshold: float) -> None:
         self._maps, self._threshold = maps, threshold
         self._known: dict[ObjectSettings, float] = {}
         self.best = ObjectSettings()
         self.quality = self._quality(self.best)
-        areas = np.concatenate([np.bincount(truth.ravel())[1:] for _, truth in maps])
+        areas = np.concatenate([np.bincount(one.truth.ravel())[1:] for one in maps])
         self._areas = areas[areas > 0]
 
     def run(self) -> None:
@@ -131,13 +126,8 @@ class _Search:
 
     def counts(self) -> dict[str, int]:
         """Return how many objects are true, made, and both, with the best settings."""
-        found = _match(self._maps, self._used(self.best), self.best)
-        matched = sum(one.tp for one in found)
-        return {
-            "true": matched + sum(one.fn for one in found),
-            "called": matched + sum(one.fp for one in found),
-            "matched": matched,
-        }
+        found = counts_of(self._maps, self._threshold, self.best)
+        return {"true": found.tp + found.fn, "called": found.tp + found.fp, "matched": found.tp}
 
     def _divisions(self) -> list[dict[str, Any]]:
         """Return thresholds with and without markers; the model's own threshold is None."""
@@ -175,45 +165,12 @@ class _Search:
 
     def _quality(self, settings: ObjectSettings) -> float:
         """Return the panoptic quality; a later round asks for much that an earlier one has measured."""
-        threshold = self._used(settings)
+        threshold = used_threshold(settings, self._threshold)
         key = settings.model_copy(update={"threshold": threshold})
         if key not in self._known:
             self._known[key] = _quality(self._maps, threshold, settings)
         return self._known[key]
 
-    def _used(self, settings: ObjectSettings) -> float:
-        return self._threshold if settings.threshold is None else settings.threshold
 
-
-def _quality(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> float:
-    counts = _match(maps, threshold, settings)
-    true = sum(one.tp + one.fn for one in counts)
-    found = sum(one.tp + one.fp for one in counts)
-    shared = sum(pair.iou for one in counts for pair in one.pairs)
-    return 2 * shared / (true + found)
-
-
-def _match(maps: Sequence[Map], threshold: float, settings: ObjectSettings) -> list[ObjectMatches]:
-    return [match_pages(truth, label_page(values, threshold, settings)) for values, truth in maps]
-
-
-def _maps(
-    network: Network, pages: Sequence[TrainingPage], device: torch.device, tile: int, most: int
-) -> Iterator[Map]:
-    predict = Predictor(network, device)
-    for page in with_cells(pages, most):
-        source, classes = best_window(page, network.geometry.factor)
-        values = segment_page(predict, network, source, classes.shape, tile)[1].astype(np.float32)
-        truth = cast(NDArray[np.int64], label(classes == 1, connectivity=1))  # type: ignore[no-untyped-call]
-        crumbs = _crumbs(truth)
-        values[(classes == 255) | crumbs] = 0
-        yield values, np.where(crumbs, 0, truth)
-
-
-def _crumbs(truth: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return the pixels of parts that the separation border has torn off: they are no objects."""
-    areas = np.bincount(truth.ravel())
-    tiny = areas < _CRUMB * float(np.median(areas[1:]))
-    tiny[0] = False
-    torn: NDArray[np.bool_] = tiny[truth]
-    return torn
+def _quality(maps: Sequence[ObjectMap], threshold: float, settings: ObjectSettings) -> float:
+    return counts_of(maps, threshold, settings).panoptic_quality

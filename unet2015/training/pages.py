@@ -57,6 +57,9 @@ class TrainingPage:
         of the page: the unit of gray variation.
     annotated : int
         Number of annotated pixels.
+    cells : ndarray, optional
+        Of a page that is only validated on: (H, W), its cells as they were labelled, numbered from 1 on; None
+        where the labels number none.
     """
 
     name: str
@@ -65,6 +68,7 @@ class TrainingPage:
     weights: NDArray[np.float32]
     deviation: tuple[float, ...] = (1.0,)
     annotated: int = 0
+    cells: NDArray[np.unsignedinteger] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ def load_training_set(
     """Read labels, choose the mapping, and make the weight maps of the training pages.
 
     The images stay on disk and few of them are open at a time (see `training.pool`); of each page 5 bytes
-    per pixel are kept in memory, of a held-out page 1. A file that changes afterwards makes reads of it
-    raise a `DataSetError`.
+    per pixel are kept in memory, of a held-out page 1, and 1 or 2 more for its numbered cells. A file that
+    changes afterwards makes reads of it raise a `DataSetError`.
 
     Parameters
     ----------
@@ -231,12 +235,12 @@ def _identity(
 def _training_pages(
     sources: Sequence[MappedImage], mapping: Mapping, labelled: LabelledPages
 ) -> Iterator[TrainingPage]:
-    pages = zip(labelled.classes, labelled.counts, strict=True)
+    pages = enumerate(zip(labelled.classes, labelled.counts, strict=True))
     for mapped in sources:
         image = mapped.image
         spread = deviation(image, mapping, (mapped.offset, mapped.gain))
         for number, own in enumerate(np.broadcast_to(spread, (image.pages, image.channels)).tolist()):
-            classes, counts = next(pages)
+            place, (classes, counts) = next(pages)
             yield TrainingPage(
                 name=f"{image.name} page {number}",
                 source=PageSource(mapped, number),
@@ -244,6 +248,7 @@ def _training_pages(
                 weights=np.empty((0, 0), np.float32),
                 deviation=tuple(own),
                 annotated=int(counts.sum()),
+                cells=labelled.whole.get(place),
             )
 
 

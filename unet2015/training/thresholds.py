@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,8 +73,9 @@ def rand_threshold(
     predict = Predictor(network, device)
     counts = []
     for page in with_cells(pages, most):
-        source, classes = best_window(page, network.geometry.factor)
-        interior = segment_page(predict, network, source, classes.shape, tile)[1]
+        window = best_window(page, network.geometry.factor)
+        classes = window.classes
+        interior = segment_page(predict, network, window.source, classes.shape, tile)[1]
         if not np.isfinite(interior).all():
             _log.warning("%s: the network's output is not finite; no Rand threshold", page.name)
             return None
@@ -140,11 +141,11 @@ class _Window:
         return self.source.read(page, y0 + self.top, y1 + self.top, x0 + self.left, x1 + self.left)
 
 
-def best_window(page: TrainingPage, factor: int) -> tuple[PixelReader, NDArray[np.uint8]]:
-    """Return the window of a page with the most cell interior, in phase with the page, and its classes."""
+def best_window(page: TrainingPage, factor: int) -> TrainingPage:
+    """Return the window of a page with the most cell interior, in phase with the page, without weights."""
     height, width = page.classes.shape
     if max(height, width) <= LARGEST_SIDE:
-        return page.source, page.classes
+        return page
     best, chosen = -1, (0, 0)
     for top in _starts(height, factor):
         for left in _starts(width, factor):
@@ -152,8 +153,14 @@ def best_window(page: TrainingPage, factor: int) -> tuple[PixelReader, NDArray[n
             if (found := int(np.count_nonzero(inside))) > best:
                 best, chosen = found, (top, left)
     top, left = chosen
-    part = page.classes[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE]
-    return _Window(page.source, top, left), part
+    part = slice(top, top + LARGEST_SIDE), slice(left, left + LARGEST_SIDE)
+    return replace(
+        page,
+        source=_Window(page.source, top, left),
+        classes=page.classes[part],
+        weights=np.empty((0, 0), np.float32),
+        cells=None if page.cells is None else page.cells[part],
+    )
 
 
 def _starts(size: int, factor: int) -> range:

@@ -93,7 +93,7 @@ def inspect_set(
         Axes of the images, where the files do not say; the channel to use alone, and the scene.
     keep_labels : bool
         Whether the report keeps what a training needs of the labels, so that they are read only once. It
-        takes 5 bytes per pixel of a training page, and 1 byte per pixel of a held-out page.
+        takes 5 bytes per pixel of a training page, and 1 to 5 bytes per pixel of a held-out page.
     silent : bool
         Show no progress.
     start : ModelInfo, optional
