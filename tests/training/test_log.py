@@ -135,6 +135,52 @@ def test_steps_that_the_log_has_lost_are_named_where_a_training_goes_on(tmp_path
     assert [message for message in caplog.messages if "lacks" in message] == ([said] if lacking else [])
 
 
+def looked(*steps):
+    return lines_of(*(CHECK | {"step": step} for step in steps))
+
+
+RULES = {"validations": [{"first": 4, "every": 10, "last": 25}, {"every": 10, "last": 20}]}
+PHASE = lines_of({"step": 20, "phase": 2, "of": 10})  # the first has ended early
+
+
+@pytest.mark.parametrize(
+    ("there", "step", "lacking"),
+    [
+        (looked(4, 10, 20) + PHASE + looked(30, 40), 40, None),
+        (looked(4, 20) + PHASE + looked(30, 40), 40, "the validation after step 10; it"),
+        (looked(4, 10, 20) + PHASE + looked(30), 40, "the validation after step 40; it"),
+        (looked(4, 10, 20) + PHASE + looked(30), 39, None),
+        (PHASE, 33, "the validations after steps 4, 10, 20, 30; them"),
+        (looked(10, 20), 25, "the validations after steps 4, 25; them"),
+        (looked(10, 20, 25) + b"x\n", 25, None),
+        (looked(10, 20) + b"x\n", 25, "the validations after steps 4, 25; them"),
+    ],
+)
+def test_validations_that_the_log_has_lost_are_named_as_steps_are(tmp_path, caplog, there, step, lacking):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of({"step": 0, "seed": 1}) + logged(*range(1, 41)) + there)
+    with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, step, {"seed": 1} | RULES):
+        pass
+    if lacking:
+        what, these = lacking.split("; ")
+        said = [f"{path}: lacks {what}; its curves and its report are without {these}"]
+    assert [message for message in caplog.messages if "lacks" in message] == (said if lacking else [])
+
+
+def test_a_validation_of_a_step_that_is_lost_too_is_not_named(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of({"step": 0} | RULES) + logged(*range(1, 9), *range(12, 25)) + looked(4))
+    assert inspect_log(path).describe(path) == (
+        f"{path}: lacks steps 9 to 11, which the training has taken, and the validation after step 20; its "
+        "curves and its report are without them"
+    )
+    path.write_bytes(lines_of({"step": 0} | RULES) + looked(4, 10) + logged(*range(1, 21)))
+    assert inspect_log(path).describe(path) == ""  # of its last step it may be under way
+    for damaged in ("x", [3], [{"every": 0, "last": 4}]):
+        path.write_bytes(lines_of({"step": 0, "validations": damaged}) + logged(*range(1, 21)))
+        assert inspect_log(path).describe(path) == ""
+
+
 def test_lines_that_are_damaged_are_not_said_to_be_missing_as_well(tmp_path, caplog):
     (tmp_path / "log.jsonl").write_bytes(logged(1) + b"x\n" + logged(3))
     with caplog.at_level(logging.WARNING, "unet2015"), TrainingLog(tmp_path, 3):

@@ -238,7 +238,9 @@ def test_one_process_writes_and_speaks(whole):
     assert messages.count("step 4: F1") == messages.count("step 8: F1") == 1
     assert others == ""
     begin, *log = whole.log()
-    assert begin == {"step": 0, "seed": 0, "precision": "float32", "held_out": ["images.tif page 3"]}
+    assert begin == {"step": 0, "seed": 0, "precision": "float32", "held_out": ["images.tif page 3"]} | {
+        "validations": begin["validations"]
+    }
     steps = [(line["step"], "loss" in line) for line in log]
     assert steps == [(step, True) for step in range(1, 5)] + [(4, False)] + [
         *((step, True) for step in range(5, 9)),

@@ -18,7 +18,7 @@ from unet2015.training.run_folder import CHECKPOINTS, MODEL
 from unet2015.training.schedules import Plateau, learning_rate
 from unet2015.training.state import load_state, remove_older, save_state
 from unet2015.training.validation import Validation
-from unet2015.training.validation_steps import is_validation_step, validations
+from unet2015.training.validation_steps import RULES, is_validation_step, rules_of, validations
 
 _log = logging.getLogger("unet2015")
 
@@ -100,6 +100,7 @@ class Course(DeviceDescent):
             return SilentLog()
         names, state = self.data.held_out, self.state
         begin: dict[str, Any] = {"seed": state.seed, "precision": state.precision, HELD_OUT: names}
+        begin[RULES] = rules_of(self.parts)
         if self.step_kind:
             begin["steps"] = self.step_kind
         if self.data.held_out_seen:

@@ -12,6 +12,7 @@ from typing import IO, Any, Self
 from unet2015.errors import DataSetError
 from unet2015.safe_files import atomic_path, flush, make_folder, move_new, read_bytes
 from unet2015.training.run_folder import EVENTS, LOG, log_guard
+from unet2015.training.validation_steps import expected_validations
 from unet2015.wording import listed
 
 _VALIDATION = {
@@ -47,12 +48,12 @@ class TrainingLog:
         if earlier.damaged:
             damage, saved = earlier.describe_damage(self._path), _set_aside(self._path)
             _log.warning("%s; the whole file is kept as %s", damage, saved.name)
-        if lacking := earlier.describe_lacking(self._path, step):
-            _log.warning("%s", lacking)
         kept = [line for line in earlier.good if line["step"] <= step]
         if begin is not None:
             later = [line for line in kept if line["step"] or (step and _is_before(line))]
             kept = [{"step": 0, **begin}, *later]
+        if lacking := LogLines(kept, earlier.damaged).describe_lacking(self._path, step):
+            _log.warning("%s", lacking)
         with atomic_path(self._path, log_guard) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file: IO[str] = self._path.open("a", encoding="utf-8", buffering=1)
@@ -135,24 +136,35 @@ class LogLines:
     def describe(self, path: Path) -> str:
         """Say which lines of the file are damaged, and which steps it lacks; empty where none is."""
         last = max((line["step"] for line in self.good), default=0)
-        return ". ".join(filter(None, [self.describe_damage(path), self.describe_lacking(path, last)]))
+        # The validation of the last step may be under way.
+        lacking = self.describe_lacking(path, last, last - 1)
+        return ". ".join(filter(None, [self.describe_damage(path), lacking]))
 
-    def describe_lacking(self, path: Path, step: int) -> str:
-        """Say which steps up to this one have no line; empty where all have one.
+    def describe_lacking(self, path: Path, step: int, validated: int | None = None) -> str:
+        """Say which steps up to this one have no line, and which no validation; empty where all have theirs.
 
         Each step has a line. Some may be lost with the file, or with its end in a power cut. Damaged lines
-        may be theirs: as many missing steps as there are of these are not said again.
+        may be theirs: as many missing ones as there are of these are not said again. Validations are looked
+        for up to the step `validated`, by default the same; those of steps that are missing go with them.
         """
         there = sorted(line["step"] for line in self.good if 0 < line["step"] <= step and "loss" in line)
         gaps = [(one + 1, other - 1) for one, other in pairwise((0, *there, step + 1)) if other > one + 1]
         lacking = sum(last - first + 1 for first, last in gaps)
-        if lacking <= len(self.damaged):
+        unseen = self._unvalidated({*there}, step if validated is None else validated)
+        if lacking + len(unseen) <= len(self.damaged):
             return ""
         steps = listed([f"{first} to {last}" if last > first else f"{first}" for first, last in gaps], _NAMED)
-        return (
-            f"{path}: lacks step{'s' * (lacking > 1)} {steps}, which the training has taken; its curves and "
-            "its report are without them"
-        )
+        found = [f"step{'s' * (lacking > 1)} {steps}, which the training has taken"] * bool(lacking)
+        if unseen:
+            after = f"step{'s' * (len(unseen) > 1)} {listed([str(one) for one in unseen], _NAMED)}"
+            found.append(f"the validation{'s' * (len(unseen) > 1)} after {after}")
+        what = "it" if lacking + len(unseen) == 1 and unseen else "them"
+        return f"{path}: lacks {', and '.join(found)}; its curves and its report are without {what}"
+
+    def _unvalidated(self, there: set[int], step: int) -> list[int]:
+        """Return those of the steps that are there, up to this one, of which the validation is missing."""
+        looks = {line["step"] for line in self.good if "validation_f1" in line}
+        return [one for one in expected_validations(self.good, step) if one in there and one not in looks]
 
     def describe_damage(self, path: Path) -> str:
         """Say which lines of the file are damaged; empty where none is."""
