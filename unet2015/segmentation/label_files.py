@@ -22,7 +22,7 @@ from unet2015.objects.doubts import describe_covering, describe_volumes
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
 from unet2015.objects.masks import describe_mask, describe_numbered_background
 from unet2015.objects.progress import row_bar
-from unet2015.objects.scattered import describe_scattered
+from unet2015.objects.scattered import Scattered
 from unet2015.objects.stored_labels import StoredLabels
 from unet2015.objects.table import Table, check_pyarrow, summary_of, with_channels, write_table
 from unet2015.safe_files import RecordedOutput, Unchanged, claim_outputs, left_by_earlier_run, make_folder
@@ -202,19 +202,21 @@ def _measured(path: Path, opening: Opening, say: Say) -> tuple[list[Table], dict
         measured = [] if image is None else [Intensities.of(image, "intensity")]
         rows = stored.pages * stored.height + rows_to_measure(stored)
         progress = stack.enter_context(row_bar(rows, str(path)))
-        tables = measure_labels(StoredLabels(stored, progress), stored, measured, progress=progress)
-        for note in _doubts(path, stored, tables):
+        labels = StoredLabels(stored, progress)
+        pieces = None if is_unchanged_result(path) else Scattered(labels)  # of its own, pieces are known
+        tables = measure_labels(pieces or labels, stored, measured, progress=progress)
+        for note in _doubts(path, stored, pieces, tables):
             say(path, note)
         return tables, facts_of(stored, image)
 
 
-def _doubts(path: Path, labels: Image, tables: Sequence[Table]) -> Iterator[str]:
+def _doubts(path: Path, labels: Image, pieces: Scattered | None, tables: Sequence[Table]) -> Iterator[str]:
     """Yield what makes it doubtful that a file holds labels, each page by itself."""
     mask = describe_mask(labels, tables)
     numbered = describe_numbered_background(labels, tables)
     yield from (note for note in (mask, numbered) if note)
-    if mask is None and not is_unchanged_result(path) and (pieces := describe_scattered(labels, tables)):
-        yield pieces
+    if mask is None and pieces is not None and (scattered := pieces.describe(tables)):
+        yield scattered
     if place_of_record(path) is not None:  # of what this program made it is known how it is meant
         return
     if numbered is None and (covering := describe_covering(labels, tables)):
