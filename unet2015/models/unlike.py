@@ -1,12 +1,14 @@
 """In what an image is unlike those that a model was trained on, as far as both say it."""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from unet2015.images.channel import describe_channels, is_unnamed, tell_nothing
 from unet2015.images.image import Image
+from unet2015.images.notes import tell_once
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.result_records import describe_result
 from unet2015.models.model_file import ModelInfo
@@ -56,7 +58,7 @@ def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     """Return, for a record, that the scale was not compared, as only the image or only the model knows it."""
     size = pixel_size(image.calibration)
     if size is None:
-        return tuple(filter(None, [scale_not_said(info)]))
+        return tuple(filter(None, [_scale_not_said(info)]))
     if info.pixel_size_nm is not None:
         return ()
     return (
@@ -65,11 +67,18 @@ def unchecked_scale(image: Image, info: ModelInfo) -> tuple[str, ...]:
     )
 
 
-def scale_not_said(info: ModelInfo) -> str:
-    """Return what is said of an image that does not say its scale; empty for a model without one.
+def tell_scale_not_said(files: Iterable[tuple[Path, Sequence[str]]], info: ModelInfo) -> None:
+    """Say once that images do not say their scale, for a model that knows its own.
 
-    It is no warning: most of such images are right.
+    Of each file come the notes of `unchecked_scale`, among others or not. It is no warning: most of such
+    images are right.
     """
+    if note := _scale_not_said(info):
+        tell_once([file for file, notes in files if note in notes], note)
+
+
+def _scale_not_said(info: ModelInfo) -> str:
+    """Return what is said of an image that does not say its scale; empty for a model without one."""
     if info.pixel_size_nm is None:
         return ""
     return (

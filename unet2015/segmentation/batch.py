@@ -7,11 +7,11 @@ from pathlib import Path
 
 from unet2015.arguments import callback, file_path, file_paths, text
 from unet2015.device import usual_torch
-from unet2015.images.notes import Repeated, tell_once
+from unet2015.images.notes import Repeated
 from unet2015.models import warn_of_doubts
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model
-from unet2015.models.unlike import scale_not_said
+from unet2015.models.unlike import tell_scale_not_said
 from unet2015.segmentation.channel_names import with_other_channels
 from unet2015.segmentation.cluster import segment_on
 from unet2015.segmentation.failure_log import LOG, write_failure_log
@@ -100,27 +100,36 @@ def segment_files(
                         lines.say(len(results), len(jobs))
     finally:
         repeated.finish()
-        failures = [(result.input, result.error) for result in results if result.error]
-        # An interrupted run has not seen all files, so an earlier list may still be right about the others.
-        if failures or len(results) == len(jobs):
-            one = is_one_file(out)
-            write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
-            if not one:
-                write_failures(out, failures)
+        _list_failures(out, results, whole=len(results) == len(jobs))
     results = _told_of_all(results, jobs, segmenter)
-    earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
-    if (options.objects is not None or earlier) and not is_one_file(out):
-        from unet2015.segmentation.joined_results import join_results  # it measures
+    return [*results, *_joined_tables(out, results, options)]
 
-        failed = join_results(out, results, "segment", chosen=options.channel is not None)
-        results += [FileResult(path, error=error) for path, error in failed]
-    return results
+
+def _list_failures(out: Path, results: Sequence[FileResult], *, whole: bool) -> None:
+    """Write which files failed and, where an error was unexpected, how; `whole` says that none is missing."""
+    failures = [(result.input, result.error) for result in results if result.error]
+    # An interrupted run has not seen all files, so an earlier list may still be right about the others.
+    if not failures and not whole:
+        return
+    one = is_one_file(out)
+    write_failure_log(out.with_name(f"{out.name}.failures.log") if one else out / LOG, failures)
+    if not one:
+        write_failures(out, failures)
+
+
+def _joined_tables(out: Path, results: Sequence[FileResult], options: SegmentOptions) -> list[FileResult]:
+    """Join the tables of all files in a folder; return a result for each joined table that failed."""
+    earlier = any(out.glob("objects.*"))  # tables that a run without objects does not make again
+    if (options.objects is None and not earlier) or is_one_file(out):
+        return []
+    from unet2015.segmentation.joined_results import join_results  # it measures
+
+    failed = join_results(out, results, "segment", chosen=options.channel is not None)
+    return [FileResult(path, error=error) for path, error in failed]
 
 
 def _told_of_all(results: list[FileResult], jobs: Sequence[Job], segmenter: Segmenter) -> list[FileResult]:
     """Say what is to be known of all images together; return results with their notes."""
     results = with_copies(with_other_channels(results, jobs))
-    # Images that do not say their scale, for a model that knows its own: most are right, so it is no warning.
-    if note := scale_not_said(segmenter.info):
-        tell_once([one.input for one in results if note in one.notes], note)
+    tell_scale_not_said([(one.input, one.notes) for one in results], segmenter.info)
     return results

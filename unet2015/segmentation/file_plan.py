@@ -8,9 +8,9 @@ from typing import Any
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.file_names import on_one_line
 from unet2015.images.image import Image
-from unet2015.images.notes import Repeated, tell_once
+from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
-from unet2015.models.unlike import notes_on_image, scale_not_said, unchecked_scale
+from unet2015.models.unlike import notes_on_image, tell_scale_not_said, unchecked_scale
 from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
 from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
@@ -156,7 +156,7 @@ def plan_files(
     options = options or SegmentOptions()
     segmenter = Segmenter(model, options)
     estimator, plans, notes = Estimator(segmenter), [], Repeated()
-    unknown, unchecked = scale_not_said(segmenter.info), []
+    unchecked: list[tuple[Path, Sequence[str]]] = []
     options = segmenter.options
     for job in plan_jobs(find_inputs(inputs), Path(out), options, segmenter.info.classes):
         try:
@@ -164,13 +164,12 @@ def plan_files(
             with options.open(job.input) as image:
                 for note in notes_on_image(image, segmenter.info, job.input):
                     notes.say(job.input, note)
-                if unknown in unchecked_scale(image, segmenter.info):
-                    unchecked.append(job.input)
+                unchecked.append((job.input, unchecked_scale(image, segmenter.info)))
                 plans.append(_plan_file(job, image, segmenter, estimator))
         except Exception as error:
             plans.append(FilePlan(job.input, job.outputs, error=failure_of(error, job.input)))
     notes.finish()
-    tell_once(unchecked, unknown)
+    tell_scale_not_said(unchecked, segmenter.info)
     return plans
 
 

@@ -1,6 +1,5 @@
 """The image that a call names: a file or pixels, the whole of it or one channel."""
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +15,10 @@ from unet2015.images.array_image import ArrayImage
 from unet2015.images.channel import ChannelImage
 from unet2015.images.image import Image
 from unet2015.images.notes import say
-from unet2015.images.pixel_size import pixel_size
 from unet2015.models.model_file import ModelInfo
-from unet2015.models.unlike import notes_on_image, scale_not_said
+from unet2015.models.unlike import notes_on_image, tell_scale_not_said, unchecked_scale
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.options import SegmentOptions
-
-_log = logging.getLogger("unet2015")
 
 
 def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: ModelInfo) -> Image:
@@ -68,8 +64,8 @@ def opened_for(given: str | Path | NDArray[Any], options: SegmentOptions, info: 
     with image_of(given, options, info) as image:
         for note in notes_on_image(image, info, None if watch is None else watch.path):
             say(Path(image.name), note)
-        if named and pixel_size(image.calibration) is None and info.pixel_size_nm is not None:
-            _log.info("%s: %s", image.name, scale_not_said(info))
+        if named:
+            tell_scale_not_said([(Path(image.name), unchecked_scale(image, info))], info)
         yield image
     if watch is not None:
         watch.check()
