@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -31,6 +31,7 @@ from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
 T = TypeVar("T")
+U = TypeVar("U")
 Progress = Callable[[int, int], None]
 """Called with (files done, files)."""
 
@@ -84,6 +85,14 @@ class Comparison(Generic[T]):
     def with_themselves(self) -> int:
         """How many files are their own truth."""
         return sum(os.path.realpath(one) == os.path.realpath(other) for one, other in self.pairing.pairs)
+
+    def with_measures(self, measures: Sequence[U]) -> Comparison[U]:
+        """Return the same comparison with other measures, one for each page."""
+        pages = tuple(
+            PageResult(page.truth, page.result, page.page, measured, page.colours)
+            for page, measured in zip(self.pages, measures, strict=True)
+        )
+        return Comparison(pages, self.pairing, self.failures, self.on_results, self.not_searched)
 
     def as_dict(self) -> dict[str, Any]:
         """Return how much was compared, what failed, which files are alone, and pairs whose names differ."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,64 +104,58 @@ def evaluate_pixels(
     UsageError, ImageReadError
         There are no images, or a folder cannot be read.
     """
-    pages = _Pages(flag(foreground, "foreground"), None if ignore is None else integer(ignore, "ignore"))
-    compared = compare_folders(truth, result, pages.table, wanted=CLASSES, axes=axes, progress=progress)
-    tables = [page.measured for page in compared.pages]
+    foreground = flag(foreground, "foreground")
+    ignore = None if ignore is None else integer(ignore, "ignore")
+
+    def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
+        return _Page.of(true, found, foreground, ignore)
+
+    compared = compare_folders(truth, result, measure, wanted=CLASSES, axes=axes, progress=progress)
+    pages = [page.measured for page in compared.pages]
+    tables = [page.table for page in pages]
     if tables and not any(table.pixels.size for table in tables):
         raise DataSetError(
-            f"{truth}: every pixel has the value {pages.ignore}, that of --ignore: none is left to compare"
+            f"{truth}: every pixel has the value {ignore}, that of --ignore: none is left to compare"
         )
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
-    if pages.foreground:
-        say_no_background(truth, true, pages.several_true)
-        say_no_background(result, found, pages.several_found)
-        for mark in sorted(pages.marks):
+    if foreground:
+        say_no_background(truth, true, any(page.several[0] for page in pages))
+        say_no_background(result, found, any(page.several[1] for page in pages))
+        for mark in sorted({page.mark for page in pages if page.mark}):
             _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
     check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
     masks = checked_masks((truth, true), (result, found))
-    check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
+    check_palettes(compared.pages, (ignore, None), masks, 1 if foreground else None)
     if note := describe_numbered_objects(tables) or describe_nothing_common(found, truth, true, masks):
         _log.warning("%s: %s", result, note)
-    measured = tuple(replace(page, measured=recoded(page.measured, *masks)) for page in compared.pages)
-    return PixelEvaluation(replace(compared, pages=measured))
+    return PixelEvaluation(compared.with_measures([recoded(table, *masks) for table in tables]))
 
 
-@dataclass
-class _Pages:
-    """Counts how often values meet, page by page, and keeps what no table says of the pages.
+class _Page(NamedTuple):
+    """How often values of one page meet, and what no table says of it."""
 
-    Attributes
-    ----------
-    foreground, ignore
-        As of `evaluate_pixels`.
-    several_true, several_found : bool
-        Whether a side has pages of several values beside 0, where what is not 0 is compared.
-    marks : set of int
-        Then, values of the truth that may mark what nobody annotated.
-    """
+    table: Contingency
+    several: tuple[bool, bool] = (False, False)
+    """Whether truth and result have several values, where what is not 0 is compared."""
+    mark: int | None = None
+    """Then, the value of the truth that may mark what nobody annotated."""
 
-    foreground: bool
-    ignore: int | None
-    several_true: bool = False
-    several_found: bool = False
-    marks: set[int] = field(default_factory=set)
-
-    def table(self, true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency:
-        """Return how often values of one page meet."""
-        if self.foreground:
+    @classmethod
+    def of(
+        cls, true: NDArray[np.integer], found: NDArray[np.integer], foreground: bool, ignore: int | None
+    ) -> _Page:
+        """Compare one page; `foreground` and `ignore` are as for `evaluate_pixels`."""
+        if foreground:
             check_no_image(true, "truth")
             check_no_image(found, "result")
-        if self.ignore is not None:
-            annotated = true != self.ignore
+        if ignore is not None:
+            annotated = true != ignore
             true, found = true[annotated], found[annotated]
         _check_not_negative(true, found)
-        if self.foreground:
-            self.several_true |= _several(true)
-            self.several_found |= _several(found)
-            if mark := unannotated_mark(np.unique(true).tolist()):
-                self.marks.add(mark)
-            true, found = (true != 0).astype(np.uint8), (found != 0).astype(np.uint8)
-        return _table(true, found)
+        if not foreground:
+            return cls(_table(true, found))
+        several, mark = (_several(true), _several(found)), unannotated_mark(np.unique(true).tolist())
+        return cls(_table((true != 0).astype(np.uint8), (found != 0).astype(np.uint8)), several, mark)
 
 
 def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:
