@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import tifffile
 
 from tests.images.test_zarr import make
 from unet2015.images.pixel_size import GivenSize
@@ -17,6 +18,7 @@ from unet2015.training.checks.training_set import inspect_set
 
 CELLS = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((9, 9), np.uint8))
 IMAGE = np.random.default_rng(0).integers(1, 200, CELLS.shape).astype(np.uint8)
+STAGE_UNITS = ("PositionYUnit", "PositionXUnit")
 SAID = "declares to lie 80 px along X from "
 
 
@@ -83,6 +85,52 @@ def fields(tmp_path):
         placed(tmp_path / "right.zarr", IMAGE, 100.0, 90.0),
         placed(tmp_path / "left.zarr", IMAGE, 100.0, 50.0),
     )
+
+
+def on_stage(path, pixels, y, x, unit="µm"):
+    """Write an OME-TIFF whose stage stood somewhere; other planes than the first lie elsewhere."""
+    plane = {"PositionY": [y, 7777.0], "PositionX": [x, 7777.0]}
+    plane |= {} if unit is None else {name: [unit, unit] for name in STAGE_UNITS}
+    sizes = dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), 0.5)
+    metadata = {"axes": "TYX", "Plane": plane} | sizes
+    tifffile.imwrite(path, np.stack([pixels, pixels]), metadata=metadata, photometric="minisblack")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({"y": 100.0, "x": 50.0}, {"y": 100.0, "x": 90.0}, "80 px along X"),
+        ({"y": -100.0, "x": -50.0}, {"y": -102.0, "x": -50.0}, "4 px along Y"),
+        ({"y": 100.0, "x": 50.0}, {"y": 0.1, "x": 0.09, "unit": "mm"}, "80 px along X"),
+        ({"y": 100.0, "x": 50.0}, {"y": 100.2, "x": 49.8}, None),
+        ({"y": 100.0, "x": 50.0}, {"y": 0.0, "x": 0.0}, None),
+        ({"y": 100.0, "x": 50.0, "unit": None}, {"y": 1.0, "x": 2.0, "unit": None}, None),
+        ({"y": 100.0, "x": 50.0}, {"y": 1.0, "x": 2.0, "unit": "reference frame"}, None),
+        ({"y": 100.0, "x": 50.0}, {"y": 1.0, "x": 2.0, "unit": "pixel"}, None),
+        ({"y": 100.0, "x": 50.0}, {"y": 1.0, "x": float("nan")}, None),
+    ],
+)
+def test_stage_positions_of_ome_tiff_that_differ_by_a_pixel(tmp_path, one, other, said):
+    paths = [on_stage(tmp_path / f"{i}.ome.tif", IMAGE, **each) for i, each in enumerate((one, other))]
+    with open_image(paths[0]) as first, open_image(paths[1]) as second:
+        found = other_place(first, second, "its image")
+    assert found == (said and f"declares to lie {said} from its image; see that they belong together")
+
+
+def test_a_stage_position_does_not_compare_with_a_place_in_ome_zarr(tmp_path):
+    zarr = placed(tmp_path / "a.zarr", np.stack([IMAGE, IMAGE]), 1.0, 100.0, 50.0)
+    with open_image(on_stage(tmp_path / "a.ome.tif", IMAGE, 7.0, 3.0)) as one, open_image(zarr) as other:
+        assert other_place(one, other) is None
+
+
+def test_labels_measured_on_an_ome_tiff_of_another_stage_position(tmp_path):
+    labels = on_stage(tmp_path / "labels.ome.tif", CELLS, 100.0, 90.0)
+    for name, x in (("right", 90.0), ("left", 50.0)):
+        image = on_stage(tmp_path / f"{name}.ome.tif", IMAGE, 100.0, x)
+        (result,) = measure_files(labels, tmp_path / name, images=image)
+        assert result.error is None
+        assert any(f"{SAID}its image;" in note for note in result.notes) == (name == "left")
 
 
 def noted(caplog):

@@ -1,7 +1,8 @@
 """What a TIFF header says about its image, in one form for all flavours."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,8 @@ class Declared:
         The axes of one page with the samples of its pixels, where the header says them: YXC, ZYX.
     significant_bits : int or None
         How many bits of a pixel are used, where the header says that.
+    stage : mapping
+        Where the stage stood along Y and X for the first plane, in micrometres, where the header says that.
     """
 
     kind: MetadataKind
@@ -65,6 +68,7 @@ class Declared:
     channel_names: tuple[str, ...] = ()
     page_axes: str = ""
     significant_bits: int | None = None
+    stage: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def planes(self) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +106,8 @@ class Image(ABC):
         What tables call it; None where its path says it.
     origin : dict
         Where the first pixel lies, for each letter for which the file says so, in the calibration's unit.
+    stage : mapping
+        Where the stage stood along Y and X, in micrometres, where the file says so.
     """
 
     colours_are_shown = False
@@ -125,6 +127,7 @@ class Image(ABC):
         self._notes = (*header.notes, *(() if told else describe_narrow(self.axes, self.shape)))
         self.title: str | None = None
         self.origin: dict[str, float] = {}
+        self.stage: Mapping[str, float] = {}
         self.companion = header.companion
         self.reader: str | None = None
         self.scene: int | None = None

@@ -16,6 +16,7 @@ from unet2015.errors import ImageReadError
 from unet2015.images.axes import Calibration, unit_factor
 from unet2015.images.declared import Declared, magnitude, possible_bits
 from unet2015.images.ome_metadata import OmeMetadata, own_images
+from unet2015.images.ome_positions import stage_position
 from unet2015.images.resolution import believed
 
 _UNNAMED, _ELSEWHERE, _MISSING = -1, -2, -3
@@ -103,7 +104,8 @@ def read_ome(
         )
     planes, every_note = tuple(held.tolist()), metadata.notes + notes
     declared = Declared("ome", lead, sizes, calibration, planes, every_note, metadata.companion, names)
-    return replace(declared, significant_bits=possible_bits(pixels.get("SignificantBits"), dtype))
+    bits = possible_bits(pixels.get("SignificantBits"), dtype)
+    return replace(declared, significant_bits=bits, stage=stage_position(pixels))
 
 
 def _sizes(

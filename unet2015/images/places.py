@@ -1,5 +1,7 @@
 """Where images lie, and images that declare different places."""
 
+from collections.abc import Mapping
+
 from unet2015.images.axes import unit_factor
 from unet2015.images.image import Image
 from unet2015.images.pixel_size import MICROMETRE
@@ -13,7 +15,8 @@ def other_place(image: Image, other: Image, called: str | None = None) -> str | 
     """Return in words that two images declare places a pixel or more apart; None where they do not.
 
     Programs write 0 for a place that they do not know, so that alone says nothing: of the plane where it is
-    0 in Y and in X. A place in no known unit says nothing either.
+    0 in Y and in X. A place in no known unit says nothing either. A place is that of an OME-Zarr image, or
+    where the stage stood for one of OME-TIFF; these two do not compare, as each has zero elsewhere.
 
     Parameters
     ----------
@@ -33,7 +36,13 @@ def _compared(image: Image, other: Image) -> str:
     """Return the axes along which both declare a place."""
     depth = all(one.origin.get("Z") for one in (image, other))
     plane = all(one.origin.get("Y") or one.origin.get("X") for one in (image, other))
-    return "Z" * depth + "YX" * plane
+    stages = [*map(_stage, (image, other))]
+    return "Z" * depth + "YX" * (plane or all(len(one) == 2 and any(one.values()) for one in stages))
+
+
+def _stage(image: Image) -> Mapping[str, float]:
+    """Return where the stage stood for an image that does not say its place in another way."""
+    return {} if image.origin else image.stage
 
 
 def _apart(image: Image, other: Image, letter: str) -> float | None:
@@ -50,8 +59,7 @@ def _in_micrometres(image: Image, letter: str) -> tuple[float, float] | None:
     known = image.calibration
     length = {"Z": known.z_spacing, "Y": known.pixel_size_y, "X": known.pixel_size_x}[letter]
     factor = unit_factor(known.unit, MICROMETRE)
-    return (
-        None
-        if length is None or factor is None
-        else (image.origin.get(letter, 0.0) * factor, length * factor)
-    )
+    if length is None or factor is None:
+        return None
+    stage = _stage(image).get(letter)
+    return image.origin.get(letter, 0.0) * factor if stage is None else stage, length * factor

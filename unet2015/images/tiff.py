@@ -96,6 +96,7 @@ class TiffImage(Image):
                 channel_names=() if axes else declared.channel_names,
             )
         )
+        self.stage = declared.stage
         if letter == "C" and self._samples in _COLOURS and self.dtype == np.uint8 and self.kind != "ome":
             self.stack_channels //= len(values)
         self._inverted = found.inverted

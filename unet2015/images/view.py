@@ -54,7 +54,7 @@ class ImageView(Image):
     def __init__(self, image: Image, header: ImageHeader) -> None:
         self._image = image
         super().__init__(header)
-        self.origin, self.reader = image.origin, image.reader
+        self.origin, self.stage, self.reader = image.origin, image.stage, image.reader
         self.stack_channels, self.title = image.stack_channels, image.title
 
     @property
