@@ -30,7 +30,8 @@ import tifffile
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row, said, seconds
-from benchmarks.out_of_core import MIB, draw_page, high_water, peak_of, write_model
+from benchmarks.out_of_core import draw_page, write_model
+from benchmarks.peak import MIB, high_water, peak_of
 from unet2015.arguments import parse_size
 from unet2015.models.model_file import read_model_file
 from unet2015.safe_files import sha256

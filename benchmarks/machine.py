@@ -7,34 +7,37 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from unet2015 import provenance
-from unet2015.device import accelerator_names, has_matrix_units
-from unet2015.networks.architecture import FASTEST
-from unet2015.networks.cpu.convolution_choice import least_product, way_of
-from unet2015.networks.cpu.packed_weights import can_pack
-from unet2015.networks.cpu.row_strips import RowStripUNet
-from unet2015.networks.cpu.winograd_weights import can_multiply
-from unet2015.networks.unet2015 import UNet
+
+if TYPE_CHECKING:  # loaded where it is used: what is measured in a process of its own may not need torch
+    import torch
+
+    from unet2015.networks.cpu.row_strips import RowStripUNet
+    from unet2015.networks.unet2015 import UNet
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> dict[str, Any]:
     """Return what the times depend on."""
+    from unet2015.device import accelerator_names
+
     return provenance.machine(accelerator_names())
 
 
 def cpu_kind() -> str:
     """Return this processor's kind in the words of the table: matrix units change what bfloat16 costs."""
+    from unet2015.device import has_matrix_units
+
     return "CPU with AMX" if has_matrix_units() else "CPU"
 
 
 def result_of_kind(name: str) -> str:
     """Return the name of a result that is kept for each kind of processor."""
+    from unet2015.device import has_matrix_units
+
     return f"{name}_amx" if has_matrix_units() else name
 
 
@@ -62,17 +65,26 @@ def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[st
     ]
 
 
-def fastest(network: UNet, dtype: torch.dtype) -> RowStripUNet:
+def fastest(network: "UNet", dtype: "torch.dtype") -> "RowStripUNet":
     """Return the scores of a network as a segmentation on this machine computes them."""
+    from unet2015.networks.architecture import FASTEST
+    from unet2015.networks.cpu.convolution_choice import least_product, way_of
+    from unet2015.networks.cpu.row_strips import RowStripUNet
+
     way = way_of(network, dtype, FASTEST)
     return RowStripUNet(network, dtype, winograd_from=0 if way is None else least_product(way))
 
 
-def matrix_product(dtype: torch.dtype, size: int, repeats: int) -> float:
+def matrix_product(dtype: "torch.dtype", size: int, repeats: int) -> float:
     """Return the best rate of a square matrix product, in GFLOP/s: torch's, or oneDNN's if that is faster.
 
     On processors of AMD, torch's in float32 (MKL's) uses half of each vector.
     """
+    import torch
+
+    from unet2015.networks.cpu.packed_weights import can_pack
+    from unet2015.networks.cpu.winograd_weights import can_multiply
+
     a, b = torch.rand(2, size, size).to(dtype)
     products: list[Callable[[], object]] = [lambda: a @ b]
     if can_pack(dtype) and can_multiply(torch.float32):

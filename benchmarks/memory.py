@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row
-from benchmarks.out_of_core import MIB, peak_of
+from benchmarks.peak import MIB, peak_of
 from benchmarks.peers import peer, peer_versions
 from benchmarks.tiled_inference import OVERLAPS, Windows, model_of, network_of
 from unet2015.arguments import parse_size

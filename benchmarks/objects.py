@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row
-from benchmarks.out_of_core import MIB, high_water, peak_of
+from benchmarks.peak import MIB, high_water, peak_of
 from benchmarks.peers import peer, peer_versions
 from unet2015.arguments import parse_size
 from unet2015.images.array_image import ArrayImage

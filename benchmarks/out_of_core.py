@@ -12,8 +12,6 @@ needs Linux.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result, row
+from benchmarks.peak import MIB, peak_of
 from unet2015.arguments import parse_size
 from unet2015.images.reader import open_image
 from unet2015.models.model_file import ModelInfo, save_model
@@ -35,7 +34,6 @@ from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 TILE = 512
-MIB = 2**20
 
 
 def texture(seed: int = 0) -> NDArray[np.uint16]:
@@ -84,48 +82,6 @@ def draw_stack(path: Path, pages: int) -> None:
         photometric="minisblack",
         metadata={"axes": "ZYX"},
     )
-
-
-def peak_of(command: Sequence[str | Path]) -> dict[str, Any]:
-    """Run a command; return its peak resident memory, its seconds and its exit status."""
-    start, most = time.perf_counter(), 0
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([str(word) for word in command], stdout=said, stderr=said)
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            most = max(most, resident(process.pid), high_water(process.pid))
-            time.sleep(0.1)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{command}: {said.read().decode(errors='replace')}")
-    # Not by ru_maxrss, which begins with what this process has when it forks.
-    return {
-        "peak_mib": round(most / MIB, 1),
-        "seconds": round(time.perf_counter() - start, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-    }
-
-
-def high_water(pid: int) -> int:
-    """Return the largest resident memory that a process had so far, in bytes."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):  # it ended in between
-        return 0
-
-
-def resident(pid: int) -> int:
-    """Return the resident bytes of a process and its descendants."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
 
 
 def installed_segment(image: Path, model: Path, out: Path, more: Sequence[str]) -> list[str | Path]:

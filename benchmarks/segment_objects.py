@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from benchmarks.command import options
 from benchmarks.machine import keep_result
-from benchmarks.out_of_core import installed_segment, peak_of
+from benchmarks.out_of_core import installed_segment
+from benchmarks.peak import peak_of
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.models.model_file import ModelInfo, save_model

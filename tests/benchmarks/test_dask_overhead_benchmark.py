@@ -40,7 +40,8 @@ def test_tasks_from_1_to_64_tiles_are_asked_for():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_all_threads_of_one_process_have_one_core(tmp_path):
+def test_all_threads_of_one_process_have_one_core(tmp_path, monkeypatch, loaded_processes):
+    monkeypatch.setattr(dask_runs, "get_context", loaded_processes)
     runs = dask_runs.Runs(tmp_path, 1)
     with runs.ready("process") as way:
         way(2, 1)

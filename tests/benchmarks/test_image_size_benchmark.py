@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import image_size, plots
+from tests.forks import peak_of
 
 
 def sizes(*costs, work=None):
@@ -28,7 +29,8 @@ def sizes(*costs, work=None):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_quick_run_says_what_it_took(tmp_path, benchmark):
+def test_quick_run_says_what_it_took(tmp_path, benchmark, monkeypatch):
+    monkeypatch.setattr(image_size, "peak_of", peak_of)
     out = tmp_path / "image_size.json"
     arguments = ["--quick", "--out", str(out), "--folder", str(tmp_path)]
     assert benchmark.pedantic(image_size.main, args=(arguments,), rounds=1) == 0

@@ -10,6 +10,7 @@ from benchmarks import engines, layers, machine, memory, tiled_inference
 from benchmarks.machine import result_of_kind
 from benchmarks.padded import largest_difference
 from benchmarks.tiled_inference import taken_by
+from tests.forks import peak_of
 from unet2015.networks.cpu.convolution_choice import DIRECT, VARIABLE
 from unet2015.networks.unet2015 import UNet
 
@@ -86,7 +87,7 @@ def test_the_padded_network_is_the_network_inside(depth):
     ("units", "kind", "name"), [(False, "CPU", "engines"), (True, "CPU with AMX", "engines_amx")]
 )
 def test_results_of_processors_with_matrix_units_are_kept_apart(monkeypatch, units, kind, name):
-    monkeypatch.setattr(machine, "has_matrix_units", lambda: units)
+    monkeypatch.setattr("unet2015.device.has_matrix_units", lambda: units)
     assert (machine.cpu_kind(), machine.result_of_kind("engines")) == (kind, name)
     times = {"cpu_least": 10, "least": 10}
     windows = [{"overlap": 0.25, "order": "channels last", "ratio": 2.5, "times": times}]
@@ -190,7 +191,8 @@ def test_all_forms_of_a_layer_are_the_same_layer(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_quick_run_of_the_memory(tmp_path, benchmark):
+def test_quick_run_of_the_memory(tmp_path, benchmark, monkeypatch):
+    monkeypatch.setattr(memory, "peak_of", peak_of)
     result = quick(benchmark, memory, tmp_path)
     assert 100 < result["cases"]["cap=900M"]["peak_mib"] < 900
     assert result["table"][0]["met"]

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks import objects
+from tests.forks import peak_of
 
 
-def test_quick_run_writes_times_and_seams(tmp_path):
+def test_quick_run_writes_times_and_seams(tmp_path, monkeypatch):
+    monkeypatch.setattr(objects, "peak_of", peak_of)
     out = tmp_path / "objects.json"
     assert objects.main(["--quick", "--large", "256", "--many", "128", "--out", str(out)]) == 0
     result = json.loads(out.read_text())

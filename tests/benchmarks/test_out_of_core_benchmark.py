@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from benchmarks import out_of_core
+from benchmarks.peak import peak_of
 
 
 @pytest.mark.slow
@@ -31,7 +32,7 @@ def test_the_peak_is_that_of_all_processes_together():
     child = f"[sys.executable, '-c', {hold + '; time.sleep(2)'!r}]"
     alone = f"{hold}; time.sleep(2)"
     both = f"{hold}; subprocess.run({child})"
-    assert out_of_core.peak_of([sys.executable, "-c", alone])["peak_mib"] < 100
-    assert out_of_core.peak_of([sys.executable, "-c", both])["peak_mib"] > 120
+    assert peak_of([sys.executable, "-c", alone])["peak_mib"] < 100
+    assert peak_of([sys.executable, "-c", both])["peak_mib"] > 120
     with pytest.raises(RuntimeError, match="planted"):
-        out_of_core.peak_of([sys.executable, "-c", "raise SystemExit('planted')"])
+        peak_of([sys.executable, "-c", "raise SystemExit('planted')"])
