@@ -23,7 +23,7 @@ SAID = {
     "specks": "a few pixels (hot pixels, debris?)",
 }
 OTHER = em_stack(1, 128, 128, seed=7)[0][0]
-TILE = SegmentOptions(tile=60, device="cpu")
+TILE, SMALL = (SegmentOptions(tile=side, device="cpu") for side in (92, 60))
 
 
 def bad_images():
@@ -118,10 +118,10 @@ def test_a_resumed_run_says_it(model, files, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Predictor, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            segment_files(empty, tmp_path / "out", model, TILE)
+            segment_files(empty, tmp_path / "out", model, SMALL)
     # The mapping is known, so that the image is not measured once more.
     monkeypatch.setattr("unet2015.images.mapped_image.intensity_scale", None)
-    assert notes_of(segment_files(empty, tmp_path / "out", model, TILE)) == {"empty": ["empty"]}
+    assert notes_of(segment_files(empty, tmp_path / "out", model, SMALL)) == {"empty": ["empty"]}
 
 
 @pytest.mark.slow

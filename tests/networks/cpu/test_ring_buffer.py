@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unet2015.networks.cpu.ring_buffer import RingBuffer, Workspace, buffer_values
@@ -20,6 +20,7 @@ def height_of(network, more):
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(depths, st.integers(1, 60))
 def test_what_is_held_does_not_grow_with_the_height(depth, rows):
     network = network_of(depth, 3)
