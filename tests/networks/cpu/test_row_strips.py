@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from functools import cache
 from math import inf
 from unittest import mock
 
@@ -28,19 +29,22 @@ from unet2015.networks.cpu.row_strips import RowStripUNet
 from unet2015.networks.cpu.winograd_layers import MIN_BFLOAT16_PRODUCT, tile_geometry
 from unet2015.networks.unet2015 import UNet
 
-cases = given(
-    seed=st.integers(0, 2**32),
-    shape=st.tuples(  # channels, classes, width, depth, variant
-        st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(0, 4), st.sampled_from(VARIANTS)
-    ),
-    extra=st.tuples(st.integers(0, 9), st.integers(0, 4)),
-    cuts=st.tuples(st.integers(1, 200_000), st.integers(1, 60)),  # bytes of a row block, pixels of a strip
-    count=st.integers(1, 2),
-)
+
+def cases(deepest):
+    return given(
+        seed=st.integers(0, 2**32),
+        shape=st.tuples(  # channels, classes, width, depth, variant
+            *(st.integers(1, 3), st.integers(1, 4), st.integers(1, 9)),
+            *(st.integers(0, deepest), st.sampled_from(VARIANTS)),
+        ),
+        extra=st.tuples(st.integers(0, 9), st.integers(0, 4)),
+        cuts=st.tuples(st.integers(1, 200_000), st.integers(1, 60)),  # bytes of a block, pixels of a strip
+        count=st.integers(1, 2),
+    )
 
 
 @settings(max_examples=60)
-@cases
+@cases(deepest=4)
 def test_strips_equal_the_network(seed, shape, extra, cuts, count):
     network = made(seed, *shape).double()
     image = image_for(network, seed, extra, count)
@@ -98,7 +102,7 @@ def test_with_matrix_units_wide_maps_are_computed_in_blocks_of_columns(monkeypat
 @pytest.mark.slow
 @with_and_without_winograd
 @settings(max_examples=10)
-@cases
+@cases(deepest=3)  # that of the paper is looked at below
 def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cuts, count):
     network = made(seed, *shape)
     enough = 12 // network.geometry.factor  # of few scores, either mean may be small by luck
@@ -118,14 +122,21 @@ def test_packed_weights_round_as_the_network_does(least, seed, shape, extra, cut
 @pytest.mark.parametrize("width", [4, 16, 32])
 @with_and_without_winograd
 def test_at_the_papers_depth_strips_are_as_exact_as_the_network(variant, width, least):
-    network = made(0, 1, 2, width, 4, variant)
-    image = image_for(network, 1, (6, 4)).float()
+    image, plain, exact = at_the_papers_depth(variant, width)
     with winograd_from(least):
+        network = made(0, 1, 2, width, 4, variant)
         found = RowStripUNet(network, block_bytes=200_000, strip_pixels=8)(image)
-    plain = last(network)(last(image))
-    exact = network.double()(image.double())
     # Winograd's sums are shorter, and so round less.
     assert error_of(found, exact) <= (1 if least == 1 else 1.25) * error_of(plain, exact)
+
+
+@cache  # with and without Winograd
+def at_the_papers_depth(variant, width):
+    """An image, and the scores of the network in float32 and in float64."""
+    network = made(0, 1, 2, width, 4, variant)
+    image = image_for(network, 1, (6, 4)).float()
+    plain = last(network)(last(image))
+    return image, plain, network.double()(image.double())
 
 
 def test_bfloat16_is_as_near_as_the_network_in_bfloat16():
