@@ -46,7 +46,7 @@ steps = 3
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("isbi") / "isbi2012"
     folder.mkdir()
-    images, labels = em_stack(pages=30, height=48, width=56, seed=3)
+    images, labels = em_stack(pages=30, height=28, width=40, seed=3)
     for name, stack in (("train-volume", images), ("train-labels", labels), ("test-volume", images[:2])):
         write_image(folder / f"{name}.tif", stack, "IYX", data.PIXEL)
     return folder
