@@ -1,4 +1,4 @@
-"""Colours that OME-Zarr declares for numbers of labels: what of them contradicts the numbers is said."""
+"""Colours and names that OME-Zarr declares for numbers of labels: what of them contradicts them is said."""
 
 import logging
 
@@ -108,3 +108,94 @@ def test_colours_of_truth_and_result_are_compared(tmp_path, caplog, swapped):
     warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert any("the colour #0000ff is 2 in" in one for one in warned) == swapped
     assert any("is #" in one for one in warned) is False
+
+
+def named(path, page, names, key="class", version="0.4"):
+    """Write labels whose numbers have these names."""
+    make(path, page, version=version)
+    group = zarr.open_group(path, mode="r+")
+    properties = [{"label-value": number, "area": 9, key: name} for number, name in names]
+    label = {"image-label": {"properties": properties}}
+    group.attrs.update(label if version == "0.4" else {"ome": group.attrs["ome"] | label})
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    ("names", "key", "found"),
+    [
+        ([(1, "nucleus"), (2, " dead ")], "class", {1: "nucleus", 2: "dead"}),
+        ([(1, "nucleus")], "Name", {1: "nucleus"}),
+        ([(1, "nucleus")], "comment", {}),
+        ([(1, "nucleus"), (1, "dead"), (2, "dead")], "class", {2: "dead"}),
+        ([(1, 7), (-1, "x"), ("2", "x"), (True, "x"), (3, " ")], "class", {}),
+    ],
+)
+def test_the_names_of_numbers_are_read(tmp_path, version, names, key, found):
+    path = named(tmp_path / "a.zarr", drawn(0, 1, 2), names, key, version)
+    with open_image(path, labels=True) as image:
+        assert image.label_names == found
+    with open_image(path) as image:
+        assert image.label_names == {}
+
+
+@pytest.mark.parametrize("damaged", [7, {"properties": 7}, {"properties": [7, {}]}])
+def test_damaged_names_are_none(tmp_path, damaged):
+    path = make(tmp_path / "a.zarr", drawn(0, 1))
+    zarr.open_group(path, mode="r+").attrs["image-label"] = damaged
+    with open_image(path, labels=True) as image:
+        assert image.label_names == {}
+
+
+NAMES = [(0, "background"), (1, "nucleus"), (2, "dead")]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (
+            [(1, "dead"), (2, "nucleus")],
+            'the number 1 is "nucleus" in {}, but "dead" in {} (and 1 more such)',
+        ),
+        ([(1, "nucleus"), (2, "alive")], 'the number 2 is "dead" in {}, but "alive" in {}'),
+        ([(2, "Dead"), (1, "NUCLEUS")], None),
+        ([(1, "class 1"), (2, "class 2")], None),
+        ([(0, "empty"), (1, "nucleus"), (9, "other")], None),
+        ([], None),
+    ],
+)
+def test_a_number_of_two_names_is_said_where_numbers_are_classes(tmp_path, caplog, others, said):
+    pairs = []
+    for number, names in enumerate((NAMES, others)):
+        noise = np.random.default_rng(number).integers(0, 256, (20, 40), np.uint8)
+        image = make(tmp_path / f"i{number}.zarr", noise)
+        pairs.append((image, named(tmp_path / f"l{number}.zarr", drawn(0, 1, 2), names)))
+    labels = [str(label) for _, label in pairs]
+    for kind in ("classes", "instances"):
+        settings = TrainingSettings(labels={"kind": kind, "classes": 3 if kind == "classes" else 2})
+        found = [
+            one.message
+            for one in inspect_set(pairs, settings).problems
+            if "whatever their names" in one.message
+        ]
+        assert len(found) == bool(said and kind == "classes"), kind
+        if found:
+            assert said.format(*labels) in found[0]
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        assert evaluate_pixels(*labels).comparison.complete
+        assert sum("whatever their names" in one for one in caplog.messages) == bool(said)
+        caplog.clear()
+        evaluate_pixels(*labels, foreground=True)
+        assert not [one for one in caplog.messages if "whatever their names" in one]
+
+
+def test_a_name_of_two_numbers_is_said_but_not_that_of_many_objects(tmp_path, caplog):
+    one = named(tmp_path / "t.zarr", drawn(0, 1, 2), [(1, "nucleus")])
+    other = named(tmp_path / "r.zarr", drawn(0, 1, 2), [(2, "nucleus")])
+    many = named(tmp_path / "m.zarr", drawn(0, 1, 2), [(1, "nucleus"), (2, "nucleus")])
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        evaluate_pixels(one, other)
+        assert f'"nucleus" is the number 1 in {one}, but 2 in {other}: labels are read' in caplog.text
+        caplog.clear()
+        evaluate_pixels(one, many)
+        assert "whatever their names" not in caplog.text

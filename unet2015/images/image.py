@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -102,6 +102,8 @@ class Image(ABC):
         Of one channel that was taken alone, those of its file.
     colours_are_shown : bool
         Whether `label_colours` are those of viewers alone, which each program chooses by itself.
+    label_names : mapping of int to str
+        What the file calls numbers of labels; empty where it does not name any.
     title : str or None
         What tables call it; None where its path says it.
     origin : dict
@@ -111,6 +113,7 @@ class Image(ABC):
     """
 
     colours_are_shown = False
+    label_names: Mapping[int, str] = MappingProxyType({})
 
     def __init__(self, header: ImageHeader) -> None:
         self.name = name = header.name

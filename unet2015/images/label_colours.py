@@ -1,23 +1,28 @@
-"""What colours the palettes of label files give to their numbers, and where files contradict each other.
+"""What colours and names label files give to their numbers, and where files contradict each other.
 
 Labels are read by their numbers. But where a program numbers the colours of each file by itself, a number is
 another class in each file.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from unet2015.images.image import Colours, Image
+from unet2015.images.label_names import contradicting_names
 from unet2015.wording import listed
 
 _NOT_ANNOTATED = -1
 _ALIKE = 8
 """Most by which red, green and blue of two colours differ that are the same: quantising changes them."""
 _SAVE = "save the files with one palette, in which each class has one number"
+_NAMES = (
+    "labels are read by their numbers, whatever their names; see that a number is the same class in all "
+    "files, else save them with one list of classes"
+)
 _READ = "labels are read by their numbers, whatever the colours of their palettes"
 
 
@@ -35,12 +40,15 @@ class UsedColours:
         Those that a pixel has, and that have a colour.
     shown : bool
         The colours are those of viewers alone (OME-Zarr): each program may show a class in its own.
+    names : mapping of int to str
+        What the file calls numbers that a pixel has; others may have colours.
     """
 
     place: str
     palette: Colours
     numbers: frozenset[int]
     shown: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def rises(self) -> bool:
@@ -95,14 +103,16 @@ class Contradiction:
 
 
 def page_colours(image: Image, number: int, page: npt.NDArray[np.generic]) -> UsedColours | None:
-    """Return what the palette of one page of labels says, given its pixels; None where it has none."""
+    """Return what the palette of one page of labels says, and its names, given its pixels; None for none."""
     palette = image.label_colours(number)
-    if palette is None:
+    if palette is None and not image.label_names:
         return None
+    palette = np.zeros((0, 3), np.uint8) if palette is None else palette
     found = np.unique(page).astype(int).tolist()
     place = f"{image.name}, page {number}" if image.pages > 1 else image.name
     numbers = frozenset(one for one in found if 0 <= one < len(palette))
-    return UsedColours(place, palette, numbers, image.colours_are_shown)
+    names = {one: image.label_names[one] for one in found if one in image.label_names}
+    return UsedColours(place, palette, numbers, image.colours_are_shown, names)
 
 
 def used_colours(image: Image, pages: Iterable[npt.NDArray[np.generic]]) -> list[UsedColours]:
@@ -120,7 +130,9 @@ def used_colours(image: Image, pages: Iterable[npt.NDArray[np.generic]]) -> list
         if (one := page_colours(image, number, page)) is not None:
             key = one.palette.tobytes()
             first = found.get(key, one)
-            found[key] = replace(first, numbers=first.numbers | one.numbers)
+            found[key] = replace(
+                first, numbers=first.numbers | one.numbers, names={**first.names, **one.names}
+            )
     every = list(found.values())
     return [replace(one, place=image.name) for one in every] if len(every) == 1 else every
 
@@ -128,8 +140,12 @@ def used_colours(image: Image, pages: Iterable[npt.NDArray[np.generic]]) -> list
 def contradictions(labels: Iterable[tuple[UsedColours, Meaning]]) -> Iterator[Contradiction]:
     """Say where palettes of labels contradict each other: a colour of two classes, or a class of two colours.
 
-    The first is said, with the number of others.
+    The first is said, with the number of others. So it is of names, where numbers are classes.
     """
+    labels = list(labels)
+    said = [*contradicting_names([used for used, meaning in labels if meaning.least is None])]
+    if said:
+        yield Contradiction(False, f"{said[0]}{_more(len(said) - 1)}: {_NAMES}")
     of_colour: dict[bytes, dict[frozenset[int], UsedColours]] = {}
     of_class: dict[int, tuple[int, UsedColours]] = {}
     crossed: list[Contradiction] = []
@@ -186,10 +202,14 @@ def _alike(one: Colours, other: Colours) -> bool:
 
 
 def _advised(text: str, others: int, certain: bool) -> str:
-    more = f" (and {others} more such)" * bool(others)
+    more = _more(others)
     if certain:
         return (
             f"{text}{more}: {_READ}, so classes would be mixed; {_SAVE}; or, if the numbers are right, "
             "without palettes"
         )
     return f"{text}{more}: {_READ}; see that a number is the same class in all files, else {_SAVE}"
+
+
+def _more(others: int) -> str:
+    return f" (and {others} more such)" * bool(others)

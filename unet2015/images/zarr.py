@@ -14,7 +14,7 @@ from unet2015.images.image import Colours, Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
 from unet2015.images.zarr_chunks import any_chunk, describe_chunks, stored_shape
-from unet2015.images.zarr_colours import colours_of_labels
+from unet2015.images.zarr_colours import colours_of_labels, names_of_labels
 from unet2015.images.zarr_formats import describe_both
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
 from unet2015.safe_files import open_regular, read_bytes
@@ -58,6 +58,7 @@ class ZarrImage(Image):
             attributes = dict(group.attrs.asdict())
             declared = read_multiscale(attributes, int(group.metadata.zarr_format), name)
             self._label_palette = colours_of_labels(attributes) if labels else None
+            self.label_names = names_of_labels(attributes) if labels else {}
             arrays = [open_level(group, path, name) for path in declared.paths]
             check_levels(arrays, declared, name)
             both = describe_both(path, group, declared)

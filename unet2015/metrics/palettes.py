@@ -45,7 +45,7 @@ def check_sides(sides: Sequence[Sequence[UsedColours]], meanings: Sequence[Meani
     found = [one for side in meant for one in contradictions(side)]
     if not found and all(meant):
         both = [one for side in meant for one in side]
-        if all(meaning.of(number) <= 1 for used, meaning in both for number in used.numbers):
+        if all(meaning.of(number) <= 1 for used, meaning in both for number in {*used.numbers, *used.names}):
             # Two programs may show the one class of a mask in two colours.
             both = [(used, replace(meaning, least=1)) for used, meaning in both]
         found = [*contradictions(both)]
