@@ -20,6 +20,7 @@ from unet2015.safe_files import claim, make_folder, write_json
 from unet2015.settings import TrainingSettings
 from unet2015.tiling.progress import reporting, unnamed
 from unet2015.training import run_folder
+from unet2015.training.begun_before import begun_before
 from unet2015.training.checks.problem import merged
 from unet2015.training.checks.training_set import check_pairs
 from unet2015.training.chosen_settings import settings_of
@@ -156,7 +157,7 @@ def train(
             say_place(out, images, labels)
         pairs = pair_images(images, labels)
         check_channels(begun, chosen.network, pairs[0][0], reading)
-        before = run_folder.held_out_before(out) if resume else None
+        before = begun_before(out) if resume else None
         info, silent = (begun.model.info if begun else None), not group.first
         checked = check_pairs(pairs, chosen, reading, silent=silent, start=info, before=before)
         for warning in merged(checked.problems):

@@ -37,10 +37,13 @@ class Before(NamedTuple):
         How many there were.
     held_out : sequence of int
         Those held out, counted over the whole set.
+    together : sequence of sequence of str
+        Names of the pages that share pixels, where that decided which are held out.
     """
 
     pages: int
     held_out: Sequence[int]
+    together: Sequence[Sequence[str]] = ()
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -243,11 +243,15 @@ def test_the_record_says_which_pages_are_on_one_side_as_they_share_pixels(tmp_pa
     ids=["others", "the last", "those that overlap", "of another set"],
 )
 def test_pages_held_out_before_are_held_out_again(report, monkeypatch, pages, held_out, together):
-    """Groups are not looked for where these are the last ones, which would be held out without groups."""
-    if pages == [3, 4]:
+    """Then no others are looked for; which share pixels the training has found, by the names of then."""
+    if 5 not in pages:
         monkeypatch.setattr(split, "linked_pages", None)
+        monkeypatch.setattr(split, "split_pages", None)
     images = [TILES[0], *map(noise, range(3)), TILES[1]]
-    before = Before(5 + (5 in pages), pages)
+    groups = (
+        [["t0.tif", "t4.tif"]] if pages == [0, 4] else [["gone.tif", "t4.tif"]] if pages == [3, 4] else []
+    )
+    before = Before(5 + (5 in pages), pages, groups)
     found = report(images, None, before=before, validation={"fraction": 0.4})
     assert [*found.held_out_pages] == held_out
     assert [*map(list, found.together)] == together

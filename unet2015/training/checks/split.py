@@ -55,7 +55,8 @@ def choose_split(
     validation : ValidationSettings
         Which pages are held out. If none are named, pages that are copies, or share pixels, are on one side.
     before : Before, optional
-        Of a training that is resumed: the same are held out again, if none are named.
+        Of a training that is resumed: the same are held out again, if none are named. Then it is not looked
+        for others, nor for the pages that share pixels, which the training has found.
 
     Raises
     ------
@@ -64,23 +65,32 @@ def choose_split(
         problem of the set.
     """
     copies, total = copies_of(pages.facts), len(pages.facts)
+    if validation.pages is None and before is not None and before.pages == total:
+        return _as_before(pages, before)
     training, held_out = split_pages(validation, total, files, copies)
     split = Split(training, held_out, shared_pixels(pages, training, held_out))
-    own = None if before is None or before.pages != total else [*before.held_out]
-    if validation.pages is not None or own == held_out:
+    if validation.pages is not None or not split.shared.linked:
         return split
-    if split.shared.linked:
-        groups = linked_pages(pages)
-        training, measured = split_pages(validation, total, files, copies, groups)
-        if measured != held_out and own in (None, measured):
-            together = [[pages.facts[page].name for page in group] for group in groups]
-            problems = [Problem("warning", "", _in_words(together))]
-            shared = shared_pixels(pages, training, measured)
-            return Split(training, measured, shared, together, problems)
-    if own is None:
+    groups = linked_pages(pages)
+    training, measured = split_pages(validation, total, files, copies, groups)
+    if measured == held_out:
         return split
-    training = sorted({*range(total)} - {*own})
-    return Split(training, own, shared_pixels(pages, training, own))
+    together = [[pages.facts[page].name for page in group] for group in groups]
+    return _split_of(pages, training, measured, together)
+
+
+def _as_before(pages: SetPages, before: Before) -> Split:
+    names, held_out = {page.name for page in pages.facts}, [*before.held_out]
+    training = sorted({*range(before.pages)} - {*held_out})
+    known = all(names.issuperset(group) for group in before.together)  # else files have other names now
+    return _split_of(pages, training, held_out, before.together if known else ())
+
+
+def _split_of(
+    pages: SetPages, training: Sequence[int], held_out: Sequence[int], together: Sequence[Sequence[str]]
+) -> Split:
+    problems = [Problem("warning", "", _in_words(together))] if together else []
+    return Split(training, held_out, shared_pixels(pages, training, held_out), together, problems)
 
 
 def _in_words(together: Sequence[Sequence[str]]) -> str:
