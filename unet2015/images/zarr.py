@@ -13,7 +13,7 @@ from unet2015.images.decoded import Decoded, beyond_kept
 from unet2015.images.image import Colours, Image, ImageHeader
 from unet2015.images.ngff import read_multiscale
 from unet2015.images.zarr_bounds import check_chunk
-from unet2015.images.zarr_chunks import any_chunk, describe_chunks, stored_shape
+from unet2015.images.zarr_chunks import any_chunk, describe_chunks, is_empty, stored_shape
 from unet2015.images.zarr_colours import colours_of_labels, names_of_labels
 from unet2015.images.zarr_formats import describe_both
 from unet2015.images.zarr_group import check_levels, damage_is_told, named_axes, open_group, open_level
@@ -29,7 +29,8 @@ class ZarrImage(Image):
     The chunks decoded last are kept, up to 64 MiB and at least one, as neighbouring regions share
     them. A chunk that is not there reads as the array's fill value, as Zarr says, since programs
     leave out chunks of nothing but that; `notes` counts them. It is an error where the array has no
-    fill value, or no chunk at all is there.
+    fill value, or no chunk at all is there; labels without any chunk at any level are nothing but 0, with
+    a note.
 
     Parameters
     ----------
@@ -89,7 +90,11 @@ class ZarrImage(Image):
             self._kept, self._chunk = kept, tuple(int(length) for length in self._array.chunks)
             codec = self._array.compressors[-1] if self._array.compressors else None
             self._blosc = "blosc" in type(codec).__name__.lower()
-            self._check_chunks()
+            self._check_chunks(
+                [*zip(declared.paths, arrays, strict=True)]
+                if labels and self._array.dtype.kind in "bui"
+                else []
+            )
         self._decoded = Decoded()
 
     @property
@@ -125,7 +130,8 @@ class ZarrImage(Image):
         """Forget decoded chunks."""
         self.forget()
 
-    def _check_chunks(self) -> None:
+    def _check_chunks(self, levels: list[tuple[str, Any]]) -> None:
+        """See that chunks have a size and are there; where all `levels` are empty, none may be."""
         if 0 in self._chunk:
             raise ImageReadError(f"{self.name}: array {self._level} has chunks of no size: {self._chunk}")
         size = math.prod(self._chunk) * self._array.dtype.itemsize
@@ -135,11 +141,12 @@ class ZarrImage(Image):
                 "which cannot be read in bounded memory; save it with chunks of some MiB"
             )
         assert self.path is not None
-        if not any_chunk(self.path / self._level, self._array):
+        empty = bool(levels) and all(is_empty(self.path / level, array) for level, array in levels)
+        if not empty and not any_chunk(self.path / self._level, self._array):
             raise ImageReadError(
                 f"{self.name}: array {self._level} of shape {self._array.shape} is declared, but none of its "
                 f"chunks is there: it is nothing but {self._array.fill_value}, or its chunks were not "
-                "copied: copy it again"
+                "copied: copy it again, or save it with write_empty_chunks=True if it is to hold nothing else"
             )
 
     def _read(self, page: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from unet2015.safe_files import files_below
 
+_METADATA = frozenset({"zarr.json", ".zarray", ".zattrs"})
+
 
 def stored_shape(array: Any) -> tuple[int, ...]:
     """Return the shape of what lies in one file of an array: a shard, or a chunk."""
@@ -17,6 +19,16 @@ def stored_shape(array: Any) -> tuple[int, ...]:
 def any_chunk(folder: Path, array: Any) -> bool:
     """Whether at least one chunk (or shard) of an array is there."""
     return any(_is_chunk(name, array) for name in _names(folder))
+
+
+def is_empty(folder: Path, array: Any) -> bool:
+    """Whether an array may be nothing but 0 and was stored so: without a chunk, and with nothing else.
+
+    Programs leave out chunks of the fill value, so a label image without an object has no chunk at all. Files
+    of another grid, or links that lead nowhere, are left of something else.
+    """
+    nothing = array.fill_value is not None and not array.fill_value
+    return nothing and all(file.name in _METADATA for file in files_below(folder))
 
 
 def describe_chunks(folder: Path, array: Any) -> tuple[str, ...]:
@@ -34,7 +46,13 @@ def describe_chunks(folder: Path, array: Any) -> tuple[str, ...]:
     ours = [_is_chunk(name, array) for name in _names(folder)]
     missing, strange = expected - sum(ours), len(ours) - sum(ours)
     notes = []
-    if missing:
+    if missing == expected:
+        notes.append(
+            f"none of its chunks ({expected}) is there, so every pixel reads as {array.fill_value}, as Zarr "
+            "says; if it is to hold anything else, its chunks were not copied: copy it again (an empty image "
+            "that is saved with write_empty_chunks=True can be told from that)"
+        )
+    elif missing:
         notes.append(
             f"{missing} of {expected} chunks are not there and read as {array.fill_value}, as Zarr says; "
             "if they were not left out on purpose, copy the image again"
