@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import torch
 
-from tests.networks.cpu.networks import winograd_from
+from tests.networks.cpu.networks import needs_bfloat16, winograd_from
 from unet2015.errors import ImageReadError
 from unet2015.networks.cpu.convolution_choice import VARIABLE
 from unet2015.safe_files import RECORD, signed
@@ -50,7 +50,9 @@ def made(out, image, model, way, monkeypatch, options=BOTH):
     return record, (out / "a.probability.tif").read_bytes()
 
 
-@pytest.mark.parametrize(("options", "rounding"), [(BOTH, 1e-6), (HALF, 0.02)])
+@pytest.mark.parametrize(
+    ("options", "rounding"), [(BOTH, 1e-6), pytest.param(HALF, 0.02, marks=needs_bfloat16)]
+)
 def test_the_record_says_it_and_the_pixels_differ_by_rounding_alone(
     tmp_path, image, model, monkeypatch, options, rounding
 ):
@@ -68,7 +70,10 @@ def test_there_is_nothing_to_say_where_there_is_one_way(tmp_path, image, model, 
         assert "convolutions" not in made(tmp_path / "out", image, model, WAYS[0], monkeypatch, HALF)[0]
 
 
-@pytest.mark.parametrize(("ways", "options"), [(WAYS, BOTH), (WAYS[::-1], BOTH), (WAYS[::-1], HALF)])
+@pytest.mark.parametrize(
+    ("ways", "options"),
+    [(WAYS, BOTH), (WAYS[::-1], BOTH), pytest.param(WAYS[::-1], HALF, marks=needs_bfloat16)],
+)
 def test_a_run_that_goes_on_keeps_it(tmp_path, image, model, monkeypatch, ways, options):
     whole = made(tmp_path / "whole", image, model, ways[0], monkeypatch, options)[1]
     real, calls = Predictor.__call__, []
@@ -89,7 +94,7 @@ def test_a_run_that_goes_on_keeps_it(tmp_path, image, model, monkeypatch, ways, 
     assert probability == whole
 
 
-@pytest.mark.parametrize("options", [BOTH, HALF])
+@pytest.mark.parametrize("options", [BOTH, pytest.param(HALF, marks=needs_bfloat16)])
 def test_a_replay_computes_as_the_record_says(tmp_path, image, model, monkeypatch, options):
     made(tmp_path / "out", image, model, WAYS[1], monkeypatch, options)
     monkeypatch.setenv(VARIABLE, WAYS[0])

@@ -10,6 +10,14 @@ from unet2015.networks.cpu import winograd_layers
 from unet2015.networks.unet2015 import UNet
 
 VARIANTS = ["paper", "release"]
+in_bfloat16 = pytest.param(
+    torch.bfloat16,
+    marks=pytest.mark.skipif(
+        not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 on this processor"
+    ),
+)
+"""For what is computed in bfloat16 by oneDNN's own kernels: AVX2 alone has none of them."""
+needs_bfloat16 = in_bfloat16.marks[0]
 
 
 def made(seed, *arguments, **settings):

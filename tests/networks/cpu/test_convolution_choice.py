@@ -8,7 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.networks.cpu.networks import VARIANTS, image_for, made, scale_of, winograd_from
+from tests.networks.cpu.networks import (
+    VARIANTS,
+    image_for,
+    in_bfloat16,
+    made,
+    needs_bfloat16,
+    scale_of,
+    winograd_from,
+)
 from unet2015.errors import UsageError
 from unet2015.networks.architecture import FASTEST
 from unet2015.networks.cpu import convolution_choice
@@ -30,7 +38,10 @@ def wide():
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
-    """Count measurements, which all find the same, with an empty cache folder of our own."""
+    """Count measurements, which all find the same, with an empty cache folder of our own.
+
+    As on a processor that has both precisions: nothing is computed.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(VARIABLE, raising=False)
     counted = []
@@ -41,6 +52,8 @@ def measured(monkeypatch, tmp_path):
 
     monkeypatch.setattr(convolution_choice, "measure", once)
     monkeypatch.setattr(convolution_choice, "has_matrix_units", lambda: False)
+    monkeypatch.setattr(convolution_choice, "can_pack", USUAL.__contains__)
+    monkeypatch.setattr(convolution_choice, "can_multiply", USUAL.__contains__)
     return counted
 
 
@@ -127,6 +140,15 @@ def test_with_matrix_units_bfloat16_is_summed_over_the_window_and_nothing_measur
     assert way_of(wide, torch.float32, FASTEST) == MEASURED
     monkeypatch.setenv(VARIABLE, "winograd from 262144")
     assert way_of(wide, torch.bfloat16, FASTEST) == "winograd from 262144"
+
+
+@pytest.mark.parametrize("missing", ["can_pack", "can_multiply"])
+def test_a_processor_without_bfloat16_of_its_own_has_no_choice_there(measured, wide, monkeypatch, missing):
+    monkeypatch.setattr(convolution_choice, missing, lambda dtype: dtype == torch.float32)
+    monkeypatch.setenv(VARIABLE, "winograd from 262144")
+    assert way_of(wide, torch.bfloat16, FASTEST) is None
+    assert way_of(wide, torch.float32, FASTEST) == "winograd from 262144"
+    assert not measured
 
 
 def test_it_is_measured_once_for_a_machine_and_a_number_of_threads(measured, wide, tmp_path, monkeypatch):
@@ -224,6 +246,7 @@ def test_from_where_on_winograd_is_used(monkeypatch, times, way):
     assert measure(torch.float32)[0] == way
 
 
+@needs_bfloat16
 @pytest.mark.parametrize(("times", "way"), [([(2, 1)], "winograd from 262144"), ([(1, 1.1)], "direct")])
 def test_in_bfloat16_winograd_must_be_faster(monkeypatch, times, way):
     given = iter(times)
@@ -231,7 +254,7 @@ def test_in_bfloat16_winograd_must_be_faster(monkeypatch, times, way):
     assert measure(torch.bfloat16)[0] == way
 
 
-@pytest.mark.parametrize("dtype", USUAL)
+@pytest.mark.parametrize("dtype", [torch.float32, in_bfloat16])
 def test_a_measurement_times_both_forms_and_ends(dtype):
     way, seconds = measure(dtype)
     least_product(way)

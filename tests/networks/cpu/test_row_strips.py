@@ -17,6 +17,7 @@ from tests.networks.cpu.networks import (
     image_for,
     last,
     made,
+    needs_bfloat16,
     scale_of,
     winograd_from,
     with_and_without_winograd,
@@ -151,6 +152,7 @@ def test_bfloat16_is_as_near_as_the_network_in_bfloat16():
     assert 0 < (found - exact).abs().max() <= 2 * usual
 
 
+@needs_bfloat16
 def test_in_bfloat16_winograd_is_about_as_near_as_sums_over_the_window():
     """In the same layers of a U-Net of an eighth of the paper's width, with an eighth of the channels."""
     network, errors = made(3, 1, 2, 8, 4), []

@@ -8,7 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.networks.cpu.networks import VARIANTS, image_for, last, made, scale_of, winograd_from
+from tests.networks.cpu.networks import (
+    VARIANTS,
+    image_for,
+    in_bfloat16,
+    last,
+    made,
+    scale_of,
+    winograd_from,
+)
 from unet2015.networks.cpu import layers, packed_weights, winograd
 from unet2015.networks.cpu.layers import ConvolutionFactory
 from unet2015.networks.cpu.packed_weights import Convolution
@@ -123,7 +131,7 @@ def test_weights_whose_transform_would_not_give_them_back_are_left_as_they_are(v
         assert isinstance(ConvolutionFactory(torch.float32, True).convolution(module), Convolution)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, in_bfloat16, torch.float64])
 def test_float32_and_bfloat16_use_winograd_where_they_are_packed(dtype):
     module = torch.nn.Conv2d(2, 2, 3)
     with winograd_from():
