@@ -11,6 +11,8 @@ from unet2015.errors import DataSetError
 MEANT = "one value, or few, in several pieces, which count as one object a page"
 FULL_VALUES = (255, 65535)
 """The highest values of 8 and 16 bits: what is not 0 in a mask, or what nobody annotated beside classes."""
+TOP_VALUES = (*FULL_VALUES, 2**15 - 1, 2**31 - 1, 2**32 - 1)
+"""The highest values of types, of which many programs mark with one what nobody annotated ("void")."""
 MASK_VALUES = (1, *FULL_VALUES)
 """What is not 0 in a mask."""
 _MOST_CLASSES, _PIECES = 8, 3

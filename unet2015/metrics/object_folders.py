@@ -12,18 +12,14 @@ from numpy.typing import NDArray
 
 from unet2015.arguments import integer
 from unet2015.images.result_names import LABELS
-from unet2015.metrics.background import describe_background, first_of_pages
+from unet2015.metrics.background import LabelAreas, describe_background, first_of_pages
 from unet2015.metrics.doubtful_labels import PageDoubts
+from unet2015.metrics.far_numbers import far_numbers
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, score_pages
-from unet2015.metrics.partial_truth import (
-    IGNORE_NEGATIVE,
-    check_labels,
-    describe_far_number,
-    ignored_number,
-)
+from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, ignored_number
 from unet2015.metrics.several_pieces import describe_pieces, several_pieces
 from unet2015.wording import listed
 
@@ -34,8 +30,10 @@ class _Page(NamedTuple):
     scores: ObjectScores
     sides: tuple[PageDoubts, PageDoubts]
     """Of truth and result, what is asked about them."""
+    areas: tuple[LabelAreas, LabelAreas]
+    """Of truth and result, all objects."""
     doubt: str | None
-    """What may not be annotated on the page of the truth, or may be and is ignored."""
+    """What may be annotated on the page of the truth, and is ignored."""
     ignored: int
     """Pixels with the value of `ignore`."""
     pieces: tuple[list[int], list[int]]
@@ -73,7 +71,9 @@ class ObjectEvaluation:
         for side, name in enumerate(("truth", "result")):
             places = [f"{(page.truth, page.result)[side]} page {page.page}" for page in pages]
             numbered = describe_background([page.measured.sides[side].areas for page in pages], places)
-            if numbered and not (found and side == 0):  # which the note before asks about, too
+            if far := self._far_number(side, places):
+                found.append(f"the {name}: {far}")
+            elif numbered and not (found and side == 0):  # which the note before asks about, too
                 found.append(f"the {name}: {numbered}")
             over = [
                 (place, page.measured.sides[side].over) for place, page in zip(places, pages, strict=True)
@@ -102,9 +102,25 @@ class ObjectEvaluation:
         if said := describe_pieces(zip(places, pieces, strict=True), objects):
             yield f"the {name}: {said}"
 
+    def _far_number(self, side: int, places: Sequence[str]) -> str | None:
+        """Ask about a number that has too many pixels for a cell; of the truth, they may not be annotated."""
+        if side == 0 and self.ignore is not None:
+            return None
+        far = far_numbers([page.measured.areas[side] for page in self.comparison.pages])
+        return first_of_pages(
+            [
+                (
+                    place,
+                    one.describe("count as one cell", result=side == 1),
+                )
+                for place, one in zip(places, far, strict=True)
+                if one is not None
+            ]
+        )
+
     @property
     def _on_ignored(self) -> Iterator[str]:
-        """What may not be annotated and is not ignored, or the other way round."""
+        """What may be annotated and is ignored, or that nothing is."""
         pages = self.comparison.pages
         doubts = [(f"{page.truth} page {page.page}", page.measured.doubt) for page in pages]
         if doubt := first_of_pages([(place, text) for place, text in doubts if text]):
@@ -199,9 +215,10 @@ def evaluate_objects(
         sides = PageDoubts.of(true), PageDoubts.of(found)
         scores = score_pages(true, found, thresholds, annotated)
         ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
-        if ignore is None:
-            doubt = describe_far_number(true)
-        return _Page(scores, sides, doubt, ignored, (several_pieces(true, annotated), several_pieces(found)))
+        known = found if annotated is None else np.where(annotated, found, 0)
+        areas = LabelAreas.of_all(true), LabelAreas.of_all(known)
+        pieces = several_pieces(true, annotated), several_pieces(found)
+        return _Page(scores, sides, areas, doubt, ignored, pieces)
 
     comparison = compare_folders(truth, result, measure, wanted=LABELS, axes=axes, progress=progress)
     return ObjectEvaluation(comparison, threshold, ignore)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unet2015.arguments import flag, integer
 from unet2015.errors import DataSetError
 from unet2015.images.result_names import CLASSES
+from unet2015.metrics.background import LabelAreas
 from unet2015.metrics.contingency import Contingency, contingency_table
 from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import check_no_image
@@ -21,13 +22,12 @@ from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
 from unet2015.metrics.pixel_coding import (
-    check_marks,
     checked_masks,
+    describe_instances,
     describe_nothing_common,
     recoded,
-    say_no_background,
 )
-from unet2015.metrics.unannotated import ignore_advice, unannotated_mark
+from unet2015.metrics.pixel_marks import Side, areas_of_values, class_notes, foreground_notes
 
 _MOST_CLASSES = 256
 _log = logging.getLogger("unet2015")
@@ -41,9 +41,12 @@ class PixelEvaluation:
     ----------
     comparison : Comparison
         Which files were compared, page by page: how often each pair of classes meets.
+    notes : tuple of str
+        What the values may not be meant for.
     """
 
     comparison: Comparison[Contingency]
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> dict[int, Overlap]:
@@ -53,7 +56,7 @@ class PixelEvaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return the measures of each class, and what was compared."""
         rows = [_row(number, overlap) for number, overlap in self.classes.items()]
-        return {"classes": rows, **self.comparison.as_dict()}
+        return {"classes": rows, "notes": list(self.notes), **self.comparison.as_dict()}
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return a row for each class of each page, without the classes that it lacks."""
@@ -104,58 +107,69 @@ def evaluate_pixels(
     UsageError, ImageReadError
         There are no images, or a folder cannot be read.
     """
-    foreground = flag(foreground, "foreground")
-    ignore = None if ignore is None else integer(ignore, "ignore")
-
-    def measure(true: NDArray[np.integer], found: NDArray[np.integer]) -> _Page:
-        return _Page.of(true, found, foreground, ignore)
-
-    compared = compare_folders(truth, result, measure, wanted=CLASSES, axes=axes, progress=progress)
-    pages = [page.measured for page in compared.pages]
-    tables = [page.table for page in pages]
+    pages = _Pages(flag(foreground, "foreground"), None if ignore is None else integer(ignore, "ignore"))
+    compared = compare_folders(truth, result, pages.measure, wanted=CLASSES, axes=axes, progress=progress)
+    tables = [page.measured.table for page in compared.pages]
     if tables and not any(table.pixels.size for table in tables):
         raise DataSetError(
-            f"{truth}: every pixel has the value {ignore}, that of --ignore: none is left to compare"
+            f"{truth}: every pixel has the value {pages.ignore}, that of --ignore: none is left to compare"
         )
     true, found = _values(table.truth for table in tables), _values(table.prediction for table in tables)
-    if foreground:
-        say_no_background(truth, true, any(page.several[0] for page in pages))
-        say_no_background(result, found, any(page.several[1] for page in pages))
-        for mark in sorted({page.mark for page in pages if page.mark}):
-            _log.warning("%s: %s, else it counts as foreground", truth, ignore_advice(mark))
-    check_marks(truth, [set(table.truth.tolist()) for table in tables], found)
+    numbered = describe_numbered_objects(tables)
+    sides = [
+        Side(
+            place,
+            [f"{(page.truth, page.result)[side]} page {page.page}" for page in compared.pages],
+            [page.measured.areas[side] for page in compared.pages],
+            side == 0,
+        )
+        for side, place in enumerate((truth, result))
+    ]
+    notes: list[str] = []
+    for side, other in zip(sides, (found, true), strict=True):
+        if pages.foreground:
+            notes += foreground_notes(side)
+        else:
+            notes += class_notes(side, other, numbered=numbered is not None)
     masks = checked_masks((truth, true), (result, found))
-    check_palettes(compared.pages, (ignore, None), masks, 1 if foreground else None)
-    if note := describe_numbered_objects(tables) or describe_nothing_common(found, truth, true, masks):
-        _log.warning("%s: %s", result, note)
-    return PixelEvaluation(compared.with_measures([recoded(table, *masks) for table in tables]))
+    notes += describe_instances((truth, true), (result, found))
+    if note := numbered or describe_nothing_common(found, truth, true, masks):
+        notes.append(f"{result}: {note}")
+    check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
+    for note in notes:
+        _log.warning("%s", note)
+    return PixelEvaluation(compared.with_measures([recoded(table, *masks) for table in tables]), tuple(notes))
 
 
-class _Page(NamedTuple):
-    """How often values of one page meet, and what no table says of it."""
-
+class _Measured(NamedTuple):
     table: Contingency
-    several: tuple[bool, bool] = (False, False)
-    """Whether truth and result have several values, where what is not 0 is compared."""
-    mark: int | None = None
-    """Then, the value of the truth that may mark what nobody annotated."""
+    areas: tuple[LabelAreas, LabelAreas]
+    """Of truth and result the pixels of each value, also where all but 0 is compared as one class."""
 
-    @classmethod
-    def of(
-        cls, true: NDArray[np.integer], found: NDArray[np.integer], foreground: bool, ignore: int | None
-    ) -> _Page:
-        """Compare one page; `foreground` and `ignore` are as for `evaluate_pixels`."""
-        if foreground:
+
+class _Pages(NamedTuple):
+    """Counts how often values meet, page by page; attributes as of `evaluate_pixels`."""
+
+    foreground: bool
+    ignore: int | None
+
+    def measure(self, true: NDArray[np.integer], found: NDArray[np.integer]) -> _Measured:
+        """Return how often values of one page meet, and how many pixels have them."""
+        if self.foreground:
             check_no_image(true, "truth")
             check_no_image(found, "result")
-        if ignore is not None:
-            annotated = true != ignore
+        if self.ignore is not None:
+            annotated = true != self.ignore
             true, found = true[annotated], found[annotated]
         _check_not_negative(true, found)
-        if not foreground:
-            return cls(_table(true, found))
-        several, mark = (_several(true), _several(found)), unannotated_mark(np.unique(true).tolist())
-        return cls(_table((true != 0).astype(np.uint8), (found != 0).astype(np.uint8)), several, mark)
+        if not self.foreground:
+            table = _table(true, found)
+            columns = table.truth, table.prediction
+            areas = areas_of_values(columns[0], table.pixels), areas_of_values(columns[1], table.pixels)
+            return _Measured(table, areas)
+        areas = _areas(true), _areas(found)
+        table = _table((true != 0).astype(np.uint8), (found != 0).astype(np.uint8))
+        return _Measured(table, areas)
 
 
 def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:
@@ -181,8 +195,8 @@ def _table(true: NDArray[np.integer], found: NDArray[np.integer]) -> Contingency
     return table
 
 
-def _several(classes: NDArray[np.integer]) -> bool:
-    return bool(classes.size) and classes.min() != classes.max()
+def _areas(labels: NDArray[np.integer]) -> LabelAreas:
+    return LabelAreas.of_all(labels) if labels.size else areas_of_values(labels, labels)
 
 
 def _overlaps(tables: Sequence[Contingency]) -> dict[int, Overlap]:

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import callback, file_path, integer
 from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
 from unet2015.images.result_names import shown_name
-from unet2015.metrics.background import describe_background
 from unet2015.metrics.doubtful_labels import PageDoubts
+from unet2015.metrics.far_numbers import FileObjects
 from unet2015.metrics.masks import MEANT, check_no_image
-from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, describe_far_number, ignored_number
+from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, ignored_number
 from unet2015.metrics.seg import SEGScore, score_frames
 from unet2015.metrics.several_pieces import InPieces
 from unet2015.wording import counted
@@ -117,6 +117,7 @@ class _AnnotatedParts:
         self._ignore, self._say = ignore, say
         self._doubts: list[_Doubt] = []
         self._over: tuple[list[_Doubt], list[_Doubt]] = [], []  # of truth and result
+        self._objects = FileObjects(), FileObjects()
         self._pieces = InPieces(), InPieces()
         self._masks = [False, False]  # of truth and result
         self._ignored = 0
@@ -125,22 +126,20 @@ class _AnnotatedParts:
         """Return the pages of a frame and of its result."""
         true, found = _pages_of(truth, self._say), _pages_of(result, self._say)
         ignore, annotated, whole = self._ignore, None, found
-        texts = [
-            describe_far_number(page) if ignore is None else ignored_number(page, ignore) for page in true
-        ]
-        doubts = [(truth, text) for text in texts if text]
-        self._doubts += doubts[:1]
         if ignore is not None:
+            texts = [ignored_number(page, ignore) for page in true]
+            self._doubts += [(truth, text) for text in texts if text][:1]
             annotated = true != ignore
             self._ignored += int(np.count_nonzero(~annotated))
             true = np.where(annotated, true, 0)
             if true.shape == found.shape:  # else it is refused where both are compared
                 found = np.where(annotated, found, 0)
         sides = (
-            (truth, _check_labels(truth, true, self._say, truth=True, numbered=not doubts)),
-            (result, _check_labels(result, found, self._say)),
+            (truth, true, _check_labels(truth, true, self._say, truth=True)),
+            (result, found, _check_labels(result, found, self._say)),
         )
-        for side, (path, pages) in enumerate(sides):
+        for side, (path, labels, pages) in enumerate(sides):
+            self._objects[side].add(path, labels, [page.areas for page in pages])
             self._over[side].extend([(path, page.over) for page in pages if page.over][:1])
             self._masks[side] |= any(page.in_pieces for page in pages)
         self._pieces[0].look(true, shown_name(truth), annotated)
@@ -150,13 +149,20 @@ class _AnnotatedParts:
     def finish(self, truth: Path, result: Path) -> None:
         """Say what may not be annotated, where nothing was ignored, and where numbers ran over.
 
-        And which objects are in several pieces.
+        And which objects are in several pieces, or the background.
         """
-        for found in (self._doubts, *self._over):
-            if found:
-                path, text = found[0]
-                more = f" (and so in {counted(len(found) - 1, 'more frame')})" * (len(found) > 1)
+        true, found = self._objects
+        whole = self._ignore is None
+        far = [true.far(result=False) if whole else [], found.far(result=True)]
+        for doubts in (self._doubts, *far, *self._over):
+            if doubts:
+                path, text = doubts[0]
+                more = f" (and so in {counted(len(doubts) - 1, 'more frame')})" * (len(doubts) > 1)
                 self._say(path, f"{text}{more}")
+        asked = {path for path, _ in (*self._doubts, *far[0], *far[1])}
+        for path, text in (*true.numbered, *found.numbered):
+            if path not in asked:
+                self._say(path, text)
         if self._ignore is not None and not self._ignored:
             self._say(truth, f"no pixel has the value {self._ignore}, that of --ignore")
         for side, folder in enumerate((truth, result)):
@@ -255,9 +261,8 @@ def _check_labels(
     say: Callable[[Path, str], None],
     *,
     truth: bool = False,
-    numbered: bool = True,
 ) -> list[PageDoubts]:
-    """Refuse what are no labels, and say what makes them doubtful: also a `numbered` background."""
+    """Refuse what are no labels, and say what makes them doubtful."""
     for page in labels:
         try:
             check_labels(page, "file", IGNORE_NEGATIVE if truth else "")
@@ -267,6 +272,4 @@ def _check_labels(
     doubts = [PageDoubts.of(page) for page in labels]
     if any(page.in_pieces for page in doubts):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
-    if numbered and (found := describe_background([page.areas for page in doubts])):
-        say(path, found)
     return doubts

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.metrics.background import LabelAreas
-from unet2015.metrics.partial_truth import FarNumber
+from unet2015.metrics.far_numbers import far_numbers
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.labels import Labels
 from unet2015.training.page_names import shortened_pages
@@ -72,10 +72,11 @@ def _blank_pages(frequencies: Counts, kind: LabelKind, name: str) -> Iterator[st
         )
 
 
-def not_annotated(page: LabelAreas, place: str) -> Iterator[str]:
-    """Say if what has the highest number, far from the others, is far larger than a cell, as 255 may be."""
-    if far := FarNumber.of(page):
-        yield f"{place}: {far.describe('are learned as one cell')}"
+def not_annotated(pages: Sequence[LabelAreas], places: Sequence[str]) -> list[str]:
+    """Say which pages of instance labels have a number that no cell has, as 255 may be: by all of them."""
+    far = zip(places, far_numbers(pages), strict=True)
+    learned = "are learned as one cell"
+    return [f"{place}: {number.describe(learned)}" for place, number in far if number is not None]
 
 
 def ignored_cell(

@@ -54,11 +54,14 @@ class LabelReport:
         What may be wrong, but may also be intended; empty where there are problems.
     frequencies : ndarray of int64, shape (pages, classes)
         Pixels of each class on each page as the training would see it; 0 where there are problems.
+    areas : sequence of LabelAreas
+        Of the cells of instance labels, page by page; empty where there are problems.
     """
 
     problems: list[str]
     notes: list[str]
     frequencies: Counts
+    areas: Sequence[LabelAreas] = ()
 
 
 def inspect_labels(
@@ -93,7 +96,7 @@ def inspect_labels(
     masks: list[str] = []
     notes: list[str] = []
     border: list[tuple[int, _Instances]] = []
-    areas: list[LabelAreas] = []
+    areas: dict[str, LabelAreas] = {}
     outlines = Outlines(settings.kind)
     for number, place, targets in _coded(labels, settings, name, numbered, problems):
         if targets.cells.max() == 1:
@@ -104,8 +107,8 @@ def inspect_labels(
             drawn = draw_border(targets) if settings.separation_border else targets
             cells = _Instances.of(stack[number], targets.cells, drawn.cells, sizes)
             masks += _mask_problems(cells, place)
-            areas.append(LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED))))
-            notes += [*_scattered(cells, place), *not_annotated(areas[-1], place)]
+            areas[place] = LabelAreas(cells.ids, sizes, int(np.count_nonzero(targets.classes != IGNORED)))
+            notes += _scattered(cells, place)
             if cells.touching:
                 border.append((number, cells))
             targets = drawn
@@ -116,9 +119,12 @@ def inspect_labels(
         return LabelReport(problems or masks, [], np.zeros_like(frequencies))
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
+    pages = [*areas.values()]
+    notes += not_annotated(pages, [*areas])
     whole = [*file_notes(labels, frequencies, settings, name), *outlines.notes(name)]
-    whole += ignored_cell(labels, areas, settings, name)
-    return LabelReport([], [*whole, *_background(areas, [*whole, *notes], name), *notes], frequencies)
+    whole += ignored_cell(labels, pages, settings, name)
+    whole += _background(pages, [*whole, *notes], name)
+    return LabelReport([], [*whole, *notes], frequencies, pages)
 
 
 def _coded(

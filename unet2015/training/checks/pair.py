@@ -1,5 +1,6 @@
 """One image and its labels, as a check of a training set sees them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.label_colours import UsedColours
+from unet2015.metrics.background import LabelAreas
 from unet2015.objects.progress import Share
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings
@@ -43,6 +45,10 @@ class Pair:
     areas: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Of the cells, in pixels."""
     pixels: int = 0
+    cells: Sequence[LabelAreas] = ()
+    """Of instance labels, page by page."""
+    values: set[int] = field(default_factory=set)
+    """Of masks and membranes, without those that are ignored."""
     label_digest: bytes | None = None
     """The same for labels with equal pixels; None for simple ones."""
     colours: list[UsedColours] = field(default_factory=list)
@@ -109,6 +115,7 @@ class Pair:
         """Look at all pixels of the labels; `numbered` as for `inspect_labels`."""
         self.areas, self.pixels, self.border = np.empty(0, np.int64), 0, 0
         self.label_problems, self.kept, self.fits = [], None, False
+        self.cells, self.values = (), set()
         if self.fit is not None:
             self.fit.forget()
         watch = Unchanged(self.label_file)
@@ -135,12 +142,13 @@ class Pair:
         report = inspect_labels(
             labels, settings, str(self.label_file), numbered=numbered or self.holds_ids, keep=self._keep
         )
-        self.frequencies = report.frequencies
+        self.frequencies, self.cells = report.frequencies, report.areas
         severity: Severity = "error" if report.problems else "warning"
         self.label_problems += [
             problem_of(severity, self.label_file, text) for text in grouped(report.problems or report.notes)
         ]
         if settings.kind in ("mask", "membrane") and not report.problems:
+            self.values = set(np.unique(labels).tolist()) - {settings.ignore}
             self.label_problems += mask_problems(self.label_file, labels, settings)
 
     def _keep(self, targets: Targets, counts: npt.NDArray[np.int64], areas: npt.NDArray[np.int64]) -> None:

@@ -19,6 +19,7 @@ from unet2015.training.checks.pair import Pair
 from unet2015.training.checks.palettes import palette_problems
 from unet2015.training.checks.problem import Problem, errors_of, merged
 from unet2015.training.checks.same_labels import same_labels
+from unet2015.training.checks.set_marks import marks_of_set
 from unet2015.training.checks.set_pages import SetPages
 from unet2015.training.checks.split import choose_split
 from unet2015.training.checks.start_images import leak_problems, leaks, start_problems
@@ -123,6 +124,7 @@ def inspect_set(
                 if pair.refused_as_mask:
                     pair.look_at_labels(settings.labels, reading.axes, numbered=True)
         problems = [problem for pair in found for problem in (*pair.image_problems, *pair.label_problems)]
+        problems += marks_of_set(found, settings.labels)
         problems += palette_problems([one for pair in found for one in pair.colours], settings.labels)
         sides = _Sides()
         if not errors_of(problems):
