@@ -41,6 +41,10 @@ class FarNumber(NamedTuple):
     cells: float
     highest: int
 
+    def is_asked(self, *, result: bool) -> bool:
+        """Whether it is asked about: in a result, another number may be an object that is too large."""
+        return not result or self.value in TOP_VALUES
+
     def describe(self, else_they: str, *, result: bool = False) -> str:
         """Ask what these pixels are; `else_they` is what becomes of them. Of a result, none are ignored."""
         if result:
@@ -129,6 +133,6 @@ class FileObjects:
         """Return what is asked about numbers of too many pixels for a cell, once a file."""
         asked: dict[Path, str] = {}
         for (path, _), far in zip(self._pages, far_numbers([page for _, page in self._pages]), strict=True):
-            if far is not None:
+            if far is not None and far.is_asked(result=result):
                 asked.setdefault(path, far.describe("count as one cell", result=result))
         return list(asked.items())

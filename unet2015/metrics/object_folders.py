@@ -114,7 +114,7 @@ class ObjectEvaluation:
                     one.describe("count as one cell", result=side == 1),
                 )
                 for place, one in zip(places, far, strict=True)
-                if one is not None
+                if one is not None and one.is_asked(result=side == 1)
             ]
         )
 

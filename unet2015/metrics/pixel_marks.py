@@ -120,7 +120,7 @@ def foreground_notes(side: Side) -> Iterator[str]:
     asked = [
         (name, number.describe("count as foreground", result=not side.is_truth))
         for name, number in far
-        if number is not None and number.value not in marks
+        if number is not None and number.value not in marks and number.is_asked(result=not side.is_truth)
     ]
     if note := first_of_pages(asked):
         yield note
