@@ -35,8 +35,8 @@ from unet2015.arguments import parse_size
 from unet2015.images.array_image import ArrayImage
 from unet2015.images.writer import ImageWriter, Layout
 from unet2015.objects.instances import ArrayPage
-from unet2015.objects.labelling import strip_rows
 from unet2015.objects.numbering import number_page
+from unet2015.objects.strips import strip_rows
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 Labels = NDArray[Any]

@@ -26,6 +26,14 @@ def system_total() -> int:
         return system_free()
 
 
+def process_resident() -> int | None:
+    """Return the bytes of memory that this process has; None where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def process_free() -> int:
     """Return the bytes that this process can still take, also within its address space (``ulimit -v``)."""
     free = system_free()

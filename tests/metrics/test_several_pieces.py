@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from unet2015.metrics import evaluate_objects, evaluate_seg
 from unet2015.metrics.several_pieces import InPieces, several_pieces
-from unet2015.objects import labelling
+from unet2015.objects import strips
 from unet2015.segmentation.label_files import measure_files
 
 
@@ -40,7 +40,7 @@ def cells():
 @pytest.mark.parametrize("strip", [2**20, 90 * 7, 1])
 @pytest.mark.parametrize("pages", [1, 2])
 def test_measure_names_them(tmp_path, monkeypatch, caplog, strip, pages):
-    monkeypatch.setattr(labelling, "STRIP_PIXELS", strip)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", strip)
     caplog.set_level(logging.INFO, "unet2015")
     tifffile.imwrite(tmp_path / "l.tif", np.stack([cells()] * pages), photometric="minisblack")
     measure_files(tmp_path / "l.tif", tmp_path / "m.csv")

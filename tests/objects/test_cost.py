@@ -6,23 +6,97 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from unet2015.errors import MemoryLimitError
 from unet2015.objects import cost
-from unet2015.objects.instances import label_objects
+from unet2015.objects.instances import ArrayPage, label_objects
+from unet2015.objects.measures import PageMeasures
+from unet2015.objects.numbering import number_page
+from unet2015.objects.runs import KEPT
+from unet2015.objects.strips import HELD_BYTES, PART_BYTES, Room, Strips, object_bytes, strip_rows
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 DIVIDED = ObjectSettings(markers=MarkerSettings(level=0.9, blur=1))
+SIDE = 224
+
+
+def masks():
+    """Pages of which some have as many parts as there can be."""
+    random, (y, x) = np.random.default_rng(0), np.indices((SIDE, SIDE))
+    return {
+        "checkerboard": (y + x) % 2,
+        "noise": random.random((SIDE, SIDE)) < 0.5,
+        "columns": x % 2,
+        "cells": cost.cells(SIDE),
+        "nothing": np.zeros((SIDE, SIDE)),
+    }
+
+
+def measured(values, settings, strips):
+    """Return numbers of a page that is numbered and measured in strips, with two intensities."""
+    numbers = number_page(ArrayPage(values, 0.5), settings, strips.rows, kept=strips.kept)
+    measures = PageMeasures(*values.shape, numbers.objects, 2)
+    for row in range(0, values.shape[0], strips.rows):
+        measures.add(numbers.labels(row), [values[row : row + strips.rows]] * 2)
+    return numbers, measures.finish()
 
 
 @pytest.mark.parametrize("settings", [ObjectSettings(), DIVIDED])
-def test_finding_and_measuring_stays_within_the_memory_that_is_said(settings, monkeypatch):
-    values = cost.cells(256)
-    monkeypatch.setattr(cost, "cells", lambda side: values)
-    cost._seconds(settings)  # what is loaded at first use
+@pytest.mark.parametrize("name", masks())
+def test_finding_and_measuring_stays_within_the_memory_that_is_said(name, settings):
+    values = masks()[name].astype(np.float32)
+    strips = Strips.within((1, SIDE, SIDE))
+    measured(values, settings, strips)  # what is loaded at first use
     tracemalloc.start()
-    cost._seconds(settings)
+    numbers, _ = measured(values, settings, strips)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 10 * 256**2 < peak < cost.PIXEL_BYTES * 256**2 <= cost.bytes_of_strips(256, 256)
+    parts = max(PART_BYTES * numbers.parts, HELD_BYTES * numbers.parts + object_bytes(2) * numbers.objects)
+    assert peak < strips.size + parts
+
+
+def test_strips_are_smaller_where_room_is_little_and_never_smaller_than_a_row():
+    usual = Strips.within((1, 3000, 3000))
+    assert (usual.rows, usual.kept) == (strip_rows(3000, 3000), KEPT)
+    sizes = []
+    for room in (usual.size, usual.size - 1, usual.size // 2, 0):
+        found = Strips.within((1, 3000, 3000), room=room)
+        assert found.size <= room or (found.rows, found.kept) == (2**16 // 3000, 0)
+        sizes.append(found.size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert Strips.within((1, 10, 10**6), room=0).rows == 1
+
+
+@pytest.mark.parametrize("name", masks())
+def test_smaller_strips_give_the_same_numbers_and_sums(name):
+    values = masks()[name].astype(np.float32)
+    values *= np.random.default_rng(1).random(values.shape, np.float32) / 2 + 0.51
+    few, many = (measured(values, ObjectSettings(), Strips(rows, 10**7, 0)) for rows in (SIDE, 7))
+    for one, other in zip(vars(few[1]).values(), vars(many[1]).values(), strict=True):
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", ["checkerboard", "noise"])
+def test_more_parts_than_there_is_room_for_are_refused_with_what_would_do(name):
+    page = ArrayPage(masks()[name].astype(np.float32), 0.5)
+
+    def numbered(free):
+        return number_page(page, ObjectSettings(), 60, room=Room(2**30, free, 2))
+
+    with pytest.raises(MemoryLimitError, match="connected parts of objects and background") as refused:
+        numbered(2**20)
+    enough = int(str(refused.value).split("--max-memory ")[1].split("M or more")[0])
+    needed = enough * 2**20 - (2**30 - 2**20)
+    numbers = numbered(needed)
+    Room(2**30, needed, 2).check_objects(numbers.parts, numbers.objects)
+    with pytest.raises(MemoryLimitError):
+        numbered(min(needed, PART_BYTES * numbers.parts) - 2**20)
+
+
+def test_more_objects_than_there_is_room_for_are_refused():
+    room = Room(700 * 2**20, 2**20, 2)
+    room.check_objects(2000, 1900)
+    with pytest.raises(MemoryLimitError, match=r"there are 3000 objects, which take 2 MiB; .* 765M or more"):
+        room.check_objects(6000, 3000)
 
 
 def test_cells_of_the_measurement_touch_and_can_be_divided():

@@ -15,7 +15,7 @@ from unet2015.images.axes import Calibration
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
 from unet2015.images.writer import ImageWriter
-from unet2015.objects import labelling
+from unet2015.objects import strips
 from unet2015.objects.files import Intensities, measure_labels
 from unet2015.objects.instances import label_objects
 from unet2015.objects.labelling import MapPage, Maps, number_image
@@ -35,7 +35,7 @@ def maps():
 
 @pytest.fixture(autouse=True)
 def small_strips(monkeypatch):
-    monkeypatch.setattr(labelling, "STRIP_PIXELS", 90 * 16)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 90 * 16)
 
 
 def made(maps, settings=None, calibration=MICRONS):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from unet2015.objects.strips import object_bytes
 from unet2015.segmentation import estimate, file_plan
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.file_plan import describe_totals, plan_files
 from unet2015.segmentation.options import SegmentOptions
+from unet2015.segmentation.segmenter import Segmenter
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 from unet2015.tiling.progress import in_words
 
@@ -93,8 +95,9 @@ def test_objects_take_time_and_memory_too(tmp_path, model, stack_file, markers, 
     assert bare.object_seconds == 0
     assert "objects" not in bare.as_dict()
     assert "objects  " not in bare.describe()
-    monkeypatch.setattr(file_plan, "bytes_of_strips", lambda height, width: 2**40)
-    assert planned(ObjectSettings(markers=markers)).memory > 2**40
+    assert found.as_dict()["objects"]["memory_bytes_per_object"] == object_bytes(2)
+    monkeypatch.setattr(Segmenter, "object_memory", lambda self, image: 2**40)
+    assert planned(ObjectSettings(markers=markers)).memory == 2**40
 
 
 @pytest.mark.parametrize(

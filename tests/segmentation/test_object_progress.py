@@ -9,7 +9,7 @@ import tifffile
 from scipy import ndimage
 
 from unet2015.cli.app import app
-from unet2015.objects import labelling
+from unet2015.objects import strips
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
@@ -35,7 +35,7 @@ def map_file(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_strips(monkeypatch):
-    monkeypatch.setattr(labelling, "STRIP_PIXELS", 64 * 8)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 64 * 8)
 
 
 class Heard(list):

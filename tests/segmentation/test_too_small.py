@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.objects import labelling
+from unet2015.objects import strips
 from unet2015.objects.too_small import TooSmall
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.map_files import label_files
@@ -133,7 +133,7 @@ def test_tiles_strips_and_a_second_run_do_not_change_it(
         assert every["objects"] == whole.objects["objects"] + whole.objects["left_out"]["parts"]
         kept = whole.objects["total_area_px"] + whole.objects["left_out"]["total_area_px"]
         assert every["total_area_px"] == kept
-    monkeypatch.setattr(labelling, "STRIP_PIXELS", 7 * maps.shape[-1])
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 7 * maps.shape[-1])
     monkeypatch.setattr(plan_module, "PART_PIXELS", 5000)
     parts = segmented("parts", tile=60)
     assert parts.objects["left_out"] == whole.objects["left_out"]

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -110,11 +110,21 @@ S = TypeVar("S", bound=AnyNetworkSettings)
 M = TypeVar("M", bound=Network)
 
 
+class FastScores(Protocol):
+    """A function from (N, in_channels, H, W) to scores that keeps memory for the next call."""
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        """Return the scores."""
+
+    def release(self) -> None:
+        """Free that memory; the next call takes it again."""
+
+
 @dataclass(frozen=True)
 class FastPath(Generic[M]):
     """A faster way to compute a network's scores in inference, on a CPU."""
 
-    scores: Callable[[M, torch.dtype, str | None], Callable[[Tensor], Tensor]]
+    scores: Callable[[M, torch.dtype, str | None], FastScores]
     """(network, dtype of all layers but the head, way of its convolutions): a function from (N, in_channels,
     H, W) to scores."""
     way: Callable[[M, torch.dtype, str | None], str | None]

@@ -1,4 +1,4 @@
-"""What finding and measuring objects takes: seconds, by a short measurement, and bytes."""
+"""How long finding and measuring objects takes, by a short measurement."""
 
 import time
 from functools import cache
@@ -6,29 +6,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.objects.hulls import ROW_BYTES
 from unet2015.objects.instances import ArrayPage
-from unet2015.objects.labelling import strip_rows
-from unet2015.objects.measures import HULL_BYTES, PageMeasures
+from unet2015.objects.measures import PageMeasures
 from unet2015.objects.numbering import number_page
-from unet2015.objects.runs import KEPT
+from unet2015.objects.strips import strip_rows
 from unet2015.settings.objects import ObjectSettings
 
-PIXEL_BYTES = 100
-"""For each pixel of a strip: its labels, and the sums over it. A test measures half of it."""
-OBJECT_BYTES = 500
-"""For each object of a page: its numbers, and its row of the table. Measured with five million."""
 _SIDE, _PITCH = 320, 32
-
-
-def bytes_of_strips(height: int, width: int) -> int:
-    """Return the bytes that the objects of a page take beside those for each of them, at most.
-
-    Dividing a large object has a limit of its own.
-    """
-    pixels = height * width
-    hulls = min(HULL_BYTES, ROW_BYTES * pixels // 2)
-    return PIXEL_BYTES * strip_rows(height, width) * width + 8 * min(KEPT, pixels) + hulls
 
 
 @cache

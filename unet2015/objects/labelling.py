@@ -11,18 +11,10 @@ from unet2015.errors import ImageValueError, UsageError
 from unet2015.images.image import Image
 from unet2015.objects.numbering import PageNumbers, label_type, number_page
 from unet2015.objects.progress import Progress, nobody
-from unet2015.objects.runs import KEPT
+from unet2015.objects.strips import Room, Strips
 from unet2015.objects.too_small import TooSmall
 from unet2015.settings.choices import LabelType
 from unet2015.settings.objects import ObjectSettings
-
-STRIP_PIXELS = 2**20
-"""Pixels of a strip. Labelling takes about 100 bytes for each."""
-
-
-def strip_rows(height: int, width: int) -> int:
-    """Return the rows of a strip."""
-    return max(1, min(height, STRIP_PIXELS // width))
 
 
 class Labels(Protocol):
@@ -215,6 +207,8 @@ def number_image(
     memory: int | None = None,
     progress: Progress = nobody,
     wanted: LabelType | None = None,
+    strips: Strips | None = None,
+    room: Room | None = None,
 ) -> MadeLabels:
     """Find the objects of all pages.
 
@@ -230,13 +224,17 @@ def number_image(
         Is told of the rows that are done: in all `rows_to_number`.
     wanted : {"uint16", "uint32"}, optional
         The type of the labels. Default: the smaller one that holds them.
+    strips : Strips, optional
+        How much of a page is worked on at a time. Default: the usual strips.
+    room : Room, optional
+        What parts and objects may take. Default: they are not limited.
 
     Raises
     ------
     ImageValueError
         A page has more objects than this type can number.
     MemoryLimitError
-        An object that must be divided is too large.
+        An object that must be divided is too large, or there is no room for all objects.
     UsageError
         Objects shall be divided, but there is only a class map.
     """
@@ -246,11 +244,17 @@ def number_image(
             f"{image.name}: objects that touch are divided by their probability, but this is a class map; "
             "give the probability map, or leave out the markers"
         )
-    rows, numbers = strip_rows(image.height, image.width), []
+    strips = strips or Strips.within((image.pages, image.height, image.width))
+    rows, numbers, parts, objects = strips.rows, [], 0, 0
     for page in range(image.pages):
-        kept = KEPT // image.pages
-        numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress))
-        if wanted is not None and (count := numbers[-1].objects) > np.iinfo(wanted).max:
+        kept = strips.kept // image.pages
+        left = None if room is None else room.beside(parts)
+        numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress, left))
+        count = numbers[-1].objects
+        parts, objects = parts + numbers[-1].parts, objects + count
+        if room is not None:
+            room.check_objects(parts, objects)
+        if wanted is not None and count > np.iinfo(wanted).max:
             raise ImageValueError(
                 f"{image.name}: page {page} has {count} objects, but labels of {wanted} go to "
                 f"{np.iinfo(wanted).max}; take uint32, or let the type follow from the objects"

@@ -172,10 +172,11 @@ class PageMeasures:
         if len(values) == 0:
             return
         lengths, index = runs.stop - runs.start, runs.index
-        which, first = np.repeat(runs.which, lengths), np.cumsum(lengths) - lengths
+        which, first = np.repeat(index[runs.which], lengths), np.cumsum(lengths) - lengths
         for channel, plane in enumerate(values):
             there = plane[inside].astype(np.float64)
-            self._sums[channel, index] += np.bincount(which, there, len(index))
+            # Pixel by pixel, so that rounding does not depend on strips.
+            np.add.at(self._sums[channel], which, there)
             np.minimum.at(self._lowest[channel], index[runs.which], np.minimum.reduceat(there, first))
             np.maximum.at(self._highest[channel], index[runs.which], np.maximum.reduceat(there, first))
 

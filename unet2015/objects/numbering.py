@@ -16,6 +16,7 @@ from unet2015.objects.components import Components, Wholes
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
 from unet2015.objects.progress import Progress, Share, nobody
 from unet2015.objects.runs import KEPT, Numbers, Runs, label_strip
+from unet2015.objects.strips import Room
 from unet2015.objects.too_small import TooSmall
 from unet2015.settings.objects import ObjectSettings
 
@@ -56,6 +57,11 @@ class PageNumbers:
     def objects(self) -> int:
         """How many objects the page has."""
         return len(self.areas)
+
+    @property
+    def parts(self) -> int:
+        """How many connected parts of strips the page has, of objects and of background."""
+        return len(self._of_part)
 
     def labels(self, row: int, into: NDArray[np.integer] | None = None) -> NDArray[np.integer]:
         """Return the instance labels of the strip that begins at `row`; strips have the height of before.
@@ -102,6 +108,7 @@ def number_page(
     memory: int | None = None,
     kept: int = KEPT,
     progress: Progress = nobody,
+    room: Room | None = None,
 ) -> PageNumbers:
     """Find the objects of a page.
 
@@ -119,21 +126,30 @@ def number_page(
         How many runs of pixels may be kept, so that these strips are not read and labelled again.
     progress : callable
         Is told of the rows that are done: once all of them and, where objects are divided, once more.
+    room : Room, optional
+        What its parts may take. Default: they are not limited.
 
     Raises
     ------
     MemoryLimitError
-        An object that must be divided is too large.
+        An object that must be divided is too large, or there is no room for all parts.
     """
     places = settings.markers is not None
     components = Components(page.height, page.width, settings, places=places, kept=kept)
     counted = MarkerCount(page, settings) if settings.markers is not None else None
+    parts = objects = 0
     for row in range(0, page.height, rows):
         inside = page.inside(row, min(row + rows, page.height), 0, page.width)
-        runs = components.add(inside)
-        if counted is not None:
-            counted.add(row, inside, runs, components.bases[row])
+        if room is None or room.holds(parts):
+            runs = components.add(inside)
+            if counted is not None:
+                counted.add(row, inside, runs, components.bases[row])
+        else:  # to say how much would do
+            runs, _ = label_strip(inside, settings)
+        parts, objects = parts + runs.count, objects + runs.objects
         progress(len(inside))
+    if room is not None:
+        room.check_parts(parts, objects)
     wholes = components.join()
     several = np.flatnonzero(counted.of(wholes) > 1) if counted is not None else np.zeros(0, np.int64)
     divided, limit = [], _Limit.of(memory)

@@ -9,9 +9,9 @@ from unet2015.errors import ImageValueError
 from unet2015.images.image import Image
 from unet2015.images.result_names import labels_inside
 from unet2015.images.samples import no_channels_in_labels
-from unet2015.objects.labelling import strip_rows
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import runs_of_values
+from unet2015.objects.strips import strip_rows
 
 _LARGEST = 2**63 - 1
 

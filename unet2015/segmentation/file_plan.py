@@ -11,7 +11,8 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.models.model_file import Model
 from unet2015.models.unlike import notes_on_image, tell_scale_not_said, unchecked_scale
-from unet2015.objects.cost import OBJECT_BYTES, bytes_of_strips, seconds_a_pixel
+from unet2015.objects.cost import seconds_a_pixel
+from unet2015.objects.strips import object_bytes as memory_of_object
 from unet2015.segmentation.estimate import Estimator
 from unet2015.segmentation.jobs import Job, Outputs, find_inputs, plan_jobs
 from unet2015.segmentation.object_sizes import corner_bytes, object_bytes, preview_bytes
@@ -20,7 +21,6 @@ from unet2015.segmentation.products import LABEL_BYTES, PRODUCTS
 from unet2015.segmentation.records import check_before
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import may_share
-from unet2015.tiling.memory import LIBRARIES
 from unet2015.tiling.plan import TilePlan
 from unet2015.tiling.progress import in_words
 
@@ -36,6 +36,9 @@ class FilePlan:
     memory, disk : int
         Bytes: the peak of the process (on a GPU: of the device); and the uncompressed maps, labels and
         previews, with the finished parts that are kept while they are made.
+    memory_per_object : int
+        Bytes that come on top of the memory for each object; more than fit into the cap are refused when
+        they are counted.
     disk_per_object, disk_per_corner : int
         The most bytes of the disk that come on top for each object, in tables and outlines, and for each
         corner of its outline.
@@ -59,6 +62,7 @@ class FilePlan:
     seconds: float = 0.0
     object_seconds: float = 0.0
     beside: int = 0
+    memory_per_object: int = 0
     disk_per_object: int = 0
     disk_per_corner: int = 0
     error: UNet2015Error | None = None
@@ -84,7 +88,7 @@ class FilePlan:
         return {
             "objects": {
                 "seconds": round(self.object_seconds, 1),
-                "memory_bytes_per_object": OBJECT_BYTES,
+                "memory_bytes_per_object": self.memory_per_object,
                 "disk_bytes_per_object": self.disk_per_object,
                 "disk_bytes_per_corner": self.disk_per_corner,
             }
@@ -95,8 +99,9 @@ class FilePlan:
             return []
         time = in_words(self.object_seconds)
         corners = f", and {self.disk_per_corner} a corner of its outline" * bool(self.disk_per_corner)
+        each = f"{self.memory_per_object} bytes an object"
         return [
-            f"  objects      {time} of the time; beside the memory about {OBJECT_BYTES} bytes an object",
+            f"  objects      {time} of the time; beside the memory about {each}",
             f"               beside the disk up to {self.disk_per_object} bytes an object{corners}",
         ]
 
@@ -179,8 +184,7 @@ def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimato
     if objects is not None:
         after = seconds_a_pixel(objects) * image.pages * image.height * image.width
         if segmenter.device.type == "cpu":  # on a GPU the memory is that of the device
-            needed = LIBRARIES + image.decoding_bytes + bytes_of_strips(image.height, image.width)
-            memory = max(memory, needed)
+            memory = max(memory, segmenter.object_memory(image))
     return FilePlan(
         job.input,
         job.outputs,
@@ -192,6 +196,7 @@ def _plan_file(job: Job, image: Image, segmenter: Segmenter, estimator: Estimato
         estimator.seconds(image, plan) + after,
         after,
         segmenter.own_memory(image, plan) if may_share(job.options, plan) else 0,
+        0 if objects is None else memory_of_object(image.channels + 1),
         0 if objects is None else object_bytes(job, image),
         corner_bytes(job),
     )

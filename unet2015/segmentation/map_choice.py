@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
-from unet2015.objects.labelling import Maps, strip_rows
+from unet2015.objects.labelling import Maps
 from unet2015.objects.progress import Progress, nobody
 from unet2015.objects.runs import runs_of_values
+from unet2015.objects.strips import strip_rows
 from unet2015.safe_files import UNSIGNED, is_signed
 from unet2015.segmentation.class_image import ClassImage
 from unet2015.segmentation.record_beside import record_beside, record_of_others

@@ -68,7 +68,7 @@ def write_objects(
     ImageWriteError
         A file cannot be written.
     MemoryLimitError
-        An object that must be divided is too large for the memory cap.
+        An object that must be divided is too large for the memory cap, or there are too many objects.
     """
     settings, segmenter, image = job.options.objects, computation.segmenter, computation.source.image
     assert settings is not None
@@ -81,7 +81,10 @@ def write_objects(
         found = maps_to_label(segmenter, settings, probability, classes)
         rows = rows_to_work_on(image, settings, job.options.views)
         progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
-        labels = number_image(found, settings, job.options.max_memory, progress, job.options.label_type)
+        segmenter.release()  # before `room` looks what is free
+        strips, room, kind = segmenter.strips(image), segmenter.room(image), job.options.label_type
+        one = job.options.max_memory if room is None else max(room.free, 0)
+        labels = number_image(found, settings, one, progress, kind, strips, room)
         measured = measured_under(found, image)
         with writer(labels) as target:
             tables = measure_labels(

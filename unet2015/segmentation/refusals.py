@@ -93,10 +93,23 @@ def too_little(image: Image, besides: int, free: int, cap: int | None) -> Memory
     return MemoryLimitError(f"{image.name}: needs {mib(besides)} for {_BESIDES}, but {what}; {advice}")
 
 
-def cap_too_small(image: Image, besides: int, cap: int, error: PlanMemoryError) -> MemoryLimitError:
-    """Return the error where no tiles fit beside that; more memory is named only where the machine has it."""
+def cap_too_small_for_objects(image: Image, cap: int, needed: int) -> MemoryLimitError:
+    """Return the error where tiles fit, but not the smallest strips in which objects are found."""
+    return MemoryLimitError(
+        f"{image.name}: a memory cap of {mib(cap)} is too small: finding and measuring objects needs "
+        f"{mib(needed)}; give --max-memory {mib(needed, '')}M or more, or leave out --objects"
+    )
+
+
+def cap_too_small(
+    image: Image, besides: int, cap: int, error: PlanMemoryError, objects: int = 0
+) -> MemoryLimitError:
+    """Return the error where no tiles fit beside that; more memory is named only where the machine has it.
+
+    `objects` are the bytes that finding objects needs.
+    """
     more = f", and {mib(besides)} are needed besides for {_BESIDES}" if besides >= 2**20 else ""
-    needed = error.needed + besides
+    needed = max(error.needed + besides, objects)
     possible = needed <= system_total()
     advice = (
         f"give --max-memory {mib(needed, '')}M or more"

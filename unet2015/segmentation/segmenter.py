@@ -17,16 +17,23 @@ from unet2015.device import choose_device, process_memory, record_name
 from unet2015.images.appearance import Appearance, Gain
 from unet2015.images.image import Image
 from unet2015.images.tiles import TILE
-from unet2015.memory import process_free, system_total
+from unet2015.memory import process_free, process_resident, system_total
 from unet2015.models import load_model
 from unet2015.models.appearance import notes_on_appearance
 from unet2015.models.as_it_is import checked_model
 from unet2015.models.model_file import Model
 from unet2015.networks import inexact
 from unet2015.networks.architecture import FASTEST
+from unet2015.objects.strips import Room, Strips
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.products import PRODUCTS, check_finite
-from unet2015.segmentation.refusals import cap_too_small, check_image, mapping_with, too_little
+from unet2015.segmentation.refusals import (
+    cap_too_small,
+    cap_too_small_for_objects,
+    check_image,
+    mapping_with,
+    too_little,
+)
 from unet2015.segmentation.threshold import choose_settings_of_objects, choose_threshold
 from unet2015.segmentation.view_libraries import check_libraries
 from unet2015.tiling.memory import (
@@ -37,6 +44,7 @@ from unet2015.tiling.memory import (
     default_cap,
     image_bytes,
     job_bytes,
+    network_bytes,
     warn_over,
 )
 from unet2015.tiling.plan import TilePlan
@@ -149,7 +157,7 @@ class Segmenter:
             tiles fits into what is free.
         """
         self.check(image)
-        shape, besides = (image.pages, image.height, image.width), self._besides(image)
+        shape, besides = _shape(image), self._besides(image)
         free = LIBRARIES + process_free()
         cap = free if self._cap is None else self._cap
         if besides > cap:
@@ -157,7 +165,9 @@ class Segmenter:
         try:
             plan = self._choose(shape, besides)
         except PlanMemoryError as error:
-            raise cap_too_small(image, besides, cap, error) from error
+            raise cap_too_small(image, besides, cap, error, self._for_objects(image)) from error
+        if self._cap is not None and self._for_objects(image) > self._cap:
+            raise cap_too_small_for_objects(image, self._cap, self._for_objects(image))
         if not (plan.exact or self._said):
             _log.warning(
                 "with this network, tiles differ from the whole image: %s", inexact(self.info.network)
@@ -169,6 +179,37 @@ class Segmenter:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
         besides = self._besides(image) if self.device.type == "cpu" else 0
         return job_bytes(self.model.network, plan, self.device, self._written) + besides
+
+    def object_memory(self, image: Image) -> int:
+        """Return the bytes of the process while objects are found, beside those for each of them."""
+        return self._around_objects(image) + self.strips(image).size
+
+    def _for_objects(self, image: Image) -> int:
+        """Return the bytes of `object_memory`, at least as a tight cap has it; 0 where none are wanted."""
+        return 0 if self.options.objects is None else self.object_memory(image)
+
+    def strips(self, image: Image) -> Strips:
+        """Return how much of an image is worked on at a time while its objects are found."""
+        room = None if self._cap is None else self._cap - self._around_objects(image)
+        return Strips.within(_shape(image), image.channels + 1, room)
+
+    def room(self, image: Image) -> Room | None:
+        """Return what the memory cap leaves for parts and objects of an image now; None without a cap."""
+        if self._cap is None:
+            return None
+        now = process_resident()
+        around = self._around_objects(image) if now is None else now + image.decoding_bytes
+        size, channels = self.strips(image).size, image.channels + 1
+        growth = Strips.within(_shape(image), channels).size - size
+        return Room(self._cap, self._cap - around - size, channels, growth)
+
+    def _around_objects(self, image: Image) -> int:
+        return LIBRARIES + network_bytes(self.model.network) + image.decoding_bytes + image.listed_bytes
+
+    def release(self) -> None:
+        """Free what the network keeps for its next tile."""
+        if isinstance(self.predict, Predictor):
+            self.predict.release()
 
     def own_memory(self, image: Image, plan: TilePlan) -> int:
         """Return the bytes of main memory of a plan that another image at the same time takes again."""
@@ -249,3 +290,7 @@ class Segmenter:
         For a CPU the number of threads: with another number a convolution may sum in another order.
         """
         return record_name(self.device)
+
+
+def _shape(image: Image) -> tuple[int, int, int]:
+    return image.pages, image.height, image.width

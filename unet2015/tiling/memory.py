@@ -103,7 +103,6 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
         return batch * entry.gpu_peak_values(network, *plan.tile) * size + weights + GPU_LIBRARIES
     if device.type != "cpu":
         return batch * entry.peak_values(network, *plan.tile) * size + weights
-    copies = weights
     ways = (plan.tile, plan.tile[::-1])  # upright and turned: averaging has both
     if entry.fast is None:
         work = max(batch * entry.peak_values(network, *sides) * size for sides in ways)
@@ -113,8 +112,16 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
         work = max(
             entry.fast.workspace_values(network, *sides, each) * each for sides in ways for each in widths
         )
-        copies = entry.fast.weight_values(network) * size
-    return LIBRARIES + weights + copies + work + image_bytes(network, plan, written)
+    return LIBRARIES + network_bytes(network) + work + image_bytes(network, plan, written)
+
+
+def network_bytes(network: Network) -> int:
+    """Return the bytes of a network on a CPU that computes nothing: its weights, and their copies."""
+    weights = sum(p.numel() * p.element_size() for p in (*network.parameters(), *network.buffers()))
+    fast = architecture_of(network).fast
+    if fast is None:
+        return 2 * weights
+    return weights + fast.weight_values(network) * max(4, next(network.parameters()).element_size())
 
 
 def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) -> int:

@@ -21,7 +21,7 @@ from unet2015.device import (
 )
 from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks import Network, architecture_of
-from unet2015.networks.architecture import make_bfloat16
+from unet2015.networks.architecture import FastScores, make_bfloat16
 from unet2015.networks.gpu import speed_up
 from unet2015.settings.choices import Averaging, Precision
 from unet2015.tiling.averaging import VERSIONS
@@ -73,11 +73,11 @@ class Predictor:
         if self.precision == "bfloat16":
             self._dtype = torch.bfloat16
         fast = architecture_of(self.network).fast
+        self._fast: FastScores | None = None
         if self.device.type == "cpu" and fast is not None:
             self.convolutions = fast.way(self.network, self._dtype, self.convolutions)
-            self.scores: Callable[[Tensor], Tensor] = fast.scores(
-                self.network, self._dtype, self.convolutions
-            )
+            self._fast = fast.scores(self.network, self._dtype, self.convolutions)
+            self.scores: Callable[[Tensor], Tensor] = self._fast
             return
         self.convolutions = None
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -91,6 +91,11 @@ class Predictor:
     def __call__(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (N, classes, h, w) for tiles (N, channels, H, W); errors as `submit`."""
         return self.submit(tiles)()
+
+    def release(self) -> None:
+        """Free what is kept for the next tile; that takes it again."""
+        if self._fast is not None:
+            self._fast.release()
 
     def array(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return an array for tiles from which the device reads fast; None where any array will do."""

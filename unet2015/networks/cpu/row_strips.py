@@ -96,6 +96,11 @@ class RowStripUNet:
                     self._pass(self._layers.plain(), space).run(one, scores[i : i + 1])
             return scores
 
+    def release(self) -> None:
+        """Free the workspace; the next tile makes it again."""
+        with self._lock:
+            self._workspace = self._workspace_of = None
+
     def _pass(self, layers: Layers, space: Workspace) -> StripPass:
         return StripPass(self.network, layers, self._upsample, self._head, space, self.block_bytes)
 

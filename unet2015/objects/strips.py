@@ -1,0 +1,130 @@
+"""How much of a page is worked on at a time, and what finding and measuring its objects takes.
+
+Results do not depend on it, so strips are smaller, and fewer runs are kept, where a memory cap asks for it.
+"""
+
+from dataclasses import dataclass, replace
+
+from unet2015.errors import MemoryLimitError
+from unet2015.objects.hulls import ROW_BYTES
+from unet2015.objects.measures import HULL_BYTES
+from unet2015.objects.runs import KEPT
+
+STRIP_PIXELS = 2**20
+"""Pixels of a strip."""
+PIXEL_BYTES, CHANNEL_BYTES = 160, 8
+"""For each pixel of a strip: its runs, labels and sums, and an intensity. A checkerboard takes as much, noise
+and cells a third."""
+PART_BYTES = 400
+"""For each connected part of objects or background of a page, while they are joined: noise takes as much."""
+HELD_BYTES = 16
+"""For each part of the pages before."""
+_LEAST = 2**16
+"""Pixels of a strip under a tight cap; one row at least."""
+_MIB = 2**20
+_VARIES = 64 * _MIB
+"""What a process has varies by less from run to run, and with the tiles of another cap."""
+
+
+def strip_rows(height: int, width: int, most: int | None = None) -> int:
+    """Return the rows of a strip, which has at most so many pixels, if it has more than a row."""
+    return max(1, min(height, (STRIP_PIXELS if most is None else most) // width))
+
+
+def object_bytes(channels: int) -> int:
+    """Return the memory of an object: its numbers, and its row of the table. Measured with five million."""
+    return 400 + 56 * channels
+
+
+@dataclass(frozen=True)
+class Strips:
+    """How much of a page is worked on at a time.
+
+    Attributes
+    ----------
+    rows : int
+        Of a strip.
+    kept : int
+        How many runs of pixels are kept, so that their strips need not be labelled again.
+    size : int
+        Bytes that this takes at most, with the convex hulls; parts and objects come on top. Dividing a large
+        object has a limit of its own.
+    """
+
+    rows: int
+    kept: int
+    size: int
+
+    @classmethod
+    def within(cls, shape: tuple[int, int, int], channels: int = 2, room: int | None = None) -> "Strips":
+        """Return the usual strips of an image or, where so many bytes do not hold them, smaller ones.
+
+        The smallest may need more than there is. `shape` are pages, height and width; each of the intensities
+        is one of the channels.
+        """
+        pages, height, width = shape
+        pixels = height * width
+        hulls = min(HULL_BYTES, ROW_BYTES * pixels // 2)
+        rows, kept = strip_rows(height, width), min(KEPT, pages * pixels)
+        while True:
+            strip = (PIXEL_BYTES + CHANNEL_BYTES * channels) * rows * width
+            size = strip + 8 * kept + hulls
+            lowest = strip_rows(height, width, _LEAST)
+            least = rows <= lowest
+            if room is None or size <= room or (least and not kept):
+                return cls(rows, kept, size)
+            rows = rows if least else max(rows // 2, lowest)
+            kept = kept // 2 if kept > _LEAST else 0
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a memory cap leaves for the parts and objects of an image.
+
+    Attributes
+    ----------
+    cap : int
+        The cap in bytes.
+    free : int
+        Bytes of it that neither the process has nor strips take.
+    channels : int
+        How many intensities of each object are measured.
+    growth : int
+        Bytes that strips take more where a larger cap allows it.
+    """
+
+    cap: int
+    free: int
+    channels: int
+    growth: int = 0
+
+    def beside(self, parts: int) -> "Room":
+        """Return what is left for the next page beside parts of those before."""
+        return replace(self, free=self.free - HELD_BYTES * parts)
+
+    def holds(self, parts: int) -> bool:
+        """Whether there is room to join the parts of a page."""
+        return PART_BYTES * parts <= self.free
+
+    def check_parts(self, parts: int, objects: int) -> None:
+        """Raise `MemoryLimitError` unless parts of a page can be joined; `objects` of them may be objects."""
+        if not self.holds(parts):
+            needed = max(PART_BYTES * parts, self._measuring(parts, objects))
+            raise self._error(f"a page has {parts} connected parts of objects and background", needed)
+
+    def check_objects(self, parts: int, objects: int) -> None:
+        """Raise `MemoryLimitError` unless the objects of all pages, of so many parts, can be measured."""
+        if (needed := self._measuring(parts, objects)) > self.free:
+            raise self._error(f"there are {objects} objects", needed)
+
+    def _measuring(self, parts: int, objects: int) -> int:
+        return object_bytes(self.channels) * objects + HELD_BYTES * parts
+
+    def _error(self, what: str, needed: int) -> MemoryLimitError:
+        enough = -(-(self.cap - self.free + needed + self.growth + _VARIES) // _MIB)
+        cap = -(-self.cap // _MIB)
+        return MemoryLimitError(
+            f"a memory cap of {cap} MiB is too small: {what}, which take {-(-needed // _MIB)} MiB; where "
+            "these are noise, see whether threshold and model are right, else give --max-memory "
+            f"{enough}M or more"
+        )
