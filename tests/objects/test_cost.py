@@ -7,8 +7,10 @@ import pytest
 from scipy import ndimage
 
 from unet2015.errors import MemoryLimitError
+from unet2015.images.array_image import ArrayImage
 from unet2015.objects import cost
 from unet2015.objects.instances import ArrayPage, label_objects
+from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.numbering import number_page
 from unet2015.objects.runs import KEPT
@@ -75,28 +77,50 @@ def test_smaller_strips_give_the_same_numbers_and_sums(name):
         assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
+def enough(refused):
+    """Return the cap that a refusal names, in bytes."""
+    return int(str(refused.value).split("--max-memory ")[1].split("M or more")[0]) * 2**20
+
+
+@pytest.mark.parametrize("pages", [1, 3])
 @pytest.mark.parametrize("name", ["checkerboard", "noise"])
-def test_more_parts_than_there_is_room_for_are_refused_with_what_would_do(name):
-    page = ArrayPage(masks()[name].astype(np.float32), 0.5)
+def test_more_parts_than_there_is_room_for_are_refused_with_what_would_do(name, pages):
+    maps = Maps(classes=ArrayImage(np.stack([masks()[name].astype(np.uint8)] * pages), name="a.tif"))
 
-    def numbered(free):
-        return number_page(page, ObjectSettings(), 60, room=Room(2**30, free, 2))
+    def numbered(cap, free):
+        return number_image(maps, ObjectSettings(), room=Room("a.tif", cap, free, 2, pages))
 
-    with pytest.raises(MemoryLimitError, match="connected parts of objects and background") as refused:
-        numbered(2**20)
-    enough = int(str(refused.value).split("--max-memory ")[1].split("M or more")[0])
-    needed = enough * 2**20 - (2**30 - 2**20)
-    numbers = numbered(needed)
-    Room(2**30, needed, 2).check_objects(numbers.parts, numbers.objects)
+    with pytest.raises(
+        MemoryLimitError, match=r"^a.tif: .*page 0 has .* connected parts of objects"
+    ) as refused:
+        numbered(2**30, 2**20)
+    assert ("if the pages to come have no more" in str(refused.value)) == (pages > 1)
+    needed = enough(refused) - (2**30 - 2**20)
+    assert numbered(enough(refused), needed).pages == pages
+    parts = number_page(maps.page(0), ObjectSettings(), SIDE).parts
     with pytest.raises(MemoryLimitError):
-        numbered(min(needed, PART_BYTES * numbers.parts) - 2**20)
+        numbered(2**30, min(needed, PART_BYTES * parts) - 2**20)
 
 
 def test_more_objects_than_there_is_room_for_are_refused():
-    room = Room(700 * 2**20, 2**20, 2)
-    room.check_objects(2000, 1900)
+    room = Room("a.tif", 700 * 2**20, 2**20, 2, pages=3)
+    room = room.after(1000, 500).after(1000, 900)
     with pytest.raises(MemoryLimitError, match=r"there are 3000 objects, which take 2 MiB; .* 765M or more"):
-        room.check_objects(6000, 3000)
+        room.after(4000, 1600)
+
+
+def test_an_object_that_the_cap_does_not_let_divide_is_refused_with_what_would_do():
+    values = masks()["cells"].astype(np.float32)
+    maps = Maps(ArrayImage(values, name="a.tif"), threshold=0.3)
+
+    def numbered(cap, free):
+        return number_image(maps, DIVIDED, room=Room("a.tif", cap, free, 2))
+
+    with pytest.raises(
+        MemoryLimitError, match=r"^a.tif: the object in rows .* of page 0 .*leaves"
+    ) as refused:
+        numbered(2**30, 2**16)
+    assert numbered(enough(refused), enough(refused) - 2**30 + 2**16).largest
 
 
 def test_cells_of_the_measurement_touch_and_can_be_divided():

@@ -1,6 +1,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.run import run_jobs
 from unet2015.segmentation.segmenter import Segmenter
 from unet2015.segmentation.side_by_side import run_side_by_side
+from unet2015.settings.objects import ObjectSettings
+from unet2015.tiling.predictor import Predictor
 
 OPTIONS = SegmentOptions(device="cpu", products=("classes", "probability"))
 LONG = 60
@@ -46,6 +49,16 @@ def outcome(results, folder):
             said = json.loads(files[path.name])
             files[path.name] = {key: said[key] for key in said.keys() - {"seconds", "date", "record_sha256"}}
     return [(result.input, len(result.outputs), str(result.error)) for result in results], files
+
+
+def test_each_image_frees_what_the_network_keeps_before_its_objects_are_found(images, model, monkeypatch):
+    counted = []
+    monkeypatch.setattr(Predictor, "release", lambda self: counted.append(self))
+    options = replace(OPTIONS, objects=ObjectSettings())
+    list(
+        run_side_by_side(Segmenter(model, options), plan_jobs(images[:2], images[0].parent / "o", options, 2))
+    )
+    assert len(counted) == 2
 
 
 def test_results_notes_and_errors_are_those_of_one_image_after_the_other_in_the_same_order(both, tmp_path):

@@ -219,7 +219,7 @@ def number_image(
     settings : ObjectSettings
         What counts as an object; the threshold is that of `maps`.
     memory : int, optional
-        Bytes that dividing one object may take. Default: half of what is free.
+        Bytes that dividing one object may take, where there is no `room`. Default: half of what is free.
     progress : callable
         Is told of the rows that are done: in all `rows_to_number`.
     wanted : {"uint16", "uint32"}, optional
@@ -227,7 +227,7 @@ def number_image(
     strips : Strips, optional
         How much of a page is worked on at a time. Default: the usual strips.
     room : Room, optional
-        What parts and objects may take. Default: they are not limited.
+        What parts, objects and dividing one may take. Default: parts and objects are not limited.
 
     Raises
     ------
@@ -245,15 +245,13 @@ def number_image(
             "give the probability map, or leave out the markers"
         )
     strips = strips or Strips.within((image.pages, image.height, image.width))
-    rows, numbers, parts, objects = strips.rows, [], 0, 0
+    rows, numbers = strips.rows, []
     for page in range(image.pages):
         kept = strips.kept // image.pages
-        left = None if room is None else room.beside(parts)
-        numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress, left))
+        numbers.append(number_page(maps.page(page), settings, rows, memory, kept, progress, room))
         count = numbers[-1].objects
-        parts, objects = parts + numbers[-1].parts, objects + count
         if room is not None:
-            room.check_objects(parts, objects)
+            room = room.after(numbers[-1].parts, count)
         if wanted is not None and count > np.iinfo(wanted).max:
             raise ImageValueError(
                 f"{image.name}: page {page} has {count} objects, but labels of {wanted} go to "

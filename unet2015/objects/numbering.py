@@ -121,13 +121,13 @@ def number_page(
     rows : int
         Rows of a strip. The result does not depend on it.
     memory : int, optional
-        Bytes that dividing one object may take. Default: half of what is free.
+        Bytes that dividing one object may take, where there is no `room`. Default: half of what is free.
     kept : int
         How many runs of pixels may be kept, so that these strips are not read and labelled again.
     progress : callable
         Is told of the rows that are done: once all of them and, where objects are divided, once more.
     room : Room, optional
-        What its parts may take. Default: they are not limited.
+        What its parts and dividing one may take. Default: parts are not limited.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def number_page(
     parts = objects = 0
     for row in range(0, page.height, rows):
         inside = page.inside(row, min(row + rows, page.height), 0, page.width)
-        if room is None or room.holds(parts):
+        if room is None or room.left(parts) >= 0:
             runs = components.add(inside)
             if counted is not None:
                 counted.add(row, inside, runs, components.bases[row])
@@ -156,7 +156,10 @@ def number_page(
     with Share(progress, page.height if places else 0, len(several)) as share:
         for index in several:
             box = tuple(wholes.boxes[index].tolist())
-            limit.check(box)
+            if room is None:
+                limit.check(box)
+            else:
+                room.check_division(_place(box), _bytes(box), parts)
             first = int(wholes.first[index])
             pieces = divide(page, settings, box, first)
             # The labels are made again in the second pass; an empty view of them would keep them all alive.
@@ -216,14 +219,24 @@ class _Limit:
 
     def check(self, box: tuple[int, int, int, int]) -> None:
         """Raise `MemoryLimitError` if an object of a box takes more."""
-        top, bottom, left, right = box
-        needed = (bottom - top) * (right - left) * PIXEL_BYTES
+        needed = _bytes(box)
         if needed > self.size:
             raise MemoryLimitError(
-                f"the object in rows {top} to {bottom}, columns {left} to {right} has several markers; "
-                f"dividing it takes {needed / 1e9:.2g} GB, but {self.size / 1e9:.2g} GB may be used "
+                f"the object in {_place(box)} has several markers; dividing it takes {needed / 1e9:.2g} GB, "
+                f"but {self.size / 1e9:.2g} GB may be used "
                 f"({self.source}); allow more memory (--max-memory), or leave out the markers (--split none)"
             )
+
+
+def _bytes(box: tuple[int, int, int, int]) -> int:
+    """Return the memory that dividing an object in a box takes."""
+    top, bottom, left, right = box
+    return (bottom - top) * (right - left) * PIXEL_BYTES
+
+
+def _place(box: tuple[int, int, int, int]) -> str:
+    top, bottom, left, right = box
+    return f"rows {top} to {bottom}, columns {left} to {right}"
 
 
 def label_type(objects: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:

@@ -83,48 +83,85 @@ class Room:
 
     Attributes
     ----------
+    name : str
+        Of the image.
     cap : int
         The cap in bytes.
     free : int
         Bytes of it that neither the process has nor strips take.
     channels : int
         How many intensities of each object are measured.
+    pages : int
+        Of the image.
     growth : int
         Bytes that strips take more where a larger cap allows it.
+    page, parts, objects : int
+        How many pages came before, with so many parts and objects.
     """
 
+    name: str
     cap: int
     free: int
     channels: int
+    pages: int = 1
     growth: int = 0
+    page: int = 0
+    parts: int = 0
+    objects: int = 0
 
-    def beside(self, parts: int) -> "Room":
-        """Return what is left for the next page beside parts of those before."""
-        return replace(self, free=self.free - HELD_BYTES * parts)
-
-    def holds(self, parts: int) -> bool:
-        """Whether there is room to join the parts of a page."""
-        return PART_BYTES * parts <= self.free
+    def left(self, parts: int) -> int:
+        """Return what is left beside the parts of a page while they are joined; below 0: they do not fit."""
+        return self.free - HELD_BYTES * self.parts - PART_BYTES * parts
 
     def check_parts(self, parts: int, objects: int) -> None:
         """Raise `MemoryLimitError` unless parts of a page can be joined; `objects` of them may be objects."""
-        if not self.holds(parts):
-            needed = max(PART_BYTES * parts, self._measuring(parts, objects))
-            raise self._error(f"a page has {parts} connected parts of objects and background", needed)
+        if self.left(parts) < 0:
+            what = f"page {self.page} has {parts} connected parts of objects and background"
+            raise self._error(f"{what}, which take {_mib(PART_BYTES * parts)} MiB", parts, objects)
 
-    def check_objects(self, parts: int, objects: int) -> None:
-        """Raise `MemoryLimitError` unless the objects of all pages, of so many parts, can be measured."""
-        if (needed := self._measuring(parts, objects)) > self.free:
-            raise self._error(f"there are {objects} objects", needed)
+    def check_division(self, place: str, size: int, parts: int) -> None:
+        """Raise `MemoryLimitError` unless an object can be divided beside the parts of its page."""
+        if size > (left := self.left(parts)):
+            enough = _mib(self.cap - left + size + self.growth + _VARIES)
+            raise MemoryLimitError(
+                f"{self.name}: the object in {place} of page {self.page} has several markers; dividing it "
+                f"takes {_mib(size)} MiB, but a memory cap of {_mib(self.cap)} MiB leaves "
+                f"{_mib(max(left, 0))} MiB; give --max-memory {enough}M or more, or leave out the markers "
+                "(--split none)"
+            )
+
+    def after(self, parts: int, objects: int) -> "Room":
+        """Return what is left for the next page after one with so many parts and objects.
+
+        Raises
+        ------
+        MemoryLimitError
+            The objects of the pages so far cannot be measured.
+        """
+        after = replace(self, page=self.page + 1, parts=self.parts + parts, objects=self.objects + objects)
+        needed = self._measuring(after.parts, after.objects)
+        if needed > self.free:
+            raise self._error(
+                f"there are {after.objects} objects, which take {_mib(needed)} MiB", parts, objects
+            )
+        return after
 
     def _measuring(self, parts: int, objects: int) -> int:
         return object_bytes(self.channels) * objects + HELD_BYTES * parts
 
-    def _error(self, what: str, needed: int) -> MemoryLimitError:
-        enough = -(-(self.cap - self.free + needed + self.growth + _VARIES) // _MIB)
-        cap = -(-self.cap // _MIB)
+    def _error(self, what: str, parts: int, objects: int) -> MemoryLimitError:
+        """Return the error that names a cap for all pages, if those to come have no more than this one."""
+        more = self.pages - self.page
+        joined = PART_BYTES * parts + HELD_BYTES * (self.parts + (more - 1) * parts)
+        needed = max(joined, self._measuring(self.parts + more * parts, self.objects + more * objects))
+        enough = _mib(self.cap - self.free + needed + self.growth + _VARIES)
         return MemoryLimitError(
-            f"a memory cap of {cap} MiB is too small: {what}, which take {-(-needed // _MIB)} MiB; where "
-            "these are noise, see whether threshold and model are right, else give --max-memory "
-            f"{enough}M or more"
+            f"{self.name}: a memory cap of {_mib(self.cap)} MiB is too small: {what}; where these are noise, "
+            f"see whether threshold and model are right, else give --max-memory {enough}M or more"
+            + ", if the pages to come have no more"
+            * (more > 1)
         )
+
+
+def _mib(size: int) -> int:
+    return -(-size // _MIB)

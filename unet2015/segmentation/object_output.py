@@ -83,8 +83,7 @@ def write_objects(
         progress = stack.enter_context(row_bar(rows, f"{image.name}: objects"))
         segmenter.release()  # before `room` looks what is free
         strips, room, kind = segmenter.strips(image), segmenter.room(image), job.options.label_type
-        one = job.options.max_memory if room is None else max(room.free, 0)
-        labels = number_image(found, settings, one, progress, kind, strips, room)
+        labels = number_image(found, settings, job.options.max_memory, progress, kind, strips, room)
         measured = measured_under(found, image)
         with writer(labels) as target:
             tables = measure_labels(

@@ -201,7 +201,8 @@ class Segmenter:
         around = self._around_objects(image) if now is None else now + image.decoding_bytes
         size, channels = self.strips(image).size, image.channels + 1
         growth = Strips.within(_shape(image), channels).size - size
-        return Room(self._cap, self._cap - around - size, channels, growth)
+        free = self._cap - around - size
+        return Room(image.name, self._cap, free, channels, image.pages, growth)
 
     def _around_objects(self, image: Image) -> int:
         return LIBRARIES + network_bytes(self.model.network) + image.decoding_bytes + image.listed_bytes
