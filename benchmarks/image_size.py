@@ -216,8 +216,8 @@ def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> l
             5,
             at_least=False,
             note=f"{alike[0]:.0f} to {max(alike):.0f} MiB, {alike[-1]:.0f} at the largest; what grows was "
-            "measured (NOTES.md): tiles read ahead and written, which a single tile has not, decoded "
-            "segments, kept up to 64 MiB, and a row of tiles as classes",
+            "measured (NOTES.md): a tile read ahead, which a single tile has not, and a row of tiles as "
+            "classes of a bit each",
         ),
     ]
 

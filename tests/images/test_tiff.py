@@ -340,6 +340,15 @@ def test_decoded_segments_that_are_kept_are_bounded(tmp_path, monkeypatch):
         assert image.kept_bytes == 3 * 64 * 64
 
 
+def test_tiles_that_are_not_compressed_are_not_kept(tmp_path):
+    path = tmp_path / "a.tif"
+    array = pixels((512, 512), "uint16")
+    tifffile.imwrite(path, array, tile=(64, 64))
+    with open_image(path) as image:
+        np.testing.assert_array_equal(whole(image)[0, 0], array)
+        assert image.kept_bytes == 0
+
+
 def test_threads_read_the_same(tmp_path):
     path = tmp_path / "a.tif"
     array = pixels((4, 200, 300), "uint16")

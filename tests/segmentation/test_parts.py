@@ -73,7 +73,7 @@ def joined(bands):
 
 
 def pixels_of(pixels):
-    return [(name, part.dtype, part.shape, part.tobytes()) for name, part in pixels.items()]
+    return [(name, part.dtype, part.shape, np.asarray(part).tobytes()) for name, part in pixels.items()]
 
 
 def run(computation, store=None, progress=lambda tiles: None):

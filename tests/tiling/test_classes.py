@@ -34,3 +34,13 @@ def test_a_threshold_is_rounded_as_the_probabilities_are():
 def test_a_probability_map_holds_class_1_of_two_and_all_of_more():
     assert np.array_equal(probability_map(TWO), TWO[1])
     assert np.array_equal(probability_map(THREE), THREE)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_most_probable_class_is_that_of_argmax(classes):
+    random = np.random.default_rng(0)
+    probabilities = random.integers(0, 3, (classes, 700, 401)).astype(np.float32)  # many are equal
+    probabilities[random.random(probabilities.shape) < 0.1] = np.nan
+    found = class_map(probabilities)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, probabilities.argmax(axis=0))

@@ -115,9 +115,9 @@ def test_bands_equal_the_whole_array():
     sink = BandSink(plan, 3, render, bands.append)
     run(plan, ArraySource(array), Predictor(network), sink)
     expected = tiled(network, array, (28, 34), 4)
-    came = np.concatenate([band.pixels["probability"] for band in bands], axis=1)
+    came = np.concatenate([np.asarray(band.pixels["probability"]) for band in bands], axis=1)
     assert came.reshape(3, 3, 50, 41).swapaxes(0, 1).tobytes() == expected.tobytes()
-    classes = np.concatenate([band.pixels["classes"] for band in bands]).reshape(3, 50, 41)
+    classes = np.concatenate([np.asarray(band.pixels["classes"]) for band in bands]).reshape(3, 50, 41)
     assert np.array_equal(classes, expected.argmax(axis=1))
     assert min(band.low for band in bands) == expected[:, 1].min()
     assert max(band.high for band in bands) == expected[:, 1].max()
@@ -193,6 +193,33 @@ def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_run(where):
     with pytest.raises(OSError, match="planted"):
         run(plan, Failing(array), Predictor(network), Sink())
     assert max(written) < 3 + 1 + 2 * engine.AHEAD
+
+
+def test_pixels_wait_as_they_are_in_the_file_and_are_mapped_into_one_array():
+    network = network_of(1, 2, 1, torch.float32)
+    array = np.random.default_rng(0).random((3, 1, 50, 60), np.float32)
+    plan = TilePlan(3, 50, 60, (34, 46), 1, network.geometry)
+    seen, bands, predict = [], [], Predictor(network)
+
+    def remembering(tiles):
+        seen.append(tiles)
+        return predict(tiles)
+
+    sink = BandSink(plan, 2, lambda tile: {"classes": tile.argmax(axis=0).astype(np.uint8)}, bands.append)
+    run(plan, RawArraySource(array), remembering, sink)
+    assert len(seen) == len(plan)
+    assert len({id(tiles) for tiles in seen}) == 1
+    found = np.concatenate([np.asarray(band.pixels["classes"]) for band in bands]).reshape(3, 50, 60)
+    assert np.array_equal(found, tiled(network, array / np.float32(7), (34, 46)).argmax(axis=1))
+
+
+def test_outputs_that_are_a_view_of_the_tiles_are_not_written_over():
+    network = network_of(1, 2, 0, torch.float32)  # it has margins of 2 px
+    array = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    plan = TilePlan(1, 64, 64, (20, 20), 1, network.geometry)
+    margin, sink = network.geometry.margin, ArraySink(plan, 2)
+    run(plan, ArraySource(array), lambda x: np.broadcast_to(x, (1, 2, 20, 20))[..., margin:, margin:], sink)
+    assert np.array_equal(sink.array[0, 1], array[0, 0])
 
 
 class Later:

@@ -8,6 +8,7 @@ import torch
 
 from unet2015.errors import MemoryLimitError, UsageError
 from unet2015.networks.unet2015 import UNet
+from unet2015.tiling import predictor
 from unet2015.tiling.predictor import Predictor
 
 
@@ -76,3 +77,15 @@ def test_other_errors_of_the_network_are_not_taken_for_a_full_device():
 def test_unknown_options_are_refused(option):
     with pytest.raises(UsageError, match="must be"):
         Predictor(network_of(1, 2, 1, torch.float32), **option)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (129, 4), (255, 7), (256, 4), (700, 301)])
+def test_probabilities_some_rows_at_a_time_have_the_bits_of_all_at_once(classes, size):
+    scores = torch.randn(2, classes, *size, generator=torch.Generator().manual_seed(0)) * 8
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = scores.clone(memory_format=layout)
+        expected = torch.softmax(given, dim=1)
+        found = predictor._probabilities(given)
+        assert torch.equal(found, expected)
+        assert found.data_ptr() == given.data_ptr()  # no second copy of a large tile

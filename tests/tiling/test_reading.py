@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import ArraySource
+from unet2015 import large_arrays
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import reading
 from unet2015.tiling.plan import TilePlan, mirror
@@ -51,7 +52,7 @@ def test_tiles_are_joined_as_by_an_index(data):
     assert np.array_equal(found, expected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "_ROWS", 3)
-        patch.setattr(reading, "_LARGE", data.draw(st.sampled_from([1, 10**9])))
+        patch.setattr(large_arrays, "_LARGE", data.draw(st.sampled_from([1, 10**9])))
         mapped = joined(regions, indices, lambda number, pixels: pixels - 0.5 * number)
     assert mapped.dtype == np.float64
     assert np.array_equal(mapped, [one - 0.5 * number for number, one in enumerate(expected)])
@@ -63,7 +64,7 @@ def test_a_large_tile_is_no_part_of_the_heap():
     bases = []
     with pytest.MonkeyPatch.context() as patch:
         for least in (24, 25):
-            patch.setattr(reading, "_LARGE", least)
+            patch.setattr(large_arrays, "_LARGE", least)
             tiles = joined([region], [(rows, columns)])
             assert tiles.flags.writeable
             bases.append(tiles.base is not None)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 _DIGIT = 16  # bits that one pass over the pixels settles
+_PIXELS = 2**20
+"""Pixels that are counted together."""
 
 Blocks = Callable[[], Iterable[npt.NDArray[Any]]]
 
@@ -67,13 +69,15 @@ def _counts(
     """Return, for each prefix of the key, how often each next digit follows."""
     counts = {prefix: np.zeros(2**digit, np.int64) for prefix in prefixes}
     for block in blocks():
-        keys = _keys(block)
-        digits = (keys >> keys.dtype.type(shift)) & keys.dtype.type(2**digit - 1)
-        for prefix, count in counts.items():
-            chosen = digits.ravel()
-            if shift + digit < bits:
-                chosen = digits[keys >> keys.dtype.type(shift + digit) == keys.dtype.type(prefix)]
-            count += np.bincount(chosen, minlength=2**digit)
+        pixels = block.reshape(-1)
+        for start in range(0, pixels.size, _PIXELS):  # as `bincount` makes numbers of 8 bytes
+            keys = _keys(pixels[start : start + _PIXELS])
+            digits = (keys >> keys.dtype.type(shift)) & keys.dtype.type(2**digit - 1)
+            for prefix, count in counts.items():
+                chosen = digits
+                if shift + digit < bits:
+                    chosen = digits[keys >> keys.dtype.type(shift + digit) == keys.dtype.type(prefix)]
+                count += np.bincount(chosen, minlength=2**digit)
     return counts
 
 

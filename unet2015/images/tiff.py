@@ -21,11 +21,13 @@ from unet2015.images.planes import listed_bytes
 from unet2015.images.sample_axis import describe_alpha, plane_order, sample_axis, slices_advice
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
+from unet2015.large_arrays import large_array
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
 
 _COLOURS = (3, 4)
 """Samples of a pixel of 8 bits that ImageJ opens as RGB, not as channels."""
+_NOT_COMPRESSED = 1
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
 
@@ -34,10 +36,11 @@ class TiffImage(Image):
     """A TIFF file, read by regions.
 
     The strips or tiles decoded last are kept, up to 64 MiB and at least one, because neighbouring
-    regions share them. In uncompressed strips only the rows of the region are read; otherwise whole
-    strips or tiles are decoded. So if a compressed strip holds the whole page, each of two readers needs
-    memory for the decoded page, and if it is too large to be kept, each region decodes it again. Save
-    such a file in tiles, or in strips of a few rows. `decoding_bytes` tells the memory.
+    regions share them; not those that are not compressed, which are read again as fast. In uncompressed
+    strips only the rows of the region are read; otherwise whole strips or tiles are decoded. So if a
+    compressed strip holds the whole page, each of two readers needs memory for the decoded page, and if it
+    is too large to be kept, each region decodes it again. Save such a file in tiles, or in strips of a few
+    rows. `decoding_bytes` tells the memory.
 
     Parameters
     ----------
@@ -167,7 +170,7 @@ class TiffImage(Image):
         plane = self._planes[index]
         if not plane.separate:
             return self._read_planes([index], y0, y1, x0, x1)[sample : sample + 1]
-        out = np.empty((1, y1 - y0, x1 - x0), self.dtype)
+        out = large_array((1, y1 - y0, x1 - x0), self.dtype)
         fill = self._fill_raw if plane.raw else self._fill_decoded
         fill(index, sample, (y0, y1, x0, x1), out)
         if self._inverted[index]:
@@ -176,7 +179,7 @@ class TiffImage(Image):
 
     def _read_planes(self, numbers: list[int], y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         samples = self._samples
-        out = np.empty((len(numbers) * samples, y1 - y0, x1 - x0), self.dtype)
+        out = large_array((len(numbers) * samples, y1 - y0, x1 - x0), self.dtype)
         for i, number in enumerate(numbers):
             plane = self._planes[number]
             part = out[i * samples : (i + 1) * samples]
@@ -229,6 +232,8 @@ class TiffImage(Image):
 
     def _segment(self, number: int, index: int) -> npt.NDArray[Any]:
         """Return a decoded strip or tile, shape (rows, columns, samples)."""
+        if int(self._planes[number].page.compression) == _NOT_COMPRESSED:
+            return self._decode(number, index)  # as fast as it could be found again
         return self._decoded.get((number, index), partial(self._decode, number, index))
 
     def _decode(self, number: int, index: int) -> npt.NDArray[Any]:

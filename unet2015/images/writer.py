@@ -156,11 +156,11 @@ class ImageWriter:
             raise ImageWriteError(f"{self.path}: expected {self._pages * self._height} rows, but more came")
         strip_end = min((self._row // self._strips.rows + 1) * self._strips.rows, self._height)
         taken, rest = np.split(band, [strip_end - self._row], axis=1)
-        # Rows that wait are copied, as the caller may reuse its array; the others are written below.
-        self._pending.append(taken.copy() if rest.shape[1] == 0 else taken)
         self._row += taken.shape[1]
+        # Rows that wait are copied, as the caller may reuse its array; the others are written below.
+        self._pending.append(taken if self._row == strip_end else taken.copy())
         if self._row == strip_end:
-            strip = np.concatenate(self._pending, axis=1)
+            strip = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending, axis=1)
             for channel in range(self._planes):
                 self._strips.write_strip(self._page * self._planes + channel, strip[channel])
             self._pending.clear()

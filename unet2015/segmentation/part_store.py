@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from unet2015.errors import ImageWriteError, UNet2015Error
 from unet2015.safe_files import atomic_path, open_regular, remove
 from unet2015.tiling.plan import Part, TilePlan
+from unet2015.tiling.rows import Packed, Rows
 from unet2015.tiling.sinks import Band
 
 
@@ -124,7 +125,7 @@ class PartStore:
         try:
             with open_regular(path) as opened, zipfile.ZipFile(opened) as file:
                 for index, (page, row, names, *seen) in enumerate(self._bands(file, part)):
-                    pixels = {name: _load(file, f"{index}.{name}") for name in names}
+                    pixels = {name: Rows([_load(file, f"{index}.{name}")]) for name in names}
                     yield Band(page, row, pixels, *seen)
         except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
             path.unlink(missing_ok=True)
@@ -178,11 +179,11 @@ class PartWriter:
         """Write the next band; after one that could not be written, no other is tried."""
         if self._broken is not None:
             raise self._broken
-        for name, array in band.pixels.items():
+        for name, rows in band.pixels.items():
             # Floats are mostly noise, which hardly shrinks.
-            method = zipfile.ZIP_STORED if array.dtype.kind == "f" else zipfile.ZIP_DEFLATED
+            method = zipfile.ZIP_STORED if rows.dtype.kind == "f" else zipfile.ZIP_DEFLATED
             try:
-                _save(self._file, f"{len(self._bands)}.{name}", array, method)
+                _save(self._file, f"{len(self._bands)}.{name}", rows, method)
             except OSError as error:  # the disk is full
                 self._broken = error
                 raise
@@ -205,17 +206,21 @@ class PartWriter:
             self._file.writestr("bands.json", json.dumps({"stamp": said, "bands": self._bands}))
 
 
-def _save(file: zipfile.ZipFile, name: str, array: NDArray[Any], method: int) -> None:
+def _save(file: zipfile.ZipFile, name: str, rows: Rows, method: int) -> None:
+    """Write an array in NumPy's format, some rows at a time."""
     entry = zipfile.ZipInfo(name)
     entry.compress_type = method
     entry._compresslevel = 1  # type: ignore[attr-defined]  # read once, soon, then deleted
+    said = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": rows.shape}
     # force_zip64: the size is not known beforehand, and may be above 2 GiB.
     with file.open(entry, "w", force_zip64=True) as target:
-        np.lib.format.write_array(target, array, allow_pickle=False)
+        np.lib.format.write_array_header_1_0(target, said)
+        for part in rows.blocks() if len(rows.shape) == 2 else np.asarray(rows):
+            target.write(part.tobytes())
 
 
-def _load(file: zipfile.ZipFile, name: str) -> NDArray[Any]:
+def _load(file: zipfile.ZipFile, name: str) -> Packed:
     with file.open(name) as source:
         array: NDArray[Any] = np.lib.format.read_array(source, allow_pickle=False)
         source.read()  # to the end, where the checksum is compared
-        return array
+        return Packed(array)

@@ -174,7 +174,9 @@ def views_in_order(views: Collection[str]) -> tuple[str, ...]:
 
 def check_finite(probabilities: npt.NDArray[np.float32], name: str) -> None:
     """Raise a `ModelError` that names the image if probabilities are not finite."""
-    if not np.isfinite(probabilities).all():
+    with np.errstate(invalid="ignore"):
+        total = probabilities.sum()  # not finite where a value is not; of probabilities it does not overflow
+    if not np.isfinite(total):
         raise ModelError(
             f"{name}: the network's output is not finite; the model has diverged in training, or the image's "
             "intensities are far from those that it was trained on"

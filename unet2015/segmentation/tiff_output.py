@@ -76,7 +76,8 @@ def write_tiff(
         def emit(band: Band) -> None:
             found.add(band)
             for name, writer in writers:
-                writer.write(band.pixels[name])
+                for rows in band.pixels[name].blocks():
+                    writer.write(rows)
 
         progress = stack.enter_context(tile_bar(plan, image.name))
         in_order(computation, emit, store, progress)

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unet2015.errors import ImageWriteError
 from unet2015.images.zarr_labels import ZarrLabels
 from unet2015.images.zarr_layout import ZarrLayout, plan_layout
@@ -100,7 +102,8 @@ class ZarrParts:
         ImageWriteError
             It cannot be written.
         """
-        self.image.write(band.page, self._plan.rows[band.row].kept_start, band.pixels)
+        pixels = {name: np.asarray(rows) for name, rows in band.pixels.items()}
+        self.image.write(band.page, self._plan.rows[band.row].kept_start, pixels)
         self._seen.add(band)
         part = self._ends.get((band.page, band.row))
         if part is not None:

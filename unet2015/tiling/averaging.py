@@ -21,13 +21,17 @@ class Symmetry:
     quarters: int = 0
 
     def apply(self, x: Tensor) -> Tensor:
-        """Turn the last two axes of `x`."""
-        return torch.rot90(x.flip(-1) if self.mirrored else x, self.quarters, (-2, -1))
+        """Turn the last two axes of `x`; what stays as it is, is not copied."""
+        return _turned(x.flip(-1) if self.mirrored else x, self.quarters)
 
     def undo(self, x: Tensor) -> Tensor:
         """Turn back what `apply` turned."""
-        x = torch.rot90(x, -self.quarters, (-2, -1))
+        x = _turned(x, -self.quarters)
         return x.flip(-1) if self.mirrored else x
+
+
+def _turned(x: Tensor, quarters: int) -> Tensor:
+    return torch.rot90(x, quarters, (-2, -1)) if quarters else x  # torch copies for no turn, too
 
 
 # First those that do not exchange height and width: the other sides need another workspace.

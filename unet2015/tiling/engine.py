@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from unet2015.tiling.computing import Computed, Computes, computing
 from unet2015.tiling.plan import Tile, TilePlan
 from unet2015.tiling.reading import BatchReader, PixelReader
 from unet2015.tiling.sinks import Sink, SkippingSink
@@ -38,25 +40,6 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         assert self.order is None or len(set(self.order)) == len(self.order)
-
-
-@runtime_checkable
-class Submits(Protocol):
-    """A `predict` that can begin with tiles before those given earlier are done: a ``Predictor``.
-
-    Attributes
-    ----------
-    runs_ahead : bool
-        Whether it does: on a device that computes while the processor goes on.
-    """
-
-    runs_ahead: bool
-
-    def submit(self, tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
-        """Begin with tiles; what is returned waits for their probabilities."""
-
-    def array(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any] | None:
-        """Return an array for tiles; None where any will do. Must be safe to call from threads."""
 
 
 def run(
@@ -96,44 +79,32 @@ def run(
     """
     times = Times() if times is None else times
     order = range(len(plan)) if options.order is None else options.order
-    given = predict if isinstance(predict, Submits) and predict.runs_ahead else None
-    read = BatchReader(plan, reader, times, options.skip_empty, given.array if given else None)
-    submit = given.submit if given else _at_once(predict)
-    write = _Writer(sink, times, progress)
-    ahead: deque[tuple[tuple[Tile, ...], Future[tuple[NDArray[Any] | None, list[bool]]]]] = deque()
-    behind: deque[Future[None]] = deque()
     upcoming = iter(order)
-    readers, writer = ThreadPoolExecutor(max(1, options.workers)), ThreadPoolExecutor(1)
-    try:
+    behind: deque[Future[None]] = deque()
+    with ExitStack() as stack:
+        # After an error, waiting batches are dropped; running ones end before the caller closes the sink.
+        readers, writer = ThreadPoolExecutor(max(1, options.workers)), ThreadPoolExecutor(1)
+        stack.callback(writer.shutdown, cancel_futures=True)
+        stack.callback(readers.shutdown, cancel_futures=True)
+        compute: Computes[Any] = stack.enter_context(
+            computing(predict, BatchReader(plan, reader, times, options.skip_empty), sink, times)
+        )
+        write = _Writer(sink, times, progress)
+        ahead: deque[tuple[tuple[Tile, ...], Future[Any]]] = deque()
         for _ in order:
             while len(ahead) < AHEAD and (index := next(upcoming, None)) is not None:
                 batch = plan[index]
-                ahead.append((batch, readers.submit(read, batch)))
+                ahead.append((batch, readers.submit(compute.read, batch)))
             batch, future = ahead.popleft()
-            tiles, empty = future.result()
-            probabilities = None
-            if tiles is not None:
-                with times.measure("network"):
-                    probabilities = submit(tiles)
-            behind.append(writer.submit(write, batch, empty, probabilities))
+            computed = compute(batch, future.result())
+            del future  # and with it what was read
+            behind.append(writer.submit(write, batch, computed))
             # Waits if too much is unwritten; raises an error of the writer as soon as it is known.
             while len(behind) > AHEAD or (behind and behind[0].done()):
                 behind.popleft().result()
         while behind:
             behind.popleft().result()
-    finally:
-        # After an error, waiting batches are dropped; running ones end before the caller closes the sink.
-        readers.shutdown(cancel_futures=True)
-        writer.shutdown(cancel_futures=True)
     return times
-
-
-def _at_once(predict: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[..., Callable[[], NDArray[Any]]]:
-    def submit(tiles: NDArray[Any]) -> Callable[[], NDArray[Any]]:
-        found = predict(tiles)
-        return lambda: found
-
-    return submit
 
 
 class _Writer:
@@ -142,18 +113,15 @@ class _Writer:
     def __init__(self, sink: Sink, times: Times, progress: Callable[[int], object]) -> None:
         self._sink, self._times, self._progress = sink, times, progress
 
-    def __call__(
-        self, batch: Sequence[Tile], empty: Sequence[bool], probabilities: Callable[[], NDArray[Any]] | None
-    ) -> None:
+    def __call__(self, batch: Sequence[Tile], computed: Computed) -> None:
         with self._times.measure("network"):  # the rest of its time
-            found = () if probabilities is None else probabilities()
+            found = computed.wait()
         with self._times.measure("write"):
             outputs = iter(found)
-            for tile, skipped in zip(batch, empty, strict=True):
+            for tile, skipped in zip(batch, computed.empty, strict=True):
                 if skipped:
                     assert isinstance(self._sink, SkippingSink)
                     self._sink.skip(tile)
                 else:
-                    # Tiles run past the far end of the image: keep what lies inside.
-                    self._sink.write(tile, next(outputs)[:, : tile.row.length, : tile.column.length])
+                    computed.take(tile, next(outputs))
         self._progress(len(batch))

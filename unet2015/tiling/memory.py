@@ -129,12 +129,12 @@ def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) 
     lists = sum(plan.down_and_across) * SPAN_BYTES
     batch, area = min(plan.batch, plan.tiles), plan.tile[0] * plan.tile[1]
     size = max(4, next(network.parameters()).element_size())
-    # Reading: raw pixels (4 bytes at most) and mapped ones (float32), of the batches ahead and the one in
-    # the network. Writing: probabilities of the batches behind, and what the softmax is computed from.
+    # Reading: raw pixels (4 bytes at most) of the batches ahead, and mapped ones (float32) of the one in the
+    # network. Writing: probabilities of the batches behind, and two copies of scores that are averaged.
     # Band: a row of tiles over the whole width, and its encoded copy; or rows of the tiles of the file,
     # joined, encoded and halved. Bands counted as all probabilities are larger, with room for what is kept.
-    reading = (AHEAD + 1) * batch * area * network.in_channels * 8
-    writing = (AHEAD + 3) * batch * area * network.classes * size
+    reading = (AHEAD + 1) * batch * area * network.in_channels * 4
+    writing = (AHEAD + 2) * batch * area * network.classes * size
     tallest, low = plan.tallest, min(written.file_tile, plan.height)
     band = 2 * max(tallest, low) * plan.width * 4 * network.classes
     if written.pixel_bytes is not None:  # small bands leave nothing that could be measured

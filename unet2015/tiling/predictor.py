@@ -28,6 +28,9 @@ from unet2015.tiling.averaging import VERSIONS
 
 _log = logging.getLogger("unet2015")
 
+_ROWS = 128
+"""Rows whose scores become probabilities together, on a CPU."""
+
 
 @dataclass
 class Predictor:
@@ -146,7 +149,7 @@ class Predictor:
             assert total is not None
             if len(versions) > 1:
                 total /= len(versions)
-            return fetch(torch.softmax(total, dim=1))
+            return fetch(_probabilities(total))
 
     def _halve(self, shape: tuple[int, ...]) -> None:
         count, height, width = shape[0], shape[-2], shape[-1]
@@ -160,6 +163,20 @@ class Predictor:
             "%s ran out of memory with a batch of %d tiles; going on with %d", self.device, count, self._limit
         )
         release_cached_memory(self.device)
+
+
+def _probabilities(scores: Tensor) -> Tensor:
+    """Return the softmax of scores (N, classes, h, w); on a CPU in their own memory, as a tile's are large.
+
+    Many rows at a time give the same bits as all of them; of few pixels, torch takes the exponential another
+    way. So the last ones are up to twice as many.
+    """
+    if scores.device.type != "cpu":
+        return torch.softmax(scores, dim=1)
+    cuts = tuple(range(_ROWS, scores.shape[2] - _ROWS + 1, _ROWS))
+    for some in scores.tensor_split(cuts, dim=2):
+        some.copy_(torch.softmax(some, dim=1))
+    return scores
 
 
 def _on_gpu(network: Network) -> Callable[[Tensor], Tensor]:

@@ -1,22 +1,24 @@
 """From pages of pixels to batches of tiles, mirrored at the border of the image."""
 
-import math
-import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.large_arrays import large_array
 from unet2015.tiling.plan import Tile, TilePlan, mirror
 from unet2015.tiling.times import Times
 
-_ROWS = 256
+_ROWS = 64
 """Rows of a region that are mapped together."""
-_LARGE = 2**22
 
 Make = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any] | None]
 """(shape, dtype) -> an array, or None where any will do."""
+Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
+"""(function, items) -> what calls the function with each of them, in any order, when it is gone through."""
 
 
 class PixelReader(Protocol):
@@ -74,6 +76,7 @@ def joined(
     indices: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
     mapped: Callable[[int, NDArray[Any]], NDArray[Any]] = lambda number, pixels: pixels,
     array: Make | None = None,
+    each: Each = map,
 ) -> NDArray[Any]:
     """Return the tiles (N, channels, H, W) that rows and columns of N regions make.
 
@@ -91,33 +94,30 @@ def joined(
         is in memory beside regions and tiles. Default: they are the same.
     array : callable, optional
         (shape, dtype) -> the array for the tiles, or None.
+    each : callable
+        Fills the blocks, perhaps several at a time. Default: one after the other.
     """
     rows, columns = indices[0]
     first = mapped(0, regions[0][:, :1, :1])
     shape = (len(regions), len(first), len(rows), len(columns))
     made = None if array is None else array(shape, first.dtype)
-    tiles = _empty(shape, first.dtype) if made is None else made
-    for number, (tile, region, (rows, columns)) in enumerate(zip(tiles, regions, indices, strict=True)):
-        across = _parts(columns)
-        for top, bottom in _parts(rows):
-            for start in range(top, bottom, _ROWS):
-                y = slice(start, min(start + _ROWS, bottom))
-                for left, right in across:
-                    pixels = _pixels(region, rows[y], columns[left:right])
-                    tile[:, y, left:right] = mapped(number, pixels)
+    tiles = large_array(shape, first.dtype) if made is None else made
+
+    def fill(block: tuple[int, slice, slice]) -> None:
+        number, y, x = block
+        rows, columns = indices[number]
+        tiles[number, :, y, x] = mapped(number, _pixels(regions[number], rows[y], columns[x]))
+
+    for number, (rows, columns) in enumerate(indices):
+        across = [slice(*part) for part in _parts(columns)]
+        down = [
+            slice(start, min(start + _ROWS, bottom))
+            for top, bottom in _parts(rows)
+            for start in range(top, bottom, _ROWS)
+        ]
+        for _ in each(fill, product([number], down, across)):
+            pass
     return tiles
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an array; if it is large, of pages that go back to the system when it is freed.
-
-    From the C library's heap, which has parts for different threads, each part would keep some tiles' worth.
-    """
-    size = math.prod(shape) * dtype.itemsize
-    if size < _LARGE or not hasattr(mmap, "MAP_PRIVATE"):
-        return np.empty(shape, dtype)
-    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def _parts(index: NDArray[np.intp]) -> list[tuple[int, int]]:
@@ -152,6 +152,19 @@ def is_empty(raw: NDArray[Any]) -> bool:
     return bool((raw == raw[:, :1, :1]).all())
 
 
+@dataclass(frozen=True)
+class Regions:
+    """What was read for a batch: for each tile that is not empty, pixels, page, and rows and columns of it.
+
+    `empty` says of each tile of the batch whether it was left out.
+    """
+
+    pixels: list[NDArray[Any]]
+    pages: list[int]
+    indices: list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+    empty: list[bool]
+
+
 class BatchReader:
     """Reads batches of tiles; safe to call from threads.
 
@@ -163,50 +176,39 @@ class BatchReader:
         What the times of reading and mapping are added to.
     skip_empty : bool
         Leave out tiles whose pixels all have the same value in each channel.
-    array : callable, optional
-        Makes the arrays of the batches.
     """
 
-    def __init__(
-        self,
-        plan: TilePlan,
-        reader: PixelReader,
-        times: Times,
-        skip_empty: bool,
-        array: Make | None = None,
-    ) -> None:
-        self._plan, self._times, self._skip_empty, self._array = plan, times, skip_empty, array
+    def __init__(self, plan: TilePlan, reader: PixelReader, times: Times, skip_empty: bool) -> None:
+        self._plan, self._times, self._skip_empty = plan, times, skip_empty
         self._raw: Callable[..., NDArray[Any]] = reader.read
         self._map: Callable[..., NDArray[Any]] | None = None  # `read` has mapped the pixels already
         if isinstance(reader, RawPixelReader):
             self._raw, self._map = reader.raw, reader.map
 
-    def __call__(self, batch: Sequence[Tile]) -> tuple[NDArray[Any] | None, list[bool]]:
-        """Read a batch.
-
-        Returns
-        -------
-        tiles : ndarray or None
-            (N, channels, H, W): the tiles that are not empty; None if all are.
-        empty : list of bool
-            For each tile of the batch, whether it was left out.
-        """
-        read, pages, indices, empty = [], [], [], []
+    def read(self, batch: Sequence[Tile]) -> Regions:
+        """Read the regions of a batch, as they are in the file where the reader gives them so."""
+        found = Regions([], [], [], [])
         for tile in batch:
-            region, *index = window(tile, self._plan.height, self._plan.width)
+            region, rows, columns = window(tile, self._plan.height, self._plan.width)
             with self._times.measure("read"):
                 raw = self._raw(tile.page, *region)
-            empty.append(self._skip_empty and is_empty(raw))
-            if empty[-1]:
-                continue
-            read.append(raw)
-            pages.append(tile.page)
-            indices.append((index[0], index[1]))
-        if not read:
-            return None, empty
-        mapping = self._map
+            found.empty.append(self._skip_empty and is_empty(raw))
+            if not found.empty[-1]:
+                found.pixels.append(raw)
+                found.pages.append(tile.page)
+                found.indices.append((rows, columns))
+        return found
+
+    def tiles(self, found: Regions, array: Make | None = None, each: Each = map) -> NDArray[Any] | None:
+        """Return the tiles (N, channels, H, W) that are not empty; None if all are.
+
+        `array` and `each` are as for `joined`.
+        """
+        if not found.pixels:
+            return None
+        mapping, pages = self._map, found.pages
         with self._times.measure("map"):
             if mapping is None:
-                return joined(read, indices, array=self._array), empty
+                return joined(found.pixels, found.indices, array=array, each=each)
             mapped = lambda number, pixels: mapping(pixels, pages[number])  # noqa: E731
-            return joined(read, indices, mapped, self._array), empty
+            return joined(found.pixels, found.indices, mapped, array, each)

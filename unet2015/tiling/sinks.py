@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from unet2015.tiling.plan import Tile, TilePlan
+from unet2015.tiling.rows import Packed, Rows
 
 Render = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Turns probabilities (classes, h, w) into pixels of each output by name: (h, w) or (planes, h, w)."""
@@ -27,6 +28,27 @@ class SkippingSink(Sink, Protocol):
 
     def skip(self, tile: Tile) -> None:
         """Make a tile background."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a `BandSink` keeps of a tile: pixels of each output by its name; the others as those of `Band`."""
+
+    pixels: dict[str, Packed]
+    low: float
+    high: float
+    skipped: int = 0
+
+
+@runtime_checkable
+class PreparingSink(SkippingSink, Protocol):
+    """A sink that keeps less of a tile than all probabilities: `write` is both, one after the other."""
+
+    def prepare(self, probabilities: NDArray[Any]) -> Prepared:
+        """Return what is kept of the probabilities of a tile, which may then be changed or freed."""
+
+    def put(self, tile: Tile, prepared: Prepared) -> None:
+        """Take what is kept of one tile."""
 
 
 class ArraySink:
@@ -80,7 +102,7 @@ class Band:
     ----------
     page, row : int
         The page, and the number of the row of tiles in it.
-    pixels : dict of ndarray
+    pixels : dict of Rows
         Of each output by its name, shape (rows, width) or (planes, rows, width).
     low, high : float
         Lowest and highest probability of class 1 that the network gave; inf and -inf for none.
@@ -90,14 +112,14 @@ class Band:
 
     page: int
     row: int
-    pixels: dict[str, NDArray[Any]]
+    pixels: dict[str, Rows]
     low: float
     high: float
     skipped: int
 
 
 class BandSink:
-    """Joins a row of tiles to a band over the whole width, and passes on each full band.
+    """Joins a row of tiles to a band over the whole width, and passes on each full band; a `PreparingSink`.
 
     The tiles of a band come in the plan's order; one band is held at a time, whatever the image's
     height.
@@ -118,42 +140,42 @@ class BandSink:
         self._rows = {span.kept_start: index for index, span in enumerate(plan.rows)}
         self._at = (-1, -1, plan.width)  # page, top and right end of what is held
         self._low, self._high, self._skipped = np.inf, -np.inf, 0
-        self._pixels: dict[str, NDArray[Any]]
+        self._tiles: dict[str, list[Packed]] = {}
 
     def write(self, tile: Tile, probabilities: NDArray[Any]) -> None:
         """Put the kept pixels of a tile in their band; emit the band when it is full."""
+        self.put(tile, self.prepare(probabilities))
+
+    def prepare(self, probabilities: NDArray[Any]) -> Prepared:
+        """Return what is kept of a tile; safe to call while another is put in its band."""
         values = probabilities.astype(np.float32, copy=False)
-        low, high = float(values[1].min()), float(values[1].max())
-        self._put(tile, values, low, high, 0)
+        return Prepared(self._packed(values), float(values[1].min()), float(values[1].max()))
+
+    def _packed(self, values: NDArray[np.float32]) -> dict[str, Packed]:
+        return {name: Packed(part) for name, part in self._render(values).items()}
 
     def skip(self, tile: Tile) -> None:
         """Let a tile be background: class 0 for certain."""
         values = np.zeros((self._classes, tile.row.length, tile.column.length), np.float32)
         values[0] = 1
-        self._put(tile, values, np.inf, -np.inf, 1)
+        self.put(tile, Prepared(self._packed(values), np.inf, -np.inf, 1))
 
-    def _put(self, tile: Tile, values: NDArray[np.float32], low: float, high: float, skipped: int) -> None:
-        pixels = self._render(values)
+    def put(self, tile: Tile, prepared: Prepared) -> None:
+        """Put what is kept of a tile in its band; emit the band when it is full."""
         page, top, right = self._at
         if tile.column.kept_start == 0:
             assert right == self._plan.width, "a row of tiles must be complete before the next"
-            self._open(pixels)
+            self._low, self._high, self._skipped = np.inf, -np.inf, 0
+            self._tiles = {name: [] for name in prepared.pixels}
         else:
             assert (page, top, right) == (tile.page, tile.row.kept_start, tile.column.kept_start)
         self._at = (tile.page, tile.row.kept_start, tile.column.kept_stop)
-        self._low, self._high = min(self._low, low), max(self._high, high)
-        self._skipped += skipped
-        for name, part in pixels.items():
-            self._pixels[name][..., tile.column.kept] = part
+        self._low, self._high = min(self._low, prepared.low), max(self._high, prepared.high)
+        self._skipped += prepared.skipped
+        for name, part in prepared.pixels.items():
+            self._tiles[name].append(part)
         if tile.column.kept_stop == self._plan.width:
             row = self._rows[tile.row.kept_start]
-            band = Band(tile.page, row, self._pixels, self._low, self._high, self._skipped)
-            del self._pixels  # so that `emit` holds the only reference, and can free the memory
-            self._emit(band)
-
-    def _open(self, pixels: dict[str, NDArray[Any]]) -> None:
-        self._low, self._high, self._skipped = np.inf, -np.inf, 0
-        width = self._plan.width
-        self._pixels = {
-            name: np.empty((*part.shape[:-1], width), part.dtype) for name, part in pixels.items()
-        }
+            pixels = {name: Rows(tiles) for name, tiles in self._tiles.items()}
+            self._tiles = {}  # so that `emit` holds the only reference, and can free the memory
+            self._emit(Band(tile.page, row, pixels, self._low, self._high, self._skipped))
