@@ -56,7 +56,7 @@ class Computed:
     """
 
     empty: list[bool]
-    wait: Callable[[], Sequence[Any]]
+    wait: Callable[[], Any]
     take: Callable[[Tile, Any], None]
 
 
@@ -103,7 +103,7 @@ class _OnDevice:
 
     def __call__(self, batch: Sequence[Tile], found: tuple[NDArray[Any] | None, list[bool]]) -> Computed:
         tiles, empty = found
-        wait: Callable[[], Sequence[Any]] = lambda: ()  # noqa: E731
+        wait: Callable[[], Any] = lambda: ()  # noqa: E731
         if tiles is not None:
             with self._times.measure("network"):
                 wait = self._predict.submit(tiles)
@@ -137,7 +137,7 @@ class _Here:
 
     def __call__(self, batch: Sequence[Tile], found: Regions) -> Computed:
         tiles = self._reader.tiles(found, self._array, self._each)
-        outputs: Sequence[Any] = ()
+        outputs: Any = ()
         if tiles is not None:
             found.pixels.clear()
             with self._times.measure("network"):
