@@ -12,7 +12,18 @@ import unet2015
 
 PACKAGE = Path(unet2015.__file__).parent
 LAYERS = [  # from the lowest; rooms of one line stand side by side and do not know each other
-    {"csv_table", "errors", "file_names", "heap", "large_arrays", "lazy", "matrices", "memory", "provenance", "wording"},
+    {
+        "csv_table",
+        "errors",
+        "file_names",
+        "heap",
+        "large_arrays",
+        "lazy",
+        "matrices",
+        "memory",
+        "provenance",
+        "wording",
+    },
     {"arguments", "safe_files"},
     {"device", "settings"},
     {"geometry", "synthetic"},
