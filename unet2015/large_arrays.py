@@ -1,5 +1,6 @@
 """Large arrays whose memory goes back to the system when they are freed."""
 
+import errno
 import math
 import mmap
 from collections.abc import Sequence
@@ -20,5 +21,10 @@ def large_array(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     size = math.prod(shape) * kind.itemsize
     if size < _LARGE or not hasattr(mmap, "MAP_PRIVATE"):
         return np.empty(shape, kind)
-    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:  # as numpy says it
+            raise MemoryError(f"cannot get {size} bytes of memory") from error
+        raise
     return np.frombuffer(pages, kind).reshape(shape)

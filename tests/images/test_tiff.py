@@ -349,6 +349,26 @@ def test_tiles_that_are_not_compressed_are_not_kept(tmp_path):
         assert image.kept_bytes == 0
 
 
+@pytest.mark.parametrize("how", [{"tile": (1024, 2048)}, {"predictor": True, "compression": "zlib"}])
+def test_segments_that_are_large_or_compressed_are_kept(tmp_path, how):
+    path = tmp_path / "a.tif"
+    array = pixels((1024, 2048), "uint16")
+    tifffile.imwrite(path, array, **how)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.read(0, 5, 9, 0, 100)[0], array[5:9, :100])
+        assert image.kept_bytes > 0
+
+
+def test_one_channel_of_colours_keeps_no_memory_of_the_others(tmp_path):
+    path = tmp_path / "a.tif"
+    array = pixels((64, 64, 3), "uint16")
+    tifffile.imwrite(path, array, photometric="rgb")
+    with open_image(path) as image:
+        found = image.read_channel(1, 0, 0, 64, 0, 64)
+        np.testing.assert_array_equal(found[0], array[..., 1])
+        assert found.base is None or found.base.nbytes == found.nbytes
+
+
 def test_threads_read_the_same(tmp_path):
     path = tmp_path / "a.tif"
     array = pixels((4, 200, 300), "uint16")

@@ -158,3 +158,13 @@ def test_images_of_one_size_are_planned_once_and_those_of_another_anew(model, mo
     ]
     assert [plan.width for plan in plans] == [40, 40, 40, 44]
     assert chosen == [(1, 30, 40), (1, 30, 44)]
+
+
+def test_a_wide_pixel_type_is_counted(model):
+    segmenter = Segmenter(read_model_file(model), SegmentOptions(device="cpu"))
+    images = [ArrayImage(np.zeros((300, 300), dtype)) for dtype in ("uint8", "float32", "float64")]
+    plans = [segmenter.plan(image) for image in images]
+    assert plans[0].as_dict() == plans[1].as_dict() == plans[2].as_dict()
+    byte, single, double = (segmenter.memory(image, plans[0]) for image in images)
+    assert byte <= single < double
+    assert segmenter.own_memory(images[2], plans[2]) > segmenter.own_memory(images[1], plans[1])

@@ -17,10 +17,11 @@ from unet2015.networks.cpu.winograd_layers import is_aligned, tile_geometry
 from unet2015.networks.live_values import LiveBytes
 from unet2015.networks.unet2015 import UNet
 from unet2015.tiling import memory, tile_sizes
+from unet2015.tiling.engine import AHEAD
 from unet2015.tiling.memory import (
     LIBRARIES,
     GiB,
-    Written,
+    Stored,
     choose_plan,
     default_cap,
     image_bytes,
@@ -307,9 +308,17 @@ def test_a_band_is_what_is_written_and_what_is_kept_and_never_more_than_all_prob
     network = UNet(width=2, depth=2)
     tile = network.geometry.input_for(min(4 * steps, height, width))
     plan = TilePlan(1, height, width, (tile, tile), 1, network.geometry)
-    most, classes, both = (image_bytes(network, plan, Written(file_tile, each)) for each in (None, 1, 5))
+    most, classes, both = (image_bytes(network, plan, Stored(file_tile, each)) for each in (None, 1, 5))
     tallest = max(span.length for span in plan.rows)
     besides = most - 2 * max(tallest, min(file_tile, height)) * width * 2 * 4
     assert classes <= both <= most
     assert classes == most or classes >= besides + 2 * tallest * width + memory.KEPT
     assert both == most or both - classes >= 4 * 2 * tallest * width
+
+
+def test_pixels_that_wait_count_with_the_bytes_they_have_in_the_file():
+    network = UNet(3, 2, 4, 1)
+    plan = TilePlan(1, 400, 400, (236, 236), 1, network.geometry)
+    single, double, byte = (image_bytes(network, plan, Stored(0, 1, each)) for each in (4, 8, 1))
+    assert double - single == 4 * AHEAD * 3 * 236**2
+    assert byte == single

@@ -36,6 +36,9 @@ PackBits. Deflate: https://zlib.net/zlib_tech.html."""
 _ANY_EXPANSION, _SMALL = 2**16, 2**28
 """The same for other compressions; and how many bytes a blank image may have, however few it is made from."""
 
+_QUICK = 2**21
+"""Bytes of a tile that are read again rather than kept."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plane:
@@ -82,6 +85,17 @@ class Plane:
         """Bytes of a full row, if `raw`."""
         samples = 1 if self.separate else self.page.samplesperpixel
         return int(self.page.imagewidth * samples * self.page.dtype.itemsize)
+
+    @property
+    def copied(self) -> bool:
+        """Whether to decode a segment is only to copy it: a tile without compression, not a large one."""
+        page, size = self.page, self.page.dtype.itemsize
+        return bool(
+            page.is_tiled
+            and page.compression == page.predictor == 1
+            and page.bitspersample == 8 * size
+            and self.rows * self.columns * (1 if self.separate else page.samplesperpixel) * size <= _QUICK
+        )
 
 
 def page_key(page: Any) -> tuple[Any, ...]:

@@ -27,7 +27,6 @@ from unet2015.wording import reason
 
 _COLOURS = (3, 4)
 """Samples of a pixel of 8 bits that ImageJ opens as RGB, not as channels."""
-_NOT_COMPRESSED = 1
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
 
@@ -36,11 +35,11 @@ class TiffImage(Image):
     """A TIFF file, read by regions.
 
     The strips or tiles decoded last are kept, up to 64 MiB and at least one, because neighbouring
-    regions share them; not those that are not compressed, which are read again as fast. In uncompressed
-    strips only the rows of the region are read; otherwise whole strips or tiles are decoded. So if a
-    compressed strip holds the whole page, each of two readers needs memory for the decoded page, and if it
-    is too large to be kept, each region decodes it again. Save such a file in tiles, or in strips of a few
-    rows. `decoding_bytes` tells the memory.
+    regions share them; not small tiles that are not compressed, which are read again as fast. In
+    uncompressed strips only the rows of the region are read; otherwise whole strips or tiles are decoded. So
+    if a compressed strip holds the whole page, each of two readers needs memory for the decoded page, and if
+    it is too large to be kept, each region decodes it again. Save such a file in tiles, or in strips of a
+    few rows. `decoding_bytes` tells the memory.
 
     Parameters
     ----------
@@ -162,14 +161,23 @@ class TiffImage(Image):
             return self._read_sample(int(self._order[page][channel]), y0, y1, x0, x1)
         plane, sample = divmod(channel, len(self._values))
         number = int(self._order[page][plane])
-        return self._read_planes([number], y0, y1, x0, x1)[sample : sample + 1]
+        return self._of_samples(number, sample, y0, y1, x0, x1)
+
+    def _of_samples(self, number: int, sample: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
+        """Return one of the samples of a plane, in memory of its own, so that the others are freed."""
+        found = self._read_planes([number], y0, y1, x0, x1)
+        if len(found) == 1:
+            return found
+        alone = large_array((1, *found.shape[1:]), self.dtype)
+        alone[0] = found[sample]
+        return alone
 
     def _read_sample(self, number: int, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[Any]:
         """Return one sample of a plane where samples are pages, shape (1, y1 - y0, x1 - x0)."""
         index, sample = divmod(number, self._samples)
         plane = self._planes[index]
         if not plane.separate:
-            return self._read_planes([index], y0, y1, x0, x1)[sample : sample + 1]
+            return self._of_samples(index, sample, y0, y1, x0, x1)
         out = large_array((1, y1 - y0, x1 - x0), self.dtype)
         fill = self._fill_raw if plane.raw else self._fill_decoded
         fill(index, sample, (y0, y1, x0, x1), out)
@@ -232,7 +240,7 @@ class TiffImage(Image):
 
     def _segment(self, number: int, index: int) -> npt.NDArray[Any]:
         """Return a decoded strip or tile, shape (rows, columns, samples)."""
-        if int(self._planes[number].page.compression) == _NOT_COMPRESSED:
+        if self._planes[number].copied:
             return self._decode(number, index)  # as fast as it could be found again
         return self._decoded.get((number, index), partial(self._decode, number, index))
 

@@ -39,7 +39,7 @@ from unet2015.segmentation.view_libraries import check_libraries
 from unet2015.tiling.memory import (
     LIBRARIES,
     PlanMemoryError,
-    Written,
+    Stored,
     choose_plan,
     default_cap,
     image_bytes,
@@ -103,11 +103,11 @@ class Segmenter:
         self.mapping = mapping_with(self.info, options.fill_value, options.map_each)
         self.device = choose_device(options.device)
         pixel_bytes = sum(PRODUCTS[name].pixel_bytes(self.info.classes) for name in options.computed)
-        self._written = Written(TILE, pixel_bytes)
+        self._maps = Stored(TILE, pixel_bytes)
         self._said = False
         self._chosen: tuple[object, TilePlan] | None = None
         # Options that no image can meet are an error before any image is read.
-        self._choose((1, 1, 1))
+        self._choose((1, 1, 1), self._maps)
         predictor = self._predictor(convolutions)
         self.predict: Predict = predictor
         self.convolutions = predictor.convolutions
@@ -163,7 +163,7 @@ class Segmenter:
         if besides > cap:
             raise too_little(image, besides, free, self._cap)
         try:
-            plan = self._choose(shape, besides)
+            plan = self._choose(shape, self._stored(image), besides)
         except PlanMemoryError as error:
             raise cap_too_small(image, besides, cap, error, self._for_objects(image)) from error
         if self._cap is not None and self._for_objects(image) > self._cap:
@@ -178,7 +178,7 @@ class Segmenter:
     def memory(self, image: Image, plan: TilePlan) -> int:
         """Return the peak memory of a plan in bytes, on a CPU that of the whole process."""
         besides = self._besides(image) if self.device.type == "cpu" else 0
-        return job_bytes(self.model.network, plan, self.device, self._written) + besides
+        return job_bytes(self.model.network, plan, self.device, self._stored(image)) + besides
 
     def object_memory(self, image: Image) -> int:
         """Return the bytes of the process while objects are found, beside those for each of them."""
@@ -214,7 +214,7 @@ class Segmenter:
 
     def own_memory(self, image: Image, plan: TilePlan) -> int:
         """Return the bytes of main memory of a plan that another image at the same time takes again."""
-        return image_bytes(self.model.network, plan, self._written) + self._besides(image)
+        return image_bytes(self.model.network, plan, self._stored(image)) + self._besides(image)
 
     def admits(self, image: Image, plan: TilePlan) -> bool:
         """Whether a plan that was made elsewhere fits into the memory cap or, without one, what is free."""
@@ -238,26 +238,30 @@ class Segmenter:
             written += planes * (_PAGE_BYTES + segments * _SEGMENT_BYTES)
         return image.decoding_bytes + image.listed_bytes + written
 
-    def _choose(self, shape: tuple[int, int, int], besides: int = 0) -> TilePlan:
+    def _stored(self, image: Image) -> Stored:
+        return replace(self._maps, value_bytes=image.dtype.itemsize)
+
+    def _choose(self, shape: tuple[int, int, int], stored: Stored, besides: int = 0) -> TilePlan:
         """Return a plan that fits beside what does not depend on the tiles."""
         if self.options.max_memory is not None or self.device.type != "cpu":
-            return self._within(shape, self.options.max_memory if self._cap is None else self._cap - besides)
+            cap = self.options.max_memory if self._cap is None else self._cap - besides
+            return self._within(shape, stored, cap)
         try:
-            return self._within(shape, default_cap(self.device) - besides)
+            return self._within(shape, stored, default_cap(self.device) - besides)
         except PlanMemoryError as error:
             if error.smaller and error.needed + besides > system_total():
                 raise
             least = error.needed
         # The default is only half of what is free: the plan that needs least may still fit.
         try:
-            plan = self._within(shape, least)
+            plan = self._within(shape, stored, least)
         except PlanMemoryError:  # not even its tiles could be listed
-            return self._within(shape, None)
-        warn_over(job_bytes(self.model.network, plan, self.device, self._written) + besides)
+            return self._within(shape, stored, None)
+        warn_over(job_bytes(self.model.network, plan, self.device, stored) + besides)
         return plan
 
-    def _within(self, shape: tuple[int, int, int], cap: int | None) -> TilePlan:
-        key = (shape, cap)
+    def _within(self, shape: tuple[int, int, int], stored: Stored, cap: int | None) -> TilePlan:
+        key = (shape, stored, cap)
         if self._chosen is None or self._chosen[0] != key:  # images of a folder are mostly of one size
             plan = choose_plan(
                 self.model.network,
@@ -266,7 +270,7 @@ class Segmenter:
                 tile=self.options.tile,
                 batch=self.options.batch,
                 cap=cap,
-                written=self._written,
+                stored=stored,
             )
             self._chosen = key, plan
         return self._chosen[1]

@@ -49,8 +49,8 @@ _SHORT_LISTS = 2**20
 
 
 @dataclass(frozen=True)
-class Written:
-    """What is written of each image, in rows over its whole width.
+class Stored:
+    """What is read of each image, and what is written in rows over its whole width.
 
     Attributes
     ----------
@@ -58,10 +58,13 @@ class Written:
         Side of the tiles of the file, in pixels: a row of them is held until it is full. 0: no such file.
     pixel_bytes : int or None
         Bytes of a pixel, over all maps that are computed. None: of the probabilities of all classes.
+    value_bytes : int
+        Bytes of a value, of one pixel and channel, as the image has it.
     """
 
     file_tile: int = 0
     pixel_bytes: int | None = None
+    value_bytes: int = 4
 
 
 def default_cap(device: torch.device) -> int:
@@ -84,7 +87,7 @@ def warn_over(needed: int) -> None:
     )
 
 
-def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: Written = Written()) -> int:
+def job_bytes(network: Network, plan: TilePlan, device: torch.device, stored: Stored = Stored()) -> int:
     """Return the peak memory of a job in bytes, on `device`; on a CPU that of the whole process.
 
     Parameters
@@ -92,7 +95,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
     network : Network
     plan : TilePlan
     device : torch.device
-    written : Written
+    stored : Stored
         Default: the probabilities, not in tiles.
     """
     batch = min(plan.batch, plan.tiles)
@@ -112,7 +115,7 @@ def job_bytes(network: Network, plan: TilePlan, device: torch.device, written: W
         work = max(
             entry.fast.workspace_values(network, *sides, each) * each for sides in ways for each in widths
         )
-    return LIBRARIES + network_bytes(network) + work + image_bytes(network, plan, written)
+    return LIBRARIES + network_bytes(network) + work + image_bytes(network, plan, stored)
 
 
 def network_bytes(network: Network) -> int:
@@ -124,21 +127,21 @@ def network_bytes(network: Network) -> int:
     return weights + fast.weight_values(network) * max(4, next(network.parameters()).element_size())
 
 
-def image_bytes(network: Network, plan: TilePlan, written: Written = Written()) -> int:
+def image_bytes(network: Network, plan: TilePlan, stored: Stored = Stored()) -> int:
     """Return the part of `job_bytes` on a CPU that each image has for itself: to be read and written."""
     lists = sum(plan.down_and_across) * SPAN_BYTES
     batch, area = min(plan.batch, plan.tiles), plan.tile[0] * plan.tile[1]
     size = max(4, next(network.parameters()).element_size())
-    # Reading: raw pixels (4 bytes at most) of the batches ahead, and mapped ones (float32) of the one in the
-    # network. Writing: probabilities of the batches behind, and two copies of scores that are averaged.
+    # Reading: raw pixels of the batches ahead, and mapped ones (float32) of the one in the network. Writing:
+    # probabilities of the batches behind, and, of scores that are averaged, the sum, new ones and their turn.
     # Band: a row of tiles over the whole width, and its encoded copy; or rows of the tiles of the file,
     # joined, encoded and halved. Bands counted as all probabilities are larger, with room for what is kept.
-    reading = (AHEAD + 1) * batch * area * network.in_channels * 4
-    writing = (AHEAD + 2) * batch * area * network.classes * size
-    tallest, low = plan.tallest, min(written.file_tile, plan.height)
+    reading = (AHEAD * max(4, stored.value_bytes) + 4) * batch * area * network.in_channels
+    writing = (AHEAD + 3) * batch * area * network.classes * size
+    tallest, low = plan.tallest, min(stored.file_tile, plan.height)
     band = 2 * max(tallest, low) * plan.width * 4 * network.classes
-    if written.pixel_bytes is not None:  # small bands leave nothing that could be measured
-        band = min(band, (tallest + max(tallest, 4 * low)) * plan.width * written.pixel_bytes + KEPT)
+    if stored.pixel_bytes is not None:  # small bands leave nothing that could be measured
+        band = min(band, (tallest + max(tallest, 4 * low)) * plan.width * stored.pixel_bytes + KEPT)
     return reading + writing + band + lists
 
 
@@ -150,7 +153,7 @@ def choose_plan(
     tile: int | None = None,
     batch: int | None = None,
     cap: int | None = None,
-    written: Written = Written(),
+    stored: Stored = Stored(),
 ) -> TilePlan:
     """Choose the tiles that do the least work under the memory cap.
 
@@ -166,7 +169,7 @@ def choose_plan(
         Tiles that go through the network together.
     cap : int, optional
         Bytes. Default: :func:`default_cap`.
-    written : Written
+    stored : Stored
         As in :func:`job_bytes`.
 
     Raises
@@ -188,7 +191,7 @@ def choose_plan(
         return TilePlan(pages, height, width, sides, tiles, geometry)
 
     def needed(plan: TilePlan) -> int:
-        return job_bytes(network, plan, device, written)
+        return job_bytes(network, plan, device, stored)
 
     given = None if tile is None else _given_sides(tile, shape, best, geometry)
     candidates = [given] if given else by_work(best, shape, batched=device.type == "cuda")

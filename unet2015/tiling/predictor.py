@@ -145,7 +145,8 @@ class Predictor:
             for version in versions:
                 turned = version.apply(x).contiguous(memory_format=torch.channels_last)
                 scores = version.undo(self.scores(turned))
-                total = scores if total is None else total + scores
+                total = scores if total is None else total.add_(scores)
+                del turned, scores  # before the next ones are made
             assert total is not None
             if len(versions) > 1:
                 total /= len(versions)
