@@ -80,3 +80,8 @@ def test_what_is_mirrored_once_is_a_view(start, stop):
         found = reading._pixels(region, rows, columns)
         assert np.shares_memory(found, region)
         assert np.array_equal(found, region[:, rows[:, None], columns])
+
+
+def test_memory_that_there_is_not_is_an_error_of_memory():
+    with pytest.raises(MemoryError):
+        large_arrays.large_array((2**55,), np.uint8)
