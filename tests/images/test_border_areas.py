@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.border_areas import BorderAreas
+from unet2015.images.border_areas import BorderAreas, is_possible
 from unet2015.images.mapped_image import MappedImage
 from unet2015.images.mapping import deviation, intensity_scale
 from unet2015.settings import Mapping, MappingSettings
@@ -152,3 +152,19 @@ def test_the_setting_is_for_mappings_that_measure_each_image():
     assert "fill_value" not in MappingSettings().model_dump()
     assert "fill_value" not in Mapping(method="standardise").model_dump()
     assert Mapping(method="standardise", fill_value=0).in_words().endswith("without its pixels of value 0")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "possible"),
+    [
+        ("float32", -3.4028235e38, True),  # as the limit is printed: a little beyond it
+        ("float32", 3.41e38, False),
+        ("float16", 65520.0, False),
+        ("float64", 1e308, True),
+        ("float32", float("inf"), False),
+        ("uint8", 255.0, True),
+        ("uint8", 0.5, False),
+    ],
+)
+def test_a_fill_value_is_one_that_pixels_can_have(dtype, value, possible):
+    assert is_possible(np.dtype(dtype), value) == possible

@@ -396,3 +396,23 @@ def test_whole_numbers_that_double_precision_does_not_tell_apart_are_refused(dty
     MappedImage(ArrayImage(near), mapping).read(0, 0, 8, 0, 9)
     with pytest.raises(ImageValueError, match=r"up to 9007199254740992 \(2\*\*53\)"):
         MappedImage(ArrayImage(far), mapping).read(0, 0, 8, 0, 9)
+
+
+@pytest.mark.parametrize("rule", ["standardise", "image-percentiles"])
+@pytest.mark.parametrize("each", ["file", "page"])
+def test_values_so_large_that_the_mapping_rounds_them_visibly_are_said(rule, each):
+    """The same picture, but for a constant: without the note it is mapped otherwise, and nobody knows."""
+    limits = {"low": (1.0,), "high": (99.0,)} if "per" in rule else {}
+    mapping = Mapping(method=rule, each=each, **limits)
+    pages = np.random.default_rng(0).choice(3, (2, 20, 30), p=[0.5, 0.3, 0.2])
+
+    def mapped(lift):
+        return MappedImage(ArrayImage(pages + lift, "TYX"), mapping)
+
+    expected, shift = mapped(0).read(1, 0, 20, 0, 30), {}
+    for lift in (-(2**52), 2**52, 2**46, 2**40, 2**20):
+        found = mapped(lift)
+        assert any("in steps of" in note for note in found.notes) == (abs(lift) > 2**40)
+        shift[lift] = np.abs(found.read(1, 0, 20, 0, 30) - expected).max()
+    assert shift[2**40] < 1e-3
+    assert rule != "standardise" or shift[2**52] > 0.1

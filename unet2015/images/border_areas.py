@@ -45,7 +45,8 @@ def left_out(
 def is_possible(dtype: np.dtype[Any], value: float) -> bool:
     """Whether pixels of a type can have a value."""
     if dtype.kind == "f":
-        return bool(abs(value) <= float(np.finfo(dtype).max))
+        with np.errstate(over="ignore"):  # a limit as it is printed, -3.4028235e38, lies a little beyond it
+            return bool(np.isfinite(dtype.type(value)))
     limits = np.iinfo(dtype)
     return value.is_integer() and limits.min <= value <= limits.max
 

@@ -1,5 +1,6 @@
 """An image as the network sees it: its intensities mapped, region by region."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from unet2015.settings import Mapping
 
 _ADVICE = ("--fill-value {0} (fill_value={0} in Python)", '--map-each page (map_each="page" in Python)')
 """What leaves a value out of a segmentation's mapping, and what maps each page by itself."""
+_FINE = 1e-3
+"""Of what becomes 1 in the network's input: steps of double precision as large are said."""
 
 
 class MappedImage:
@@ -61,7 +64,7 @@ class MappedImage:
         measured = scale is None and mapping.of_each_image
         looks = Looks(image, mapping.fill_value, mapping.each) if measured else None
         self.offset, self.gain = intensity_scale(mapping, image, looks) if scale is None else scale
-        self.notes = () if looks is None else tuple(looks.notes(*advice))
+        self.notes = () if looks is None else (*looks.notes(*advice), *_coarse(self.offset, self.gain))
         found = None if looks is None else looks.appearance()
         gain = self.gain if mapping.method == "standardise" else None
         self.appearance = (found, gain) if found else None
@@ -125,3 +128,15 @@ class MappedImage:
     def _of(page: int, values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         """Return those of a page, (channels, 1, 1), of values of the image or of each page."""
         return (values if values.ndim == 1 else values[page])[:, None, None]
+
+
+def _coarse(offset: npt.NDArray[np.float64], gain: npt.NDArray[np.float64]) -> Iterator[str]:
+    """Say that double precision has no number near enough to what is subtracted from large values."""
+    steps = np.spacing(np.abs(offset)) * np.abs(gain)
+    worst = int(steps.argmax())
+    if (step := float(steps.flat[worst])) > _FINE:
+        yield (
+            f"the values lie near {offset.flat[worst]:.6g}, so large next to their differences that double "
+            f"precision maps them in steps of {step:.2g}, where 1 is {1 / abs(gain.flat[worst]):.3g} of the "
+            "image; subtract a constant, such as the lowest value, from the image"
+        )
