@@ -43,7 +43,7 @@ def test_the_network_alone_sees_each_tile_of_the_file_once(monkeypatch):
     seen = []
     right = Predictor.__call__
     monkeypatch.setattr(
-        Predictor, "__call__", lambda self, tiles: (seen.append(tiles), right(self, tiles))[1]
+        Predictor, "__call__", lambda self, tiles: (seen.append(np.array(tiles)), right(self, tiles))[1]
     )
     end_to_end.main(["--quick"])
     # Checked once, timed once: the network alone and the file, on two pages of one tile each.

@@ -25,11 +25,12 @@ def at(middle, steepness, **changes):
     """A model whose probability of class 1 rises where the mapped intensity is `middle`."""
     model = small_model(PointwiseSettings(width=1), **changes)
     first, head = model.network.first, model.network.head
+    above = 2 if abs(steepness) >= 400 else 9  # 0 for all that comes; more would round where it is steep
     with torch.no_grad():
         first.weight.fill_(1)
-        first.bias.fill_(9)  # above 0 for all that comes
+        first.bias.fill_(above)
         head.weight.copy_(torch.tensor([0.0, steepness]).reshape(2, 1, 1, 1))
-        head.bias.copy_(torch.tensor([0.0, -steepness * (9 + middle)]))
+        head.bias.copy_(torch.tensor([0.0, -steepness * (above + middle)]))
     return model
 
 

@@ -13,8 +13,7 @@ from unet2015.objects.instances import ArrayPage, label_objects
 from unet2015.objects.labelling import Maps, number_image
 from unet2015.objects.measures import PageMeasures
 from unet2015.objects.numbering import number_page
-from unet2015.objects.runs import KEPT
-from unet2015.objects.strips import HELD_BYTES, PART_BYTES, Room, Strips, object_bytes, strip_rows
+from unet2015.objects.strips import HELD_BYTES, KEPT, PART_BYTES, Room, Strips, object_bytes, strip_rows
 from unet2015.settings.objects import MarkerSettings, ObjectSettings
 
 DIVIDED = ObjectSettings(markers=MarkerSettings(level=0.9, blur=1))

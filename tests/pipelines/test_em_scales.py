@@ -73,4 +73,4 @@ def test_the_model_card_says_what_was_measured_and_what_the_model_records():
     assert f"its pixel error is {info.training['validation']['pixel_error']:.4f}" in text
     assert f"{info.training['step']:,} steps" in text
     assert f"{info.thresholds['rand']:g} for closed cells" in text
-    assert f"{info.thresholds['f1']:g} for the fewest wrong pixels" in text
+    assert f"{info.thresholds['f1']:g} for the highest F1" in text

@@ -13,7 +13,6 @@ from array import array
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from unet2015.objects.runs import each_once
 
@@ -112,6 +111,8 @@ def _search(above: Numbers, pairs: Numbers, outside: int) -> None:
 
 def _neighbours(pairs: NDArray[np.integer], count: int) -> tuple["array[int]", "array[int]"]:
     """Return where the neighbours of each of the nodes 0 to `count` - 1 end in a list, and this list."""
+    from scipy import sparse  # what finds no objects does not wait for it
+
     one, other = pairs.T.astype(np.int32)
     each = np.ones(2 * len(pairs), bool)
     found = sparse.csr_array((each, (np.append(one, other), np.append(other, one))), (count, count))

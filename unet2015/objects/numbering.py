@@ -15,8 +15,8 @@ from unet2015.memory import process_free
 from unet2015.objects.components import Components, Wholes
 from unet2015.objects.division import PIXEL_BYTES, MarkerCount, Page, Pieces, divide
 from unet2015.objects.progress import Progress, Share, nobody
-from unet2015.objects.runs import KEPT, Numbers, Runs, label_strip
-from unet2015.objects.strips import Room
+from unet2015.objects.runs import Numbers, Runs, label_strip
+from unet2015.objects.strips import KEPT, Room
 from unet2015.objects.too_small import TooSmall
 from unet2015.settings.objects import ObjectSettings
 

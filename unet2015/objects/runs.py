@@ -12,9 +12,6 @@ from scipy import ndimage
 
 from unet2015.settings.objects import ObjectSettings
 
-KEPT = 2**22
-"""Runs that are kept for the second pass over an image: at most 32 MiB. Strips beyond are labelled again."""
-
 Numbers = NDArray[np.int64]
 _TOGETHER = 2**17
 """Pixels that are written at a time."""

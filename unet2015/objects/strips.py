@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from unet2015.errors import MemoryLimitError
 from unet2015.objects.hulls import ROW_BYTES
 from unet2015.objects.measures import HULL_BYTES
-from unet2015.objects.runs import KEPT
 
 STRIP_PIXELS = 2**20
 """Pixels of a strip."""
+KEPT = 2**22
+"""Runs that are kept for the second pass over an image: at most 32 MiB. Strips beyond are labelled again."""
 PIXEL_BYTES, CHANNEL_BYTES = 160, 8
 """For each pixel of a strip: its runs, labels and sums, and an intensity. A checkerboard takes as much, noise
 and cells a third."""

@@ -218,9 +218,8 @@ class Segmenter:
 
     def admits(self, image: Image, plan: TilePlan) -> bool:
         """Whether a plan that was made elsewhere fits into the memory cap or, without one, what is free."""
-        free = LIBRARIES + process_memory(self.device)
         cap = self.options.max_memory
-        return self.memory(image, plan) <= (free if cap is None else cap)
+        return self.memory(image, plan) <= (LIBRARIES + process_memory(self.device) if cap is None else cap)
 
     @property
     def _cap(self) -> int | None:

@@ -11,6 +11,7 @@ from tests.networks.cpu.networks import (
     VARIANTS,
     error_of,
     image_for,
+    in_bfloat16,
     made,
     winograd_from,
     with_and_without_winograd,
@@ -148,7 +149,7 @@ def test_bounds_follow_the_largest_strip():
     assert bounds[-1] >= largest[-1]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, in_bfloat16])
 def test_an_overflow_that_a_late_strip_makes_is_not_taken_for_zero(monkeypatch, dtype):
     network = made(19, 1, 2, 4, 2)
     network.get_submodule("contract.1.0").weight.mul_(1e6)
