@@ -16,6 +16,9 @@ settings.register_profile("search", deadline=None)
 settings.load_profile("unet2015")
 # Nor may what a machine does fastest decide a result, nor a test write to the user's cache.
 os.environ["UNET2015_CONVOLUTIONS"] = "winograd from 16384"
+# Nor may Dask's profiler stop all: in Python 3.11 it waits for ever where it meets a search for garbage that
+# hypothesis watches (python/cpython#106883).
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
 
 ROOT = Path(__file__).parent.parent
 gc.disable()  # what is loaded and collected is no garbage, and every search looks through more of it
