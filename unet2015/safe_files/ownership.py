@@ -248,6 +248,15 @@ class RecordedOutput:
                 "choose another output"
             )
 
+    def is_there(self, like: Path) -> bool:
+        """Whether the output is there with the bytes of a file, and its record says what it would say now."""
+        record = record_of(self._records, self._path) or {}
+        try:
+            alike = digest_of(self._path) == record.get("outputs", {}).get(self._path.name) == sha256(like)
+        except OSError:
+            return False
+        return alike and not is_edited(record) and self._said.items() <= record.items()
+
     def __call__(self, temporary: Path, path: Path) -> None:
         """Check, and write the record of the finished temporary file."""
         self.check()

@@ -1,6 +1,7 @@
 """The table of the objects of all files of a command."""
 
 import logging
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from unet2015.images.notes import say
 from unet2015.images.result_records import is_as_written, name_in_tables, record_of_result
 from unet2015.objects.joined_tables import join_tables, totals_of
 from unet2015.objects.table import describe_run
-from unet2015.safe_files import RecordedOutput, claim_patiently, left_by_earlier_run, record_of
+from unet2015.safe_files import Guard, RecordedOutput, claim_patiently, left_by_earlier_run, record_of
 from unet2015.segmentation.joined_notes import Together
 from unet2015.segmentation.products import PARQUET, TABLE
 from unet2015.segmentation.results import FileResult
@@ -83,10 +84,10 @@ def _join(
     try:
         with claim_patiently(path, output.paths):
             before = record_of(output.paths[1:], path) or {}
-            for table, result in tables.items():
-                _check(table, result.objects or {})
-            join_tables(path, [*tables], output, together.channels)
+            _join_checked(path, tables, output, together.channels)
     except (OSError, ValueError, TypeError) as error:  # a table of an image may have gone or been changed
+        if _is_there(output, tables, together.channels):  # and the folder has become read-only, or is full
+            return together.notes
         known = isinstance(error, UNet2015Error)
         why = f"{error}" if known else f"{path}: cannot join the tables: {reason(error)}"
         raise ImageWriteError(f"{why}; the table of each image is there") from error
@@ -94,6 +95,27 @@ def _join(
     all_labels = "all label images" if command == "measure" else "this folder"
     _say_gone(path, before.get("tables"), tables, all_labels)
     return together.notes
+
+
+def _join_checked(
+    path: Path, tables: Mapping[Path, FileResult], guard: Guard, channels: Sequence[str] | None
+) -> None:
+    for table, result in tables.items():
+        _check(table, result.objects or {})
+    join_tables(path, [*tables], guard, channels)
+
+
+def _is_there(
+    output: RecordedOutput, tables: Mapping[Path, FileResult], channels: Sequence[str] | None
+) -> bool:
+    """Whether a table already is as it would be written."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            again = Path(folder, output.paths[0].name)
+            _join_checked(again, tables, lambda _temporary, _path: None, channels)
+            return output.is_there(again)
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _check(table: Path, summary: Mapping[str, Any]) -> None:

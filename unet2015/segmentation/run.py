@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unet2015.device import is_out_of_memory
-from unet2015.errors import failure_of
+from unet2015.errors import ImageWriteError, failure_of
 from unet2015.images.constant import constant_pages, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.notes import Say, say
@@ -29,12 +29,13 @@ from unet2015.safe_files import Unchanged, make_folder
 from unet2015.segmentation.flavours import left_out
 from unet2015.segmentation.jobs import Job
 from unet2015.segmentation.parts import Computation, Elsewhere, computation_of
-from unet2015.segmentation.publication import named_after
+from unet2015.segmentation.publication import named_after, say_earlier
 from unet2015.segmentation.records import (
     check_before,
     check_free,
     describe_doubt,
     identity_of,
+    is_done,
     is_of_other_version,
     outcome_of,
     read_notes,
@@ -128,7 +129,12 @@ def _run(
         for note in (*notes_on_image(image, segmenter.info, job.input), *lost):
             heard.say(job.input, note)
         heard.notes += unchecked_scale(image, segmenter.info)  # no warnings; see `segment_files`
-        make_folder(job.outputs.main.parent)
+        try:
+            make_folder(job.outputs.main.parent)
+        except ImageWriteError:  # in a folder that has become read-only, what is done stays done
+            if not is_done(job.outputs, identity):
+                raise
+            return _done_before(job, heard)
         with Work(job.outputs, identity, segmenter.device_name()) as work:
             if work.done:
                 return _done_before(job, heard)
@@ -162,6 +168,7 @@ def _run(
 def _done_before(job: Job, heard: _Heard) -> dict[str, Any] | None:
     """Say what the record says of a result that is there already; return the summary of its objects."""
     _log.info("%s: done before, with the same model and settings", job.input)
+    say_earlier(job.outputs, job.outputs.recorded() or {})
     if doubt := describe_doubt(job.outputs):
         heard.say(job.input, doubt)
     for note in read_notes(job.outputs):

@@ -33,7 +33,7 @@ from unet2015.safe_files import (
     write_json,
 )
 from unet2015.segmentation.jobs import Outputs
-from unet2015.segmentation.publication import is_announced, publish, say_earlier, settle, staged, withdraw
+from unet2015.segmentation.publication import is_announced, publish, settle, staged, withdraw
 from unet2015.segmentation.records import is_done
 from unet2015.tiling.plan import TilePlan
 
@@ -89,8 +89,6 @@ class Work:
             stack.enter_context(claim(self._outputs.main))
             settle(self._outputs)
             self.done = is_done(self._outputs, self._identity)
-            if self.done:
-                say_earlier(self._outputs, self._outputs.recorded() or {})
             _clean(self._outputs.files, keep=None if self.done else self._folder)
             self._stack = stack.pop_all()
         return self
