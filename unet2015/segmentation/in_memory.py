@@ -185,7 +185,7 @@ def to_arrays(segmenter: Segmenter, image: Image, products: Sequence[str]) -> di
         options = RunOptions(skip_empty=segmenter.options.skip_empty)
         run(plan, source, segmenter.predict, sink, options, progress=progress)
     check_finite(sink.array, image.name)
-    constant = notes_on_constant(constant_pages(image), image.pages, image.channels)
+    constant = notes_on_constant(constant_pages(image, segmenter.mapping.fill_value), image.pages)
     for note in (
         *source.notes,
         *constant,

@@ -157,7 +157,7 @@ def _run(
             kept = folder if single or len(plan.parts) > 1 else None
             with named_after(job.outputs, made.outputs):
                 found, objects = write_products(made, computation, kept, watched.check, elsewhere)
-            for note in _notes_on_results(made, found, image, objects):
+            for note in _notes_on_results(made, found, image, objects, segmenter.mapping.fill_value):
                 heard.say(job.input, note)
             said = {} if objects is None else {"objects": objects}
             said |= _trained_on(segmenter, job, watched.sha256, image)
@@ -195,10 +195,10 @@ def _trained_on(segmenter: Segmenter, job: Job, sha256: str, image: Image) -> di
 
 
 def _notes_on_results(
-    job: Job, found: Summary, image: Image, objects: dict[str, Any] | None
+    job: Job, found: Summary, image: Image, objects: dict[str, Any] | None, fill_value: float | None
 ) -> Iterator[str]:
     """Say what is to be known of the results of a job, which are written."""
-    yield from notes_on_constant(constant_pages(image), image.pages, image.channels)
+    yield from notes_on_constant(constant_pages(image, fill_value), image.pages)
     yield from found.notes(job.options.tile)
     if not job.outputs.zarr and is_bigtiff(job.outputs.main):
         yield _BIG

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unet2015.images.constant import notes_on_constant
+from unet2015.images.constant import ConstantPage, FewValues, notes_on_constant
 from unet2015.images.image import Image
 from unet2015.images.looks import Looks
 from unet2015.settings import MappingSettings
@@ -49,9 +49,10 @@ def read_all(
     looks = Looks(image, mapping.fill_value, mapping.each)
     lows: list[float] = []
     highs: list[float] = []
-    constant: list[tuple[int, list[int], float]] = []
+    constant: list[ConstantPage | None] = []
     marks: list[PageMarks | None] = []
     for page in range(image.pages):
+        seen = FewValues(image, page, mapping.fill_value)
         marker = PageMarker(image.height, image.width, places, several_types=several_types)
         low, high = np.full(image.channels, np.inf), np.full(image.channels, -np.inf)
         for number, band in enumerate(image.bands(page)):
@@ -63,18 +64,18 @@ def read_all(
                 return marks
             low, high = np.minimum(low, band.min(axis=(1, 2))), np.maximum(high, band.max(axis=(1, 2)))
             looks.add(page, number * image.band_rows, band)
+            seen.add(number * image.band_rows, band)
             marker.update(band)
         lows.append(float(low.min()))
         highs.append(float(high.max()))
-        if equal := np.flatnonzero(low == high).tolist():
-            constant.append((page, equal, float(low[equal[0]])))
+        constant.append(seen.found())
         marks.append(marker.marks(low, high) if lows[-1] < highs[-1] else None)
         done()
     if min(lows) == max(highs):
         message = f"every pixel is {lows[0]:g}: there is nothing to learn from it"
         problems.append(Problem("warning", image.name, message))
-    elif image.height * image.width > 1:
-        for note in notes_on_constant(constant, image.pages, image.channels):
+    else:
+        for note in notes_on_constant(filter(None, constant), image.pages):
             problems.append(Problem("warning", image.name, f"{note} Leave out what holds nothing"))
     if mapping.method != "integer-range" and not (mapping.method == "auto" and image.dtype == np.uint8):
         for note in looks.notes(_setting(mapping, "fill_value = {0}"), _setting(mapping, 'each = "page"')):
