@@ -185,8 +185,10 @@ def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
     """Its own threshold and settings of objects, and pixels that nobody annotated are none."""
     from unet2015.report import overlays
     from unet2015.report import run as module
+    from unet2015.report.measures import objects_chosen
     from unet2015.settings.objects import ObjectSettings
     from unet2015.training.labels import Targets
+    from unet2015.training.object_maps import PARTS
 
     probability = np.full((20, 30), 0.1, np.float32)
     probability[2:8, 2:8], probability[12:18, 2:20], probability[2, 28] = 0.4, 0.9, 0.9
@@ -203,10 +205,15 @@ def test_pictures_show_the_objects_of_the_model(run, monkeypatch):
         changes = {"class_names": ("background", "cell"), "objects": objects, "training": training}
         one = replace(model, info=model.info.model_copy(update=changes))
         module._overlay(page, one, membrane=False)
-        said.append(module._objects(one))
+        said.append(objects_chosen(one.info))
     assert [np.bincount(found.ravel())[1:].tolist() for found in drawn] == [[1, 90], [18, 90]]
     assert said[0] == ""
-    assert said[1].startswith("Objects: threshold 0.3, smaller than 2 px left out; panoptic quality 0.8, ")
+    assert said[1].startswith(
+        "Objects: threshold 0.3, smaller than 2 px left out; panoptic quality 0.8, with "
+    )
+    training["objects"]["truth"] = PARTS
+    of_parts = objects_chosen(one.info.model_copy(update={"training": training}))
+    assert "panoptic quality 0.8, of which the connected parts count as true objects" in of_parts
 
 
 def test_the_pixel_error_of_a_page_is_that_of_the_validation():

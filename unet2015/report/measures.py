@@ -13,6 +13,7 @@ from unet2015.report.html import Row, RowKind, Section, Table
 from unet2015.report.kept import kept, other_model
 from unet2015.safe_files import UNSIGNED
 from unet2015.settings.lengths import that_count
+from unet2015.training.object_maps import OF_PARTS, PARTS
 from unet2015.training.validation import class_figures
 
 _COLUMNS = {
@@ -200,3 +201,16 @@ def _phases(
     ]
     note = f"{measured_on(model)} pages; a phase may end early, by its patience."
     return [Table("Phases", columns, rows, note)]
+
+
+def objects_chosen(info: ModelInfo) -> str:
+    """Return a sentence on what counts as an object; empty if the training did not choose it."""
+    measured = info.training.get("objects")
+    if info.objects is None or not isinstance(measured, dict):
+        return ""
+    quality, plain = measured.get("panoptic_quality"), measured.get("plain")
+    of_parts = OF_PARTS if measured.get("truth") == PARTS else ""
+    return (
+        f"Objects: {info.objects.describe()}; panoptic quality {quality}{of_parts}, with connected parts "
+        f"above the model's threshold {plain}."
+    )

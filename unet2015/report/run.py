@@ -23,7 +23,7 @@ from unet2015.objects.instances import label_page
 from unet2015.report.figures import best_median_worst, plot_curves
 from unet2015.report.html import Picture, Report, Row, Section, Table, report_guard, write_report
 from unet2015.report.kept import other_model
-from unet2015.report.measures import alert, measured_on, measures, other_settings, summary
+from unet2015.report.measures import alert, measured_on, measures, objects_chosen, other_settings, summary
 from unet2015.report.training_files import held_out_pages, training_files
 from unet2015.safe_files import read_text
 from unet2015.settings import TrainingSettings, parse_settings
@@ -211,20 +211,8 @@ def _pictures(folder: Path, model: Model | None, device: str) -> Section:
     how = "Each pixel has its most probable class," if names else "At the model's threshold,"
     rows = [Row([page.name, page.error, *(page.f1 if names else ())]) for page in pages]
     table = Table("Every page", columns, rows, f"{how} each page by itself.")
-    again = f"Segmented again by the model that was kept. {_objects(model)}".strip()
+    again = f"Segmented again by the model that was kept. {objects_chosen(model.info)}".strip()
     return Section(title, again, [table], pictures)
-
-
-def _objects(model: Model) -> str:
-    """Return a sentence on what counts as an object; empty if the training did not choose it."""
-    measured = model.info.training.get("objects")
-    if model.info.objects is None or not isinstance(measured, dict):
-        return ""
-    quality, plain = measured.get("panoptic_quality"), measured.get("plain")
-    return (
-        f"Objects: {model.info.objects.describe()}; panoptic quality {quality}, with connected parts above "
-        f"the model's threshold {plain}."
-    )
 
 
 def _overlay(page: _Page, model: Model, membrane: bool) -> bytes:

@@ -10,13 +10,12 @@ from unet2015.settings import TrainingSettings
 from unet2015.settings.objects import ObjectSettings
 from unet2015.training.log import read_log
 from unet2015.training.object_choice import FEW_OBJECTS, choose_objects
-from unet2015.training.object_maps import PARTS, measure_objects
+from unet2015.training.object_maps import OF_PARTS, PARTS, measure_objects
 from unet2015.training.pages import TrainingSet
 from unet2015.training.run_folder import LOG
 from unet2015.training.thresholds import rand_threshold
 from unet2015.wording import counted
 
-_OF_PARTS = ", of which the connected parts count as true objects, as the labels number none"
 LAST_LOOK = "last_validation"
 """Key of the last validation in the record of a training, where that network had not learned."""
 _log = logging.getLogger("unet2015")
@@ -85,7 +84,7 @@ def _with_objects(
         return info
     quality, plain = measured["panoptic_quality"], measured["plain"]
     before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
-    of_parts = _OF_PARTS if measured["truth"] == PARTS else ""
+    of_parts = OF_PARTS if measured["truth"] == PARTS else ""
     _log.info(
         "objects: %s; panoptic quality %.3f on held-out pages%s%s",
         objects.describe(),

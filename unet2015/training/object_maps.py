@@ -21,6 +21,8 @@ from unet2015.training.validation import segment_page
 CELLS, PARTS = "labels", "parts"
 """What true objects are: the numbered cells of the labels; or the connected parts of class 1, where a mask
 numbers none."""
+OF_PARTS = ", of which the connected parts count as true objects, as the labels number none"
+"""What is said beside a measure of `PARTS`."""
 _CRUMB = 0.05
 """True parts of a mask smaller than this share of their page's median: crumbs that lines have cut off."""
 
