@@ -129,6 +129,10 @@ class FileObjects:
         if found := describe_background(areas):
             self.numbered.append((path, found))
 
+    def any(self) -> bool:
+        """Whether there are objects."""
+        return any(areas.numbers.size for _, areas in self._pages)
+
     def far(self, *, result: bool) -> list[tuple[Path, str]]:
         """Return what is asked about numbers of too many pixels for a cell, once a file."""
         asked: dict[Path, str] = {}

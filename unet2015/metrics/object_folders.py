@@ -19,7 +19,14 @@ from unet2015.metrics.folders import Comparison, Progress, compare_folders
 from unet2015.metrics.masks import MEANT, check_no_image
 from unet2015.metrics.object_counts import THRESHOLDS, ObjectScores
 from unet2015.metrics.objects import iou_threshold, score_pages
-from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, ignored_number
+from unet2015.metrics.partial_truth import (
+    IGNORE_NEGATIVE,
+    check_labels,
+    files_with,
+    ignored_number,
+    is_nowhere,
+    no_object_left,
+)
 from unet2015.metrics.several_pieces import describe_pieces, several_pieces
 from unet2015.wording import listed
 
@@ -93,8 +100,17 @@ class ObjectEvaluation:
                 "evaluate pixels"
             )
         if not self.scores.true_objects:
-            found.append("the truth holds no object, so every measure is 0")
+            found.append(self._without_objects())
         return found
+
+    def _without_objects(self) -> str:
+        having = [page.truth for page in self.comparison.pages if page.measured.ignored]
+        if self.ignore is None or not having:
+            return "the truth holds no object, so every measure is 0"
+        return (
+            f"the truth holds no object beside the pixels of {self.ignore}, the value of --ignore, in "
+            f"{files_with(having)}, so every measure is 0; {no_object_left(self.ignore)}"
+        )
 
     def _in_pieces(self, side: int, name: str, places: Sequence[str]) -> Iterator[str]:
         pieces = [page.measured.pieces[side] for page in self.comparison.pages]
@@ -126,7 +142,7 @@ class ObjectEvaluation:
         if doubt := first_of_pages([(place, text) for place, text in doubts if text]):
             yield f"the truth: {doubt}"
         if self.ignore is not None and not any(page.measured.ignored for page in pages):
-            yield f"the truth: no pixel has the value {self.ignore}, that of --ignore"
+            yield f"the truth: {is_nowhere(self.ignore)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures, if a page could be compared, and what was compared."""

@@ -1,13 +1,16 @@
-"""Instance labels of which a part is not annotated: how it is marked."""
+"""Truth of which a part is not annotated: how it is marked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.errors import LabelError
+from unet2015.wording import counted
 
 IGNORE_NEGATIVE = (
     "; if the truth marks so what nobody annotated, give this value as --ignore (from Python ignore=)"
@@ -36,3 +39,44 @@ def ignored_number(labels: NDArray[Any], ignore: int) -> str | None:
         f"its {count} pixels are left out; if they are a cell, mark what is not annotated with a number that "
         "no cell has"
     )
+
+
+def is_nowhere(ignore: int) -> str:
+    """Say that the truth does not have the value that is ignored."""
+    return f"no pixel has the value {ignore}, that of --ignore"
+
+
+def files_with(paths: Iterable[Path]) -> str:
+    """Name the files that have the value that is ignored, one for each page."""
+    first, *others = dict.fromkeys(paths)
+    return f"{first} (and {counted(len(others), 'more file')})" if others else str(first)
+
+
+def one_class_left(ignore: int, having: Sequence[Path], truth: object, left: int) -> str:
+    """Say that one class is left of masks or class maps, as the value of all else is ignored.
+
+    Parameters
+    ----------
+    ignore : int
+        The value.
+    having : sequence of Path
+        The files of its pages.
+    truth : object
+        The name of all.
+    left : int
+        The only value that is left.
+    """
+    lost = "no foreground (class 1) is left to compare, and whatever was found is false"
+    meant = "the foreground"
+    if left:
+        lost = f"no other class is left to compare, and no pixel found as {left} is false"
+        meant = "a class, as the background is"
+    return (
+        f"{files_with(having)}: its pixels of {ignore}, the value of --ignore, are left out, and all others "
+        f"of {truth} are {left}: {lost}; if {ignore} is {meant}, leave out --ignore {ignore}"
+    )
+
+
+def no_object_left(ignore: int) -> str:
+    """Say what to do where no object is left, as all that is not 0 is ignored."""
+    return f"if these are objects, leave out --ignore {ignore}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
+from unet2015.metrics.partial_truth import is_nowhere, one_class_left
 from unet2015.metrics.pixel_coding import (
     checked_masks,
     describe_instances,
@@ -125,7 +126,7 @@ def evaluate_pixels(
         )
         for side, place in enumerate((truth, result))
     ]
-    notes: list[str] = []
+    notes = [] if pages.ignore is None else [*_on_ignored(compared, truth, pages.ignore, sides[0])]
     for side, other in zip(sides, (found, true), strict=True):
         if pages.foreground:
             notes += foreground_notes(side)
@@ -145,6 +146,8 @@ class _Measured(NamedTuple):
     table: Contingency
     areas: tuple[LabelAreas, LabelAreas]
     """Of truth and result the pixels of each value, also where all but 0 is compared as one class."""
+    ignored: int
+    """Pixels of the truth with the value of `ignore`."""
 
 
 class _Pages(NamedTuple):
@@ -158,6 +161,7 @@ class _Pages(NamedTuple):
         if self.foreground:
             check_no_image(true, "truth")
             check_no_image(found, "result")
+        size = true.size
         if self.ignore is not None:
             annotated = true != self.ignore
             true, found = true[annotated], found[annotated]
@@ -166,10 +170,20 @@ class _Pages(NamedTuple):
             table = _table(true, found)
             columns = table.truth, table.prediction
             areas = areas_of_values(columns[0], table.pixels), areas_of_values(columns[1], table.pixels)
-            return _Measured(table, areas)
+            return _Measured(table, areas, size - true.size)
         areas = _areas(true), _areas(found)
         table = _table((true != 0).astype(np.uint8), (found != 0).astype(np.uint8))
-        return _Measured(table, areas)
+        return _Measured(table, areas, size - true.size)
+
+
+def _on_ignored(compared: Comparison[_Measured], truth: str | Path, ignore: int, side: Side) -> Iterator[str]:
+    """Say that no page has the value to ignore, or that nothing but one class is left beside it."""
+    having = [page.truth for page in compared.pages if page.measured.ignored]
+    left = set().union(*side.values)
+    if compared.pages and not having:
+        yield f"{truth}: {is_nowhere(ignore)}"
+    elif len(left) == 1:
+        yield one_class_left(ignore, having, truth, *left)
 
 
 def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:

@@ -18,7 +18,14 @@ from unet2015.images.result_names import shown_name
 from unet2015.metrics.doubtful_labels import PageDoubts
 from unet2015.metrics.far_numbers import FileObjects
 from unet2015.metrics.masks import MEANT, check_no_image
-from unet2015.metrics.partial_truth import IGNORE_NEGATIVE, check_labels, ignored_number
+from unet2015.metrics.partial_truth import (
+    IGNORE_NEGATIVE,
+    check_labels,
+    files_with,
+    ignored_number,
+    is_nowhere,
+    no_object_left,
+)
 from unet2015.metrics.seg import SEGScore, score_frames
 from unet2015.metrics.several_pieces import InPieces
 from unet2015.wording import counted
@@ -95,6 +102,7 @@ def evaluate_seg(
             yield number, *labels
             if progress is not None:
                 progress(done, len(files))
+        parts.check_left()
 
     score = score_frames(frames())
     parts.finish(Path(truth), Path(result))
@@ -120,7 +128,7 @@ class _AnnotatedParts:
         self._objects = FileObjects(), FileObjects()
         self._pieces = InPieces(), InPieces()
         self._masks = [False, False]  # of truth and result
-        self._ignored = 0
+        self._having: list[Path] = []
 
     def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Return the pages of a frame and of its result."""
@@ -130,7 +138,7 @@ class _AnnotatedParts:
             texts = [ignored_number(page, ignore) for page in true]
             self._doubts += [(truth, text) for text in texts if text][:1]
             annotated = true != ignore
-            self._ignored += int(np.count_nonzero(~annotated))
+            self._having += [] if annotated.all() else [truth]
             true = np.where(annotated, true, 0)
             if true.shape == found.shape:  # else it is refused where both are compared
                 found = np.where(annotated, found, 0)
@@ -145,6 +153,14 @@ class _AnnotatedParts:
         self._pieces[0].look(true, shown_name(truth), annotated)
         self._pieces[1].look(whole, shown_name(result))
         return true, found
+
+    def check_left(self) -> None:
+        """Raise `DataSetError` if no object is left in the truth, as all that is not 0 is ignored."""
+        if self._ignore is not None and self._having and not self._objects[0].any():
+            raise DataSetError(
+                f"{files_with(self._having)}: SEG needs at least one ground truth object, but all pixels "
+                f"that are not 0 have {self._ignore}, the value of --ignore; {no_object_left(self._ignore)}"
+            )
 
     def finish(self, truth: Path, result: Path) -> None:
         """Say what may not be annotated, where nothing was ignored, and where numbers ran over.
@@ -163,8 +179,8 @@ class _AnnotatedParts:
         for path, text in (*true.numbered, *found.numbered):
             if path not in asked:
                 self._say(path, text)
-        if self._ignore is not None and not self._ignored:
-            self._say(truth, f"no pixel has the value {self._ignore}, that of --ignore")
+        if self._ignore is not None and not self._having:
+            self._say(truth, is_nowhere(self._ignore))
         for side, folder in enumerate((truth, result)):
             known = self._masks[side] or self._over[side]  # which say why numbers have several pieces
             if not known and (said := self._pieces[side].describe()):

@@ -234,3 +234,23 @@ def test_a_number_that_may_mean_not_annotated_is_said(dtype, value):
         (page[:22, :50], LabelSettings()),
     ):
         assert not [one for one in notes_of(fine[None], coding, "a.tif") if "give --ignore" in one]
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero"), [("instances", "background"), ("mask", "background"), ("membrane", "membrane")]
+)
+def test_an_ignore_value_that_all_pixels_of_the_other_class_have_is_named(kind, zero):
+    for left, lost in ((0, "cells"), (1, zero)):
+        labels = np.array([[left, 255, left, 255]])
+        notes = notes_of(labels, LabelSettings(kind=kind, ignore=255), "a.tif")
+        (note,) = [one for one in notes if "every annotated pixel" in one]
+        assert note.endswith(
+            f"; all other pixels have the ignore value 255, and are left out: if 255 means {lost}, leave out "
+            "--ignore 255"
+        )
+
+
+def test_so_is_that_of_all_other_classes():
+    notes = notes_of(np.array([[2, 1, 1]]), LabelSettings(kind="classes", classes=3, ignore=1), "a.tif")
+    (note,) = [one for one in notes if "every annotated pixel" in one]
+    assert note.endswith("have the ignore value 1, and are left out: if 1 is a class, leave out --ignore 1")

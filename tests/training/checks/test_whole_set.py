@@ -178,6 +178,20 @@ def test_training_pages_of_one_class_while_the_other_is_held_out(report, kind):
     assert found.held_out == ["t3.tif"]
 
 
+@pytest.mark.parametrize("kind", ["instances", "mask", "membrane", "classes"])
+def test_a_set_whose_other_class_is_ignored_says_why_there_is_one_class(report, kind):
+    masks = [np.where(CELLS, 255, 0).astype(np.uint8), BLANK]
+    found = report(masks, labels={"kind": kind, "ignore": 255})
+    means = "is a class" if kind == "classes" else "means cells"
+    assert said(found, "error") == [
+        "all labels of the set are of one class; all other pixels have the ignore value 255, and are left "
+        f"out: if 255 {means}, leave out --ignore 255"
+    ]
+    assert said(report([BLANK] * 2, labels={"kind": kind, "ignore": 255}), "error") == [
+        "all labels of the set are of one class; there is nothing to tell apart"
+    ]
+
+
 def test_one_of_several_classes_on_one_side_alone(report):
     pages, coding = [CELLS, CELLS, CELLS % 2, CELLS], {"kind": "classes", "classes": 3}
     found = report(pages, labels=coding, validation={"pages": "t2.tif"})

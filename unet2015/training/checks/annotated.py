@@ -37,6 +37,19 @@ def zero_ignored(kind: LabelKind) -> str:
     )
 
 
+def rest_ignored(settings: LabelSettings, left: int) -> str:
+    """Say what to do where the ignore value is that of all pixels which are not of class `left`."""
+    meant = "is a class"
+    if settings.kind != "classes":
+        zero = "membrane" if settings.kind == "membrane" else "background"
+        meant = f"means {zero if left else 'cells'}"
+    ignore = settings.ignore
+    return (
+        f"all other pixels have the ignore value {ignore}, and are left out: if {ignore} {meant}, leave out "
+        f"--ignore {ignore}"
+    )
+
+
 def file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, name: str) -> Iterator[str]:
     """Say what a file lacks: annotated pixels, pixels of the ignore value, of a second class, or on pages."""
     present = np.flatnonzero(frequencies.sum(axis=0))
@@ -52,7 +65,8 @@ def file_notes(labels: Labels, frequencies: Counts, settings: LabelSettings, nam
         elif settings.ignore == 0:
             yield f"{name}: {zero_ignored(settings.kind)}"
             return
-        yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more"
+        rest = f"; {rest_ignored(settings, int(present[0]))}" if frequencies.sum() < labels.size else ""
+        yield f"{name}: every annotated pixel is {what}; a training set needs two classes or more{rest}"
     yield from _blank_pages(frequencies, settings.kind, name)
 
 

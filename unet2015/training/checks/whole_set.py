@@ -11,7 +11,7 @@ from unet2015.images.mapping import choose_mapping, intensity_scale
 from unet2015.images.pixel_size import in_words, pixel_size, sizes_of, usual_size
 from unet2015.images.pixel_types import other_types, pixel_type
 from unet2015.settings import LabelSettings, MappingSettings, TrainingSettings
-from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, zero_ignored
+from unet2015.training.checks.annotated import HOW_TO_IGNORE, hold_only_zero, rest_ignored, zero_ignored
 from unet2015.training.checks.copied_pages import PageFacts, notes_on_copies
 from unet2015.training.checks.problem import Problem
 from unet2015.training.dataset import pages_of_each, split_pages
@@ -64,11 +64,7 @@ def set_problems(
         yield _error(f"no pixel of the set is annotated (ignore = {settings.labels.ignore})")
         return
     if present.size == 1:
-        why = zero_ignored(settings.labels.kind)
-        lost = settings.labels.ignore == 0 and settings.labels.kind != "classes"
-        yield _error(
-            f"all labels of the set are of one class; {why if lost else 'there is nothing to tell apart'}"
-        )
+        yield _error(f"all labels of the set are of one class; {_why_one(images, pages, settings.labels)}")
     elif absent := sorted(set(range(settings.labels.classes)) - set(present.tolist())):
         yield _warning(f"no pixel of the set is of class {listed(absent)}")
     training, held_out = sides
@@ -85,6 +81,15 @@ def set_problems(
         yield _warning(f"only one page, of {len(pages)}, is left for training")
     if not held_out:
         yield _warning("no page is held out, so overfitting will not be seen")
+
+
+def _why_one(images: Sequence[Image], pages: Sequence[PageFacts], labels: LabelSettings) -> str:
+    if labels.ignore == 0 and labels.kind != "classes":
+        return zero_ignored(labels.kind)
+    frequencies = np.sum([page.frequencies for page in pages], axis=0)
+    if frequencies.sum() < sum(image.pages * image.height * image.width for image in images):
+        return rest_ignored(labels, int(np.argmax(frequencies)))
+    return "there is nothing to tell apart"
 
 
 def _unlike(images: Sequence[Image]) -> Iterator[Problem]:
