@@ -1,5 +1,6 @@
 """What is odd about a label file, or about how its pages go with an image, is said by every command."""
 
+import json
 import logging
 
 import numpy as np
@@ -47,6 +48,7 @@ def run(cli, tmp_path, monkeypatch):
                  for word in command.split()]  # fmt: skip
         ended = cli(*words)
         logging.getLogger("unet2015").setLevel(logging.NOTSET)
+        call.ended = ended
         return ended.out + ended.err
 
     return call
@@ -85,3 +87,16 @@ def test_other_pixel_sizes_are_said(run, command):
     assert "2 x 2 µm" in said
     assert "1 x 1 µm" in said
     assert "1 x 1 µm" not in run(command, gone=False)
+
+
+@pytest.mark.parametrize("command", [one for one in BOTH if one.startswith("evaluate")])
+def test_what_the_screen_says_of_files_stands_in_json(run, command):
+    run(command, "T", width=2)
+    shown = [line.removeprefix("unet2015: ") for line in run.ended.err.splitlines()]
+    assert (
+        len([line for line in shown if NOTE in line or "2 x 2 µm" in line or "by their number" in line]) == 3
+    )
+    run(f"{command} --json", "T", width=2)
+    notes = json.loads(run.ended.out)["notes"]
+    assert [line for line in shown if line not in notes and "paired by their names" not in line] == []
+    assert len(set(notes)) == len(notes)

@@ -49,8 +49,11 @@ def test_files_of_one_side_are_compared(sides, side):
 
 def test_another_colour_of_a_class_is_said(sides, caplog):
     folders = sides(((THREE, PLAIN), (THREE, [BLACK, BLUE, GREEN])))
-    assert evaluate_pixels(*folders).classes[1].dice == 1
-    assert f"the number 1 is #ff0000 in {folders[0] / 't0.png'}, but #0000ff in" in caplog.text
+    found = evaluate_pixels(*folders)
+    assert found.classes[1].dice == 1
+    (note,) = found.as_dict()["notes"]
+    assert f"the number 1 is #ff0000 in {folders[0] / 't0.png'}, but #0000ff in" in note
+    assert caplog.text.count(note) == 1
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def em(
         from unet2015.metrics.figure import draw_failures
 
         figure_guard(figure, figure)
-    truth, proposal, under = read_em_files(labels, prediction, image, axes)
+    truth, proposal, under, of_files = read_em_files(labels, prediction, image, axes)
     for note in (on_results := notes_on_pairs([(labels, prediction)])):
         print_message(f"{prediction}: {note}")
     with progress("slices") as report:
@@ -103,7 +103,7 @@ def em(
         threshold, radius = scores.warping_error.threshold or 0.0, RADIUS_2016 if script_2016 else 20
         draw_failures(figure, truth, proposal, threshold, image=under, radius=radius)
     if as_json:
-        doubts = {"notes": notes, "on_results": list(on_results)}
+        doubts = {"notes": [*of_files, *notes], "on_results": list(on_results)}
         print_json(scores.as_dict() | {key: value for key, value in doubts.items() if value})
     else:
         _print_scores(scores)

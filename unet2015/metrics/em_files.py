@@ -1,26 +1,36 @@
 """The files of the EM measures: ground truth, prediction and, under the figure, an image."""
 
+import logging
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from unet2015.images.counterpart import check_counterpart
 from unet2015.images.image import Image
 from unet2015.images.label_colours import Meaning, used_colours
-from unet2015.images.notes import say, say_notes
+from unet2015.images.notes import Repeated, Say, say_notes
 from unet2015.images.reader import open_image, pages_of
 from unet2015.metrics.em import read_proposal
 from unet2015.metrics.masks import touching
 from unet2015.metrics.palettes import check_sides
 from unet2015.safe_files import Unchanged
 
+_log = logging.getLogger("unet2015")
 
-def read_em_files(
-    labels: Path, prediction: Path, image: Path | None, axes: str | None
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """Return truth, prediction and image, (pages, height, width) each; notes on the files are said.
+
+class EMFiles(NamedTuple):
+    """Truth, prediction and image, (pages, height, width) each, and what was said of the files."""
+
+    truth: NDArray[Any]
+    proposal: NDArray[Any]
+    image: NDArray[Any] | None
+    notes: list[str]
+
+
+def read_em_files(labels: Path, prediction: Path, image: Path | None, axes: str | None) -> EMFiles:
+    """Read truth, prediction and image; notes on the files are said.
 
     Raises
     ------
@@ -31,6 +41,7 @@ def read_em_files(
     DataSetError
         Their pages are in another order, or their palettes contradict each other.
     """
+    notes = Repeated()
     with ExitStack() as stack:
         for path in (labels, prediction, image):
             if path is not None:
@@ -39,27 +50,30 @@ def read_em_files(
         # A prediction is no intensity: its numbers stay as they are stored.
         others = [stack.enter_context(open_image(prediction, axes, labels=True))]
         others += [] if image is None else [stack.enter_context(open_image(image, axes))]
-        say_notes(truth, *others)
+        say_notes(truth, *others, say=notes.say)
         for other in others:
-            check_counterpart(truth, other)
+            check_counterpart(truth, other, say=notes.say)
         found = pages_of(others[0], labels=False)
         proposal = read_proposal(found, str(prediction))
         under = None if image is None else pages_of(others[1], labels=False)
         true = pages_of(truth)
-        _check_colours((truth, true), (others[0], found))
-        _say_touching(labels, true)
-        return true, proposal, under
+        on_colours = _check_colours((truth, true), (others[0], found))
+        for note in on_colours:
+            _log.warning("%s", note)
+        _say_touching(labels, true, notes.say)
+    notes.finish()
+    return EMFiles(true, proposal, under, [*notes.warnings(), *on_colours])
 
 
-def _check_colours(truth: tuple[Image, NDArray[Any]], found: tuple[Image, NDArray[Any]]) -> None:
+def _check_colours(truth: tuple[Image, NDArray[Any]], found: tuple[Image, NDArray[Any]]) -> list[str]:
     """Compare palettes, if there are some; what has more than two values is a probability, no class map."""
     true, result = used_colours(*truth), used_colours(*found)
     if any(len(one.numbers) > 2 for one in result):
         result = []
-    check_sides((true, result), [Meaning(least=1)] * 2)
+    return check_sides((true, result), [Meaning(least=1)] * 2)
 
 
-def _say_touching(path: Path, labels: NDArray[Any]) -> None:
+def _say_touching(path: Path, labels: NDArray[Any], say: Say) -> None:
     """Say where the truth has cells without membrane between them, as instance labels have."""
     if found := sum(touching(page) for page in labels):
         say(

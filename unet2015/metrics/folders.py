@@ -68,6 +68,8 @@ class Comparison(Generic[T]):
         images that a model was trained on; truth that this program made.
     not_searched : tuple of Path
         Folders with images in or beside those that were compared.
+    notes : tuple of str
+        What was said of the files, each note once.
     """
 
     pages: tuple[PageResult[T], ...]
@@ -75,6 +77,7 @@ class Comparison(Generic[T]):
     failures: tuple[UNet2015Error, ...]
     on_results: tuple[str, ...] = ()
     not_searched: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -92,7 +95,7 @@ class Comparison(Generic[T]):
             PageResult(page.truth, page.result, page.page, measured, page.colours)
             for page, measured in zip(self.pages, measures, strict=True)
         )
-        return Comparison(pages, self.pairing, self.failures, self.on_results, self.not_searched)
+        return Comparison(pages, self.pairing, self.failures, self.on_results, self.not_searched, self.notes)
 
     def as_dict(self) -> dict[str, Any]:
         """Return how much was compared, what failed, which files are alone, and pairs whose names differ."""
@@ -167,7 +170,8 @@ def compare_folders(
         if progress is not None:
             progress(done, len(pairing.pairs))
     notes.finish()
-    return Comparison(tuple(pages), pairing, tuple(failures), on_results, tuple(below.folders))
+    told = tuple(notes.warnings())
+    return Comparison(tuple(pages), pairing, tuple(failures), on_results, tuple(below.folders), told)
 
 
 def _compare(

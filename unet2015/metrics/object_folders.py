@@ -147,7 +147,7 @@ class ObjectEvaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return the measures, if a page could be compared, and what was compared."""
         if not self.comparison.pages:
-            return self.comparison.as_dict()
+            return {"notes": list(self.comparison.notes), **self.comparison.as_dict()}
         scores = self.scores
         return {
             "true_objects": scores.true_objects,
@@ -156,7 +156,7 @@ class ObjectEvaluation:
             "mean_average_precision": scores.mean_average_precision,
             "seg": scores.seg,
             "by_threshold": [counts.as_dict() for counts in scores.by_threshold],
-            "notes": self.notes,
+            "notes": [*self.comparison.notes, *self.notes],
             **self.comparison.as_dict(),
         }
 

@@ -1,6 +1,5 @@
 """Whether the colours of class maps that are compared go together with their numbers."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,16 +8,16 @@ from unet2015.errors import DataSetError
 from unet2015.images.label_colours import Meaning, UsedColours, contradictions
 from unet2015.metrics.folders import PageResult
 
-_log = logging.getLogger("unet2015")
-
 
 def check_palettes(
     pages: Iterable[PageResult[Any]],
     ignored: Sequence[int | None],
     masks: Sequence[int | None],
     least: int | None,
-) -> None:
-    """Refuse or say palettes that give a class two colours, or a colour two classes.
+) -> list[str]:
+    """Refuse palettes that give a colour two classes; return what is to be said of others.
+
+    That is where a class has two colours.
 
     Parameters
     ----------
@@ -36,10 +35,10 @@ def check_palettes(
     """
     sides = list(zip(*(page.colours for page in pages), strict=True))
     meanings = [Meaning(ignore, least, mask) for ignore, mask in zip(ignored, masks, strict=True)]
-    check_sides([[one for one in side if one is not None] for side in sides], meanings)
+    return check_sides([[one for one in side if one is not None] for side in sides], meanings)
 
 
-def check_sides(sides: Sequence[Sequence[UsedColours]], meanings: Sequence[Meaning]) -> None:
+def check_sides(sides: Sequence[Sequence[UsedColours]], meanings: Sequence[Meaning]) -> list[str]:
     """Do what `check_palettes` does, for all palettes of the truth and all of the results."""
     meant = [[(one, meaning) for one in side] for side, meaning in zip(sides, meanings, strict=False)]
     found = [one for side in meant for one in contradictions(side)]
@@ -52,4 +51,4 @@ def check_sides(sides: Sequence[Sequence[UsedColours]], meanings: Sequence[Meani
     for one in found:
         if one.certain:
             raise DataSetError(one.message)
-        _log.warning("%s", one.message)
+    return [one.message for one in found]

@@ -57,7 +57,7 @@ class PixelEvaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return the measures of each class, and what was compared."""
         rows = [_row(number, overlap) for number, overlap in self.classes.items()]
-        return {"classes": rows, "notes": list(self.notes), **self.comparison.as_dict()}
+        return {"classes": rows, "notes": [*self.comparison.notes, *self.notes], **self.comparison.as_dict()}
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return a row for each class of each page, without the classes that it lacks."""
@@ -136,7 +136,7 @@ def evaluate_pixels(
     notes += describe_instances((truth, true), (result, found))
     if note := numbered or describe_nothing_common(found, truth, true, masks):
         notes.append(f"{result}: {note}")
-    check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
+    notes += check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
     for note in notes:
         _log.warning("%s", note)
     return PixelEvaluation(compared.with_measures([recoded(table, *masks) for table in tables]), tuple(notes))
