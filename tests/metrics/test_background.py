@@ -5,6 +5,9 @@ import logging
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.object_folders import evaluate_objects
@@ -102,6 +105,27 @@ def test_a_large_cell_beside_others_of_its_kind_is_none(large):
     page[:12] = 1
     page[14:, : 18 if large else 2] = 2
     assert (describe_background([LabelAreas.of(page)]) is None) == large
+
+
+@settings(max_examples=200)
+@given(npst.arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 2), elements=st.sampled_from([0, 1, 2, 3])))
+def test_objects_that_cover_half_of_a_page_or_less_say_nothing(page):
+    for pages in ([page], [page, page * 0 + 1]):
+        said = [describe_background([*map(areas, pages)]) for areas in (LabelAreas.of, LabelAreas.of_all)]
+        assert said[0] == said[1]
+
+
+def test_areas_are_counted_once_a_page(tmp_path, monkeypatch):
+    counted, count = [], LabelAreas.of_all
+    monkeypatch.setattr(LabelAreas, "of_all", lambda page: counted.append(page.shape) or count(page))
+    page = coded("from 1")
+    for folder, name in (("t", "man_seg1.tif"), ("r", "mask1.tif")):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / name, np.stack([page, page]), metadata={"axes": "ZYX"})
+    for evaluate in (evaluate_objects, evaluate_seg):
+        counted.clear()
+        evaluate(tmp_path / "t", tmp_path / "r")
+        assert counted == [page.shape] * 4  # two pages of truth and of result
 
 
 def test_check_and_train_say_it_and_a_value_that_is_not_annotated_is_not_meant(tmp_path):

@@ -28,7 +28,7 @@ class PageDoubts(NamedTuple):
     like_mask, in_pieces : bool
         Whether it looks like a mask or a class map, and whether such a page is in several pieces.
     areas : LabelAreas
-        Where all its objects are needed to ask about the background.
+        Its objects, or none where nothing can be said of the background (`LabelAreas.of`).
     over : str or None
         What is said of numbers that ran over.
     """
@@ -39,10 +39,11 @@ class PageDoubts(NamedTuple):
     over: str | None
 
     @classmethod
-    def of(cls, labels: NDArray[Any]) -> PageDoubts:
-        """Look at a page: whole numbers from 0 on."""
+    def of(cls, labels: NDArray[Any], areas: LabelAreas | None = None) -> PageDoubts:
+        """Look at a page: whole numbers from 0 on; `areas` of all its objects, where they are known."""
         mask = like_mask(labels)
-        return cls(mask, mask and in_pieces(labels), LabelAreas.of(labels), run_over(labels))
+        known = LabelAreas.of(labels) if areas is None else areas
+        return cls(mask, mask and in_pieces(labels), known, run_over(labels))
 
 
 class LabelDoubts:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.masks import TOP_VALUES
@@ -123,10 +122,10 @@ class FileObjects:
         self.numbered: list[tuple[Path, str]] = []
         self._pages: list[tuple[Path, LabelAreas]] = []
 
-    def add(self, path: Path, labels: NDArray[Any], areas: Sequence[LabelAreas]) -> None:
-        """Take the pages of a file, and the areas by which its background is known."""
-        self._pages += [(path, LabelAreas.of_all(page)) for page in labels]
-        if found := describe_background(areas):
+    def add(self, path: Path, pages: Sequence[LabelAreas]) -> None:
+        """Take all objects of the pages of a file."""
+        self._pages += [(path, page) for page in pages]
+        if found := describe_background(pages):
             self.numbered.append((path, found))
 
     def any(self) -> bool:

@@ -228,11 +228,11 @@ def evaluate_objects(
         check_labels(found, "result")
         check_no_image(true, "truth")
         check_no_image(found, "result")
-        sides = PageDoubts.of(true), PageDoubts.of(found)
         scores = score_pages(true, found, thresholds, annotated)
         ignored = 0 if annotated is None else annotated.size - int(np.count_nonzero(annotated))
         known = found if annotated is None else np.where(annotated, found, 0)
         areas = LabelAreas.of_all(true), LabelAreas.of_all(known)
+        sides = PageDoubts.of(true, areas[0]), PageDoubts.of(found, areas[1] if known is found else None)
         pieces = several_pieces(true, annotated), several_pieces(found)
         return _Page(scores, sides, areas, doubt, ignored, pieces)
 

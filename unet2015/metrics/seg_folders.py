@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from unet2015.arguments import callback, file_path, integer
 from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
 from unet2015.images.result_names import shown_name
+from unet2015.metrics.background import LabelAreas
 from unet2015.metrics.doubtful_labels import PageDoubts
 from unet2015.metrics.far_numbers import FileObjects
 from unet2015.metrics.masks import MEANT, check_no_image
@@ -143,11 +144,11 @@ class _AnnotatedParts:
             if true.shape == found.shape:  # else it is refused where both are compared
                 found = np.where(annotated, found, 0)
         sides = (
-            (truth, true, _check_labels(truth, true, self._say, truth=True)),
-            (result, found, _check_labels(result, found, self._say)),
+            (truth, _check_labels(truth, true, self._say, truth=True)),
+            (result, _check_labels(result, found, self._say)),
         )
-        for side, (path, labels, pages) in enumerate(sides):
-            self._objects[side].add(path, labels, [page.areas for page in pages])
+        for side, (path, pages) in enumerate(sides):
+            self._objects[side].add(path, [page.areas for page in pages])
             self._over[side].extend([(path, page.over) for page in pages if page.over][:1])
             self._masks[side] |= any(page.in_pieces for page in pages)
         self._pieces[0].look(true, shown_name(truth), annotated)
@@ -285,7 +286,7 @@ def _check_labels(
             check_no_image(page, "file")
         except (DataSetError, LabelError) as error:
             raise type(error)(f"{path}: {error}") from error
-    doubts = [PageDoubts.of(page) for page in labels]
+    doubts = [PageDoubts.of(page, LabelAreas.of_all(page)) for page in labels]
     if any(page.in_pieces for page in doubts):
         say(path, f"looks like a mask: {MEANT}; SEG needs labels in which every cell has its own number")
     return doubts

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.metrics.background import LabelAreas
-from unet2015.metrics.far_numbers import far_numbers
+from unet2015.metrics.far_numbers import FarNumber
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.labels import Labels
 from unet2015.training.page_names import shortened_pages
@@ -86,11 +86,11 @@ def _blank_pages(frequencies: Counts, kind: LabelKind, name: str) -> Iterator[st
         )
 
 
-def not_annotated(pages: Sequence[LabelAreas], places: Sequence[str]) -> list[str]:
-    """Say which pages of instance labels have a number that no cell has, as 255 may be: by all of them."""
-    far = zip(places, far_numbers(pages), strict=True)
+def not_annotated(far: Sequence[FarNumber | None], places: Sequence[str]) -> list[str]:
+    """Say which pages of instance labels have a number that no cell has, as 255 may be."""
+    pages = zip(places, far, strict=True)
     learned = "are learned as one cell"
-    return [f"{place}: {number.describe(learned)}" for place, number in far if number is not None]
+    return [f"{place}: {number.describe(learned)}" for place, number in pages if number is not None]
 
 
 def ignored_cell(

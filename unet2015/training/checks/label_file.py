@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unet2015.errors import LabelError
 from unet2015.metrics.background import LabelAreas, describe_background
+from unet2015.metrics.far_numbers import FarNumber, far_numbers
 from unet2015.metrics.several_pieces import owners_of_parts
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.checks.annotated import file_notes, ignored_cell, not_annotated
@@ -56,12 +57,15 @@ class LabelReport:
         Pixels of each class on each page as the training would see it; 0 where there are problems.
     areas : sequence of LabelAreas
         Of the cells of instance labels, page by page; empty where there are problems.
+    far : sequence of FarNumber or None
+        Of each of these pages the number that is asked about, as no cell of the file has it.
     """
 
     problems: list[str]
     notes: list[str]
     frequencies: Counts
     areas: Sequence[LabelAreas] = ()
+    far: Sequence[FarNumber | None] = ()
 
 
 def inspect_labels(
@@ -120,11 +124,12 @@ def inspect_labels(
     if settings.separation_border:
         notes += _border_notes(border, name, several=len(stack) > 1)
     pages = [*areas.values()]
-    notes += not_annotated(pages, [*areas])
+    far = far_numbers(pages)
+    notes += not_annotated(far, [*areas])
     whole = [*file_notes(labels, frequencies, settings, name), *outlines.notes(name)]
     whole += ignored_cell(labels, pages, settings, name)
     whole += _background(pages, [*whole, *notes], name)
-    return LabelReport([], [*whole, *notes], frequencies, pages)
+    return LabelReport([], [*whole, *notes], frequencies, pages, far)
 
 
 def _coded(

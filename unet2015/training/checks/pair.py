@@ -10,6 +10,7 @@ import numpy.typing as npt
 from unet2015.errors import UNet2015Error, failure_of
 from unet2015.images.label_colours import UsedColours
 from unet2015.metrics.background import LabelAreas
+from unet2015.metrics.far_numbers import FarNumber
 from unet2015.objects.progress import Share
 from unet2015.safe_files import Unchanged
 from unet2015.settings import LabelSettings, TrainingSettings
@@ -47,6 +48,8 @@ class Pair:
     pixels: int = 0
     cells: Sequence[LabelAreas] = ()
     """Of instance labels, page by page."""
+    far: Sequence[FarNumber | None] = ()
+    """Of each of these pages the number that the check of the file has asked about."""
     values: set[int] = field(default_factory=set)
     """Of masks and membranes, without those that are ignored."""
     label_digest: bytes | None = None
@@ -115,7 +118,7 @@ class Pair:
         """Look at all pixels of the labels; `numbered` as for `inspect_labels`."""
         self.areas, self.pixels, self.border = np.empty(0, np.int64), 0, 0
         self.label_problems, self.kept, self.fits = [], None, False
-        self.cells, self.values = (), set()
+        self.cells, self.far, self.values = (), (), set()
         if self.fit is not None:
             self.fit.forget()
         watch = Unchanged(self.label_file)
@@ -142,7 +145,7 @@ class Pair:
         report = inspect_labels(
             labels, settings, str(self.label_file), numbered=numbered or self.holds_ids, keep=self._keep
         )
-        self.frequencies, self.cells = report.frequencies, report.areas
+        self.frequencies, self.cells, self.far = report.frequencies, report.areas, report.far
         severity: Severity = "error" if report.problems else "warning"
         self.label_problems += [
             problem_of(severity, self.label_file, text) for text in grouped(report.problems or report.notes)

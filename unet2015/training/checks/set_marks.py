@@ -33,11 +33,10 @@ def _far_numbers(pairs: Sequence[Pair]) -> Iterator[Problem]:
     found = iter(far_numbers(every))
     for pair in pairs:
         number_of_page = [next(found) for _ in pair.cells]
-        known = far_numbers(pair.cells)
         learned = "are learned as one cell"
         texts = [
             f"{pair.label_file}, page {page}: {far.describe(learned)}"
-            for page, (far, own) in enumerate(zip(number_of_page, known, strict=True))
+            for page, (far, own) in enumerate(zip(number_of_page, pair.far, strict=True))
             if far is not None and own is None
         ]
         yield from (problem_of("warning", pair.label_file, text) for text in grouped(texts))
