@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ import zarr
 
 from unet2015.cli.app import main
 from unet2015.errors import ImageValueError, UsageError
+from unet2015.images import result_records
 from unet2015.images.pixel_size import pixel_size
 from unet2015.images.reader import open_image
 from unet2015.metrics.object_folders import evaluate_objects
 from unet2015.segmentation.batch import segment_files
 from unet2015.segmentation.label_files import measure_files
 from unet2015.segmentation.map_files import label_files
+from unet2015.segmentation.object_files import Opening
 from unet2015.segmentation.options import SegmentOptions
 from unet2015.segmentation.replay import replay
 from unet2015.settings import TrainingSettings
@@ -257,3 +260,14 @@ def test_evaluate_and_check_compare_a_recorded_size(of_a_screen, tmp_path, stack
     assert (differ in caplog.text) == said
     found = inspect_set([(tmp_path / "image.ome.tif", labels)], TrainingSettings()).problems
     assert any("declares pixels of 264.6 x 264.6 µm" in one.message for one in found) == said
+
+
+def test_opening_labels_reads_their_record_once_for_name_and_size(of_a_screen, monkeypatch):
+    read, really = [], result_records.find_record
+    monkeypatch.setattr(result_records, "find_record", lambda *place: read.append(place) or really(*place))
+    path, opening = of_a_screen / "a.labels.tif", Opening()
+    with ExitStack() as stack:
+        image = opening.open(path, stack, lambda _path, _note: None)
+        assert pixel_size(image.calibration) == pytest.approx((SCREEN, SCREEN))
+    assert image.title == opening.titles[path] == "a.labels.tif"
+    assert len(read) == 1

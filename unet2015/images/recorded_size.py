@@ -3,7 +3,9 @@
 Such as that of a screen, which any program writes into any header. The record beside the result tells it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from unet2015.errors import UsageError
 from unet2015.images.image import Image
@@ -18,7 +20,12 @@ def recorded_size(path: Path) -> GivenSize:
 
     Of a result that was changed since, or without such a record, it is none.
     """
-    record = record_of_result(path) or {}
+    return size_by(record_of_result(path), path)
+
+
+def size_by(record: Mapping[str, Any] | None, path: Path) -> GivenSize:
+    """Return `recorded_size` of a file whose record was read."""
+    record = record or {}
     settings = record.get("settings")
     said = record.get(_SIZE, settings.get(_SIZE) if isinstance(settings, dict) else None)
     try:

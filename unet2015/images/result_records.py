@@ -57,7 +57,12 @@ def name_in_tables(path: Path) -> str:
 
     Of an image in a collection (``plate.zarr/A/1/0``) all results are named after its last part alone.
     """
-    record = record_of_result(path) or {}
+    return name_by(record_of_result(path), path)
+
+
+def name_by(record: Mapping[str, Any] | None, path: Path) -> str:
+    """Return `name_in_tables` of a file whose record was read."""
+    record = record or {}
     source = record.get(SOURCE) if "command" in record else record
     said = source.get(INPUT_NAME) if isinstance(source, dict) else None
     return said if isinstance(said, str) and "/" in said else table_name(path)

@@ -16,7 +16,7 @@ from unet2015.images.notes import Repeated, Say, say
 from unet2015.images.pairs import named_files
 from unet2015.images.pixel_size import GivenSize
 from unet2015.images.result_names import labels_inside
-from unet2015.images.result_records import is_unchanged_result, name_in_tables
+from unet2015.images.result_records import is_unchanged_result
 from unet2015.images.whole_numbers import labels_of
 from unet2015.objects.doubts import describe_covering, describe_volumes
 from unet2015.objects.files import Intensities, measure_labels, rows_to_measure
@@ -157,7 +157,7 @@ class _Measuring:
         summary = summary_of(tables) | facts
         if self.single:
             self.tables += tables
-            self.images += [(name_in_tables(path), summary)] * len(tables)
+            self.images += [(self.opening.titles[path], summary)] * len(tables)
             return [], summary
         said = {"input": os.path.realpath(path), "input_sha256": watch.sha256} | self.opening.as_record(path)
         endings = (TABLE.ending, PARQUET.ending) if self.parquet else (TABLE.ending,)

@@ -22,9 +22,9 @@ from unet2015.images.pairs import labels_beside_images, pattern_of_labels
 from unet2015.images.pixel_size import GivenSize, pixel_size
 from unet2015.images.places import other_place
 from unet2015.images.reader import open_image
-from unet2015.images.recorded_size import describe_taken, missing_size
+from unet2015.images.recorded_size import describe_taken, size_by
 from unet2015.images.reordered import ordered_like
-from unet2015.images.result_records import name_in_tables, notes_on_results
+from unet2015.images.result_records import name_by, notes_on_results, record_of_result
 from unet2015.objects.table import describe_columns, describe_summary
 from unet2015.safe_files import Unchanged
 from unet2015.segmentation.map_names import partners_of
@@ -57,6 +57,8 @@ class Opening:
         For the record of each file: its image, and what of that was measured.
     sizes : dict
         The size of the pixels of files that do not say it, where their records have it.
+    titles : dict of str
+        What tables call the files that were opened.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class Opening:
     beside: dict[Path, Path] = field(default_factory=dict)
     measured: dict[Path, dict[str, str]] = field(default_factory=dict)
     sizes: dict[Path, GivenSize] = field(default_factory=dict)
+    titles: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks: dict[str, Callable[[Any], object]] = {
@@ -120,8 +123,9 @@ class Opening:
         """Open a map or a label image, and say the notes on it."""
         image = stack.enter_context(self.size.applied(open_image(path, self.axes, labels=True)))
         say_notes(image, say=say)
-        image.title = name_in_tables(path)
-        if (known := missing_size(image)).size is not None:
+        record = record_of_result(path)  # once, for both
+        image.title = self.titles[path] = name_by(record, path)
+        if pixel_size(image.calibration) is None and (known := size_by(record, path)).size is not None:
             self.sizes[path] = known
             known.applied(image)
             say(path, describe_taken(known.size))
