@@ -3,10 +3,13 @@
 import imagecodecs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.objects.array_labels import ArrayLabels
 from unet2015.images.array_image import ArrayImage
-from unet2015.images.display import colours_of_labels
+from unet2015.images.display import colours_of_labels, stretched
 from unet2015.objects.overlay import write_overlay
 
 COLOURS = colours_of_labels()
@@ -74,3 +77,43 @@ def test_colours_of_labels_differ_and_are_bright():
     assert steps.min() > 100
     assert COLOURS[1:].max(axis=1).min() > 150
     assert not COLOURS[0].any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [
+        (np.uint32, 1, 2**31),
+        (np.int64, 1, -(2**52)),
+        (np.float32, 2.0**-130, 0),
+        (np.float64, 1, 1e9),
+        (np.float64, 2.0**-160, 0),
+        (np.float64, 2.0**-1040, 0),
+        (np.float64, 2.0**1015, 0),
+        (np.float64, -(2.0**1015), 0),
+    ],
+)
+def test_values_of_any_size_are_shown_alike(dtype, factor, offset, tmp_path):
+    """The picture is that of the same pixels in 8 bits; of negative ones, that of the negative."""
+    plain = np.random.default_rng(3).integers(0, 256, (21, 20)).astype(np.uint8)
+    labels = np.zeros(plain.shape, np.uint8)
+    labels[3:9, 4:11] = 1
+    with np.errstate(all="raise", under="ignore"):
+        found = preview(tmp_path, ArrayImage((plain * dtype(factor) + dtype(offset)).astype(dtype)), labels)
+    wanted = preview(tmp_path, ArrayImage(plain if factor > 0 else 255 - plain), labels)
+    assert np.abs(found.astype(int) - wanted).max() <= 1  # a rounding
+
+
+@given(
+    arrays(np.int16, (5, 4)),
+    st.tuples(st.floats(0, 49), st.floats(51, 100)),
+)
+def test_stretched_is_what_the_percentiles_say(pixels, ends):
+    low, high = np.percentile(pixels.astype(np.float64), ends)
+    wanted = np.zeros(pixels.shape) if low == high else ((pixels - low) / (high - low)).clip(0, 1)
+    assert np.allclose(stretched(pixels, ends), wanted, rtol=0, atol=1e-6)
+
+
+def test_what_is_not_finite_does_not_count():
+    pixels = np.array([[np.nan, -np.inf, 0.0], [1.0, 4.0, np.inf]])
+    assert stretched(pixels, (0, 100)).tolist() == [[0, 0, 0], [0.25, 1, 1]]
+    assert not stretched(np.full((2, 2), np.nan), (0, 100)).any()

@@ -67,3 +67,25 @@ def display_of_classes(classes: int) -> Display:
 def display_of_labels(largest: int) -> Display:
     """Return how instance labels up to a number are shown; up to 255 each has its own colour."""
     return Display(0, max(255, largest), colours_of_labels())
+
+
+def stretched(pixels: NDArray[Any], ends: tuple[float, float]) -> NDArray[np.float64]:
+    """Return pixels as they are shown: two percentiles become 0 and 1, and what lies beyond them is cut off.
+
+    It is done in double precision: large values next to their differences, as times are, and very small
+    ones are shown like others. What is not finite is 0, as are pixels that are all equal.
+    """
+    values: NDArray[np.float64] = pixels.astype(np.float64)  # changed in place, as pictures may be large
+    finite = np.isfinite(values)
+    known = values if finite.all() else values[finite]
+    if not known.size:
+        return np.zeros(values.shape)
+    quarter = 4.0 if max(-float(known.min()), float(known.max())) > 1 else 1.0
+    low, high = (np.percentile(known / quarter, ends)).tolist()  # no difference of quarters is infinite
+    if not high > low:
+        return np.zeros(values.shape)
+    values /= quarter
+    values -= low
+    values /= high - low
+    values[np.isnan(values)] = 0
+    return values.clip(0, 1, out=values)

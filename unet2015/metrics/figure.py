@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import file_path, integer, number, pixels
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.display import stretched
 from unet2015.images.figure_files import figure_guard, marks, write_figure
 from unet2015.metrics.drawing import figure_of, ring_pixels
 from unet2015.metrics.warping import Mismatch, warping_mismatches
@@ -88,7 +89,7 @@ def draw_failures(
 
 
 def _draw_slice(place: Any, number: int, image: NDArray[Any], classes: NDArray[np.uint8]) -> None:
-    place.imshow(image, cmap="gray")
+    place.imshow(stretched(image, (0, 100)), cmap="gray", vmin=0, vmax=1)
     parts = []
     for mismatch, colour in COLOURS.items():
         mask = classes == mismatch

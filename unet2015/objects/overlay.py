@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from unet2015.images.display import colours_of_labels
+from unet2015.images.display import colours_of_labels, stretched
 from unet2015.images.image import Image
 from unet2015.objects.labelling import Labels
 from unet2015.safe_files import Guard, atomic_path
@@ -61,8 +61,12 @@ def _encoded(shown: NDArray[np.uint8], suffix: str) -> bytes:
     return bytes(imagecodecs.png_encode(shown, level=6))
 
 
-def _smaller(image: Image, factor: int) -> NDArray[np.float32]:
-    """Return means of `factor` x `factor` pixels of the first page, (height, width, 1 or 3)."""
+def _smaller(image: Image, factor: int) -> NDArray[Any]:
+    """Return means of `factor` x `factor` pixels of the first page, (height, width, 1 or 3).
+
+    They are of single precision where all pixels are exact in it and none is too small, else of double.
+    """
+    work = np.float32 if image.dtype.itemsize <= 2 else np.float64
     channels = slice(None) if image.channels == 3 else slice(1)
     columns = np.arange(0, image.width, factor)
     rows, found = max(1, _BAND_PIXELS // image.width // factor) * factor, []
@@ -72,18 +76,18 @@ def _smaller(image: Image, factor: int) -> NDArray[np.float32]:
         starts = np.arange(0, bottom - top, factor)
         sums = np.add.reduceat(np.add.reduceat(band, starts, axis=1), columns, axis=2)
         counts = np.outer(np.diff(starts, append=bottom - top), np.diff(columns, append=image.width))
-        found.append((sums / counts).transpose(1, 2, 0).astype(np.float32))
+        found.append((sums / counts).transpose(1, 2, 0).astype(work))
     return np.concatenate(found)
 
 
-def _shown(values: NDArray[np.float32], image: Image) -> NDArray[np.uint8]:
+def _shown(values: NDArray[Any], image: Image) -> NDArray[np.uint8]:
     """Return values as red, green and blue."""
-    low, high = 0.0, 255.0
-    if values.shape[2] == 1 or image.dtype != np.uint8:
-        known = values[np.isfinite(values)]
-        low, high = np.percentile(known, (_DARKEST, _BRIGHTEST)).tolist() if known.size else (0.0, 1.0)
-    scaled = (values - low) * (255 / (high - low) if high > low else 0.0)
-    gray = np.nan_to_num(scaled, nan=0.0).clip(0, 255).round().astype(np.uint8)
+    if values.shape[2] == 3 and image.dtype == np.uint8:
+        scaled = values
+    else:
+        scaled = stretched(values, (_DARKEST, _BRIGHTEST))
+        scaled *= 255
+    gray = scaled.round().astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(gray, (*gray.shape[:2], 3)))
 
 

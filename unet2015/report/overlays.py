@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from skimage.measure import find_contours
 
 from unet2015.errors import DataSetError, UsageError
+from unet2015.images.display import stretched
 from unet2015.metrics.drawing import colour_pixels, figure_of, ring_pixels
 from unet2015.report.figures import png_of
 from unet2015.report.objects import Fate, fates_of_objects
@@ -182,8 +183,7 @@ def _canvas(image: NDArray[Any]) -> "tuple[Figure, Axes]":
     long = 7.4 / max(height, width)
     figure = figure_of(max(width * long, 4.2), height * long + 0.5)
     axes = figure.subplots()
-    low, high = np.percentile(image, (0.5, 99.5))
-    axes.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
+    axes.imshow(stretched(image, (0.5, 99.5)), cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
     return figure, axes
 
