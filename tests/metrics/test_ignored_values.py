@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, UsageError
 from unet2015.metrics import evaluate_objects, evaluate_pixels, evaluate_seg
 
 CELLS = np.kron(np.array([[1, 0, 2], [0, 3, 3]], np.uint16), np.ones((10, 10), np.uint16))
@@ -98,3 +98,31 @@ def test_and_of_seg(both, caplog) -> None:
         caplog.clear()
         found = evaluate_seg(*both([CELLS] * 3, [np.roll(CELLS, 1, 1)] * 3), ignore=255)
     assert f"{folders[0]}: no pixel has the value 255, that of --ignore" in found.as_dict()["notes"]
+
+
+def test_that_the_background_is_ignored_is_said(both, caplog) -> None:
+    """A false object is not seen then."""
+    false = CELLS.copy()
+    false[:5, 12:16] = 9
+    folders = both([CELLS], [false])
+    found = evaluate_objects(*folders, ignore=0)
+    assert found.scores.at(0.5).precision == 1 > evaluate_objects(*folders).scores.at(0.5).precision
+    note = (
+        "0, the value of --ignore, is the background: what was found there, such as false objects, does not"
+    )
+    assert [text.startswith(f"the truth: {note}") for text in found.notes] == [True]
+    with caplog.at_level(logging.WARNING, "unet2015"):
+        evaluate_seg(*folders, ignore=0)
+    assert f"{folders[0]}: {note}" in caplog.text
+    assert not any(note in text for text in evaluate_objects(*folders, ignore=7).notes)
+
+
+def test_that_class_0_is_ignored_is_said(both) -> None:
+    folders = both([CELLS % 3], [np.roll(CELLS % 3, 1)])
+    notes = evaluate_pixels(*folders, ignore=0).notes
+    assert [text for text in notes if "--ignore 0" in text] == [
+        f"{folders[0]}: the pixels of 0, the value of --ignore, are left out, so that whatever was found "
+        "there does not count as false; if 0 is the background, leave out --ignore 0"
+    ]
+    with pytest.raises(UsageError, match="leave out one of the two"):
+        evaluate_pixels(*folders, ignore=0, foreground=True)

@@ -26,6 +26,7 @@ from unet2015.metrics.partial_truth import (
     ignored_number,
     is_nowhere,
     no_object_left,
+    on_background,
 )
 from unet2015.metrics.several_pieces import describe_pieces, several_pieces
 from unet2015.wording import listed
@@ -143,6 +144,8 @@ class ObjectEvaluation:
             yield f"the truth: {doubt}"
         if self.ignore is not None and not any(page.measured.ignored for page in pages):
             yield f"the truth: {is_nowhere(self.ignore)}"
+        elif self.ignore is not None and (said := on_background(self.ignore)):
+            yield f"the truth: {said}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures, if a page could be compared, and what was compared."""

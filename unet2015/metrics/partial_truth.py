@@ -80,3 +80,23 @@ def one_class_left(ignore: int, having: Sequence[Path], truth: object, left: int
 def no_object_left(ignore: int) -> str:
     """Say what to do where no object is left, as all that is not 0 is ignored."""
     return f"if these are objects, leave out --ignore {ignore}"
+
+
+def on_background(ignore: int) -> str | None:
+    """Say what it means that the background of objects is ignored; None where another number is."""
+    if ignore:
+        return None
+    return (
+        "0, the value of --ignore, is the background: what was found there, such as false objects, does not "
+        "count; leave out --ignore 0, or give what nobody annotated a number of its own"
+    )
+
+
+def zero_left_out(ignore: int) -> str | None:
+    """Say what it means that class 0 is ignored; None where another one is."""
+    if ignore:
+        return None
+    return (
+        "the pixels of 0, the value of --ignore, are left out, so that whatever was found there does not "
+        "count as false; if 0 is the background, leave out --ignore 0"
+    )

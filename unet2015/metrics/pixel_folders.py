@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.arguments import flag, integer
-from unet2015.errors import DataSetError
+from unet2015.errors import DataSetError, UsageError
 from unet2015.images.result_names import CLASSES
 from unet2015.metrics.background import LabelAreas
 from unet2015.metrics.contingency import Contingency, contingency_table
@@ -21,7 +21,7 @@ from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
-from unet2015.metrics.partial_truth import is_nowhere, one_class_left
+from unet2015.metrics.partial_truth import is_nowhere, one_class_left, zero_left_out
 from unet2015.metrics.pixel_coding import (
     checked_masks,
     describe_instances,
@@ -106,9 +106,14 @@ def evaluate_pixels(
         No file has a partner, one could have several, a folder of masks is compared with classes, or the
         palettes of files give a colour to two classes.
     UsageError, ImageReadError
-        There are no images, or a folder cannot be read.
+        There are no images, or a folder cannot be read; or the background of the foreground is ignored.
     """
     pages = _Pages(flag(foreground, "foreground"), None if ignore is None else integer(ignore, "ignore"))
+    if pages.foreground and pages.ignore == 0:
+        raise UsageError(
+            "with --foreground 0 is the background, and --ignore 0 leaves it out, so that nothing is left to "
+            "tell apart; leave out one of the two"
+        )
     compared = compare_folders(truth, result, pages.measure, wanted=CLASSES, axes=axes, progress=progress)
     tables = [page.measured.table for page in compared.pages]
     if tables and not any(table.pixels.size for table in tables):
@@ -184,6 +189,8 @@ def _on_ignored(compared: Comparison[_Measured], truth: str | Path, ignore: int,
         yield f"{truth}: {is_nowhere(ignore)}"
     elif len(left) == 1:
         yield one_class_left(ignore, having, truth, *left)
+    elif left and (said := zero_left_out(ignore)):
+        yield f"{truth}: {said}"
 
 
 def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:

@@ -26,6 +26,7 @@ from unet2015.metrics.partial_truth import (
     ignored_number,
     is_nowhere,
     no_object_left,
+    on_background,
 )
 from unet2015.metrics.seg import SEGScore, score_frames
 from unet2015.metrics.several_pieces import InPieces
@@ -182,6 +183,8 @@ class _AnnotatedParts:
                 self._say(path, text)
         if self._ignore is not None and not self._having:
             self._say(truth, is_nowhere(self._ignore))
+        elif self._ignore is not None and (said := on_background(self._ignore)):
+            self._say(truth, said)
         for side, folder in enumerate((truth, result)):
             known = self._masks[side] or self._over[side]  # which say why numbers have several pieces
             if not known and (said := self._pieces[side].describe()):
