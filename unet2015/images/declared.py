@@ -1,7 +1,7 @@
 """What a TIFF header says about its image, in one form for all flavours."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -119,15 +119,27 @@ class Declared:
         if tail != within:
             other = ", or another letter for C where that is no channel" if "C" in within else ""
             raise AxesError(f"{name}: --axes {axes}: in this file they must end in {within}{other}")
+        own = "".join(letter for letter, size in zip(self.lead, self.sizes, strict=True) if size > 1)
         if len(lead) == len(shape):
-            return replace(self, lead=lead, sizes=shape)
+            return replace(self, lead=lead, sizes=shape, notes=(*self.notes, *_contradicted(own, lead)))
         if len(lead) == len(self.sizes):
-            return replace(self, lead=lead, sizes=self.sizes)
+            given = "".join(letter for letter, size in zip(lead, self.sizes, strict=True) if size > 1)
+            notes = (*self.notes, *_contradicted(own, given))
+            return replace(self, lead=lead, sizes=self.sizes, notes=notes)
         if self.planes == 1:
             return replace(self, lead=lead, sizes=(1,) * len(lead))
         raise AxesError(
             f"{name}: --axes {axes} name {len(lead)} axes of planes, but the file has planes in the shape "
             f"{shape}; give {len(shape)} letters and then {within}"
+        )
+
+
+def _contradicted(own: str, given: str) -> Iterator[str]:
+    """Say that the axes along which a file has several planes, by itself, are not those that were given."""
+    if any(mine not in ("?", "I", other) for mine, other in zip(own, given, strict=True)):
+        yield (
+            f"the file says that its planes lie along {own}, and is read along {given}, as --axes has it: "
+            "where the file is right, leave out --axes, and save with its axes what does not say them"
         )
 
 

@@ -101,7 +101,7 @@ class SceneImage(Image):
                 path=path,
                 kind="ome",
                 calibration=scene.calibration,
-                notes=scene.notes,
+                notes=(*scene.notes, *named.notes),
                 labels=labels,
                 significant_bits=scene.significant_bits,
                 channel_names=() if axes else scene.channel_names,

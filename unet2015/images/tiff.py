@@ -87,7 +87,7 @@ class TiffImage(Image):
                 calibration=declared.calibration,
                 companion=declared.companion,
                 notes=(
-                    *declared.notes,
+                    *named.notes,
                     *found.notes,
                     *describe_absent(planes, name),
                     *describe_alpha(page, values, shape[0]),

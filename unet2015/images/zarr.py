@@ -65,7 +65,7 @@ class ZarrImage(Image):
             both = describe_both(path, group, declared)
             self._array, self._level = arrays[0], declared.paths[0]
             shape = tuple(int(length) for length in self._array.shape)
-            letters, kept = named_axes(declared, shape, axes, name)
+            letters, kept, on_axes = named_axes(declared, shape, axes, name)
             super().__init__(
                 ImageHeader(
                     name,
@@ -76,7 +76,7 @@ class ZarrImage(Image):
                     path=path,
                     kind="ome",
                     calibration=declared.calibration,
-                    notes=(*declared.notes, *both),
+                    notes=(*declared.notes, *both, *on_axes),
                     labels=labels,
                     channel_names=() if axes else declared.channel_names,
                 )

@@ -140,8 +140,8 @@ def check_levels(arrays: list[Any], declared: Multiscale, name: str) -> None:
 
 def named_axes(
     declared: Multiscale, shape: tuple[int, ...], axes: str | None, name: str
-) -> tuple[str, tuple[int, ...]]:
-    """Return the letters of the image, and the axis of the array that each is.
+) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
+    """Return the letters of the image, the axis of the array that each is, and what is to be said of them.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def named_axes(
     """
     letters = declared.axes
     if axes is None and "?" not in letters:
-        return letters, tuple(range(len(shape)))
+        return letters, tuple(range(len(shape))), ()
     if axes is None:
         strange = ", ".join(n for n, letter in zip(declared.names, letters, strict=True) if letter == "?")
         raise AxesError(
@@ -172,11 +172,11 @@ def named_axes(
     lead = tuple(shape[:-2])
     named = Declared("ome", letters[:-2], lead).named("YX", axes, name)
     if len(named.lead) == len(lead):
-        return named.lead + "YX", tuple(range(len(shape)))
+        return named.lead + "YX", tuple(range(len(shape))), named.notes
     kept = tuple(axis for axis, length in enumerate(lead) if length > 1)
     if len(named.lead) != len(kept):
         raise AxesError(
             f"{name}: --axes {axes}: expected a letter for each axis of shape {shape}, with or without "
             "those of length 1"
         )
-    return named.lead + "YX", (*kept, len(shape) - 2, len(shape) - 1)
+    return named.lead + "YX", (*kept, len(shape) - 2, len(shape) - 1), named.notes
