@@ -280,6 +280,44 @@ def test_images_that_the_model_was_trained_on_are_said(segmented: Path, tmp_path
     assert [one.startswith(words) for one in notes_on_results(labels)] == [True], "of labels made of the maps"
 
 
+@pytest.mark.parametrize("lost", ["moved", "replaced", "deleted"])
+def test_labels_keep_what_is_known_of_their_map(segmented: Path, tmp_path: Path, lost: str) -> None:
+    """The maps may be moved, segmented anew by another model, or deleted: the labels are of the old ones."""
+    label_files(segmented, tmp_path / "l")
+    labels = sorted((tmp_path / "l").glob("*.labels.tif"))
+    truth = tmp_path / "truth.tif"
+    tifffile.imwrite(truth, np.ones((2, 40, 50), np.uint8), photometric="minisblack", software="drawn")
+    before = notes_on_pairs([(truth, path) for path in labels])
+    assert len(before) == 2
+    if lost == "moved":
+        segmented.rename(tmp_path / "elsewhere")
+    for path in segmented.glob("*") if lost == "deleted" else ():
+        path.unlink()
+    if lost == "replaced":
+        for path in segmented.glob("*.record.json"):
+            said = json.loads(path.read_text())
+            said["model_sha256"], said["outputs"] = "d" * 64, dict.fromkeys(said["outputs"], "e" * 64)
+            said.pop("trained_on", None)
+            said.pop("chosen_on", None)
+            path.write_text(json.dumps(signed({key: said[key] for key in said if key != "signature"})))
+    after = notes_on_pairs([(truth, path) for path in labels])
+    assert set(before) <= set(after)
+
+
+def test_labels_of_a_map_that_somebody_changed_are_said(segmented: Path, tmp_path: Path, caplog) -> None:
+    corrected = segmented / "i1.probability.tif"
+    pages = tifffile.imread(corrected)
+    pages[:, 3:9, 3:9] = 1 - pages[:, 3:9, 3:9]
+    tifffile.imwrite(corrected, pages, photometric="minisblack")
+    label_files(segmented, tmp_path / "l")
+    labels = sorted((tmp_path / "l").glob("*.labels.tif"))
+    note = "1 result is of maps that were not as the records said that they were written: i1.labels.tif;"
+    assert [one.startswith(note) for one in notes_on_results(labels)].count(True) == 1
+    with caplog.at_level("WARNING", "unet2015"):
+        measure_files(tmp_path / "l", tmp_path / "m")
+    assert note in caplog.text
+
+
 def test_where_a_model_does_not_name_its_files_that_is_said(tmp_path: Path) -> None:
     info = ModelInfo(
         network=NetworkSettings(width=2, depth=1),

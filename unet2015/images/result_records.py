@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from unet2015.images.labelled_maps import describe_other_maps
 from unet2015.images.result_names import image_around, record_places, shown_name, table_name
 from unet2015.safe_files import digest_of, find_record, is_edited
-from unet2015.wording import cut, listed
+from unet2015.wording import counted, cut, listed
 
 TRAINED_ON = "trained_on"
 """Key of the pages of an image, in the record of its results, that the model was trained on.
@@ -20,6 +20,14 @@ CHOSEN_ON = "chosen_on"
 """Key of those that were held out of the training: the best state and the threshold were chosen by them."""
 SOURCE = "source"
 """A key of the record of labels that were made of a map: the image of that, and its SHA-256."""
+SEGMENTATION = "segmentation"
+"""Key within `SOURCE`: what the record beside the map told of its segmentation, and a change of the map.
+
+It stays with the labels where the map is segmented anew, moved or deleted afterwards.
+"""
+CHANGED = "changed"
+"""Key within `SEGMENTATION`: the map was not as its record said it was written."""
+_KEPT = ("input", "input_sha256", "model_sha256", "settings", TRAINED_ON, CHOSEN_ON, "channel_names")
 INPUT_NAME = "input_name"
 """What tables call the image, where that is not the name of its file: inside OME-Zarr, or by a link."""
 _OBJECTS = "objects"
@@ -121,7 +129,7 @@ def notes_on_results(
     -------
     tuple of str
         That they are not of one model and the same settings; that `label` made some of other maps than those
-        of now; that a model was trained on the images of some.
+        of now, or of maps that were changed; that a model was trained on the images of some.
     """
     paths = list(paths)
     return notes_on_recorded(paths, recorded_results(paths), chosen)
@@ -144,6 +152,12 @@ def notes_on_recorded(
         notes.append(
             f"{len(seen)} of the results are of images that their model was trained on, so what is measured "
             f"on them is too good: {listed(seen, _NAMED)}"
+        )
+    if changed := [shown_name(one.path) for one in recorded if one.made.get(CHANGED)]:
+        notes.append(
+            f"{counted(len(changed), 'result is', 'results are')} of maps that were not as the records said "
+            f"that they were written: {listed(changed, _NAMED)}; where somebody corrected them, the figures "
+            "are not of the model alone"
         )
     return tuple(filter(None, notes))
 
@@ -171,8 +185,17 @@ def is_unchanged_result(path: Path) -> bool:
     return record is not None and is_as_written(path, record)
 
 
+def of_segmentation(record: Mapping[str, Any], *, changed: bool) -> dict[str, Any]:
+    """Return what the record of labels keeps of that of their map, which perhaps was `changed` since."""
+    kept = {name: record[name] for name in _KEPT if name in record}
+    return {SEGMENTATION: kept | ({CHANGED: True} if changed else {})}
+
+
 def _segmentation(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record of the segmentation that a result of this record is of; see `Recorded`."""
+    kept = record.get(SOURCE)
+    if isinstance(kept, dict) and isinstance(kept.get(SEGMENTATION), dict):
+        return dict(kept[SEGMENTATION])
     source = record.get("input")
     if "command" not in record or not isinstance(source, str):
         return record

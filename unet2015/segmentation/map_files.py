@@ -188,7 +188,8 @@ class _Labelling:
             said |= {"settings": settings}
             self.chosen[path] = settings
             shown, other = self.opening.image_of(path, image, stack, self.notes.say)
-            said |= self.opening.as_record(path) | source_of(path, self.opening.partners.get(path), other)
+            partner = self.opening.partners.get(path)
+            said |= self.opening.as_record(path) | source_of(path, partner, other, changed=bool(changed))
             image.stack_channels = channels_of_source(path)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
             measured, facts = measured_under(maps, shown), facts_of(image, shown)

@@ -11,7 +11,7 @@ from unet2015.images.image import Image
 from unet2015.images.notes import Say
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import image_around, record_places, table_name
-from unet2015.images.result_records import INPUT_NAME, SOURCE, find_record_of_result
+from unet2015.images.result_records import INPUT_NAME, SOURCE, find_record_of_result, of_segmentation
 from unet2015.safe_files import (
     EDITED,
     Unchanged,
@@ -29,8 +29,10 @@ _CHANNEL = "channel"
 """What the user may have said of it as well; whoever measures may want all channels, so it is not taken."""
 
 
-def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[str, Any]:
+def source_of(path: Path, image: Path | None, watch: Unchanged | None, *, changed: bool) -> dict[str, Any]:
     """Return, for the record of labels, their image: what the record of their map says, else `image`.
+
+    It has what that record says of the segmentation, too.
 
     Parameters
     ----------
@@ -40,11 +42,14 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None) -> dict[s
         The image that was given with it.
     watch : Unchanged or None
         Of its file.
+    changed : bool
+        Whether the map is not what its record says was written.
     """
     record = record_beside(path)
     said = {name: record.get(name) for name in ("input", "input_sha256")}
     if "command" not in record and isinstance(said["input_sha256"], str):
-        more = _texts(record, INPUT_NAME) | _chosen_in(record)
+        more: dict[str, Any] = _texts(record, INPUT_NAME) | _chosen_in(record)
+        more |= of_segmentation(record, changed=changed)
         return {SOURCE: said | {_COMPANION: record.get(_COMPANION)} | more}
     if image is None or watch is None:
         return {}
