@@ -115,6 +115,18 @@ def test_what_is_said_of_folders_is_what_json_has(folders: tuple[Path, Path], ca
     assert [str(truth / "day2") in line for line in caplog.messages if "not searched" in line] == [True]
 
 
+def test_pairs_that_are_there_twice_are_said(tmp_path: Path) -> None:
+    """Without a record beside them: truth and result are the same files again, by other names."""
+    other, empty = np.roll(CELLS, 1), 0 * CELLS
+    truth = write(tmp_path / "t", a=CELLS, b=CELLS, c=CELLS, d=empty, e=empty)
+    result = write(tmp_path / "r", a=other, b=other, c=CELLS, d=empty, e=empty)
+    (note,) = [text for text in evaluate_objects(truth, result).comparison.on_results if "pair" in text]
+    assert note == (
+        "1 pair is byte for byte another pair of truth and result, so that what is there counts again: "
+        "b.tif as a.tif; leave one of each out"
+    )
+
+
 def test_no_pair_and_a_wrong_threshold_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     other = write(tmp_path / "other", x8=CELLS, x9=CELLS)
     with pytest.raises(DataSetError, match=r"c0\.tif.*x8\.tif"):

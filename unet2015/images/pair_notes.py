@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from unet2015.errors import UNet2015Error
+from unet2015.images.copies import copies
 from unet2015.images.reader import open_image
 from unet2015.images.result_names import image_around, shown_name
 from unet2015.images.result_records import (
@@ -53,14 +54,15 @@ def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     """Return what is to be known of figures of (truth, result).
 
     That are `notes_on_results`, which results are not those that their records tell of, of which it is not
-    known whether their model was trained on their images, and `notes_on_truth`.
+    known whether their model was trained on their images, which pairs are there twice, and `notes_on_truth`.
     """
     pairs = list(pairs)
     results = [found for _, found in pairs]
     recorded = recorded_results(results)
     doubts = (*notes_on_recorded(results, recorded), *_not_as_written(recorded), *_of_one_image(recorded))
     doubts += (*_chosen_by(recorded), *_not_known(recorded))
-    return (*doubts, *notes_on_truth(pairs))
+    told = {one.path for one in recorded}
+    return (*doubts, *_twice([pair for pair in pairs if pair[1] not in told]), *notes_on_truth(pairs))
 
 
 def _not_as_written(recorded: Sequence[Recorded]) -> Iterator[str]:
@@ -101,6 +103,24 @@ def _of_one_image(recorded: Iterable[Recorded]) -> Iterator[str]:
         yield (
             "results of images that are byte for byte the same are measured each by itself, so what such an "
             f"image holds counts several times: {listed(several, _NAMED)}"
+        )
+
+
+def _twice(pairs: Sequence[tuple[Path, Path]]) -> Iterator[str]:
+    """Say which pairs without a record are there twice: truth and result, as a file manager copies them."""
+    truths, results = ({pair[side]: pair[side] for pair in pairs} for side in (0, 1))
+    truths |= copies([*truths])
+    results |= copies([*results])
+    first: dict[tuple[Path, Path], Path] = {}
+    found = []
+    for true, result in pairs:
+        before = first.setdefault((truths[true], results[result]), true)
+        if before != true and _holds_objects(true):
+            found.append(f"{shown_name(true)} as {shown_name(before)}")
+    if found:
+        yield (
+            f"{counted(len(found), 'pair is', 'pairs are')} byte for byte another pair of truth and result, "
+            f"so that what is there counts again: {listed(found, _NAMED)}; leave one of each out"
         )
 
 
