@@ -74,7 +74,7 @@ def test_measure_evaluate_and_arrays_say_it(tmp_path, caplog):
 def frames(folder, stem, labels, count=3):
     folder.mkdir()
     for number in range(count):
-        tifffile.imwrite(folder / f"{stem}{number:03}.tif", labels)
+        tifffile.imwrite(folder / f"{stem}{number:03}.tif", np.roll(labels, number, 1))  # none twice
 
 
 def test_evaluate_seg_says_it_once_for_all_frames_and_keeps_what_it_says(tmp_path, caplog):
